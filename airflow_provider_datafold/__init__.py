@@ -1,0 +1,50 @@
+"""Apache Airflow provider for Datafold.
+
+Airflow reads this module to learn what the package offers, in every one of its processes,
+so it imports nothing: neither Airflow nor the provider's own modules.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Describe the provider to Airflow's providers manager.
+
+    :return: a dictionary that fits Airflow's ``provider_info.schema.json``.
+    """
+    integration = "Datafold"
+    return {
+        "package-name": "airflow-provider-datafold",
+        "name": "Datafold",
+        "description": "Keep `Datafold <https://www.datafold.com/>`__'s BI lineage on schedule.",
+        "integrations": [
+            {
+                "integration-name": integration,
+                "external-doc-url": "https://docs.datafold.com/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [
+            {
+                "integration-name": integration,
+                "python-modules": ["airflow_provider_datafold.hooks.datafold"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": integration,
+                "python-modules": ["airflow_provider_datafold.operators.bi"],
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": "datafold",
+                "hook-class-name": "airflow_provider_datafold.hooks.datafold.DatafoldHook",
+                "hook-name": "Datafold",
+            }
+        ],
+    }

@@ -1,0 +1,138 @@
+"""The errors of the provider: one family, in which the type says whether Airflow may retry.
+
+.. code-block:: text
+
+    DatafoldError                       an AirflowException
+    ├── DatafoldFinalError              also an AirflowFailException: another try can't mend it
+    │   ├── DatafoldConfigurationError  an Airflow connection is missing or wrong
+    │   ├── DatafoldInputError          a value given to an operator or hook is wrong
+    │   ├── DatafoldCertificateError    the TLS certificate was refused
+    │   ├── DatafoldRedirectError       3xx: the host is another one
+    │   ├── DatafoldAuthenticationError 401
+    │   ├── DatafoldPermissionError     403
+    │   ├── DatafoldNotFoundError       404
+    │   ├── DatafoldConflictError       409
+    │   ├── DatafoldValidationError     422
+    │   ├── DatafoldRejectedError       any other 4xx
+    │   └── DatafoldAnswerError         2xx, but no JSON, or too much of it
+    └── DatafoldTransientError          time may mend it
+        ├── DatafoldConnectionError     the connection broke, or never came about
+        │   └── DatafoldUnreachableError  ... never came about: nothing was sent
+        ├── DatafoldTimeoutError        no whole answer in time
+        ├── DatafoldRateLimitError      429
+        └── DatafoldServerError         408, 425 and 5xx
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+
+class DatafoldError(AirflowException):
+    """Root of the provider's errors.
+
+    Its text is made for the person on call: what was asked, of which connection, what came
+    back, what to do. It never holds a secret nor the raw answer.
+
+    :param message: the text of the error.
+    :param status_code: HTTP status of the answer, ``None`` when there was none.
+    :param method: HTTP method of the request, ``None`` when the error came before any.
+    :param path: path of the request on Datafold's host, ``None`` when the error came before any.
+    :param retry_after: seconds after which the service asks to try again, ``None`` when it
+        does not say.
+    :param errors: what a 422 answer finds wrong: pairs of a location such as
+        ``"body.bindings.0.remoteId"`` and a message such as ``"Field required"``.
+    """
+
+    status_code: int | None  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        method: str | None = None,
+        path: str | None = None,
+        retry_after: float | None = None,
+        errors: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.method = method
+        self.path = path
+        self.retry_after = retry_after
+        self.errors = tuple(errors)
+
+
+class DatafoldFinalError(DatafoldError, AirflowFailException):
+    """Another try can't mend it: Airflow fails the task at once, whatever its ``retries``."""
+
+
+class DatafoldTransientError(DatafoldError):
+    """Time may mend it: the hook tries again, then Airflow, as the task's ``retries`` say."""
+
+
+class DatafoldConfigurationError(DatafoldFinalError):
+    """An Airflow connection is missing, or a field of it is wrong; nothing was sent."""
+
+
+class DatafoldInputError(DatafoldFinalError):
+    """A value given to an operator or to the hook is wrong; nothing was sent."""
+
+
+class DatafoldCertificateError(DatafoldFinalError):
+    """The TLS certificate of the host was refused; nothing was sent."""
+
+
+class DatafoldRedirectError(DatafoldFinalError):
+    """The answer points to another address (3xx), which is never followed."""
+
+
+class DatafoldAuthenticationError(DatafoldFinalError):
+    """The API key was refused (401)."""
+
+
+class DatafoldPermissionError(DatafoldFinalError):
+    """The API key's user may not do this (403)."""
+
+
+class DatafoldNotFoundError(DatafoldFinalError):
+    """There is no such integration, or no such API at this host (404)."""
+
+
+class DatafoldConflictError(DatafoldFinalError):
+    """The request is at odds with the integration's state (409)."""
+
+
+class DatafoldValidationError(DatafoldFinalError):
+    """The request was understood and refused (422); :attr:`errors` names the fields."""
+
+
+class DatafoldRejectedError(DatafoldFinalError):
+    """The request was refused with another 4xx status, or with a status no API answers."""
+
+
+class DatafoldAnswerError(DatafoldFinalError):
+    """The request was accepted (2xx), but the answer is no JSON or is too large."""
+
+
+class DatafoldConnectionError(DatafoldTransientError):
+    """The connection broke before the whole answer was there."""
+
+
+class DatafoldUnreachableError(DatafoldConnectionError):
+    """No connection came about, so nothing was sent."""
+
+
+class DatafoldTimeoutError(DatafoldTransientError):
+    """The whole answer did not come in time."""
+
+
+class DatafoldRateLimitError(DatafoldTransientError):
+    """Too many requests (429)."""
+
+
+class DatafoldServerError(DatafoldTransientError):
+    """The service is not able to answer now (408, 425, 5xx)."""

@@ -1,0 +1,1 @@
+"""Hooks: the way from an Airflow connection to Datafold's API."""

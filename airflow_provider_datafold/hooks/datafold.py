@@ -1,0 +1,261 @@
+"""The hook: Datafold's API by way of an Airflow connection."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import random
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseHook
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+
+from airflow_provider_datafold import __version__, fields, hightouch, retry
+from airflow_provider_datafold.answer import parse
+from airflow_provider_datafold.connection import Settings, read_settings
+from airflow_provider_datafold.exceptions import DatafoldError, DatafoldInputError
+from airflow_provider_datafold.masking import mask_secret
+from airflow_provider_datafold.omitted import OMITTED, Omitted
+from airflow_provider_datafold.redaction import Redactor
+
+if TYPE_CHECKING:
+    import requests
+
+_BI = "/api/v1/lineage/bi/"
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_PATH = re.compile(r"/[!-~]*", re.ASCII)
+
+
+class DatafoldHook(BaseHook):
+    """Calls Datafold's API.
+
+    The Airflow connection is read, and a network connection opened, with the first call; both
+    are kept for the next ones. A hook belongs to one thread. It is a context manager, which
+    closes what it opened:
+
+    .. code-block:: python
+
+        with DatafoldHook() as hook:
+            hook.get_integration(7)
+
+    Each request is tried again after a passing fault, ``max_retries`` times (extra field of the
+    connection, default 3), and never follows a redirect.
+
+    :param datafold_conn_id: id of an Airflow connection of type ``datafold``: ``host`` (URL or
+        bare host, empty for ``https://app.datafold.com``), ``password`` (API key), and in the
+        extra ``timeout`` (seconds, default 30), ``max_retries`` (default 3), ``ca_bundle``
+        (path), ``verify_ssl`` (default true), ``allow_http`` (default false).
+    """
+
+    conn_name_attr = "datafold_conn_id"
+    default_conn_name = "datafold_default"
+    conn_type = "datafold"
+    hook_name = "Datafold"
+
+    def __init__(self, datafold_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.datafold_conn_id = datafold_conn_id
+        self._session: requests.Session | None = None
+
+    def __enter__(self) -> DatafoldHook:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the network connection; the next call opens a new one."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def get_conn(self) -> requests.Session:
+        """Give the session that the hook sends its requests with.
+
+        What is sent with it directly has none of the hook's limits, retries and errors;
+        :meth:`run` has them all.
+
+        :return: a session that adds the API key to each request, the same one until
+            :meth:`close`.
+        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
+        """
+        if self._session is None:
+            # Slow to import, and not needed to parse a DAG or to show a connection form.
+            from airflow import __version__ as airflow_version
+
+            from airflow_provider_datafold.transport import open_session
+
+            self._session = open_session(
+                self._settings,
+                f"airflow-provider-datafold/{__version__} apache-airflow/{airflow_version}",
+            )
+        return self._session
+
+    def run(self, method: str, path: str, json: Any = None) -> Any:
+        """Send one request, again after a passing fault, and give its answer.
+
+        A request that is not idempotent (``POST``, ``PATCH``) is sent again only where it
+        certainly had no effect: no connection came about, or the answer was 429 or 503.
+
+        :param method: an HTTP method such as ``"PUT"``.
+        :param path: a path on Datafold's host such as ``"/api/v1/lineage/bi/"``.
+        :param json: what to send as JSON, ``None`` for no body.
+        :return: the parsed JSON of the answer, any JSON value. The API key in it is replaced
+            by ``***``.
+        :raises DatafoldError: anything else came of it; the class says what.
+        """
+        return self._run(method.upper(), path, json, Redactor([self._settings.api_key]))
+
+    def list_integrations(self) -> Any:
+        """List all BI integrations (``GET /api/v1/lineage/bi/``).
+
+        :return: the parsed answer; the API documents no shape.
+        :raises DatafoldError: see :meth:`run`.
+        """
+        return self.run("GET", _BI)
+
+    def get_integration(self, bi_datasource_id: int | str) -> Any:
+        """Read a BI integration (``GET /api/v1/lineage/bi/{bi_datasource_id}/``).
+
+        :param bi_datasource_id: the integration's id.
+        :return: the parsed answer; the API documents no shape.
+        :raises DatafoldInputError: the id is no positive integer.
+        :raises DatafoldError: see :meth:`run`.
+        """
+        return self.run(
+            "GET", f"{_BI}{fields.positive_integer('bi_datasource_id', bi_datasource_id)}/"
+        )
+
+    def update_hightouch_integration(
+        self,
+        bi_datasource_id: int | str,
+        *,
+        token: str,
+        bindings: Any,
+        indexing_cron: str | None,
+        name: str | Omitted | None = OMITTED,
+        workspace: str | Omitted | None = OMITTED,
+    ) -> Any:
+        """Change the schedule of a Hightouch integration.
+
+        ``PUT /api/v1/lineage/bi/hightouch/{bi_datasource_id}/``. By Datafold's contract the
+        call "can only update the schedule" and "returns the integration with changed fields".
+        Where the answer shows another ``name``, ``workspace``, ``bindings`` or
+        ``indexing_cron`` than was sent, a warning in the log says so.
+
+        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :param token: the Hightouch API token.
+        :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``.
+        :param indexing_cron: a cron expression of five fields, ``None`` for no schedule.
+        :param name: the integration's name; ``None`` is sent as null, and nothing by default.
+        :param workspace: the Hightouch workspace; as for ``name``.
+        :return: the parsed answer; the API documents no shape. API key and token in it are
+            replaced by ``***``.
+        :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
+        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong; nothing
+            was sent.
+        :raises DatafoldError: see :meth:`run`.
+        """
+        token = fields.secret("token", token)
+        mask_secret(token)
+        redactor = Redactor([self._settings.api_key, token], hightouch.SECRET_FIELDS)
+        try:
+            path = hightouch.path(bi_datasource_id)
+            body = hightouch.body(
+                token=token,
+                bindings=bindings,
+                indexing_cron=indexing_cron,
+                name=name,
+                workspace=workspace,
+            )
+        except DatafoldInputError as error:
+            # The message shows the value, and the value may hold what should not be there.
+            raise DatafoldInputError(redactor.text(str(error))) from None
+        answer = self._run("PUT", path, body, redactor)
+        self.log.info("%s: indexing_cron %r was sent and accepted.", path, body["indexing_cron"])
+        for field, sent, answered in hightouch.differences(redactor.json(body), answer):
+            self.log.warning(
+                "%s was sent as %s, but Datafold answers %s. %s",
+                field,
+                fields.shown(sent),
+                fields.shown(answered),
+                "Look at the integration's schedule in Datafold."
+                if field == "indexing_cron"
+                else "This call of its API can only update the schedule.",
+            )
+        return answer
+
+    @cached_property
+    def _settings(self) -> Settings:
+        settings = read_settings(self.datafold_conn_id)
+        mask_secret(settings.api_key)
+        return settings
+
+    def _run(self, method: str, path: str, json: Any, redactor: Redactor) -> Any:
+        from airflow_provider_datafold.transport import exchange
+
+        if not _PATH.fullmatch(path):
+            raise DatafoldInputError(
+                f"path: got {redactor.text(repr(path))}; wanted: a path such as {_BI!r}. "
+                f"Nothing was sent."
+            )
+        body = None if json is None else _encode(json)
+        session, settings = self.get_conn(), self._settings
+        if settings.verify is False:
+            self.log.warning(
+                "verify_ssl of connection %r is off: whoever is on the way can read the API key.",
+                settings.conn_id,
+            )
+        attempts = Retrying(
+            stop=stop_after_attempt(settings.max_retries + 1),
+            retry=retry_if_exception(
+                lambda error: retry.is_retryable(error, is_idempotent=method in _IDEMPOTENT)
+            ),
+            wait=_wait,
+            before_sleep=self._log_wait,
+            reraise=True,
+        )
+        try:
+            return attempts(
+                lambda: parse(exchange(session, settings, method, path, body), redactor)
+            )
+        except DatafoldError as error:
+            tries = attempts.statistics["attempt_number"]
+            raise type(error)(
+                redactor.text(
+                    f"{method} {path} on {settings.base_url} (Airflow connection "
+                    f"{settings.conn_id!r}): {error}."
+                    + (f" This was attempt {tries}." if tries > 1 else "")
+                ),
+                status_code=error.status_code,
+                method=method,
+                path=redactor.text(path),
+                retry_after=error.retry_after,
+                errors=error.errors,
+            ) from None
+
+    def _log_wait(self, state: RetryCallState) -> None:
+        assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt
+        self.log.warning(
+            "Attempt %d failed: %s. Trying again in %.1f s.",
+            state.attempt_number,
+            state.outcome.exception(),
+            state.upcoming_sleep,
+        )
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    retry_after = error.retry_after if isinstance(error, DatafoldError) else None
+    return retry.wait(state.attempt_number, retry_after, jitter=random.random())  # noqa: S311
+
+
+def _encode(json: Any) -> bytes:
+    try:
+        return jsonlib.dumps(json, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise DatafoldInputError(
+            "json: the body can't be written as JSON (NaN, Infinity, or a type that JSON does "
+            "not have). Nothing was sent."
+        ) from None

@@ -1,0 +1,1 @@
+"""Operators: calls to Datafold's API as tasks of a DAG."""

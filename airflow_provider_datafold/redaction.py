@@ -1,0 +1,63 @@
+"""Take secrets out of text and out of JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+MASK = "***"
+
+SHORTEST_PART = 5
+"""Characters from which on a secret is also looked for inside of longer texts: to take a
+shorter one out of them would make nonsense of most answers. Airflow's own masker leaves
+shorter ones alone altogether."""
+
+
+class Redactor:
+    """Replaces known secrets, and whatever a service answers under a secret field's name.
+
+    :param secrets: the secrets' plain texts.
+    :param secret_fields: names of fields whose text values are secret, known or not.
+    """
+
+    def __init__(self, secrets: Iterable[str], secret_fields: Collection[str] = ()) -> None:
+        # Longest first, so that a secret which holds another one is replaced as a whole.
+        self._secrets = sorted(set(secrets), key=len, reverse=True)
+        self._secret_fields = frozenset(secret_fields)
+
+    def text(self, text: str) -> str:
+        """Replace every known secret in a text.
+
+        :param text: any text.
+        :return: the text, with ``***`` in place of each secret.
+        """
+        for secret in self._secrets:
+            if text == secret:
+                return MASK
+            if len(secret) >= SHORTEST_PART:
+                text = text.replace(secret, MASK)
+        return text
+
+    def json(self, value: Any) -> Any:
+        """Replace secrets in a JSON value, in keys and values at any depth.
+
+        :param value: what :func:`json.loads` gives.
+        :return: a value of the same shape without secrets.
+        """
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.json(item) for item in value]
+        if isinstance(value, dict):
+            return {
+                self.text(key): (
+                    MASK
+                    if key in self._secret_fields and isinstance(item, str)
+                    else self.json(item)
+                )
+                for key, item in value.items()
+            }
+        return value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._secrets)} secrets)"
