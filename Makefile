@@ -1,0 +1,36 @@
+# The work of this project, by name. `make demo` and `make test` install what they need.
+
+PYTHON ?= python3
+AIRFLOW = 3.3
+CONSTRAINTS = constraints/airflow-$(AIRFLOW).txt
+BIN = .venv/bin
+INSTALLED = .venv/installed-airflow-$(AIRFLOW)
+
+.PHONY: demo test check unit package constraints clean
+
+demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
+	@$(BIN)/python -m scripts.demo
+
+test: check unit  ## Everything that has to pass.
+
+check: $(INSTALLED)  ## Format, lint and types.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+unit: $(INSTALLED)  ## All tests, with the coverage that is asked for.
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+constraints:  ## Write the constraint files anew; needs uv on PATH.
+	scripts/compile_constraints.sh
+
+clean:  ## Remove what the other targets made.
+	rm -rf .venv build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "Python 3.10 or newer is needed; name it: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[dev]' --constraint $(CONSTRAINTS)
+	@touch $@

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Write constraints/airflow-X.Y.txt: for an Airflow version, the versions of its own time of
+# everything that it and this project need. Needs `uv` on PATH.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# compile AIRFLOW_VERSION DAY: take nothing newer than DAY, but for the one import that serves
+# all Airflow versions.
+compile() {
+  local airflow=$1 day=$2
+  echo "apache-airflow==$airflow" |
+    uv pip compile pyproject.toml - --extra dev --universal --fork-strategy fewest \
+      --python-version 3.10 --exclude-newer "$day" \
+      --exclude-newer-package apache-airflow-providers-common-compat=2026-11-20 \
+      --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet \
+      --no-emit-package airflow-provider-datafold \
+      --output-file "constraints/airflow-${airflow%.*}.txt" >/dev/null
+}
+
+compile 3.3.2 2026-11-10
