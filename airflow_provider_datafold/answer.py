@@ -122,8 +122,10 @@ def _other(status: int) -> tuple[type[DatafoldError], str]:
 
 
 def _redirect(answer: Answer, redactor: Redactor) -> DatafoldError:
+    # Redacted before it is split, which changes its letters to small ones.
+    location = redactor.text(answer.headers.get("Location", ""))
     try:
-        target = urlsplit(answer.headers.get("Location", "")).hostname
+        target = urlsplit(location).hostname
     except ValueError:
         target = None
     return DatafoldRedirectError(

@@ -21,6 +21,7 @@ from typing import Any
 from airflow_provider_datafold.exceptions import DatafoldInputError
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_PATH = re.compile(r"/[!-~]*", re.ASCII)
 _RANDOM = re.compile(r"(?<![a-z])r(?![a-z])", re.IGNORECASE)
 
 _WANTED_BINDINGS = "a list like [{'remoteId': '1', 'boundIds': [1, 2]}]"
@@ -51,6 +52,19 @@ def positive_integer(field: str, value: Any) -> int:
     if number is None or number < 1:
         raise _wrong(field, value, "a positive integer such as 7, or its text")
     return number
+
+
+def path(field: str, value: Any) -> str:
+    """Check a path on the service's host, which must not lead to another host.
+
+    :param field: the field's name, for the error.
+    :param value: a text of printable ASCII that begins with a slash.
+    :return: the path.
+    :raises DatafoldInputError: it is something else.
+    """
+    if isinstance(value, str) and _PATH.fullmatch(value):
+        return value
+    raise _wrong(field, value, "a path such as '/api/v1/lineage/bi/'")
 
 
 def secret(field: str, value: Any) -> str:

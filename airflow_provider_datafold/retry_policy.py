@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_datafold.exceptions import DatafoldError, DatafoldFinalError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 try:
     from airflow.sdk import RetryDecision, RetryPolicy
 except ImportError:  # before Airflow 3.3
-    DEFAULT_ARGUMENTS: dict[str, Any] = {}
+    DEFAULT_RETRY_POLICY = None
 else:
 
     class DatafoldRetryPolicy(RetryPolicy):
@@ -46,4 +46,4 @@ else:
                 )
             return RetryDecision.default()
 
-    DEFAULT_ARGUMENTS = {"retry_policy": DatafoldRetryPolicy()}
+    DEFAULT_RETRY_POLICY = DatafoldRetryPolicy()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json as jsonlib
 import random
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _BI = "/api/v1/lineage/bi/"
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-_PATH = re.compile(r"/[!-~]*", re.ASCII)
 
 
 class DatafoldHook(BaseHook):
@@ -160,7 +160,7 @@ class DatafoldHook(BaseHook):
         token = fields.secret("token", token)
         mask_secret(token)
         redactor = Redactor([self._settings.api_key, token], hightouch.SECRET_FIELDS)
-        try:
+        with _no_secret_shown(redactor):
             path = hightouch.path(bi_datasource_id)
             body = hightouch.body(
                 token=token,
@@ -169,9 +169,6 @@ class DatafoldHook(BaseHook):
                 name=name,
                 workspace=workspace,
             )
-        except DatafoldInputError as error:
-            # The message shows the value, and the value may hold what should not be there.
-            raise DatafoldInputError(redactor.text(str(error))) from None
         answer = self._run("PUT", path, body, redactor)
         self.log.info("%s: indexing_cron %r was sent and accepted.", path, body["indexing_cron"])
         for field, sent, answered in hightouch.differences(redactor.json(body), answer):
@@ -195,11 +192,8 @@ class DatafoldHook(BaseHook):
     def _run(self, method: str, path: str, json: Any, redactor: Redactor) -> Any:
         from airflow_provider_datafold.transport import exchange
 
-        if not _PATH.fullmatch(path):
-            raise DatafoldInputError(
-                f"path: got {redactor.text(repr(path))}; wanted: a path such as {_BI!r}. "
-                f"Nothing was sent."
-            )
+        with _no_secret_shown(redactor):
+            fields.path("path", path)
         body = None if json is None else _encode(json)
         session, settings = self.get_conn(), self._settings
         if settings.verify is False:
@@ -243,6 +237,15 @@ class DatafoldHook(BaseHook):
             state.outcome.exception(),
             state.upcoming_sleep,
         )
+
+
+@contextmanager
+def _no_secret_shown(redactor: Redactor) -> Iterator[None]:
+    """Take secrets out of the message about a wrong value, which shows the value."""
+    try:
+        yield
+    except DatafoldInputError as error:
+        raise DatafoldInputError(redactor.text(str(error))) from None
 
 
 def _wait(state: RetryCallState) -> float:

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_datafold.fields import undo_none
 from airflow_provider_datafold.omitted import OMITTED, Omitted
-from airflow_provider_datafold.retry_policy import DEFAULT_ARGUMENTS
+from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -19,11 +19,12 @@ class _DatafoldOperator(BaseOperator):
     """What all operators share: the connection, and when Airflow tries again."""
 
     def __init__(self, *, datafold_conn_id: str = "datafold_default", **kwargs: Any) -> None:
-        # None counts as not given: that is what `partial()` hands to a mapped task.
-        if kwargs.get("retry_policy") is None:
-            kwargs.update(DEFAULT_ARGUMENTS)
         super().__init__(**kwargs)
         self.datafold_conn_id = datafold_conn_id
+        # Afterwards, because a policy may come from the DAG's `default_args`, and because
+        # `partial()` hands None to a mapped task. Versions before 3.3 know no such thing.
+        if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
+            self.retry_policy = DEFAULT_RETRY_POLICY
 
 
 class DatafoldUpdateHightouchOperator(_DatafoldOperator):
