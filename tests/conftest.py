@@ -1,0 +1,101 @@
+"""A throw-away Airflow for all tests, and the sandbox for those that send something."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Airflow reads its environment when it is first imported, which is after this module.
+HOME = Path(tempfile.mkdtemp(prefix="datafold-tests-"))
+for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+    del os.environ[name]
+os.environ.update(
+    {
+        "AIRFLOW_HOME": str(HOME),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
+    }
+)
+(HOME / "dags").mkdir()
+
+ROOT = Path(__file__).resolve().parent.parent
+API_KEY = "planted-api-key-7c1f"
+TOKEN = "planted-hightouch-token-9e2d"
+
+
+def pytest_unconfigure() -> None:
+    logging.disable()  # Airflow logs at exit, when pytest has closed the streams.
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Any]:
+    from sandbox import Sandbox
+
+    with Sandbox(api_key=API_KEY) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Any) -> Any:
+    """A sandbox in which nothing has happened yet."""
+    running_sandbox.state.reset()
+    return running_sandbox
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set an Airflow connection by its fields."""
+
+    def set_connection(conn_id: str, **fields: Any) -> None:
+        value = json.dumps({"conn_type": "datafold", **fields})
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", value)
+
+    return set_connection
+
+
+@pytest.fixture
+def connections(connect: Callable[..., None], sandbox: Any) -> None:
+    """The two default connections, to the sandbox."""
+    connect("datafold_default", host=sandbox.url, password=API_KEY)
+    connect("hightouch_default", conn_type="generic", password=TOKEN)
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    command = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+
+
+@pytest.fixture
+def run_dag(airflow_database: None) -> Iterator[Callable[..., Any]]:
+    """Run a DAG, given as the source of its file, in a real Airflow."""
+    file = HOME / "dags" / "dag_under_test.py"
+
+    def run(source: str, dag_id: str, conf: dict[str, Any] | None = None) -> Any:
+        file.write_text(source)
+        spec = importlib.util.spec_from_file_location("dag_under_test", file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        (dag,) = [
+            value for value in vars(module).values() if getattr(value, "dag_id", None) == dag_id
+        ][:1]
+        return dag.test(run_conf=conf)
+
+    yield run
+    file.unlink(missing_ok=True)

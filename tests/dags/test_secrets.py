@@ -1,0 +1,161 @@
+"""API key and token reach the wire, and nothing that Airflow writes down."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import API_KEY, TOKEN
+
+pytestmark = pytest.mark.airflow
+
+STATUSES = (200, 302, 400, 401, 403, 404, 409, 422, 429, 500, 503)
+
+DAG_FILE = """
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator as Update
+
+FILLED = {"bi_datasource_id": 7, "bindings": [], "indexing_cron": None}
+
+with DAG(
+    "secrets",
+    schedule=None,
+    start_date=datetime(2024, 1, 1),
+    default_args={"retries": 0},
+) as dag:
+    for status in STATUSES:
+        Update(task_id=f"status_{status}", datafold_conn_id=f"status_{status}", **FILLED)
+    Update(task_id="no_json", datafold_conn_id="no_json", **FILLED)
+    Update(task_id="refused", datafold_conn_id="refused", **FILLED)
+    Update(task_id="no_connection", datafold_conn_id="nowhere", **FILLED)
+    Update(task_id="no_token", hightouch_conn_id="nowhere", **FILLED)
+    Update(task_id="wrong_key", datafold_conn_id="wrong_key", **FILLED)
+    Update(task_id="secret_in_the_wrong_place", datafold_conn_id="status_200", **{
+        **FILLED, "indexing_cron": "* * * * {{ conn.hightouch_default.password }}"
+    })
+
+if __name__ == "__main__":
+    dag.test()
+"""
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with everything that was sent, with the status in the path's first part."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self) -> None:
+        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.bodies.append(sent)  # type: ignore[attr-defined]
+        status = int(self.path.split("/")[1])
+        echo: Any = {
+            "token": sent["token"],
+            "headers": dict(self.headers),
+            "nested": [{sent["token"]: f"Bearer {sent['token']}"}],
+        }
+        if status == 422:
+            message = f"{sent['token']} is wrong"
+            echo = {"detail": [{"loc": ["body", sent["token"]], "msg": message, "input": echo}]}
+        content = json.dumps(echo).encode()
+        if self.path.split("/")[2] == "no_json":
+            content = b"<html>" + content
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Location", f"https://{sent['token']}.example.com/{sent['token']}")
+        self.send_header("X-Echo", self.headers["Authorization"])
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def echo() -> Iterator[Any]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        server.bodies = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def environment(home: Path, port: int) -> dict[str, str]:
+    def connection(path: str, **more: Any) -> str:
+        host = more.pop("host", f"http://127.0.0.1:{port}/{path}")
+        extra = {"max_retries": 1 if path.startswith("503") else 0}
+        fields = {"conn_type": "datafold", "host": host, "password": API_KEY, "extra": extra}
+        return json.dumps({**fields, **more})
+
+    return {
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
+        "AIRFLOW_CONN_DATAFOLD_DEFAULT": connection("200/ok"),
+        "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps({"conn_type": "http", "password": TOKEN}),
+        "AIRFLOW_CONN_NO_JSON": connection("200/no_json"),
+        "AIRFLOW_CONN_REFUSED": connection("", host="http://127.0.0.1:1"),
+        "AIRFLOW_CONN_WRONG_KEY": connection("200/ok", password=f"{API_KEY}\n{API_KEY}"),
+        **{f"AIRFLOW_CONN_STATUS_{status}": connection(f"{status}/status") for status in STATUSES},
+    }
+
+
+def secret_lines(text: str) -> list[str]:
+    return [
+        line
+        for line in text.splitlines()
+        if (API_KEY in line or TOKEN in line)
+        # Some versions of Airflow log the request to mask a secret, at debug level.
+        and "MaskSecret" not in line
+    ]
+
+
+def test_nothing_is_written_down(echo: Any, tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    file = tmp_path / "dags" / "planted.py"
+    file.write_text(DAG_FILE.replace("STATUSES", repr(STATUSES)))
+    variables = environment(tmp_path, echo.server_port)
+    output = ""
+    for command in (["-m", "airflow", "db", "migrate"], [str(file)]):
+        done = subprocess.run(
+            [sys.executable, *command], env=variables, capture_output=True, text=True, timeout=300
+        )
+        output += done.stdout + done.stderr
+
+    (tmp_path / "output.txt").write_text(output)
+    with sqlite3.connect(tmp_path / "airflow.db") as database:
+        states = dict(database.execute("select task_id, state from task_instance").fetchall())
+        ((returned,),) = database.execute("select value from xcom where key = 'return_value'")
+        dump = "\n".join(database.iterdump())
+    logs = "\n".join(path.read_text() for path in (tmp_path / "logs").rglob("*.log"))
+
+    assert states.pop("status_200") == "success", output[-5000:]
+    assert set(states.values()) == {"failed"}
+    assert len(states) == len(STATUSES) - 1 + 6
+    assert [body["token"] for body in echo.bodies] == [TOKEN] * (len(STATUSES) + 2)
+    echoed = json.loads(returned)
+    assert echoed["token"] == "***"
+    assert echoed["nested"] == [{"***": "Bearer ***"}]
+    assert echoed["headers"]["Authorization"] == "Key ***"
+
+    assert "DatafoldValidationError: PUT /api/v1/lineage/bi/hightouch/7/" in output
+    assert "body.***: *** is wrong" in output
+    assert secret_lines(output) == []
+    assert secret_lines(dump) == []
+    assert secret_lines(logs) == []

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_datafold import exceptions
+from airflow_provider_datafold.exceptions import DatafoldError
+
+FAMILY = [
+    kind
+    for kind in vars(exceptions).values()
+    if isinstance(kind, type) and issubclass(kind, DatafoldError)
+]
+FINAL = {
+    "DatafoldFinalError",
+    "DatafoldConfigurationError",
+    "DatafoldInputError",
+    "DatafoldCertificateError",
+    "DatafoldRedirectError",
+    "DatafoldAuthenticationError",
+    "DatafoldPermissionError",
+    "DatafoldNotFoundError",
+    "DatafoldConflictError",
+    "DatafoldValidationError",
+    "DatafoldRejectedError",
+    "DatafoldAnswerError",
+}
+
+
+def test_whether_airflow_may_retry_is_in_the_type() -> None:
+    assert {kind.__name__ for kind in FAMILY if issubclass(kind, AirflowFailException)} == FINAL
+    assert all(issubclass(kind, AirflowException) for kind in FAMILY)
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+def test_survives_the_way_between_processes(kind: type[DatafoldError]) -> None:
+    error = kind(
+        "what happened",
+        status_code=422,
+        method="PUT",
+        path="/p",
+        retry_after=5.0,
+        errors=[("body.name", "Field required")],
+    )
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is kind
+    assert str(copy) == "what happened"
+    assert (
+        vars(copy)
+        == vars(error)
+        == {
+            "status_code": 422,
+            "method": "PUT",
+            "path": "/p",
+            "retry_after": 5.0,
+            "errors": (("body.name", "Field required"),),
+        }
+    )
+
+
+def test_knows_nothing_by_default() -> None:
+    error = DatafoldError("text")
+    assert error.status_code is error.method is error.path is error.retry_after is None
+    assert error.errors == ()

@@ -1,0 +1,118 @@
+"""What Airflow, and a process that only looks, learns of the package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import entry_points, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import airflow
+import jsonschema
+import pytest
+
+import airflow_provider_datafold
+from tests.conftest import ROOT
+
+
+def run(code: str) -> list[str]:
+    """Run code in a fresh process; it leaves a list in ``found``."""
+    command = [sys.executable, "-c", f"{code}\nimport json; print('found:', json.dumps(found))"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("found:")]
+    result: list[str] = json.loads(line.partition(":")[2])
+    return result
+
+
+def test_provider_info_fits_airflows_schema() -> None:
+    schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
+    jsonschema.validate(airflow_provider_datafold.get_provider_info(), schema)
+
+
+def test_provider_info_names_modules_that_exist() -> None:
+    info = airflow_provider_datafold.get_provider_info()
+    modules = [
+        module
+        for kind in ("hooks", "operators")
+        for part in info[kind]
+        for module in part["python-modules"]
+    ]
+    assert sorted(modules) == [
+        "airflow_provider_datafold.hooks.datafold",
+        "airflow_provider_datafold.operators.bi",
+    ]
+    assert all(find_spec(module) for module in modules)
+
+
+def test_entry_point_leads_to_the_provider_info() -> None:
+    (entry,) = [
+        entry
+        for entry in entry_points(group="apache_airflow_provider")
+        if entry.module == "airflow_provider_datafold"
+    ]
+    assert entry.load() is airflow_provider_datafold.get_provider_info
+
+
+def test_there_is_one_version() -> None:
+    assert version("airflow-provider-datafold") == airflow_provider_datafold.__version__
+
+
+def test_airflow_lists_the_provider() -> None:
+    command = [sys.executable, "-m", "airflow", "providers", "list", "--output", "json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    listed = json.loads(done.stdout[done.stdout.index("[{") :])
+    assert {
+        "package_name": "airflow-provider-datafold",
+        "version": airflow_provider_datafold.__version__,
+    }.items() <= next(p for p in listed if "datafold" in p["package_name"]).items()
+
+
+def test_airflow_knows_the_connection_type() -> None:
+    from airflow.providers_manager import ProvidersManager
+
+    hook = ProvidersManager().hooks["datafold"]
+    assert hook is not None
+    assert hook.hook_class_name == "airflow_provider_datafold.hooks.datafold.DatafoldHook"
+    assert hook.connection_id_attribute_name == "datafold_conn_id"
+    assert hook.hook_name == "Datafold"
+
+
+def test_reading_the_provider_info_imports_no_airflow() -> None:
+    loaded = run(
+        """
+import sys
+import airflow_provider_datafold
+airflow_provider_datafold.get_provider_info()
+found = sorted(sys.modules)
+"""
+    )
+    assert "airflow_provider_datafold" in loaded
+    assert not [name for name in loaded if name.split(".")[0] == "airflow"]
+
+
+@pytest.mark.parametrize("module", ["operators.bi", "hooks.datafold", "exceptions"])
+def test_what_a_dag_file_imports_is_light(module: str) -> None:
+    """Only which modules are loaded: how long it takes is for the benchmarks."""
+    loaded = run(
+        f"""
+import sys
+try:
+    import airflow.sdk
+except ImportError:
+    import airflow.models.dag
+before = set(sys.modules)
+import airflow_provider_datafold.{module}
+found = sorted(set(sys.modules) - before)
+"""
+    )
+    assert f"airflow_provider_datafold.{module}" in loaded
+    slow = {"requests", "urllib3", "croniter", "airflow_provider_datafold.transport"}
+    assert not slow.intersection(loaded)
+
+
+def test_sandbox_explains_itself() -> None:
+    command = [sys.executable, "-m", "sandbox", "--help"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert "own assumption" in " ".join(done.stdout.split())
