@@ -59,5 +59,18 @@ class Redactor:
             }
         return value
 
+    def finds_in(self, value: Any) -> bool:
+        """Say whether a message that shows a value might show a secret.
+
+        :param value: any value.
+        :return: whether a known secret is in it, at any depth and as its repr would show it.
+        """
+        text = repr(value)
+        return any(
+            repr(secret) in text
+            or (len(secret) >= SHORTEST_PART and (secret in text or repr(secret)[1:-1] in text))
+            for secret in self._secrets
+        )
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._secrets)} secrets)"

@@ -62,7 +62,7 @@ def test_there_is_one_version() -> None:
 def test_airflow_lists_the_provider() -> None:
     command = [sys.executable, "-m", "airflow", "providers", "list", "--output", "json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
-    listed = json.loads(done.stdout[done.stdout.index("[{") :])
+    listed, _ = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("[{") :])
     assert {
         "package_name": "airflow-provider-datafold",
         "version": airflow_provider_datafold.__version__,

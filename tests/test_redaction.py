@@ -53,5 +53,28 @@ def test_no_secret_fields_by_default() -> None:
     assert Redactor([]).json({"token": "x"}) == {"token": "x"}
 
 
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("s3cret-key", True),
+        ([{"a": ("x s3cret-key x",)}], True),
+        (b"s3cret-key", True),
+        ("abcd", True),
+        (["abcd"], True),
+        ("abcde", False),
+        ("s3cret", False),
+        (None, False),
+    ],
+)
+def test_finds_in(value: Any, found: bool) -> None:
+    assert REDACTOR.finds_in(value) is found
+
+
+def test_finds_what_a_repr_would_write_in_another_way() -> None:
+    assert Redactor(["it's\n5"]).finds_in(["x it's\n5 x"])
+    assert Redactor(['it\'s "5"']).finds_in('it\'s "5"')
+    assert not Redactor([]).finds_in("anything")
+
+
 def test_repr_shows_no_secret() -> None:
     assert repr(REDACTOR) == "Redactor(3 secrets)"

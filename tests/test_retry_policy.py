@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import importlib
+import sys
 from datetime import timedelta
+from types import ModuleType
 
 import pytest
 
+import airflow_provider_datafold
 from airflow_provider_datafold import exceptions, retry_policy
 
 if not retry_policy.DEFAULT_RETRY_POLICY:
@@ -29,3 +33,12 @@ def test_waits_just_as_the_service_asks() -> None:
 @pytest.mark.parametrize("error", [exceptions.DatafoldServerError("x"), ValueError("x")])
 def test_all_else_is_as_the_user_set_it(error: Exception) -> None:
     assert POLICY.evaluate(error, 1, 3) == RetryDecision.default()
+
+
+def test_older_airflow_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.sdk", ModuleType("airflow.sdk"))
+    monkeypatch.delitem(sys.modules, retry_policy.__name__)
+    monkeypatch.setattr(airflow_provider_datafold, "retry_policy", retry_policy)
+    older = importlib.import_module(retry_policy.__name__)
+    assert older is not retry_policy
+    assert older.DEFAULT_RETRY_POLICY is None

@@ -160,7 +160,8 @@ class DatafoldHook(BaseHook):
         token = fields.secret("token", token)
         mask_secret(token)
         redactor = Redactor([self._settings.api_key, token], hightouch.SECRET_FIELDS)
-        with _no_secret_shown(redactor):
+        values = (bi_datasource_id, bindings, indexing_cron, name, workspace)
+        with _no_secret_shown(redactor, *values):
             path = hightouch.path(bi_datasource_id)
             body = hightouch.body(
                 token=token,
@@ -192,7 +193,7 @@ class DatafoldHook(BaseHook):
     def _run(self, method: str, path: str, json: Any, redactor: Redactor) -> Any:
         from airflow_provider_datafold.transport import exchange
 
-        with _no_secret_shown(redactor):
+        with _no_secret_shown(redactor, path):
             fields.path("path", path)
         body = None if json is None else _encode(json)
         session, settings = self.get_conn(), self._settings
@@ -240,12 +241,18 @@ class DatafoldHook(BaseHook):
 
 
 @contextmanager
-def _no_secret_shown(redactor: Redactor) -> Iterator[None]:
-    """Take secrets out of the message about a wrong value, which shows the value."""
+def _no_secret_shown(redactor: Redactor, *values: Any) -> Iterator[None]:
+    """Keep back the message about a wrong value, which shows a part of it, if it may leak."""
     try:
         yield
     except DatafoldInputError as error:
-        raise DatafoldInputError(redactor.text(str(error))) from None
+        if not redactor.finds_in(values):
+            raise
+        field = str(error).partition(":")[0]
+        raise DatafoldInputError(
+            f"{field}: is wrong, and is not shown because one of the values holds the API key "
+            f"or the token. These belong into connections only. Nothing was sent."
+        ) from None
 
 
 def _wait(state: RetryCallState) -> float:

@@ -128,12 +128,33 @@ def test_update_checks_before_it_sends(requests_mock: Any, field: str, value: An
     assert requests_mock.request_history == []
 
 
-def test_wrong_value_is_shown_without_secrets() -> None:
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"indexing_cron": f"{'x' * 55}{TOKEN}"},
+        {"indexing_cron": API_KEY},
+        {"bindings": [{"remoteId": None, "boundIds": TOKEN}]},
+        {"id": (TOKEN.encode(),)},
+        {"id": 0, "name": TOKEN},
+    ],
+)
+def test_wrong_value_is_not_shown_when_it_may_hold_a_secret(values: Any) -> None:
     with pytest.raises(exceptions.DatafoldInputError) as caught:
-        update(indexing_cron=f"{TOKEN} {API_KEY}")
-    assert "is '*** ***' (str)" in str(caught.value)
+        update(**values)
+    assert "is wrong, and is not shown because one of the values holds" in str(caught.value)
+    assert str(caught.value).split(":")[0] in {
+        "indexing_cron",
+        "bindings[0].boundIds",
+        "bi_datasource_id",
+    }
+    assert "planted" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def test_wrong_path_is_not_shown_when_it_holds_a_secret() -> None:
+    with pytest.raises(exceptions.DatafoldInputError, match="^path: is wrong, and is not shown"):
+        DatafoldHook().run("GET", API_KEY)
 
 
 def test_secrets_are_registered_with_the_masker(requests_mock: Any, monkeypatch: Any) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, AirflowException
 
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
@@ -47,7 +47,7 @@ def test_defaults() -> None:
 def test_required(missing: str) -> None:
     arguments = {"bi_datasource_id": 7, "bindings": BINDINGS, "indexing_cron": None}
     del arguments[missing]
-    with pytest.raises(TypeError, match=missing):
+    with pytest.raises((TypeError, AirflowException), match=missing):
         DatafoldUpdateHightouchOperator(task_id="update", **arguments)
 
 

@@ -1,0 +1,195 @@
+"""Whatever comes: a body that fits the contract or a DatafoldError, and a secret nowhere.
+
+``HYPOTHESIS_PROFILE=long`` tries ten times as many examples.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import traceback
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_datafold import transport
+from airflow_provider_datafold.answer import Answer
+from airflow_provider_datafold.exceptions import DatafoldError
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.omitted import OMITTED
+from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
+from tests.conftest import API_KEY, TOKEN
+
+QUIET = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
+settings.register_profile("ci", max_examples=2_000, **QUIET)
+settings.register_profile("long", max_examples=20_000, **QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+INTEGER = {"type": "integer"}
+NULLABLE_TEXT = {"type": ["string", "null"]}
+BINDING = {
+    "type": "object",
+    "required": ["remoteId", "boundIds"],
+    "properties": {"remoteId": {"type": "string"}, "boundIds": {"type": "array", "items": INTEGER}},
+    "additionalProperties": False,
+}
+BODY = {
+    "type": "object",
+    "required": ["token", "bindings", "indexing_cron"],
+    "properties": {
+        "token": {"const": TOKEN},
+        "bindings": {"type": "array", "items": BINDING},
+        "indexing_cron": NULLABLE_TEXT,
+        "name": NULLABLE_TEXT,
+        "workspace": NULLABLE_TEXT,
+    },
+    "additionalProperties": False,
+}
+VALIDATOR = jsonschema.Draft202012Validator(BODY)
+
+SECRET = st.sampled_from([API_KEY, TOKEN])
+TEXT = st.text(max_size=20) | st.builds(lambda a, s, b: a + s + b, st.text(), SECRET, st.text())
+NUMBER = st.integers() | st.floats() | st.booleans()
+LEAF = st.none() | NUMBER | TEXT | st.binary(max_size=5)
+ANY = st.recursive(
+    LEAF,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner)
+        | st.dictionaries(TEXT | st.sampled_from(["remoteId", "boundIds", "token"]), inner)
+    ),
+    max_leaves=8,
+)
+ALMOST_BINDING = st.fixed_dictionaries(
+    {"remoteId": st.text() | st.integers() | LEAF},
+    optional={"boundIds": st.lists(st.integers() | LEAF, max_size=3), "more": LEAF},
+)
+GOOD_BINDING = st.fixed_dictionaries(
+    {"remoteId": st.text(), "boundIds": st.lists(st.integers(), max_size=3)}
+)
+LIST = st.lists(GOOD_BINDING, max_size=3) | st.lists(ALMOST_BINDING, max_size=3) | ANY
+BINDINGS = LIST | LIST.map(str) | LIST.map(repr) | st.lists(GOOD_BINDING).map(json.dumps)
+CRON = (
+    st.sampled_from([None, "None", "0 6 * * *", "*/5 * * * MON-FRI", "0 0 31 2 *"])
+    | st.lists(st.text("0123456789*/,-LRH#", min_size=1, max_size=4), max_size=6).map(" ".join)
+    | ANY
+)
+IDENTIFIER = st.integers(min_value=1) | st.integers(1, 99).map(str) | ANY
+OPTIONAL = st.just(OMITTED) | TEXT | ANY
+
+STATUS = st.sampled_from(
+    [200, 201, 204, 301, 302, 307, 400, 401, 404, 409, 418, 422, 429, 500, 503]
+)
+JSON = st.recursive(
+    st.none() | NUMBER | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT | st.just("token"), inner),
+    max_leaves=8,
+)
+DETAIL = st.fixed_dictionaries(
+    {"loc": st.lists(TEXT | st.integers(), max_size=3), "msg": TEXT | JSON, "input": JSON}
+)
+INTEGRATION = st.fixed_dictionaries(
+    {},
+    optional={"name": JSON, "workspace": JSON, "bindings": JSON | LIST, "indexing_cron": JSON},
+)
+
+
+def encoded(value: Any) -> bytes:
+    return json.dumps(value, default=str).encode()
+
+
+CONTENT = (
+    JSON.map(encoded)
+    | INTEGRATION.map(encoded)
+    | st.lists(DETAIL | JSON, max_size=4).map(lambda detail: encoded({"detail": detail}))
+    | st.binary()
+    | TEXT.map(lambda text: f"<html>{text}".encode("utf-8", "replace"))
+)
+HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=255)) | SECRET
+HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "Content-Type": HEADER,
+        "Location": HEADER | SECRET.map("https://{}.example.com/".format),
+        "Retry-After": st.integers().map(str) | st.floats().map(str) | HEADER,
+    },
+)
+
+
+@pytest.fixture(autouse=True)
+def connection(connect: Any) -> None:
+    connect("datafold_default", password=API_KEY, extra={"max_retries": 0})
+    connect("hightouch_default", conn_type="generic", password=TOKEN)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(DatafoldHook, "log", logging.getLogger("hook"))
+    caplog.set_level(logging.DEBUG)
+    return caplog
+
+
+def outcome(operator: DatafoldUpdateHightouchOperator, log: Any) -> Any:
+    """Execute the operator and look for secrets in everything that comes out."""
+    log.clear()
+    try:
+        result = operator.execute({})
+    except DatafoldError as error:
+        result = error
+        written = "".join(traceback.format_exception(error)) + repr(vars(error))
+    else:
+        written = json.dumps(result) + str(result)
+    event(type(result).__name__)
+    written += log.text
+    assert API_KEY not in written
+    assert TOKEN not in written
+    return result
+
+
+@given(
+    bi_datasource_id=IDENTIFIER,
+    bindings=BINDINGS,
+    indexing_cron=CRON,
+    name=OPTIONAL,
+    workspace=OPTIONAL,
+)
+def test_any_input(log: Any, **fields: Any) -> None:
+    bodies: list[bytes] = []
+
+    def exchange(session: Any, settings: Any, method: str, path: str, body: bytes) -> Answer:
+        bodies.append(body)
+        return Answer(200, {}, body)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transport, "exchange", exchange)
+        operator = DatafoldUpdateHightouchOperator(task_id="update", **fields)
+        result = outcome(operator, log)
+    if isinstance(result, DatafoldError):
+        assert bodies == []
+    else:
+        (body,) = bodies
+        VALIDATOR.validate(json.loads(body))
+        assert isinstance(result, dict)
+
+
+@given(status=STATUS, headers=HEADERS, content=CONTENT)
+def test_any_answer(log: Any, status: int, headers: dict[str, str], content: bytes) -> None:
+    answer = Answer(status, headers, content)
+    operator = DatafoldUpdateHightouchOperator(
+        task_id="update", bi_datasource_id=7, bindings=[], indexing_cron=None, name="n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transport, "exchange", lambda *_: answer)
+        result = outcome(operator, log)
+    if isinstance(result, DatafoldError):
+        assert result.status_code == status
+        assert len(str(result)) < 10_000
+    else:
+        assert 200 <= status < 300
