@@ -123,7 +123,7 @@ def exchange(
             ) as response:
                 answer = _read(response)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            problem = _translate(error)
+            problem = _translate(error, settings)
             # A connection that was cut looks like one that broke.
             if deadline.is_over and not isinstance(problem, DatafoldUnreachableError):
                 problem = _too_late(settings)
@@ -169,7 +169,7 @@ def _too_late(settings: Settings) -> DatafoldTimeoutError:
     )
 
 
-def _translate(error: Exception) -> DatafoldError:
+def _translate(error: Exception, settings: Settings) -> DatafoldError:
     """Say in the words of this provider what a foreign exception means."""
     causes = list(_causes(error))
 
@@ -209,9 +209,7 @@ def _translate(error: Exception) -> DatafoldError:
             f"the connection's host and port, and the network between"
         )
     if cause(requests.Timeout, ReadTimeoutError):
-        return DatafoldTimeoutError(
-            "no answer in time. Try again later, or give the connection a larger 'timeout'"
-        )
+        return _too_late(settings)
     return DatafoldConnectionError(
         "the connection broke before the whole answer was there. Try again later"
     )
