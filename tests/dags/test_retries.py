@@ -1,0 +1,123 @@
+"""What Airflow itself does after a failed try, by its own task runner and database."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
+from faults.acts import answers
+from faults.server import FaultServer
+from tests.conftest import API_KEY, TOKEN
+
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.skipif(DEFAULT_RETRY_POLICY is None, reason="Airflow has policies from 3.3 on"),
+]
+
+DAG_FILE = """
+from datetime import datetime, timedelta
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator as Update
+
+FILLED = {"bindings": [], "indexing_cron": None}
+
+with DAG(
+    "retries",
+    schedule=None,
+    start_date=datetime(2024, 1, 1),
+    default_args={"retries": 5, "retry_delay": timedelta(hours=7)},
+) as dag:
+    for name in ("busy", "refused", "broken"):
+        Update(task_id=name, datafold_conn_id=name, bi_datasource_id=7, **FILLED)
+        Update.partial(task_id=f"mapped_{name}", datafold_conn_id=name, **FILLED).expand(
+            bi_datasource_id=[8]
+        )
+
+if __name__ == "__main__":
+    dag.test()
+"""
+
+DONE = ("failed", "up_for_retry", "success")
+
+
+def outcomes(database: Path) -> dict[str, Any]:
+    query = (
+        "select task_id, state, try_number, retry_delay_override, retry_reason from task_instance"
+    )
+    with sqlite3.connect(database, timeout=30) as connection:
+        return {row[0]: row[1:] for row in connection.execute(query)}
+
+
+def test_next_try_is_as_the_error_says(tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    file = tmp_path / "dags" / "retries.py"
+    file.write_text(DAG_FILE)
+    with (
+        FaultServer([answers(429, b"", {"Retry-After": "3600"})]) as busy,
+        FaultServer([answers(401)]) as refused,
+        FaultServer([answers(500)]) as broken,
+    ):
+        servers = {"busy": busy, "refused": refused, "broken": broken}
+        environment = {
+            **os.environ,
+            "AIRFLOW_HOME": str(tmp_path),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"),
+            "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps({"conn_type": "http", "password": TOKEN}),
+            **{
+                f"AIRFLOW_CONN_{name.upper()}": json.dumps(
+                    {
+                        "conn_type": "datafold",
+                        "host": f"http://127.0.0.1:{server.port}",
+                        "password": API_KEY,
+                        "extra": {"max_retries": 0},
+                    }
+                )
+                for name, server in servers.items()
+            },
+        }
+        migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+        subprocess.run(migrate, env=environment, check=True, capture_output=True, timeout=300)
+        with (tmp_path / "output.txt").open("w") as output:
+            run = subprocess.Popen(
+                [sys.executable, str(file)], env=environment, stdout=output, stderr=output
+            )
+        try:
+            # The run itself would go on for days: its tasks wait for their next try.
+            deadline = time.monotonic() + 120
+            found: dict[str, Any] = {}
+            while time.monotonic() < deadline and run.poll() is None:
+                found = outcomes(tmp_path / "airflow.db")
+                if len(found) == 6 and all(state in DONE for state, *_ in found.values()):
+                    break
+                time.sleep(0.5)
+        finally:
+            run.kill()
+            run.wait()
+
+    waits = ("up_for_retry", 1, 3600.0, "Datafold asks to wait 3600 s.")
+    once = ("failed", 1, None, None)
+    as_set = ("up_for_retry", 1, None, None)
+    assert found == {
+        "busy": waits,
+        "mapped_busy": waits,
+        "refused": once,
+        "mapped_refused": once,
+        "broken": as_set,
+        "mapped_broken": as_set,
+    }, (tmp_path / "output.txt").read_text()[-5000:]
+    assert {name: len(server.requests) for name, server in servers.items()} == {
+        "busy": 2,
+        "refused": 2,
+        "broken": 2,
+    }
