@@ -6,7 +6,7 @@ CONSTRAINTS = constraints/airflow-$(AIRFLOW).txt
 BIN = .venv/bin
 INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 
-.PHONY: demo test check unit package constraints clean
+.PHONY: demo test check unit reliability constraints clean
 
 demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
 	@$(BIN)/python -m scripts.demo
@@ -20,6 +20,9 @@ check: $(INSTALLED)  ## Format, lint and types.
 
 unit: $(INSTALLED)  ## All tests, with the coverage that is asked for.
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
+	$(BIN)/python -m faults --check
 
 constraints:  ## Write the constraint files anew; needs uv on PATH.
 	scripts/compile_constraints.sh

@@ -1,0 +1,208 @@
+"""A service on a real socket of 127.0.0.1 that does as badly as it is told."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from enum import Enum
+from types import TracebackType
+from typing import BinaryIO
+
+_PATIENCE = 20.0
+"""Seconds that the service waits for a client, so that no thread stays for ever."""
+
+_LONGEST_REQUEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that arrived whole.
+
+    :param method: the HTTP method, ``CONNECT`` where a client takes the service for a proxy.
+    :param target: the path, or what else stands behind the method.
+    :param headers: the header fields, names in lower case.
+    :param body: the body's bytes.
+    """
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """All that the request says, to look for secrets in."""
+        return f"{self.target} {self.headers} {self.body.decode(errors='replace')}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """What an act knows when its turn comes.
+
+    :param request: the request, ``None`` where the service does not read any.
+    :param elsewhere: URL of another service.
+    """
+
+    request: Request | None
+    elsewhere: str
+
+
+class Then(Enum):
+    """How an act may end other than by closing the connection."""
+
+    RESET = "reset"
+    KEEP = "keep"
+
+
+Step = bytes | float | Then
+"""Bytes to send, seconds to wait, or how to end."""
+
+Act = Callable[[Call], Iterable[Step]]
+"""What the service does with one request, step by step; after the last it closes."""
+
+
+class Door(Enum):
+    """How a service takes connections."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    LATE = "late"
+    FULL = "full"
+
+
+_LATE = 1.0
+
+
+class FaultServer:
+    """Runs the service in threads of this process, on 127.0.0.1 only.
+
+    :param acts: what to do with the first request, the second and so on; the last act is for
+        all that follow.
+    :param reads: whether it reads a request before it acts. If not, an act is for a connection.
+    :param door: whether it listens; ``LATE`` does so from one second on, and ``FULL`` listens
+        but has no room in its queue.
+    :param tls: to speak TLS with, ``None`` for plain text.
+    :param elsewhere: URL of another service, for redirects.
+    """
+
+    def __init__(
+        self,
+        acts: Sequence[Act],
+        *,
+        reads: bool = True,
+        door: Door = Door.OPEN,
+        tls: ssl.SSLContext | None = None,
+        elsewhere: str = "",
+    ) -> None:
+        self.requests: list[Request] = []
+        self._acts = acts
+        self._reads = reads
+        self._door = door
+        self._tls = tls
+        self._elsewhere = elsewhere
+        self._acted = 0
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._listener = socket.socket()
+        self._stack = ExitStack()
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1, taken from the beginning even where nothing listens."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def __enter__(self) -> FaultServer:
+        self._stack.enter_context(self._listener)
+        self._stack.callback(self._closing.set)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", 0))
+        if self._door is Door.FULL:
+            self._fill()
+        elif self._door is not Door.CLOSED:
+            if self._door is Door.OPEN:
+                self._listener.listen(64)
+            threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _fill(self) -> None:
+        self._listener.listen(0)
+        # One more than the queue takes, which is one more than it was told.
+        for _ in range(3):
+            filler = self._stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", self.port))
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            if self._door is Door.LATE:
+                self._closing.wait(_LATE)
+                self._listener.listen(64)
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        # A client that is gone or that speaks no TLS is what many a fault is about.
+        with suppress(OSError), connection:
+            connection.settimeout(_PATIENCE)
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            with connection, connection.makefile("rb") as stream:
+                while self._answer(connection, stream):
+                    pass
+
+    def _answer(self, connection: socket.socket, stream: BinaryIO) -> bool:
+        """Act once, and say whether the connection stays open."""
+        request = _read(stream) if self._reads else None
+        if self._reads and request is None:
+            return False
+        with self._lock:
+            act = self._acts[min(self._acted, len(self._acts) - 1)]
+            self._acted += 1
+            if request is not None:
+                self.requests.append(request)
+        for step in act(Call(request, self._elsewhere)):
+            if step is Then.KEEP:
+                return True
+            if step is Then.RESET:
+                # A close that lingers for no time is a reset.
+                linger = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                return False
+            if isinstance(step, bytes):
+                connection.sendall(step)
+            elif isinstance(step, (int, float)) and self._closing.wait(step):
+                return False
+        if not isinstance(connection, ssl.SSLSocket):
+            connection.shutdown(socket.SHUT_WR)
+            # What was sent and not read would turn the close into a reset.
+            while connection.recv(1 << 16):
+                pass
+        return False
+
+
+def _read(stream: BinaryIO) -> Request | None:
+    """Read a request, or ``None`` where the client sends none."""
+    line = stream.readline(_LONGEST_REQUEST).decode("latin-1").split()
+    if len(line) != 3:
+        return None
+    headers = {}
+    while (field := stream.readline(_LONGEST_REQUEST).decode("latin-1").strip()) != "":
+        name, _, value = field.partition(":")
+        headers[name.lower()] = value.strip()
+    body = stream.read(int(headers.get("content-length", 0)))
+    return Request(line[0], line[1], headers, body)
