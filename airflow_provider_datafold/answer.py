@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_datafold.exceptions import (
@@ -84,7 +85,7 @@ def parse(answer: Answer, redactor: Redactor) -> Any:
     if not answer.is_success:
         raise _error(answer, redactor)
     try:
-        return redactor.json(json.loads(answer.content, parse_constant=_no_constant))
+        return redactor.json(_json(answer.content))
     except (ValueError, RecursionError):
         kind = answer.headers.get("Content-Type") or "no content type"
         raise DatafoldAnswerError(
@@ -95,9 +96,19 @@ def parse(answer: Answer, redactor: Redactor) -> Any:
         ) from None
 
 
-def _no_constant(constant: str) -> NoReturn:
-    # NaN and Infinity, which Python reads, are no JSON.
-    raise ValueError(constant)
+def _json(content: bytes) -> Any:
+    value = json.loads(content, parse_constant=_finite, parse_float=_finite)
+    if b"\\u" in content:
+        # Half of a surrogate pair can be spelled in JSON, but XCom can't hold it.
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _finite(number: str) -> float:
+    """Refuse NaN and Infinity, which are no JSON, and numbers that Python takes for infinite."""
+    if not math.isfinite(parsed := float(number)):
+        raise ValueError(number)
+    return parsed
 
 
 def _error(answer: Answer, redactor: Redactor) -> DatafoldError:

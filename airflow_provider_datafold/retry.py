@@ -51,14 +51,14 @@ def wait(attempt: int, retry_after: float | None, jitter: float) -> float:
     :param attempt: number of the attempt that failed, from 1.
     :param retry_after: seconds that the service asks for, if it does.
     :param jitter: a random number from 0 to 1, so that many tasks do not come back at once.
-    :return: seconds, doubled with each attempt.
+    :return: seconds: about half a second at first, doubled with each attempt.
     """
     if retry_after is not None:
         # Never earlier than asked, and not all at the very same moment.
         return retry_after + _FIRST_WAIT * jitter
     # Past the tenth attempt the wait is at its longest anyway.
     doublings = min(attempt - 1, 10)
-    return min(_FIRST_WAIT * float(1 << doublings) * (1 + jitter), LONGEST_WAIT)
+    return min(_FIRST_WAIT * float(1 << doublings) * (0.75 + jitter / 2), LONGEST_WAIT)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:

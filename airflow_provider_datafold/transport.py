@@ -7,6 +7,7 @@ foreign exceptions may quote the request, and with it a secret.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.exceptions import ContentDecodingError, InvalidHeader
 from urllib3 import (
     HTTPConnectionPool,
     HTTPResponse,
@@ -28,6 +30,7 @@ from urllib3 import (
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
+    DecodeError,
     HTTPError,
     NameResolutionError,
     NewConnectionError,
@@ -50,6 +53,7 @@ LARGEST_ANSWER = 10 * 1024 * 1024
 """Bytes. A list of integrations is a few kilobytes; more than this is no answer of the API."""
 
 _CHUNK = 16 * 1024
+_PROXY_REFUSED = re.compile(r"Tunnel connection failed: (401|403|407)\b")
 _NO_PROXIES: Any = {"http": None, "https": None, "all": None}
 _TLS_BROKE = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
@@ -75,6 +79,17 @@ class KeyAuth(requests.auth.AuthBase):
         return f"{type(self).__name__}(***)"
 
 
+class _Session(requests.Session):
+    """Does not so much as look at where a redirect points.
+
+    Told not to follow it, ``requests`` would still read the whole body of the redirect, however
+    large, and parse its ``Location``.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 def open_session(settings: Settings, user_agent: str) -> requests.Session:
     """Make a session that authenticates its requests and keeps its connections alive.
 
@@ -82,7 +97,7 @@ def open_session(settings: Settings, user_agent: str) -> requests.Session:
     :param user_agent: what to send as ``User-Agent``.
     :return: the session; nothing is sent yet.
     """
-    session = requests.Session()
+    session = _Session()
     session.auth = KeyAuth(settings.api_key)
     session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
     for prefix in ("https://", "http://"):
@@ -146,9 +161,10 @@ def _read(response: requests.Response) -> Answer:
 
 def _limited(response: requests.Response) -> Iterator[bytes]:
     announced = response.headers.get("Content-Length", "")
-    size = int(announced) if announced.isdecimal() else 0
+    # A float, because Python limits the digits of a text that becomes an integer.
+    size = float(announced) if announced.isdecimal() else 0.0
     if size <= LARGEST_ANSWER:
-        size = 0
+        size = 0.0
         for chunk in response.iter_content(_CHUNK):
             size += len(chunk)
             if size > LARGEST_ANSWER:
@@ -158,7 +174,8 @@ def _limited(response: requests.Response) -> Iterator[bytes]:
         raise DatafoldAnswerError(
             f"{response.status_code} with an answer of over {LARGEST_ANSWER >> 20} MiB, which "
             f"was not read. The request may have been carried out; no answer of Datafold's API "
-            f"is that large, so check the host"
+            f"is that large, so check the host",
+            status_code=response.status_code,
         )
 
 
@@ -186,7 +203,13 @@ def _translate(error: Exception, settings: Settings) -> DatafoldError:
             f"no TLS connection came about ({tls.reason}). Check that the host speaks https, and "
             f"the file that 'ca_bundle' or REQUESTS_CA_BUNDLE names"
         )
-    if isinstance(error, ValueError):
+    if cause(ContentDecodingError, DecodeError):
+        return DatafoldAnswerError(
+            "the answer can't be unpacked as its Content-Encoding says. The request may have "
+            "been carried out"
+        )
+    # That the answer's header is invalid is a ValueError, too.
+    if isinstance(error, ValueError) and not isinstance(error, InvalidHeader):
         return DatafoldConfigurationError("the address can't be used. Check the connection's host")
     if not isinstance(error, (requests.RequestException, HTTPError)):
         return DatafoldConfigurationError(
@@ -194,6 +217,12 @@ def _translate(error: Exception, settings: Settings) -> DatafoldError:
             "names"
         )
     if cause(requests.exceptions.ProxyError):
+        if _PROXY_REFUSED.search(str(error)):
+            return DatafoldConfigurationError(
+                "the proxy lets no connection through. Check its user and password in "
+                "HTTPS_PROXY, whether it allows the host, and NO_PROXY, in the worker's "
+                "environment"
+            )
         return DatafoldUnreachableError(
             "the proxy gave no connection. Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the "
             "worker's environment"

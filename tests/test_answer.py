@@ -25,7 +25,7 @@ def error(status: int, content: Any = b"", **headers: str) -> exceptions.Datafol
     return caught.value
 
 
-@pytest.mark.parametrize("value", [None, True, 7, "text", [], {"id": 7}])
+@pytest.mark.parametrize("value", [None, True, 7, 1.5, "text", "\U0001f600", [], {"id": 7}])
 @pytest.mark.parametrize("status", [200, 201, 299])
 def test_any_json(value: Any, status: int) -> None:
     assert parse(Answer(status, {}, json.dumps(value).encode()), REDACTOR) == value
@@ -38,8 +38,17 @@ def test_secrets_are_replaced() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"<html>log in</html>", b"\xff\xfe\x00", b'{"a": NaN}', b"Infinity", b"{" * 9, b"'x'"]
-    + [b"[" * 100_000],
+    [
+        b"",
+        b"<html>log in</html>",
+        b"\xff\xfe\x00",
+        b'{"a": NaN}',
+        b"Infinity",
+        b"{" * 9,
+        b"'x'",
+        b"1e999",
+    ]
+    + [b"[" * 100_000, rb'"\ud800"'],
 )
 def test_no_json(content: bytes) -> None:
     caught = error(200, content, Content_Type=f"text/html; {SECRET}")

@@ -33,8 +33,8 @@ def test_is_retryable(error: Exception, idempotent: bool, not_idempotent: bool) 
 
 @pytest.mark.parametrize(
     ("attempt", "jitter", "seconds"),
-    [(1, 0, 0.5), (1, 1, 1), (2, 0, 1), (3, 0, 2), (3, 0.5, 3), (6, 0, 16), (7, 0, 30)]
-    + [(100, 0, 30), (10**6, 1, 30)],
+    [(1, 0.5, 0.5), (1, 0, 0.375), (1, 1, 0.625), (2, 0.5, 1), (3, 0.5, 2), (3, 1, 2.5)]
+    + [(6, 0.5, 16), (7, 0.5, 30), (100, 0, 30), (10**6, 1, 30)],
 )
 def test_backoff(attempt: int, jitter: float, seconds: float) -> None:
     assert retry.wait(attempt, None, jitter) == seconds

@@ -236,6 +236,28 @@ def test_huge_refusal_is_still_a_refusal() -> None:
     assert (got.status_code, got.content) == (401, b"")
 
 
+def test_answer_of_an_absurd_length() -> None:
+    with FaultServer([says(head(200, {"Content-Length": "9" * 5000}))]) as server:
+        error(f"http://127.0.0.1:{server.port}", exceptions.DatafoldAnswerError)
+
+
+def test_answer_that_can_not_be_unpacked() -> None:
+    with FaultServer([answers(200, b"no gzip", {"Content-Encoding": "gzip"})]) as server:
+        said = error(f"http://127.0.0.1:{server.port}", exceptions.DatafoldAnswerError)
+    assert said == (
+        "the answer can't be unpacked as its Content-Encoding says. The request may have been "
+        "carried out"
+    )
+
+
+def test_where_a_redirect_points_is_not_looked_at() -> None:
+    for location in ("http://[x", "http://127.0.0.1:1/"):
+        fields = {"Location": location, "Content-Length": str(300 << 20)}
+        with FaultServer([is_huge(302, fields)]) as server:
+            got = send(f"http://127.0.0.1:{server.port}")
+        assert (got.status_code, got.content) == (302, b"")
+
+
 def test_packed_answer_is_unpacked() -> None:
     packed = answers(200, gzip.compress(b'{"a": 1}'), {"Content-Encoding": "gzip"})
     with FaultServer([packed]) as server:
@@ -258,7 +280,7 @@ BROKE = "the connection broke before the whole answer was there. Try again later
         says(head(200, {"Content-Length": "50"}) + b"{", Then.RESET),
         says(head(200, {"Transfer-Encoding": "chunked"}) + b"5\r\n{"),
         says(head(200, {"Transfer-Encoding": "chunked"}) + b"zz\r\n{"),
-        answers(200, b"no gzip", {"Content-Encoding": "gzip"}),
+        answers(200, b"{}", {"Content-Length": "2, 3"}),
     ],
 )
 def test_broken_connection(act: Any) -> None:
@@ -436,12 +458,20 @@ def test_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    with FaultServer([answers(407)]) as proxy:
+@pytest.mark.parametrize("status", [401, 403, 407])
+def test_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    with FaultServer([answers(status)]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        error("https://acme.invalid", exceptions.DatafoldUnreachableError)
+        said = error("https://acme.invalid", exceptions.DatafoldConfigurationError)
+    assert said.startswith("the proxy lets no connection through. Check its user and password")
     assert [request.method for request in proxy.requests] == ["CONNECT"]
     assert KEY not in proxy.requests[0].text
+
+
+def test_proxy_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer([answers(502)]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        error("https://acme.invalid", exceptions.DatafoldUnreachableError)
 
 
 def test_proxy_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:

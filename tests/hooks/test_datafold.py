@@ -232,7 +232,7 @@ def test_passing_fault_is_tried_again(requests_mock: Any, waits: Any, log: Any) 
     requests_mock.put(HOST + PATH, answers)
     assert update() == {"id": 7}
     assert requests_mock.call_count == 3
-    assert 0.5 <= waits[0] <= 1 <= waits[1] <= 2
+    assert 0.375 <= waits[0] <= 0.625 < 0.75 <= waits[1] <= 1.25
     logged = [record.getMessage() for record in log.records if record.levelname == "WARNING"]
     assert logged == [
         f"Attempt 1 failed: 503, the service failed. Try again later. Trying again in "
