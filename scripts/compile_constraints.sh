@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 compile() {
   local airflow=$1 day=$2
   echo "apache-airflow==$airflow" |
-    uv pip compile pyproject.toml - --extra dev --universal --fork-strategy fewest \
+    uv pip compile pyproject.toml - --extra dev --extra cluster --universal --fork-strategy fewest \
       --python-version 3.10 --exclude-newer "$day" \
       --exclude-newer-package apache-airflow-providers-common-compat=2026-11-20 \
       --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet \

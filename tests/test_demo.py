@@ -26,17 +26,18 @@ def start(temporary: Path) -> subprocess.Popen[str]:
     )
 
 
-def is_left(temporary: Path, printed: str) -> bool:
-    """Whether the home, the sandbox or a process that works in the home is still there."""
+def left(temporary: Path, printed: str) -> list[str]:
+    """What is still there of the home, the sandbox and the processes that work in the home."""
+    found = [str(path) for path in temporary.iterdir()]
     (port,) = re.findall(r"at http://127\.0\.0\.1:(\d+)", printed)
     with socket.socket() as client:
         if client.connect_ex(("127.0.0.1", int(port))) == 0:
-            return True
-    environments = [
-        file for file in Path("/proc").glob("[0-9]*/environ") if os.access(file, os.R_OK)
-    ]
+            found.append(f"port {port}")
     needle = f"AIRFLOW_HOME={temporary}/".encode()
-    return any(temporary.iterdir()) or any(needle in read(file) for file in environments)
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        if needle in read(environ):
+            found.append(f"{environ.parent}: {read(environ.parent / 'cmdline')!r}")
+    return found
 
 
 def read(file: Path) -> bytes:
@@ -55,7 +56,7 @@ def test_shows_the_schedule_before_and_after(tmp_path: Path) -> None:
     assert (ROOT / "build" / "demo-airflow.log").stat().st_size > 0
     assert "build/demo-airflow.log" in printed
     assert len(printed.splitlines()) < 40
-    assert not is_left(tmp_path, printed)
+    assert left(tmp_path, printed) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -71,4 +72,4 @@ def test_cleans_up_when_interrupted(tmp_path: Path, number: signal.Signals) -> N
     rest, _ = demo.communicate(timeout=60)
     assert demo.returncode == 130
     assert "Interrupted; everything that was started is stopped." in rest
-    assert not is_left(tmp_path, printed)
+    assert left(tmp_path, printed) == []
