@@ -14,10 +14,11 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from sandbox import Sandbox
 
@@ -28,13 +29,33 @@ BI_DATASOURCE_ID = 7
 INDEXING_CRON = "30 5 * * 1-5"
 
 
+class _Interrupt:
+    """Remembers a signal until it can be heeded.
+
+    An exception out of the blue could come between the start of a process and the note of it.
+    """
+
+    def __init__(self) -> None:
+        self._noted = False
+
+    def note(self, *_: object) -> None:
+        self._noted = True
+
+    def check(self) -> None:
+        if self._noted:
+            raise KeyboardInterrupt
+
+
+_INTERRUPT = _Interrupt()
+
+
 def main() -> int:
     """Run the demo.
 
     :return: exit code, 0 when the schedule has changed.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _INTERRUPT.note)
     LOG.parent.mkdir(exist_ok=True)
     LOG.write_text("")
     try:
@@ -101,7 +122,10 @@ def _airflow(command: Sequence[str], environment: dict[str, str]) -> int:
             start_new_session=True,
         )
         try:
-            return process.wait()
+            while (code := process.poll()) is None:
+                _INTERRUPT.check()
+                time.sleep(0.1)
+            return code
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -124,10 +148,6 @@ def _show(title: str, integration: Any) -> None:
     else:
         print(f"  {json.dumps(integration)}")
     print()
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
