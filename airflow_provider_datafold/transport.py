@@ -19,7 +19,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.exceptions import ContentDecodingError, InvalidHeader
+from requests.exceptions import InvalidHeader, ProxyError
 from urllib3 import (
     HTTPConnectionPool,
     HTTPResponse,
@@ -33,7 +33,6 @@ from urllib3.exceptions import (
     DecodeError,
     HTTPError,
     NameResolutionError,
-    NewConnectionError,
     ReadTimeoutError,
 )
 
@@ -190,8 +189,8 @@ def _translate(error: Exception, settings: Settings) -> DatafoldError:
     """Say in the words of this provider what a foreign exception means."""
     causes = list(_causes(error))
 
-    def cause(*kinds: type[BaseException]) -> Any:
-        return next((found for found in causes if isinstance(found, kinds)), None)
+    def cause(kind: type[BaseException]) -> Any:
+        return next((found for found in causes if isinstance(found, kind)), None)
 
     if refused := cause(ssl.SSLCertVerificationError):
         return DatafoldCertificateError(
@@ -203,7 +202,7 @@ def _translate(error: Exception, settings: Settings) -> DatafoldError:
             f"no TLS connection came about ({tls.reason}). Check that the host speaks https, and "
             f"the file that 'ca_bundle' or REQUESTS_CA_BUNDLE names"
         )
-    if cause(ContentDecodingError, DecodeError):
+    if cause(DecodeError):
         return DatafoldAnswerError(
             "the answer can't be unpacked as its Content-Encoding says. The request may have "
             "been carried out"
@@ -216,7 +215,7 @@ def _translate(error: Exception, settings: Settings) -> DatafoldError:
             "the CA bundle can't be read. Check the file that 'ca_bundle' or REQUESTS_CA_BUNDLE "
             "names"
         )
-    if cause(requests.exceptions.ProxyError):
+    if cause(ProxyError):
         if _PROXY_REFUSED.search(str(error)):
             return DatafoldConfigurationError(
                 "the proxy lets no connection through. Check its user and password in "
@@ -231,13 +230,13 @@ def _translate(error: Exception, settings: Settings) -> DatafoldError:
         return DatafoldUnreachableError(
             "there is no such host. Check the connection's host, then the network's DNS"
         )
-    if cause(NewConnectionError, ConnectTimeoutError):
+    if cause(ConnectTimeoutError):
         refusal = cause(ConnectionRefusedError)
         return DatafoldUnreachableError(
             f"no connection came about ({'refused' if refusal else 'no answer in time'}). Check "
             f"the connection's host and port, and the network between"
         )
-    if cause(requests.Timeout, ReadTimeoutError):
+    if cause(ReadTimeoutError):
         return _too_late(settings)
     return DatafoldConnectionError(
         "the connection broke before the whole answer was there. Try again later"
@@ -245,7 +244,11 @@ def _translate(error: Exception, settings: Settings) -> DatafoldError:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk an exception and all that lie beneath it."""
+    """Walk an exception and all that led to it.
+
+    ``requests`` and ``urllib3`` hand on what they caught as a cause, as a context or as an
+    argument, and not always without a circle.
+    """
     pending: list[object] = [error]
     seen: set[int] = set()
     while pending:
@@ -254,7 +257,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             seen.add(id(found))
             yield found
             pending += [*found.args, found.__cause__, found.__context__]
-            pending.append(getattr(found, "reason", None))
 
 
 _attempt: ContextVar[_Deadline | None] = ContextVar("attempt", default=None)

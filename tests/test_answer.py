@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -101,6 +103,13 @@ def test_retry_after(status: int) -> None:
     assert str(caught).endswith("; the service asks to wait 3600 s")
 
 
+def test_retry_after_as_a_date() -> None:
+    date = format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True)
+    seconds = error(503, Retry_After=date).retry_after
+    assert seconds is not None
+    assert 3590 < seconds <= 3600
+
+
 @pytest.mark.parametrize(
     ("location", "shown"),
     [
@@ -151,6 +160,8 @@ def test_long_validation_errors_are_cut_after_the_secrets_are_out() -> None:
     caught = error(422, {"detail": [{"loc": ["a"], "msg": message}] * 50})
     assert len(caught.errors) == 20
     assert caught.errors[0][1] == "x" * 195 + "***yy..."
+    (whole,) = error(422, {"detail": [{"loc": ["a"], "msg": "x" * 200}]}).errors
+    assert whole == ("a", "x" * 200)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,13 @@ def test_verify_ssl_off_wins_over_ca_bundle(connect: Any, flag: Any) -> None:
     assert read_settings("mine").verify is False
 
 
+@pytest.mark.parametrize(("timeout", "max_retries"), [(0.5, 100), (86_400, "100")])
+def test_extremes(connect: Any, timeout: Any, max_retries: Any) -> None:
+    connect("mine", password=API_KEY, extra={"timeout": timeout, "max_retries": max_retries})
+    settings = read_settings("mine")
+    assert (settings.timeout, settings.max_retries) == (timeout, 100)
+
+
 def test_empty_extra_fields_count_as_not_given(connect: Any) -> None:
     extra = {"timeout": "", "max_retries": None, "ca_bundle": "", "verify_ssl": "", "more": 1}
     connect("mine", password=API_KEY, extra=extra)
@@ -79,6 +86,7 @@ def test_empty_extra_fields_count_as_not_given(connect: Any) -> None:
         ({"host": "https://acme.io", "schema": " HTTPS "}, "https://acme.io"),
         ({"host": "https://acme.io/datafold/"}, "https://acme.io/datafold"),
         ({"host": "acme.io/datafold"}, "https://acme.io/datafold"),
+        ({"host": "acme.io/X/"}, "https://acme.io/X"),
         ({"host": "127.0.0.1", "port": 8080, "schema": "http"}, "http://127.0.0.1:8080"),
         ({"host": "http://localhost:8080"}, "http://localhost:8080"),
         ({"host": "http://[::1]:8080"}, "http://[::1]:8080"),
@@ -106,7 +114,12 @@ def test_connection_as_uri(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"host": "http://acme.io"}, "field 'host' is plain http"),
+        (
+            {"host": "http://acme.io"},
+            "field 'host' is plain http, over which everyone on the way can read the API key. Use "
+            "https, or set the extra field 'allow_http' to true if the network is safe. Nothing",
+        ),
+        ({"host": "x:y@z"}, "field 'host' holds a user or password; put the key in 'password'."),
         ({"host": "http://localhost.acme.io"}, "field 'host' is plain http"),
         ({"host": "acme.io", "schema": "http"}, "'allow_http' to true if the network is safe"),
         ({"host": "http://acme.io", "extra": {"allow_http": False}}, "plain http"),
@@ -116,7 +129,11 @@ def test_connection_as_uri(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"schema": "http"}, "field 'schema' says 'http', but the host says 'https'"),
         ({"host": "acme.io:1", "port": 2}, "field 'port' says 2, but the host says 1"),
         ({"host": f"https://me:{API_KEY}@acme.io"}, "field 'host' holds a user or password"),
-        ({"host": "https://"}, "field 'host' has to be a host such as 'eu.datafold.com'"),
+        (
+            {"host": "https://"},
+            "field 'host' has to be a host such as 'eu.datafold.com' or a URL such as "
+            "'https://eu.datafold.com'. Nothing was sent.",
+        ),
         ({"host": "acme.io:port"}, "field 'host' has to be a host"),
         ({"host": "acme.io:99999"}, "field 'host' has to be a host"),
         ({"host": "acme .io"}, "field 'host' has to be a host"),
@@ -163,7 +180,10 @@ def test_extra_is_no_object(monkeypatch: pytest.MonkeyPatch, extra: str) -> None
 
     Connection.extra = extra  # type: ignore[attr-defined]
     monkeypatch.setattr(BaseHook, "get_connection", lambda conn_id: Connection())
-    with pytest.raises(DatafoldConfigurationError, match="field 'extra' has to be a JSON object"):
+    with pytest.raises(
+        DatafoldConfigurationError,
+        match="^Airflow connection 'mine': field 'extra' has to be a JSON object. Nothing was sent",
+    ):
         read_settings("mine")
 
 

@@ -111,7 +111,7 @@ def test_indexing_cron(value: Any, result: str | None) -> None:
 )
 def test_no_indexing_cron(value: Any) -> None:
     said = message(fields.indexing_cron, value)
-    assert said.startswith("indexing_cron: is ")
+    assert said.startswith(f"indexing_cron: is {value!r} (")
     assert "a cron expression of five fields such as '0 6 * * *'" in said
 
 
@@ -169,13 +169,25 @@ def test_bindings_may_be_empty_and_bound_ids_negative() -> None:
         ([{"remoteId": "1", "boundIds": 5}], "bindings[0].boundIds: is 5 (int); wanted: a list of"),
         ([{"remoteId": "1", "boundIds": "12"}], "bindings[0].boundIds: is '12' (str)"),
         ([{"remoteId": "1", "boundIds": [1, True]}], "bindings[0].boundIds[1]: is True (bool)"),
-        ([{"remoteId": "1", "boundIds": [2.0]}], "bindings[0].boundIds[0]: is 2.0 (float); wanted"),
+        (
+            [{"remoteId": "1", "boundIds": [2.0]}],
+            "bindings[0].boundIds[0]: is 2.0 (float); wanted: an integer.",
+        ),
         ([{"remoteId": "1", "boundIds": ["x"]}], "bindings[0].boundIds[0]: is 'x' (str); wanted: "),
         ([{"remoteId": "1", "boundIds": [None]}], "bindings[0].boundIds[0]: is None"),
     ],
 )
 def test_no_bindings(value: Any, said: str) -> None:
     assert message(fields.bindings, value).startswith(said)
+
+
+def test_path() -> None:
+    assert fields.path("path", "/a/b?c=d") == "/a/b?c=d"
+    for value in ("a", None, "/ü"):
+        assert message(fields.path, "path", value).endswith(
+            f" is {value!r} ({type(value).__name__}); wanted: a path such as "
+            f"'/api/v1/lineage/bi/'. Nothing was sent."
+        )
 
 
 def test_secret() -> None:

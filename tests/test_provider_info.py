@@ -31,6 +31,28 @@ def test_provider_info_fits_airflows_schema() -> None:
     jsonschema.validate(airflow_provider_datafold.get_provider_info(), schema)
 
 
+def test_provider_info_has_only_keys_that_airflow_knows() -> None:
+    """The schema takes others, too, and so would miss a misspelt one."""
+    schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
+    info = airflow_provider_datafold.get_provider_info()
+    assert set(info) <= set(schema["properties"])
+    for kind in ("integrations", "hooks", "operators", "connection-types"):
+        for part in info[kind]:
+            assert set(part) <= set(schema["properties"][kind]["items"]["properties"])
+
+
+def test_provider_info_says_what_it_is_for() -> None:
+    info = airflow_provider_datafold.get_provider_info()
+    assert info["package-name"] == "airflow-provider-datafold"
+    assert info["name"] == "Datafold"
+    assert "https://www.datafold.com/" in info["description"]
+    (integration,) = info["integrations"]
+    assert integration["external-doc-url"] == "https://docs.datafold.com/"
+    assert integration["tags"] == ["service"]
+    names = {part["integration-name"] for kind in ("hooks", "operators") for part in info[kind]}
+    assert names == {integration["integration-name"]} == {"Datafold"}
+
+
 def test_provider_info_names_modules_that_exist() -> None:
     info = airflow_provider_datafold.get_provider_info()
     modules = [

@@ -6,7 +6,10 @@ import pytest
 
 from airflow_provider_datafold.redaction import Redactor
 
-REDACTOR = Redactor(["s3cret-key", "s3cret-key-longer", "abcd"], {"token"})
+
+@pytest.fixture
+def redactor() -> Redactor:
+    return Redactor(["s3cret-key", "my-s3cret-key-longer", "abcd"], {"token"})
 
 
 @pytest.mark.parametrize(
@@ -14,14 +17,14 @@ REDACTOR = Redactor(["s3cret-key", "s3cret-key-longer", "abcd"], {"token"})
     [
         ("s3cret-key", "***"),
         ("Key s3cret-key!", "Key ***!"),
-        ("s3cret-key-longer s3cret-key", "*** ***"),
+        ("my-s3cret-key-longer s3cret-key", "*** ***"),
         ("abcd", "***"),
         ("abcde", "abcde"),
         ("", ""),
     ],
 )
-def test_text(text: str, redacted: str) -> None:
-    assert REDACTOR.text(text) == redacted
+def test_text(redactor: Redactor, text: str, redacted: str) -> None:
+    assert redactor.text(text) == redacted
 
 
 def test_five_characters_are_looked_for_in_longer_texts() -> None:
@@ -45,8 +48,8 @@ def test_five_characters_are_looked_for_in_longer_texts() -> None:
         ({"other": "another"}, {"other": "another"}),
     ],
 )
-def test_json(value: Any, redacted: Any) -> None:
-    assert REDACTOR.json(value) == redacted
+def test_json(redactor: Redactor, value: Any, redacted: Any) -> None:
+    assert redactor.json(value) == redacted
 
 
 def test_no_secret_fields_by_default() -> None:
@@ -66,15 +69,19 @@ def test_no_secret_fields_by_default() -> None:
         (None, False),
     ],
 )
-def test_finds_in(value: Any, found: bool) -> None:
-    assert REDACTOR.finds_in(value) is found
+def test_finds_in(redactor: Redactor, value: Any, found: bool) -> None:
+    assert redactor.finds_in(value) is found
 
 
 def test_finds_what_a_repr_would_write_in_another_way() -> None:
     assert Redactor(["it's\n5"]).finds_in(["x it's\n5 x"])
     assert Redactor(['it\'s "5"']).finds_in('it\'s "5"')
     assert not Redactor([]).finds_in("anything")
+    assert Redactor(["abcde"]).finds_in("xabcdex")
+    assert not Redactor(["abcde"]).finds_in("xbcdex")
+    assert not Redactor(["abcde\n"]).finds_in("xabcdex")
+    assert not Redactor(["\nabcde"]).finds_in("xabcdex")
 
 
-def test_repr_shows_no_secret() -> None:
-    assert repr(REDACTOR) == "Redactor(3 secrets)"
+def test_repr_shows_no_secret(redactor: Redactor) -> None:
+    assert repr(redactor) == "Redactor(3 secrets)"

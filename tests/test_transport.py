@@ -64,10 +64,16 @@ def send(base_url: str, body: bytes | None = b"{}", **more: Any) -> Answer:
         return exchange(session, set_up, "PUT", "/path/", body)
 
 
-def error(base_url: str, kind: type[exceptions.DatafoldError], **more: Any) -> str:
+def error(
+    base_url: str,
+    kind: type[exceptions.DatafoldError],
+    status_code: int | None = None,
+    **more: Any,
+) -> str:
     with pytest.raises(exceptions.DatafoldError) as caught:
         send(base_url, **more)
     assert type(caught.value) is kind
+    assert caught.value.status_code == status_code
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return str(caught.value)
@@ -213,7 +219,8 @@ def test_others_who_use_the_session_are_not_cut() -> None:
 )
 def test_huge_answer_is_not_read(act: Any) -> None:
     with FaultServer([act]) as server:
-        said = error(f"http://127.0.0.1:{server.port}", exceptions.DatafoldAnswerError, timeout=20)
+        url = f"http://127.0.0.1:{server.port}"
+        said = error(url, exceptions.DatafoldAnswerError, status_code=200, timeout=20)
     assert said == (
         "200 with an answer of over 10 MiB, which was not read. The request may have been "
         "carried out; no answer of Datafold's API is that large, so check the host"
@@ -227,7 +234,7 @@ def test_largest_answer_is_read() -> None:
     with FaultServer([says(head(200) + content)]) as server:
         assert send(f"http://127.0.0.1:{server.port}").content == content
     with FaultServer([says(head(200) + content + b"x")]) as server:
-        error(f"http://127.0.0.1:{server.port}", exceptions.DatafoldAnswerError)
+        error(f"http://127.0.0.1:{server.port}", exceptions.DatafoldAnswerError, status_code=200)
 
 
 def test_huge_refusal_is_still_a_refusal() -> None:
@@ -238,7 +245,7 @@ def test_huge_refusal_is_still_a_refusal() -> None:
 
 def test_answer_of_an_absurd_length() -> None:
     with FaultServer([says(head(200, {"Content-Length": "9" * 5000}))]) as server:
-        error(f"http://127.0.0.1:{server.port}", exceptions.DatafoldAnswerError)
+        error(f"http://127.0.0.1:{server.port}", exceptions.DatafoldAnswerError, status_code=200)
 
 
 def test_answer_that_can_not_be_unpacked() -> None:
@@ -329,7 +336,9 @@ def test_slow_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_timeout_that_comes_before_the_deadline() -> None:
-    problem = transport._translate(requests.ReadTimeout(), settings("https://acme.io"))
+    foreign = requests.ConnectionError()
+    foreign.__cause__ = urllib3.exceptions.ReadTimeoutError(None, None, None)  # type: ignore[arg-type]
+    problem = transport._translate(foreign, settings("https://acme.io"))
     assert type(problem) is exceptions.DatafoldTimeoutError
     assert str(problem).startswith("no whole answer within 5 s. Try again later")
 
@@ -409,6 +418,23 @@ def test_no_tls() -> None:
     assert "Check that the host speaks https" in said
 
 
+def test_certificate_of_the_client_is_wanted(authority: trustme.CA, bundle: str) -> None:
+    context = tls(authority)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with FaultServer([says(OK)], tls=context) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        error(url, exceptions.DatafoldCertificateError, verify=bundle)
+
+
+def test_causes_are_found_wherever_they_are_and_each_once() -> None:
+    first, second, third = ValueError("a"), KeyError("b"), OSError("c")
+    first.args = (second,)
+    second.__context__ = third
+    third.__cause__ = first
+    assert list(transport._causes(first)) == [first, second, third]
+
+
 def test_tls_that_breaks_off_is_a_broken_connection() -> None:
     with FaultServer([says()], reads=False) as server:
         url = f"https://127.0.0.1:{server.port}"
@@ -463,7 +489,10 @@ def test_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch, status: int) -> Non
     with FaultServer([answers(status)]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         said = error("https://acme.invalid", exceptions.DatafoldConfigurationError)
-    assert said.startswith("the proxy lets no connection through. Check its user and password")
+    assert said == (
+        "the proxy lets no connection through. Check its user and password in HTTPS_PROXY, "
+        "whether it allows the host, and NO_PROXY, in the worker's environment"
+    )
     assert [request.method for request in proxy.requests] == ["CONNECT"]
     assert KEY not in proxy.requests[0].text
 

@@ -256,8 +256,8 @@ def _no_secret_shown(redactor: Redactor, *values: Any) -> Iterator[None]:
 
 
 def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    retry_after = error.retry_after if isinstance(error, DatafoldError) else None
+    error = state.outcome and state.outcome.exception()
+    retry_after = getattr(error, "retry_after", None)
     return retry.wait(state.attempt_number, retry_after, jitter=random.random())  # noqa: S311
 
 

@@ -82,7 +82,8 @@ def test_update_sends_what_the_contract_asks_for(requests_mock: Any) -> None:
 def test_update_says_so_in_the_log(requests_mock: Any, log: Any) -> None:
     requests_mock.put(HOST + PATH, json={})
     update()
-    assert f"{PATH}: indexing_cron '0 6 * * *' was sent and accepted." in log.text
+    told = [record.getMessage() for record in log.records if record.levelname == "INFO"]
+    assert told == [f"{PATH}: indexing_cron '0 6 * * *' was sent and accepted."]
 
 
 @pytest.mark.parametrize("answer", [None, True, 7, "text", [], {"indexing_cron": "0 6 * * *"}])
@@ -184,6 +185,18 @@ def test_run_sends_any_json(requests_mock: Any) -> None:
     assert requests_mock.last_request.method == "PATCH"
 
 
+def test_second_attempt_is_named(requests_mock: Any, waits: Any, connect: Any) -> None:
+    connect("datafold_default", host=HOST, password=API_KEY, extra={"max_retries": 1})
+    requests_mock.get(f"{HOST}/x", status_code=500)
+    with pytest.raises(exceptions.DatafoldServerError, match="This was attempt 2.$"):
+        DatafoldHook().run("GET", "/x")
+
+
+def test_empty_token_is_named() -> None:
+    with pytest.raises(exceptions.DatafoldInputError, match="^token: is empty"):
+        update(token="")
+
+
 @pytest.mark.parametrize("path", ["x", "", "@evil.io/", "/a b", "/a\n", "/ü", "https://evil.io/"])
 def test_run_takes_only_a_path(requests_mock: Any, path: str) -> None:
     with pytest.raises(exceptions.DatafoldInputError, match="^path: is "):
@@ -193,8 +206,12 @@ def test_run_takes_only_a_path(requests_mock: Any, path: str) -> None:
 
 @pytest.mark.parametrize("body", [float("nan"), {"a": float("inf")}, {1, 2}, object()])
 def test_run_refuses_what_is_no_json(requests_mock: Any, body: Any) -> None:
-    with pytest.raises(exceptions.DatafoldInputError, match="^json: the body can't be written"):
+    with pytest.raises(exceptions.DatafoldInputError) as caught:
         DatafoldHook().run("POST", "/x", json=body)
+    assert str(caught.value) == (
+        "json: the body can't be written as JSON (NaN, Infinity, or a type that JSON does not "
+        "have). Nothing was sent."
+    )
     circular: list[Any] = []
     circular.append(circular)
     with pytest.raises(exceptions.DatafoldInputError):
