@@ -6,7 +6,7 @@ CONSTRAINTS = constraints/airflow-$(AIRFLOW).txt
 BIN = .venv/bin
 INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 
-.PHONY: demo test check unit reliability constraints clean
+.PHONY: demo test check unit test-cluster reliability constraints clean
 
 demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
 	@$(BIN)/python -m scripts.demo
@@ -24,6 +24,10 @@ unit: $(INSTALLED)  ## All tests, with the coverage that is asked for.
 reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
 	$(BIN)/python -m faults --check
 
+test-cluster: $(INSTALLED)-cluster  ## Many updates on Airflow with Celery, one worker killed.
+	@scripts/install_servers.sh
+	@$(BIN)/python -m cluster
+
 constraints:  ## Write the constraint files anew; needs uv on PATH.
 	scripts/compile_constraints.sh
 
@@ -36,4 +40,9 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --editable '.[dev]' --constraint $(CONSTRAINTS)
+	@touch $@
+
+$(INSTALLED)-cluster: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable '.[cluster]' --constraint $(CONSTRAINTS)
 	@touch $@

@@ -47,14 +47,15 @@ class Weather:
         self._flaky = flaky
         self._rate = rate
         self._random = random.Random(seed)  # noqa: S311 - nothing secret
-        self._tokens = rate
+        # One at least, or a rate below one would let nothing through.
+        self._most = self._tokens = max(1.0, rate)
         self._seen = time.monotonic()
 
     def refusal(self) -> int | None:
         """Say what to answer to the next call: a status, or ``None`` to let it through."""
         if self._rate:
             now = time.monotonic()
-            self._tokens = min(self._rate, self._tokens + (now - self._seen) * self._rate)
+            self._tokens = min(self._most, self._tokens + (now - self._seen) * self._rate)
             self._seen = now
             if self._tokens < 1:
                 return 429
