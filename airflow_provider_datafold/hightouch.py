@@ -10,11 +10,9 @@ from typing import Any
 
 from airflow_provider_datafold import fields
 from airflow_provider_datafold.omitted import OMITTED, Omitted
+from airflow_provider_datafold.redaction import SECRET_FIELDS
 
 PATH = "/api/v1/lineage/bi/hightouch/"
-
-SECRET_FIELDS = frozenset({"token"})
-"""Fields that the contract calls write-only."""
 
 
 def path(bi_datasource_id: Any) -> str:

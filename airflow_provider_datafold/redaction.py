@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 MASK = "***"
+
+SECRET_FIELDS = frozenset({"client_secret", "password", "token", "token_value"})
+"""Fields that Datafold's published API contract calls write-only."""
 
 SHORTEST_PART = 5
 """Characters from which on a secret is also looked for inside of longer texts: to take a
@@ -13,17 +16,32 @@ shorter one out of them would make nonsense of most answers. Airflow's own maske
 shorter ones alone altogether."""
 
 
+def secrets_in(value: Any) -> Iterator[str]:
+    """Find the secrets in what is going to be sent.
+
+    :param value: what :func:`json.dumps` takes.
+    :return: the texts under the names of :data:`SECRET_FIELDS`, at any depth.
+    """
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key in SECRET_FIELDS and isinstance(item, str):
+                yield item
+            else:
+                yield from secrets_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from secrets_in(item)
+
+
 class Redactor:
-    """Replaces known secrets, and whatever a service answers under a secret field's name.
+    """Replaces known secrets, and whatever text stands under a secret field's name.
 
     :param secrets: the secrets' plain texts.
-    :param secret_fields: names of fields whose text values are secret, known or not.
     """
 
-    def __init__(self, secrets: Iterable[str], secret_fields: Collection[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str]) -> None:
         # Longest first, so that a secret which holds another one is replaced as a whole.
-        self._secrets = sorted(set(secrets), key=len, reverse=True)
-        self._secret_fields = frozenset(secret_fields)
+        self._secrets = sorted(set(secrets) - {""}, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """Replace every known secret in a text.
@@ -51,9 +69,7 @@ class Redactor:
         if isinstance(value, dict):
             return {
                 self.text(key): (
-                    MASK
-                    if key in self._secret_fields and isinstance(item, str)
-                    else self.json(item)
+                    MASK if key in SECRET_FIELDS and isinstance(item, str) else self.json(item)
                 )
                 for key, item in value.items()
             }

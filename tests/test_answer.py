@@ -12,7 +12,7 @@ from airflow_provider_datafold.answer import Answer, parse
 from airflow_provider_datafold.redaction import Redactor
 
 SECRET = "Planted-Secret"
-REDACTOR = Redactor([SECRET], {"token"})
+REDACTOR = Redactor([SECRET])
 
 
 def error(status: int, content: Any = b"", **headers: str) -> exceptions.DatafoldError:

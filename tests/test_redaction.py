@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.redaction import Redactor
+from airflow_provider_datafold.redaction import Redactor, secrets_in
 
 
 @pytest.fixture
 def redactor() -> Redactor:
-    return Redactor(["s3cret-key", "my-s3cret-key-longer", "abcd"], {"token"})
+    return Redactor(["s3cret-key", "my-s3cret-key-longer", "abcd"])
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,11 @@ def redactor() -> Redactor:
 )
 def test_text(redactor: Redactor, text: str, redacted: str) -> None:
     assert redactor.text(text) == redacted
+
+
+def test_an_empty_secret_is_none() -> None:
+    assert Redactor([""]).text("") == ""
+    assert not Redactor([""]).finds_in("")
 
 
 def test_five_characters_are_looked_for_in_longer_texts() -> None:
@@ -52,8 +57,16 @@ def test_json(redactor: Redactor, value: Any, redacted: Any) -> None:
     assert redactor.json(value) == redacted
 
 
-def test_no_secret_fields_by_default() -> None:
-    assert Redactor([]).json({"token": "x"}) == {"token": "x"}
+@pytest.mark.parametrize("field", ["token", "password", "client_secret", "token_value"])
+def test_write_only_fields_are_secret_in_both_directions(field: str) -> None:
+    assert Redactor([]).json([{field: "x", "name": "y"}]) == [{field: "***", "name": "y"}]
+    assert list(secrets_in({"a": [({field: "x"},), {"name": "y"}], field: "z"})) == ["x", "z"]
+    assert list(secrets_in({field: [{field: "x"}, None, 5]})) == ["x"]
+
+
+@pytest.mark.parametrize("value", [None, "text", 5, ["text"], {"name": "text"}])
+def test_nothing_else_is_taken_for_a_secret(value: Any) -> None:
+    assert list(secrets_in(value)) == []
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from airflow_provider_datafold.connection import Settings, read_settings
 from airflow_provider_datafold.exceptions import DatafoldError, DatafoldInputError
 from airflow_provider_datafold.masking import mask_secret
 from airflow_provider_datafold.omitted import OMITTED, Omitted
-from airflow_provider_datafold.redaction import Redactor
+from airflow_provider_datafold.redaction import Redactor, secrets_in
 
 if TYPE_CHECKING:
     import requests
@@ -101,11 +101,52 @@ class DatafoldHook(BaseHook):
         :param method: an HTTP method such as ``"PUT"``.
         :param path: a path on Datafold's host such as ``"/api/v1/lineage/bi/"``.
         :param json: what to send as JSON, ``None`` for no body.
-        :return: the parsed JSON of the answer, any JSON value. The API key in it is replaced
-            by ``***``.
+        :return: the parsed JSON of the answer, any JSON value. In it the API key, the secrets
+            that were sent (by the names of their fields, such as ``token``), and whatever text
+            stands under such a name, are replaced by ``***``.
         :raises DatafoldError: anything else came of it; the class says what.
         """
-        return self._run(method.upper(), path, json, Redactor([self._settings.api_key]))
+        # Slow to import, and not needed to parse a DAG.
+        from airflow_provider_datafold.transport import exchange
+
+        method = method.upper()
+        body = None if json is None else _encode(json)
+        redactor = self._redactor(*secrets_in(json))
+        with _no_secret_shown(redactor, path):
+            fields.path("path", path)
+        session, settings = self.get_conn(), self._settings
+        if settings.verify is False:
+            self.log.warning(
+                "verify_ssl of connection %r is off: whoever is on the way can read the API key.",
+                settings.conn_id,
+            )
+        attempts = Retrying(
+            stop=stop_after_attempt(settings.max_retries + 1),
+            retry=retry_if_exception(
+                lambda error: retry.is_retryable(error, is_idempotent=method in _IDEMPOTENT)
+            ),
+            wait=_wait,
+            before_sleep=self._log_wait,
+            reraise=True,
+        )
+        try:
+            return attempts(
+                lambda: parse(exchange(session, settings, method, path, body), redactor)
+            )
+        except DatafoldError as error:
+            tries = attempts.statistics["attempt_number"]
+            raise type(error)(
+                redactor.text(
+                    f"{method} {path} on {settings.base_url} (Airflow connection "
+                    f"{settings.conn_id!r}): {error}."
+                    + (f" This was attempt {tries}." if tries > 1 else "")
+                ),
+                status_code=error.status_code,
+                method=method,
+                path=redactor.text(path),
+                retry_after=error.retry_after,
+                errors=error.errors,
+            ) from None
 
     def list_integrations(self) -> Any:
         """List all BI integrations (``GET /api/v1/lineage/bi/``).
@@ -150,16 +191,15 @@ class DatafoldHook(BaseHook):
         :param indexing_cron: a cron expression of five fields, ``None`` for no schedule.
         :param name: the integration's name; ``None`` is sent as null, and nothing by default.
         :param workspace: the Hightouch workspace; as for ``name``.
-        :return: the parsed answer; the API documents no shape. API key and token in it are
-            replaced by ``***``.
+        :return: the parsed answer; the API documents no shape. Secrets are replaced as
+            :meth:`run` does.
         :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
         :raises DatafoldConfigurationError: the Airflow connection is missing or wrong; nothing
             was sent.
         :raises DatafoldError: see :meth:`run`.
         """
         token = fields.secret("token", token)
-        mask_secret(token)
-        redactor = Redactor([self._settings.api_key, token], hightouch.SECRET_FIELDS)
+        redactor = self._redactor(token)
         values = (bi_datasource_id, bindings, indexing_cron, name, workspace)
         with _no_secret_shown(redactor, *values):
             path = hightouch.path(bi_datasource_id)
@@ -170,7 +210,7 @@ class DatafoldHook(BaseHook):
                 name=name,
                 workspace=workspace,
             )
-        answer = self._run("PUT", path, body, redactor)
+        answer = self.run("PUT", path, body)
         self.log.info("%s: indexing_cron %r was sent and accepted.", path, body["indexing_cron"])
         for field, sent, answered in hightouch.differences(redactor.json(body), answer):
             self.log.warning(
@@ -190,45 +230,10 @@ class DatafoldHook(BaseHook):
         mask_secret(settings.api_key)
         return settings
 
-    def _run(self, method: str, path: str, json: Any, redactor: Redactor) -> Any:
-        from airflow_provider_datafold.transport import exchange
-
-        with _no_secret_shown(redactor, path):
-            fields.path("path", path)
-        body = None if json is None else _encode(json)
-        session, settings = self.get_conn(), self._settings
-        if settings.verify is False:
-            self.log.warning(
-                "verify_ssl of connection %r is off: whoever is on the way can read the API key.",
-                settings.conn_id,
-            )
-        attempts = Retrying(
-            stop=stop_after_attempt(settings.max_retries + 1),
-            retry=retry_if_exception(
-                lambda error: retry.is_retryable(error, is_idempotent=method in _IDEMPOTENT)
-            ),
-            wait=_wait,
-            before_sleep=self._log_wait,
-            reraise=True,
-        )
-        try:
-            return attempts(
-                lambda: parse(exchange(session, settings, method, path, body), redactor)
-            )
-        except DatafoldError as error:
-            tries = attempts.statistics["attempt_number"]
-            raise type(error)(
-                redactor.text(
-                    f"{method} {path} on {settings.base_url} (Airflow connection "
-                    f"{settings.conn_id!r}): {error}."
-                    + (f" This was attempt {tries}." if tries > 1 else "")
-                ),
-                status_code=error.status_code,
-                method=method,
-                path=redactor.text(path),
-                retry_after=error.retry_after,
-                errors=error.errors,
-            ) from None
+    def _redactor(self, *secrets: str) -> Redactor:
+        for secret in secrets:
+            mask_secret(secret)
+        return Redactor([self._settings.api_key, *secrets])
 
     def _log_wait(self, state: RetryCallState) -> None:
         assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt

@@ -79,6 +79,25 @@ def body(bindings: Any = BINDINGS, cron: Any = "0 6 * * *", **more: Any) -> dict
     return {"bindings": bindings, "indexing_cron": cron, **more}
 
 
+NESTED: tuple[Any, ...] = (
+    FILLED
+    % (
+        '[{"remoteId": "{{ params.remote }}", "boundIds": ["{{ params.id }}", 2]},'
+        ' {"remoteId": "x", "boundIds": "{{ params.ids }}"}, "{{ params.bindings[0] }}"]',
+        "",
+    ),
+    {
+        7: body(
+            [
+                {"remoteId": "123", "boundIds": [7, 2]},
+                {"remoteId": "x", "boundIds": [4, 5]},
+                *BINDINGS,
+            ]
+        )
+    },
+    {"remote": "123", "ids": [4, 5]},
+)
+
 RIGHT = [
     Case("plain values", FILLED % ("BINDINGS", ""), {7: body()}),
     Case("params as text", FROM_PARAMS % "", {7: body()}),
@@ -114,45 +133,8 @@ RIGHT = [
         {7: body()},
         native=True,
     ),
-    Case(
-        "bindings nested",
-        FILLED
-        % (
-            '[{"remoteId": "{{ params.remote }}", "boundIds": ["{{ params.id }}", 2]},'
-            ' {"remoteId": "x", "boundIds": "{{ params.ids }}"}, "{{ params.bindings[0] }}"]',
-            "",
-        ),
-        {
-            7: body(
-                [
-                    {"remoteId": "123", "boundIds": [7, 2]},
-                    {"remoteId": "x", "boundIds": [4, 5]},
-                    *BINDINGS,
-                ]
-            )
-        },
-        {"remote": "123", "ids": [4, 5]},
-    ),
-    Case(
-        "bindings nested native",
-        FILLED
-        % (
-            '[{"remoteId": "{{ params.remote }}", "boundIds": ["{{ params.id }}", 2]},'
-            ' {"remoteId": "x", "boundIds": "{{ params.ids }}"}, "{{ params.bindings[0] }}"]',
-            "",
-        ),
-        {
-            7: body(
-                [
-                    {"remoteId": "123", "boundIds": [7, 2]},
-                    {"remoteId": "x", "boundIds": [4, 5]},
-                    *BINDINGS,
-                ]
-            )
-        },
-        {"remote": "123", "ids": [4, 5]},
-        native=True,
-    ),
+    Case("bindings nested", *NESTED),
+    Case("bindings nested native", *NESTED, native=True),
     Case(
         "from XComArgs",
         """

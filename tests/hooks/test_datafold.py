@@ -163,7 +163,19 @@ def test_secrets_are_registered_with_the_masker(requests_mock: Any, monkeypatch:
     monkeypatch.setattr("airflow_provider_datafold.hooks.datafold.mask_secret", masked.append)
     requests_mock.put(HOST + PATH, json={})
     update(token=f"{TOKEN}\n")
-    assert sorted(masked) == sorted([API_KEY, TOKEN])
+    assert set(masked) == {API_KEY, TOKEN}
+
+
+def test_run_knows_a_secret_by_its_field(requests_mock: Any, monkeypatch: Any) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr("airflow_provider_datafold.hooks.datafold.mask_secret", masked.append)
+    detail = [{"loc": ["body"], "msg": f"{TOKEN} is wrong"}]
+    requests_mock.post(f"{HOST}/x", status_code=422, json={"detail": detail})
+    with pytest.raises(exceptions.DatafoldValidationError) as caught:
+        DatafoldHook().run("POST", "/x", json={"client_secret": TOKEN})
+    assert caught.value.errors == (("body", "*** is wrong"),)
+    assert TOKEN in masked
+    assert requests_mock.last_request.json() == {"client_secret": TOKEN}
 
 
 def test_reads(requests_mock: Any) -> None:
