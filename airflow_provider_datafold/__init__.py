@@ -1,12 +1,14 @@
 """Apache Airflow provider for Datafold.
 
 Airflow reads this module to learn what the package offers, in every one of its processes,
-so it imports nothing: neither Airflow nor the provider's own modules.
+so it imports nothing of weight, not even Airflow.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from airflow_provider_datafold.form import EXTRA_FIELDS, FIELD_BEHAVIOUR
 
 __version__ = "0.1.0"
 
@@ -45,6 +47,9 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "datafold",
                 "hook-class-name": "airflow_provider_datafold.hooks.datafold.DatafoldHook",
                 "hook-name": "Datafold",
+                "ui-field-behaviour": FIELD_BEHAVIOUR,
+                "conn-fields": EXTRA_FIELDS,
             }
         ],
+        "extra-links": ["airflow_provider_datafold.links.DatafoldLink"],
     }

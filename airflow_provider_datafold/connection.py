@@ -13,15 +13,16 @@ from urllib.parse import SplitResult, urlsplit
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
+from airflow_provider_datafold.form import (
+    DEFAULT_HOST,
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_TIMEOUT,
+    LONGEST_TIMEOUT,
+    MOST_RETRIES,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
-
-DEFAULT_HOST = "https://app.datafold.com"
-"""Datafold's own deployment, by its API contract."""
-
-DEFAULT_TIMEOUT = 30.0
-DEFAULT_MAX_RETRIES = 3
 
 _URL = re.compile(r"[^\s\\\x00-\x1f\x7f]+")
 
@@ -65,8 +66,8 @@ def read_settings(conn_id: str) -> Settings:
         conn_id=conn_id,
         base_url=_base_url(connection, allow_http=extra.flag("allow_http", default=False)),
         api_key=_api_key(connection),
-        timeout=extra.number("timeout", default=DEFAULT_TIMEOUT, most=86_400),
-        max_retries=extra.count("max_retries", default=DEFAULT_MAX_RETRIES, most=100),
+        timeout=extra.number("timeout", default=DEFAULT_TIMEOUT, most=LONGEST_TIMEOUT),
+        max_retries=extra.count("max_retries", default=DEFAULT_MAX_RETRIES, most=MOST_RETRIES),
         verify=extra.text("ca_bundle") if extra.flag("verify_ssl", default=True) else False,
     )
 

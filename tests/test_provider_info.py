@@ -8,13 +8,17 @@ import sys
 from importlib.metadata import entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import airflow
 import jsonschema
 import pytest
 
 import airflow_provider_datafold
+from airflow_provider_datafold.links import DatafoldLink
 from tests.conftest import ROOT
+
+AIRFLOW = tuple(int(part) for part in airflow.__version__.split(".")[:2])
 
 
 def run(code: str) -> list[str]:
@@ -27,18 +31,62 @@ def run(code: str) -> list[str]:
 
 
 def test_provider_info_fits_airflows_schema() -> None:
-    schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
-    jsonschema.validate(airflow_provider_datafold.get_provider_info(), schema)
+    info = airflow_provider_datafold.get_provider_info()
+    jsonschema.validate(info, schema_of("provider_info.schema.json"))
 
 
+def schema_of(name: str) -> Any:
+    return json.loads((Path(airflow.__file__).parent / name).read_text())
+
+
+newest = pytest.mark.skipif(AIRFLOW < (3, 3), reason="what this asks for is there from 3.3 on")
+
+
+@newest
 def test_provider_info_has_only_keys_that_airflow_knows() -> None:
     """The schema takes others, too, and so would miss a misspelt one."""
-    schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
+    properties = schema_of("provider_info.schema.json")["properties"]
     info = airflow_provider_datafold.get_provider_info()
-    assert set(info) <= set(schema["properties"])
-    for kind in ("integrations", "hooks", "operators", "connection-types"):
+    assert set(info) <= set(properties)
+    for kind in ("integrations", "hooks", "operators"):
         for part in info[kind]:
-            assert set(part) <= set(schema["properties"][kind]["items"]["properties"])
+            assert set(part) <= set(properties[kind]["items"]["properties"])
+
+
+@newest
+def test_connection_type_fits_airflows_schema() -> None:
+    schema = schema_of("provider.yaml.schema.json")["properties"]["connection-types"]
+    known = schema["items"]["properties"]
+    (connection_type,) = airflow_provider_datafold.get_provider_info()["connection-types"]
+    jsonschema.validate([connection_type], schema)
+    assert set(connection_type) <= set(known)
+
+
+@newest
+def test_connection_form_is_shown_without_the_hook() -> None:
+    loaded = run(
+        """
+import sys
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+(meta,) = [meta for meta in HookMetaService.hook_meta_data() if meta.connection_type == "datafold"]
+standard = meta.standard_fields
+found = [
+    *meta.extra_fields, standard.host.title, standard.password.title, standard.login.hidden,
+    standard.port.hidden, standard.url_schema.hidden, *sys.modules,
+]
+"""
+    )
+    assert loaded[:10] == [
+        *["timeout", "max_retries", "ca_bundle", "verify_ssl", "allow_http"],
+        *["Datafold URL", "API key", True, True, True],
+    ]
+    assert "airflow_provider_datafold.hooks.datafold" not in loaded
+    assert "requests" not in loaded
+
+
+def test_link_is_named() -> None:
+    (name,) = airflow_provider_datafold.get_provider_info()["extra-links"]
+    assert name == f"{DatafoldLink.__module__}.{DatafoldLink.__name__}"
 
 
 def test_provider_info_says_what_it_is_for() -> None:

@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
-from airflow_provider_datafold import __version__, fields, hightouch, retry
+from airflow_provider_datafold import __version__, fields, form, hightouch, retry
 from airflow_provider_datafold.answer import parse
 from airflow_provider_datafold.connection import Settings, read_settings
-from airflow_provider_datafold.exceptions import DatafoldError, DatafoldInputError
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldError,
+    DatafoldInputError,
+    DatafoldNotFoundError,
+    DatafoldRedirectError,
+)
 from airflow_provider_datafold.masking import mask_secret
 from airflow_provider_datafold.omitted import OMITTED, Omitted
 from airflow_provider_datafold.redaction import Redactor, secrets_in
@@ -148,6 +154,50 @@ class DatafoldHook(BaseHook):
                 errors=error.errors,
             ) from None
 
+    def test_connection(self) -> tuple[bool, str]:
+        """Say whether the Airflow connection leads to Datafold, for the form's Test button.
+
+        Lists the integrations, once: someone is waiting.
+
+        :return: whether it does, and one sentence about it.
+        """
+        from airflow_provider_datafold.transport import exchange
+
+        url = ""
+        try:
+            url = f"{self._settings.base_url}: "
+            answer = exchange(self.get_conn(), self._settings, "GET", _BI, None)
+            integrations = parse(answer, self._redactor())
+        except (DatafoldAnswerError, DatafoldNotFoundError, DatafoldRedirectError) as error:
+            return False, f"{url}this is not a Datafold API ({_first_sentence(error)})."
+        except DatafoldError as error:
+            return False, f"{url}{_first_sentence(error)}."
+        return True, f"{url}Datafold accepts the API key{_counted(integrations)}."
+
+    @property
+    def integrations_url(self) -> str:
+        """Address of the page with all integrations, for people.
+
+        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
+        """
+        return f"{self._settings.base_url}/settings/integrations"
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Declare the extra fields of the connection form to Airflow before 3.2.
+
+        :return: a WTForms field by name.
+        """
+        return form.widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Declare the standard fields of the connection form to Airflow before 3.2.
+
+        :return: what is hidden, what has another label, what placeholders there are.
+        """
+        return form.behaviour()
+
     def list_integrations(self) -> Any:
         """List all BI integrations (``GET /api/v1/lineage/bi/``).
 
@@ -258,6 +308,15 @@ def _no_secret_shown(redactor: Redactor, *values: Any) -> Iterator[None]:
             f"{field}: is wrong, and is not shown because one of the values holds the API key "
             f"or the token. These belong into connections only. Nothing was sent."
         ) from None
+
+
+def _counted(integrations: Any) -> str:
+    # A list, unless the API, which documents no shape, has another one.
+    return f" and shows {len(integrations)} integrations" if isinstance(integrations, list) else ""
+
+
+def _first_sentence(error: DatafoldError) -> str:
+    return str(error).partition(". ")[0].rstrip(".")
 
 
 def _wait(state: RetryCallState) -> float:

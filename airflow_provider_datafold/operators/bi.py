@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_datafold.fields import undo_none
+from airflow_provider_datafold.links import DatafoldLink
 from airflow_provider_datafold.omitted import OMITTED, Omitted
 from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class _DatafoldOperator(BaseOperator):
-    """What all operators share: the connection, and when Airflow tries again."""
+    """What all operators share: the connection, the link, and when Airflow tries again."""
+
+    operator_extra_links = (DatafoldLink(),)
 
     def __init__(self, *, datafold_conn_id: str = "datafold_default", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -109,6 +112,7 @@ class DatafoldUpdateHightouchOperator(_DatafoldOperator):
         from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
         with DatafoldHook(self.datafold_conn_id) as hook:
+            DatafoldLink.persist(context, hook.integrations_url)
             return hook.update_hightouch_integration(
                 self.bi_datasource_id,
                 token=read_password(self.hightouch_conn_id, "Hightouch API token"),

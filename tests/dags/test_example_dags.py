@@ -33,6 +33,8 @@ def test_update_hightouch(run_dag: Any, sandbox: Any, cron: str | None) -> None:
     assert sandbox.state.integrations[3]["indexing_cron"] == cron
     (task,) = run.get_task_instances()
     assert task.xcom_pull(task.task_id) == sandbox.state.integrations[3]
+    page = f"{sandbox.url}/settings/integrations"
+    assert task.xcom_pull(task.task_id, key="datafold_url") == page
 
 
 @pytest.mark.usefixtures("connections")

@@ -82,7 +82,7 @@ def test_update_sends_what_the_contract_asks_for(requests_mock: Any) -> None:
 def test_update_says_so_in_the_log(requests_mock: Any, log: Any) -> None:
     requests_mock.put(HOST + PATH, json={})
     update()
-    told = [record.getMessage() for record in log.records if record.levelname == "INFO"]
+    told = [message for message in log.messages if "accepted" in message]
     assert told == [f"{PATH}: indexing_cron '0 6 * * *' was sent and accepted."]
 
 
@@ -388,3 +388,65 @@ def test_update_over_a_real_socket(sandbox: Any) -> None:
     assert answer["indexing_cron"] is None
     (request,) = sandbox.state.requests
     assert json.loads(request.body)["token"] == TOKEN
+
+
+@pytest.mark.usefixtures("connections")
+def test_connection_test_says_that_all_is_well(sandbox: Any) -> None:
+    assert DatafoldHook().test_connection() == (
+        True,
+        f"{sandbox.url}: Datafold accepts the API key and shows 10 integrations.",
+    )
+
+
+def test_connection_test_takes_any_answer(requests_mock: Any) -> None:
+    requests_mock.get(f"{HOST}/api/v1/lineage/bi/", json={"some": "thing"})
+    said = (True, f"{HOST}: Datafold accepts the API key.")
+    assert DatafoldHook().test_connection() == said
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"status_code": 401}, "401, the API key was refused."),
+        ({"status_code": 403}, "403, the API key's user may not do this."),
+        ({"status_code": 500}, "500, the service failed."),
+        ({"status_code": 429, "headers": {"Retry-After": "9"}}, "429, too many requests."),
+        (
+            {"status_code": 404},
+            "this is not a Datafold API (404, there is no such integration, or no Datafold API at "
+            "this host).",
+        ),
+        (
+            {"text": "<html>", "headers": {"Content-Type": "text/html"}},
+            "this is not a Datafold API (200, but the answer is no JSON: text/html, 6 bytes).",
+        ),
+        (
+            {"status_code": 302, "headers": {"Location": "https://login.acme.io/"}},
+            "this is not a Datafold API (302, a redirect to login.acme.io).",
+        ),
+        (
+            {"exc": requests.ConnectionError},
+            "the connection broke before the whole answer was there.",
+        ),
+    ],
+)
+def test_connection_test_says_in_one_sentence_what_is_wrong(
+    requests_mock: Any, waits: Any, answer: Any, said: str
+) -> None:
+    requests_mock.get(f"{HOST}/api/v1/lineage/bi/", **answer)
+    assert DatafoldHook().test_connection() == (False, f"{HOST}: {said}")
+    assert requests_mock.call_count == 1
+    assert waits == []
+
+
+def test_connection_test_says_what_is_wrong_with_the_connection(connect: Any) -> None:
+    connect("datafold_default", host=HOST)
+    assert DatafoldHook().test_connection() == (
+        False,
+        "Airflow connection 'datafold_default': field 'password' is empty; it has to be the API "
+        "key.",
+    )
+
+
+def test_address_of_the_integrations_page() -> None:
+    assert DatafoldHook().integrations_url == f"{HOST}/settings/integrations"

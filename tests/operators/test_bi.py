@@ -13,7 +13,7 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
-from tests.conftest import TOKEN
+from tests.conftest import API_KEY, TOKEN
 
 BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}]
 
@@ -60,6 +60,8 @@ def test_what_is_omitted_stays_omitted_in_a_copy() -> None:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch, connect: Any) -> list[Any]:
     """What the operator asks of the hook."""
+    for conn_id, host in (("datafold_default", ""), ("mine", "https://acme.io")):
+        connect(conn_id, host=host, password=API_KEY)
     connect("hightouch_default", conn_type="generic", password=f"{TOKEN}\n")
     connect("other", conn_type="generic", password="other-token")
     seen: list[Any] = []
@@ -97,6 +99,19 @@ def test_execute_undoes_the_text_of_null(calls: list[Any]) -> None:
     assert conn_id == "mine"
     assert named["token"] == "other-token"
     assert named["indexing_cron"] is named["name"] is named["workspace"] is None
+
+
+def test_execute_keeps_the_address_for_the_link(calls: list[Any]) -> None:
+    class TaskInstance:
+        def __init__(self) -> None:
+            self.pushed: dict[str, Any] = {}
+
+        def xcom_push(self, key: str, value: Any) -> None:
+            self.pushed[key] = value
+
+    ti = TaskInstance()
+    operator(datafold_conn_id="mine").execute({"ti": ti})
+    assert ti.pushed == {"datafold_url": "https://acme.io/settings/integrations"}
 
 
 def test_missing_token_is_a_clear_error(connect: Any, calls: list[Any]) -> None:

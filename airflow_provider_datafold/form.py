@@ -1,0 +1,105 @@
+"""The connection form: declared once, for every version of Airflow.
+
+Airflow 3.2 and later read the declaration out of the provider info, without importing the
+hook; older versions ask the hook, which calls :func:`widgets` and :func:`behaviour`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+DEFAULT_HOST = "https://app.datafold.com"
+"""Datafold's own deployment, by its API contract."""
+
+DEFAULT_TIMEOUT = 30.0
+LONGEST_TIMEOUT = 86_400.0
+"""Seconds."""
+
+DEFAULT_MAX_RETRIES = 3
+MOST_RETRIES = 100
+
+FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["login", "schema", "port"],
+    "relabeling": {"host": "Datafold URL", "password": "API key"},
+    "placeholders": {"host": DEFAULT_HOST},
+}
+"""The standard fields, in the words of ``ui-field-behaviour``."""
+
+EXTRA_FIELDS: dict[str, dict[str, Any]] = {
+    "timeout": {
+        "label": "Timeout",
+        "description": "Seconds that connecting may take, and again the answer as a whole.",
+        "schema": {
+            "type": ["number", "null"],
+            "minimum": 0.1,
+            "maximum": LONGEST_TIMEOUT,
+            "default": DEFAULT_TIMEOUT,
+        },
+    },
+    "max_retries": {
+        "label": "Retries",
+        "description": "How often a task itself tries again after a passing fault.",
+        "schema": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "maximum": MOST_RETRIES,
+            "default": DEFAULT_MAX_RETRIES,
+        },
+    },
+    "ca_bundle": {
+        "label": "CA bundle",
+        "description": "Path, on the workers, of a file of CA certificates. Empty for those that "
+        "the environment trusts.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "verify_ssl": {
+        "label": "Verify the TLS certificate",
+        "description": "Turn it off only to find a fault: whoever is on the way can then read "
+        "the API key.",
+        "schema": {"type": ["boolean", "null"], "default": True},
+    },
+    "allow_http": {
+        "label": "Allow plain http",
+        "description": "Without it plain http is refused, but for this machine itself.",
+        "schema": {"type": ["boolean", "null"], "default": False},
+    },
+}
+"""The fields of the connection's extra, in the words of ``conn-fields``."""
+
+
+def behaviour() -> dict[str, Any]:
+    """Declare the standard fields to Airflow before 3.2.
+
+    :return: what ``get_ui_field_behaviour`` of a hook gives.
+    """
+    return {name.replace("-", "_"): value for name, value in FIELD_BEHAVIOUR.items()}
+
+
+def widgets() -> dict[str, Any]:
+    """Declare the extra fields to Airflow before 3.2.
+
+    :return: what ``get_connection_form_widgets`` of a hook gives: a WTForms field by name.
+    """
+    # There only where the pages of Airflow 2 are, or what stands in for them in 3.0 and 3.1.
+    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+    from wtforms import BooleanField, IntegerField, StringField
+    from wtforms.validators import Optional
+
+    kinds = {
+        "number": (IntegerField, {"widget": BS3TextFieldWidget()}),
+        "integer": (IntegerField, {"widget": BS3TextFieldWidget()}),
+        "string": (StringField, {"widget": BS3TextFieldWidget()}),
+        "boolean": (BooleanField, {}),
+    }
+    found = {}
+    for name, field in EXTRA_FIELDS.items():
+        schema = field["schema"]
+        kind, more = kinds[schema["type"][0]]
+        found[name] = kind(
+            field["label"],
+            validators=[Optional()],
+            description=field["description"],
+            default=schema.get("default"),
+            **more,
+        )
+    return found

@@ -1,0 +1,56 @@
+"""``airflow connections test``: one sentence for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from faults.acts import html
+from faults.server import FaultServer
+from tests.conftest import API_KEY
+
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("airflow_database")]
+
+
+def said_of(host: str, key: str = API_KEY) -> str:
+    connection = {"conn_type": "datafold", "host": host, "password": key}
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "connections", "test", "tested"],
+        env={
+            **os.environ,
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW_CONN_TESTED": json.dumps(connection),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert key not in done.stdout.replace("MaskSecret", "")
+    return done.stdout
+
+
+def test_right_key(sandbox: Any) -> None:
+    assert "Connection success!" in said_of(sandbox.url)
+    assert [request.status for request in sandbox.state.requests] == [200]
+
+
+def test_wrong_key(sandbox: Any) -> None:
+    assert f"{sandbox.url}: 401, the API key was refused." in said_of(sandbox.url, "other-key")
+
+
+def test_wrong_port() -> None:
+    with FaultServer([]) as server:
+        url = f"http://127.0.0.1:{server.port}"
+    assert f"{url}: no connection came about (refused)." in said_of(url)
+
+
+def test_page_instead_of_the_api() -> None:
+    with FaultServer([html(200)]) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        said = said_of(url)
+    assert f"{url}: this is not a Datafold API (200, but the answer is no JSON: text/html," in said

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold import form
+from airflow_provider_datafold.connection import Settings
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+
+class Field:
+    """What Airflow 3.0 and 3.1 put in the place of a WTForms field."""
+
+    def __init__(
+        self,
+        label: str | None = None,
+        validators: Any = None,
+        description: str = "",
+        default: Any = None,
+        widget: Any = None,
+    ) -> None:
+        self.shown = (label, description, default)
+        self.validators = validators
+        self.widget = widget
+
+
+class StringField(Field):
+    pass
+
+
+class IntegerField(Field):
+    pass
+
+
+class BooleanField(Field):
+    pass
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins for the libraries of Airflow 2's pages, which newer versions do not have."""
+    wtforms = ModuleType("wtforms")
+    validators = ModuleType("wtforms.validators")
+    fieldwidgets = ModuleType("flask_appbuilder.fieldwidgets")
+    vars(wtforms).update({kind.__name__: kind for kind in Field.__subclasses__()})
+    vars(validators).update({"Optional": type("Optional", (), {})})
+    vars(fieldwidgets).update({"BS3TextFieldWidget": type("BS3TextFieldWidget", (), {})})
+    for module in (wtforms, validators, fieldwidgets, ModuleType("flask_appbuilder")):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+@pytest.mark.usefixtures("pages")
+def test_older_versions_are_told_the_same_fields() -> None:
+    widgets = DatafoldHook.get_connection_form_widgets()
+    assert {name: type(widget) for name, widget in widgets.items()} == {
+        "timeout": IntegerField,
+        "max_retries": IntegerField,
+        "ca_bundle": StringField,
+        "verify_ssl": BooleanField,
+        "allow_http": BooleanField,
+    }
+    for name, field in form.EXTRA_FIELDS.items():
+        shown = (field["label"], field["description"], field["schema"].get("default"))
+        assert widgets[name].shown == shown
+        assert [type(kind).__name__ for kind in widgets[name].validators] == ["Optional"]
+        is_boolean = isinstance(widgets[name], BooleanField)
+        assert (widgets[name].widget is None) is is_boolean
+
+
+def test_older_versions_are_told_the_same_labels() -> None:
+    assert DatafoldHook.get_ui_field_behaviour() == {
+        "hidden_fields": ["login", "schema", "port"],
+        "relabeling": {"host": "Datafold URL", "password": "API key"},
+        "placeholders": {"host": "https://app.datafold.com"},
+    }
+
+
+def test_defaults_are_those_of_an_empty_connection() -> None:
+    empty = Settings("c", "https://acme.io", "k")
+    defaults = {name: field["schema"].get("default") for name, field in form.EXTRA_FIELDS.items()}
+    assert defaults == {
+        "timeout": empty.timeout,
+        "max_retries": empty.max_retries,
+        "ca_bundle": None,
+        "verify_ssl": True,
+        "allow_http": False,
+    }
+
+
+def test_ranges() -> None:
+    ranges = {
+        name: (field["schema"]["minimum"], field["schema"]["maximum"])
+        for name, field in form.EXTRA_FIELDS.items()
+        if "minimum" in field["schema"]
+    }
+    assert ranges == {"timeout": (0.1, 86_400), "max_retries": (0, 100)}
