@@ -122,7 +122,7 @@ def _error(answer: Answer, redactor: Redactor) -> DatafoldError:
         meaning = f"{meaning}: {named}. Correct what it names"
     retry_after = parse_retry_after(answer.headers.get("Retry-After"), datetime.now(timezone.utc))
     if retry_after is not None:
-        meaning = f"{meaning}; the service asks to wait {retry_after:g} s"
+        meaning = f"{meaning}; the service asks to wait {retry_after:.10g} s"
     return kind(f"{status}, {meaning}", status_code=status, retry_after=retry_after, errors=errors)
 
 

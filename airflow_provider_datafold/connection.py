@@ -24,6 +24,9 @@ from airflow_provider_datafold.form import (
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+_CONN_TYPES = ("datafold", "generic", "http", "https", "", None)
+"""Types that say nothing of another system."""
+
 _URL = re.compile(r"[^\s\\\x00-\x1f\x7f]+")
 
 
@@ -61,6 +64,9 @@ def read_settings(conn_id: str) -> Settings:
     :raises DatafoldConfigurationError: there is no such connection, or a field of it is wrong.
     """
     connection = _read(conn_id, "Datafold")
+    if connection.conn_type not in _CONN_TYPES:
+        # Else the password of another system would go to Datafold.
+        _reject(conn_id, "conn_type", f"is {connection.conn_type!r}; it has to be 'datafold'")
     extra = _Extra(connection)
     return Settings(
         conn_id=conn_id,
@@ -90,7 +96,8 @@ def _read(conn_id: str, meaning: str) -> Connection:
         raise DatafoldConfigurationError(
             f"There is no Airflow connection {conn_id!r} ({meaning}). Nothing was sent. Add it "
             f"under Admin > Connections, with `airflow connections add`, or as the environment "
-            f"variable AIRFLOW_CONN_{str(conn_id).upper()}."
+            f"variable AIRFLOW_CONN_{str(conn_id).upper()}; if that is set, its JSON or URI can't "
+            f"be read."
         ) from None
 
 
@@ -106,6 +113,10 @@ def _api_key(connection: Connection) -> str:
     api_key = _password(connection, "API key")
     if not (api_key.isascii() and api_key.isprintable()):
         _reject(connection.conn_id, "password", "has characters that no API key has; copy it again")
+    if api_key.lower().startswith("key ") or api_key[0] in "'\"":
+        _reject(
+            connection.conn_id, "password", "has to be the API key alone, without 'Key' or quotes"
+        )
     return api_key
 
 
@@ -116,10 +127,18 @@ def _base_url(connection: Connection, *, allow_http: bool) -> str:
     if not has_scheme:
         scheme, rest = schema or "https", host
     scheme = scheme.lower()
+    # Never shown: a URI with a character that is not escaped puts a part of the key here.
+    if schema not in ("", "http", "https"):
+        _reject(
+            connection.conn_id,
+            "schema",
+            "has to be http or https, or empty. In a connection's URI, write %2F for '/' in the "
+            "password",
+        )
     if scheme not in ("http", "https"):
-        _reject(connection.conn_id, "host" if has_scheme else "schema", "has to say http or https")
+        _reject(connection.conn_id, "host", "has to begin with https:// (or http://), or with none")
     if schema not in ("", scheme):
-        _reject(connection.conn_id, "schema", f"says {schema!r}, but the host says {scheme!r}")
+        _reject(connection.conn_id, "schema", f"is {schema}, but the host is to be {scheme}")
 
     location, port = _location(connection, scheme, rest)
     hostname = location.hostname or ""
@@ -186,7 +205,7 @@ class _Extra:
             return default
         flag = {"true": True, "false": False}.get(str(value).lower())
         if flag is None:
-            _reject(self._conn_id, name, f"has to be true or false, and is {value!r:.40}")
+            _reject(self._conn_id, name, "has to be true or false")
         return flag
 
     def number(self, name: str, *, default: float, most: float) -> float:
@@ -201,7 +220,7 @@ class _Extra:
             _reject(
                 self._conn_id,
                 name,
-                f"has to be a number above 0 and at most {most:g}, and is {value!r:.40}",
+                f"has to be a number above 0 and at most {most:g}",
             )
         return number
 
@@ -214,7 +233,7 @@ class _Extra:
             _reject(
                 self._conn_id,
                 name,
-                f"has to be a whole number from 0 to {most}, and is {value!r:.40}",
+                f"has to be a whole number from 0 to {most}",
             )
         return count
 

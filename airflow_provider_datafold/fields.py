@@ -37,7 +37,7 @@ def undo_none(value: Any) -> Any:
     :param value: a rendered, nullable field.
     :return: ``None`` for the text ``'None'``, else the value itself.
     """
-    return None if value == "None" else value
+    return None if isinstance(value, str) and value.strip() == "None" else value
 
 
 def positive_integer(field: str, value: Any) -> int:
@@ -78,7 +78,7 @@ def secret(field: str, value: Any) -> str:
     """
     stripped = value.strip() if isinstance(value, str) else ""
     if not stripped:
-        raise DatafoldInputError(f"{field}: is empty; wanted: a text. Nothing was sent.")
+        raise DatafoldInputError(f"{field}: is empty or no text. Nothing was sent.")
     return stripped
 
 
@@ -124,8 +124,8 @@ def indexing_cron(value: Any) -> str | None:
 
     parts = value.split()
     cron = " ".join(parts)
-    # croniter alone would also take seconds, years, '@daily' and R, its own letter for a
-    # random time, which no other service knows.
+    # croniter alone would also take seconds, years, '@daily', and R for a random time, which is
+    # another one each time that it is read.
     if len(parts) != 5 or _RANDOM.search(cron) or not cron.isascii() or not croniter.is_valid(cron):
         raise _wrong("indexing_cron", value, _WANTED_CRON)
     return cron
@@ -160,7 +160,7 @@ def _binding(field: str, value: Any) -> dict[str, Any]:
         raise _wrong(field, value, "an object with remoteId and boundIds")
     for key in ("remoteId", "boundIds"):
         if key not in entry:
-            raise _wrong(f"{field}.{key}", entry, "this key in the entry", found="is not in")
+            raise _wrong(f"{field}.{key}", entry, "an entry that has it", found="is missing in")
     bound_ids = _sequence(f"{field}.boundIds", entry["boundIds"], "a list of integers")
     return {
         "remoteId": text(f"{field}.remoteId", entry["remoteId"]),
@@ -191,7 +191,8 @@ def _literal(value: Any) -> Any:
         return value
     for parse in (json.loads, ast.literal_eval):
         try:
-            return parse(value)
+            # Without the indent that a template of several lines leaves.
+            return parse(value.strip())
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
     return value

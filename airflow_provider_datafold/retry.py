@@ -18,7 +18,6 @@ LONGEST_WAIT = 30.0
 """Seconds that the hook waits at most before it tries again. Where the service asks for more,
 the hook gives up, so that Airflow can plan the next try and the worker slot is free."""
 
-_LONGEST_BELIEVED = 366 * 24 * 3600
 _FIRST_WAIT = 0.5
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
@@ -80,4 +79,4 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         # A date without a zone is in UTC, as all dates of HTTP are.
         date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
         seconds = math.ceil((date - now).total_seconds())
-    return seconds if 0 < seconds < _LONGEST_BELIEVED else None
+    return seconds if 0 < seconds < math.inf else None

@@ -10,6 +10,9 @@ from airflow_provider_datafold.exceptions import DatafoldError, DatafoldFinalErr
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+LONGEST_DELAY = 24 * 3600.0
+"""Seconds. A service that asks for more is asked again after a day: no task waits for a year."""
+
 try:
     from airflow.sdk import RetryDecision, RetryPolicy
 except ImportError:  # before Airflow 3.3
@@ -40,10 +43,8 @@ else:
             if isinstance(exception, DatafoldFinalError):
                 return RetryDecision.fail(reason="Another try can't mend this.")
             if isinstance(exception, DatafoldError) and exception.retry_after is not None:
-                return RetryDecision.retry(
-                    delay=timedelta(seconds=exception.retry_after),
-                    reason=f"Datafold asks to wait {exception.retry_after:g} s.",
-                )
+                delay = timedelta(seconds=min(exception.retry_after, LONGEST_DELAY))
+                return RetryDecision.retry(delay=delay, reason=f"Datafold asks to wait {delay}.")
             return RetryDecision.default()
 
     DEFAULT_RETRY_POLICY = DatafoldRetryPolicy()

@@ -199,8 +199,8 @@ def _translate(error: Exception, settings: Settings) -> DatafoldError:
         )
     if (tls := cause(ssl.SSLError)) and not isinstance(tls, _TLS_BROKE):
         return DatafoldCertificateError(
-            f"no TLS connection came about ({tls.reason}). Check that the host speaks https, and "
-            f"the file that 'ca_bundle' or REQUESTS_CA_BUNDLE names"
+            f"no TLS connection came about ({tls.reason}). Check that the host speaks https on "
+            f"this port, and the file that 'ca_bundle' or REQUESTS_CA_BUNDLE names"
         )
     if cause(DecodeError):
         return DatafoldAnswerError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -79,7 +80,7 @@ def _run(sandbox: Sandbox, home: Path) -> int:
     environment = _environment(sandbox, home)
     conf = json.dumps({"bi_datasource_id": BI_DATASOURCE_ID, "indexing_cron": INDEXING_CRON})
     for command in (["db", "migrate"], ["dags", "test", DAG_ID, "--conf", conf]):
-        print(f"$ airflow {' '.join(command)}")
+        print(f"$ {shlex.join(['airflow', *command])}")
         if code := _airflow(command, environment):
             print(f"\nFailed with exit code {code}; see {LOG.relative_to(ROOT)}", file=sys.stderr)
             return 1

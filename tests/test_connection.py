@@ -44,6 +44,12 @@ def test_defaults(connect: Any) -> None:
     assert API_KEY not in repr(settings)
 
 
+@pytest.mark.parametrize("conn_type", ["generic", "http"])
+def test_type_that_says_nothing_of_another_system(connect: Any, conn_type: str) -> None:
+    connect("mine", conn_type=conn_type, password=API_KEY)
+    assert read_settings("mine").api_key == API_KEY
+
+
 def test_extra_fields(connect: Any) -> None:
     extra = {"timeout": "1.5", "max_retries": 0, "ca_bundle": " /ca.pem ", "verify_ssl": "True"}
     connect("mine", password=API_KEY, extra=extra)
@@ -123,10 +129,17 @@ def test_connection_as_uri(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"host": "http://localhost.acme.io"}, "field 'host' is plain http"),
         ({"host": "acme.io", "schema": "http"}, "'allow_http' to true if the network is safe"),
         ({"host": "http://acme.io", "extra": {"allow_http": False}}, "plain http"),
-        ({"host": "ftp://acme.io"}, "field 'host' has to say http or https"),
-        ({"host": "acme.io", "schema": "ftp"}, "field 'schema' has to say http or https"),
-        ({"host": "https://acme.io", "schema": "http"}, "says 'http', but the host says 'https'"),
-        ({"schema": "http"}, "field 'schema' says 'http', but the host says 'https'"),
+        (
+            {"host": "ftp://acme.io"},
+            "field 'host' has to begin with https:// (or http://), or with none.",
+        ),
+        (
+            {"host": "acme.io", "schema": "ftp"},
+            "field 'schema' has to be http or https, or empty. In",
+        ),
+        ({"schema": f"{API_KEY}@acme.io"}, "write %2F for '/' in the password. Nothing"),
+        ({"host": "https://acme.io", "schema": "http"}, "is http, but the host is to be https"),
+        ({"schema": "http"}, "field 'schema' is http, but the host is to be https"),
         ({"host": "acme.io:1", "port": 2}, "field 'port' says 2, but the host says 1"),
         ({"host": f"https://me:{API_KEY}@acme.io"}, "field 'host' holds a user or password"),
         (
@@ -146,22 +159,25 @@ def test_connection_as_uri(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"password": " \n"}, "field 'password' is empty; it has to be the API key"),
         ({"password": "a\nb"}, "field 'password' has characters that no API key has"),
         ({"password": "schl\u00fcssel"}, "field 'password' has characters that no API key has"),
+        ({"password": f"Key {API_KEY}"}, "field 'password' has to be the API key alone, without"),
+        ({"password": f"'{API_KEY}'"}, "field 'password' has to be the API key alone, without"),
+        ({"conn_type": "snowflake"}, "'conn_type' is 'snowflake'; it has to be 'datafold'."),
         ({"extra": {"timeout": 0}}, "field 'timeout' has to be a number above 0 and at most 86400"),
-        ({"extra": {"timeout": -1}}, "and is -1."),
+        ({"extra": {"timeout": -1}}, "field 'timeout'"),
         ({"extra": {"timeout": 86401}}, "field 'timeout'"),
-        ({"extra": {"timeout": "soon"}}, "and is 'soon'."),
+        ({"extra": {"timeout": "soon"}}, "field 'timeout'"),
         ({"extra": {"timeout": "nan"}}, "field 'timeout'"),
         ({"extra": {"timeout": True}}, "field 'timeout'"),
         ({"extra": {"timeout": [5]}}, "field 'timeout'"),
         ({"extra": {"max_retries": -1}}, "field 'max_retries' has to be a whole number from 0 to"),
-        ({"extra": {"max_retries": 101}}, "from 0 to 100, and is 101."),
+        ({"extra": {"max_retries": 101}}, "from 0 to 100."),
         ({"extra": {"max_retries": 2.5}}, "field 'max_retries'"),
         ({"extra": {"max_retries": True}}, "field 'max_retries'"),
         (
             {"extra": {"verify_ssl": "maybe"}},
-            "'verify_ssl' has to be true or false, and is 'maybe'",
+            "'verify_ssl' has to be true or false.",
         ),
-        ({"extra": {"allow_http": 1}}, "field 'allow_http' has to be true or false, and is 1."),
+        ({"extra": {"allow_http": 1}}, "field 'allow_http' has to be true or false."),
         ({"extra": {"ca_bundle": True}}, "field 'ca_bundle' has to be a text"),
     ],
 )
@@ -175,7 +191,7 @@ def test_wrong_field(refused: Any, fields: dict[str, Any], said: str) -> None:
 def test_extra_is_no_object(monkeypatch: pytest.MonkeyPatch, extra: str) -> None:
     class Connection:
         conn_id = "mine"
-        host = schema = port = None
+        conn_type = host = schema = port = None
         password = API_KEY
 
     Connection.extra = extra  # type: ignore[attr-defined]
@@ -204,7 +220,10 @@ def test_no_such_connection(monkeypatch: pytest.MonkeyPatch) -> None:
         assert str(caught.value).startswith(
             f"There is no Airflow connection 'nowhere' ({meaning}). Nothing was sent. Add it"
         )
-        assert "AIRFLOW_CONN_NOWHERE" in str(caught.value)
+        assert str(caught.value).endswith(
+            "or as the environment variable AIRFLOW_CONN_NOWHERE; if that is set, its JSON or URI "
+            "can't be read."
+        )
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
 

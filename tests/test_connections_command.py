@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from faults.acts import html
-from faults.server import FaultServer
+from faults.server import Door, FaultServer
 from tests.conftest import API_KEY
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("airflow_database")]
@@ -44,9 +44,9 @@ def test_wrong_key(sandbox: Any) -> None:
 
 
 def test_wrong_port() -> None:
-    with FaultServer([]) as server:
+    with FaultServer([], door=Door.CLOSED) as server:
         url = f"http://127.0.0.1:{server.port}"
-    assert f"{url}: no connection came about (refused)." in said_of(url)
+        assert f"{url}: no connection came about (refused)." in said_of(url)
 
 
 def test_page_instead_of_the_api() -> None:

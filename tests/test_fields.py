@@ -30,7 +30,9 @@ def message(check: Any, *arguments: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("value", "result"), [("None", None), ("none", "none"), (None, None)])
+@pytest.mark.parametrize(
+    ("value", "result"), [("None", None), (" None\n", None), ("none", "none"), (None, None), (5, 5)]
+)
 def test_undo_none(value: Any, result: Any) -> None:
     assert fields.undo_none(value) == result
 
@@ -122,6 +124,7 @@ def test_no_indexing_cron(value: Any) -> None:
         tuple(BINDINGS),
         Lazy(BINDINGS),
         str(BINDINGS),
+        f"\n    {BINDINGS}\n",
         '[{"remoteId": "1", "boundIds": [1, 2]}]',
         ["{'remoteId': '1', 'boundIds': [1, 2]}"],
         [{"remoteId": 1, "boundIds": ["1", " 2 "]}],
@@ -161,9 +164,12 @@ def test_bindings_may_be_empty_and_bound_ids_negative() -> None:
         ([*BINDINGS, None], "bindings[1]: is None (NoneType)"),
         (
             [{"boundIds": [1]}],
-            "bindings[0].remoteId: is not in {'boundIds': [1]} (dict); wanted: t",
+            "bindings[0].remoteId: is missing in {'boundIds': [1]} (dict); want",
         ),
-        ([{"remoteId": "1"}], "bindings[0].boundIds: is not in {'remoteId': '1'} (dict)"),
+        (
+            [{"remoteId": "1"}],
+            "bindings[0].boundIds: is missing in {'remoteId': '1'} (dict); wanted: an",
+        ),
         ([{"remoteId": None, "boundIds": []}], "bindings[0].remoteId: is None (NoneType)"),
         ([{"remoteId": True, "boundIds": []}], "bindings[0].remoteId: is True (bool)"),
         ([{"remoteId": "1", "boundIds": 5}], "bindings[0].boundIds: is 5 (int); wanted: a list of"),
@@ -194,5 +200,5 @@ def test_secret() -> None:
     assert fields.secret("token", " abc\n") == "abc"
     for value in ("", " \n", None, 5):
         assert message(fields.secret, "token", value) == (
-            "token: is empty; wanted: a text. Nothing was sent."
+            "token: is empty or no text. Nothing was sent."
         )

@@ -26,8 +26,13 @@ def test_final_error_fails() -> None:
 def test_waits_just_as_the_service_asks() -> None:
     decision = POLICY.evaluate(exceptions.DatafoldRateLimitError("x", retry_after=3600), 1, 3)
     assert decision == RetryDecision.retry(
-        delay=timedelta(hours=1), reason="Datafold asks to wait 3600 s."
+        delay=timedelta(hours=1), reason="Datafold asks to wait 1:00:00."
     )
+
+
+def test_waits_no_longer_than_a_day() -> None:
+    decision = POLICY.evaluate(exceptions.DatafoldRateLimitError("x", retry_after=1e12), 1, 3)
+    assert decision.retry_delay == timedelta(days=1)
 
 
 @pytest.mark.parametrize("error", [exceptions.DatafoldServerError("x"), ValueError("x")])

@@ -415,7 +415,7 @@ def test_no_tls() -> None:
     with FaultServer([says(b"HTTP/1.1 400 Bad Request\r\n\r\n")], reads=False) as server:
         said = error(f"https://127.0.0.1:{server.port}", exceptions.DatafoldCertificateError)
     assert said.startswith("no TLS connection came about (")
-    assert "Check that the host speaks https" in said
+    assert "Check that the host speaks https on this port" in said
 
 
 def test_certificate_of_the_client_is_wanted(authority: trustme.CA, bundle: str) -> None:

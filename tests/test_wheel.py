@@ -84,7 +84,7 @@ def test_first_dag_runs_beside_an_airflow_that_has_only_the_wheel(
     (request,) = sandbox.state.requests
     assert json.loads(request.body) == {
         "token": TOKEN,
-        "bindings": [],
+        "bindings": [{"remoteId": "1", "boundIds": [1, 2]}],
         "indexing_cron": "0 6 * * *",
     }
     assert sandbox.state.integrations[7]["indexing_cron"] == "0 6 * * *"

@@ -261,7 +261,13 @@ class DatafoldHook(BaseHook):
                 workspace=workspace,
             )
         answer = self.run("PUT", path, body)
-        self.log.info("%s: indexing_cron %r was sent and accepted.", path, body["indexing_cron"])
+        self.log.info(
+            "%s: %s was sent to %s (Airflow connection %r) and accepted.",
+            path,
+            f"indexing_cron {body['indexing_cron']!r}" if body["indexing_cron"] else "no schedule",
+            self._settings.base_url,
+            self.datafold_conn_id,
+        )
         for field, sent, answered in hightouch.differences(redactor.json(body), answer):
             self.log.warning(
                 "%s was sent as %s, but Datafold answers %s. %s",
@@ -290,7 +296,7 @@ class DatafoldHook(BaseHook):
         self.log.warning(
             "Attempt %d failed: %s. Trying again in %.1f s.",
             state.attempt_number,
-            state.outcome.exception(),
+            _first_sentence(state.outcome.exception()),
             state.upcoming_sleep,
         )
 
@@ -315,7 +321,7 @@ def _counted(integrations: Any) -> str:
     return f" and shows {len(integrations)} integrations" if isinstance(integrations, list) else ""
 
 
-def _first_sentence(error: DatafoldError) -> str:
+def _first_sentence(error: BaseException | None) -> str:
     return str(error).partition(". ")[0].rstrip(".")
 
 

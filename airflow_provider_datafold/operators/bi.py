@@ -51,11 +51,11 @@ class DatafoldUpdateHightouchOperator(_DatafoldOperator):
         )
 
     :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
-        :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.list_integrations` lists
-        what there is.
     :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``, as the integration has
         them: the contract requires them with each update, though it changes only the schedule.
-        The JSON text or the Python repr of such a list will do.
+        The JSON text or the Python repr of such a list will do. Native rendering makes a number
+        of a ``remoteId`` that looks like one, and of its text again only what is left of it:
+        ``"1.50"`` is sent as ``"1.5"``.
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None``, or
         the text ``"None"`` that a template makes of it, for no schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.

@@ -105,7 +105,7 @@ def test_next_try_is_as_the_error_says(tmp_path: Path) -> None:
             run.kill()
             run.wait()
 
-    waits = ("up_for_retry", 1, 3600.0, "Datafold asks to wait 3600 s.")
+    waits = ("up_for_retry", 1, 3600.0, "Datafold asks to wait 1:00:00.")
     once = ("failed", 1, None, None)
     as_set = ("up_for_retry", 1, None, None)
     assert found == {

@@ -83,7 +83,11 @@ def test_update_says_so_in_the_log(requests_mock: Any, log: Any) -> None:
     requests_mock.put(HOST + PATH, json={})
     update()
     told = [message for message in log.messages if "accepted" in message]
-    assert told == [f"{PATH}: indexing_cron '0 6 * * *' was sent and accepted."]
+    where = f"was sent to {HOST} (Airflow connection 'datafold_default') and accepted."
+    assert told == [f"{PATH}: indexing_cron '0 6 * * *' {where}"]
+    log.clear()
+    update(indexing_cron=None)
+    assert f"{PATH}: no schedule {where}" in log.messages
 
 
 @pytest.mark.parametrize("answer", [None, True, 7, "text", [], {"indexing_cron": "0 6 * * *"}])
@@ -264,10 +268,9 @@ def test_passing_fault_is_tried_again(requests_mock: Any, waits: Any, log: Any) 
     assert 0.375 <= waits[0] <= 0.625 < 0.75 <= waits[1] <= 1.25
     logged = [record.getMessage() for record in log.records if record.levelname == "WARNING"]
     assert logged == [
-        f"Attempt 1 failed: 503, the service failed. Try again later. Trying again in "
-        f"{waits[0]:.1f} s.",
-        f"Attempt 2 failed: the connection broke before the whole answer was there. Try again "
-        f"later. Trying again in {waits[1]:.1f} s.",
+        f"Attempt 1 failed: 503, the service failed. Trying again in {waits[0]:.1f} s.",
+        f"Attempt 2 failed: the connection broke before the whole answer was there. Trying again "
+        f"in {waits[1]:.1f} s.",
     ]
 
 
