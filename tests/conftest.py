@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+# A DAG file that is written again within a second would else be read from its bytecode.
+sys.dont_write_bytecode = True
+
 # Airflow reads its environment when it is first imported, which is after this module.
 HOME = Path(tempfile.mkdtemp(prefix="datafold-tests-"))
 for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
