@@ -14,10 +14,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from cluster.deployment import ROOT, WORKERS, Deployment
+from cluster.deployment import WORKERS, Deployment
 from cluster.metadata import Metadata, Task
 from cluster.plan import COUNT, CRONS
-from cluster.programs import ProgramError, Programs
+from local_airflow import ROOT
+from local_airflow.programs import ProgramError, Programs
 from sandbox import Sandbox
 from sandbox.app import Weather
 from sandbox.state import State

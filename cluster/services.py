@@ -6,10 +6,10 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 from pathlib import Path
 
-from cluster.programs import Command, ProgramError, Programs
+from local_airflow.ports import free_port, listens
+from local_airflow.programs import Command, ProgramError, Programs
 
 
 def start_postgresql(programs: Programs, home: Path) -> str:
@@ -88,19 +88,6 @@ def start_redis(programs: Programs, home: Path) -> str:
     programs.start(Command("redis", [server, settings], folder=folder))
     programs.until("Redis listened", lambda: listens(port))
     return f"redis://:{password}@127.0.0.1:{port}/0"
-
-
-def free_port() -> int:
-    """Find a port on 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
-
-
-def listens(port: int) -> bool:
-    """Say whether somebody listens on a port of 127.0.0.1."""
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _postgresql_binaries() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -180,6 +181,15 @@ class Programs:
             if self.seconds > self._limit:
                 raise ProgramError(f"{self._limit:g} s were over before {what}.")
             time.sleep(0.1)
+
+    def forever(self) -> None:
+        """Let them run for as long as nobody interrupts.
+
+        :raises ProgramError: a program has ended.
+        :raises KeyboardInterrupt: the run is to end early.
+        """
+        self._limit = math.inf
+        self.until("an interrupt", lambda: False)
 
     def last_lines(self) -> str:
         """Give the ends of all logs."""
