@@ -6,12 +6,18 @@ CONSTRAINTS = constraints/airflow-$(AIRFLOW).txt
 BIN = .venv/bin
 INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 
-.PHONY: demo test check unit test-cluster reliability constraints clean
+.PHONY: demo dev test test-all check unit test-ui test-cluster reliability constraints clean
 
 demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
 	@$(BIN)/python -m scripts.demo
 
+dev: $(INSTALLED)  ## A local Airflow with the sandbox, until Ctrl-C.
+	@$(BIN)/python -m scripts.dev
+
 test: check unit  ## Everything that has to pass.
+
+test-all: test  ## That, and the tests on each Airflow from 2.11 on; `nox --list` names them.
+	$(BIN)/nox
 
 check: $(INSTALLED)  ## Format, lint and types.
 	$(BIN)/ruff format --check .
@@ -24,15 +30,19 @@ unit: $(INSTALLED)  ## All tests, with the coverage that is asked for.
 reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
 	$(BIN)/python -m faults --check
 
+test-ui: $(INSTALLED)  ## A person's way through Airflow's pages, in a real browser.
+	@scripts/install_programs.sh chromium
+	@$(BIN)/python -m pytest -m ui tests/system
+
 test-cluster: $(INSTALLED)-cluster  ## Many updates on Airflow with Celery, one worker killed.
-	@scripts/install_servers.sh
+	@scripts/install_programs.sh redis-server postgresql
 	@$(BIN)/python -m cluster
 
 constraints:  ## Write the constraint files anew; needs uv on PATH.
 	scripts/compile_constraints.sh
 
 clean:  ## Remove what the other targets made.
-	rm -rf .venv build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -1,5 +1,5 @@
 """Airflow on this machine, for the browser test, the cluster test and ``make dev``."""
 
-from local_airflow.deployment import ROOT, LocalAirflow
+from local_airflow.deployment import FOR_PEOPLE, ROOT, LocalAirflow
 
-__all__ = ["ROOT", "LocalAirflow"]
+__all__ = ["FOR_PEOPLE", "ROOT", "LocalAirflow"]

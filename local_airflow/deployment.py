@@ -19,6 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 _PARTS = {"dag-processor": "dag_processor", "scheduler": "scheduler", "triggerer": "triggerer"}
 """By their commands, what the API server calls them when it is asked for their health."""
 
+FOR_PEOPLE = {
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+    "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+}
+"""Settings for whoever looks at the pages: there is no login, and connections can be tested."""
+
 
 class LocalAirflow:
     """Airflow as its own programs run it, not ``airflow standalone``.

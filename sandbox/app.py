@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel
 
@@ -136,5 +137,16 @@ def create_app(api_key: str, state: states.State, weather: Weather) -> FastAPI:
                 {"method": seen.method, "path": seen.path, "status": seen.status}
                 for seen in state.requests
             ]
+
+    @app.get("/settings/integrations", response_class=HTMLResponse)
+    def show_integrations() -> str:
+        """Show to people what there is; the provider's link leads here."""
+        integrations = list(state.integrations.values())
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(str(cell))}" for cell in integration.values())
+            for integration in integrations
+        )
+        heads = "".join(f"<th>{html.escape(field)}" for field in next(iter(integrations), {}))
+        return f"<!doctype html><title>Integrations</title><table><tr>{heads}{rows}</table>"
 
     return app

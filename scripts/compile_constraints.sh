@@ -17,4 +17,8 @@ compile() {
       --output-file "constraints/airflow-${airflow%.*}.txt" >/dev/null
 }
 
+compile 2.11.2 2026-03-25
+compile 3.0.6 2025-09-10
+compile 3.1.8 2026-03-20
+compile 3.2.2 2026-06-05
 compile 3.3.2 2026-11-10

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from local_airflow import ROOT, LocalAirflow
+from local_airflow import FOR_PEOPLE, ROOT, LocalAirflow
 from local_airflow.programs import ProgramError, Programs
 from sandbox import Sandbox
 
@@ -22,12 +22,10 @@ LOGS = ROOT / "build" / "dev"
 DAGS = ROOT / "example_dags"
 LONGEST_START = 180.0
 SETTINGS = {
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-    "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-    # So that edits count at once: of DAGs, of new files with DAGs, and of the package.
+    **FOR_PEOPLE,
+    # So that edits count at once, and new files. Those of the package do so anyway.
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-    "AIRFLOW__CORE__EXECUTE_TASKS_NEW_PYTHON_INTERPRETER": "True",
 }
 
 

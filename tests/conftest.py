@@ -6,10 +6,12 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,9 +36,23 @@ os.environ.update(
 )
 (HOME / "dags").mkdir()
 
+# Airflow then asks to print the deprecation warnings of every module that is named airflow...,
+# which this package is, too. That must not stand before what pyproject.toml asks for.
+with warnings.catch_warnings():
+    import airflow.configuration  # noqa: F401
+
 ROOT = Path(__file__).resolve().parent.parent
 API_KEY = "planted-api-key-7c1f"
 TOKEN = "planted-hightouch-token-9e2d"
+
+
+def shows_error(log: str, error: str, text: str) -> bool:
+    """Whether a task's log shows an error, and how its text starts.
+
+    Airflow 3.0 shows it in colours or, on a worker, as JSON.
+    """
+    plain = re.sub(r"\x1b\[[\d;]*m", "", log)
+    return re.search(rf'\b{error}(: |","exc_value":"){re.escape(text)}', plain) is not None
 
 
 def pytest_unconfigure() -> None:

@@ -102,3 +102,10 @@ def test_refusal_says_when_to_come_back() -> None:
         answer = call(bad, "GET", "/api/v1/lineage/bi/")
     assert answer.status_code in {429, 503}
     assert answer.headers["Retry-After"] == "1"
+
+
+def test_shows_the_integrations_to_people(sandbox: Any) -> None:
+    answer = call(sandbox, "GET", "/settings/integrations", headers={})
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "<td>Hightouch 7<td>" in answer.text
+    assert sandbox.state.requests == []

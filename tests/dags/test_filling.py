@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import TOKEN
+from tests.conftest import TOKEN, shows_error
 
 pytestmark = pytest.mark.airflow
 
@@ -280,4 +280,5 @@ def test_sends_nothing(
     assert run.state == "failed"
     assert sandbox.state.requests == []
     printed = capfd.readouterr()
-    assert f"DatafoldInputError: {FIELD[case.name.split()[0]]}" in printed.out + printed.err
+    wrong = FIELD[case.name.split()[0]]
+    assert shows_error(printed.out + printed.err, "DatafoldInputError", wrong)

@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 
-from tests.conftest import API_KEY, TOKEN
+from tests.conftest import API_KEY, TOKEN, shows_error
 
 pytestmark = pytest.mark.airflow
 
 STATUSES = (200, 302, 400, 401, 403, 404, 409, 422, 429, 500, 503)
 
 DAG_FILE = """
+import sys
 from datetime import datetime
 
+from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
@@ -49,6 +52,12 @@ with DAG(
     })
 
 if __name__ == "__main__":
+    # A worker of Airflow 3.0 sets up its logging so. Without, as in `airflow dags test`, that
+    # version masks nothing, prints each secret that it is asked to mask, and all variables.
+    if airflow_version.startswith("3.0."):
+        from airflow.sdk.log import configure_logging
+
+        configure_logging(enable_pretty_log=False, output=sys.stdout.buffer)
     dag.test()
 """
 
@@ -116,13 +125,18 @@ def environment(home: Path, port: int) -> dict[str, str]:
     }
 
 
+# Some versions of Airflow log the request to mask a secret, at debug level, and 3.0 logs so the
+# rendered fields before it masks them.
+AIRFLOWS_OWN = ["MaskSecret"]
+if airflow_version.startswith("3.0."):
+    AIRFLOWS_OWN.append("SetRenderedFields")
+
+
 def secret_lines(text: str) -> list[str]:
     return [
         line
         for line in text.splitlines()
-        if (API_KEY in line or TOKEN in line)
-        # Some versions of Airflow log the request to mask a secret, at debug level.
-        and "MaskSecret" not in line
+        if (API_KEY in line or TOKEN in line) and not any(own in line for own in AIRFLOWS_OWN)
     ]
 
 
@@ -154,7 +168,8 @@ def test_nothing_is_written_down(echo: Any, tmp_path: Path) -> None:
     assert echoed["nested"] == [{"***": "Bearer ***"}]
     assert echoed["headers"]["Authorization"] == "Key ***"
 
-    assert "DatafoldValidationError: PUT /api/v1/lineage/bi/hightouch/7/" in output
+    path = "/api/v1/lineage/bi/hightouch/7/"
+    assert shows_error(output, "DatafoldValidationError", f"PUT {path}")
     assert "body.***: *** is wrong" in output
     assert secret_lines(output) == []
     assert secret_lines(dump) == []

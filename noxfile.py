@@ -1,0 +1,69 @@
+"""The unit tests and the DAG tests, on each Airflow with the dependencies of its own time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import nox
+
+AIRFLOWS = ("2.11", "3.0", "3.1", "3.2", "3.3")
+
+# Slow, and the same whatever the version of Airflow: `make test` has them, on the newest one.
+LEFT_OUT = (
+    "tests/system",
+    "tests/test_demo.py",
+    "tests/test_properties.py",
+    "tests/test_reliability.py",
+    "tests/test_wheel.py",
+)
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+
+
+def find_python(versions: Sequence[str]) -> tuple[str, str | None]:
+    """Find an interpreter, asking each one, because what is on PATH may lead nowhere.
+
+    :param versions: the versions that will do, best first.
+    :return: a version and the path of its interpreter; the best version and ``None`` if this
+        machine has none of them.
+    """
+    folders = [os.path.join(sys.base_prefix, "bin"), *os.get_exec_path()]
+    for version in versions:
+        for folder in folders:
+            python = shutil.which(f"python{version}", path=folder)
+            if python and _answers(python):
+                return version, python
+    return versions[0], None
+
+
+def _answers(python: str) -> bool:
+    return subprocess.run([python, "-c", ""], capture_output=True).returncode == 0  # noqa: S603
+
+
+def add_session(airflow: str, *versions: str) -> None:
+    """Add the session of an Airflow.
+
+    :param airflow: the version that a file of constraints is named for.
+    :param versions: the versions of Python that will do, best first.
+    """
+    version, python = find_python(versions)
+
+    @nox.session(name=f"airflow-{airflow}-py{version}", python=python or False)
+    def tests(session: nox.Session) -> None:
+        """Run the unit tests and the DAG tests."""
+        if python is None:
+            session.skip(f"There is no Python {' or '.join(versions)} on PATH")
+        constraints = f"constraints/airflow-{airflow}.txt"
+        session.install("--editable", ".[dev]", "--constraint", constraints)
+        ignored = (f"--ignore={path}" for path in LEFT_OUT)
+        session.run("python", "-m", "pytest", *ignored, *session.posargs)
+
+
+for airflow in AIRFLOWS:
+    add_session(airflow, "3.11", "3.12", "3.10")
+add_session(AIRFLOWS[-1], "3.13")

@@ -1,0 +1,59 @@
+"""``make dev``: what it starts, and that nothing of it is left after Ctrl-C."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.conftest import ROOT
+from tests.test_demo import left
+
+pytestmark = pytest.mark.ui
+
+
+def test_starts_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    dev = subprocess.Popen(
+        [sys.executable, "-u", "-m", "scripts.dev"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+    )
+    printed = ""
+    try:
+        assert dev.stdout is not None
+        while "Ctrl-C" not in printed:
+            line = dev.stdout.readline()
+            assert line, printed
+            printed += line
+        (airflow,) = re.findall(r"Airflow +(http\S+),", printed)
+        (sandbox,) = re.findall(r"Sandbox +(http\S+) ", printed)
+        assert "<title>Airflow" in requests.get(airflow, timeout=30).text
+        found = {entry["connection_id"]: entry for entry in connections(airflow)}
+        assert found["datafold_default"]["host"] == sandbox
+        assert "hightouch_default" in found
+    finally:
+        dev.send_signal(signal.SIGINT)
+        printed += dev.communicate(timeout=60)[0]
+    assert dev.returncode == 0, printed
+    assert "Everything that was started is stopped." in printed
+    assert left(tmp_path, f"at {sandbox}") == left(tmp_path, f"at {airflow}") == []
+
+
+def connections(airflow: str) -> list[dict[str, Any]]:
+    token = requests.get(f"{airflow}/auth/token", timeout=30).json()["access_token"]
+    answer = requests.get(
+        f"{airflow}/api/v2/connections",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=30,
+    )
+    found: list[dict[str, Any]] = answer.json()["connections"]
+    return found
