@@ -74,16 +74,19 @@ class Answer:
         return 200 <= self.status_code < 300
 
 
-def parse(answer: Answer, redactor: Redactor) -> Any:
+def parse(answer: Answer, redactor: Redactor, *, may_be_empty: bool = False) -> Any:
     """Give the JSON of an answer, without the secrets that it repeats.
 
     :param answer: what came back.
     :param redactor: knows the secrets that were sent.
-    :return: any JSON value; the API documents no shape.
+    :param may_be_empty: whether a success without a body is one.
+    :return: any JSON value; the API documents no shape. ``None`` for an empty answer.
     :raises DatafoldError: the status is not 2xx, or the body is no JSON.
     """
     if not answer.is_success:
         raise _error(answer, redactor)
+    if may_be_empty and not answer.content:
+        return None
     try:
         return redactor.json(_json(answer.content))
     except (ValueError, RecursionError):

@@ -6,7 +6,9 @@ import ipaddress
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
@@ -23,6 +25,8 @@ from airflow_provider_datafold.form import (
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
+
+    from airflow_provider_datafold.kinds import Kind
 
 _CONN_TYPES = ("datafold", "generic", "http", "https", "", None)
 """Types that say nothing of another system."""
@@ -45,7 +49,7 @@ class Settings:
 
     conn_id: str
     base_url: str
-    api_key: str = field(repr=False)
+    api_key: str = dataclass_field(repr=False)
     timeout: float = DEFAULT_TIMEOUT
     max_retries: int = DEFAULT_MAX_RETRIES
     verify: bool | str | None = None
@@ -78,15 +82,42 @@ def read_settings(conn_id: str) -> Settings:
     )
 
 
-def read_password(conn_id: str, meaning: str) -> str:
-    """Read the password of a connection of any type.
+def read_config(conn_id: str, kind: Kind, given: Collection[str]) -> dict[str, Any]:
+    """Read from a connection what it holds of an integration's configuration.
 
-    :param conn_id: id of the Airflow connection.
-    :param meaning: what the password is, for the error, such as ``"Hightouch API token"``.
-    :return: the password without the white space around it, never empty.
-    :raises DatafoldConfigurationError: there is no such connection, or its password is empty.
+    :param conn_id: id of an Airflow connection of any type.
+    :param kind: the integration's kind, which says where each field of it is.
+    :param given: names of the fields that are known already, and are not read.
+    :return: values by the API's names of the fields, texts without the white space around them.
+    :raises DatafoldConfigurationError: there is no such connection, or it lacks a field that
+        the integration has to have.
     """
-    return _password(_read(conn_id, meaning), meaning)
+    wanted = [field for field in kind.fields if field.source and field.name not in given]
+    connection = _read(conn_id, f"{kind.title}'s {', '.join(field.name for field in wanted)}")
+    config = {}
+    for field in wanted:
+        source = field.name if field.source == "extra" else str(field.source)
+        if value := _value(connection, source):
+            config[field.name] = value
+        elif field.required:
+            _reject(conn_id, source, f"is empty; it has to be {kind.title}'s {field.name}")
+    return config
+
+
+def _value(connection: Connection, source: str) -> str | None:
+    if source == "host":
+        return _address(connection)
+    if source in ("login", "password"):
+        return (getattr(connection, source) or "").strip()
+    return _Extra(connection).text(source)
+
+
+def _address(connection: Connection) -> str:
+    """Give the URL that host, schema and port make."""
+    host = (connection.host or "").strip()
+    if host and "://" not in host:
+        host = f"{connection.schema or 'https'}://{host}"
+    return f"{host}:{connection.port}" if host and connection.port else host
 
 
 def _read(conn_id: str, meaning: str) -> Connection:
@@ -101,16 +132,11 @@ def _read(conn_id: str, meaning: str) -> Connection:
         ) from None
 
 
-def _password(connection: Connection, meaning: str) -> str:
-    # Secrets that come out of files end in a line break more often than not.
-    password = (connection.password or "").strip()
-    if not password:
-        _reject(connection.conn_id, "password", f"is empty; it has to be the {meaning}")
-    return password
-
-
 def _api_key(connection: Connection) -> str:
-    api_key = _password(connection, "API key")
+    # Secrets that come out of files end in a line break more often than not.
+    api_key = (connection.password or "").strip()
+    if not api_key:
+        _reject(connection.conn_id, "password", "is empty; it has to be the API key")
     if not (api_key.isascii() and api_key.isprintable()):
         _reject(connection.conn_id, "password", "has characters that no API key has; copy it again")
     if api_key.lower().startswith("key ") or api_key[0] in "'\"":

@@ -14,7 +14,7 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -67,6 +67,19 @@ def path(field: str, value: Any) -> str:
     raise _wrong(field, value, "a path such as '/api/v1/lineage/bi/'")
 
 
+def mapping(field: str, value: Any) -> Mapping[str, Any]:
+    """Check an object that has fields.
+
+    :param field: its own name, for the error.
+    :param value: a mapping.
+    :return: the mapping.
+    :raises DatafoldInputError: it is something else.
+    """
+    if isinstance(value, Mapping):
+        return value
+    raise _wrong(field, value, "an object like {'indexing_cron': '0 6 * * *'}")
+
+
 def secret(field: str, value: Any) -> str:
     """Check a secret, without ever showing it.
 
@@ -97,28 +110,58 @@ def text(field: str, value: Any) -> str:
     raise _wrong(field, value, "a text")
 
 
-def nullable_text(field: str, value: Any) -> str | None:
-    """Check a text that may be null.
+def integer(field: str, value: Any) -> int:
+    """Check an integer.
 
     :param field: the field's name, for the error.
-    :param value: ``None``, a text, or the number that native rendering made of one.
-    :return: the text or ``None``.
+    :param value: an integer, or its decimal text.
+    :return: the integer.
     :raises DatafoldInputError: it is something else.
     """
-    return None if value is None else text(field, value)
+    number = _integer(value)
+    if number is None:
+        raise _wrong(field, value, "an integer")
+    return number
 
 
-def indexing_cron(value: Any) -> str | None:
+def texts(field: str, value: Any) -> list[str]:
+    """Check a list of texts.
+
+    :param field: the field's name, for the error.
+    :param value: a sequence of texts, or the JSON text or the Python repr of such a list.
+    :return: a list of texts.
+    :raises DatafoldInputError: it is something else; the error names the place, as
+        ``project_ids[0]``.
+    """
+    items = _sequence(field, value, "a list like ['a', 'b']")
+    return [text(f"{field}[{index}]", item) for index, item in enumerate(items)]
+
+
+def one_of(*choices: str) -> Callable[[str, Any], str]:
+    """Make a check of a choice.
+
+    :param choices: the texts to choose from.
+    :return: a check like the others in this module, which gives the text.
+    """
+
+    def check(field: str, value: Any) -> str:
+        if isinstance(value, str) and value in choices:
+            return value
+        raise _wrong(field, value, f"one of {', '.join(map(repr, choices))}")
+
+    return check
+
+
+def indexing_cron(field: str, value: Any) -> str:
     """Check a schedule.
 
-    :param value: a cron expression of five fields, or ``None`` for no schedule.
-    :return: the expression with single spaces between its fields, or ``None``.
+    :param field: the field's name, for the error.
+    :param value: a cron expression of five fields.
+    :return: the expression with single spaces between its fields.
     :raises DatafoldInputError: it is something else.
     """
-    if value is None:
-        return None
     if not isinstance(value, str):
-        raise _wrong("indexing_cron", value, _WANTED_CRON)
+        raise _wrong(field, value, _WANTED_CRON)
     # Slow to import, and not needed to parse a DAG.
     from croniter import croniter
 
@@ -127,13 +170,14 @@ def indexing_cron(value: Any) -> str | None:
     # croniter alone would also take seconds, years, '@daily', and R for a random time, which is
     # another one each time that it is read.
     if len(parts) != 5 or _RANDOM.search(cron) or not cron.isascii() or not croniter.is_valid(cron):
-        raise _wrong("indexing_cron", value, _WANTED_CRON)
+        raise _wrong(field, value, _WANTED_CRON)
     return cron
 
 
-def bindings(value: Any) -> list[dict[str, Any]]:
-    """Check a Hightouch integration's bindings.
+def bindings(field: str, value: Any) -> list[dict[str, Any]]:
+    """Check what an integration is bound to.
 
+    :param field: the field's name, for the error.
     :param value: a sequence of mappings with ``remoteId`` (text) and ``boundIds`` (sequence of
         integers), or the JSON text or the Python repr of such a list. Other keys of an entry
         are not part of the API's contract and are left out.
@@ -141,8 +185,8 @@ def bindings(value: Any) -> list[dict[str, Any]]:
     :raises DatafoldInputError: it is something else; the error names the place, as
         ``bindings[0].boundIds[1]``.
     """
-    entries = _sequence("bindings", value, _WANTED_BINDINGS)
-    return [_binding(f"bindings[{index}]", entry) for index, entry in enumerate(entries)]
+    entries = _sequence(field, value, _WANTED_BINDINGS)
+    return [_binding(f"{field}[{index}]", entry) for index, entry in enumerate(entries)]
 
 
 def shown(value: Any) -> str:
@@ -165,17 +209,10 @@ def _binding(field: str, value: Any) -> dict[str, Any]:
     return {
         "remoteId": text(f"{field}.remoteId", entry["remoteId"]),
         "boundIds": [
-            _bound_id(f"{field}.boundIds[{index}]", bound_id)
+            integer(f"{field}.boundIds[{index}]", bound_id)
             for index, bound_id in enumerate(bound_ids)
         ],
     }
-
-
-def _bound_id(field: str, value: Any) -> int:
-    number = _integer(value)
-    if number is None:
-        raise _wrong(field, value, "an integer")
-    return number
 
 
 def _sequence(field: str, value: Any, wanted: str) -> Iterable[Any]:

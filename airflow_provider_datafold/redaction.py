@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-MASK = "***"
+from airflow_provider_datafold.kinds import SECRET_FIELDS
 
-SECRET_FIELDS = frozenset({"client_secret", "password", "token", "token_value"})
-"""Fields that Datafold's published API contract calls write-only."""
+MASK = "***"
 
 SHORTEST_PART = 5
 """Characters from which on a secret is also looked for inside of longer texts: to take a

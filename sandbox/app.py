@@ -6,12 +6,13 @@ import html
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import APIKeyHeader
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from sandbox import state as states
 
@@ -25,14 +26,74 @@ class Binding(BaseModel):
     boundIds: list[int]  # noqa: N815 - the contract's name
 
 
-class HightouchConfig(BaseModel):
-    """The contract's ``HighTouchDataSourceConfig``."""
+class Config(BaseModel):
+    """What the configurations of all kinds have."""
 
-    token: str
-    bindings: list[Binding]
     indexing_cron: str | None = None
     name: str | None = None
+
+
+class HightouchConfig(Config):
+    """The contract's ``HighTouchDataSourceConfig``."""
+
+    token: SecretStr
+    bindings: list[Binding]
     workspace: str | None = None
+
+
+class LookerConfig(Config):
+    """The contract's ``LookerDataSourceConfig``."""
+
+    base_url: str
+    client_id: str
+    client_secret: SecretStr
+    repo_id: int
+    project_ids: list[str] = []
+    bindings: list[Binding] = []
+
+
+class ModeConfig(Config):
+    """The contract's ``ModeDataSourceConfig``."""
+
+    token: SecretStr
+    password: SecretStr
+    workspace: str = ""
+
+
+class TableauConfig(Config):
+    """The contract's ``TableauDataSourceConfig``."""
+
+    server_url: str
+    site_id: str
+    token_name: str
+    token_value: SecretStr
+
+
+class PowerBIConfig(Config):
+    """The contract's ``PowerBIDataSourceConfig``."""
+
+    auth_type: Literal["delegated", "service_principal"] | None = None
+    tenant_id: str | None = None
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+
+
+class DbtConfig(Config):
+    """The contract's ``DbtDataSourceConfig``."""
+
+    ci_config_id: int
+
+
+_CONFIGS: dict[str, type[Config]] = {
+    "hightouch": HightouchConfig,
+    "looker": LookerConfig,
+    "mode": ModeConfig,
+    "tableau": TableauConfig,
+    "powerbi": PowerBIConfig,
+    "dbt": DbtConfig,
+}
+_ONLY_SCHEDULE = {"hightouch", "looker", "mode", "tableau"}
+"""The kinds of which the contract says that an update "can only update the schedule"."""
 
 
 class Weather:
@@ -66,6 +127,20 @@ class Weather:
         return None
 
 
+def public(config: Config) -> dict[str, Any]:
+    """Give a configuration without its secrets.
+
+    :param config: what was sent.
+    :return: its other fields.
+    """
+    secrets = {
+        name
+        for name, field in type(config).model_fields.items()
+        if SecretStr in (field.annotation, *get_args(field.annotation))
+    }
+    return config.model_dump(exclude=secrets)
+
+
 def create_app(api_key: str, state: states.State, weather: Weather) -> FastAPI:
     """Make the service.
 
@@ -83,6 +158,12 @@ def create_app(api_key: str, state: states.State, weather: Weather) -> FastAPI:
         if bi_datasource_id not in state.integrations:
             raise HTTPException(404, "Integration not found")
         return state.integrations[bi_datasource_id]
+
+    def note(action: str, integration: dict[str, Any]) -> None:
+        with state.lock:
+            state.audit.append(
+                states.Entry(action, integration["id"], integration["indexing_cron"])
+            )
 
     app = FastAPI(title="Sandbox of Datafold's BI API", description=states.ASSUMPTION)
     guarded = [Depends(authenticate)]
@@ -121,13 +202,53 @@ def create_app(api_key: str, state: states.State, weather: Weather) -> FastAPI:
     def get_integration(bi_datasource_id: int) -> dict[str, Any]:
         return integration(bi_datasource_id)
 
-    @app.put("/api/v1/lineage/bi/hightouch/{bi_datasource_id}/", dependencies=guarded)
-    def update_hightouch(bi_datasource_id: int, config: HightouchConfig) -> dict[str, Any]:
-        updated = integration(bi_datasource_id)
+    @app.get("/api/v1/lineage/bi/{bi_datasource_id}/sync/", dependencies=guarded)
+    def sync_integration(bi_datasource_id: int) -> None:
+        note("sync", integration(bi_datasource_id))
+
+    @app.delete("/api/v1/lineage/bi/{bi_datasource_id}/", dependencies=guarded, status_code=204)
+    def delete_integration(bi_datasource_id: int) -> None:
+        note("delete", integration(bi_datasource_id))
+        del state.integrations[bi_datasource_id]
+
+    def add_kind(kind: str, config_type: type[Config]) -> None:
+        """Serve the two operations of a kind."""
+
+        def create(config: Config) -> dict[str, Any]:
+            with state.lock:
+                number = max(state.integrations, default=0) + 1
+                created = {"id": number, "type": kind, **public(config)}
+                state.integrations[number] = created
+            note("create", created)
+            return created
+
+        def update(bi_datasource_id: int, config: Config) -> dict[str, Any]:
+            updated = integration(bi_datasource_id)
+            if updated["type"] != kind:
+                raise HTTPException(404, "Integration not found")
+            changes = public(config)
+            if kind in _ONLY_SCHEDULE:
+                changes = {"indexing_cron": changes["indexing_cron"]}
+            with state.lock:
+                updated.update(changes)
+            note("update", updated)
+            return updated
+
+        path = f"/api/v1/lineage/bi/{kind}/"
+        for call in (create, update):
+            call.__annotations__["config"] = config_type
+            call.__name__ += f"_{kind}"
+        app.post(path, dependencies=guarded)(create)
+        app.put(path + "{bi_datasource_id}/", dependencies=guarded)(update)
+
+    for kind, config_type in _CONFIGS.items():
+        add_kind(kind, config_type)
+
+    @app.get("/sandbox/audit")
+    def show_audit() -> list[dict[str, Any]]:
+        """Show what was changed or set going so far, as Datafold's audit log would."""
         with state.lock:
-            # "It can only update the schedule."
-            updated["indexing_cron"] = config.indexing_cron
-        return updated
+            return [asdict(entry) for entry in state.audit]
 
     @app.get("/sandbox/requests")
     def list_requests() -> list[dict[str, Any]]:
@@ -142,11 +263,12 @@ def create_app(api_key: str, state: states.State, weather: Weather) -> FastAPI:
     def show_integrations() -> str:
         """Show to people what there is; the provider's link leads here."""
         integrations = list(state.integrations.values())
+        columns = ("id", "type", "name", "indexing_cron")
         rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(cell))}" for cell in integration.values())
-            for integration in integrations
+            "<tr>" + "".join(f"<td>{html.escape(str(shown.get(name)))}" for name in columns)
+            for shown in integrations
         )
-        heads = "".join(f"<th>{html.escape(field)}" for field in next(iter(integrations), {}))
+        heads = "".join(f"<th>{name}" for name in columns)
         return f"<!doctype html><title>Integrations</title><table><tr>{heads}{rows}</table>"
 
     return app

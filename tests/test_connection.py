@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,10 +9,11 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_datafold.connection import (
     Settings,
     is_loopback,
-    read_password,
+    read_config,
     read_settings,
 )
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
+from airflow_provider_datafold.kinds import KINDS
 from tests.conftest import API_KEY
 
 
@@ -213,10 +215,13 @@ def test_no_such_connection(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AirflowNotFoundException("foreign text")
 
     monkeypatch.setattr(BaseHook, "get_connection", get_connection)
-    for read, meaning in ((read_settings, "Datafold"), (read_password, "Hightouch API token")):
-        arguments = ("nowhere",) if read is read_settings else ("nowhere", meaning)
+    for read, meaning in (
+        (read_settings, "Datafold"),
+        (partial(read_config, kind=KINDS["hightouch"], given=()), "Hightouch's token"),
+        (partial(read_config, kind=KINDS["mode"], given=()), "Mode's token, password"),
+    ):
         with pytest.raises(DatafoldConfigurationError) as caught:
-            read(*arguments)
+            read("nowhere")
         assert str(caught.value).startswith(
             f"There is no Airflow connection 'nowhere' ({meaning}). Nothing was sent. Add it"
         )
@@ -228,19 +233,85 @@ def test_no_such_connection(monkeypatch: pytest.MonkeyPatch) -> None:
         assert caught.value.__suppress_context__
 
 
-def test_password_of_any_connection(connect: Any) -> None:
-    connect("hightouch", conn_type="http", password=" token\n", extra={"timeout": "nonsense"})
-    assert read_password("hightouch", "Hightouch API token") == "token"
+def test_token_of_any_connection(connect: Any) -> None:
+    connect("hightouch", conn_type="http", password=" token\n", extra="nonsense", login="x")
+    assert read_config("hightouch", KINDS["hightouch"], ()) == {"token": "token"}
 
 
-def test_empty_password_of_any_connection(connect: Any) -> None:
-    connect("hightouch", conn_type="generic")
-    with pytest.raises(
-        DatafoldConfigurationError,
-        match="^Airflow connection 'hightouch': field 'password' is empty; it has to be the "
-        "Hightouch API token. Nothing was sent.$",
-    ):
-        read_password("hightouch", "Hightouch API token")
+FULL = {
+    "conn_type": "http",
+    "host": "https://bi.acme.io",
+    "login": " who ",
+    "password": "secret\n",
+    "extra": {"token": " tok ", "site_id": "site", "tenant_id": "tenant", "timeout": "nonsense"},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("hightouch", {"token": "secret"}),
+        (
+            "looker",
+            {"base_url": "https://bi.acme.io", "client_id": "who", "client_secret": "secret"},
+        ),
+        ("mode", {"token": "tok", "password": "secret"}),
+        (
+            "tableau",
+            {
+                "server_url": "https://bi.acme.io",
+                "site_id": "site",
+                "token_name": "who",
+                "token_value": "secret",
+            },
+        ),
+        ("powerbi", {"tenant_id": "tenant", "client_id": "who", "client_secret": "secret"}),
+        ("dbt", {}),
+    ],
+)
+def test_config(connect: Any, kind: str, config: dict[str, str]) -> None:
+    connect("bi", **FULL)
+    assert read_config("bi", KINDS[kind], ()) == config
+    for field in config:
+        rest = {name: value for name, value in config.items() if name != field}
+        assert read_config("bi", KINDS[kind], {field: "given"}) == rest
+
+
+@pytest.mark.parametrize(
+    ("fields", "address"),
+    [
+        ({"host": "bi.acme.io"}, "https://bi.acme.io"),
+        ({"host": " bi.acme.io ", "port": 19999}, "https://bi.acme.io:19999"),
+        ({"host": "bi.acme.io", "schema": "http"}, "http://bi.acme.io"),
+        ({"host": "http://bi.acme.io/x", "schema": "https"}, "http://bi.acme.io/x"),
+    ],
+)
+def test_address(connect: Any, fields: dict[str, Any], address: str) -> None:
+    connect("bi", conn_type="generic", login="who", password="secret", **fields)
+    assert read_config("bi", KINDS["looker"], ())["base_url"] == address
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing", "said"),
+    [
+        ("hightouch", "password", "'password' is empty; it has to be Hightouch's token"),
+        ("looker", "host", "'host' is empty; it has to be Looker's base_url"),
+        ("looker", "login", "'login' is empty; it has to be Looker's client_id"),
+        ("mode", "extra", "'token' is empty; it has to be Mode's token"),
+        ("tableau", "extra", "'site_id' is empty; it has to be Tableau's site_id"),
+    ],
+)
+def test_connection_lacks_a_field(connect: Any, kind: str, missing: str, said: str) -> None:
+    # A port alone makes no address.
+    connect("bi", port=80, **{name: value for name, value in FULL.items() if name != missing})
+    with pytest.raises(DatafoldConfigurationError) as caught:
+        read_config("bi", KINDS[kind], ())
+    assert str(caught.value) == f"Airflow connection 'bi': field {said}. Nothing was sent."
+
+
+def test_power_bi_can_do_without(connect: Any) -> None:
+    connect("bi", conn_type="generic")
+    assert read_config("bi", KINDS["powerbi"], ()) == {}
 
 
 @pytest.mark.parametrize(

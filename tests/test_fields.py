@@ -75,26 +75,78 @@ def test_error_does_not_show_all_of_a_long_value() -> None:
 )
 def test_text(value: Any, result: str) -> None:
     assert fields.text("name", value) == result
-    assert fields.nullable_text("name", value) == result
 
 
 @pytest.mark.parametrize("value", [True, math.nan, math.inf, [], {}, b"x"])
 def test_no_text(value: Any) -> None:
-    for check in (fields.text, fields.nullable_text):
-        said = message(check, "name", value)
-        assert said.startswith("name: is ")
-        assert "wanted: a text." in said
+    said = message(fields.text, "name", value)
+    assert said.startswith("name: is ")
+    assert "wanted: a text." in said
 
 
-def test_null_text() -> None:
-    assert fields.nullable_text("name", None) is None
-    assert message(fields.text, "remoteId", None).startswith("remoteId: is None (NoneType)")
+@pytest.mark.parametrize("value", [0, -7, "-7", " 7 ", 10**18])
+def test_integer(value: Any) -> None:
+    number = fields.integer("repo_id", value)
+    assert number == int(value)
+    assert type(number) is int
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1.0", "", "x", None, [1]])
+def test_no_integer(value: Any) -> None:
+    said = message(fields.integer, "repo_id", value)
+    assert said.startswith("repo_id: is ")
+    assert "wanted: an integer." in said
 
 
 @pytest.mark.parametrize(
     ("value", "result"),
     [
-        (None, None),
+        (["a", "b"], ["a", "b"]),
+        (Lazy(["a"]), ["a"]),
+        ("['a', 'b']", ["a", "b"]),
+        ('["a"]', ["a"]),
+        ((5,), ["5"]),
+        ([], []),
+    ],
+)
+def test_texts(value: Any, result: list[str]) -> None:
+    assert fields.texts("project_ids", value) == result
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("a", "project_ids: is 'a' (str); wanted: a list like ['a', 'b']. Nothing was sent."),
+        (None, "project_ids: is None (NoneType); wanted: a list like ['a', 'b']. Nothing was"),
+        (["a", None], "project_ids[1]: is None (NoneType); wanted: a text. Nothing was sent."),
+    ],
+)
+def test_no_texts(value: Any, said: str) -> None:
+    assert message(fields.texts, "project_ids", value).startswith(said)
+
+
+def test_one_of() -> None:
+    check = fields.one_of("a", "b")
+    assert check("kind", "b") == "b"
+    for value in ("c", "", None, ["a"]):
+        assert message(check, "kind", value) == (
+            f"kind: is {value!r} ({type(value).__name__}); wanted: one of 'a', 'b'. "
+            f"Nothing was sent."
+        )
+
+
+def test_mapping() -> None:
+    config = {"name": "n"}
+    assert fields.mapping("config", config) is config
+    assert message(fields.mapping, "config", []) == (
+        "config: is [] (list); wanted: an object like {'indexing_cron': '0 6 * * *'}. "
+        "Nothing was sent."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "result"),
+    [
         ("0 6 * * *", "0 6 * * *"),
         ("  0\t6  * * *\n", "0 6 * * *"),
         ("*/15 0-5 1,15 JAN-MAR mon-fri", "*/15 0-5 1,15 JAN-MAR mon-fri"),
@@ -102,17 +154,27 @@ def test_null_text() -> None:
         ("0 0 * APR FRI", "0 0 * APR FRI"),
     ],
 )
-def test_indexing_cron(value: Any, result: str | None) -> None:
-    assert fields.indexing_cron(value) == result
+def test_indexing_cron(value: Any, result: str) -> None:
+    assert fields.indexing_cron("indexing_cron", value) == result
 
 
 @pytest.mark.parametrize(
     "value",
     ["", " ", "0 6 * *", "0 0 6 * * *", "@daily", "60 * * * *", "x * * * *", "* * * * * 2030"]
-    + ["R * * * *", "0 r(1-5) * * *", "* * * * MON#9", "٠ 6 * * *", "None", 5, True, ["0 6 * * *"]],
+    + [
+        "R * * * *",
+        "0 r(1-5) * * *",
+        "* * * * MON#9",
+        "٠ 6 * * *",
+        "None",
+        5,
+        True,
+        None,
+        ["0 6 * * *"],
+    ],
 )
 def test_no_indexing_cron(value: Any) -> None:
-    said = message(fields.indexing_cron, value)
+    said = message(fields.indexing_cron, "indexing_cron", value)
     assert said.startswith(f"indexing_cron: is {value!r} (")
     assert "a cron expression of five fields such as '0 6 * * *'" in said
 
@@ -135,15 +197,15 @@ def test_no_indexing_cron(value: Any) -> None:
     ],
 )
 def test_bindings(value: Any) -> None:
-    checked = fields.bindings(value)
+    checked = fields.bindings("bindings", value)
     assert checked == BINDINGS
     assert [type(bound_id) for bound_id in checked[0]["boundIds"]] == [int, int]
 
 
 def test_bindings_may_be_empty_and_bound_ids_negative() -> None:
-    assert fields.bindings([]) == []
-    assert fields.bindings("[]") == []
-    assert fields.bindings([{"remoteId": "", "boundIds": [-1, 0, "-5"]}]) == [
+    assert fields.bindings("bindings", []) == []
+    assert fields.bindings("bindings", "[]") == []
+    assert fields.bindings("bindings", [{"remoteId": "", "boundIds": [-1, 0, "-5"]}]) == [
         {"remoteId": "", "boundIds": [-1, 0, -5]}
     ]
 
@@ -184,7 +246,7 @@ def test_bindings_may_be_empty_and_bound_ids_negative() -> None:
     ],
 )
 def test_no_bindings(value: Any, said: str) -> None:
-    assert message(fields.bindings, value).startswith(said)
+    assert message(fields.bindings, "bindings", value).startswith(said)
 
 
 def test_path() -> None:

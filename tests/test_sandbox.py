@@ -69,6 +69,56 @@ def test_refuses_what_the_contract_refuses(sandbox: Any, change: Any, location: 
     assert "input" in problem
 
 
+CONFIGS: dict[str, dict[str, Any]] = {
+    "hightouch": BODY,
+    "looker": {"base_url": "u", "client_id": "c", "client_secret": TOKEN, "repo_id": 5},
+    "mode": {"token": TOKEN, "password": TOKEN},
+    "tableau": {"server_url": "u", "site_id": "i", "token_name": "n", "token_value": TOKEN},
+    "powerbi": {"client_secret": TOKEN, "tenant_id": "t"},
+    "dbt": {"ci_config_id": 5},
+}
+
+
+@pytest.mark.parametrize(("number", "kind"), list(enumerate(CONFIGS, 1000)))
+def test_each_kind_can_be_created_updated_and_removed(sandbox: Any, number: int, kind: str) -> None:
+    number = number if kind != "hightouch" else 1
+    path = f"/api/v1/lineage/bi/{kind}/"
+    before = call(sandbox, "GET", f"/api/v1/lineage/bi/{number}/").json()
+    assert before["type"] == kind
+    config = {**CONFIGS[kind], "name": "new", "indexing_cron": "1 2 3 4 5"}
+    updated = call(sandbox, "PUT", f"{path}{number}/", json=config).json()
+    created = call(sandbox, "POST", path, json=config).json()
+    assert created["id"] == 1006
+    assert created["name"] == "new"
+    if kind in {"powerbi", "dbt"}:
+        assert updated == {**created, "id": number}
+    else:
+        assert updated == {**before, "indexing_cron": "1 2 3 4 5"}
+    assert not {"token", "password", "client_secret", "token_value"} & {*created, *updated}
+    assert TOKEN not in str(sandbox.state.integrations)
+    other = "dbt" if kind != "dbt" else "mode"
+    wrong = f"/api/v1/lineage/bi/{other}/{number}/"
+    assert call(sandbox, "PUT", wrong, json=CONFIGS[other]).status_code == 404
+    removed = call(sandbox, "DELETE", f"/api/v1/lineage/bi/{number}/")
+    assert (removed.status_code, removed.content) == (204, b"")
+    assert call(sandbox, "GET", f"/api/v1/lineage/bi/{number}/").status_code == 404
+    assert [(entry.action, entry.bi_datasource_id) for entry in sandbox.state.audit] == [
+        ("update", number),
+        ("create", 1006),
+        ("delete", number),
+    ]
+
+
+def test_audit_trail(sandbox: Any) -> None:
+    assert call(sandbox, "GET", "/api/v1/lineage/bi/7/sync/").json() is None
+    assert call(sandbox, "GET", "/api/v1/lineage/bi/99/sync/").status_code == 404
+    call(sandbox, "PUT", PATH, json=BODY)
+    assert call(sandbox, "GET", "/sandbox/audit", headers={}).json() == [
+        {"action": "sync", "bi_datasource_id": 7, "indexing_cron": "0 0 * * *"},
+        {"action": "update", "bi_datasource_id": 7, "indexing_cron": None},
+    ]
+
+
 def test_shows_calls_without_what_was_in_them(sandbox: Any) -> None:
     call(sandbox, "PUT", PATH, json=BODY)
     seen = call(sandbox, "GET", "/sandbox/requests")
@@ -107,5 +157,5 @@ def test_refusal_says_when_to_come_back() -> None:
 def test_shows_the_integrations_to_people(sandbox: Any) -> None:
     answer = call(sandbox, "GET", "/settings/integrations", headers={})
     assert answer.headers["Content-Type"].startswith("text/html")
-    assert "<td>Hightouch 7<td>" in answer.text
+    assert "<td>7<td>hightouch<td>Hightouch 7<td>0 0 * * *" in answer.text
     assert sandbox.state.requests == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
-from airflow_provider_datafold import __version__, fields, form, hightouch, retry
+from airflow_provider_datafold import __version__, fields, form, kinds, retry
 from airflow_provider_datafold.answer import parse
 from airflow_provider_datafold.connection import Settings, read_settings
 from airflow_provider_datafold.exceptions import (
@@ -29,7 +29,6 @@ from airflow_provider_datafold.redaction import Redactor, secrets_in
 if TYPE_CHECKING:
     import requests
 
-_BI = "/api/v1/lineage/bi/"
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
@@ -98,29 +97,47 @@ class DatafoldHook(BaseHook):
             )
         return self._session
 
-    def run(self, method: str, path: str, json: Any = None) -> Any:
+    def run(
+        self,
+        method: str,
+        path: str,
+        json: Any = None,
+        *,
+        idempotent: bool | None = None,
+        may_be_empty: bool = False,
+    ) -> Any:
         """Send one request, again after a passing fault, and give its answer.
-
-        A request that is not idempotent (``POST``, ``PATCH``) is sent again only where it
-        certainly had no effect: no connection came about, or the answer was 429 or 503.
 
         :param method: an HTTP method such as ``"PUT"``.
         :param path: a path on Datafold's host such as ``"/api/v1/lineage/bi/"``.
         :param json: what to send as JSON, ``None`` for no body.
-        :return: the parsed JSON of the answer, any JSON value. In it the API key, the secrets
-            that were sent (by the names of their fields, such as ``token``), and whatever text
-            stands under such a name, are replaced by ``***``.
+        :param idempotent: whether sending it twice does what sending it once does; by default
+            what HTTP says of the method, which is no for ``POST`` and ``PATCH``. If not, it is
+            sent again only where it certainly had no effect: no connection came about, or the
+            answer was 429 or 503.
+        :param may_be_empty: whether an answer without a body is a success too.
+        :return: the parsed JSON of the answer, any JSON value, and ``None`` for an empty one.
+            In it the API key, the secrets that were sent (by the names of their fields, such as
+            ``token``), and whatever text stands under such a name, are replaced by ``***``.
         :raises DatafoldError: anything else came of it; the class says what.
         """
-        # Slow to import, and not needed to parse a DAG.
-        from airflow_provider_datafold.transport import exchange
-
-        method = method.upper()
         body = None if json is None else _encode(json)
         redactor = self._redactor(*secrets_in(json))
         with _no_secret_shown(redactor, path):
             fields.path("path", path)
-        session, settings = self.get_conn(), self._settings
+        return self._send(method.upper(), path, body, redactor, idempotent, may_be_empty)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        redactor: Redactor,
+        idempotent: bool | None = None,
+        may_be_empty: bool = False,
+    ) -> Any:
+        settings = self._settings
+        is_idempotent = method in _IDEMPOTENT if idempotent is None else idempotent
         if settings.verify is False:
             self.log.warning(
                 "verify_ssl of connection %r is off: whoever is on the way can read the API key.",
@@ -129,16 +146,14 @@ class DatafoldHook(BaseHook):
         attempts = Retrying(
             stop=stop_after_attempt(settings.max_retries + 1),
             retry=retry_if_exception(
-                lambda error: retry.is_retryable(error, is_idempotent=method in _IDEMPOTENT)
+                lambda error: retry.is_retryable(error, is_idempotent=is_idempotent)
             ),
             wait=_wait,
             before_sleep=self._log_wait,
             reraise=True,
         )
         try:
-            return attempts(
-                lambda: parse(exchange(session, settings, method, path, body), redactor)
-            )
+            return attempts(self._attempt, method, path, body, redactor, may_be_empty)
         except DatafoldError as error:
             tries = attempts.statistics["attempt_number"]
             raise type(error)(
@@ -154,6 +169,20 @@ class DatafoldHook(BaseHook):
                 errors=error.errors,
             ) from None
 
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        redactor: Redactor,
+        may_be_empty: bool = False,
+    ) -> Any:
+        # Slow to import, and not needed to parse a DAG.
+        from airflow_provider_datafold.transport import exchange
+
+        answer = exchange(self.get_conn(), self._settings, method, path, body)
+        return parse(answer, redactor, may_be_empty=may_be_empty)
+
     def test_connection(self) -> tuple[bool, str]:
         """Say whether the Airflow connection leads to Datafold, for the form's Test button.
 
@@ -161,13 +190,10 @@ class DatafoldHook(BaseHook):
 
         :return: whether it does, and one sentence about it.
         """
-        from airflow_provider_datafold.transport import exchange
-
         url = ""
         try:
             url = f"{self._settings.base_url}: "
-            answer = exchange(self.get_conn(), self._settings, "GET", _BI, None)
-            integrations = parse(answer, self._redactor())
+            integrations = self._attempt("GET", _path(), None, self._redactor())
         except (DatafoldAnswerError, DatafoldNotFoundError, DatafoldRedirectError) as error:
             return False, f"{url}this is not a Datafold API ({_first_sentence(error)})."
         except DatafoldError as error:
@@ -204,19 +230,127 @@ class DatafoldHook(BaseHook):
         :return: the parsed answer; the API documents no shape.
         :raises DatafoldError: see :meth:`run`.
         """
-        return self.run("GET", _BI)
+        return self.run("GET", _path())
 
     def get_integration(self, bi_datasource_id: int | str) -> Any:
         """Read a BI integration (``GET /api/v1/lineage/bi/{bi_datasource_id}/``).
 
-        :param bi_datasource_id: the integration's id.
+        :param bi_datasource_id: the integration's id, a positive integer or its text.
         :return: the parsed answer; the API documents no shape.
-        :raises DatafoldInputError: the id is no positive integer.
+        :raises DatafoldInputError: the id is something else; nothing was sent.
         :raises DatafoldError: see :meth:`run`.
         """
-        return self.run(
-            "GET", f"{_BI}{fields.positive_integer('bi_datasource_id', bi_datasource_id)}/"
+        return self.run("GET", self._path_of(bi_datasource_id))
+
+    def delete_integration(self, bi_datasource_id: int | str) -> Any:
+        """Remove a BI integration (``DELETE /api/v1/lineage/bi/{bi_datasource_id}/``).
+
+        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :return: the parsed answer, ``None`` for an empty one; the API documents no shape.
+        :raises DatafoldInputError: the id is something else; nothing was sent.
+        :raises DatafoldNotFoundError: there is none. On a second attempt, which the message
+            tells, the first may have removed it.
+        :raises DatafoldError: see :meth:`run`.
+        """
+        return self.run("DELETE", self._path_of(bi_datasource_id), may_be_empty=True)
+
+    def sync_integration(self, bi_datasource_id: int | str) -> Any:
+        """Start an unscheduled synchronization (``GET .../bi/{bi_datasource_id}/sync/``).
+
+        Though it is a ``GET`` it has an effect, so it is sent again only where it certainly had
+        none, see ``idempotent`` of :meth:`run`.
+
+        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :return: the parsed answer, ``None`` for an empty one; the API documents no shape, and
+            does not tell when the synchronization ends.
+        :raises DatafoldInputError: the id is something else; nothing was sent.
+        :raises DatafoldError: see :meth:`run`.
+        """
+        path = self._path_of(bi_datasource_id, "sync")
+        return self.run("GET", path, idempotent=False, may_be_empty=True)
+
+    def create_integration(self, kind: str, config: Mapping[str, Any]) -> Any:
+        """Create a BI integration (``POST /api/v1/lineage/bi/{kind}/``).
+
+        :param kind: ``"hightouch"``, ``"looker"``, ``"mode"``, ``"tableau"``, ``"powerbi"`` or
+            ``"dbt"``.
+        :param config: values by the API's names of the fields, secrets included;
+            :data:`~airflow_provider_datafold.kinds.KINDS` says which fields a kind has.
+        :return: the parsed answer; the API documents no shape. Secrets are replaced as
+            :meth:`run` does.
+        :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
+        :raises DatafoldError: see :meth:`run`.
+        """
+        redactor = self._redactor(*_secrets(config))
+        with _no_secret_shown(redactor, kind, _public(config)):
+            found = kinds.find(kind)
+            body = found.body(config)
+        return self._send("POST", _path(found.name), _encode(body), redactor)
+
+    def update_integration(
+        self,
+        kind: str,
+        bi_datasource_id: int | str,
+        config: Mapping[str, Any],
+        *,
+        only_if_changed: bool = False,
+    ) -> Any:
+        """Change a BI integration (``PUT /api/v1/lineage/bi/{kind}/{bi_datasource_id}/``).
+
+        By the contract the call "returns the integration with changed fields", and "can only
+        update the schedule" but for ``powerbi`` and ``dbt``. Where the answer shows a field
+        otherwise than it was sent, a warning in the log says so. The contract does not say what
+        becomes of the schedule when ``indexing_cron`` is not in ``config``.
+
+        :param kind: as for :meth:`create_integration`.
+        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :param config: as for :meth:`create_integration`; ``indexing_cron`` is a cron expression
+            of five fields, ``None`` for no schedule.
+        :param only_if_changed: whether to read the integration first, and to send nothing when
+            its ``indexing_cron`` is the one in ``config`` already, whatever else ``config`` has.
+        :return: the parsed answer; the API documents no shape. The integration as it was read
+            when nothing was sent. Secrets are replaced as :meth:`run` does.
+        :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
+        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong; nothing
+            was sent.
+        :raises DatafoldError: see :meth:`run`.
+        """
+        redactor = self._redactor(*_secrets(config))
+        with _no_secret_shown(redactor, kind, bi_datasource_id, _public(config)):
+            found = kinds.find(kind)
+            number = _checked(bi_datasource_id)
+            path = _path(found.name, number)
+            body = found.body(config)
+        if only_if_changed:
+            integration = self._send("GET", _path(number), None, redactor)
+            if _has_schedule(integration, body):
+                self.log.info(
+                    "%s: %s already, nothing was sent to %s (Airflow connection %r).",
+                    path,
+                    _schedule(body),
+                    self._settings.base_url,
+                    self.datafold_conn_id,
+                )
+                return integration
+        answer = self._send("PUT", path, _encode(body), redactor)
+        self.log.info(
+            "%s: %s was sent to %s (Airflow connection %r) and accepted.",
+            path,
+            _schedule(body),
+            self._settings.base_url,
+            self.datafold_conn_id,
         )
+        for field, sent, answered in kinds.differences(redactor.json(body), answer):
+            self.log.warning(
+                "%s was sent as %s, but Datafold answers %s. %s",
+                field,
+                fields.shown(sent),
+                fields.shown(answered),
+                "This call of its API can only update the schedule."
+                if found.only_schedule and field != "indexing_cron"
+                else "Look at the integration in Datafold.",
+            )
+        return answer
 
     def update_hightouch_integration(
         self,
@@ -227,13 +361,12 @@ class DatafoldHook(BaseHook):
         indexing_cron: str | None,
         name: str | Omitted | None = OMITTED,
         workspace: str | Omitted | None = OMITTED,
+        only_if_changed: bool = False,
     ) -> Any:
         """Change the schedule of a Hightouch integration.
 
-        ``PUT /api/v1/lineage/bi/hightouch/{bi_datasource_id}/``. By Datafold's contract the
-        call "can only update the schedule" and "returns the integration with changed fields".
-        Where the answer shows another ``name``, ``workspace``, ``bindings`` or
-        ``indexing_cron`` than was sent, a warning in the log says so.
+        ``PUT /api/v1/lineage/bi/hightouch/{bi_datasource_id}/``: :meth:`update_integration` for
+        this kind, with its fields as arguments.
 
         :param bi_datasource_id: the integration's id, a positive integer or its text.
         :param token: the Hightouch API token.
@@ -241,44 +374,20 @@ class DatafoldHook(BaseHook):
         :param indexing_cron: a cron expression of five fields, ``None`` for no schedule.
         :param name: the integration's name; ``None`` is sent as null, and nothing by default.
         :param workspace: the Hightouch workspace; as for ``name``.
-        :return: the parsed answer; the API documents no shape. Secrets are replaced as
-            :meth:`run` does.
-        :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
-        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong; nothing
-            was sent.
-        :raises DatafoldError: see :meth:`run`.
+        :param only_if_changed: as for :meth:`update_integration`.
+        :return: as for :meth:`update_integration`.
+        :raises DatafoldError: as for :meth:`update_integration`.
         """
-        token = fields.secret("token", token)
-        redactor = self._redactor(token)
-        values = (bi_datasource_id, bindings, indexing_cron, name, workspace)
-        with _no_secret_shown(redactor, *values):
-            path = hightouch.path(bi_datasource_id)
-            body = hightouch.body(
-                token=token,
-                bindings=bindings,
-                indexing_cron=indexing_cron,
-                name=name,
-                workspace=workspace,
-            )
-        answer = self.run("PUT", path, body)
-        self.log.info(
-            "%s: %s was sent to %s (Airflow connection %r) and accepted.",
-            path,
-            f"indexing_cron {body['indexing_cron']!r}" if body["indexing_cron"] else "no schedule",
-            self._settings.base_url,
-            self.datafold_conn_id,
+        config = {
+            "token": token,
+            "bindings": bindings,
+            "indexing_cron": indexing_cron,
+            "name": name,
+            "workspace": workspace,
+        }
+        return self.update_integration(
+            "hightouch", bi_datasource_id, config, only_if_changed=only_if_changed
         )
-        for field, sent, answered in hightouch.differences(redactor.json(body), answer):
-            self.log.warning(
-                "%s was sent as %s, but Datafold answers %s. %s",
-                field,
-                fields.shown(sent),
-                fields.shown(answered),
-                "Look at the integration's schedule in Datafold."
-                if field == "indexing_cron"
-                else "This call of its API can only update the schedule.",
-            )
-        return answer
 
     @cached_property
     def _settings(self) -> Settings:
@@ -291,6 +400,10 @@ class DatafoldHook(BaseHook):
             mask_secret(secret)
         return Redactor([self._settings.api_key, *secrets])
 
+    def _path_of(self, bi_datasource_id: Any, *parts: str) -> str:
+        with _no_secret_shown(self._redactor(), bi_datasource_id):
+            return _path(_checked(bi_datasource_id), *parts)
+
     def _log_wait(self, state: RetryCallState) -> None:
         assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt
         self.log.warning(
@@ -299,6 +412,40 @@ class DatafoldHook(BaseHook):
             _first_sentence(state.outcome.exception()),
             state.upcoming_sleep,
         )
+
+
+def _path(*parts: str | int) -> str:
+    # The trailing slash belongs to it.
+    return "/".join(("/api/v1/lineage/bi", *map(str, parts), ""))
+
+
+def _checked(bi_datasource_id: Any) -> int:
+    return fields.positive_integer("bi_datasource_id", bi_datasource_id)
+
+
+def _secrets(config: Any) -> Iterator[str]:
+    """Find the secrets of a configuration that is not checked yet, as they are going to be sent."""
+    for name, value in config.items() if isinstance(config, Mapping) else ():
+        if name in kinds.SECRET_FIELDS and isinstance(value, str):
+            yield value.strip()
+
+
+def _public(config: Any) -> Any:
+    if not isinstance(config, Mapping):
+        return config
+    return {name: value for name, value in config.items() if name not in kinds.SECRET_FIELDS}
+
+
+def _schedule(body: Mapping[str, Any]) -> str:
+    if "indexing_cron" not in body:
+        return "a configuration without indexing_cron"
+    return f"indexing_cron {body['indexing_cron']!r}" if body["indexing_cron"] else "no schedule"
+
+
+def _has_schedule(integration: Any, body: Mapping[str, Any]) -> bool:
+    if not (isinstance(integration, dict) and "indexing_cron" in integration.keys() & body.keys()):
+        return False
+    return bool(integration["indexing_cron"] == body["indexing_cron"])
 
 
 @contextmanager

@@ -1,13 +1,19 @@
-"""Operators for the BI section of Datafold's API."""
+"""Operators for the BI section of Datafold's API.
+
+All fields of an integration are templated. They may come from DAG params, XComs or plain Python
+values, with and without ``render_template_as_native_obj``, and are checked after rendering, before
+anything is sent.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_datafold.fields import undo_none
+from airflow_provider_datafold.kinds import KINDS
 from airflow_provider_datafold.links import DatafoldLink
 from airflow_provider_datafold.omitted import OMITTED, Omitted
 from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
@@ -15,31 +21,150 @@ from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
-class _DatafoldOperator(BaseOperator):
-    """What all operators share: the connection, the link, and when Airflow tries again."""
 
+class DatafoldOperator(BaseOperator):
+    """What all operators share: an integration, the connection, the link, when to try again.
+
+    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :raises DatafoldInputError: a parameter does not fit the contract; nothing was sent.
+    :raises DatafoldConfigurationError: a connection is missing or wrong; nothing was sent.
+    :raises DatafoldError: see
+        :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.run`.
+    """
+
+    template_fields: Sequence[str] = ("bi_datasource_id", "datafold_conn_id")
     operator_extra_links = (DatafoldLink(),)
+    ui_color = "#e3f0e8"
 
-    def __init__(self, *, datafold_conn_id: str = "datafold_default", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        bi_datasource_id: int | str,
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.bi_datasource_id = bi_datasource_id
         self.datafold_conn_id = datafold_conn_id
         # Afterwards, because a policy may come from the DAG's `default_args`, and because
         # `partial()` hands None to a mapped task. Versions before 3.3 know no such thing.
         if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
             self.retry_policy = DEFAULT_RETRY_POLICY
 
+    def execute(self, context: Context) -> Any:
+        """Call Datafold.
 
-class DatafoldUpdateHightouchOperator(_DatafoldOperator):
+        :param context: Airflow's task context.
+        :return: what Datafold answers, any JSON, without secrets; it lands in XCom.
+        """
+        # Slow to import, and not needed to parse a DAG.
+        from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+        with DatafoldHook(self.datafold_conn_id) as hook:
+            DatafoldLink.persist(context, hook.integrations_url)
+            return self.call(hook)
+
+    def call(self, hook: DatafoldHook) -> Any:
+        """Make the operator's one call.
+
+        :param hook: the hook to make it with.
+        :return: what the hook gives.
+        """
+        raise NotImplementedError
+
+
+class DatafoldSyncIntegrationOperator(DatafoldOperator):
+    """Start a synchronization of an integration now, whatever its schedule.
+
+    The task ends when Datafold has taken the order; its API does not tell when it is done.
+
+    .. code-block:: python
+
+        DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=7)
+
+    The parameters are those of :class:`DatafoldOperator`.
+    """
+
+    def call(self, hook: DatafoldHook) -> Any:
+        """Start the synchronization.
+
+        :param hook: the hook to make the call with.
+        :return: what Datafold answers, ``None`` for an empty answer.
+        """
+        return hook.sync_integration(self.bi_datasource_id)
+
+
+class DatafoldUpdateOperator(DatafoldOperator):
+    """What the updates of all kinds share; a subclass adds the fields of its :attr:`kind`.
+
+    The returned integration is the task's return value and so lands in XCom. A secret is never
+    a parameter: it is in the Airflow connection that the parameter ``<kind>_conn_id`` names.
+    Which field of that connection is which field of the API:
+    :data:`~airflow_provider_datafold.kinds.KINDS`.
+
+    :param bi_datasource_id: see :class:`DatafoldOperator`.
+    :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None``, or
+        the text ``"None"`` that a template makes of it, for no schedule.
+    :param name: the integration's name. Not sent by default; ``None`` is sent as null.
+    :param only_if_changed: whether to read the integration first, and to send nothing when its
+        ``indexing_cron`` is the one asked for already. Datafold keeps an audit log, which a DAG
+        that sets the same schedule each day would fill. Not templated.
+    :param datafold_conn_id: see :class:`DatafoldOperator`.
+    """
+
+    kind: ClassVar[str]
+    """The API's name for the kind."""
+
+    template_fields: Sequence[str] = (*DatafoldOperator.template_fields, "indexing_cron", "name")
+
+    def __init__(
+        self,
+        *,
+        indexing_cron: str | None,
+        name: str | Omitted | None = OMITTED,
+        only_if_changed: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.indexing_cron = indexing_cron
+        self.name = name
+        self.only_if_changed = only_if_changed
+
+    def call(self, hook: DatafoldHook) -> Any:
+        """Update the integration.
+
+        :param hook: the hook to make the call with.
+        :return: the integration as Datafold answers it.
+        """
+        return hook.update_integration(
+            self.kind, self.bi_datasource_id, self._config(), only_if_changed=self.only_if_changed
+        )
+
+    def _config(self) -> dict[str, Any]:
+        kind = KINDS[self.kind]
+        config = {}
+        for field in kind.fields:
+            # A secret has no argument, whatever a subclass may call its attributes.
+            value = OMITTED if field.secret else getattr(self, field.name)
+            if value is not OMITTED:
+                config[field.name] = undo_none(value) if field.nullable else value
+        if conn_id := undo_none(getattr(self, f"{self.kind}_conn_id", None)):
+            # Slow to import, and not needed to parse a DAG.
+            from airflow_provider_datafold.connection import read_config
+
+            config |= read_config(conn_id, kind, given=config)
+        return config
+
+
+class DatafoldUpdateHightouchOperator(DatafoldUpdateOperator):
     """Change the schedule on which Datafold re-indexes a Hightouch integration.
 
-    Sends ``PUT /api/v1/lineage/bi/hightouch/{bi_datasource_id}/``, which by Datafold's contract
-    "can only update the schedule"; where the answer shows that another field was not taken
-    over, the task's log says so. All parameters below are templated, with and without
-    ``render_template_as_native_obj``, and are checked after rendering, before anything is sent.
-
-    The returned integration is the task's return value and so lands in XCom. The Hightouch
-    token is never a parameter: it is the password of ``hightouch_conn_id``.
+    ``PUT /api/v1/lineage/bi/hightouch/{bi_datasource_id}/`` of Datafold's API. By the contract
+    it can only update the schedule.
 
     .. code-block:: python
 
@@ -50,74 +175,253 @@ class DatafoldUpdateHightouchOperator(_DatafoldOperator):
             indexing_cron="{{ params.indexing_cron }}",
         )
 
-    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
+
     :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``, as the integration has
         them: the contract requires them with each update, though it changes only the schedule.
         The JSON text or the Python repr of such a list will do. Native rendering makes a number
         of a ``remoteId`` that looks like one, and of its text again only what is left of it:
         ``"1.50"`` is sent as ``"1.5"``.
-    :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None``, or
-        the text ``"None"`` that a template makes of it, for no schedule.
-    :param name: the integration's name. Not sent by default; ``None`` is sent as null.
     :param workspace: the Hightouch workspace. Not sent by default; ``None`` is sent as null.
-    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
-        password.
     :param hightouch_conn_id: id of an Airflow connection of any type, with the Hightouch API
         token as its password.
-    :raises DatafoldInputError: a parameter does not fit the contract; nothing was sent.
-    :raises DatafoldConfigurationError: a connection is missing or wrong; nothing was sent.
-    :raises DatafoldError: no integration came back, see
-        :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.run`.
     """
 
+    kind = "hightouch"
     template_fields: Sequence[str] = (
-        "bi_datasource_id",
+        *DatafoldUpdateOperator.template_fields,
         "bindings",
-        "indexing_cron",
-        "name",
         "workspace",
-        "datafold_conn_id",
         "hightouch_conn_id",
     )
     template_fields_renderers = {"bindings": "json"}  # noqa: RUF012 - typed so by Airflow
-    ui_color = "#e3f0e8"
 
     def __init__(
         self,
         *,
-        bi_datasource_id: int | str,
         bindings: Sequence[Any] | str,
-        indexing_cron: str | None,
-        name: str | Omitted | None = OMITTED,
         workspace: str | Omitted | None = OMITTED,
         hightouch_conn_id: str = "hightouch_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.bi_datasource_id = bi_datasource_id
         self.bindings = bindings
-        self.indexing_cron = indexing_cron
-        self.name = name
         self.workspace = workspace
         self.hightouch_conn_id = hightouch_conn_id
 
-    def execute(self, context: Context) -> Any:
-        """Update the integration.
 
-        :param context: Airflow's task context, which is not used.
-        :return: the integration as Datafold answers it, any JSON, without secrets.
-        """
-        # Slow to import, and not needed to parse a DAG.
-        from airflow_provider_datafold.connection import read_password
-        from airflow_provider_datafold.hooks.datafold import DatafoldHook
+class DatafoldUpdateLookerOperator(DatafoldUpdateOperator):
+    """Change the schedule on which Datafold re-indexes a Looker integration.
 
-        with DatafoldHook(self.datafold_conn_id) as hook:
-            DatafoldLink.persist(context, hook.integrations_url)
-            return hook.update_hightouch_integration(
-                self.bi_datasource_id,
-                token=read_password(self.hightouch_conn_id, "Hightouch API token"),
-                bindings=self.bindings,
-                indexing_cron=undo_none(self.indexing_cron),
-                name=undo_none(self.name),
-                workspace=undo_none(self.workspace),
-            )
+    ``PUT /api/v1/lineage/bi/looker/{bi_datasource_id}/`` of Datafold's API. By the contract it
+    can only update the schedule.
+
+    .. code-block:: python
+
+        DatafoldUpdateLookerOperator(
+            task_id="update_schedule", bi_datasource_id=8, repo_id=3, indexing_cron="0 6 * * *"
+        )
+
+    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
+
+    :param repo_id: id in Datafold of the repository with the LookML code.
+    :param base_url: Looker's address. By default what host and port of ``looker_conn_id`` make.
+    :param client_id: Looker's client id. By default the login of ``looker_conn_id``.
+    :param project_ids: list of texts, or the JSON text or the Python repr of one. Not sent by
+        default.
+    :param bindings: as for :class:`DatafoldUpdateHightouchOperator`. Not sent by default.
+    :param looker_conn_id: id of an Airflow connection of any type, with the client secret as its
+        password.
+    """
+
+    kind = "looker"
+    template_fields: Sequence[str] = (
+        *DatafoldUpdateOperator.template_fields,
+        "repo_id",
+        "base_url",
+        "client_id",
+        "project_ids",
+        "bindings",
+        "looker_conn_id",
+    )
+    template_fields_renderers = {"project_ids": "json", "bindings": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        repo_id: int | str,
+        base_url: str | Omitted = OMITTED,
+        client_id: str | Omitted = OMITTED,
+        project_ids: Sequence[str] | str | Omitted = OMITTED,
+        bindings: Sequence[Any] | str | Omitted = OMITTED,
+        looker_conn_id: str = "looker_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.repo_id = repo_id
+        self.base_url = base_url
+        self.client_id = client_id
+        self.project_ids = project_ids
+        self.bindings = bindings
+        self.looker_conn_id = looker_conn_id
+
+
+class DatafoldUpdateModeOperator(DatafoldUpdateOperator):
+    """Change the schedule on which Datafold re-indexes a Mode integration.
+
+    ``PUT /api/v1/lineage/bi/mode/{bi_datasource_id}/`` of Datafold's API. By the contract it can
+    only update the schedule.
+
+    .. code-block:: python
+
+        DatafoldUpdateModeOperator(
+            task_id="update_schedule", bi_datasource_id=9, indexing_cron="0 6 * * *"
+        )
+
+    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
+
+    :param workspace: the Mode workspace. Not sent by default.
+    :param mode_conn_id: id of an Airflow connection of any type, with Mode's password as its
+        password and Mode's token in the extra, as ``{"token": "..."}``.
+    """
+
+    kind = "mode"
+    template_fields: Sequence[str] = (
+        *DatafoldUpdateOperator.template_fields,
+        "workspace",
+        "mode_conn_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        workspace: str | Omitted = OMITTED,
+        mode_conn_id: str = "mode_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.workspace = workspace
+        self.mode_conn_id = mode_conn_id
+
+
+class DatafoldUpdateTableauOperator(DatafoldUpdateOperator):
+    """Change the schedule on which Datafold re-indexes a Tableau integration.
+
+    ``PUT /api/v1/lineage/bi/tableau/{bi_datasource_id}/`` of Datafold's API. By the contract it
+    can only update the schedule.
+
+    .. code-block:: python
+
+        DatafoldUpdateTableauOperator(
+            task_id="update_schedule", bi_datasource_id=10, indexing_cron="0 6 * * *"
+        )
+
+    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
+
+    :param server_url: Tableau's address. By default what host and port of ``tableau_conn_id``
+        make.
+    :param site_id: the Tableau site. By default ``site_id`` in the extra of ``tableau_conn_id``.
+    :param token_name: the access token's name. By default the login of ``tableau_conn_id``.
+    :param tableau_conn_id: id of an Airflow connection of any type, with the access token's
+        value as its password.
+    """
+
+    kind = "tableau"
+    template_fields: Sequence[str] = (
+        *DatafoldUpdateOperator.template_fields,
+        "server_url",
+        "site_id",
+        "token_name",
+        "tableau_conn_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        server_url: str | Omitted = OMITTED,
+        site_id: str | Omitted = OMITTED,
+        token_name: str | Omitted = OMITTED,
+        tableau_conn_id: str = "tableau_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.server_url = server_url
+        self.site_id = site_id
+        self.token_name = token_name
+        self.tableau_conn_id = tableau_conn_id
+
+
+class DatafoldUpdatePowerBIOperator(DatafoldUpdateOperator):
+    """Change a Power BI integration: its schedule, and by the contract the rest of it too.
+
+    ``PUT /api/v1/lineage/bi/powerbi/{bi_datasource_id}/`` of Datafold's API.
+
+    .. code-block:: python
+
+        DatafoldUpdatePowerBIOperator(
+            task_id="update_schedule", bi_datasource_id=11, indexing_cron="0 6 * * *"
+        )
+
+    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
+
+    :param auth_type: ``"delegated"`` or ``"service_principal"``. Not sent by default; ``None``
+        is sent as null, as for the next two.
+    :param tenant_id: the tenant. By default ``tenant_id`` in the extra of ``powerbi_conn_id``;
+        not sent where there is none.
+    :param client_id: the client id. By default the login of ``powerbi_conn_id``; not sent where
+        there is none.
+    :param powerbi_conn_id: id of an Airflow connection of any type, with the client secret, if
+        there is one, as its password. ``None`` for no connection.
+    """
+
+    kind = "powerbi"
+    template_fields: Sequence[str] = (
+        *DatafoldUpdateOperator.template_fields,
+        "auth_type",
+        "tenant_id",
+        "client_id",
+        "powerbi_conn_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        auth_type: str | Omitted | None = OMITTED,
+        tenant_id: str | Omitted | None = OMITTED,
+        client_id: str | Omitted | None = OMITTED,
+        powerbi_conn_id: str | None = "powerbi_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.auth_type = auth_type
+        self.tenant_id = tenant_id
+        self.client_id = client_id
+        self.powerbi_conn_id = powerbi_conn_id
+
+
+class DatafoldUpdateDbtOperator(DatafoldUpdateOperator):
+    """Change a dbt integration: its schedule, and by the contract the rest of it too.
+
+    ``PUT /api/v1/lineage/bi/dbt/{bi_datasource_id}/`` of Datafold's API. It takes no secret, so
+    there is no further connection.
+
+    .. code-block:: python
+
+        DatafoldUpdateDbtOperator(
+            task_id="update_schedule",
+            bi_datasource_id=12,
+            ci_config_id=4,
+            indexing_cron="0 6 * * *",
+        )
+
+    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
+
+    :param ci_config_id: id of the CI configuration in Datafold.
+    """
+
+    kind = "dbt"
+    template_fields: Sequence[str] = (*DatafoldUpdateOperator.template_fields, "ci_config_id")
+
+    def __init__(self, *, ci_config_id: int | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ci_config_id = ci_config_id

@@ -16,10 +16,23 @@ from typing import Any
 import pytest
 from airflow import __version__ as airflow_version
 
+from airflow_provider_datafold.kinds import SECRET_FIELDS
 from tests.conftest import API_KEY, TOKEN, shows_error
 
 pytestmark = pytest.mark.airflow
 
+MODE_TOKEN = "planted-mode-token-4b8a"
+
+OTHERS = ("looker", "mode", "tableau", "powerbi")
+OTHER = json.dumps(
+    {
+        "conn_type": "generic",
+        "host": "https://bi.example.com",
+        "login": "who",
+        "password": TOKEN,
+        "extra": {"token": MODE_TOKEN, "site_id": "site"},
+    }
+)
 STATUSES = (200, 302, 400, 401, 403, 404, 409, 422, 429, 500, 503)
 
 DAG_FILE = """
@@ -30,9 +43,16 @@ from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators import bi
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator as Update
 
 FILLED = {"bi_datasource_id": 7, "bindings": [], "indexing_cron": None}
+OTHERS = {
+    bi.DatafoldUpdateLookerOperator: {"repo_id": 3},
+    bi.DatafoldUpdateModeOperator: {},
+    bi.DatafoldUpdateTableauOperator: {},
+    bi.DatafoldUpdatePowerBIOperator: {},
+}
 
 with DAG(
     "secrets",
@@ -50,6 +70,15 @@ with DAG(
     Update(task_id="secret_in_the_wrong_place", datafold_conn_id="status_200", **{
         **FILLED, "indexing_cron": "* * * * {{ conn.hightouch_default.password }}"
     })
+    for other, fields in OTHERS.items():
+        for status in (200, 422):
+            other(
+                task_id=f"{other.kind}_{status}",
+                datafold_conn_id=f"status_{status}",
+                bi_datasource_id=7,
+                indexing_cron=None,
+                **fields,
+            )
 
 if __name__ == "__main__":
     # A worker of Airflow 3.0 sets up its logging so. Without, as in `airflow dags test`, that
@@ -70,21 +99,22 @@ class Echo(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.bodies.append(sent)  # type: ignore[attr-defined]
+        secret = next(sent[field] for field in SECRET_FIELDS if field in sent)
         status = int(self.path.split("/")[1])
         echo: Any = {
-            "token": sent["token"],
+            **sent,
             "headers": dict(self.headers),
-            "nested": [{sent["token"]: f"Bearer {sent['token']}"}],
+            "nested": [{secret: f"Bearer {secret}"}],
         }
         if status == 422:
-            message = f"{sent['token']} is wrong"
-            echo = {"detail": [{"loc": ["body", sent["token"]], "msg": message, "input": echo}]}
+            message = f"{secret} is wrong"
+            echo = {"detail": [{"loc": ["body", secret], "msg": message, "input": echo}]}
         content = json.dumps(echo).encode()
         if self.path.split("/")[2] == "no_json":
             content = b"<html>" + content
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
-        self.send_header("Location", f"https://{sent['token']}.example.com/{sent['token']}")
+        self.send_header("Location", f"https://{secret}.example.com/{secret}")
         self.send_header("X-Echo", self.headers["Authorization"])
         self.end_headers()
         self.wfile.write(content)
@@ -118,6 +148,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
         "AIRFLOW_CONN_DATAFOLD_DEFAULT": connection("200/ok"),
         "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps({"conn_type": "http", "password": TOKEN}),
+        **{f"AIRFLOW_CONN_{kind.upper()}_DEFAULT": OTHER for kind in OTHERS},
         "AIRFLOW_CONN_NO_JSON": connection("200/no_json"),
         "AIRFLOW_CONN_REFUSED": connection("", host="http://127.0.0.1:1"),
         "AIRFLOW_CONN_WRONG_KEY": connection("200/ok", password=f"{API_KEY}\n{API_KEY}"),
@@ -136,7 +167,8 @@ def secret_lines(text: str) -> list[str]:
     return [
         line
         for line in text.splitlines()
-        if (API_KEY in line or TOKEN in line) and not any(own in line for own in AIRFLOWS_OWN)
+        if any(secret in line for secret in (API_KEY, TOKEN, MODE_TOKEN))
+        and not any(own in line for own in AIRFLOWS_OWN)
     ]
 
 
@@ -155,15 +187,22 @@ def test_nothing_is_written_down(echo: Any, tmp_path: Path) -> None:
     (tmp_path / "output.txt").write_text(output)
     with sqlite3.connect(tmp_path / "airflow.db") as database:
         states = dict(database.execute("select task_id, state from task_instance").fetchall())
-        ((returned,),) = database.execute("select value from xcom where key = 'return_value'")
+        returned = dict(
+            database.execute("select task_id, value from xcom where key = 'return_value'")
+        )
         dump = "\n".join(database.iterdump())
     logs = "\n".join(path.read_text() for path in (tmp_path / "logs").rglob("*.log"))
 
-    assert states.pop("status_200") == "success", output[-5000:]
+    for task in ("status_200", *(f"{kind}_200" for kind in OTHERS)):
+        assert states.pop(task) == "success", output[-5000:]
     assert set(states.values()) == {"failed"}
-    assert len(states) == len(STATUSES) - 1 + 6
-    assert [body["token"] for body in echo.bodies] == [TOKEN] * (len(STATUSES) + 2)
-    echoed = json.loads(returned)
+    assert len(states) == len(STATUSES) - 1 + 6 + len(OTHERS)
+    hightouch = [body for body in echo.bodies if "bindings" in body]
+    assert [body["token"] for body in hightouch] == [TOKEN] * (len(STATUSES) + 2)
+    assert len(echo.bodies) == len(hightouch) + 2 * len(OTHERS)
+    mode = json.loads(returned["mode_200"])
+    assert (mode["token"], mode["password"]) == ("***", "***")
+    echoed = json.loads(returned["status_200"])
     assert echoed["token"] == "***"
     assert echoed["nested"] == [{"***": "Bearer ***"}]
     assert echoed["headers"]["Authorization"] == "Key ***"

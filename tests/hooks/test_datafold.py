@@ -117,7 +117,7 @@ def test_update_warns_of_what_was_not_taken_over(requests_mock: Any, log: Any) -
     update(name="new")
     assert [record.getMessage() for record in log.records if record.levelname == "WARNING"] == [
         "indexing_cron was sent as '0 6 * * *', but Datafold answers None. Look at the "
-        "integration's schedule in Datafold.",
+        "integration in Datafold.",
         "name was sent as 'new', but Datafold answers 'old'. This call of its API can only "
         "update the schedule.",
     ]
@@ -167,7 +167,7 @@ def test_secrets_are_registered_with_the_masker(requests_mock: Any, monkeypatch:
     monkeypatch.setattr("airflow_provider_datafold.hooks.datafold.mask_secret", masked.append)
     requests_mock.put(HOST + PATH, json={})
     update(token=f"{TOKEN}\n")
-    assert set(masked) == {API_KEY, TOKEN}
+    assert sorted(masked) == sorted([API_KEY, TOKEN])
 
 
 def test_run_knows_a_secret_by_its_field(requests_mock: Any, monkeypatch: Any) -> None:
@@ -192,6 +192,166 @@ def test_reads(requests_mock: Any) -> None:
             hook.get_integration("x")
     assert [sent.body for sent in requests_mock.request_history] == [None, None]
     assert "Content-Type" not in requests_mock.last_request.headers
+
+
+@pytest.mark.parametrize("call", ["get_integration", "sync_integration", "delete_integration"])
+def test_calls_of_one_integration_check_its_id(requests_mock: Any, call: str) -> None:
+    with pytest.raises(exceptions.DatafoldInputError, match="^bi_datasource_id: is '7/../9'"):
+        getattr(DatafoldHook(), call)("7/../9")
+    with pytest.raises(exceptions.DatafoldInputError, match="^bi_datasource_id: is wrong, and is"):
+        getattr(DatafoldHook(), call)(API_KEY)
+    assert requests_mock.request_history == []
+
+
+@pytest.mark.parametrize(
+    ("call", "method", "path"),
+    [("sync_integration", "GET", "7/sync/"), ("delete_integration", "DELETE", "7/")],
+)
+def test_empty_answer_is_none(requests_mock: Any, call: str, method: str, path: str) -> None:
+    url = f"{HOST}/api/v1/lineage/bi/{path}"
+    answers = [{"status_code": 204}, {"text": ""}, {"text": "null"}, {"json": {"id": 7}}]
+    requests_mock.register_uri(method, url, answers)
+    with DatafoldHook() as hook:
+        assert [getattr(hook, call)(" 7 ") for _ in answers] == [None, None, None, {"id": 7}]
+        requests_mock.register_uri(method, url, text="<html>")
+        with pytest.raises(exceptions.DatafoldAnswerError):
+            getattr(hook, call)(7)
+
+
+def test_empty_answer_to_another_call_is_none(requests_mock: Any) -> None:
+    requests_mock.get(f"{HOST}/x", status_code=204)
+    assert DatafoldHook().run("GET", "/x", may_be_empty=True) is None
+    with pytest.raises(exceptions.DatafoldAnswerError):
+        DatafoldHook().run("GET", "/x")
+
+
+@pytest.mark.parametrize(("status", "calls"), [(500, 1), (503, 4), (429, 4)])
+def test_sync_is_not_tried_again_like_a_read(
+    requests_mock: Any, waits: Any, status: int, calls: int
+) -> None:
+    requests_mock.get(f"{HOST}/api/v1/lineage/bi/7/sync/", status_code=status)
+    with pytest.raises(
+        exceptions.DatafoldServerError if status > 429 else exceptions.DatafoldError
+    ):
+        DatafoldHook().sync_integration(7)
+    assert requests_mock.call_count == calls
+
+
+@pytest.mark.parametrize(("method", "idempotent", "calls"), [("POST", True, 4), ("PUT", False, 1)])
+def test_caller_may_know_better_what_is_idempotent(
+    requests_mock: Any, waits: Any, method: str, idempotent: bool, calls: int
+) -> None:
+    requests_mock.register_uri(method, f"{HOST}/x", status_code=500)
+    with pytest.raises(exceptions.DatafoldServerError):
+        DatafoldHook().run(method, "/x", idempotent=idempotent)
+    assert requests_mock.call_count == calls
+
+
+LOOKER = {"base_url": "https://l", "client_id": "c", "client_secret": f"{TOKEN}\n", "repo_id": "3"}
+
+
+def test_create_sends_a_checked_body(requests_mock: Any, waits: Any) -> None:
+    url = f"{HOST}/api/v1/lineage/bi/looker/"
+    requests_mock.post(url, [{"status_code": 503}, {"json": {"id": 8, "client_secret": "x"}}])
+    assert DatafoldHook().create_integration("looker", LOOKER) == {"id": 8, "client_secret": "***"}
+    assert requests_mock.call_count == 2
+    assert requests_mock.last_request.json() == {**LOOKER, "client_secret": TOKEN, "repo_id": 3}
+    requests_mock.post(url, status_code=500)
+    with pytest.raises(exceptions.DatafoldServerError):
+        DatafoldHook().create_integration("looker", LOOKER)
+    assert requests_mock.call_count == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "said"),
+    [
+        ("tableu", {}, "kind: is 'tableu' (str); wanted: one of 'hightouch', "),
+        (TOKEN, {"token": TOKEN}, "kind: is wrong, and is not shown because"),
+        ("looker", {**LOOKER, "repo_id": None}, "repo_id: is None (NoneType); wanted: an integer"),
+        ("looker", {**LOOKER, TOKEN: 1}, "config: is wrong, and is not shown because"),
+        ("looker", {**LOOKER, "repo_id": [TOKEN]}, "repo_id: is wrong, and is not shown because"),
+        ("looker", {}, "base_url: is missing"),
+        ("dbt", None, "config: is None (NoneType)"),
+    ],
+)
+def test_config_is_checked_before_it_is_sent(
+    requests_mock: Any, kind: str, config: Any, said: str
+) -> None:
+    with DatafoldHook() as hook:
+        for call in (
+            lambda: hook.create_integration(kind, config),
+            lambda: hook.update_integration(kind, 7, config, only_if_changed=True),
+        ):
+            with pytest.raises(exceptions.DatafoldInputError) as caught:
+                call()
+            assert str(caught.value).startswith(said)
+            assert "planted" not in str(caught.value)
+    assert requests_mock.request_history == []
+
+
+def test_a_config_may_hold_itself(requests_mock: Any) -> None:
+    circular: list[Any] = []
+    circular.append(circular)
+    with pytest.raises(exceptions.DatafoldInputError, match=r"^bindings\[0\]: is \["):
+        update(bindings=circular)
+
+
+def test_update_of_any_kind(requests_mock: Any, log: Any) -> None:
+    url = f"{HOST}/api/v1/lineage/bi/dbt/7/"
+    requests_mock.put(url, json={"ci_config_id": 5, "name": "old"})
+    config = {"ci_config_id": 4, "name": "new"}
+    with DatafoldHook() as hook:
+        answer = hook.update_integration("dbt", 7, config)
+    assert answer == {"ci_config_id": 5, "name": "old"}
+    assert requests_mock.last_request.json() == config
+    assert (
+        f"/api/v1/lineage/bi/dbt/7/: a configuration without indexing_cron was sent to {HOST} "
+        "(Airflow connection 'datafold_default') and accepted."
+    ) in log.messages
+    # Not "can only update the schedule": that is not said of dbt.
+    assert [record.getMessage() for record in log.records if record.levelname == "WARNING"] == [
+        "ci_config_id was sent as 4, but Datafold answers 5. Look at the integration in Datafold.",
+        "name was sent as 'new', but Datafold answers 'old'. Look at the integration in Datafold.",
+    ]
+
+
+@pytest.mark.parametrize("cron", ["0 6 * * *", None])
+def test_same_schedule_is_not_sent_again(requests_mock: Any, log: Any, cron: Any) -> None:
+    read = {"indexing_cron": cron, "name": TOKEN}
+    requests_mock.get(f"{HOST}/api/v1/lineage/bi/7/", json=read)
+    answer = update(indexing_cron=cron and " 0 6  * * *", name="other", only_if_changed=True)
+    assert answer["indexing_cron"] == cron
+    assert [sent.method for sent in requests_mock.request_history] == ["GET"]
+    schedule = "indexing_cron '0 6 * * *'" if cron else "no schedule"
+    assert (
+        f"{PATH}: {schedule} already, nothing was sent to {HOST} (Airflow connection "
+        "'datafold_default')."
+    ) in log.messages
+
+
+def test_what_was_read_has_no_secret(requests_mock: Any) -> None:
+    read = {"indexing_cron": None, "note": f"x {TOKEN}", "key": API_KEY}
+    requests_mock.get(f"{HOST}/api/v1/lineage/bi/7/", json=read)
+    answer = update(indexing_cron=None, only_if_changed=True)
+    assert answer == {"indexing_cron": None, "note": "x ***", "key": "***"}
+
+
+@pytest.mark.parametrize(
+    "read", [{"indexing_cron": "0 7 * * *"}, {"indexing_cron": None}, {"id": 7}, [], None, "text"]
+)
+def test_another_schedule_is_sent(requests_mock: Any, read: Any) -> None:
+    requests_mock.get(f"{HOST}/api/v1/lineage/bi/7/", text=json.dumps(read))
+    requests_mock.put(HOST + PATH, json={"id": 7})
+    assert update(only_if_changed=True) == {"id": 7}
+    assert [sent.method for sent in requests_mock.request_history] == ["GET", "PUT"]
+
+
+def test_no_schedule_asked_for_is_none_to_compare(requests_mock: Any) -> None:
+    requests_mock.get(f"{HOST}/api/v1/lineage/bi/7/", json={"indexing_cron": None})
+    requests_mock.put(f"{HOST}/api/v1/lineage/bi/dbt/7/", json={"id": 7})
+    with DatafoldHook() as hook:
+        config = {"ci_config_id": 4}
+        assert hook.update_integration("dbt", 7, config, only_if_changed=True) == {"id": 7}
 
 
 def test_run_sends_any_json(requests_mock: Any) -> None:
@@ -397,7 +557,7 @@ def test_update_over_a_real_socket(sandbox: Any) -> None:
 def test_connection_test_says_that_all_is_well(sandbox: Any) -> None:
     assert DatafoldHook().test_connection() == (
         True,
-        f"{sandbox.url}: Datafold accepts the API key and shows 10 integrations.",
+        f"{sandbox.url}: Datafold accepts the API key and shows 15 integrations.",
     )
 
 

@@ -1,0 +1,209 @@
+"""What a BI integration is made of: each kind's fields, declared once.
+
+Hook and operators follow this declaration. Source of the fields: the schemas ``...Config`` in
+Datafold's published API contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from airflow_provider_datafold import fields
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.omitted import OMITTED
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a kind's configuration.
+
+    :param name: the API's name for it.
+    :param check: takes the field's name and a value, and gives what the API wants or raises
+        :class:`DatafoldInputError`.
+    :param required: whether the API refuses a configuration without it.
+    :param nullable: whether the API takes null.
+    :param secret: whether it must never be shown, and so is no operator's argument.
+    :param source: where an Airflow connection holds it, ``None`` if nowhere. ``"extra"`` means
+        the extra field of the same name.
+    """
+
+    name: str
+    check: Callable[[str, Any], Any]
+    required: bool = False
+    nullable: bool = False
+    secret: bool = False
+    source: Literal["host", "login", "password", "extra"] | None = None
+
+
+_INDEXING_CRON = Field("indexing_cron", fields.indexing_cron, nullable=True)
+_NAME = Field("name", fields.text, nullable=True)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of BI integration.
+
+    :param name: the API's name for it, as in its paths.
+    :param title: the product's name.
+    :param fields: the configuration's fields.
+    :param only_schedule: whether, by the contract, an update changes nothing but the schedule.
+    """
+
+    name: str
+    title: str
+    fields: tuple[Field, ...]
+    only_schedule: bool = True
+
+    def body(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Check a configuration.
+
+        :param config: values by the API's names of the fields; :data:`OMITTED` stands for a
+            field that is not there.
+        :return: a body that fits the contract, its fields in the declared order.
+        :raises DatafoldInputError: a field is wrong, unknown or missing.
+        """
+        config = fields.mapping("config", config)
+        given = {name: value for name, value in config.items() if value is not OMITTED}
+        names = [field.name for field in self.fields]
+        for name in given:
+            if name not in names:
+                raise DatafoldInputError(
+                    f"config: has {fields.shown(name)}, but the fields of a {self.title} "
+                    f"integration are {', '.join(names)}. Nothing was sent."
+                )
+        body = {}
+        for field in self.fields:
+            if field.name in given:
+                value = given[field.name]
+                is_null = value is None and field.nullable
+                body[field.name] = None if is_null else field.check(field.name, value)
+            elif field.required:
+                raise DatafoldInputError(
+                    f"{field.name}: is missing; a {self.title} integration has to have it. "
+                    f"Nothing was sent."
+                )
+        return body
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "hightouch",
+            "Hightouch",
+            (
+                Field("token", fields.secret, required=True, secret=True, source="password"),
+                Field("bindings", fields.bindings, required=True),
+                _INDEXING_CRON,
+                _NAME,
+                Field("workspace", fields.text, nullable=True),
+            ),
+        ),
+        Kind(
+            "looker",
+            "Looker",
+            (
+                Field("base_url", fields.text, required=True, source="host"),
+                Field("client_id", fields.text, required=True, source="login"),
+                Field("client_secret", fields.secret, True, secret=True, source="password"),
+                Field("repo_id", fields.integer, required=True),
+                Field("project_ids", fields.texts),
+                Field("bindings", fields.bindings),
+                _INDEXING_CRON,
+                _NAME,
+            ),
+        ),
+        Kind(
+            "mode",
+            "Mode",
+            (
+                Field("token", fields.secret, required=True, secret=True, source="extra"),
+                Field("password", fields.secret, required=True, secret=True, source="password"),
+                Field("workspace", fields.text),
+                _INDEXING_CRON,
+                _NAME,
+            ),
+        ),
+        Kind(
+            "tableau",
+            "Tableau",
+            (
+                Field("server_url", fields.text, required=True, source="host"),
+                Field("site_id", fields.text, required=True, source="extra"),
+                Field("token_name", fields.text, required=True, source="login"),
+                Field("token_value", fields.secret, required=True, secret=True, source="password"),
+                _INDEXING_CRON,
+                _NAME,
+            ),
+        ),
+        Kind(
+            "powerbi",
+            "Power BI",
+            (
+                Field("auth_type", fields.one_of("delegated", "service_principal"), nullable=True),
+                Field("tenant_id", fields.text, nullable=True, source="extra"),
+                Field("client_id", fields.text, nullable=True, source="login"),
+                Field(
+                    "client_secret", fields.secret, nullable=True, secret=True, source="password"
+                ),
+                _INDEXING_CRON,
+                _NAME,
+            ),
+            only_schedule=False,
+        ),
+        Kind(
+            "dbt",
+            "dbt",
+            (Field("ci_config_id", fields.integer, required=True), _INDEXING_CRON, _NAME),
+            only_schedule=False,
+        ),
+    )
+}
+"""By the API's names."""
+
+SECRET_FIELDS = frozenset(
+    field.name for kind in KINDS.values() for field in kind.fields if field.secret
+)
+"""Names of the fields that the contract calls write-only, of all kinds."""
+
+
+def find(kind: Any) -> Kind:
+    """Find a kind by its name.
+
+    :param kind: one of :data:`KINDS`.
+    :return: its description.
+    :raises DatafoldInputError: there is no such kind.
+    """
+    return KINDS[fields.one_of(*KINDS)("kind", kind)]
+
+
+def differences(sent: Mapping[str, Any], answer: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Find the fields that an answer shows otherwise than they were sent.
+
+    The answer's shape is not documented: a field that it does not have says nothing, and the
+    order of bindings and of bound ids means nothing.
+
+    :param sent: the body that was sent.
+    :param answer: the parsed answer, any JSON.
+    :return: the field's name, the value sent and the value answered, for each that differs.
+    """
+    if not isinstance(answer, dict):
+        return
+    for field in sent:
+        if (
+            field not in SECRET_FIELDS
+            and field in answer
+            and _comparable(answer[field]) != _comparable(sent[field])
+        ):
+            yield field, sent[field], answer[field]
+
+
+def _comparable(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    try:
+        return sorted((entry["remoteId"], sorted(entry["boundIds"])) for entry in value)
+    except (KeyError, TypeError):
+        return value
