@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 from pathlib import Path
 
 from cluster.services import start_postgresql, start_redis
-from local_airflow import ROOT, LocalAirflow
+from local_airflow import ROOT, LocalAirflow, connections_to
 from local_airflow.programs import Program, Programs
 from sandbox import Sandbox
 
@@ -40,12 +38,7 @@ class Deployment:
             ROOT / "cluster" / "dags",
             {
                 "PYTHONPATH": str(ROOT),
-                "AIRFLOW_CONN_DATAFOLD_DEFAULT": json.dumps(
-                    {"conn_type": "datafold", "host": sandbox.url, "password": sandbox.api_key}
-                ),
-                "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps(
-                    {"conn_type": "generic", "password": secrets.token_urlsafe()}
-                ),
+                **connections_to(sandbox),
                 "AIRFLOW__CELERY__BROKER_URL": redis,
                 "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{self.database}",
                 "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(SLOTS),

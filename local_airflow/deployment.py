@@ -14,6 +14,7 @@ from pathlib import Path
 
 from local_airflow.ports import free_port
 from local_airflow.programs import Command, Programs
+from sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 _PARTS = {"dag-processor": "dag_processor", "scheduler": "scheduler", "triggerer": "triggerer"}
@@ -24,6 +25,22 @@ FOR_PEOPLE = {
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
 }
 """Settings for whoever looks at the pages: there is no login, and connections can be tested."""
+
+
+def connections_to(sandbox: Sandbox) -> dict[str, str]:
+    """Give the two connections that the example DAGs need, as settings.
+
+    :param sandbox: what stands in for Datafold.
+    :return: environment variables.
+    """
+    return {
+        "AIRFLOW_CONN_DATAFOLD_DEFAULT": json.dumps(
+            {"conn_type": "datafold", "host": sandbox.url, "password": sandbox.api_key}
+        ),
+        "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps(
+            {"conn_type": "generic", "password": secrets.token_urlsafe()}
+        ),
+    }
 
 
 class LocalAirflow:

@@ -7,47 +7,25 @@ throw-away home, and shows what came of it. Run it with ``make demo``.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shlex
+import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from local_airflow import ROOT, LocalAirflow, connections_to
+from local_airflow.programs import ProgramError, Programs
 from sandbox import Sandbox
 
-ROOT = Path(__file__).resolve().parent.parent
-LOG = ROOT / "build" / "demo-airflow.log"
+LOGS = ROOT / "build" / "demo"
+LONGEST_RUN = 300.0
 DAG_ID = "datafold_update_hightouch"
 BI_DATASOURCE_ID = 7
 INDEXING_CRON = "30 5 * * 1-5"
-
-
-class _Interrupt:
-    """Remembers a signal until it can be heeded.
-
-    An exception out of the blue could come between the start of a process and the note of it.
-    """
-
-    def __init__(self) -> None:
-        self._noted = False
-
-    def note(self, *_: object) -> None:
-        self._noted = True
-
-    def check(self) -> None:
-        if self._noted:
-            raise KeyboardInterrupt
-
-
-_INTERRUPT = _Interrupt()
 
 
 def main() -> int:
@@ -55,35 +33,38 @@ def main() -> int:
 
     :return: exit code, 0 when the schedule has changed.
     """
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir(parents=True)
+    programs = Programs(LOGS, LONGEST_RUN)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _INTERRUPT.note)
-    LOG.parent.mkdir(exist_ok=True)
-    LOG.write_text("")
+        signal.signal(number, programs.interrupt)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="datafold-demo-") as home,
             Sandbox(api_key=secrets.token_urlsafe()) as sandbox,
+            programs,
         ):
-            return _run(sandbox, Path(home))
+            return _run(programs, sandbox, Path(home))
+    except ProgramError as error:
+        print(f"\n{error} See {LOGS.relative_to(ROOT)}/airflow.log", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nInterrupted; everything that was started is stopped.", file=sys.stderr)
         return 130
 
 
-def _run(sandbox: Sandbox, home: Path) -> int:
+def _run(programs: Programs, sandbox: Sandbox, home: Path) -> int:
     integration = sandbox.state.integrations[BI_DATASOURCE_ID]
     before = dict(integration)
     print(f"The sandbox stands in for Datafold at {sandbox.url}")
-    print(f"Airflow writes its log to {LOG.relative_to(ROOT)}\n")
+    print(f"Airflow writes its log to {LOGS.relative_to(ROOT)}/airflow.log\n")
     _show("Integration before", before)
 
-    environment = _environment(sandbox, home)
+    airflow = LocalAirflow(programs, home, ROOT / "example_dags", connections_to(sandbox))
     conf = json.dumps({"bi_datasource_id": BI_DATASOURCE_ID, "indexing_cron": INDEXING_CRON})
     for command in (["db", "migrate"], ["dags", "test", DAG_ID, "--conf", conf]):
         print(f"$ {shlex.join(['airflow', *command])}")
-        if code := _airflow(command, environment):
-            print(f"\nFailed with exit code {code}; see {LOG.relative_to(ROOT)}", file=sys.stderr)
-            return 1
+        airflow.run("airflow", *command)
     print()
 
     returned = _xcom(home / "airflow.db")
@@ -94,43 +75,6 @@ def _run(sandbox: Sandbox, home: Path) -> int:
         return 1
     print(f"indexing_cron: {before['indexing_cron']!r} -> {integration['indexing_cron']!r}")
     return 0
-
-
-def _environment(sandbox: Sandbox, home: Path) -> dict[str, str]:
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
-    return mine | {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW_CONN_DATAFOLD_DEFAULT": json.dumps(
-            {"conn_type": "datafold", "host": sandbox.url, "password": sandbox.api_key}
-        ),
-        "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps(
-            {"conn_type": "generic", "password": secrets.token_urlsafe()}
-        ),
-    }
-
-
-def _airflow(command: Sequence[str], environment: dict[str, str]) -> int:
-    with LOG.open("a") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "airflow", *command],
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            # A group of its own, so that what Airflow starts ends with it.
-            start_new_session=True,
-        )
-        try:
-            while (code := process.poll()) is None:
-                _INTERRUPT.check()
-                time.sleep(0.1)
-            return code
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _xcom(database: Path) -> Any:

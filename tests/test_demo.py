@@ -53,8 +53,8 @@ def test_shows_the_schedule_before_and_after(tmp_path: Path) -> None:
     assert demo.returncode == 0, printed
     before, returned, now = re.findall(r"indexing_cron: \"(.*)\"", printed)
     assert (before, returned, now) == ("0 0 * * *", "30 5 * * 1-5", "30 5 * * 1-5")
-    assert (ROOT / "build" / "demo-airflow.log").stat().st_size > 0
-    assert "build/demo-airflow.log" in printed
+    assert (ROOT / "build" / "demo" / "airflow.log").stat().st_size > 0
+    assert "build/demo/airflow.log" in printed
     assert len(printed.splitlines()) < 40
     assert left(tmp_path, printed) == []
 
