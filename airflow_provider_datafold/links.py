@@ -16,6 +16,8 @@ class DatafoldLink(BaseOperatorLink):
     """Opens the integrations page of the Datafold deployment that a run of the task used."""
 
     name = "Datafold"
+    # Airflow 3 keeps what get_link gives, too: by default under another key, so twice.
+    xcom_key = _XCOM_KEY
 
     @staticmethod
     def persist(context: Context, url: str) -> None:
