@@ -80,13 +80,16 @@ def widgets() -> dict[str, Any]:
 
     :return: what ``get_connection_form_widgets`` of a hook gives: a WTForms field by name.
     """
-    # There only where the pages of Airflow 2 are, or what stands in for them in 3.0 and 3.1.
+    # There only where the pages of Airflow 2 are, or what stands in for them in 3.1. In 3.0
+    # without them, Airflow shows no fields of the extra.
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
     from wtforms import BooleanField, IntegerField, StringField
     from wtforms.validators import Optional
 
     kinds = {
-        "number": (IntegerField, {"widget": BS3TextFieldWidget()}),
+        # These versions allow no field for numbers with a fraction. A text will do: it is checked
+        # when the connection is used or tested.
+        "number": (StringField, {"widget": BS3TextFieldWidget()}),
         "integer": (IntegerField, {"widget": BS3TextFieldWidget()}),
         "string": (StringField, {"widget": BS3TextFieldWidget()}),
         "boolean": (BooleanField, {}),
@@ -95,11 +98,12 @@ def widgets() -> dict[str, Any]:
     for name, field in EXTRA_FIELDS.items():
         schema = field["schema"]
         kind, more = kinds[schema["type"][0]]
+        default = schema.get("default")
         found[name] = kind(
             field["label"],
             validators=[Optional()],
             description=field["description"],
-            default=schema.get("default"),
+            default=f"{default:g}" if isinstance(default, float) else default,
             **more,
         )
     return found

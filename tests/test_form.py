@@ -56,15 +56,15 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_older_versions_are_told_the_same_fields() -> None:
     widgets = DatafoldHook.get_connection_form_widgets()
     assert {name: type(widget) for name, widget in widgets.items()} == {
-        "timeout": IntegerField,
+        "timeout": StringField,
         "max_retries": IntegerField,
         "ca_bundle": StringField,
         "verify_ssl": BooleanField,
         "allow_http": BooleanField,
     }
     for name, field in form.EXTRA_FIELDS.items():
-        shown = (field["label"], field["description"], field["schema"].get("default"))
-        assert widgets[name].shown == shown
+        default = "30" if name == "timeout" else field["schema"].get("default")
+        assert widgets[name].shown == (field["label"], field["description"], default)
         assert [type(kind).__name__ for kind in widgets[name].validators] == ["Optional"]
         is_boolean = isinstance(widgets[name], BooleanField)
         assert (widgets[name].widget is None) is is_boolean
