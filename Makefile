@@ -5,6 +5,8 @@ AIRFLOW = 3.3
 CONSTRAINTS = constraints/airflow-$(AIRFLOW).txt
 BIN = .venv/bin
 INSTALLED = .venv/installed-airflow-$(AIRFLOW)
+# In two processes, each with an Airflow home of its own; the tests of a file stay together.
+IN_TWO = --numprocesses=2 --dist=loadfile
 
 .PHONY: demo dev test test-all check unit test-ui test-cluster reliability constraints clean
 
@@ -25,7 +27,7 @@ check: $(INSTALLED)  ## Format, lint and types.
 	$(BIN)/mypy
 
 unit: $(INSTALLED)  ## All tests, with the coverage that is asked for.
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest $(IN_TWO) --cov --cov-report=term
 
 reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
 	$(BIN)/python -m faults --check

@@ -21,6 +21,9 @@ LEFT_OUT = (
     "tests/test_wheel.py",
 )
 
+# In two processes, each with an Airflow home of its own; the tests of a file stay together.
+IN_TWO = ("--numprocesses=2", "--dist=loadfile")
+
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 
@@ -61,7 +64,7 @@ def add_session(airflow: str, *versions: str) -> None:
         constraints = f"constraints/airflow-{airflow}.txt"
         session.install("--editable", ".[dev]", "--constraint", constraints)
         ignored = (f"--ignore={path}" for path in LEFT_OUT)
-        session.run("python", "-m", "pytest", *ignored, *session.posargs)
+        session.run("python", "-m", "pytest", *IN_TWO, *ignored, *session.posargs)
 
 
 for airflow in AIRFLOWS:

@@ -55,8 +55,11 @@ def shows_error(log: str, error: str, text: str) -> bool:
     return re.search(rf'\b{error}(: |","exc_value":"){re.escape(text)}', plain) is not None
 
 
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     logging.disable()  # Airflow logs at exit, when pytest has closed the streams.
+    # What Airflow logged when it was imported above. In the process that hands the tests out to
+    # others no report takes it, and pytest would print it at the end.
+    config.pluginmanager.getplugin("capturemanager").read_global_capture()
     shutil.rmtree(HOME, ignore_errors=True)
 
 
