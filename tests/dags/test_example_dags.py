@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
+from fastapi import HTTPException
+from urllib3.connection import HTTPConnection
 
-from tests.conftest import HOME, ROOT, TOKEN
+from sandbox.state import Entry
+from tests.conftest import HOME, ROOT, TOKEN, shows_error
 
 pytestmark = pytest.mark.airflow
 
-UPDATE = ROOT / "example_dags" / "update_hightouch.py"
+UPDATE, AFTER, AROUND, MANY = (
+    ROOT / "example_dags" / f"{name}.py"
+    for name in ("update_hightouch", "after_a_load", "around_a_load", "many_at_once")
+)
 
 
 @pytest.mark.usefixtures("connections")
@@ -63,3 +75,217 @@ def test_the_form_refuses_what_is_wrong(run_dag: Any, sandbox: Any, conf: dict[s
     with pytest.raises(Exception, match="Invalid input for param"):
         run_dag(UPDATE.read_text(), "datafold_update_hightouch", conf=conf)
     assert sandbox.state.requests == []
+
+
+@pytest.fixture
+def warehouse(connect: Callable[..., None], tmp_path: Path) -> Path:
+    """The file of an empty warehouse, with a connection to it."""
+    file = tmp_path / "warehouse.db"
+    connect("warehouse_default", conn_type="sqlite", host=str(file))
+    return file
+
+
+def orders(warehouse: Path) -> Any:
+    with closing(sqlite3.connect(warehouse)) as connection:
+        return connection.execute("SELECT count(*), sum(amount) FROM orders").fetchone()
+
+
+def states(run: Any) -> dict[str, str]:
+    return {task.task_id: str(task.state) for task in run.get_task_instances()}
+
+
+def query(sql: str, *parameters: str) -> list[Any]:
+    """Ask Airflow's database, in which an asset is called a dataset before 3.0."""
+    if airflow_version.startswith("2."):
+        sql = sql.replace("asset", "dataset")
+    with closing(sqlite3.connect(HOME / "airflow.db")) as connection:
+        return [value for (value,) in connection.execute(sql, parameters)]
+
+
+def reserialize(source: Path, folder: Path) -> None:
+    """Have Airflow read a DAG file as its scheduler does, which knows of assets from there."""
+    (folder / source.name).write_text(source.read_text())
+    subprocess.run(
+        [sys.executable, "-m", "airflow", "dags", "reserialize"],
+        env={
+            **os.environ,
+            "AIRFLOW__CORE__DAGS_FOLDER": str(folder),
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        },
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_load_starts_the_other_dag(run_dag: Any, warehouse: Path, tmp_path: Path) -> None:
+    reserialize(AFTER, tmp_path)
+    for _ in range(2):
+        assert run_dag(AFTER.read_text(), "datafold_load").state == "success"
+        assert orders(warehouse) == (3, pytest.approx(39.40))
+    assert (
+        query(
+            "SELECT uri FROM asset_event JOIN asset ON asset.id = asset_id "
+            "WHERE source_dag_id = 'datafold_load'"
+        )
+        == ["warehouse://shop/orders"] * 2
+    )
+    # From here Airflow's scheduler takes it, with one run for all the updates so far.
+    assert query("SELECT target_dag_id FROM asset_dag_run_queue") == ["datafold_after_a_load"]
+
+
+@pytest.mark.usefixtures("connections")
+def test_after_a_load(run_dag: Any, sandbox: Any) -> None:
+    for _ in range(2):
+        assert run_dag(AFTER.read_text(), "datafold_after_a_load").state == "success"
+    assert sandbox.state.audit == [
+        Entry("update", 7, "0 6 * * 1-5"),
+        Entry("sync", 7, "0 6 * * 1-5"),
+        Entry("sync", 7, "0 6 * * 1-5"),
+    ]
+
+
+PAUSED = Entry("update", 7, None)
+RESTORED = Entry("update", 7, "0 0 * * *")
+
+
+@pytest.mark.usefixtures("connections")
+def test_around_a_load(run_dag: Any, sandbox: Any, warehouse: Path) -> None:
+    for _ in range(2):
+        assert run_dag(AROUND.read_text(), "datafold_around_a_load").state == "success"
+        assert orders(warehouse) == (3, pytest.approx(39.40))
+    assert sandbox.state.audit == [PAUSED, RESTORED, Entry("sync", 7, "0 0 * * *")] * 2
+
+
+@pytest.mark.usefixtures("connections", "warehouse")
+def test_around_a_load_that_fails(run_dag: Any, sandbox: Any, connect: Any) -> None:
+    connect("warehouse_default", conn_type="sqlite", host="/nowhere/warehouse.db")
+    run = run_dag(AROUND.read_text(), "datafold_around_a_load")
+    assert run.state == "failed"
+    assert states(run) == {
+        "read": "success",
+        "pause": "success",
+        "load_orders": "failed",
+        "restore": "success",
+        "sync": "upstream_failed",
+    }
+    assert sandbox.state.audit == [PAUSED, RESTORED]
+
+
+def refuse(sandbox: Any, indexing_cron: str | None, *, but_take_it: bool = False) -> None:
+    """Have the sandbox refuse a schedule for integration 7."""
+
+    class Integration(dict[str, Any]):
+        def update(self, changes: Any) -> None:  # type: ignore[override]
+            refused = changes["indexing_cron"] == indexing_cron
+            if but_take_it or not refused:
+                super().update(changes)
+            if refused:
+                raise HTTPException(403, "Not this one")
+
+    sandbox.state.integrations[7] = Integration(sandbox.state.integrations[7])
+
+
+@pytest.mark.usefixtures("connections", "warehouse")
+def test_around_a_load_after_which_nothing_is_restored(run_dag: Any, sandbox: Any) -> None:
+    refuse(sandbox, "0 0 * * *")
+    run = run_dag(AROUND.read_text(), "datafold_around_a_load")
+    assert run.state == "failed"
+    assert states(run) == {
+        "read": "success",
+        "pause": "success",
+        "load_orders": "success",
+        "restore": "failed",
+        "sync": "upstream_failed",
+    }
+    assert sandbox.state.audit == [PAUSED]
+
+
+@pytest.mark.usefixtures("connections", "warehouse")
+def test_around_a_load_when_pausing_fails_though_it_worked(run_dag: Any, sandbox: Any) -> None:
+    refuse(sandbox, None, but_take_it=True)
+    run = run_dag(AROUND.read_text(), "datafold_around_a_load")
+    assert run.state == "failed"
+    assert states(run) == {
+        "read": "success",
+        "pause": "failed",
+        "load_orders": "upstream_failed",
+        "restore": "success",
+        "sync": "upstream_failed",
+    }
+    assert sandbox.state.audit == [RESTORED]
+
+
+@pytest.mark.usefixtures("connections", "warehouse")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda it: it.pop("indexing_cron"), "Datafold does not tell the bindings and"),
+        (lambda it: it.pop("bindings"), "Datafold does not tell the bindings and"),
+        (lambda it: it.update(indexing_cron=None), "Integration 7 has no schedule."),
+    ],
+)
+def test_around_a_load_changes_nothing_that_it_could_not_restore(
+    change: Callable[[Any], Any],
+    message: str,
+    run_dag: Any,
+    sandbox: Any,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    change(sandbox.state.integrations[7])
+    run = run_dag(AROUND.read_text(), "datafold_around_a_load")
+    assert run.state == "failed"
+    assert states(run).pop("read") == "failed"
+    assert set(states(run).values()) == {"failed", "upstream_failed"}
+    assert [request.method for request in sandbox.state.requests] == ["GET"]
+    printed = capfd.readouterr()
+    assert shows_error(printed.out + printed.err, "AirflowFailException", message)
+
+
+WANTED = {1: "0 * * * *", 2: "0 6 * * 1-5", 3: None}
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ports that network connections were opened to."""
+    ports: list[int] = []
+    connect = HTTPConnection.connect
+
+    def note(connection: HTTPConnection) -> None:
+        ports.append(connection.port)
+        connect(connection)
+
+    monkeypatch.setattr(HTTPConnection, "connect", note)
+    return ports
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize(
+    ("dag_id", "count"), [("datafold_many_at_once", 3), ("datafold_many_in_one_task", 1)]
+)
+def test_many_at_once(
+    dag_id: str, count: int, run_dag: Any, sandbox: Any, connected: list[int]
+) -> None:
+    assert run_dag(MANY.read_text(), dag_id).state == "success"
+    assert connected == [sandbox.port] * count
+    # Again, to send nothing.
+    assert run_dag(MANY.read_text(), dag_id).state == "success"
+    assert sorted(sandbox.state.audit, key=lambda entry: entry.bi_datasource_id) == [
+        Entry("update", number, cron) for number, cron in WANTED.items()
+    ]
+    sent = [json.loads(seen.body)["token"] for seen in sandbox.state.requests if seen.body]
+    assert sent == [TOKEN] * 3
+
+
+@pytest.mark.usefixtures("connections")
+def test_many_at_once_one_of_which_fails(run_dag: Any, sandbox: Any) -> None:
+    del sandbox.state.integrations[2]
+    run = run_dag(MANY.read_text(), "datafold_many_at_once")
+    assert run.state == "failed"
+    assert {task.rendered_map_index: task.state for task in run.get_task_instances()} == {
+        "1": "success",
+        "2": "failed",
+        "3": "success",
+    }
+    assert {entry.bi_datasource_id for entry in sandbox.state.audit} == {1, 3}

@@ -1,0 +1,80 @@
+"""Take a Hightouch integration's schedule away while a load runs, and give it back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, setup
+from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
+
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators.bi import (
+    DatafoldSyncIntegrationOperator,
+    DatafoldUpdateHightouchOperator,
+)
+
+BI_DATASOURCE_ID = 7
+
+
+# A task of its own: pausing may run twice, and would then read that there is no schedule.
+@setup
+def read() -> dict[str, Any]:
+    """Give what `restore` needs, or fail while nothing has been changed yet."""
+    with DatafoldHook() as hook:
+        integration = hook.get_integration(BI_DATASOURCE_ID)
+    try:
+        bindings, indexing_cron = integration["bindings"], integration["indexing_cron"]
+    except (KeyError, TypeError):
+        raise AirflowFailException(
+            f"Datafold does not tell the bindings and the indexing_cron of integration "
+            f"{BI_DATASOURCE_ID}, so they could not be restored. Nothing was changed."
+        ) from None
+    if not indexing_cron:
+        raise AirflowFailException(
+            f"Integration {BI_DATASOURCE_ID} has no schedule. If a run that paused it has not "
+            f"restored it, clear that run's task `restore`. Nothing was changed."
+        )
+    return {"bindings": bindings, "indexing_cron": indexing_cron}
+
+
+with DAG(
+    dag_id="datafold_around_a_load",
+    description="Pause the indexing of a Hightouch integration while a load runs",
+    doc_md=__doc__,
+    schedule=None,  # As your loads run, such as "0 4 * * *".
+    start_date=datetime(2024, 1, 1),
+    catchup=False,
+    # A second run at the same time would find the schedule paused.
+    max_active_runs=1,
+    tags=["datafold"],
+) as dag:
+    before = read()
+    pause = DatafoldUpdateHightouchOperator(
+        task_id="pause",
+        bi_datasource_id=BI_DATASOURCE_ID,
+        bindings=before["bindings"],
+        indexing_cron=None,
+    )
+    load = SQLExecuteQueryOperator(
+        task_id="load_orders",
+        conn_id="warehouse_default",
+        sql=[
+            "CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, amount REAL)",
+            "DELETE FROM orders",
+            "INSERT INTO orders VALUES (1, 9.90), (2, 24.50), (3, 5.00)",
+        ],
+    )
+    restore = DatafoldUpdateHightouchOperator(
+        task_id="restore",
+        bi_datasource_id=BI_DATASOURCE_ID,
+        bindings=before["bindings"],
+        indexing_cron=before["indexing_cron"],
+        retries=10,  # Until it succeeds there is no schedule.
+    ).as_teardown(setups=pause)
+    sync = DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=BI_DATASOURCE_ID)
+
+    pause >> load >> restore
+    # The run's state is that of its last task, so this one has to need both: a teardown by
+    # itself would hide that the load failed, or would not count.
+    [load, restore] >> sync
