@@ -86,6 +86,11 @@ def _connect(airflow: LocalAirflow, sandbox: Sandbox) -> None:
                     "description": "Hightouch's API token as the password",
                     "password": secrets.token_urlsafe(),
                 },
+                "warehouse_default": {
+                    "conn_type": "sqlite",
+                    "description": "The warehouse that the examples load, gone at Ctrl-C",
+                    "host": str(airflow.home / "warehouse.db"),
+                },
             }
         )
     )
