@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -289,3 +291,21 @@ def test_many_at_once_one_of_which_fails(run_dag: Any, sandbox: Any) -> None:
         "3": "success",
     }
     assert {entry.bi_datasource_id for entry in sandbox.state.audit} == {1, 3}
+
+
+def windows(lines: list[str], length: int) -> Iterator[str]:
+    for start in range(len(lines) - length + 1):
+        yield dedent("\n".join(lines[start : start + length]))
+
+
+def test_the_recipes_quote_the_dags() -> None:
+    page = (ROOT / "docs" / "recipes.md").read_text()
+    sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
+    assert len(sections) == 3
+    for section in sections:
+        (name,) = re.findall(r"\]\(\.\./example_dags/(\w+\.py)\)", section)
+        lines = (ROOT / "example_dags" / name).read_text().splitlines()
+        quotes = re.findall(r"^```python\n(.*?)\n```$", section, flags=re.MULTILINE | re.DOTALL)
+        assert quotes
+        for quote in quotes:
+            assert dedent(quote) in windows(lines, quote.count("\n") + 1), quote
