@@ -8,7 +8,8 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 # In two processes, each with an Airflow home of its own; the tests of a file stay together.
 IN_TWO = --numprocesses=2 --dist=loadfile
 
-.PHONY: demo dev test test-all check unit test-ui test-cluster reliability constraints clean
+.PHONY: demo dev test test-all check unit test-ui test-cluster reliability coverage-page \
+  constraints clean
 
 demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
 	@$(BIN)/python -m scripts.demo
@@ -39,6 +40,9 @@ test-ui: $(INSTALLED)  ## A person's way through Airflow's pages, in a real brow
 test-cluster: $(INSTALLED)-cluster  ## Many updates on Airflow with Celery, one worker killed.
 	@scripts/install_programs.sh redis-server postgresql
 	@$(BIN)/python -m cluster
+
+coverage-page: $(INSTALLED)  ## Write docs/coverage.md anew, out of the code.
+	$(BIN)/python -m scripts.api_coverage
 
 constraints:  ## Write the constraint files anew; needs uv on PATH.
 	scripts/compile_constraints.sh
