@@ -8,7 +8,12 @@ from pathlib import Path
 
 def blocks(page: Path, language: str) -> list[str]:
     """Give the code blocks of a language in a page."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return blocks_in(page.read_text(), language)
+
+
+def blocks_in(text: str, language: str) -> list[str]:
+    """Give the code blocks of a language in a text."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def section(page: Path, heading: str) -> str:

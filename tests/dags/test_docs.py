@@ -1,0 +1,178 @@
+"""The pages' own snippets, run as users would: tasks in a real Airflow, commands in a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.connection import read_config
+from airflow_provider_datafold.kinds import KINDS
+from sandbox.state import integration
+from tests import documents
+from tests.conftest import HOME, ROOT
+
+pytestmark = pytest.mark.airflow
+
+README = ROOT / "README.md"
+OPERATORS = ROOT / "docs" / "operators.md"
+CONNECTION = ROOT / "docs" / "connection.md"
+
+DAG_FILE = """
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import DAG
+
+with DAG(
+    "snippet", schedule=None, start_date=datetime(2024, 1, 1), default_args={{"retries": 0}}
+) as dag:
+{snippet}
+"""
+
+HEADINGS = re.findall(r"^## (Datafold\w+)$", OPERATORS.read_text(), re.MULTILINE)
+KIND = {f"datafoldupdate{kind}operator": kind for kind in KINDS}
+"""By the operators' names in small letters."""
+
+SECRETS = {
+    "HIGHTOUCH_API_TOKEN": "planted-1",
+    "LOOKER_CLIENT_ID": "client-2",
+    "LOOKER_CLIENT_SECRET": "planted-2",
+    "MODE_PASSWORD": "planted-3",
+    "MODE_TOKEN": "planted-4",
+    "TABLEAU_TOKEN_NAME": "name-5",
+    "TABLEAU_TOKEN_VALUE": "planted-5",
+    "POWERBI_CLIENT_ID": "client-6",
+    "POWERBI_CLIENT_SECRET": "planted-6",
+    "POWERBI_TENANT_ID": "tenant-6",
+    "DATAFOLD_API_KEY": "planted-7",
+}
+FROM_CONNECTION = {
+    "hightouch": {"token": "planted-1"},
+    "looker": {
+        "base_url": "https://looker.example.com:19999",
+        "client_id": "client-2",
+        "client_secret": "planted-2",
+    },
+    "mode": {"token": "planted-4", "password": "planted-3"},
+    "tableau": {
+        "server_url": "https://tableau.example.com",
+        "site_id": "sales",
+        "token_name": "name-5",
+        "token_value": "planted-5",
+    },
+    "powerbi": {"tenant_id": "tenant-6", "client_id": "client-6", "client_secret": "planted-6"},
+}
+"""What the commands of docs/connection.md put into the connections."""
+
+
+@pytest.fixture(scope="module")
+def added(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Run every `airflow connections add` in a home of its own; give what is there then."""
+    home = tmp_path_factory.mktemp("home")
+    shutil.copy(HOME / "airflow.db", home)
+    # Once, though README and docs/connection.md both have the command for Hightouch.
+    commands = dict.fromkeys(
+        command
+        for page in (README, CONNECTION)
+        for block in documents.blocks(page, "bash")
+        for command in re.findall(r"^airflow connections add (?:.*\\\n)*.*\n", block, re.MULTILINE)
+    )
+    done = subprocess.run(
+        ["bash", "-euc", "".join([*commands, "airflow connections export all.json"])],
+        env={
+            **os.environ,
+            **SECRETS,
+            "AIRFLOW_HOME": str(home),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        },
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads((home / "all.json").read_text())
+    return found
+
+
+@pytest.fixture
+def connected(added: dict[str, Any], connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connections that the commands made, but for the one to Datafold: to the sandbox."""
+    for conn_id, connection in added.items():
+        if conn_id != "datafold_default":
+            monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+
+
+def test_commands_add_the_connections(added: dict[str, Any]) -> None:
+    assert set(added) == {"datafold_default", *(f"{kind}_default" for kind in FROM_CONNECTION)}
+    assert added["datafold_default"]["conn_type"] == "datafold"
+    assert added["datafold_default"]["password"] == "planted-7"
+
+
+@pytest.mark.usefixtures("connected")
+@pytest.mark.parametrize("kind", FROM_CONNECTION)
+def test_a_connection_holds_what_the_kind_wants(kind: str) -> None:
+    assert read_config(f"{kind}_default", KINDS[kind], given=()) == FROM_CONNECTION[kind]
+
+
+def snippet(heading: str) -> str:
+    (found,) = documents.blocks_in(documents.section(OPERATORS, heading), "python")
+    return found
+
+
+@pytest.mark.usefixtures("connected")
+@pytest.mark.parametrize("heading", HEADINGS)
+def test_operator_s_snippet_runs(heading: str, run_dag: Any, sandbox: Any) -> None:
+    source = snippet(heading)
+    assert f"\n{heading}(" in source
+    (number,) = (int(text) for text in re.findall(r"bi_datasource_id=(\d+)", source))
+    kind = KIND.get(heading.lower())
+    sandbox.state.integrations[number] = integration(number, kind or "hightouch")
+
+    run = run_dag(DAG_FILE.format(snippet=textwrap.indent(source, "    ")), "snippet")
+
+    assert run.state == "success"
+    (entry,) = sandbox.state.audit
+    assert (entry.action, entry.bi_datasource_id) == ("update" if kind else "sync", number)
+    if kind:
+        request = sandbox.state.requests[-1]
+        assert (request.method, request.path) == ("PUT", f"/api/v1/lineage/bi/{kind}/{number}/")
+        body = json.loads(request.body)
+        assert (
+            body.items()
+            >= {
+                name: value
+                for name, value in FROM_CONNECTION.get(kind, {}).items()
+                if f"{name}=" not in source
+            }.items()
+        )
+        assert sandbox.state.integrations[number]["indexing_cron"] == body["indexing_cron"]
+        cron = re.findall(r'indexing_cron=(?:None|"(.*)")', source)
+        assert [body["indexing_cron"] or ""] == cron
+
+
+def test_every_snippet_is_run() -> None:
+    assert [snippet(heading) for heading in HEADINGS] == documents.blocks(OPERATORS, "python")
+
+
+@pytest.mark.usefixtures("connections")
+def test_readme_s_hook_snippet_runs(sandbox: Any) -> None:
+    # The other one, the first DAG, runs in tests/test_wheel.py, beside nothing but the wheel.
+    (source,) = (block for block in documents.blocks(README, "python") if "with DAG(" not in block)
+
+    names: dict[str, Any] = {}
+    exec(source, names)
+
+    assert [(request.method, request.path) for request in sandbox.state.requests] == [
+        ("GET", "/api/v1/lineage/bi/7/"),
+        ("GET", "/api/v1/lineage/bi/"),
+    ]
+    assert names["integration"] == sandbox.state.integrations[7]
