@@ -3,6 +3,8 @@
 All fields of an integration are templated. They may come from DAG params, XComs or plain Python
 values, with and without ``render_template_as_native_obj``, and are checked after rendering, before
 anything is sent.
+
+What only a running task needs is imported where it is used: each parse of a DAG pays for the rest.
 """
 
 from __future__ import annotations
@@ -12,11 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_datafold.fields import undo_none
-from airflow_provider_datafold.kinds import KINDS
 from airflow_provider_datafold.links import DatafoldLink
 from airflow_provider_datafold.omitted import OMITTED, Omitted
-from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -50,10 +49,6 @@ class DatafoldOperator(BaseOperator):
         super().__init__(**kwargs)
         self.bi_datasource_id = bi_datasource_id
         self.datafold_conn_id = datafold_conn_id
-        # Afterwards, because a policy may come from the DAG's `default_args`, and because
-        # `partial()` hands None to a mapped task. Versions before 3.3 know no such thing.
-        if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
-            self.retry_policy = DEFAULT_RETRY_POLICY
 
     def execute(self, context: Context) -> Any:
         """Call Datafold.
@@ -61,9 +56,13 @@ class DatafoldOperator(BaseOperator):
         :param context: Airflow's task context.
         :return: what Datafold answers, any JSON, without secrets; it lands in XCom.
         """
-        # Slow to import, and not needed to parse a DAG.
         from airflow_provider_datafold.hooks.datafold import DatafoldHook
+        from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 
+        # Airflow asks the policy when the task has failed, in this very process. Versions before
+        # 3.3 know no such thing.
+        if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
+            self.retry_policy = DEFAULT_RETRY_POLICY
         with DatafoldHook(self.datafold_conn_id) as hook:
             DatafoldLink.persist(context, hook.integrations_url)
             return self.call(hook)
@@ -145,6 +144,10 @@ class DatafoldUpdateOperator(DatafoldOperator):
         )
 
     def _config(self) -> dict[str, Any]:
+        from airflow_provider_datafold.connection import read_config
+        from airflow_provider_datafold.fields import undo_none
+        from airflow_provider_datafold.kinds import KINDS
+
         kind = KINDS[self.kind]
         config = {}
         for field in kind.fields:
@@ -153,9 +156,6 @@ class DatafoldUpdateOperator(DatafoldOperator):
             if value is not OMITTED:
                 config[field.name] = undo_none(value) if field.nullable else value
         if conn_id := undo_none(getattr(self, f"{self.kind}_conn_id", None)):
-            # Slow to import, and not needed to parse a DAG.
-            from airflow_provider_datafold.connection import read_config
-
             config |= read_config(conn_id, kind, given=config)
         return config
 

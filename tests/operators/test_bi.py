@@ -222,19 +222,17 @@ def test_missing_token_is_a_clear_error(connect: Any, calls: list[Any]) -> None:
 
 
 @pytest.mark.skipif(not DEFAULT_RETRY_POLICY, reason="Airflow has retry policies from 3.3 on")
-def test_retry_policy_is_a_default() -> None:
+def test_retry_policy_is_a_default(calls: list[Any]) -> None:
+    task = operator()
+    assert task.retry_policy is None
+    task.execute({})
+    assert task.retry_policy is DEFAULT_RETRY_POLICY
     mine = type(DEFAULT_RETRY_POLICY)()
-    assert operator().retry_policy is DEFAULT_RETRY_POLICY
-    assert operator(retry_policy=None).retry_policy is DEFAULT_RETRY_POLICY
-    assert operator(retry_policy=mine).retry_policy is mine
-    with DAG(
-        "d", schedule=None, start_date=datetime(2024, 1, 1), default_args={"retry_policy": mine}
-    ):
-        assert operator().retry_policy is mine
-        mapped = DatafoldUpdateHightouchOperator.partial(
-            task_id="mapped", bindings=BINDINGS, indexing_cron=None
-        ).expand(bi_datasource_id=[1])
-        assert mapped.retry_policy is mine
+    defaults = {"retry_policy": mine}
+    with DAG("d", schedule=None, start_date=datetime(2024, 1, 1), default_args=defaults):
+        task = operator()
+        task.execute({})
+        assert task.retry_policy is mine
 
 
 def test_two_parses_of_a_dag_are_the_same() -> None:
