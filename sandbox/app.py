@@ -206,7 +206,13 @@ def create_app(api_key: str, state: states.State, weather: Weather) -> FastAPI:
     def sync_integration(bi_datasource_id: int) -> None:
         note("sync", integration(bi_datasource_id))
 
-    @app.delete("/api/v1/lineage/bi/{bi_datasource_id}/", dependencies=guarded, status_code=204)
+    # Some versions of FastAPI take `-> None` for a body, which a 204 may not have.
+    @app.delete(
+        "/api/v1/lineage/bi/{bi_datasource_id}/",
+        dependencies=guarded,
+        status_code=204,
+        response_model=None,
+    )
     def delete_integration(bi_datasource_id: int) -> None:
         note("delete", integration(bi_datasource_id))
         del state.integrations[bi_datasource_id]
