@@ -5,13 +5,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # compile AIRFLOW_VERSION DAY: take nothing newer than DAY, but for the one import that serves
-# all Airflow versions.
+# all Airflow versions, and for the validator of requests: an older one takes "3" for a number.
 compile() {
   local airflow=$1 day=$2
   echo "apache-airflow==$airflow" |
     uv pip compile pyproject.toml - --extra dev --extra cluster --universal --fork-strategy fewest \
       --python-version 3.10 --exclude-newer "$day" \
       --exclude-newer-package apache-airflow-providers-common-compat=2026-11-20 \
+      --exclude-newer-package openapi-core=2026-11-20 \
       --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet \
       --no-emit-package airflow-provider-datafold \
       --output-file "constraints/airflow-${airflow%.*}.txt" >/dev/null
