@@ -106,18 +106,12 @@ def read_config(conn_id: str, kind: Kind, given: Collection[str]) -> dict[str, A
 
 def _value(connection: Connection, source: str) -> str | None:
     if source == "host":
-        return _address(connection)
+        # What Datafold does with the address is not for us to say.
+        is_set = (connection.host or "").strip()
+        return _base_url(connection, allow_http=True) if is_set else None
     if source in ("login", "password"):
         return (getattr(connection, source) or "").strip()
     return _Extra(connection).text(source)
-
-
-def _address(connection: Connection) -> str:
-    """Give the URL that host, schema and port make."""
-    host = (connection.host or "").strip()
-    if host and "://" not in host:
-        host = f"{connection.schema or 'https'}://{host}"
-    return f"{host}:{connection.port}" if host and connection.port else host
 
 
 def _read(conn_id: str, meaning: str) -> Connection:

@@ -283,7 +283,8 @@ def test_config(connect: Any, kind: str, config: dict[str, str]) -> None:
         ({"host": "bi.acme.io"}, "https://bi.acme.io"),
         ({"host": " bi.acme.io ", "port": 19999}, "https://bi.acme.io:19999"),
         ({"host": "bi.acme.io", "schema": "http"}, "http://bi.acme.io"),
-        ({"host": "http://bi.acme.io/x", "schema": "https"}, "http://bi.acme.io/x"),
+        ({"host": "http://bi.acme.io/x/"}, "http://bi.acme.io/x"),
+        ({"host": "https://bi.acme.io:19999/x", "port": 19999}, "https://bi.acme.io:19999/x"),
     ],
 )
 def test_address(connect: Any, fields: dict[str, Any], address: str) -> None:
@@ -303,10 +304,16 @@ def test_address(connect: Any, fields: dict[str, Any], address: str) -> None:
 )
 def test_connection_lacks_a_field(connect: Any, kind: str, missing: str, said: str) -> None:
     # A port alone makes no address.
-    connect("bi", port=80, **{name: value for name, value in FULL.items() if name != missing})
+    connect("bi", port=80, **{**FULL, missing: " " if missing != "extra" else {}})
     with pytest.raises(DatafoldConfigurationError) as caught:
         read_config("bi", KINDS[kind], ())
     assert str(caught.value) == f"Airflow connection 'bi': field {said}. Nothing was sent."
+
+
+def test_address_that_is_none(connect: Any) -> None:
+    connect("bi", conn_type="generic", login="who", password="secret", host="ftp://bi.acme.io")
+    with pytest.raises(DatafoldConfigurationError, match="field 'host' has to begin with https"):
+        read_config("bi", KINDS["looker"], ())
 
 
 def test_power_bi_can_do_without(connect: Any) -> None:

@@ -69,7 +69,10 @@ def test_operator_updates_what_the_hook_created(operator: Any, sandbox: Sandbox)
     ("config", "message"),
     [
         ({"token": TOKEN}, "site_url: is missing; a Metabase integration has to have it"),
-        ({**CONFIG, "colour": "red"}, "config: has 'colour', but the fields of a Metabase integration are "),
+        (
+            {**CONFIG, "colour": "red"},
+            "config: has 'colour', but the fields of a Metabase integration are ",
+        ),
         ({**CONFIG, "group_ids": "a"}, "group_ids: is 'a'"),
     ],
 )
