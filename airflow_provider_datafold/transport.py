@@ -7,22 +7,23 @@ foreign exceptions may quote the request, and with it a secret.
 
 from __future__ import annotations
 
+import http.client
+import io
+import os
 import re
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from contextvars import ContextVar
+import time
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidHeader, ProxyError
+from requests.utils import get_environ_proxies
 from urllib3 import (
     HTTPConnectionPool,
-    HTTPResponse,
     HTTPSConnectionPool,
     PoolManager,
     ProxyManager,
@@ -48,12 +49,14 @@ from airflow_provider_datafold.exceptions import (
     DatafoldUnreachableError,
 )
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 LARGEST_ANSWER = 10 * 1024 * 1024
 """Bytes. A list of integrations is a few kilobytes; more than this is no answer of the API."""
 
 _CHUNK = 16 * 1024
 _PROXY_REFUSED = re.compile(r"Tunnel connection failed: (401|403|407)\b")
-_NO_PROXIES: Any = {"http": None, "https": None, "all": None}
 _TLS_BROKE = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
@@ -97,11 +100,22 @@ def open_session(settings: Settings, user_agent: str) -> requests.Session:
     :return: the session; nothing is sent yet.
     """
     session = _Session()
+    # The environment is asked once, not with each request, and never against the connection.
+    session.trust_env = False
+    # What stays on this machine is no business of a proxy.
+    session.proxies = {} if settings.is_loopback else get_environ_proxies(settings.base_url)
+    session.verify = _ca_of_environment() if settings.verify is None else settings.verify
     session.auth = KeyAuth(settings.api_key)
     session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
+    adapter = _TimedAdapter()
     for prefix in ("https://", "http://"):
-        session.mount(prefix, _DeadlineAdapter())
+        session.mount(prefix, adapter)
     return session
+
+
+def _ca_of_environment() -> str | bool:
+    """Say whom ``requests`` would trust."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
 
 
 def exchange(
@@ -120,32 +134,20 @@ def exchange(
         answer other than 2xx is empty when it can't be had.
     :raises DatafoldError: there is no whole answer. The text tells only what went wrong.
     """
-    with _Deadline() as deadline:
-        try:
-            with session.request(
-                method,
-                settings.base_url + path,
-                data=body,
-                headers=None if body is None else {"Content-Type": "application/json"},
-                timeout=settings.timeout,
-                allow_redirects=False,
-                stream=True,
-                # With the request, because the environment would override the session's.
-                verify=settings.verify,
-                # What stays on this machine is no business of a proxy.
-                proxies=_NO_PROXIES if settings.is_loopback else None,
-            ) as response:
-                answer = _read(response)
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            problem = _translate(error, settings)
-            # A connection that was cut looks like one that broke.
-            if deadline.is_over and not isinstance(problem, DatafoldUnreachableError):
-                problem = _too_late(settings)
-            # The texts of foreign errors may quote the request.
-            raise problem from None
-        if deadline.is_over and answer.is_success:
-            raise _too_late(settings)
-        return answer
+    try:
+        with session.request(
+            method,
+            settings.base_url + path,
+            data=body,
+            headers=None if body is None else {"Content-Type": "application/json"},
+            timeout=settings.timeout,
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            return _read(response)
+    except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        # The texts of foreign errors may quote the request.
+        raise _translate(error, settings) from None
 
 
 def _read(response: requests.Response) -> Answer:
@@ -259,84 +261,72 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             pending += [*found.args, found.__cause__, found.__context__]
 
 
-_attempt: ContextVar[_Deadline | None] = ContextVar("attempt", default=None)
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket for so long in all.
 
+    The timeout of a socket starts again with every byte, so a service that drips its answer
+    could hold a worker for ever.
 
-class _Deadline:
-    """Cuts a connection whose time is over.
-
-    The timeouts of ``requests`` start again with every byte, so a service that drips its
-    answer could hold a worker for ever. Only another thread can end such a wait.
+    :param raw: reads from the socket.
+    :param sock: the socket, with the seconds as its timeout.
+    :param seconds: how long from now.
     """
 
-    def __init__(self) -> None:
-        self.is_over = False
-        self._timer: threading.Timer | None = None
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, seconds: float) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
 
-    def __enter__(self) -> _Deadline:
-        self._token = _attempt.set(self)
-        return self
+    def readable(self) -> bool:
+        return True
 
-    def __exit__(self, *_: object) -> None:
-        _attempt.reset(self._token)
-        self._stop()
+    def readinto(self, buffer: Buffer) -> int | None:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(left)
+        try:
+            return self._raw.readinto(buffer)
+        finally:
+            # As the next request on the connection expects it.
+            self._sock.settimeout(self._seconds)
 
-    def watch(self, seconds: float, connected: Callable[[], socket.socket | None]) -> None:
-        """Start anew: ``seconds`` from now, cut what is connected then."""
-        self._stop()
-        self._timer = threading.Timer(seconds, self._cut, [connected])
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _cut(self, connected: Callable[[], socket.socket | None]) -> None:
-        self.is_over = True
-        if (sock := connected()) is not None:
-            # Shut down rather than closed, which would not wake up a reader. Not by the
-            # method of a TLS socket, which would take the connection from under its reader.
-            with suppress(OSError):
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
-class _DeadlineConnection(HTTPConnection):
-    """Tells the attempt under way, if there is one, what it is waiting for."""
+class _TimedResponse(http.client.HTTPResponse):
+    """An answer, from the service or from a proxy, whose time runs out as a whole."""
 
-    def connect(self) -> None:
-        self._watch(lambda: self.sock)
-        super().connect()
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # as in urllib3 itself
-        # Held on to, because http.client lets go of it while the body is still being read.
-        sock = self.sock
-        self._watch(lambda: sock)
-        return super().getresponse()
-
-    def _watch(self, connected: Callable[[], socket.socket | None]) -> None:
-        attempt = _attempt.get()
-        if attempt is not None and isinstance(self.timeout, (int, float)):
-            attempt.watch(self.timeout, connected)
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        if (seconds := sock.gettimeout()) is not None:
+            self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock, seconds))
 
 
-class _DeadlineHTTPSConnection(_DeadlineConnection, HTTPSConnection):
-    pass
+class _TimedHTTPConnection(HTTPConnection):
+    response_class = _TimedResponse
+
+
+class _TimedHTTPSConnection(HTTPSConnection):
+    response_class = _TimedResponse
 
 
 class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _DeadlineConnection
+    ConnectionCls = _TimedHTTPConnection
 
 
 class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _DeadlineHTTPSConnection
+    ConnectionCls = _TimedHTTPSConnection
 
 
 _POOLS: dict[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
-class _DeadlineAdapter(HTTPAdapter):
-    """Makes connections that a deadline can cut, with and without a proxy."""
+class _TimedAdapter(HTTPAdapter):
+    """Makes connections whose answers run out of time, with and without a proxy."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

@@ -519,6 +519,6 @@ def test_manager_of_another_kind_of_proxy_keeps_its_pools(
     pools = other.pool_classes_by_scheme
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "proxy_manager_for", lambda *_, **__: other)
     adapter = open_session(settings("https://acme.io"), "agent").get_adapter("https://acme.io")
-    assert isinstance(adapter, transport._DeadlineAdapter)
+    assert isinstance(adapter, transport._TimedAdapter)
     assert adapter.proxy_manager_for("socks5://127.0.0.1:9") is other
     assert other.pool_classes_by_scheme is pools
