@@ -8,7 +8,7 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 # In two processes, each with an Airflow home of its own; the tests of a file stay together.
 IN_TWO = --numprocesses=2 --dist=loadfile
 
-.PHONY: demo dev test test-all check unit test-ui test-cluster reliability coverage-page \
+.PHONY: demo dev test test-all check unit test-ui test-cluster reliability coverage-page bench \
   constraints clean
 
 demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
@@ -32,6 +32,9 @@ unit: $(INSTALLED)  ## All tests, with the coverage that is asked for.
 
 reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
 	$(BIN)/python -m faults --check
+
+bench: $(INSTALLED)  ## Measure what the provider costs, and write docs/performance.md.
+	@$(BIN)/python -m benchmarks
 
 test-ui: $(INSTALLED)  ## A person's way through Airflow's pages, in a real browser.
 	@scripts/install_programs.sh chromium

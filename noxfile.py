@@ -15,6 +15,7 @@ AIRFLOWS = ("2.11", "3.0", "3.1", "3.2", "3.3")
 # Slow, and the same whatever the version of Airflow: `make test` has them, on the newest one.
 LEFT_OUT = (
     "tests/system",
+    "tests/test_benchmarks.py",
     "tests/test_demo.py",
     "tests/test_properties.py",
     "tests/test_reliability.py",

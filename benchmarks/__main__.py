@@ -1,0 +1,38 @@
+"""Measure everything, and write the page and the plot: ``python -m benchmarks``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from benchmarks import surroundings
+
+
+def main() -> int:
+    """Run the command.
+
+    :return: exit code, 0 when every requirement holds.
+    """
+    argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure what the provider costs, and write docs/performance.md.",
+    ).parse_args()
+    start = time.monotonic()
+    with surroundings.prepared():
+        # Airflow may not be imported before.
+        from benchmarks import page, plot, requirement
+        from benchmarks.run import measure
+
+        figures, accepted = measure()
+        page.PATH.write_text(page.render(figures))
+        plot.PATH.write_text(plot.render(figures, accepted))
+    failures = requirement.failures(figures)
+    print(f"Wrote {page.PATH.name} after {time.monotonic() - start:.0f} s.")
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

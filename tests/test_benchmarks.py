@@ -1,0 +1,119 @@
+"""The benchmarks themselves: that each one runs, and what is made of its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from xml.etree import ElementTree
+
+import pytest
+
+pytest.importorskip("airflow.providers.http")
+pytest.importorskip("airflow.sdk")
+
+from benchmarks import imports, page, parsing, plot, rate_limit, surroundings, tasks, updates
+from benchmarks.figure import BARE, FLOOR, OURS, THEIRS, Figure, interleave, medians
+from benchmarks.limiter import FixedWindow
+from benchmarks.requirement import REQUIREMENTS, Requirement, failures
+
+NAMES = [
+    *(imports.TIME, imports.MEMORY, parsing.BUILD, parsing.SERIALIZE, parsing.SERIALIZE_SAME),
+    *(updates.ONE, updates.KEPT_HTTP, updates.KEPT_TLS, updates.CONNECTIONS, tasks.CPU),
+    *(rate_limit.WALL, rate_limit.REQUESTS, rate_limit.LOST),
+]
+
+
+@pytest.fixture
+def prepared() -> Iterator[None]:
+    with surroundings.prepared():
+        yield
+
+
+def figure(name: str, **values: float) -> Figure:
+    return Figure(name, "ms", values, "Airflow's")
+
+
+def figures(ours: float) -> dict[str, Figure]:
+    others = {BARE: 100.0, THEIRS: 100.0, FLOOR: 100.0}
+    return {name: figure(name, **{OURS: ours, **others}) for name in NAMES}
+
+
+def test_contenders_take_turns() -> None:
+    calls: list[str] = []
+    ways = {name: lambda name=name: calls.append(name) or float(len(calls)) for name in "ab"}
+
+    found = interleave(ways, rounds=3)
+
+    assert calls == ["a", "b"] * 4
+    assert medians(found) == {"a": 5.0, "b": 6.0}
+
+
+@pytest.mark.parametrize(
+    ("requirement", "holds", "found"),
+    [
+        (Requirement("x", 5), True, "5 ms"),
+        (Requirement("x", 4.9), False, "5 ms"),
+        (Requirement("x", 1.25, BARE), True, "1.25 of `requests.put`"),
+        (Requirement("x", 1.2, FLOOR), False, "1.25 of Airflow's"),
+        (Requirement("x", 1 / 60, THEIRS), True, "1/100 of `HttpOperator`"),
+    ],
+)
+def test_verdict(requirement: Requirement, holds: bool, found: str) -> None:
+    measured = figure("x", datafold=5, requests=4, http=500, floor=4)
+
+    assert requirement.holds(measured) is holds
+    assert requirement.found(measured) == found
+
+
+def test_failures_name_the_figure() -> None:
+    assert failures(figures(0)) == []
+    assert len(failures(figures(1000))) == len(REQUIREMENTS)
+    assert failures(figures(1000))[0].startswith(imports.TIME)
+
+
+def test_page_has_a_row_for_each_figure_and_a_verdict_for_each_requirement() -> None:
+    text = page.render(figures(1000))
+
+    assert [
+        row.split("|")[1].split(" (")[0].strip() for row in text.splitlines() if "Airflow's)" in row
+    ] == NAMES
+    assert text.count("**no**") == len(REQUIREMENTS)
+
+
+def test_plot_is_a_small_picture() -> None:
+    text = plot.render(figures(10), [0.01 * number for number in range(400)])
+
+    assert ElementTree.fromstring(text).tag.endswith("svg")
+    assert len(text) < 100_000
+
+
+def test_limit_counts_by_the_second() -> None:
+    limit = FixedWindow(2)
+
+    assert [limit.retry_after(now) for now in (7.5, 7.6, 7.7, 8.4)] == [None, None, 1, 1]
+    assert [limit.retry_after(now) for now in (8.5, 10.6, 10.7, 11.0)] == [None, None, None, 1]
+
+
+@pytest.mark.usefixtures("prepared")
+class TestOneRound:
+    """Each measurement runs, and has a value for all that a requirement needs."""
+
+    @pytest.mark.parametrize("measurement", [imports, tasks, updates])
+    def test_runs(self, measurement: object) -> None:
+        self.check(measurement.measure(rounds=1))  # type: ignore[attr-defined]
+
+    def test_parsing(self) -> None:
+        self.check(parsing.measure(rounds=1, operators=2))
+
+    def test_rate_limit(self) -> None:
+        measured, accepted = rate_limit.measure(updates=48)
+
+        self.check(measured)
+        assert len(accepted) == 48
+        assert measured[-1].values[OURS] == 0
+
+    def check(self, measured: list[Figure]) -> None:
+        for found in measured:
+            assert all(value >= 0 for value in found.values.values())
+            for requirement in REQUIREMENTS:
+                if requirement.figure == found.name:
+                    requirement.holds(found)
