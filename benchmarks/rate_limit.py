@@ -54,4 +54,4 @@ def _work(start_line: Barrier, numbers: range) -> None:
     # Whatever is raised ends the process, and the updates that it leaves are lost.
     start_line.wait()
     for number in numbers:
-        update.our_operator(number + 1).execute({})
+        update.execute(update.our_operator(number + 1))

@@ -13,8 +13,8 @@ def measure() -> tuple[dict[str, Figure], list[float]]:
 
     :return: the figures by name, and when each update was accepted under the rate limit.
     """
-    figures = _noted(imports.measure(rounds=21))
-    figures += _noted(parsing.measure(rounds=15))
+    figures = _noted(imports.measure(rounds=15))
+    figures += _noted(parsing.measure(rounds=11))
     figures += _noted(updates.measure(rounds=500))
     figures += _noted(tasks.measure(rounds=5))
     limited, accepted = rate_limit.measure()

@@ -94,5 +94,18 @@ def their_operator(task_id: str = "update") -> BaseOperator:
     )
 
 
+def execute(operator: BaseOperator) -> Any:
+    """Execute an operator as Airflow's task runner does.
+
+    :param operator: the operator.
+    :return: what it returns.
+    """
+    from airflow.sdk.bases.operator import ExecutorSafeguard
+
+    # Else each execution would write a warning that there is no task runner.
+    ExecutorSafeguard.tracker.set(operator)
+    return operator.execute({})
+
+
 def _json(response: Any) -> Any:
     return response.json()

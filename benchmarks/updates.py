@@ -44,13 +44,16 @@ def measure(rounds: int) -> list[Figure]:
 
 
 def _one(url: str, rounds: int) -> Figure:
+    from benchmarks.hand_written import HandWritten
+
     ways = {
-        OURS: lambda: update.our_operator().execute({}),
+        OURS: lambda: update.execute(update.our_operator()),
         BARE: lambda: update.put(url),
-        THEIRS: lambda: update.their_operator().execute({}),
+        THEIRS: lambda: update.execute(update.their_operator()),
+        FLOOR: lambda: update.execute(HandWritten(task_id="update")),
     }
     found = interleave({name: stopwatch(way) for name, way in ways.items()}, rounds)
-    return Figure(ONE, "ms", medians(found))
+    return Figure(ONE, "ms", medians(found), "ten lines by hand")
 
 
 def _kept(name: str, url: str, ca: str | None, rounds: int) -> Figure:
