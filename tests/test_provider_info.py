@@ -149,6 +149,20 @@ def test_airflow_knows_the_connection_type() -> None:
     assert hook.hook_name == "Datafold"
 
 
+def imported_over_airflow(module: str) -> str:
+    """A program that finds what a module of the provider loads which Airflow has not."""
+    return f"""
+import sys
+try:
+    import airflow.sdk
+except ImportError:
+    import airflow.models.dag
+before = set(sys.modules)
+import airflow_provider_datafold.{module}
+found = sorted(set(sys.modules) - before)
+"""
+
+
 def test_reading_the_provider_info_imports_no_airflow() -> None:
     loaded = run(
         """
@@ -162,23 +176,22 @@ found = sorted(sys.modules)
     assert not [name for name in loaded if name.split(".")[0] == "airflow"]
 
 
+def test_an_operator_brings_little_of_its_own() -> None:
+    """What is on this list is paid for in each DAG parse."""
+    prefix = "airflow_provider_datafold."
+    loaded = run(imported_over_airflow("operators.bi"))
+    assert {name.removeprefix(prefix) for name in loaded if name.startswith(prefix)} <= {
+        *("exceptions", "fields", "form", "links", "omitted", "retry_policy"),
+        *("operators", "operators.bi"),
+    }
+
+
 @pytest.mark.parametrize("module", ["operators.bi", "hooks.datafold", "exceptions"])
 def test_what_a_dag_file_imports_is_light(module: str) -> None:
     """Only which modules are loaded: how long it takes is for the benchmarks."""
-    loaded = run(
-        f"""
-import sys
-try:
-    import airflow.sdk
-except ImportError:
-    import airflow.models.dag
-before = set(sys.modules)
-import airflow_provider_datafold.{module}
-found = sorted(set(sys.modules) - before)
-"""
-    )
+    loaded = run(imported_over_airflow(module))
     assert f"airflow_provider_datafold.{module}" in loaded
-    slow = {"requests", "urllib3", "croniter", "airflow_provider_datafold.transport"}
+    slow = {"aiohttp", "croniter", "requests", "urllib3", "airflow_provider_datafold.transport"}
     assert not slow.intersection(loaded)
 
 
