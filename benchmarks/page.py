@@ -50,7 +50,8 @@ _METHOD = f"""\
   integrations, against a service that counts {rate_limit.PER_SECOND} requests in each second
   (a fixed window, as is usual for FastAPI) and answers any further one with 429 and the whole
   seconds till the next window as `Retry-After`. `max_retries` in the connection's extra is
-  {rate_limit.MAX_RETRIES}; with its default of 3 Airflow's own retries would have to help.
+  {rate_limit.MAX_RETRIES}; with its default of 3 Airflow's own retries would have to help. The
+  first window opens at once, so the last one may end up to a second before the ideal.
 
 The log is written as Airflow does by default, to nowhere.
 """
