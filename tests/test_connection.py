@@ -234,7 +234,7 @@ def test_no_such_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_token_of_any_connection(connect: Any) -> None:
-    connect("hightouch", conn_type="http", password=" token\n", extra="nonsense", login="x")
+    connect("hightouch", conn_type="http", password=" token\n", login="x")
     assert read_config("hightouch", KINDS["hightouch"], ()) == {"token": "token"}
 
 
