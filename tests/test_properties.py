@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import traceback
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jsonschema
@@ -20,8 +21,11 @@ from airflow_provider_datafold import transport
 from airflow_provider_datafold.answer import Answer
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.kinds import KINDS, SECRET_FIELDS, Field, Kind
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
+from sandbox import contract
+from sandbox.contract import Operation
 from tests.conftest import API_KEY, TOKEN
 
 QUIET = {
@@ -136,11 +140,11 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> An
     return caplog
 
 
-def outcome(operator: DatafoldUpdateHightouchOperator, log: Any) -> Any:
-    """Execute the operator and look for secrets in everything that comes out."""
+def outcome(call: Callable[[], Any], log: Any, secrets: Iterable[str] = (API_KEY, TOKEN)) -> Any:
+    """Make a call and look for secrets in everything that comes out."""
     log.clear()
     try:
-        result = operator.execute({})
+        result = call()
     except DatafoldError as error:
         result = error
         written = "".join(traceback.format_exception(error)) + repr(vars(error))
@@ -148,8 +152,7 @@ def outcome(operator: DatafoldUpdateHightouchOperator, log: Any) -> Any:
         written = json.dumps(result) + str(result)
     event(type(result).__name__)
     written += log.text
-    assert API_KEY not in written
-    assert TOKEN not in written
+    assert [secret for secret in secrets if secret in written] == []
     return result
 
 
@@ -170,13 +173,69 @@ def test_any_input(log: Any, **fields: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transport, "exchange", exchange)
         operator = DatafoldUpdateHightouchOperator(task_id="update", **fields)
-        result = outcome(operator, log)
+        result = outcome(lambda: operator.execute({}), log)
     if isinstance(result, DatafoldError):
         assert bodies == []
     else:
         (body,) = bodies
         VALIDATOR.validate(json.loads(body))
         assert isinstance(result, dict)
+
+
+GOOD: dict[str, st.SearchStrategy[Any]] = {
+    "bindings": st.lists(GOOD_BINDING, max_size=3) | LIST,
+    "indexing_cron": st.sampled_from([None, "0 6 * * *"]) | CRON,
+    "auth_type": st.sampled_from(["delegated", "service_principal", None]),
+    "project_ids": st.lists(st.text(), max_size=3) | st.lists(LEAF, max_size=2).map(str),
+    "repo_id": st.integers() | st.integers().map(str),
+    "ci_config_id": st.integers() | st.integers().map(str),
+}
+
+
+def values(field: Field) -> st.SearchStrategy[Any]:
+    """Right values for a field, mostly, and others."""
+    right = st.just(TOKEN) if field.secret else GOOD.get(field.name, st.text() | TEXT)
+    return st.integers(0, 9).flatmap(lambda number: right if number else st.just(OMITTED) | ANY)
+
+
+def configs(kind: Kind) -> st.SearchStrategy[tuple[str, Any]]:
+    required = {field.name: values(field) for field in kind.fields if field.required}
+    optional = {field.name: values(field) for field in kind.fields if not field.required}
+    config = st.fixed_dictionaries(required, optional=optional)
+    stray = st.fixed_dictionaries({**required, "stray": LEAF}, optional=optional)
+    return st.tuples(st.just(kind.name), config | config | stray | ANY)
+
+
+def schema(kind: str) -> Any:
+    found = contract.config(CONTRACT, Operation("POST", f"/api/v1/lineage/bi/{kind}/"))
+    return jsonschema.Draft202012Validator({**CONTRACT, **(found or {})})
+
+
+CONTRACT = contract.load()
+SCHEMAS = {kind: schema(kind) for kind in KINDS}
+
+
+@given(given_=st.sampled_from(list(KINDS.values())).flatmap(configs))
+def test_any_config(log: Any, given_: tuple[str, Any]) -> None:
+    kind, config = given_
+    # What is nowhere given as a secret, the hook can't know to be one.
+    named = config.items() if isinstance(config, dict) else ()
+    has_token = any(name in SECRET_FIELDS and value == TOKEN for name, value in named)
+    secrets = {API_KEY, TOKEN} if has_token else {API_KEY}
+    bodies: list[bytes] = []
+
+    def exchange(session: Any, settings: Any, method: str, path: str, body: bytes) -> Answer:
+        bodies.append(body)
+        return Answer(200, {}, body)
+
+    with pytest.MonkeyPatch.context() as patch, DatafoldHook() as hook:
+        patch.setattr(transport, "exchange", exchange)
+        result = outcome(lambda: hook.create_integration(kind, config), log, secrets)
+    if isinstance(result, DatafoldError):
+        assert bodies == []
+    else:
+        (body,) = bodies
+        SCHEMAS[kind].validate(json.loads(body))
 
 
 @given(status=STATUS, headers=HEADERS, content=CONTENT)
@@ -187,7 +246,7 @@ def test_any_answer(log: Any, status: int, headers: dict[str, str], content: byt
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transport, "exchange", lambda *_: answer)
-        result = outcome(operator, log)
+        result = outcome(lambda: operator.execute({}), log)
     if isinstance(result, DatafoldError):
         assert result.status_code == status
         assert len(str(result)) < 10_000
