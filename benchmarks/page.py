@@ -106,8 +106,8 @@ def _findings(figures: Mapping[str, Figure]) -> Iterator[str]:
     cpu = figures[tasks.CPU].values
     yield (
         "- **Import**: neither `requests` nor `croniter` nor the hook is loaded by a DAG file; "
-        "the tests see to that. What is left is the classes themselves, and the parts of "
-        "Airflow that an operator with a link and a retry policy needs."
+        "the tests see to that. What is left is the classes themselves, and what Airflow has "
+        "for links."
     )
     yield (
         f"- **Serializing**: Airflow looks up a limit in its configuration for each template "
