@@ -303,8 +303,9 @@ def test_address(connect: Any, fields: dict[str, Any], address: str) -> None:
     ],
 )
 def test_connection_lacks_a_field(connect: Any, kind: str, missing: str, said: str) -> None:
-    # A port alone makes no address.
-    connect("bi", port=80, **{**FULL, missing: " " if missing != "extra" else {}})
+    # A port alone makes no address. (Airflow 2.11 would mask a password of one space everywhere.)
+    nothing = {"password": "", "extra": {}}.get(missing, " ")
+    connect("bi", port=80, **{**FULL, missing: nothing})
     with pytest.raises(DatafoldConfigurationError) as caught:
         read_config("bi", KINDS[kind], ())
     assert str(caught.value) == f"Airflow connection 'bi': field {said}. Nothing was sent."
