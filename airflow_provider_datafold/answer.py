@@ -144,7 +144,7 @@ def _redirect(answer: Answer, redactor: Redactor) -> DatafoldError:
         target = None
     return DatafoldRedirectError(
         f"{answer.status_code}, a redirect to {_shown(target or 'the same host', redactor)}. It "
-        f"was not followed, so nothing was changed. Check the connection's host: it has to be "
+        f"was not followed. Check the connection's host: it has to be "
         f"the one that users log in to, with https",
         status_code=answer.status_code,
     )

@@ -77,7 +77,11 @@ def mapping(field: str, value: Any) -> Mapping[str, Any]:
     """
     if isinstance(value, Mapping):
         return value
-    raise _wrong(field, value, "an object like {'indexing_cron': '0 6 * * *'}")
+    # Not shown: a text, say, may hold what would be a secret field of the object.
+    raise DatafoldInputError(
+        f"{field}: is of type {type(value).__name__}; wanted: an object like "
+        f"{{'indexing_cron': '0 6 * * *'}}. Nothing was sent."
+    )
 
 
 def secret(field: str, value: Any) -> str:

@@ -38,7 +38,8 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
     },
     "max_retries": {
         "label": "Retries",
-        "description": "How often a task itself tries again after a passing fault.",
+        "description": "How often a call is tried again after a passing fault, before Airflow's "
+        "own retries.",
         "schema": {
             "type": ["integer", "null"],
             "minimum": 0,

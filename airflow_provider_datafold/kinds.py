@@ -183,7 +183,7 @@ def differences(sent: Mapping[str, Any], answer: Any) -> Iterator[tuple[str, Any
     """Find the fields that an answer shows otherwise than they were sent.
 
     The answer's shape is not documented: a field that it does not have says nothing, and the
-    order of bindings and of bound ids means nothing.
+    order of a list means nothing, nor does a slash at the end.
 
     :param sent: the body that was sent.
     :param answer: the parsed answer, any JSON.
@@ -201,8 +201,13 @@ def differences(sent: Mapping[str, Any], answer: Any) -> Iterator[tuple[str, Any
 
 
 def _comparable(value: Any) -> Any:
+    if isinstance(value, str):
+        # An address is the same with and without it.
+        return value.rstrip("/")
     if not isinstance(value, list):
         return value
+    if all(isinstance(entry, str) for entry in value):
+        return sorted(value)
     try:
         return sorted((entry["remoteId"], sorted(entry["boundIds"])) for entry in value)
     except (KeyError, TypeError):

@@ -15,9 +15,10 @@ class Omitted(Enum):
     OMITTED = "omitted"
 
     def __str__(self) -> str:
-        """Show, as a rendered field in Airflow's pages, what becomes of the field."""
-        return "(not sent)"
+        """Show this, as a rendered field in Airflow's pages."""
+        return "(not given)"
 
 
 OMITTED = Omitted.OMITTED
-"""Default of an optional, nullable field: it is not sent. ``None`` is sent as null."""
+"""Default of an argument that may be left out: its value is the one that the Airflow connection
+has, if that has one, else it is not sent. ``None`` is sent as null."""

@@ -37,7 +37,7 @@ def is_retryable(error: BaseException, *, is_idempotent: bool) -> bool:
 
 
 def _did_nothing(error: DatafoldError) -> bool:
-    """Say whether a failed attempt certainly had no effect."""
+    """Say whether the request of a failed attempt was not taken."""
     return (
         isinstance(error, (DatafoldUnreachableError, DatafoldRateLimitError))
         or error.status_code == 503

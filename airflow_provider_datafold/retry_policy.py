@@ -22,7 +22,8 @@ else:
     class DatafoldRetryPolicy(RetryPolicy):
         """Fails a task at once where another try can't help, and waits as the service asks.
 
-        All else is as the task's own ``retries`` and ``retry_delay`` say.
+        All else is as the task's own ``retries`` and ``retry_delay`` say, also where that delay
+        is longer than what the service asks for.
         """
 
         def evaluate(
@@ -37,14 +38,16 @@ else:
             :param exception: what the task raised.
             :param try_number: number of the try, from 1; does not matter here.
             :param max_tries: how many there are; Airflow sees to that.
-            :param context: Airflow's task context; does not matter here.
+            :param context: Airflow's task context, which knows the task's own delay.
             :return: fail, retry after just the delay that the service asks for, or default.
             """
             if isinstance(exception, DatafoldFinalError):
                 return RetryDecision.fail(reason="Another try can't mend this.")
             if isinstance(exception, DatafoldError) and exception.retry_after is not None:
                 delay = timedelta(seconds=min(exception.retry_after, LONGEST_DELAY))
-                return RetryDecision.retry(delay=delay, reason=f"Datafold asks to wait {delay}.")
+                if context is None or delay > context["task"].retry_delay:
+                    reason = f"Datafold asks to wait {delay}."
+                    return RetryDecision.retry(delay=delay, reason=reason)
             return RetryDecision.default()
 
     DEFAULT_RETRY_POLICY = DatafoldRetryPolicy()

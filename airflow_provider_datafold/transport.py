@@ -224,10 +224,12 @@ def _translate(error: Exception, settings: Settings) -> DatafoldError:
                 "HTTPS_PROXY, whether it allows the host, and NO_PROXY, in the worker's "
                 "environment"
             )
-        return DatafoldUnreachableError(
-            "the proxy gave no connection. Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the "
-            "worker's environment"
-        )
+        # Else the request may have gone out before the proxy closed the connection.
+        if cause(ConnectTimeoutError) or "Tunnel connection failed" in str(error):
+            return DatafoldUnreachableError(
+                "the proxy gave no connection. Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the "
+                "worker's environment"
+            )
     if cause(NameResolutionError):
         return DatafoldUnreachableError(
             "there is no such host. Check the connection's host, then the network's DNS"

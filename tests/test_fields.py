@@ -139,7 +139,7 @@ def test_mapping() -> None:
     config = {"name": "n"}
     assert fields.mapping("config", config) is config
     assert message(fields.mapping, "config", []) == (
-        "config: is [] (list); wanted: an object like {'indexing_cron': '0 6 * * *'}. "
+        "config: is of type list; wanted: an object like {'indexing_cron': '0 6 * * *'}. "
         "Nothing was sent."
     )
 

@@ -152,6 +152,7 @@ SENT = {"token": "t", "bindings": BINDINGS, "indexing_cron": None, "name": "n", 
         {**SENT, "bindings": BINDINGS[::-1]},
         {"bindings": [{"remoteId": "2", "boundIds": []}, {"remoteId": "1", "boundIds": [2, 1]}]},
         {"bindings": [{**binding, "id": 5} for binding in BINDINGS]},
+        {"name": "n/"},
     ],
 )
 def test_no_differences(answer: Any) -> None:
@@ -175,6 +176,13 @@ def test_no_differences(answer: Any) -> None:
 def test_differences(field: str, answered: Any) -> None:
     found = list(differences(SENT, {**SENT, field: answered}))
     assert found == [(field, SENT[field], answered)]
+
+
+def test_order_of_texts_means_nothing() -> None:
+    sent = {"project_ids": ["b", "a"]}
+    assert list(differences(sent, {"project_ids": ["a", "b"]})) == []
+    assert len(list(differences(sent, {"project_ids": ["a", "c"]}))) == 1
+    assert len(list(differences(sent, {"project_ids": ["a", 5]}))) == 1
 
 
 def test_differences_come_in_the_order_of_the_body() -> None:

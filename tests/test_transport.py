@@ -502,6 +502,14 @@ def test_proxy_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         error("https://acme.invalid", exceptions.DatafoldUnreachableError)
 
 
+def test_proxy_that_breaks_off_may_have_passed_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer([says()]) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        said = error("http://acme.invalid", exceptions.DatafoldConnectionError)
+    assert said == "the connection broke before the whole answer was there. Try again later"
+    assert len(proxy.requests) == 1
+
+
 def test_proxy_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
     started = time.monotonic()
     with FaultServer([drips(b"", b"HTTP/1.1 200 OK\r\n\r\n")]) as proxy:

@@ -29,6 +29,8 @@ from airflow_provider_datafold.redaction import Redactor, secrets_in
 if TYPE_CHECKING:
     import requests
 
+    from airflow_provider_datafold.kinds import Kind
+
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
@@ -113,8 +115,8 @@ class DatafoldHook(BaseHook):
         :param json: what to send as JSON, ``None`` for no body.
         :param idempotent: whether sending it twice does what sending it once does; by default
             what HTTP says of the method, which is no for ``POST`` and ``PATCH``. If not, it is
-            sent again only where it certainly had no effect: no connection came about, or the
-            answer was 429 or 503.
+            sent again only where it was not taken: no connection came about, or the answer was
+            429 or 503. Airflow's own ``retries`` know no such difference.
         :param may_be_empty: whether an answer without a body is a success too.
         :return: the parsed JSON of the answer, any JSON value, and ``None`` for an empty one.
             In it the API key, the secrets that were sent (by the names of their fields, such as
@@ -257,8 +259,8 @@ class DatafoldHook(BaseHook):
     def sync_integration(self, bi_datasource_id: int | str) -> Any:
         """Start an unscheduled synchronization (``GET .../bi/{bi_datasource_id}/sync/``).
 
-        Though it is a ``GET`` it has an effect, so it is sent again only where it certainly had
-        none, see ``idempotent`` of :meth:`run`.
+        Though it is a ``GET`` it has an effect, so it is sent again only where it was not taken,
+        see ``idempotent`` of :meth:`run`.
 
         :param bi_datasource_id: the integration's id, a positive integer or its text.
         :return: the parsed answer, ``None`` for an empty one; the API documents no shape, and
@@ -307,7 +309,8 @@ class DatafoldHook(BaseHook):
         :param config: as for :meth:`create_integration`; ``indexing_cron`` is a cron expression
             of five fields, ``None`` for no schedule.
         :param only_if_changed: whether to read the integration first, and to send nothing when
-            its ``indexing_cron`` is the one in ``config`` already, whatever else ``config`` has.
+            its ``indexing_cron`` is the one in ``config`` already. Of ``powerbi`` and ``dbt`` the
+            other fields, but for secrets, have to be the same, too.
         :return: the parsed answer; the API documents no shape. The integration as it was read
             when nothing was sent. Secrets are replaced as :meth:`run` does.
         :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
@@ -323,9 +326,9 @@ class DatafoldHook(BaseHook):
             body = found.body(config)
         if only_if_changed:
             integration = self._send("GET", _path(number), None, redactor)
-            if _has_schedule(integration, body):
+            if _is_unchanged(found, integration, body):
                 self.log.info(
-                    "%s: %s already, nothing was sent to %s (Airflow connection %r).",
+                    "%s: %s already, so nothing was sent to %s (Airflow connection %r).",
                     path,
                     _schedule(body),
                     self._settings.base_url,
@@ -423,11 +426,13 @@ def _checked(bi_datasource_id: Any) -> int:
     return fields.positive_integer("bi_datasource_id", bi_datasource_id)
 
 
-def _secrets(config: Any) -> Iterator[str]:
+def _secrets(config: Any) -> list[str]:
     """Find the secrets of a configuration that is not checked yet, as they are going to be sent."""
-    for name, value in config.items() if isinstance(config, Mapping) else ():
-        if name in kinds.SECRET_FIELDS and isinstance(value, str):
-            yield value.strip()
+    try:
+        found = secrets_in(dict(config) if isinstance(config, Mapping) else config)
+        return [secret.strip() for secret in found]
+    except RecursionError:
+        raise DatafoldInputError("config: holds itself. Nothing was sent.") from None
 
 
 def _public(config: Any) -> Any:
@@ -442,10 +447,13 @@ def _schedule(body: Mapping[str, Any]) -> str:
     return f"indexing_cron {body['indexing_cron']!r}" if body["indexing_cron"] else "no schedule"
 
 
-def _has_schedule(integration: Any, body: Mapping[str, Any]) -> bool:
-    if not (isinstance(integration, dict) and "indexing_cron" in integration.keys() & body.keys()):
+def _is_unchanged(kind: Kind, integration: Any, body: Mapping[str, Any]) -> bool:
+    """Say whether an update would change nothing, as far as can be seen."""
+    if not isinstance(integration, dict) or "indexing_cron" not in body:
         return False
-    return bool(integration["indexing_cron"] == body["indexing_cron"])
+    counts = ["indexing_cron"] if kind.only_schedule else list(_public(body))
+    shown = all(name in integration for name in counts)
+    return shown and not any(kinds.differences({name: body[name] for name in counts}, integration))
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class DatafoldOperator(BaseOperator):
             return self.call(hook)
 
     def call(self, hook: DatafoldHook) -> Any:
-        """Make the operator's one call.
+        """Do what the operator is for.
 
         :param hook: the hook to make it with.
         :return: what the hook gives.
@@ -79,7 +79,9 @@ class DatafoldOperator(BaseOperator):
 class DatafoldSyncIntegrationOperator(DatafoldOperator):
     """Start a synchronization of an integration now, whatever its schedule.
 
-    The task ends when Datafold has taken the order; its API does not tell when it is done.
+    The task ends when Datafold has taken the order; its API does not tell when it is done. The
+    hook sends the order again only where it was not taken; Airflow, as the task's ``retries``
+    say, after any passing fault.
 
     .. code-block:: python
 
@@ -110,8 +112,9 @@ class DatafoldUpdateOperator(DatafoldOperator):
         the text ``"None"`` that a template makes of it, for no schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.
     :param only_if_changed: whether to read the integration first, and to send nothing when its
-        ``indexing_cron`` is the one asked for already. Datafold keeps an audit log, which a DAG
-        that sets the same schedule each day would fill. Not templated.
+        ``indexing_cron`` is the one asked for already; of Power BI and dbt the other fields, but
+        for secrets, have to be the same, too. Datafold keeps an audit log, which a DAG that sets
+        the same schedule each day would fill. Not templated.
     :param datafold_conn_id: see :class:`DatafoldOperator`.
     """
 

@@ -271,7 +271,14 @@ def test_create_sends_a_checked_body(requests_mock: Any, waits: Any) -> None:
         ("looker", {**LOOKER, TOKEN: 1}, "config: is wrong, and is not shown because"),
         ("looker", {**LOOKER, "repo_id": [TOKEN]}, "repo_id: is wrong, and is not shown because"),
         ("looker", {}, "base_url: is missing"),
-        ("dbt", None, "config: is None (NoneType)"),
+        ("dbt", None, "config: is of type NoneType"),
+        ("mode", json.dumps({"token": TOKEN}), "config: is of type str"),
+        ("mode", [("token", TOKEN)], "config: is of type list"),
+        (
+            "hightouch",
+            {"token": "x", "bindings": [{"token": TOKEN}]},
+            "bindings[0].remoteId: is wrong, and is not shown",
+        ),
     ],
 )
 def test_config_is_checked_before_it_is_sent(
@@ -292,7 +299,7 @@ def test_config_is_checked_before_it_is_sent(
 def test_a_config_may_hold_itself(requests_mock: Any) -> None:
     circular: list[Any] = []
     circular.append(circular)
-    with pytest.raises(exceptions.DatafoldInputError, match=r"^bindings\[0\]: is \["):
+    with pytest.raises(exceptions.DatafoldInputError, match="^config: holds itself. Nothing was"):
         update(bindings=circular)
 
 
@@ -324,7 +331,7 @@ def test_same_schedule_is_not_sent_again(requests_mock: Any, log: Any, cron: Any
     assert [sent.method for sent in requests_mock.request_history] == ["GET"]
     schedule = "indexing_cron '0 6 * * *'" if cron else "no schedule"
     assert (
-        f"{PATH}: {schedule} already, nothing was sent to {HOST} (Airflow connection "
+        f"{PATH}: {schedule} already, so nothing was sent to {HOST} (Airflow connection "
         "'datafold_default')."
     ) in log.messages
 
@@ -344,6 +351,35 @@ def test_another_schedule_is_sent(requests_mock: Any, read: Any) -> None:
     requests_mock.put(HOST + PATH, json={"id": 7})
     assert update(only_if_changed=True) == {"id": 7}
     assert [sent.method for sent in requests_mock.request_history] == ["GET", "PUT"]
+
+
+DBT = {"ci_config_id": 4, "indexing_cron": "0 6 * * *", "name": None}
+
+
+@pytest.mark.parametrize(
+    ("read", "calls"),
+    [
+        (DBT, ["GET"]),
+        ({**DBT, "more": 1}, ["GET"]),
+        ({**DBT, "ci_config_id": 5}, ["GET", "PUT"]),
+        ({**DBT, "indexing_cron": None}, ["GET", "PUT"]),
+        ({"indexing_cron": "0 6 * * *"}, ["GET", "PUT"]),
+    ],
+)
+def test_what_else_an_update_would_change_counts(requests_mock: Any, read: Any, calls: Any) -> None:
+    requests_mock.get(f"{HOST}/api/v1/lineage/bi/7/", json=read)
+    requests_mock.put(f"{HOST}/api/v1/lineage/bi/dbt/7/", json={})
+    with DatafoldHook() as hook:
+        hook.update_integration("dbt", 7, DBT, only_if_changed=True)
+    assert [sent.method for sent in requests_mock.request_history] == calls
+
+
+def test_a_secret_is_not_compared(requests_mock: Any) -> None:
+    read = {"auth_type": "delegated", "indexing_cron": None}
+    requests_mock.get(f"{HOST}/api/v1/lineage/bi/7/", json=read)
+    config = {**read, "client_secret": TOKEN}
+    with DatafoldHook() as hook:
+        assert hook.update_integration("powerbi", 7, config, only_if_changed=True) == read
 
 
 def test_no_schedule_asked_for_is_none_to_compare(requests_mock: Any) -> None:

@@ -92,7 +92,7 @@ def test_required(kind: Any, missing: str) -> None:
 def test_what_is_omitted_stays_omitted_in_a_copy() -> None:
     assert copy.deepcopy(OMITTED) is OMITTED
     assert pickle.loads(pickle.dumps(OMITTED)) is OMITTED
-    assert str(OMITTED) == "(not sent)"
+    assert str(OMITTED) == "(not given)"
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def test_two_parses_of_a_dag_are_the_same() -> None:
         return DagSerialization.to_dict(dag)
 
     assert serialized() == serialized()
-    assert "(not sent)" in str(serialized())
+    assert "(not given)" in str(serialized())
     assert "object at 0x" not in str(serialized())
 
 
