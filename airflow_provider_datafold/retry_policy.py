@@ -22,8 +22,7 @@ else:
     class DatafoldRetryPolicy(RetryPolicy):
         """Fails a task at once where another try can't help, and waits as the service asks.
 
-        All else is as the task's own ``retries`` and ``retry_delay`` say, also where that delay
-        is longer than what the service asks for.
+        All else is as the task's own ``retries`` and ``retry_delay`` say.
         """
 
         def evaluate(
@@ -38,16 +37,14 @@ else:
             :param exception: what the task raised.
             :param try_number: number of the try, from 1; does not matter here.
             :param max_tries: how many there are; Airflow sees to that.
-            :param context: Airflow's task context, which knows the task's own delay.
+            :param context: Airflow's task context; does not matter here.
             :return: fail, retry after just the delay that the service asks for, or default.
             """
             if isinstance(exception, DatafoldFinalError):
                 return RetryDecision.fail(reason="Another try can't mend this.")
             if isinstance(exception, DatafoldError) and exception.retry_after is not None:
                 delay = timedelta(seconds=min(exception.retry_after, LONGEST_DELAY))
-                if context is None or delay > context["task"].retry_delay:
-                    reason = f"Datafold asks to wait {delay}."
-                    return RetryDecision.retry(delay=delay, reason=reason)
+                return RetryDecision.retry(delay=delay, reason=f"Datafold asks to wait {delay}.")
             return RetryDecision.default()
 
     DEFAULT_RETRY_POLICY = DatafoldRetryPolicy()

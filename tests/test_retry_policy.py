@@ -3,7 +3,7 @@ from __future__ import annotations
 import importlib
 import sys
 from datetime import timedelta
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 
@@ -28,15 +28,6 @@ def test_waits_just_as_the_service_asks() -> None:
     assert decision == RetryDecision.retry(
         delay=timedelta(hours=1), reason="Datafold asks to wait 1:00:00."
     )
-
-
-@pytest.mark.parametrize(("own", "waits"), [(299, True), (300, False), (301, False)])
-def test_the_tasks_own_delay_counts_where_it_is_longer(own: int, waits: bool) -> None:
-    task = SimpleNamespace(retry_delay=timedelta(seconds=own))
-    error = exceptions.DatafoldServerError("x", retry_after=300)
-    decision = POLICY.evaluate(error, 1, 3, {"task": task})
-    assert (decision.retry_delay == timedelta(seconds=300)) is waits
-    assert (decision == RetryDecision.default()) is not waits
 
 
 def test_waits_no_longer_than_a_day() -> None:
