@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_datafold.kinds import SECRET_FIELDS
@@ -18,10 +18,10 @@ shorter ones alone altogether."""
 def secrets_in(value: Any) -> Iterator[str]:
     """Find the secrets in what is going to be sent.
 
-    :param value: what :func:`json.dumps` takes.
+    :param value: what :func:`json.dumps` takes, or a mapping of any other kind.
     :return: the texts under the names of :data:`SECRET_FIELDS`, at any depth.
     """
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         for key, item in value.items():
             if key in SECRET_FIELDS and isinstance(item, str):
                 yield item

@@ -63,8 +63,8 @@ _TLS_BROKE = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 class KeyAuth(requests.auth.AuthBase):
     """Puts the API key into each request.
 
-    An object rather than a header of the session, because ``requests`` lets a ``.netrc`` entry
-    for the host replace such a header.
+    An object rather than a header of the session, so that the key is not among the headers that
+    whoever looks at the session sees.
 
     :param api_key: Datafold's API key.
     """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -62,6 +63,7 @@ def test_write_only_fields_are_secret_in_both_directions(field: str) -> None:
     assert Redactor([]).json([{field: "x", "name": "y"}]) == [{field: "***", "name": "y"}]
     assert list(secrets_in({"a": [({field: "x"},), {"name": "y"}], field: "z"})) == ["x", "z"]
     assert list(secrets_in({field: [{field: "x"}, None, 5]})) == ["x"]
+    assert list(secrets_in(MappingProxyType({field: "x"}))) == ["x"]
 
 
 @pytest.mark.parametrize("value", [None, "text", 5, ["text"], {"name": "text"}])

@@ -429,8 +429,7 @@ def _checked(bi_datasource_id: Any) -> int:
 def _secrets(config: Any) -> list[str]:
     """Find the secrets of a configuration that is not checked yet, as they are going to be sent."""
     try:
-        found = secrets_in(dict(config) if isinstance(config, Mapping) else config)
-        return [secret.strip() for secret in found]
+        return [secret.strip() for secret in secrets_in(config)]
     except RecursionError:
         raise DatafoldInputError("config: holds itself. Nothing was sent.") from None
 
