@@ -98,6 +98,18 @@ def test_sends_no_body() -> None:
     assert server.requests[0].body == b""
 
 
+def test_sends_what_the_session_has() -> None:
+    with FaultServer([answers(headers={"Set-Cookie": "session=1"}), answers()]) as server:
+        set_up = settings(f"http://127.0.0.1:{server.port}")
+        with open_session(set_up, "agent") as session:
+            session.headers["X-Gateway"] = "mine"
+            for _ in range(2):
+                exchange(session, set_up, "PUT", "/path/", b"{}")
+    assert [request.headers["x-gateway"] for request in server.requests] == ["mine", "mine"]
+    # A call says all by itself, whatever an answer before it set.
+    assert "cookie" not in server.requests[1].headers
+
+
 @pytest.mark.parametrize(
     ("status", "success"), [(199, False), (200, True), (299, True), (300, False)]
 )
