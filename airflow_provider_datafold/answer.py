@@ -100,7 +100,7 @@ def parse(answer: Answer, redactor: Redactor, *, may_be_empty: bool = False) -> 
 
 
 def _json(content: bytes) -> Any:
-    value = json.loads(content, parse_constant=_finite, parse_float=_finite)
+    value = _DECODER.decode(content.decode(json.detect_encoding(content), "surrogatepass"))
     if b"\\u" in content:
         # Half of a surrogate pair can be spelled in JSON, but XCom can't hold it.
         json.dumps(value, ensure_ascii=False).encode()
@@ -112,6 +112,9 @@ def _finite(number: str) -> float:
     if not math.isfinite(parsed := float(number)):
         raise ValueError(number)
     return parsed
+
+
+_DECODER = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
 
 
 def _error(answer: Answer, redactor: Redactor) -> DatafoldError:

@@ -264,10 +264,12 @@ def is_loopback(host: str) -> bool:
     :param host: a host name or an address without brackets.
     :return: ``True`` for ``localhost`` and loopback addresses.
     """
+    if host == "localhost":
+        return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return False
 
 
 def _reject(conn_id: str | None, name: str, problem: str) -> NoReturn:

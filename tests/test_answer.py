@@ -33,6 +33,12 @@ def test_any_json(value: Any, status: int) -> None:
     assert parse(Answer(status, {}, json.dumps(value).encode()), REDACTOR) == value
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32-le"])
+def test_json_of_any_unicode_encoding(encoding: str) -> None:
+    content = '{"name": "\U0001f600"}'.encode(encoding)
+    assert parse(Answer(200, {}, content), REDACTOR) == {"name": "\U0001f600"}
+
+
 def test_secrets_are_replaced() -> None:
     content = json.dumps({"a": [SECRET], "token": "another"}).encode()
     assert parse(Answer(200, {}, content), REDACTOR) == {"a": ["***"], "token": "***"}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from json import JSONEncoder
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.kinds import Kind
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_ENCODER = JSONEncoder(allow_nan=False)
 
 
 class DatafoldHook(BaseHook):
@@ -487,7 +488,7 @@ def _wait(state: RetryCallState) -> float:
 
 def _encode(json: Any) -> bytes:
     try:
-        return jsonlib.dumps(json, allow_nan=False).encode()
+        return _ENCODER.encode(json).encode()
     except (TypeError, ValueError, RecursionError):
         raise DatafoldInputError(
             "json: the body can't be written as JSON (NaN, Infinity, or a type that JSON does "
