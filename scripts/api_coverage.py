@@ -133,12 +133,7 @@ def operators() -> Found:
         for operator in classes:
             if any(other is not operator and issubclass(other, operator) for other in classes):
                 continue  # what others share
-            arguments = {
-                parameter: _sample(parameter)
-                for parent in operator.__mro__
-                if issubclass(parent, bi.DatafoldOperator)
-                for parameter in _needed(parent.__init__)
-            }
+            arguments = {parameter: _sample(parameter) for parameter in _needed(operator)}
             yield operator.__name__, operator(task_id="sample", **arguments).call
 
     return _found(calls())

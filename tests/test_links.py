@@ -6,7 +6,6 @@ import pytest
 from airflow.providers.common.compat.sdk import XCom
 
 from airflow_provider_datafold.links import DatafoldLink
-from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 
 
 @pytest.mark.parametrize(("kept", "link"), [("https://acme.io/x", "https://acme.io/x"), (None, "")])
@@ -22,12 +21,6 @@ def test_link_is_what_the_run_kept(
     monkeypatch.setattr(XCom, "get_value", get_value)
     assert DatafoldLink().get_link(None, ti_key="the run") == link  # type: ignore[arg-type]
     assert asked == [{"key": "datafold_url", "ti_key": "the run"}]
-
-
-def test_every_operator_has_the_link() -> None:
-    (link,) = DatafoldUpdateHightouchOperator.operator_extra_links
-    assert isinstance(link, DatafoldLink)
-    assert link.name == "Datafold"
 
 
 def test_nothing_is_kept_outside_of_a_run() -> None:

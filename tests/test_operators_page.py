@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 
 import pytest
 
@@ -11,60 +12,76 @@ from airflow_provider_datafold.operators import bi
 from tests import documents
 from tests.conftest import ROOT
 
-OPERATORS = ROOT / "docs" / "operators.md"
+PAGE = ROOT / "docs" / "operators.md"
 CONNECTION = ROOT / "docs" / "connection.md"
 
-CLASSES = [
+OPERATORS = [
     value
     for value in vars(bi).values()
-    if isinstance(value, type) and issubclass(value, bi.DatafoldOperator)
+    if isinstance(value, type)
+    and issubclass(value, bi.DatafoldOperator)
+    and "__init__" in vars(value)
 ]
-HEADINGS = {
-    operator: {
-        bi.DatafoldOperator: "What all take",
-        bi.DatafoldUpdateOperator: "What all updates take",
-    }.get(operator, operator.__name__)
-    for operator in CLASSES
-}
 UPDATES = {
     operator.kind: operator
-    for operator in CLASSES
-    if issubclass(operator, bi.DatafoldUpdateOperator) and hasattr(operator, "kind")
+    for operator in OPERATORS
+    if issubclass(operator, bi.DatafoldUpdateOperator)
 }
 
 
 def arguments(operator: type[bi.DatafoldOperator]) -> dict[str, inspect.Parameter]:
-    """The arguments that an operator has besides those of its parent."""
-    if "__init__" not in vars(operator):
-        return {}
+    """The arguments that an operator has besides those of all of Airflow's."""
     return {
         name: parameter
-        for name, parameter in inspect.signature(operator.__init__).parameters.items()
+        for name, parameter in inspect.signature(operator).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
 
 
-@pytest.mark.parametrize("operator", CLASSES)
-def test_each_operator_has_its_table_of_arguments(operator: type[bi.DatafoldOperator]) -> None:
-    rows = documents.rows(documents.section(OPERATORS, HEADINGS[operator]))
-
-    assert [(name, templated) for name, templated, _ in rows] == [
-        (f"`{name}`", "yes" if name in operator.template_fields else "no")
-        for name in arguments(operator)
-    ]
+def shared(operators: Iterable[type[bi.DatafoldOperator]]) -> set[str]:
+    return set.intersection(*(set(arguments(operator)) for operator in operators))
 
 
-@pytest.mark.parametrize("operator", CLASSES)
+OF_ALL = shared(OPERATORS)
+OF_UPDATES = shared(UPDATES.values()) - OF_ALL
+
+
+def heading(operator: type[bi.DatafoldOperator], name: str) -> str:
+    """Under which heading of the page an argument is explained."""
+    if name in OF_ALL:
+        return "What all take"
+    if name in OF_UPDATES and issubclass(operator, bi.DatafoldUpdateOperator):
+        return "What all updates take"
+    return operator.__name__
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_each_argument_is_in_a_table(operator: type[bi.DatafoldOperator]) -> None:
+    wanted: dict[str, list[tuple[str, str]]] = {operator.__name__: []}
+    for name in arguments(operator):
+        templated = "yes" if name in operator.template_fields else "no"
+        wanted.setdefault(heading(operator, name), []).append((f"`{name}`", templated))
+
+    for title, named in wanted.items():
+        rows = documents.rows(documents.section(PAGE, title))
+        assert [(name, templated) for name, templated, _ in rows] == named
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
 def test_defaults_are_named(operator: type[bi.DatafoldOperator]) -> None:
-    takes = {
-        name: words
-        for name, _, words in documents.rows(documents.section(OPERATORS, HEADINGS[operator]))
-    }
     for name, parameter in arguments(operator).items():
+        rows = documents.rows(documents.section(PAGE, heading(operator, name)))
+        (takes,) = (takes for row, _, takes in rows if row == f"`{name}`")
         has_default = parameter.default is not parameter.empty
-        assert has_default == ("default" in takes[f"`{name}`"])
+        assert has_default == ("default" in takes)
         if isinstance(parameter.default, str):
-            assert f"default `{parameter.default}`" in takes[f"`{name}`"]
+            assert f"default `{parameter.default}`" in takes
+
+
+@pytest.mark.parametrize("name", sorted(OF_ALL | OF_UPDATES))
+def test_an_argument_means_the_same_for_all(name: str) -> None:
+    found = {arguments(operator).get(name) for operator in UPDATES.values()}
+    assert len(found) == 1
 
 
 def test_the_connections_are_those_of_the_kinds() -> None:

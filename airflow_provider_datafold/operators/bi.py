@@ -4,7 +4,9 @@ All fields of an integration are templated. They may come from DAG params, XComs
 values, with and without ``render_template_as_native_obj``, and are checked after rendering, before
 anything is sent.
 
-What only a running task needs is imported where it is used: each parse of a DAG pays for the rest.
+Each parse of a DAG, and so each task's process, pays for what is done here. What only some of them
+need is imported where it is used. An operator has one constructor, because Airflow wraps the one of
+each base class, and keeps its arguments at once, because Airflow looks into each assignment.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_datafold.links import DatafoldLink
 from airflow_provider_datafold.omitted import OMITTED, Omitted
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.links import DatafoldLink
 
 
 class DatafoldOperator(BaseOperator):
@@ -35,20 +37,18 @@ class DatafoldOperator(BaseOperator):
         :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.run`.
     """
 
+    bi_datasource_id: int | str
+    datafold_conn_id: str
+
     template_fields: Sequence[str] = ("bi_datasource_id", "datafold_conn_id")
-    operator_extra_links = (DatafoldLink(),)
     ui_color = "#e3f0e8"
 
-    def __init__(
-        self,
-        *,
-        bi_datasource_id: int | str,
-        datafold_conn_id: str = "datafold_default",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.bi_datasource_id = bi_datasource_id
-        self.datafold_conn_id = datafold_conn_id
+    @property
+    def operator_extra_links(self) -> tuple[DatafoldLink]:  # type: ignore[override]
+        """The link on the task's page."""
+        from airflow_provider_datafold.links import DatafoldLink
+
+        return (DatafoldLink(),)
 
     def execute(self, context: Context) -> Any:
         """Call Datafold.
@@ -57,6 +57,7 @@ class DatafoldOperator(BaseOperator):
         :return: what Datafold answers, any JSON, without secrets; it lands in XCom.
         """
         from airflow_provider_datafold.hooks.datafold import DatafoldHook
+        from airflow_provider_datafold.links import DatafoldLink
         from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 
         # Airflow asks the policy when the task has failed, in this very process. Versions before
@@ -90,6 +91,16 @@ class DatafoldSyncIntegrationOperator(DatafoldOperator):
     The parameters are those of :class:`DatafoldOperator`.
     """
 
+    def __init__(
+        self,
+        *,
+        bi_datasource_id: int | str,
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        vars(self).update(bi_datasource_id=bi_datasource_id, datafold_conn_id=datafold_conn_id)
+
     def call(self, hook: DatafoldHook) -> Any:
         """Start the synchronization.
 
@@ -121,20 +132,11 @@ class DatafoldUpdateOperator(DatafoldOperator):
     kind: ClassVar[str]
     """The API's name for the kind."""
 
-    template_fields: Sequence[str] = (*DatafoldOperator.template_fields, "indexing_cron", "name")
+    indexing_cron: str | None
+    name: str | Omitted | None
+    only_if_changed: bool
 
-    def __init__(
-        self,
-        *,
-        indexing_cron: str | None,
-        name: str | Omitted | None = OMITTED,
-        only_if_changed: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.indexing_cron = indexing_cron
-        self.name = name
-        self.only_if_changed = only_if_changed
+    template_fields: Sequence[str] = (*DatafoldOperator.template_fields, "indexing_cron", "name")
 
     def call(self, hook: DatafoldHook) -> Any:
         """Update the integration.
@@ -202,15 +204,27 @@ class DatafoldUpdateHightouchOperator(DatafoldUpdateOperator):
     def __init__(
         self,
         *,
+        bi_datasource_id: int | str,
         bindings: Sequence[Any] | str,
+        indexing_cron: str | None,
+        name: str | Omitted | None = OMITTED,
         workspace: str | Omitted | None = OMITTED,
+        only_if_changed: bool = False,
+        datafold_conn_id: str = "datafold_default",
         hightouch_conn_id: str = "hightouch_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.bindings = bindings
-        self.workspace = workspace
-        self.hightouch_conn_id = hightouch_conn_id
+        vars(self).update(
+            bi_datasource_id=bi_datasource_id,
+            bindings=bindings,
+            indexing_cron=indexing_cron,
+            name=name,
+            workspace=workspace,
+            only_if_changed=only_if_changed,
+            datafold_conn_id=datafold_conn_id,
+            hightouch_conn_id=hightouch_conn_id,
+        )
 
 
 class DatafoldUpdateLookerOperator(DatafoldUpdateOperator):
@@ -252,21 +266,33 @@ class DatafoldUpdateLookerOperator(DatafoldUpdateOperator):
     def __init__(
         self,
         *,
+        bi_datasource_id: int | str,
         repo_id: int | str,
+        indexing_cron: str | None,
+        name: str | Omitted | None = OMITTED,
         base_url: str | Omitted = OMITTED,
         client_id: str | Omitted = OMITTED,
         project_ids: Sequence[str] | str | Omitted = OMITTED,
         bindings: Sequence[Any] | str | Omitted = OMITTED,
+        only_if_changed: bool = False,
+        datafold_conn_id: str = "datafold_default",
         looker_conn_id: str = "looker_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.repo_id = repo_id
-        self.base_url = base_url
-        self.client_id = client_id
-        self.project_ids = project_ids
-        self.bindings = bindings
-        self.looker_conn_id = looker_conn_id
+        vars(self).update(
+            bi_datasource_id=bi_datasource_id,
+            repo_id=repo_id,
+            indexing_cron=indexing_cron,
+            name=name,
+            base_url=base_url,
+            client_id=client_id,
+            project_ids=project_ids,
+            bindings=bindings,
+            only_if_changed=only_if_changed,
+            datafold_conn_id=datafold_conn_id,
+            looker_conn_id=looker_conn_id,
+        )
 
 
 class DatafoldUpdateModeOperator(DatafoldUpdateOperator):
@@ -298,13 +324,25 @@ class DatafoldUpdateModeOperator(DatafoldUpdateOperator):
     def __init__(
         self,
         *,
+        bi_datasource_id: int | str,
+        indexing_cron: str | None,
+        name: str | Omitted | None = OMITTED,
         workspace: str | Omitted = OMITTED,
+        only_if_changed: bool = False,
+        datafold_conn_id: str = "datafold_default",
         mode_conn_id: str = "mode_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.workspace = workspace
-        self.mode_conn_id = mode_conn_id
+        vars(self).update(
+            bi_datasource_id=bi_datasource_id,
+            indexing_cron=indexing_cron,
+            name=name,
+            workspace=workspace,
+            only_if_changed=only_if_changed,
+            datafold_conn_id=datafold_conn_id,
+            mode_conn_id=mode_conn_id,
+        )
 
 
 class DatafoldUpdateTableauOperator(DatafoldUpdateOperator):
@@ -341,17 +379,29 @@ class DatafoldUpdateTableauOperator(DatafoldUpdateOperator):
     def __init__(
         self,
         *,
+        bi_datasource_id: int | str,
+        indexing_cron: str | None,
+        name: str | Omitted | None = OMITTED,
         server_url: str | Omitted = OMITTED,
         site_id: str | Omitted = OMITTED,
         token_name: str | Omitted = OMITTED,
+        only_if_changed: bool = False,
+        datafold_conn_id: str = "datafold_default",
         tableau_conn_id: str = "tableau_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.server_url = server_url
-        self.site_id = site_id
-        self.token_name = token_name
-        self.tableau_conn_id = tableau_conn_id
+        vars(self).update(
+            bi_datasource_id=bi_datasource_id,
+            indexing_cron=indexing_cron,
+            name=name,
+            server_url=server_url,
+            site_id=site_id,
+            token_name=token_name,
+            only_if_changed=only_if_changed,
+            datafold_conn_id=datafold_conn_id,
+            tableau_conn_id=tableau_conn_id,
+        )
 
 
 class DatafoldUpdatePowerBIOperator(DatafoldUpdateOperator):
@@ -389,17 +439,29 @@ class DatafoldUpdatePowerBIOperator(DatafoldUpdateOperator):
     def __init__(
         self,
         *,
+        bi_datasource_id: int | str,
+        indexing_cron: str | None,
+        name: str | Omitted | None = OMITTED,
         auth_type: str | Omitted | None = OMITTED,
         tenant_id: str | Omitted | None = OMITTED,
         client_id: str | Omitted | None = OMITTED,
+        only_if_changed: bool = False,
+        datafold_conn_id: str = "datafold_default",
         powerbi_conn_id: str | None = "powerbi_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.auth_type = auth_type
-        self.tenant_id = tenant_id
-        self.client_id = client_id
-        self.powerbi_conn_id = powerbi_conn_id
+        vars(self).update(
+            bi_datasource_id=bi_datasource_id,
+            indexing_cron=indexing_cron,
+            name=name,
+            auth_type=auth_type,
+            tenant_id=tenant_id,
+            client_id=client_id,
+            only_if_changed=only_if_changed,
+            datafold_conn_id=datafold_conn_id,
+            powerbi_conn_id=powerbi_conn_id,
+        )
 
 
 class DatafoldUpdateDbtOperator(DatafoldUpdateOperator):
@@ -425,6 +487,23 @@ class DatafoldUpdateDbtOperator(DatafoldUpdateOperator):
     kind = "dbt"
     template_fields: Sequence[str] = (*DatafoldUpdateOperator.template_fields, "ci_config_id")
 
-    def __init__(self, *, ci_config_id: int | str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        bi_datasource_id: int | str,
+        ci_config_id: int | str,
+        indexing_cron: str | None,
+        name: str | Omitted | None = OMITTED,
+        only_if_changed: bool = False,
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.ci_config_id = ci_config_id
+        vars(self).update(
+            bi_datasource_id=bi_datasource_id,
+            ci_config_id=ci_config_id,
+            indexing_cron=indexing_cron,
+            name=name,
+            only_if_changed=only_if_changed,
+            datafold_conn_id=datafold_conn_id,
+        )

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import DAG, AirflowException
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.kinds import KINDS
+from airflow_provider_datafold.links import DatafoldLink
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.operators import bi
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
@@ -93,6 +94,7 @@ def test_what_is_omitted_stays_omitted_in_a_copy() -> None:
     assert copy.deepcopy(OMITTED) is OMITTED
     assert pickle.loads(pickle.dumps(OMITTED)) is OMITTED
     assert str(OMITTED) == "(not given)"
+    assert repr(OMITTED) == "OMITTED"
 
 
 @pytest.fixture
@@ -193,7 +195,7 @@ def test_sync_calls_the_hook(calls: list[Any], monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_operator_says_what_it_calls() -> None:
-    task = bi.DatafoldOperator(task_id="none", bi_datasource_id=7)
+    task = bi.DatafoldOperator(task_id="none")
     with pytest.raises(NotImplementedError):
         task.call(DatafoldHook())
 
@@ -235,24 +237,46 @@ def test_retry_policy_is_a_default(calls: list[Any]) -> None:
         assert task.retry_policy is mine
 
 
-def test_two_parses_of_a_dag_are_the_same() -> None:
-    from airflow.serialization.serialized_objects import SerializedDAG
+def serialized(dag: DAG) -> Any:
+    """What Airflow keeps of a DAG."""
+    try:
+        from airflow.serialization.serialized_objects import DagSerialization
+    except ImportError:
+        from airflow.serialization.serialized_objects import SerializedDAG
 
-    def serialized() -> Any:
+        return SerializedDAG.to_dict(dag)
+    return DagSerialization.to_dict(dag)
+
+
+def test_two_parses_of_a_dag_are_the_same() -> None:
+    def parsed() -> Any:
         with DAG("d", schedule=None, start_date=datetime(2024, 1, 1)) as dag:
             operator()
             DatafoldUpdateHightouchOperator.partial(
                 task_id="mapped", bindings=BINDINGS, indexing_cron=None
             ).expand(bi_datasource_id=[1, 2])
-        try:
-            from airflow.serialization.serialized_objects import DagSerialization
-        except ImportError:
-            return SerializedDAG.to_dict(dag)
-        return DagSerialization.to_dict(dag)
+        return serialized(dag)
 
-    assert serialized() == serialized()
-    assert "(not given)" in str(serialized())
-    assert "object at 0x" not in str(serialized())
+    assert parsed() == parsed()
+    assert "(not given)" in str(parsed())
+    assert "object at 0x" not in str(parsed())
+
+
+@pytest.mark.parametrize("kind", [*LEAST, bi.DatafoldSyncIntegrationOperator])
+def test_every_task_has_the_link(kind: Any) -> None:
+    arguments = {"indexing_cron": CRON, **LEAST[kind]} if kind in LEAST else {}
+    with DAG("d", schedule=None, start_date=datetime(2024, 1, 1)) as dag:
+        task = kind(task_id="t", bi_datasource_id=7, **arguments)
+        kind.partial(task_id="mapped", **arguments).expand(bi_datasource_id=[7, 8])
+
+    (link,) = task.operator_extra_links
+    assert isinstance(link, DatafoldLink)
+    assert link.name == "Datafold"
+    for kept in serialized(dag)["dag"]["tasks"]:
+        assert kept["__var"]["_operator_extra_links"] in (
+            {"Datafold": "datafold_url"},
+            [{"airflow_provider_datafold.links.DatafoldLink": {}}],  # Airflow 2.11
+        )
 
 
 def test_default_args_reach_every_parameter() -> None:
