@@ -62,17 +62,16 @@ def put(url: str, ca: str | None = None) -> Any:
     return answer.json()
 
 
-def our_operator(bi_datasource_id: int = 7, task_id: str = "update") -> BaseOperator:
+def our_operator(bi_datasource_id: int = 7) -> BaseOperator:
     """Build this provider's operator.
 
     :param bi_datasource_id: the integration's id.
-    :param task_id: the task's id.
     :return: the operator.
     """
     from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 
     return DatafoldUpdateHightouchOperator(
-        task_id=task_id, bi_datasource_id=bi_datasource_id, **SCHEDULE
+        task_id="update", bi_datasource_id=bi_datasource_id, **SCHEDULE
     )
 
 

@@ -13,10 +13,11 @@ pytest.importorskip("airflow.sdk")
 from benchmarks import imports, page, parsing, plot, rate_limit, surroundings, tasks, updates
 from benchmarks.figure import BARE, FLOOR, OURS, THEIRS, Figure, interleave, medians
 from benchmarks.limiter import FixedWindow
-from benchmarks.requirement import REQUIREMENTS, Requirement, failures
+from benchmarks.requirement import NO, OUT_OF_REACH, REQUIREMENTS, YES, Requirement, failures
 
 NAMES = [
     *(imports.TIME, imports.MEMORY, parsing.BUILD, parsing.SERIALIZE, parsing.SERIALIZE_SAME),
+    *(parsing.SERIALIZE_ONE, parsing.SERIALIZE_SET),
     *(updates.ONE, updates.KEPT_HTTP, updates.KEPT_TLS, updates.CONNECTIONS, tasks.CPU),
     *(rate_limit.WALL, rate_limit.REQUESTS, rate_limit.LOST),
 ]
@@ -48,19 +49,23 @@ def test_contenders_take_turns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("requirement", "holds", "found"),
+    ("requirement", "verdict", "found"),
     [
-        (Requirement("x", 5), True, "5 ms"),
-        (Requirement("x", 4.9), False, "5 ms"),
-        (Requirement("x", 1.25, BARE), True, "1.25 of `requests.put`"),
-        (Requirement("x", 1.2, FLOOR), False, "1.25 of Airflow's"),
-        (Requirement("x", 1 / 60, THEIRS), True, "1/100 of `HttpOperator`"),
+        (Requirement("x", 5), YES, "5 ms"),
+        (Requirement("x", 4.9), NO, "5 ms"),
+        (Requirement("x", 1.25, BARE), YES, "1.25 of `requests.put`"),
+        (Requirement("x", 1.2, FLOOR), NO, "1.25 of Airflow's"),
+        (Requirement("x", 1 / 60, THEIRS), YES, "1/100 of `HttpOperator`"),
+        (Requirement("x", 1.2, BARE, least="light"), NO, "1.25 of `requests.put`"),
+        (Requirement("x", 1.2, BARE, least="heavy"), OUT_OF_REACH, "1.25 of `requests.put`"),
+        (Requirement("x", 1.25, BARE, least="heavy"), YES, "1.25 of `requests.put`"),
     ],
 )
-def test_verdict(requirement: Requirement, holds: bool, found: str) -> None:
+def test_verdict(requirement: Requirement, verdict: str, found: str) -> None:
     measured = figure("x", datafold=5, requests=4, http=500, floor=4)
+    floors = {"light": figure("light", floor=4.8), "heavy": figure("heavy", floor=4.9)}
 
-    assert requirement.holds(measured) is holds
+    assert requirement.verdict({"x": measured, **floors}) == verdict
     assert requirement.found(measured) == found
 
 
@@ -77,6 +82,16 @@ def test_page_has_a_row_for_each_figure_and_a_verdict_for_each_requirement() -> 
         row.split("|")[1].split(" (")[0].strip() for row in text.splitlines() if "Airflow's)" in row
     ] == NAMES
     assert text.count("**no**") == len(REQUIREMENTS)
+    assert "| out of reach |" not in text
+
+
+def test_what_is_out_of_reach_is_no_failure_but_said() -> None:
+    measured = figures(0)
+    slow = {OURS: 150.0, BARE: 100.0, THEIRS: 200.0, FLOOR: 145.0}
+    measured[updates.ONE] = figure(updates.ONE, **slow)
+
+    assert failures(measured) == []
+    assert "out of reach<br>yes<br>yes |" in page.render(measured)
 
 
 def test_plot_is_a_small_picture() -> None:
@@ -112,8 +127,9 @@ class TestOneRound:
         assert measured[-1].values[OURS] == 0
 
     def check(self, measured: list[Figure]) -> None:
+        figures = {found.name: found for found in measured}
         for found in measured:
             assert all(value >= 0 for value in found.values.values())
             for requirement in REQUIREMENTS:
                 if requirement.figure == found.name:
-                    requirement.holds(found)
+                    assert requirement.verdict(figures) in (YES, NO, OUT_OF_REACH)

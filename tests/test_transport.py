@@ -145,6 +145,13 @@ def test_connection_is_kept_and_a_new_one_made_when_the_service_closes_it(
     assert caplog.text.count("Resetting dropped connection") == 1
 
 
+def test_only_one_connection_is_kept() -> None:
+    with open_session(settings("https://127.0.0.1"), "agent") as session:
+        for url in ("https://127.0.0.1/", "http://127.0.0.1/"):
+            pools = session.get_adapter(url).poolmanager
+            assert pools.connection_pool_kw["maxsize"] == pools.pools._maxsize == 1
+
+
 def test_key_is_not_shown() -> None:
     assert repr(KeyAuth(KEY)) == "KeyAuth(***)"
 
