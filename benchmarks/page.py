@@ -86,7 +86,6 @@ def _row(figure: Figure, figures: Mapping[str, Figure]) -> str:
 def _provenance() -> str:
     packages = ("requests", "urllib3", "apache-airflow-providers-http")
     return (
-        "*Out of reach* is what the floor misses, too, for the reason below.\n\n"
         f"Measured on {date.today()} with Airflow {version('apache-airflow')}, "
         f"{', '.join(f'{package} {version(package)}' for package in packages)} and Python "
         f"{platform.python_version()}, on {os.cpu_count()} cores ({platform.system()}, "
