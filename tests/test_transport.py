@@ -128,6 +128,17 @@ def test_redirect_is_an_answer(status: int) -> None:
     assert other.requests == []
 
 
+def test_redirect_is_not_followed_in_any_session() -> None:
+    with FaultServer([answers()]) as other:
+        elsewhere = f"http://127.0.0.1:{other.port}"
+        with FaultServer([redirects(307, elsewhere=True)], elsewhere=elsewhere) as server:
+            set_up = settings(f"http://127.0.0.1:{server.port}")
+            with requests.Session() as session:
+                got = exchange(session, set_up, "PUT", "/path/", b"{}")
+    assert got.status_code == 307
+    assert other.requests == []
+
+
 def test_connection_is_kept_and_a_new_one_made_when_the_service_closes_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
