@@ -15,12 +15,16 @@ OURS = "datafold"
 BARE = "requests"
 THEIRS = "http"
 FLOOR = "floor"
+SAME_FIELDS = "same fields"
+ONE_FIELD = "one field"
 
 NAMES = {
     OURS: "this provider",
     BARE: "`requests.put`",
     THEIRS: "`HttpOperator`",
     FLOOR: "the floor",
+    SAME_FIELDS: "these fields, no code",
+    ONE_FIELD: "one field, no code",
 }
 
 

@@ -24,7 +24,7 @@ _PANELS = (
 _COLUMNS = 2
 _WIDTH, _MARGIN, _BAR, _STEP = 960, 28, 18, 26
 _PANEL_WIDTH = (_WIDTH - (_COLUMNS + 1) * _MARGIN) / _COLUMNS
-_PANEL_HEIGHT, _LABELS, _VALUES = 148, 176, 70
+_PANEL_HEIGHT, _LABELS, _VALUES = 174, 176, 70
 _LINE_HEIGHT = 250
 
 # Each on white of its own, because a page may be dark.
