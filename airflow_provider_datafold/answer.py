@@ -100,8 +100,9 @@ def parse(answer: Answer, redactor: Redactor, *, may_be_empty: bool = False) -> 
 
 
 def _json(content: bytes) -> Any:
-    value = _DECODER.decode(content.decode(json.detect_encoding(content), "surrogatepass"))
-    if b"\\u" in content:
+    text = content.decode(json.detect_encoding(content))
+    value = _DECODER.decode(text)
+    if "\\u" in text:
         # Half of a surrogate pair can be spelled in JSON, but XCom can't hold it.
         json.dumps(value, ensure_ascii=False).encode()
     return value

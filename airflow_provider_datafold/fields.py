@@ -15,7 +15,6 @@ import math
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from numbers import Integral
 from typing import Any
 
@@ -197,7 +196,6 @@ def shown(value: Any) -> str:
     return _SHORT.repr(value)
 
 
-@lru_cache(maxsize=64)
 def _is_cron(cron: str) -> bool:
     # Slow to import, and not needed to parse a DAG.
     from croniter import croniter

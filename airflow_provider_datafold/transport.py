@@ -127,7 +127,7 @@ def exchange(
     The connection may take ``settings.timeout`` seconds, and so may the answer as a whole.
 
     :param session: a session from :func:`open_session`; its headers, authentication, proxies and
-        certificates count, but no cookie that an answer before set.
+        certificates count, its cookies, parameters and hooks do not.
     :param settings: where to, how long to wait, which certificates to trust.
     :param method: the HTTP method.
     :param path: the path on Datafold's host, with a leading slash.

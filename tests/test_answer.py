@@ -56,7 +56,7 @@ def test_secrets_are_replaced() -> None:
         b"'x'",
         b"1e999",
     ]
-    + [b"[" * 100_000, rb'"\ud800"'],
+    + [b"[" * 100_000, rb'"\ud800"', b'"\xed\xa0\x80"', r'"\ud800"'.encode("utf-16")],
 )
 def test_no_json(content: bytes) -> None:
     caught = error(200, content, Content_Type=f"text/html; {SECRET}")

@@ -6,7 +6,6 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from croniter import croniter
 
 from airflow_provider_datafold import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
@@ -157,12 +156,6 @@ def test_mapping() -> None:
 )
 def test_indexing_cron(value: Any, result: str) -> None:
     assert fields.indexing_cron("indexing_cron", value) == result
-
-
-def test_a_schedule_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    fields.indexing_cron("indexing_cron", "59 23 * * *")
-    monkeypatch.setattr(croniter, "is_valid", None)
-    assert fields.indexing_cron("indexing_cron", " 59 23 * * *") == "59 23 * * *"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,8 @@ def test_defaults_are_named(operator: type[bi.DatafoldOperator]) -> None:
 
 @pytest.mark.parametrize("name", sorted(OF_ALL | OF_UPDATES))
 def test_an_argument_means_the_same_for_all(name: str) -> None:
-    found = {arguments(operator).get(name) for operator in UPDATES.values()}
+    operators = OPERATORS if name in OF_ALL else UPDATES.values()
+    found = {arguments(operator)[name] for operator in operators}
     assert len(found) == 1
 
 

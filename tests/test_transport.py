@@ -106,7 +106,7 @@ def test_sends_what_the_session_has() -> None:
             for _ in range(2):
                 exchange(session, set_up, "PUT", "/path/", b"{}")
     assert [request.headers["x-gateway"] for request in server.requests] == ["mine", "mine"]
-    # A call says all by itself, whatever an answer before it set.
+    # Each call is independent of earlier answers.
     assert "cookie" not in server.requests[1].headers
 
 

@@ -82,7 +82,8 @@ class DatafoldHook(BaseHook):
         """Give the session that the hook sends its requests with.
 
         What is sent with it directly has none of the hook's limits, retries and errors;
-        :meth:`run` has them all.
+        :meth:`run` has them all. Of what is set on it, headers, authentication, proxies and
+        certificates count for the hook's own requests, too; cookies, parameters and hooks do not.
 
         :return: a session that adds the API key to each request, the same one until
             :meth:`close`.

@@ -5,8 +5,9 @@ values, with and without ``render_template_as_native_obj``, and are checked afte
 anything is sent.
 
 Each parse of a DAG, and so each task's process, pays for what is done here. What only some of them
-need is imported where it is used. An operator has one constructor, because Airflow wraps the one of
-each base class, and keeps its arguments at once, because Airflow looks into each assignment.
+need is imported where it is used. Each operator has a single constructor, because Airflow wraps
+that of every base class, too, and stores its arguments in one step, because Airflow intercepts
+each assignment.
 """
 
 from __future__ import annotations
@@ -19,14 +20,24 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_datafold.omitted import OMITTED, Omitted
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.links import DatafoldLink
+
+
+class _Links:
+    """The links on a task's page, imported when Airflow asks a task or an operator for them."""
+
+    def __get__(self, task: object, operator: object = None) -> tuple[BaseOperatorLink, ...]:
+        from airflow_provider_datafold.links import DatafoldLink
+
+        return (DatafoldLink(),)
 
 
 class DatafoldOperator(BaseOperator):
     """What all operators share: an integration, the connection, the link, when to try again.
+
+    Each operator's constructor takes these parameters:
 
     :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
@@ -41,14 +52,8 @@ class DatafoldOperator(BaseOperator):
     datafold_conn_id: str
 
     template_fields: Sequence[str] = ("bi_datasource_id", "datafold_conn_id")
+    operator_extra_links = _Links()
     ui_color = "#e3f0e8"
-
-    @property
-    def operator_extra_links(self) -> tuple[DatafoldLink]:  # type: ignore[override]
-        """The link on the task's page."""
-        from airflow_provider_datafold.links import DatafoldLink
-
-        return (DatafoldLink(),)
 
     def execute(self, context: Context) -> Any:
         """Call Datafold.
@@ -117,6 +122,8 @@ class DatafoldUpdateOperator(DatafoldOperator):
     a parameter: it is in the Airflow connection that the parameter ``<kind>_conn_id`` names.
     Which field of that connection is which field of the API:
     :data:`~airflow_provider_datafold.kinds.KINDS`.
+
+    The constructor of each kind's operator takes these parameters, too:
 
     :param bi_datasource_id: see :class:`DatafoldOperator`.
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None``, or
@@ -193,6 +200,11 @@ class DatafoldUpdateHightouchOperator(DatafoldUpdateOperator):
     """
 
     kind = "hightouch"
+
+    bindings: Sequence[Any] | str
+    workspace: str | Omitted | None
+    hightouch_conn_id: str
+
     template_fields: Sequence[str] = (
         *DatafoldUpdateOperator.template_fields,
         "bindings",
@@ -252,6 +264,14 @@ class DatafoldUpdateLookerOperator(DatafoldUpdateOperator):
     """
 
     kind = "looker"
+
+    repo_id: int | str
+    base_url: str | Omitted
+    client_id: str | Omitted
+    project_ids: Sequence[str] | str | Omitted
+    bindings: Sequence[Any] | str | Omitted
+    looker_conn_id: str
+
     template_fields: Sequence[str] = (
         *DatafoldUpdateOperator.template_fields,
         "repo_id",
@@ -315,6 +335,10 @@ class DatafoldUpdateModeOperator(DatafoldUpdateOperator):
     """
 
     kind = "mode"
+
+    workspace: str | Omitted
+    mode_conn_id: str
+
     template_fields: Sequence[str] = (
         *DatafoldUpdateOperator.template_fields,
         "workspace",
@@ -368,6 +392,12 @@ class DatafoldUpdateTableauOperator(DatafoldUpdateOperator):
     """
 
     kind = "tableau"
+
+    server_url: str | Omitted
+    site_id: str | Omitted
+    token_name: str | Omitted
+    tableau_conn_id: str
+
     template_fields: Sequence[str] = (
         *DatafoldUpdateOperator.template_fields,
         "server_url",
@@ -428,6 +458,12 @@ class DatafoldUpdatePowerBIOperator(DatafoldUpdateOperator):
     """
 
     kind = "powerbi"
+
+    auth_type: str | Omitted | None
+    tenant_id: str | Omitted | None
+    client_id: str | Omitted | None
+    powerbi_conn_id: str | None
+
     template_fields: Sequence[str] = (
         *DatafoldUpdateOperator.template_fields,
         "auth_type",
@@ -485,6 +521,9 @@ class DatafoldUpdateDbtOperator(DatafoldUpdateOperator):
     """
 
     kind = "dbt"
+
+    ci_config_id: int | str
+
     template_fields: Sequence[str] = (*DatafoldUpdateOperator.template_fields, "ci_config_id")
 
     def __init__(

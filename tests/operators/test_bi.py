@@ -267,16 +267,35 @@ def test_every_task_has_the_link(kind: Any) -> None:
     arguments = {"indexing_cron": CRON, **LEAST[kind]} if kind in LEAST else {}
     with DAG("d", schedule=None, start_date=datetime(2024, 1, 1)) as dag:
         task = kind(task_id="t", bi_datasource_id=7, **arguments)
-        kind.partial(task_id="mapped", **arguments).expand(bi_datasource_id=[7, 8])
+        mapped = kind.partial(task_id="mapped", **arguments).expand(bi_datasource_id=[7, 8])
 
-    (link,) = task.operator_extra_links
-    assert isinstance(link, DatafoldLink)
-    assert link.name == "Datafold"
+    # Airflow asks the mapped task as well, when one of its instances can't be made.
+    for owner in (kind, task, mapped):
+        (link,) = owner.operator_extra_links
+        assert isinstance(link, DatafoldLink)
+        assert link.name == "Datafold"
     for kept in serialized(dag)["dag"]["tasks"]:
         assert kept["__var"]["_operator_extra_links"] in (
             {"Datafold": "datafold_url"},
             [{"airflow_provider_datafold.links.DatafoldLink": {}}],  # Airflow 2.11
         )
+
+
+def test_a_subclass_may_have_more_links() -> None:
+    parent = DatafoldUpdateHightouchOperator
+    mine = DatafoldLink()
+
+    class Mine(parent):  # type: ignore[misc,valid-type]
+        operator_extra_links = (*parent.operator_extra_links, mine)
+
+    class Other(parent):  # type: ignore[misc,valid-type]
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.operator_extra_links = (mine,)
+
+    arguments = {"task_id": "t", "bi_datasource_id": 7, "indexing_cron": None, "bindings": []}
+    assert Mine(**arguments).operator_extra_links[1] is mine
+    assert Other(**arguments).operator_extra_links == (mine,)
 
 
 def test_default_args_reach_every_parameter() -> None:
