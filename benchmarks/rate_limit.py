@@ -16,12 +16,13 @@ REQUESTS = "rate limit, requests per update"
 LOST = "rate limit, updates lost"
 
 PROCESSES = 8
+UPDATES = 400
 PER_SECOND = 40
 MAX_RETRIES = 100
 """What a connection's ``max_retries`` may be at most; its default is 3."""
 
 
-def measure(updates: int = 400) -> tuple[list[Figure], list[float]]:
+def measure(updates: int = UPDATES) -> tuple[list[Figure], list[float]]:
     """Let processes update different integrations, each its share one after the other.
 
     :param updates: how many in all.

@@ -18,8 +18,8 @@ class Requirement:
     :param figure: the figure's name.
     :param most: what the value may be at most.
     :param over: the contender to divide by, ``None`` for the value itself.
-    :param least: a contender that does the same without this provider; where it is over the
-        limit as well, missing it is no failure.
+    :param least: a contender that does no more than this provider; where it misses the limit as
+        well, that is no failure.
     """
 
     figure: str
@@ -41,12 +41,12 @@ class Requirement:
         """Say whether the limit is kept.
 
         :param figure: the figure of that name.
-        :return: :data:`YES`, :data:`NO`, or that it is not, and by whom else.
+        :return: :data:`YES`, :data:`NO`, or that it is not, and who else misses it.
         """
         if self.value(figure) <= self.most:
             return YES
         if self.least is not None and self.value(figure, self.least) > self.most:
-            return f"no, like {figure.label(self.least)}"
+            return f"no; missed as well: {figure.label(self.least)}"
         return NO
 
     def wanted(self, figure: Figure) -> str:

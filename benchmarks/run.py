@@ -9,7 +9,7 @@ from benchmarks.figure import Figure
 
 
 def measure() -> tuple[dict[str, Figure], list[float]]:
-    """Measure everything, in a few minutes.
+    """Measure everything, in about two minutes.
 
     :return: the figures by name, and when each update was accepted under the rate limit.
     """
