@@ -11,20 +11,16 @@ from benchmarks.figure import FLOOR, OURS, Figure
 
 PATH = Path(__file__).parent.parent / "docs" / "images" / "performance.svg"
 
-_PANELS = (
-    imports.TIME,
-    imports.MEMORY,
-    tasks.CPU,
-    updates.ONE,
-    updates.KEPT_HTTP,
-    updates.KEPT_TLS,
-    parsing.BUILD,
-    parsing.SERIALIZE,
+_ROWS = (
+    (imports.TIME, imports.MEMORY),
+    (tasks.CPU, updates.ONE),
+    (updates.KEPT_HTTP, updates.KEPT_TLS),
+    (parsing.BUILD, parsing.SERIALIZE),
 )
 _COLUMNS = 2
 _WIDTH, _MARGIN, _BAR, _STEP = 960, 28, 18, 26
 _PANEL_WIDTH = (_WIDTH - (_COLUMNS + 1) * _MARGIN) / _COLUMNS
-_PANEL_HEIGHT, _LABELS, _VALUES = 174, 176, 70
+_HEAD, _LABELS, _VALUES = 22, 176, 70
 _LINE_HEIGHT = 250
 
 # Each on white of its own, because a page may be dark.
@@ -47,21 +43,26 @@ def render(figures: Mapping[str, Figure], accepted: Sequence[float]) -> str:
     :param accepted: when each update was accepted under the rate limit, in seconds.
     :return: the text of an SVG file.
     """
-    rows = -(-len(_PANELS) // _COLUMNS)
-    height = rows * _PANEL_HEIGHT + _LINE_HEIGHT + _MARGIN
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-        f'width="{_WIDTH}" height="{height}" role="img">',
-        "<title>What the provider costs, beside its alternatives</title>",
-        f"<style>{_STYLE}</style>",
-        f'<rect width="{_WIDTH}" height="{height}" rx="8" fill="#fff"/>',
-    ]
-    for index, name in enumerate(_PANELS):
-        row, column = divmod(index, _COLUMNS)
-        left = _MARGIN + column * (_PANEL_WIDTH + _MARGIN)
-        parts += _bars(figures[name], left, row * _PANEL_HEIGHT + _MARGIN)
-    parts += _line(figures[rate_limit.WALL], accepted, rows * _PANEL_HEIGHT + _MARGIN)
-    return "\n".join([*parts, "</svg>", ""])
+    panels: list[str] = []
+    top = _MARGIN
+    for row in _ROWS:
+        for column, name in enumerate(row):
+            panels += _bars(figures[name], _MARGIN + column * (_PANEL_WIDTH + _MARGIN), top)
+        top += _HEAD + max(len(figures[name].values) for name in row) * _STEP + _MARGIN
+    panels += _line(figures[rate_limit.WALL], accepted, top)
+    height = top + _LINE_HEIGHT
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
+            f'width="{_WIDTH}" height="{height}" role="img">',
+            "<title>What the provider costs, beside its alternatives</title>",
+            f"<style>{_STYLE}</style>",
+            f'<rect width="{_WIDTH}" height="{height}" rx="8" fill="#fff"/>',
+            *panels,
+            "</svg>",
+            "",
+        ]
+    )
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
@@ -75,7 +76,7 @@ def _bars(figure: Figure, left: float, top: float) -> Iterator[str]:
     room = _PANEL_WIDTH - _LABELS - _VALUES
     longest = max(figure.values.values())
     for index, (name, value) in enumerate(sorted(figure.values.items(), key=lambda it: it[1])):
-        y = top + 22 + index * _STEP
+        y = top + _HEAD + index * _STEP
         start, length = left + _LABELS, max(value / longest * room, 1.5)
         kind = "ours" if name == OURS else "other"
         yield _text(
