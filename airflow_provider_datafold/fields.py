@@ -166,8 +166,14 @@ def indexing_cron(field: str, value: Any) -> str:
     """
     if not isinstance(value, str):
         raise _wrong(field, value, _WANTED_CRON)
-    cron = " ".join(value.split())
-    if not _is_cron(cron):
+    # Slow to import, and not needed to parse a DAG.
+    from croniter import croniter
+
+    parts = value.split()
+    cron = " ".join(parts)
+    # croniter alone would also take seconds, years, '@daily', and R for a random time, which is
+    # another one each time that it is read.
+    if len(parts) != 5 or _RANDOM.search(cron) or not cron.isascii() or not croniter.is_valid(cron):
         raise _wrong(field, value, _WANTED_CRON)
     return cron
 
@@ -194,16 +200,6 @@ def shown(value: Any) -> str:
     :return: its repr, of limited length.
     """
     return _SHORT.repr(value)
-
-
-def _is_cron(cron: str) -> bool:
-    # Slow to import, and not needed to parse a DAG.
-    from croniter import croniter
-
-    # croniter alone would also take seconds, years, '@daily', and R for a random time, which is
-    # another one each time that it is read.
-    is_plain = cron.count(" ") == 4 and cron.isascii() and not _RANDOM.search(cron)
-    return is_plain and croniter.is_valid(cron)
 
 
 def _binding(field: str, value: Any) -> dict[str, Any]:
