@@ -93,7 +93,10 @@ class DatafoldSyncIntegrationOperator(DatafoldOperator):
 
         DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=7)
 
-    The parameters are those of :class:`DatafoldOperator`.
+    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :raises DatafoldError: see :class:`DatafoldOperator`.
     """
 
     def __init__(
@@ -187,16 +190,23 @@ class DatafoldUpdateHightouchOperator(DatafoldUpdateOperator):
             indexing_cron="{{ params.indexing_cron }}",
         )
 
-    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
-
+    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
     :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``, as the integration has
         them: the contract requires them with each update, though it changes only the schedule.
         The JSON text or the Python repr of such a list will do. Native rendering makes a number
         of a ``remoteId`` that looks like one, and of its text again only what is left of it:
         ``"1.50"`` is sent as ``"1.5"``.
+    :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
+        schedule.
+    :param name: the integration's name. Not sent by default; ``None`` is sent as null.
     :param workspace: the Hightouch workspace. Not sent by default; ``None`` is sent as null.
+    :param only_if_changed: whether to read the integration first, and to send nothing when its
+        schedule is the one asked for already. Not templated.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
     :param hightouch_conn_id: id of an Airflow connection of any type, with the Hightouch API
         token as its password.
+    :raises DatafoldError: see :class:`DatafoldOperator`.
     """
 
     kind = "hightouch"
@@ -251,16 +261,23 @@ class DatafoldUpdateLookerOperator(DatafoldUpdateOperator):
             task_id="update_schedule", bi_datasource_id=8, repo_id=3, indexing_cron="0 6 * * *"
         )
 
-    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
-
+    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
     :param repo_id: id in Datafold of the repository with the LookML code.
+    :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
+        schedule.
+    :param name: the integration's name. Not sent by default; ``None`` is sent as null.
     :param base_url: Looker's address. By default what host and port of ``looker_conn_id`` make.
     :param client_id: Looker's client id. By default the login of ``looker_conn_id``.
     :param project_ids: list of texts, or the JSON text or the Python repr of one. Not sent by
         default.
     :param bindings: as for :class:`DatafoldUpdateHightouchOperator`. Not sent by default.
+    :param only_if_changed: whether to read the integration first, and to send nothing when its
+        schedule is the one asked for already. Not templated.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
     :param looker_conn_id: id of an Airflow connection of any type, with the client secret as its
         password.
+    :raises DatafoldError: see :class:`DatafoldOperator`.
     """
 
     kind = "looker"
@@ -327,11 +344,18 @@ class DatafoldUpdateModeOperator(DatafoldUpdateOperator):
             task_id="update_schedule", bi_datasource_id=9, indexing_cron="0 6 * * *"
         )
 
-    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
-
+    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
+        schedule.
+    :param name: the integration's name. Not sent by default; ``None`` is sent as null.
     :param workspace: the Mode workspace. Not sent by default.
+    :param only_if_changed: whether to read the integration first, and to send nothing when its
+        schedule is the one asked for already. Not templated.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
     :param mode_conn_id: id of an Airflow connection of any type, with Mode's password as its
         password and Mode's token in the extra, as ``{"token": "..."}``.
+    :raises DatafoldError: see :class:`DatafoldOperator`.
     """
 
     kind = "mode"
@@ -381,14 +405,21 @@ class DatafoldUpdateTableauOperator(DatafoldUpdateOperator):
             task_id="update_schedule", bi_datasource_id=10, indexing_cron="0 6 * * *"
         )
 
-    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
-
+    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
+        schedule.
+    :param name: the integration's name. Not sent by default; ``None`` is sent as null.
     :param server_url: Tableau's address. By default what host and port of ``tableau_conn_id``
         make.
     :param site_id: the Tableau site. By default ``site_id`` in the extra of ``tableau_conn_id``.
     :param token_name: the access token's name. By default the login of ``tableau_conn_id``.
+    :param only_if_changed: whether to read the integration first, and to send nothing when its
+        schedule is the one asked for already. Not templated.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
     :param tableau_conn_id: id of an Airflow connection of any type, with the access token's
         value as its password.
+    :raises DatafoldError: see :class:`DatafoldOperator`.
     """
 
     kind = "tableau"
@@ -445,16 +476,23 @@ class DatafoldUpdatePowerBIOperator(DatafoldUpdateOperator):
             task_id="update_schedule", bi_datasource_id=11, indexing_cron="0 6 * * *"
         )
 
-    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
-
+    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
+        schedule.
+    :param name: the integration's name. Not sent by default; ``None`` is sent as null.
     :param auth_type: ``"delegated"`` or ``"service_principal"``. Not sent by default; ``None``
         is sent as null, as for the next two.
     :param tenant_id: the tenant. By default ``tenant_id`` in the extra of ``powerbi_conn_id``;
         not sent where there is none.
     :param client_id: the client id. By default the login of ``powerbi_conn_id``; not sent where
         there is none.
+    :param only_if_changed: whether to read the integration first, and to send nothing when its
+        schedule and its other fields, but for secrets, are as asked for already. Not templated.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
     :param powerbi_conn_id: id of an Airflow connection of any type, with the client secret, if
         there is one, as its password. ``None`` for no connection.
+    :raises DatafoldError: see :class:`DatafoldOperator`.
     """
 
     kind = "powerbi"
@@ -515,9 +553,16 @@ class DatafoldUpdateDbtOperator(DatafoldUpdateOperator):
             indexing_cron="0 6 * * *",
         )
 
-    The parameters that all updates share are those of :class:`DatafoldUpdateOperator`.
-
+    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
     :param ci_config_id: id of the CI configuration in Datafold.
+    :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
+        schedule.
+    :param name: the integration's name. Not sent by default; ``None`` is sent as null.
+    :param only_if_changed: whether to read the integration first, and to send nothing when its
+        schedule and its other fields, but for secrets, are as asked for already. Not templated.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :raises DatafoldError: see :class:`DatafoldOperator`.
     """
 
     kind = "dbt"
