@@ -56,6 +56,7 @@ clean:  ## Remove what the other targets made.
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "Python 3.10 or newer is needed; name it: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Installing Airflow and the tools into .venv: about a minute."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --editable '.[dev]' --constraint $(CONSTRAINTS)

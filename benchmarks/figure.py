@@ -17,16 +17,14 @@ THEIRS = "http"
 FLOOR = "floor"
 SAME_FIELDS = "same fields"
 ONE_FIELD = "one field"
-LITERAL = "literal"
 
 NAMES = {
     OURS: "this provider",
     BARE: "`requests.put`",
     THEIRS: "`HttpOperator`",
     FLOOR: "the floor",
-    SAME_FIELDS: "its fields, no code",
+    SAME_FIELDS: "as many fields, no code",
     ONE_FIELD: "one field, no code",
-    LITERAL: "ours, `bindings` a list",
 }
 
 

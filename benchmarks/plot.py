@@ -113,6 +113,8 @@ def _line(figure: Figure, accepted: Sequence[float], top: float) -> Iterator[str
     yield _text(left - 8, bottom, "0", "quiet", "end")
     yield _text(left - 8, top + 40, str(count), "quiet", "end")
     yield f'<polyline points="{point(0, 0)} {point(ideal, count)}" class="ideal"/>'
+    yield _text(right, bottom - 16, "dashed: what the limit allows, evenly", "quiet", "end")
+    yield _text(right, bottom + 38, "seconds; a window of the limit opens at once", "quiet", "end")
     steps = [
         point(second, number + after)
         for number, second in enumerate(sorted(accepted))

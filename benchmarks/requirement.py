@@ -83,7 +83,7 @@ REQUIREMENTS = (
     Requirement(parsing.SERIALIZE, 1.1, SAME_FIELDS),
     Requirement(updates.ONE, 1.4, BARE, least=FLOOR),
     Requirement(updates.ONE, 1, THEIRS),
-    Requirement(updates.ONE, 1.15, FLOOR),
+    Requirement(updates.ONE, 1.25, FLOOR),
     Requirement(updates.KEPT_HTTP, 0.8, BARE),
     Requirement(updates.KEPT_TLS, 0.35, BARE),
     Requirement(updates.CONNECTIONS, 1),

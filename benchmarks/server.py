@@ -1,7 +1,8 @@
 """A service on 127.0.0.1 that answers each update at once, in a process of its own.
 
-``python -m benchmarks.server`` prints its port and serves until it is terminated. It is as small
-as it can be, because what it costs is a part of every figure.
+``python -m benchmarks.server`` prints its port and serves until its standard input ends, as it does
+with whoever started it. It is as small as it can be, because what it costs is a part of every
+figure.
 """
 
 from __future__ import annotations
@@ -138,12 +139,10 @@ def running(*, chain: Path | None = None, per_second: int | None = None) -> Iter
     command = [sys.executable, "-m", "benchmarks.server"]
     command += ["--chain", str(chain)] if chain else []
     command += ["--per-second", str(per_second)] if per_second else []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield Server(int(process.stdout.readline()), is_tls=chain is not None)
-        finally:
-            process.terminate()
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        yield Server(int(process.stdout.readline()), is_tls=chain is not None)
 
 
 async def _serve(chain: Path | None, per_second: int | None) -> None:
@@ -156,7 +155,7 @@ async def _serve(chain: Path | None, per_second: int | None) -> None:
         lambda: _Protocol(service), "127.0.0.1", 0, ssl=context
     )
     print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    await asyncio.to_thread(sys.stdin.read)
 
 
 def _main() -> None:

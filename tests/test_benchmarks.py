@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
@@ -14,7 +18,6 @@ from benchmarks import imports, page, parsing, plot, rate_limit, surroundings, t
 from benchmarks.figure import (
     BARE,
     FLOOR,
-    LITERAL,
     ONE_FIELD,
     OURS,
     SAME_FIELDS,
@@ -25,9 +28,11 @@ from benchmarks.figure import (
 )
 from benchmarks.limiter import FixedWindow
 from benchmarks.requirement import NO, REQUIREMENTS, YES, Requirement, failures
+from tests.conftest import ROOT
 
 NAMES = [
-    *(imports.TIME, imports.MEMORY, parsing.BUILD, parsing.SERIALIZE, parsing.SERIALIZE_SET),
+    *(imports.TIME, imports.MEMORY, parsing.BUILD, parsing.BUILD_LITERAL),
+    *(parsing.SERIALIZE, parsing.SERIALIZE_SET),
     *(updates.ONE, updates.KEPT_HTTP, updates.KEPT_TLS, updates.CONNECTIONS, tasks.CPU),
     *(rate_limit.WALL, rate_limit.REQUESTS, rate_limit.LOST),
 ]
@@ -44,7 +49,7 @@ def figure(name: str, **values: float) -> Figure:
 
 
 def figures(ours: float) -> dict[str, Figure]:
-    others = dict.fromkeys((BARE, THEIRS, FLOOR, SAME_FIELDS, ONE_FIELD, LITERAL), 100.0)
+    others = dict.fromkeys((BARE, THEIRS, FLOOR, SAME_FIELDS, ONE_FIELD), 100.0)
     return {name: figure(name, **{OURS: ours, **others}) for name in NAMES}
 
 
@@ -124,6 +129,30 @@ def test_limit_counts_by_the_second() -> None:
 
     assert [limit.retry_after(now) for now in (7.5, 7.6, 7.7, 8.4)] == [None, None, 1, 1]
     assert [limit.retry_after(now) for now in (8.5, 10.6, 10.7, 11.0)] == [None, None, None, 1]
+
+
+def test_service_ends_with_whoever_started_it() -> None:
+    program = (
+        "from benchmarks import server\n"
+        "with server.running() as service:\n"
+        "    print(service.url, flush=True)\n"
+        "    input()\n"
+    )
+    command = [sys.executable, "-c", program]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition(":")[2])
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        process.kill()
+
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.1)
+    pytest.fail("The service is still there.")
 
 
 @pytest.mark.usefixtures("prepared")

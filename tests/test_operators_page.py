@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable
 
 import pytest
@@ -76,6 +77,12 @@ def test_defaults_are_named(operator: type[bi.DatafoldOperator]) -> None:
         assert has_default == ("default" in takes)
         if isinstance(parameter.default, str):
             assert f"default `{parameter.default}`" in takes
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_help_explains_each_argument(operator: type[bi.DatafoldOperator]) -> None:
+    explained = re.findall(r":param (\w+):", operator.__doc__ or "")
+    assert explained == list(arguments(operator))
 
 
 @pytest.mark.parametrize("name", sorted(OF_ALL | OF_UPDATES))

@@ -271,7 +271,14 @@ class DatafoldHook(BaseHook):
         :raises DatafoldError: see :meth:`run`.
         """
         path = self._path_of(bi_datasource_id, "sync")
-        return self.run("GET", path, idempotent=False, may_be_empty=True)
+        answer = self.run("GET", path, idempotent=False, may_be_empty=True)
+        self.log.info(
+            "%s: %s (Airflow connection %r) took the order to synchronize.",
+            path,
+            self._settings.base_url,
+            self.datafold_conn_id,
+        )
+        return answer
 
     def create_integration(self, kind: str, config: Mapping[str, Any]) -> Any:
         """Create a BI integration (``POST /api/v1/lineage/bi/{kind}/``).

@@ -225,6 +225,14 @@ def test_empty_answer_to_another_call_is_none(requests_mock: Any) -> None:
         DatafoldHook().run("GET", "/x")
 
 
+def test_sync_says_so_in_the_log(requests_mock: Any, log: Any) -> None:
+    path = "/api/v1/lineage/bi/7/sync/"
+    requests_mock.get(HOST + path, json=None)
+    DatafoldHook().sync_integration(7)
+    told = f"{path}: {HOST} (Airflow connection 'datafold_default') took the order to synchronize."
+    assert told in log.messages
+
+
 @pytest.mark.parametrize(("status", "calls"), [(500, 1), (503, 4), (429, 4)])
 def test_sync_is_not_tried_again_like_a_read(
     requests_mock: Any, waits: Any, status: int, calls: int
