@@ -45,6 +45,11 @@ _HEADER = (
     "|---|---|---|---|---|---|---|---|",
 )
 
+_LEGEND = """\
+A limit that is *missed as well* by what does less than this provider fails nothing; this provider \
+is held to that instead.
+"""
+
 _METHOD = f"""\
 ## How it is measured
 
@@ -81,8 +86,8 @@ def render(figures: Mapping[str, Figure]) -> str:
     :return: the text of the page.
     """
     rows = [_row(figure) for figure in figures.values()]
-    parts = [_INTRODUCTION, "\n".join([*_HEADER, *rows, ""]), _provenance(), _costs(figures)]
-    return "\n".join([*parts, _METHOD])
+    table = "\n".join([*_HEADER, *rows, ""])
+    return "\n".join([_INTRODUCTION, table, _LEGEND, _provenance(), _costs(figures), _METHOD])
 
 
 def _row(figure: Figure) -> str:
@@ -101,8 +106,6 @@ def _row(figure: Figure) -> str:
 def _provenance() -> str:
     packages = ("requests", "urllib3", "apache-airflow-providers-http")
     return (
-        "A limit that is *missed as well* by what does less than this provider fails nothing; "
-        "this provider is held to that instead.\n\n"
         f"Measured on {date.today()} with Airflow {version('apache-airflow')}, "
         f"{', '.join(f'{package} {version(package)}' for package in packages)} and Python "
         f"{platform.python_version()}, on {os.cpu_count()} cores ({platform.system()}, "

@@ -102,6 +102,5 @@ def failures(figures: Mapping[str, Figure]) -> list[str]:
     return [
         f"{requirement.figure}: {requirement.found(figure)}, wanted {requirement.wanted(figure)}"
         for requirement in REQUIREMENTS
-        for figure in (figures[requirement.figure],)
-        if requirement.verdict(figure) == NO
+        if requirement.verdict(figure := figures[requirement.figure]) == NO
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from benchmarks.figure import (
 )
 from benchmarks.limiter import FixedWindow
 from benchmarks.requirement import NO, REQUIREMENTS, YES, Requirement, failures
+from local_airflow.ports import listens
 from tests.conftest import ROOT
 
 NAMES = [
@@ -143,13 +143,11 @@ def test_service_ends_with_whoever_started_it() -> None:
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline().rpartition(":")[2])
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        assert listens(port)
         process.kill()
 
     for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-        except ConnectionRefusedError:
+        if not listens(port):
             return
         time.sleep(0.1)
     pytest.fail("The service is still there.")
