@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 AIRFLOW = 3.3
-CONSTRAINTS = constraints/airflow-$(AIRFLOW).txt
+CONSTRAINTS = dev/constraints/airflow-$(AIRFLOW).txt
 BIN = .venv/bin
 INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 # In two processes, each with an Airflow home of its own; the tests of a file stay together.
@@ -12,10 +12,10 @@ IN_TWO = --numprocesses=2 --dist=loadfile
   constraints clean
 
 demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
-	@$(BIN)/python -m scripts.demo
+	@$(BIN)/python -m dev.scripts.demo
 
 dev: $(INSTALLED)  ## A local Airflow with the sandbox, until Ctrl-C.
-	@$(BIN)/python -m scripts.dev
+	@$(BIN)/python -m dev.scripts.dev
 
 test: check unit  ## Everything that has to pass.
 
@@ -31,24 +31,24 @@ unit: $(INSTALLED)  ## All tests, with the coverage that is asked for.
 	$(BIN)/python -m pytest $(IN_TWO) --cov --cov-report=term
 
 reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
-	$(BIN)/python -m faults --check
+	$(BIN)/python -m dev.faults --check
 
 bench: $(INSTALLED)  ## Measure what the provider costs, and write docs/performance.md.
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m dev.benchmarks
 
 test-ui: $(INSTALLED)  ## A person's way through Airflow's pages, in a real browser.
-	@scripts/install_programs.sh chromium
+	@dev/scripts/install_programs.sh chromium
 	@$(BIN)/python -m pytest -m ui tests/system
 
 test-cluster: $(INSTALLED)-cluster  ## Many updates on Airflow with Celery, one worker killed.
-	@scripts/install_programs.sh redis-server postgresql
-	@$(BIN)/python -m cluster
+	@dev/scripts/install_programs.sh redis-server postgresql
+	@$(BIN)/python -m dev.cluster
 
 coverage-page: $(INSTALLED)  ## Write docs/coverage.md anew, out of the code.
-	$(BIN)/python -m scripts.api_coverage
+	$(BIN)/python -m dev.scripts.api_coverage
 
 constraints:  ## Write the constraint files anew; needs uv on PATH.
-	scripts/compile_constraints.sh
+	dev/scripts/compile_constraints.sh
 
 clean:  ## Remove what the other targets made.
 	rm -rf .venv .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -58,11 +58,12 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	  { echo "Python 3.10 or newer is needed; name it: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Installing Airflow and the tools into .venv: about a minute."
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'  # --group
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable '.[dev]' --constraint $(CONSTRAINTS)
+	  --editable . --group dev --constraint $(CONSTRAINTS)
 	@touch $@
 
 $(INSTALLED)-cluster: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable '.[cluster]' --constraint $(CONSTRAINTS)
+	  --editable . --group cluster --constraint $(CONSTRAINTS)
 	@touch $@

@@ -62,8 +62,9 @@ def add_session(airflow: str, *versions: str) -> None:
         """Run the unit tests and the DAG tests."""
         if python is None:
             session.skip(f"There is no Python {' or '.join(versions)} on PATH")
-        constraints = f"constraints/airflow-{airflow}.txt"
-        session.install("--editable", ".[dev]", "--constraint", constraints)
+        constraints = f"dev/constraints/airflow-{airflow}.txt"
+        session.install("pip>=25.1")  # The first that knows --group.
+        session.install("--editable", ".", "--group", "dev", "--constraint", constraints)
         ignored = (f"--ignore={path}" for path in LEFT_OUT)
         session.run("python", "-m", "pytest", *IN_TWO, *ignored, *session.posargs)
 

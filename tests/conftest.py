@@ -65,7 +65,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def running_sandbox() -> Iterator[Any]:
-    from sandbox import Sandbox
+    from dev.sandbox import Sandbox
 
     with Sandbox(api_key=API_KEY) as running:
         yield running

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from sandbox import contract
-from sandbox.contract import Operation
-from scripts import api_coverage
+from dev.sandbox import contract
+from dev.sandbox.contract import Operation
+from dev.scripts import api_coverage
 
 DELETE = Operation("DELETE", "/api/v1/lineage/bi/{bi_datasource_id}/")
 

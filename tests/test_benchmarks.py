@@ -13,8 +13,8 @@ import pytest
 pytest.importorskip("airflow.providers.http")
 pytest.importorskip("airflow.sdk")
 
-from benchmarks import imports, page, parsing, plot, rate_limit, surroundings, tasks, updates
-from benchmarks.figure import (
+from dev.benchmarks import imports, page, parsing, plot, rate_limit, surroundings, tasks, updates
+from dev.benchmarks.figure import (
     BARE,
     FLOOR,
     ONE_FIELD,
@@ -25,9 +25,9 @@ from benchmarks.figure import (
     interleave,
     medians,
 )
-from benchmarks.limiter import FixedWindow
-from benchmarks.requirement import NO, REQUIREMENTS, YES, Requirement, failures
-from local_airflow.ports import listens
+from dev.benchmarks.limiter import FixedWindow
+from dev.benchmarks.requirement import NO, REQUIREMENTS, YES, Requirement, failures
+from dev.local_airflow.ports import listens
 from tests.conftest import ROOT
 
 NAMES = [
@@ -133,7 +133,7 @@ def test_limit_counts_by_the_second() -> None:
 
 def test_service_ends_with_whoever_started_it() -> None:
     program = (
-        "from benchmarks import server\n"
+        "from dev.benchmarks import server\n"
         "with server.running() as service:\n"
         "    print(service.url, flush=True)\n"
         "    input()\n"

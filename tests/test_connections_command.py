@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from faults.acts import html
-from faults.server import Door, FaultServer
+from dev.faults.acts import html
+from dev.faults.server import Door, FaultServer
 from tests.conftest import API_KEY
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("airflow_database")]

@@ -16,10 +16,10 @@ from werkzeug.datastructures import Headers
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.kinds import KINDS
-from sandbox import contract
-from sandbox.app import Weather, create_app
-from sandbox.contract import Operation
-from sandbox.state import FIRST_OTHER, Request, State
+from dev.sandbox import contract
+from dev.sandbox.app import Weather, create_app
+from dev.sandbox.contract import Operation
+from dev.sandbox.state import FIRST_OTHER, Request, State
 from tests.conftest import API_KEY
 
 CONTRACT = contract.load()

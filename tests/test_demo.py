@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 
 def start(temporary: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-u", "-m", "scripts.demo"],
+        [sys.executable, "-u", "-m", "dev.scripts.demo"],
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

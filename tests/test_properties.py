@@ -24,8 +24,8 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.kinds import KINDS, SECRET_FIELDS, Field, Kind
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
-from sandbox import contract
-from sandbox.contract import Operation
+from dev.sandbox import contract
+from dev.sandbox.contract import Operation
 from tests.conftest import API_KEY, TOKEN
 
 QUIET = {

@@ -195,6 +195,6 @@ def test_what_a_dag_file_imports_is_light(module: str) -> None:
 
 
 def test_sandbox_explains_itself() -> None:
-    command = [sys.executable, "-m", "sandbox", "--help"]
+    command = [sys.executable, "-m", "dev.sandbox", "--help"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert "own assumption" in " ".join(done.stdout.split())

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from faults import page
-from faults.fault import Fault
-from faults.laboratory import Trial, measure
-from faults.table import FAULTS
-from faults.trial import OURS, THEIRS, Measurement
-from faults.verdict import MEMORY, differences, shortcoming
+from dev.faults import page
+from dev.faults.fault import Fault
+from dev.faults.laboratory import Trial, measure
+from dev.faults.table import FAULTS
+from dev.faults.trial import OURS, THEIRS, Measurement
+from dev.faults.verdict import MEMORY, differences, shortcoming
 
 _HEAVY = [fault for fault in FAULTS if fault.heavy]
 _DRIPPING = [fault for fault in FAULTS if "drips" in fault.name]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox import Sandbox
-from sandbox.app import Weather
-from sandbox.state import State
+from dev.sandbox import Sandbox
+from dev.sandbox.app import Weather
+from dev.sandbox.state import State
 from tests.conftest import API_KEY, TOKEN
 
 PATH = "/api/v1/lineage/bi/hightouch/7/"

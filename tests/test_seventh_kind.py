@@ -12,7 +12,7 @@ from airflow_provider_datafold import kinds
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators import bi
-from sandbox import Sandbox, app
+from dev.sandbox import Sandbox, app
 from tests import documents
 from tests.conftest import API_KEY, ROOT
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import API_KEY, ROOT, TOKEN
 
-CONSTRAINTS = ROOT / "constraints" / "airflow-3.3.txt"
+CONSTRAINTS = ROOT / "dev" / "constraints" / "airflow-3.3.txt"
 
 
 def run(*command: str | Path, **more: Any) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_datafold.connection import read_config
 from airflow_provider_datafold.kinds import KINDS
-from sandbox.state import integration
+from dev.sandbox.state import integration
 from tests import documents
 from tests.conftest import HOME, ROOT
 

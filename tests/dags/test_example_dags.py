@@ -19,7 +19,7 @@ from airflow import __version__ as airflow_version
 from fastapi import HTTPException
 from urllib3.connection import HTTPConnection
 
-from sandbox.state import Entry
+from dev.sandbox.state import Entry
 from tests.conftest import HOME, ROOT, TOKEN, shows_error
 
 pytestmark = pytest.mark.airflow

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.ui
 def test_starts_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     dev = subprocess.Popen(
-        [sys.executable, "-u", "-m", "scripts.dev"],
+        [sys.executable, "-u", "-m", "dev.scripts.dev"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
-from local_airflow import FOR_PEOPLE, LocalAirflow
-from local_airflow.programs import Programs
+from dev.local_airflow import FOR_PEOPLE, LocalAirflow
+from dev.local_airflow.programs import Programs
 from tests.conftest import API_KEY, ROOT, TOKEN
 
 pytestmark = pytest.mark.ui

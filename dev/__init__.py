@@ -1,0 +1,1 @@
+"""What only developers of the provider need; the wheel has none of it."""

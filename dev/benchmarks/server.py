@@ -1,0 +1,170 @@
+"""A service on 127.0.0.1 that answers each update at once, in a process of its own.
+
+``python -m dev.benchmarks.server`` prints its port and serves until its standard input ends, as
+it does with whoever started it. It is as small as it can be, because what it costs is a part of
+every figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import cast
+from urllib.request import urlopen
+
+from dev.benchmarks.limiter import FixedWindow
+from dev.benchmarks.update import BODY
+
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_COUNTS = "/counts"
+
+
+def _answer(status: str, content: bytes, header: str = "") -> bytes:
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(content)}\r\n{header}\r\n"
+    )
+    return head.encode() + content
+
+
+_UPDATED = _answer(
+    "200 OK",
+    json.dumps({"id": 7, **{name: BODY[name] for name in BODY if name != "token"}}).encode(),
+)
+
+
+@dataclass
+class Counts:
+    """What the service saw of updates.
+
+    :param connections: over how many connections they came.
+    :param requests: how many requests there were.
+    :param updated: how many different integrations were updated.
+    :param seconds: when each update was accepted, from the first request on.
+    """
+
+    connections: int = 0
+    requests: int = 0
+    updated: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+
+class _Service:
+    """Answers requests, and counts those that are updates."""
+
+    def __init__(self, per_second: int | None) -> None:
+        self._limit = FixedWindow(per_second) if per_second else None
+        self._first = 0.0
+        self._paths: set[bytes] = set()
+        self.counts = Counts()
+
+    def answer(self, head: bytes) -> bytes:
+        method, path, _ = head.split(b" ", 2)
+        if method != b"PUT":
+            return _answer("200 OK", json.dumps(asdict(self.counts)).encode())
+        now = time.monotonic()
+        self._first = self._first or now
+        self.counts.requests += 1
+        if self._limit and (wait := self._limit.retry_after(now)) is not None:
+            return _answer("429 Too Many Requests", b"{}", f"Retry-After: {wait}\r\n")
+        if self._limit:
+            self.counts.seconds.append(round(now - self._first, 3))
+        self._paths.add(path)
+        self.counts.updated = len(self._paths)
+        return _UPDATED
+
+
+class _Protocol(asyncio.Protocol):
+    """One connection: as much of HTTP/1.1 as its clients speak."""
+
+    def __init__(self, service: _Service) -> None:
+        self._service = service
+        self._received = b""
+        self._is_counted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, is_whole, body = self._received.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        if not is_whole or len(body) < (int(length[1]) if length else 0):
+            return
+        self._received = b""
+        if head.startswith(b"PUT") and not self._is_counted:
+            self._is_counted = True
+            self._service.counts.connections += 1
+        self._transport.write(self._service.answer(head))
+
+
+class Server:
+    """The service as its user sees it.
+
+    :param port: its port on 127.0.0.1.
+    :param is_tls: whether it speaks TLS.
+    """
+
+    def __init__(self, port: int, *, is_tls: bool) -> None:
+        self.url = f"{'https' if is_tls else 'http'}://localhost:{port}"
+
+    def counts(self, context: ssl.SSLContext | None = None) -> Counts:
+        """Ask what it saw.
+
+        :param context: whom to trust, where it speaks TLS.
+        :return: the counts since its start.
+        """
+        with urlopen(self.url + _COUNTS, context=context) as answer:
+            return Counts(**json.load(answer))
+
+
+@contextmanager
+def running(*, chain: Path | None = None, per_second: int | None = None) -> Iterator[Server]:
+    """Run the service in a process of its own.
+
+    :param chain: a PEM file with a key and a certificate for localhost, ``None`` for no TLS.
+    :param per_second: how many updates it allows in a second, ``None`` for no limit.
+    :return: the service, until the context ends.
+    """
+    command = [sys.executable, "-m", "dev.benchmarks.server"]
+    command += ["--chain", str(chain)] if chain else []
+    command += ["--per-second", str(per_second)] if per_second else []
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        yield Server(int(process.stdout.readline()), is_tls=chain is not None)
+
+
+async def _serve(chain: Path | None, per_second: int | None) -> None:
+    context = None
+    if chain:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain)
+    service = _Service(per_second)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Protocol(service), "127.0.0.1", 0, ssl=context
+    )
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m dev.benchmarks.server")
+    parser.add_argument("--chain", type=Path)
+    parser.add_argument("--per-second", type=int)
+    arguments = parser.parse_args()
+    asyncio.run(_serve(arguments.chain, arguments.per_second))
+
+
+if __name__ == "__main__":
+    _main()

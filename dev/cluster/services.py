@@ -1,0 +1,100 @@
+"""PostgreSQL and Redis of this run's own: on loopback, on free ports, in throw-away folders."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+from pathlib import Path
+
+from dev.local_airflow.ports import free_port, listens
+from dev.local_airflow.programs import Command, ProgramError, Programs
+
+
+def start_postgresql(programs: Programs, home: Path) -> str:
+    """Start PostgreSQL with an empty database.
+
+    :param programs: what it belongs to.
+    :param home: a folder that every account can enter.
+    :return: where it is, as the part of a URL behind ``://``.
+    """
+    binaries = _postgresql_binaries()
+    # It refuses to run as root.
+    account = "postgres" if os.geteuid() == 0 else None
+    folder = home / "postgresql"
+    folder.mkdir(mode=0o700)
+    password = folder / "password"
+    password.write_text(secrets.token_hex())
+    if account:
+        shutil.chown(folder, account)
+        shutil.chown(password, account)
+    data = folder / "data"
+    programs.run(
+        Command(
+            "initdb",
+            [
+                binaries / "initdb",
+                f"--pgdata={data}",
+                "--username=airflow",
+                f"--pwfile={password}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync",
+            ],
+            folder=folder,
+            account=account,
+        )
+    )
+    port = free_port()
+    programs.start(
+        Command(
+            "postgresql",
+            [
+                binaries / "postgres",
+                f"-D{data}",
+                "-clisten_addresses=127.0.0.1",
+                f"-cport={port}",
+                "-cunix_socket_directories=",
+                "-cfsync=off",
+            ],
+            folder=folder,
+            account=account,
+            # Its SIGTERM would wait for the last client to leave.
+            stop_signal=signal.SIGINT,
+        )
+    )
+    programs.until("PostgreSQL listened", lambda: listens(port))
+    return f"airflow:{password.read_text()}@127.0.0.1:{port}/postgres"
+
+
+def start_redis(programs: Programs, home: Path) -> str:
+    """Start Redis with nothing in it.
+
+    :param programs: what it belongs to.
+    :param home: a folder that every account can enter.
+    :return: its URL.
+    """
+    server = shutil.which("redis-server")
+    if server is None:
+        raise ProgramError("There is no redis-server; install Debian's package redis-server.")
+    folder = home / "redis"
+    folder.mkdir(mode=0o700)
+    port, password = free_port(), secrets.token_hex()
+    # In a file, because everyone can read a command line.
+    settings = folder / "redis.conf"
+    settings.write_text(f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\n')
+    programs.start(Command("redis", [server, settings], folder=folder))
+    programs.until("Redis listened", lambda: listens(port))
+    return f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+def _postgresql_binaries() -> Path:
+    # Debian keeps them off PATH, so that several versions can be there.
+    found = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if found:
+        return max(found, key=lambda path: int(path.parts[-3])).parent
+    if initdb := shutil.which("initdb"):
+        return Path(initdb).resolve().parent
+    raise ProgramError("There is no PostgreSQL server; install Debian's package postgresql.")

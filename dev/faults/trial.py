@@ -1,0 +1,262 @@
+"""One fault, one operator, one process: what comes of it.
+
+A trial changes its process for good (environment, name resolution, standard output), so it
+belongs into one of its own; :mod:`faults.laboratory` sees to that.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import resource
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trustme
+
+from dev.faults.acts import INTEGRATION, answers
+from dev.faults.fault import API_KEY, SECRETS, TOKEN, Fault
+from dev.faults.server import Door, FaultServer
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+OURS = "datafold"
+THEIRS = "http"
+TIMEOUT = 1.0
+
+_PATH = "/api/v1/lineage/bi/hightouch/7/"
+_CANARY = "a canary sings in the log"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What came of a trial.
+
+    :param ended: ``success``, the name of the exception's class, or empty where the task had
+        not ended in time.
+    :param airflow_may_retry: whether the exception, if there is one, lets Airflow try again.
+    :param seconds: how long the task took.
+    :param requests: how many requests arrived at the service.
+    :param elsewhere: how many requests arrived at the other host.
+    :param memory: MB by which the process grew at its largest.
+    :param secrets: how often a secret stands in the ``log``, the ``exception``, the ``result``
+        and in requests to the ``other host``.
+    :param retry_after: seconds that the exception passes on.
+    """
+
+    ended: str
+    airflow_may_retry: bool
+    seconds: float
+    requests: int
+    elsewhere: int
+    memory: float
+    secrets: dict[str, int] = field(default_factory=dict)
+    retry_after: float | None = None
+
+
+def prepare(operator: str) -> None:
+    """Import what an operator needs, so that no trial has to wait for it.
+
+    :param operator: :data:`OURS` or :data:`THEIRS`.
+    """
+    if operator == OURS:
+        import airflow_provider_datafold.operators.bi
+        import airflow_provider_datafold.transport  # noqa: F401
+    else:
+        import airflow.providers.http.operators.http  # noqa: F401
+        from airflow.providers.common.compat.sdk import Connection
+
+        # Makes Airflow look for its providers, which takes a second.
+        Connection(conn_id="http_default", conn_type="http").get_hook()  # type: ignore[no-untyped-call]
+
+
+def run(fault: Fault, operator: str) -> Measurement:
+    """Let a task meet a fault.
+
+    :param fault: the fault.
+    :param operator: :data:`OURS` or :data:`THEIRS`.
+    :return: what came of it, at the latest when the fault's time is over.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="datafold-faults-") as folder,
+        FaultServer([answers()]) as other,
+        FaultServer([answers()], door=Door.CLOSED) as closed,
+        FaultServer(
+            fault.acts,
+            reads=fault.reads,
+            door=fault.door,
+            tls=_tls(fault.certificate, Path(folder)),
+            elsewhere=f"http://localhost:{other.port}",
+        ) as server,
+    ):
+        names = {"port": server.port, "closed_port": closed.port, "folder": folder}
+        host = fault.host or f"{'https' if fault.certificate else 'http'}://127.0.0.1:{{port}}"
+        os.environ.update(
+            {name: text.format(**names) for name, text in fault.environment.items()},
+            **_connections(fault, host.format(**names), folder),
+        )
+        _know_only_this_machine()
+        log = _capture(Path(folder, "log"))
+        task = _Task(_build(operator))
+        task.run(fault.seconds)
+        return Measurement(
+            ended=task.ended,
+            airflow_may_retry=task.airflow_may_retry,
+            seconds=round(task.seconds, 2),
+            requests=sum(request.method != "CONNECT" for request in server.requests),
+            elsewhere=len(other.requests),
+            memory=round(task.memory, 1),
+            secrets={
+                "log": _count(log()),
+                "exception": _count(task.traceback),
+                "result": _count(task.result),
+                "other host": _count("".join(request.text for request in other.requests)),
+            },
+            retry_after=task.retry_after,
+        )
+
+
+class _Task:
+    """Executes an operator and keeps what becomes of it."""
+
+    def __init__(self, operator: BaseOperator) -> None:
+        self.ended = self.result = self.traceback = ""
+        self.airflow_may_retry = False
+        self.seconds = self.memory = 0.0
+        self.retry_after: float | None = None
+        self._operator = operator
+
+    def run(self, seconds: float) -> None:
+        """Wait for the end, but no longer than this."""
+        thread = threading.Thread(target=self._run, daemon=True)
+        before, start = _peak(), time.monotonic()
+        thread.start()
+        thread.join(seconds)
+        self.seconds = time.monotonic() - start
+        self.memory = _peak() - before
+
+    def _run(self) -> None:
+        from airflow.providers.common.compat.sdk import AirflowFailException
+
+        from airflow_provider_datafold.masking import mask_secret
+
+        try:
+            # A log that is not captured, or is masked, would show no secret either.
+            mask_secret(_CANARY)
+            self._operator.log.debug(_CANARY)
+            result = self._operator.execute({})
+        except Exception as error:
+            self.airflow_may_retry = not isinstance(error, AirflowFailException)
+            self.traceback = "".join(traceback.format_exception(error)) + repr(vars(error))
+            self.retry_after = getattr(error, "retry_after", None)
+            self.ended = type(error).__name__
+        else:
+            self.result = result if isinstance(result, str) else json.dumps(result)
+            self.ended = "success"
+
+
+def _build(operator: str) -> BaseOperator:
+    schedule: dict[str, Any] = {name: INTEGRATION[name] for name in ("bindings", "indexing_cron")}
+    if operator == OURS:
+        from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
+
+        return DatafoldUpdateHightouchOperator(task_id="ours", bi_datasource_id=7, **schedule)
+
+    from airflow.providers.http.operators.http import HttpOperator
+
+    return HttpOperator(
+        task_id="theirs",
+        method="PUT",
+        endpoint=_PATH,
+        headers={"Authorization": f"Key {API_KEY}", "Content-Type": "application/json"},
+        data=json.dumps({"token": TOKEN, **schedule}),
+    )
+
+
+def _connections(fault: Fault, host: str, folder: str) -> dict[str, str]:
+    """Give both operators what they need to know: the same host, timeout and CA."""
+    ca = f"{folder}/ca.pem" if fault.certificate else None
+    ours = {"timeout": TIMEOUT, "ca_bundle": ca, **fault.extra}
+    theirs = {"timeout": TIMEOUT, "verify": ours["ca_bundle"]}
+    connections = {
+        "datafold_default": {"conn_type": "datafold", "password": API_KEY, "host": host}
+        | {"extra": ours},
+        "hightouch_default": {"conn_type": "generic", "password": TOKEN},
+        "http_default": {"conn_type": "http", "host": host, "extra": theirs},
+    }
+    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connections[name]) for name in connections}
+
+
+def _tls(certificate: str, folder: Path) -> ssl.SSLContext | None:
+    trusted, other = trustme.CA(), trustme.CA()
+    trusted.cert_pem.write_to_path(str(folder / "ca.pem"))
+    other.cert_pem.write_to_path(str(folder / "other_ca.pem"))
+    (folder / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    if not certificate:
+        return None
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    issuer = other if certificate == "self-signed" else trusted
+    leaf = issuer.issue_cert(
+        "other.test" if certificate == "other-host" else "127.0.0.1",
+        not_before=yesterday - timedelta(days=1),
+        not_after=yesterday if certificate == "expired" else yesterday + timedelta(days=2),
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    leaf.configure_cert(context)
+    if certificate == "mutual":
+        trusted.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _know_only_this_machine() -> None:
+    """Resolve no name but this machine's, so that nothing leaves it, not even a question."""
+    resolve = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host not in ("127.0.0.1", "localhost"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve("127.0.0.1", *args, **kwargs)
+
+    socket.getaddrinfo = getaddrinfo
+
+
+def _capture(path: Path) -> Callable[[], str]:
+    """Send all that the process writes and logs, from DEBUG on, into a file."""
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    logging.getLogger().setLevel(logging.DEBUG)
+    logging.getLogger().addHandler(logging.StreamHandler(sys.stderr))
+
+    def read() -> str:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        log = path.read_text(errors="replace")
+        if _CANARY not in log:
+            raise RuntimeError("The log is not captured.")
+        return log
+
+    return read
+
+
+def _count(text: str) -> int:
+    return sum(text.count(secret) for secret in SECRETS)
+
+
+def _peak() -> float:
+    """Give the most memory in MB that this process ever had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

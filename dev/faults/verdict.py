@@ -1,0 +1,73 @@
+"""Whether a measurement is what a user would want."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dev.faults.fault import Fault
+from dev.faults.trial import Measurement
+
+MEMORY = 50.0
+"""MB that an answer may cost at most, whatever its size."""
+
+
+def differences(fault: Fault, found: Measurement) -> Iterator[str]:
+    """Compare a measurement of this provider's operator with all that the table declares.
+
+    :param fault: the fault.
+    :param found: what came of it.
+    :return: a sentence for each thing that differs.
+    """
+    pairs = {
+        "ended": (found.ended, fault.ending.error or "success"),
+        "Airflow may retry": (found.airflow_may_retry, fault.ending.airflow_may_retry),
+        "requests": (found.requests, fault.requests),
+        "requests to another host": (found.elsewhere, 0),
+        "retry_after": (found.retry_after, fault.retry_after),
+        **{f"secrets in the {place}": (count, 0) for place, count in found.secrets.items()},
+    }
+    for what, (measured, declared) in pairs.items():
+        if measured != declared:
+            yield f"{what}: {measured or 'none'!r}, declared: {declared or 'none'!r}"
+    if not fault.no_sooner <= found.seconds <= fault.seconds:
+        yield f"took {found.seconds} s, declared: {fault.no_sooner:g} to {fault.seconds:g} s"
+    if found.memory > MEMORY:
+        yield f"took {found.memory} MB, declared: at most {MEMORY:g} MB"
+
+
+def shortcoming(fault: Fault, found: Measurement) -> str:
+    """Say what a user would not want, by the measure that holds for any operator.
+
+    :param fault: the fault.
+    :param found: what came of it.
+    :return: the worst of it, empty where the fault is handled.
+    """
+    wanted = fault.ending
+    succeeded = found.ended == "success"
+    shortcomings = {
+        "sends a request to another host": found.elsewhere > 0,
+        "lets a secret out": any(found.secrets.values()),
+        "has no end in time": not found.ended,
+        "takes too much memory": found.memory > MEMORY,
+        "is green, though the service confirmed nothing": succeeded
+        and bool(wanted.error)
+        and not fault.may_succeed,
+        "fails, though the update was possible": not succeeded and not wanted.error,
+        "burns Airflow's retries on what no retry mends": found.airflow_may_retry
+        and not wanted.airflow_may_retry,
+        "forbids Airflow the retry that could mend it": bool(found.ended)
+        and not succeeded
+        and wanted.airflow_may_retry
+        and not found.airflow_may_retry,
+    }
+    return next((words for words, holds in shortcomings.items() if holds), "")
+
+
+def masked(found: Measurement) -> Measurement:
+    """Give what is left of a measurement where Airflow's masking knows all secrets.
+
+    :param found: a measurement, made without that masking.
+    :return: the same, with no secret in what Airflow writes into the task's log.
+    """
+    return replace(found, secrets={**found.secrets, "log": 0, "exception": 0})

@@ -1,0 +1,76 @@
+"""The sandbox as a running service, on loopback only."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import uvicorn
+
+from dev.sandbox.app import Weather, create_app
+from dev.sandbox.state import State
+
+DEFAULT_API_KEY = "sandbox-api-key"
+_SECONDS_TO_START = 30
+
+
+class Sandbox:
+    """Runs the service in a thread of this process, so that it never outlives it.
+
+    .. code-block:: python
+
+        with Sandbox() as sandbox:
+            print(sandbox.url)
+
+    :param api_key: the key that callers have to know.
+    :param port: the port on 127.0.0.1, 0 for a free one.
+    :param state: what the service works on, a fresh one by default.
+    :param weather: how well the service is, very well by default.
+    """
+
+    def __init__(
+        self,
+        api_key: str = DEFAULT_API_KEY,
+        port: int = 0,
+        state: State | None = None,
+        weather: Weather | None = None,
+    ) -> None:
+        self.api_key = api_key
+        self.state = state or State()
+        self._port = port
+        app = create_app(api_key, self.state, weather or Weather())
+        config = uvicorn.Config(
+            app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that the service listens on."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The service's address, as the host of an Airflow connection."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> Sandbox:
+        listener = socket.create_server(("127.0.0.1", self._port))
+        self._port = listener.getsockname()[1]
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listener]}, daemon=True
+        )
+        self._thread.start()
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while not self._server.started:
+            if time.monotonic() > deadline or not self._thread.is_alive():
+                raise RuntimeError("The sandbox did not start.")
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(timeout=10)

@@ -1,0 +1,101 @@
+"""A local Airflow with the sandbox behind it, to try changes in: ``make dev``.
+
+Starts Airflow with the example DAGs and the connections they need, prints the address, and
+stops all of it at Ctrl-C. Nothing of it is kept but the logs.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from dev.local_airflow import FOR_PEOPLE, ROOT, LocalAirflow
+from dev.local_airflow.programs import ProgramError, Programs
+from dev.sandbox import Sandbox
+
+LOGS = ROOT / "build" / "dev"
+DAGS = ROOT / "example_dags"
+LONGEST_START = 180.0
+SETTINGS = {
+    **FOR_PEOPLE,
+    # So that edits count at once, and new files. Those of the package do so anyway.
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+}
+
+
+def main() -> int:
+    """Run until interrupted.
+
+    :return: exit code, 0 after an interrupt.
+    """
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir(parents=True)
+    programs = Programs(LOGS, LONGEST_START)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, programs.interrupt)
+    print("Airflow starts; that takes half a minute.", flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="datafold-dev-") as home,
+        Sandbox() as sandbox,
+        programs,
+    ):
+        try:
+            airflow = LocalAirflow(programs, Path(home), DAGS, SETTINGS)
+            airflow.start("dag-processor", "scheduler", "triggerer")
+            _connect(airflow, sandbox)
+            print(
+                f"\n"
+                f"Airflow   {airflow.url}, without a login\n"
+                f"DAGs      {DAGS.relative_to(ROOT)}, unpaused; an edit counts within seconds\n"
+                f"Sandbox   {sandbox.url} stands in for Datafold; its key is {sandbox.api_key}\n"
+                f"Logs      {LOGS.relative_to(ROOT)}\n"
+                f"\n"
+                f"Ctrl-C stops all of it.",
+                flush=True,
+            )
+            programs.forever()
+        except ProgramError as error:
+            print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("\nStopping.", flush=True)
+    print("Everything that was started is stopped.")
+    return 0
+
+
+def _connect(airflow: LocalAirflow, sandbox: Sandbox) -> None:
+    # In the database, not in the environment, whose connections no page shows.
+    file = airflow.home / "connections.json"
+    file.write_text(
+        json.dumps(
+            {
+                "datafold_default": {
+                    "conn_type": "datafold",
+                    "description": "The sandbox, which stands in for Datafold",
+                    "host": sandbox.url,
+                    "password": sandbox.api_key,
+                },
+                "hightouch_default": {
+                    "conn_type": "generic",
+                    "description": "Hightouch's API token as the password",
+                    "password": secrets.token_urlsafe(),
+                },
+                "warehouse_default": {
+                    "conn_type": "sqlite",
+                    "description": "The warehouse that the examples load, gone at Ctrl-C",
+                    "host": str(airflow.home / "warehouse.db"),
+                },
+            }
+        )
+    )
+    airflow.run("connections-import", "connections", "import", str(file))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
