@@ -9,7 +9,7 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 IN_TWO = --numprocesses=2 --dist=loadfile
 
 .PHONY: demo dev test test-all check unit test-ui test-cluster reliability coverage-page bench \
-  constraints clean
+  contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
@@ -46,6 +46,10 @@ test-cluster: $(INSTALLED)-cluster  ## Many updates on Airflow with Celery, one 
 
 coverage-page: $(INSTALLED)  ## Write docs/coverage.md anew, out of the code.
 	$(BIN)/python -m dev.scripts.api_coverage
+
+contract: $(INSTALLED)  ## Take shapes and names from the published contract: make contract CONTRACT=file.
+	$(BIN)/python -m dev.scripts.contract $(CONTRACT)
+	$(BIN)/ruff format -q airflow_provider_datafold/redaction/names.py
 
 constraints:  ## Write the constraint files anew; needs uv on PATH.
 	dev/scripts/compile_constraints.sh

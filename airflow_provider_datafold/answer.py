@@ -23,7 +23,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldServerError,
     DatafoldValidationError,
 )
-from airflow_provider_datafold.redaction import Redactor
+from airflow_provider_datafold.redaction.redactor import Redactor
 from airflow_provider_datafold.retry import parse_retry_after
 
 _LONGEST_MESSAGE = 200

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.answer import Answer, parse
-from airflow_provider_datafold.redaction import Redactor
+from airflow_provider_datafold.redaction.redactor import Redactor
 
 SECRET = "Planted-Secret"
 REDACTOR = Redactor([SECRET])

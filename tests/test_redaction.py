@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.redaction import Redactor, secrets_in
+from airflow_provider_datafold.redaction.redactor import Redactor, secrets_in
 
 
 @pytest.fixture

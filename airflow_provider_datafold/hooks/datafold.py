@@ -24,7 +24,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.masking import mask_secret
 from airflow_provider_datafold.omitted import OMITTED, Omitted
-from airflow_provider_datafold.redaction import Redactor, secrets_in
+from airflow_provider_datafold.redaction.redactor import Redactor, secrets_in
 
 if TYPE_CHECKING:
     import requests

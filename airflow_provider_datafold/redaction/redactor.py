@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from airflow_provider_datafold.kinds import SECRET_FIELDS
+from airflow_provider_datafold.redaction.names import WRITE_ONLY
 
 MASK = "***"
 
@@ -19,11 +19,11 @@ def secrets_in(value: Any) -> Iterator[str]:
     """Find the secrets in what is going to be sent.
 
     :param value: what :func:`json.dumps` takes, or a mapping of any other kind.
-    :return: the texts under the names of :data:`SECRET_FIELDS`, at any depth.
+    :return: the texts under the names of :data:`WRITE_ONLY`, at any depth.
     """
     if isinstance(value, Mapping):
         for key, item in value.items():
-            if key in SECRET_FIELDS and isinstance(item, str):
+            if key in WRITE_ONLY and isinstance(item, str):
                 yield item
             else:
                 yield from secrets_in(item)
@@ -68,7 +68,7 @@ class Redactor:
         if isinstance(value, dict):
             return {
                 self.text(key): (
-                    MASK if key in SECRET_FIELDS and isinstance(item, str) else self.json(item)
+                    MASK if key in WRITE_ONLY and isinstance(item, str) else self.json(item)
                 )
                 for key, item in value.items()
             }
