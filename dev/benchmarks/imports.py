@@ -1,4 +1,4 @@
-"""What a DAG file pays for an import, over ``airflow.sdk``, in fresh processes."""
+"""What an import costs a DAG file over ``airflow.sdk``, in fresh processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MODULES = {
     THEIRS: "airflow.providers.http.operators.http",
 }
 
-# What a DAG file has anyway comes before: the DAG, and an operator's base class.
+# A DAG file imports the DAG and an operator's base class anyway, so that they do not count.
 _PROGRAM = """
 import json, sys, time
 from importlib import import_module
@@ -38,9 +38,9 @@ def measure(rounds: int) -> list[Figure]:
     """Measure the imports.
 
     :param rounds: how many processes of each kind.
-    :return: time and memory of the process's own.
+    :return: the time, and the memory of the process's own.
     """
-    # As pip does it at an installation, which an editable one leaves out.
+    # pip compiles what it installs, but not an editable installation.
     compileall.compile_dir(Path(airflow_provider_datafold.__file__).parent, quiet=1)
     found = interleave({name: partial(_run, module) for name, module in _MODULES.items()}, rounds)
     return [

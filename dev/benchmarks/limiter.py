@@ -1,4 +1,4 @@
-"""A rate limit, as a service keeps it. Nothing here waits."""
+"""The rate limit of a service. Nothing here waits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 
 
 class FixedWindow:
-    """Allows a number of requests in each second.
+    """A limit for the number of requests in each second.
 
-    The usual limit of a FastAPI service, such as Datafold's seems to be: it counts per window,
-    and tells whoever is too many after how many whole seconds the next window opens.
+    FastAPI services, such as Datafold's seems to be, usually count requests per window, and
+    refuse a further one with the whole seconds until the next window.
 
-    :param per_second: how many are allowed.
+    :param per_second: how many requests are allowed.
     """
 
     def __init__(self, per_second: int) -> None:
@@ -20,13 +20,13 @@ class FixedWindow:
         self._taken = 0
 
     def retry_after(self, now: float) -> int | None:
-        """Ask for one request.
+        """Count a request, and return how long it has to wait.
 
         :param now: the present time in seconds.
-        :return: ``None`` where it is allowed, else the whole seconds to wait.
+        :return: ``None`` where it is allowed, else the whole seconds.
         """
         if now - self._opened >= 1:
-            # Windows lie side by side, wherever the first one began.
+            # Windows follow each other without a gap, even where no request came in between.
             self._opened = (
                 now if self._opened == -math.inf else self._opened + ((now - self._opened) // 1)
             )

@@ -1,4 +1,4 @@
-"""``docs/images/performance.svg``: the figures as bars, and the rate limit as a line."""
+"""``docs/images/performance.svg``: bars for the figures, and a line for the rate limit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PANEL_WIDTH = (_WIDTH - (_COLUMNS + 1) * _MARGIN) / _COLUMNS
 _HEAD, _LABELS, _VALUES = 22, 176, 70
 _LINE_HEIGHT = 250
 
-# Each on white of its own, because a page may be dark.
+# The page around it may be dark, so that the plot needs its own white background.
 _STYLE = """\
 text { font: 14px system-ui, sans-serif; fill: #1f2933 }
 .title { font-weight: 600 }
@@ -90,7 +90,7 @@ def _bars(figure: Figure, left: float, top: float) -> Iterator[str]:
 
 
 def _line(figure: Figure, accepted: Sequence[float], top: float) -> Iterator[str]:
-    """Draw how many updates had been accepted by when."""
+    """Draw the number of accepted updates over time."""
     ideal = figure.values[FLOOR]
     count, seconds = len(accepted), max([*accepted, ideal])
     left, right, bottom = _MARGIN + 40, _WIDTH - _MARGIN, top + _LINE_HEIGHT - 50

@@ -8,7 +8,7 @@ from dev.benchmarks import imports, parsing, rate_limit, tasks, updates
 from dev.benchmarks.figure import Figure
 
 PROCESSES, DAGS, UPDATES, TASKS = 15, 11, 500, 5
-"""How many of each a median is of."""
+"""How many measurements of each a median is taken from."""
 
 
 def measure() -> tuple[dict[str, Figure], list[float]]:
@@ -26,7 +26,7 @@ def measure() -> tuple[dict[str, Figure], list[float]]:
 
 
 def _noted(figures: list[Figure]) -> list[Figure]:
-    """Show on standard error how far the run is."""
+    """Print the figures to standard error, because the run takes long."""
     for figure in figures:
         values = ", ".join(f"{figure.label(name)} {figure.shown(name)}" for name in figure.values)
         print(f"{figure.name}: {values.replace('`', '')}", file=sys.stderr, flush=True)

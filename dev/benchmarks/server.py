@@ -1,8 +1,8 @@
-"""A service on 127.0.0.1 that answers each update at once, in a process of its own.
+"""A service on 127.0.0.1 that responds to each update at once, in a process of its own.
 
-``python -m dev.benchmarks.server`` prints its port and serves until its standard input ends, as
-it does with whoever started it. It is as small as it can be, because what it costs is a part of
-every figure.
+``python -m dev.benchmarks.server`` prints its port and serves until its standard input ends,
+which happens at the latest when the process that started it ends. It is as small as possible,
+because its cost is a part of every figure.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _COUNTS = "/counts"
 
 
-def _answer(status: str, content: bytes, header: str = "") -> bytes:
+def _response(status: str, content: bytes, header: str = "") -> bytes:
     head = (
         f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(content)}\r\n{header}\r\n"
@@ -37,7 +37,7 @@ def _answer(status: str, content: bytes, header: str = "") -> bytes:
     return head.encode() + content
 
 
-_UPDATED = _answer(
+_UPDATED = _response(
     "200 OK",
     json.dumps({"id": 7, **{name: BODY[name] for name in BODY if name != "token"}}).encode(),
 )
@@ -45,9 +45,9 @@ _UPDATED = _answer(
 
 @dataclass
 class Counts:
-    """What the service saw of updates.
+    """The updates that the service saw.
 
-    :param connections: over how many connections they came.
+    :param connections: how many connections they came over.
     :param requests: how many requests there were.
     :param updated: how many different integrations were updated.
     :param seconds: when each update was accepted, from the first request on.
@@ -60,7 +60,7 @@ class Counts:
 
 
 class _Service:
-    """Answers requests, and counts those that are updates."""
+    """Responds to requests, and counts the updates."""
 
     def __init__(self, per_second: int | None) -> None:
         self._limit = FixedWindow(per_second) if per_second else None
@@ -68,15 +68,15 @@ class _Service:
         self._paths: set[bytes] = set()
         self.counts = Counts()
 
-    def answer(self, head: bytes) -> bytes:
+    def respond(self, head: bytes) -> bytes:
         method, path, _ = head.split(b" ", 2)
         if method != b"PUT":
-            return _answer("200 OK", json.dumps(asdict(self.counts)).encode())
+            return _response("200 OK", json.dumps(asdict(self.counts)).encode())
         now = time.monotonic()
         self._first = self._first or now
         self.counts.requests += 1
         if self._limit and (wait := self._limit.retry_after(now)) is not None:
-            return _answer("429 Too Many Requests", b"{}", f"Retry-After: {wait}\r\n")
+            return _response("429 Too Many Requests", b"{}", f"Retry-After: {wait}\r\n")
         if self._limit:
             self.counts.seconds.append(round(now - self._first, 3))
         self._paths.add(path)
@@ -85,7 +85,7 @@ class _Service:
 
 
 class _Protocol(asyncio.Protocol):
-    """One connection: as much of HTTP/1.1 as its clients speak."""
+    """A connection that speaks as much of HTTP/1.1 as its clients need."""
 
     def __init__(self, service: _Service) -> None:
         self._service = service
@@ -105,7 +105,7 @@ class _Protocol(asyncio.Protocol):
         if head.startswith(b"PUT") and not self._is_counted:
             self._is_counted = True
             self._service.counts.connections += 1
-        self._transport.write(self._service.answer(head))
+        self._transport.write(self._service.respond(head))
 
 
 class Server:
@@ -119,13 +119,13 @@ class Server:
         self.url = f"{'https' if is_tls else 'http'}://localhost:{port}"
 
     def counts(self, context: ssl.SSLContext | None = None) -> Counts:
-        """Ask what it saw.
+        """Return what the service counted.
 
-        :param context: whom to trust, where it speaks TLS.
+        :param context: the TLS context that trusts the service, ``None`` for no TLS.
         :return: the counts since its start.
         """
-        with urlopen(self.url + _COUNTS, context=context) as answer:
-            return Counts(**json.load(answer))
+        with urlopen(self.url + _COUNTS, context=context) as response:
+            return Counts(**json.load(response))
 
 
 @contextmanager

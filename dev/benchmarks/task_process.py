@@ -1,4 +1,4 @@
-"""A task in its process, as a worker runs it: ``python -m dev.benchmarks.task_process DAG_ID``.
+"""One task as a worker runs it: ``python -m dev.benchmarks.task_process DAG_ID``.
 
 Airflow's own supervisor forks the task's process, which parses the DAG's file, runs the task and
 talks to the supervisor; only the API server behind it is a stand-in.
@@ -26,7 +26,7 @@ def main(dag_id: str) -> int:
     """
     succeeded = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/state") and b'"success"' in request.content:
             succeeded.append(request)
         is_start = request.url.path.endswith("/run")
@@ -44,13 +44,13 @@ def main(dag_id: str) -> int:
         bundle_info=BundleInfo(name="benchmarks"),
         dag_rel_path=f"{dag_id}.py",
         token="",
-        client=Client(base_url="http://stand-in", token="", transport=httpx.MockTransport(answer)),
+        client=Client(base_url="http://stand-in", token="", transport=httpx.MockTransport(respond)),
     )
     return 0 if succeeded else 1
 
 
 def _start(dag_id: str) -> dict[str, object]:
-    """Tell the task of its run."""
+    """Return what a task is told about its run."""
     run: dict[str, object] = {
         "dag_id": dag_id,
         "run_id": "run",

@@ -28,7 +28,7 @@ def measure(rounds: int) -> list[Figure]:
 
 
 def _cpu(dag_id: str, environment: dict[str, str]) -> float:
-    # Of children that have ended, theirs included.
+    # The system adds a process's times to its parent's when it ends, so the task's are included.
     before = os.times()
     subprocess.run(
         [sys.executable, "-m", "dev.benchmarks.task_process", dag_id],

@@ -1,4 +1,4 @@
-"""The one update that is measured, the way each contender does it."""
+"""The update that is measured, as each contender does it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEADERS = {"Authorization": f"Key {API_KEY}", "Content-Type": "application/json"
 
 
 def path(bi_datasource_id: int) -> str:
-    """Give the path of an integration.
+    """Return the path of an integration.
 
     :param bi_datasource_id: the integration's id.
     :return: the path on the service's host.
@@ -29,9 +29,9 @@ def path(bi_datasource_id: int) -> str:
 
 
 def connections(url: str, *, ca: str | None = None, **extra: Any) -> dict[str, str]:
-    """Make environment variables of the Airflow connections to a service.
+    """Return the environment variables of the Airflow connections to a service.
 
-    :param url: where the service is.
+    :param url: the service's address.
     :param ca: file of the CA that signed its certificate.
     :param extra: further extra fields of this provider's connection.
     :return: the variables' values by name.
@@ -51,15 +51,15 @@ def connections(url: str, *, ca: str | None = None, **extra: Any) -> dict[str, s
 def put(url: str, ca: str | None = None) -> Any:
     """Update with a bare ``requests.put``.
 
-    :param url: where the service is.
+    :param url: the service's address.
     :param ca: file of the CA that signed its certificate.
-    :return: the parsed answer.
+    :return: the parsed response.
     """
     import requests
 
-    answer = requests.put(url + path(7), json=BODY, headers=HEADERS, timeout=30, verify=ca)
-    answer.raise_for_status()
-    return answer.json()
+    response = requests.put(url + path(7), json=BODY, headers=HEADERS, timeout=30, verify=ca)
+    response.raise_for_status()
+    return response.json()
 
 
 def our_operator(bi_datasource_id: int = 7) -> BaseOperator:
@@ -101,7 +101,7 @@ def execute(operator: BaseOperator) -> Any:
     """
     from airflow.sdk.bases.operator import ExecutorSafeguard
 
-    # Else each execution would write a warning that there is no task runner.
+    # Otherwise each execution would log a warning that no task runner called it.
     ExecutorSafeguard.tracker.set(operator)
     return operator.execute({})
 
