@@ -15,24 +15,22 @@ OURS = "datafold"
 BARE = "requests"
 THEIRS = "http"
 FLOOR = "floor"
-SAME_FIELDS = "same fields"
-ONE_FIELD = "one field"
+EMPTY = "empty"
 
 NAMES = {
     OURS: "this provider",
     BARE: "`requests.put`",
     THEIRS: "`HttpOperator`",
     FLOOR: "the floor",
-    SAME_FIELDS: "as many fields, no code",
-    ONE_FIELD: "one field, no code",
+    EMPTY: "`EmptyOperator`",
 }
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing that was measured.
+    """A measured figure.
 
-    :param name: what it is; the key that a requirement names.
+    :param name: its name, by which a requirement refers to it.
     :param unit: the unit of the values, empty for a plain number.
     :param values: the value by contender.
     :param floor: what the floor is here, empty where there is none.
@@ -44,9 +42,9 @@ class Figure:
     floor: str = ""
 
     def shown(self, contender: str) -> str:
-        """Show a value.
+        """Return a value as text.
 
-        :param contender: whose value.
+        :param contender: the contender whose value it is.
         :return: three digits and the unit, empty where there is no value.
         """
         value = self.values.get(contender)
@@ -55,10 +53,10 @@ class Figure:
         return f"{f'{value:,.0f}' if value >= 100 else f'{value:.3g}'} {self.unit}".rstrip()
 
     def label(self, contender: str) -> str:
-        """Name a contender.
+        """Return the name of a contender.
 
-        :param contender: whom.
-        :return: the name, which for the floor is what the floor is here.
+        :param contender: the contender.
+        :return: the name; for the floor, what the floor is here.
         """
         return self.floor if contender == FLOOR else NAMES[contender]
 
@@ -66,14 +64,13 @@ class Figure:
 def interleave(ways: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
     """Call each way in turn, A B C A B C, so that a noisy moment meets all of them.
 
-    :param ways: what to call, by contender.
-    :param rounds: how often; where it is more than once, a round comes before that does not
-        count.
-    :return: what each way gave, by contender.
+    :param ways: the functions to call, by contender.
+    :param rounds: how many rounds count; more than one are preceded by a round that does not.
+    :return: what each function returned, by contender.
     """
     for way in ways.values() if rounds > 1 else ():
         way()
-    # What is there now is no garbage; to look through it again and again would take minutes.
+    # Airflow's modules are no garbage; searching them again each time takes minutes.
     gc.collect()
     gc.freeze()
     found: dict[str, list[T]] = {name: [] for name in ways}
@@ -85,23 +82,23 @@ def interleave(ways: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, li
 
 
 def medians(found: Mapping[str, list[float]]) -> dict[str, float]:
-    """Give the median of each contender's values.
+    """Return the median of each contender's values.
 
-    :param found: what :func:`interleave` gives.
+    :param found: the result of :func:`interleave`.
     :return: the median by contender.
     """
     return {name: median(values) for name, values in found.items()}
 
 
 def stopwatch(way: Callable[[], object]) -> Callable[[], float]:
-    """Make a stopwatch of a function.
+    """Return a function that measures another.
 
-    :param way: what to measure.
-    :return: a function that calls it and gives the milliseconds that it took.
+    :param way: the function to measure.
+    :return: a function that calls it and returns the milliseconds that it took.
     """
 
     def watch() -> float:
-        gc.collect()  # what another contender has left
+        gc.collect()  # else one contender would pay for what another has left
         start = perf_counter()
         way()
         return (perf_counter() - start) * 1e3

@@ -1,4 +1,4 @@
-"""Many updates at once against a service that allows only so many in a second."""
+"""Many updates at once against a service with a rate limit."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from multiprocessing.synchronize import Barrier
 
 from dev.benchmarks import server, update
+from dev.benchmarks.environment import silenced
 from dev.benchmarks.figure import FLOOR, OURS, Figure
-from dev.benchmarks.surroundings import silenced
 
 WALL = "rate limit, wall time"
 REQUESTS = "rate limit, requests per update"
@@ -19,13 +19,13 @@ PROCESSES = 8
 UPDATES = 400
 PER_SECOND = 40
 MAX_RETRIES = 100
-"""What a connection's ``max_retries`` may be at most; its default is 3."""
+"""The highest ``max_retries`` of a connection; its default is 3."""
 
 
 def measure(updates: int = UPDATES) -> tuple[list[Figure], list[float]]:
-    """Let processes update different integrations, each its share one after the other.
+    """Measure processes that each update their share of all integrations, one after the other.
 
-    :param updates: how many in all.
+    :param updates: how many updates in all.
     :return: the figures, and when each update was accepted.
     """
     context = multiprocessing.get_context("fork")
@@ -52,7 +52,7 @@ def measure(updates: int = UPDATES) -> tuple[list[Figure], list[float]]:
 
 
 def _work(start_line: Barrier, numbers: range) -> None:
-    # Whatever is raised ends the process, and the updates that it leaves are lost.
+    # An exception ends the process, so that its remaining updates count as lost.
     start_line.wait()
     for number in numbers:
         update.execute(update.our_operator(number + 1))

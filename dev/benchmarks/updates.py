@@ -1,4 +1,4 @@
-"""What one update costs, with everything new and on a hook that is kept."""
+"""What one update costs, with everything new and with a hook that is kept."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import trustme
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.benchmarks import server, update
+from dev.benchmarks.environment import silenced
 from dev.benchmarks.figure import BARE, FLOOR, OURS, THEIRS, Figure, interleave, medians, stopwatch
-from dev.benchmarks.surroundings import silenced
 
-ONE = "one update, from operator to answer"
+ONE = "one update, from operator to response"
 KEPT_HTTP = "an update on a kept hook, http"
 KEPT_TLS = "an update on a kept hook, TLS"
 CONNECTIONS = "connections for 100 updates"
@@ -26,7 +26,7 @@ def measure(rounds: int) -> list[Figure]:
     """Measure updates over http and over TLS.
 
     :param rounds: how many updates of each kind.
-    :return: time of an update each way, and the connections that the service counted.
+    :return: the time of an update, and the connections that the service counted.
     """
     with TemporaryDirectory(prefix="datafold-benchmarks-") as folder:
         chain, ca = Path(folder, "chain.pem"), Path(folder, "ca.pem")
@@ -81,7 +81,7 @@ def _kept(name: str, url: str, ca: str | None, rounds: int) -> Figure:
 
 
 def _connections(chain: Path, ca: str) -> Figure:
-    """Count connections over TLS, where each one costs most."""
+    """Count connections over TLS, because they cost most there."""
     values: dict[str, float] = {}
     for name in (OURS, BARE):
         with server.running(chain=chain) as tls, DatafoldHook() as hook:

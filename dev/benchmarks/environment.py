@@ -1,4 +1,4 @@
-"""The Airflow in which everything is measured: a home of its own, and its defaults."""
+"""The environment of all measurements: an Airflow home of its own, and Airflow's defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 @contextmanager
 def prepared() -> Iterator[None]:
-    """Make the surroundings of this process and its children; import no Airflow before.
+    """Set the environment of this process and its children; import no Airflow before.
 
     :return: nothing, until the context ends.
     """
@@ -31,12 +31,12 @@ def prepared() -> Iterator[None]:
                 "AIRFLOW_HOME": home,
                 "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
                 "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
-                # How long the supervisor may take to see that a task has ended; costs no CPU.
+                # The supervisor sees sooner that a task has ended, for no CPU.
                 "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
                 "AIRFLOW__LOGGING__BASE_LOG_FOLDER": f"{home}/logs",
             }
         )
-        # An installed package has its bytecode.
+        # An installed package has its bytecode, and so the measured one needs it.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         try:
             yield
@@ -47,11 +47,11 @@ def prepared() -> Iterator[None]:
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Let the log be written as always, with Airflow's defaults, but to nowhere.
+    """Discard the log after it has been written with Airflow's defaults.
 
     :return: nothing, until the context ends.
     """
-    # By its descriptor, because Airflow's log holds on to the stream.
+    # Airflow's log keeps the stream, so that only its descriptor can be replaced.
     sys.stdout.flush()
     before = os.dup(1)
     with open(os.devnull, "w") as nowhere:
