@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_datafold.form import EXTRA_FIELDS, FIELD_BEHAVIOUR
+from airflow_provider_datafold.connection.form import EXTRA_FIELDS, FIELD_BEHAVIOUR
 
 __version__ = "0.1.0"
 

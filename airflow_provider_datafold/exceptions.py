@@ -3,7 +3,7 @@
 .. code-block:: text
 
     DatafoldError                       an AirflowException
-    ├── DatafoldFinalError              also an AirflowFailException: another try can't mend it
+    ├── DatafoldFinalError              also an AirflowFailException: retrying will not help
     │   ├── DatafoldConfigurationError  an Airflow connection is missing or wrong
     │   ├── DatafoldInputError          a value given to an operator or hook is wrong
     │   ├── DatafoldCertificateError    the TLS certificate was refused
@@ -14,13 +14,14 @@
     │   ├── DatafoldConflictError       409
     │   ├── DatafoldValidationError     422
     │   ├── DatafoldRejectedError       any other 4xx
-    │   └── DatafoldAnswerError         2xx, but no JSON, or too much of it
-    └── DatafoldTransientError          time may mend it
-        ├── DatafoldConnectionError     the connection broke, or never came about
-        │   └── DatafoldUnreachableError  ... never came about: nothing was sent
-        ├── DatafoldTimeoutError        no whole answer in time
+    │   └── DatafoldAnswerError         2xx, but not the JSON that the API documents
+    └── DatafoldTransientError          may succeed later
+        ├── DatafoldConnectionError     the connection broke, or could not be made
+        │   └── DatafoldUnreachableError  ... could not be made: nothing was sent
+        ├── DatafoldTimeoutError        no whole response in time
         ├── DatafoldRateLimitError      429
-        └── DatafoldServerError         408, 425 and 5xx
+        ├── DatafoldServerError         408, 425 and 5xx
+        └── DatafoldStoppedError        the task was stopped meanwhile
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ class DatafoldError(AirflowException):
     """Root of the provider's errors.
 
     Its text is made for the person on call: what was asked, of which connection, what came
-    back, what to do. It never holds a secret nor the raw answer.
+    back, what to do. It never holds a secret or the raw response.
 
     :param message: the text of the error.
-    :param status_code: HTTP status of the answer, ``None`` when there was none.
+    :param status_code: HTTP status of the response, ``None`` when there was none.
     :param method: HTTP method of the request, ``None`` when the error came before any.
     :param path: path of the request on Datafold's host, ``None`` when the error came before any.
     :param retry_after: seconds after which the service asks to try again, ``None`` when it
         does not say.
-    :param errors: what a 422 answer finds wrong: pairs of a location such as
+    :param errors: what a 422 response finds wrong: pairs of a location such as
         ``"body.bindings.0.remoteId"`` and a message such as ``"Field required"``.
     """
 
@@ -65,13 +66,18 @@ class DatafoldError(AirflowException):
         self.retry_after = retry_after
         self.errors = tuple(errors)
 
+    @property
+    def summary(self) -> str:
+        """The first sentence, without its full stop."""
+        return str(self).partition(". ")[0].rstrip(".")
+
 
 class DatafoldFinalError(DatafoldError, AirflowFailException):
-    """Another try can't mend it: Airflow fails the task at once, whatever its ``retries``."""
+    """Retrying will not help: Airflow fails the task at once, whatever its ``retries``."""
 
 
 class DatafoldTransientError(DatafoldError):
-    """Time may mend it: the hook tries again, then Airflow, as the task's ``retries`` say."""
+    """May succeed later: the hook tries again, then Airflow, as the task's ``retries`` say."""
 
 
 class DatafoldConfigurationError(DatafoldFinalError):
@@ -87,7 +93,7 @@ class DatafoldCertificateError(DatafoldFinalError):
 
 
 class DatafoldRedirectError(DatafoldFinalError):
-    """The answer points to another address (3xx), which is never followed."""
+    """The response points to another address (3xx), which is never followed."""
 
 
 class DatafoldAuthenticationError(DatafoldFinalError):
@@ -99,11 +105,11 @@ class DatafoldPermissionError(DatafoldFinalError):
 
 
 class DatafoldNotFoundError(DatafoldFinalError):
-    """There is no such integration, or no such API at this host (404)."""
+    """There is no such thing in Datafold, or no such API at this host (404)."""
 
 
 class DatafoldConflictError(DatafoldFinalError):
-    """The request is at odds with the integration's state (409)."""
+    """The request conflicts with the current state of what it is about (409)."""
 
 
 class DatafoldValidationError(DatafoldFinalError):
@@ -111,23 +117,27 @@ class DatafoldValidationError(DatafoldFinalError):
 
 
 class DatafoldRejectedError(DatafoldFinalError):
-    """The request was refused with another 4xx status, or with a status no API answers."""
+    """The request was refused with another 4xx status, or with a status that no API returns."""
 
 
 class DatafoldAnswerError(DatafoldFinalError):
-    """The request was accepted (2xx), but the answer is no JSON or is too large."""
+    """The request was accepted (2xx), but the response is not one that can be used.
+
+    It is not JSON, not of the type that the API documents, too large, or nothing that Airflow
+    could keep in XCom.
+    """
 
 
 class DatafoldConnectionError(DatafoldTransientError):
-    """The connection broke before the whole answer was there."""
+    """The connection broke before the whole response was there."""
 
 
 class DatafoldUnreachableError(DatafoldConnectionError):
-    """No connection came about, so nothing was sent."""
+    """Could not connect, so nothing was sent."""
 
 
 class DatafoldTimeoutError(DatafoldTransientError):
-    """The whole answer did not come in time."""
+    """The whole response did not come in time."""
 
 
 class DatafoldRateLimitError(DatafoldTransientError):
@@ -136,3 +146,7 @@ class DatafoldRateLimitError(DatafoldTransientError):
 
 class DatafoldServerError(DatafoldTransientError):
     """The service is not able to answer now (408, 425, 5xx)."""
+
+
+class DatafoldStoppedError(DatafoldTransientError):
+    """The task was stopped while it called Datafold; no further request was sent."""

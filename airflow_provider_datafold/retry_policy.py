@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_datafold.exceptions import DatafoldError, DatafoldFinalError
+from airflow_provider_datafold.exceptions import DatafoldError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -20,9 +20,11 @@ except ImportError:  # before Airflow 3.3
 else:
 
     class DatafoldRetryPolicy(RetryPolicy):
-        """Fails a task at once where another try can't help, and waits as the service asks.
+        """Waits as long as the service asks, if the task itself would not wait as long.
 
-        All else is as the task's own ``retries`` and ``retry_delay`` say.
+        All else is as the task's own ``retries`` and ``retry_delay`` say. Airflow asks no policy
+        about a :class:`~airflow_provider_datafold.exceptions.DatafoldFinalError`: it is an
+        ``AirflowFailException``, which fails the task at once.
         """
 
         def evaluate(
@@ -35,16 +37,28 @@ else:
             """Decide what comes after a failed try.
 
             :param exception: what the task raised.
-            :param try_number: number of the try, from 1; does not matter here.
-            :param max_tries: how many there are; Airflow sees to that.
-            :param context: Airflow's task context; does not matter here.
-            :return: fail, retry after just the delay that the service asks for, or default.
+            :param try_number: number of the try, from 1.
+            :param max_tries: how many tries there are; Airflow sees to that.
+            :param context: Airflow's task context.
+            :return: retry after the delay that the service asks for, or default.
             """
-            if isinstance(exception, DatafoldFinalError):
-                return RetryDecision.fail(reason="Another try can't mend this.")
-            if isinstance(exception, DatafoldError) and exception.retry_after is not None:
-                delay = timedelta(seconds=min(exception.retry_after, LONGEST_DELAY))
-                return RetryDecision.retry(delay=delay, reason=f"Datafold asks to wait {delay}.")
-            return RetryDecision.default()
+            asked = exception.retry_after if isinstance(exception, DatafoldError) else None
+            if asked is None:
+                return RetryDecision.default()
+            delay = timedelta(seconds=min(asked, LONGEST_DELAY))
+            if delay <= _own_delay(try_number, context):
+                return RetryDecision.default()
+            return RetryDecision.retry(delay=delay, reason=f"Datafold asks to wait {delay}.")
 
     DEFAULT_RETRY_POLICY = DatafoldRetryPolicy()
+
+
+def _own_delay(try_number: int, context: Context | None) -> timedelta:
+    """Return the delay that the task itself asks for."""
+    if context is None:
+        return timedelta()
+    task = context["task"]
+    factor = max(float(task.retry_exponential_backoff), 1.0) ** min(try_number - 1, 20)
+    own: timedelta = task.retry_delay * factor
+    longest: timedelta = task.max_retry_delay or own
+    return min(own, longest)

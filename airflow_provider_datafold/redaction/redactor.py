@@ -1,46 +1,47 @@
-"""Take secrets out of text and out of JSON values."""
+"""Takes secrets out of text and out of JSON values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import html
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
-
-MASK = "***"
+from airflow_provider_datafold.redaction.secret import MASK, Secret
 
 SHORTEST_PART = 5
-"""Characters from which on a secret is also looked for inside of longer texts: to take a
-shorter one out of them would make nonsense of most answers. Airflow's own masker leaves
-shorter ones alone altogether."""
+"""Characters from which on a secret is also looked for inside longer texts: to take a shorter one
+out of them would make nonsense of most responses. Airflow's own masker leaves shorter ones alone
+altogether."""
 
-
-def secrets_in(value: Any) -> Iterator[str]:
-    """Find the secrets in what is going to be sent.
-
-    :param value: what :func:`json.dumps` takes, or a mapping of any other kind.
-    :return: the texts under the names of :data:`WRITE_ONLY`, at any depth.
-    """
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if key in WRITE_ONLY and isinstance(item, str):
-                yield item
-            else:
-                yield from secrets_in(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from secrets_in(item)
+_LONGEST_SHOWN = 200
 
 
 class Redactor:
-    """Replaces known secrets, and whatever text stands under a secret field's name.
+    """Replaces known secrets, in the usual encodings as well.
 
-    :param secrets: the secrets' plain texts.
+    :param secrets: the secrets.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        self._secrets = tuple(secrets)
+
+    @cached_property
+    def _texts(self) -> frozenset[str]:
+        return frozenset(text for secret in self._secrets for text in secret.texts() if text)
+
+    @cached_property
+    def _forms(self) -> list[str]:
+        forms = {
+            form for text in self._texts if len(text) >= SHORTEST_PART for form in _forms_of(text)
+        }
         # Longest first, so that a secret which holds another one is replaced as a whole.
-        self._secrets = sorted(set(secrets) - {""}, key=len, reverse=True)
+        return sorted(forms, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """Replace every known secret in a text.
@@ -48,31 +49,58 @@ class Redactor:
         :param text: any text.
         :return: the text, with ``***`` in place of each secret.
         """
-        for secret in self._secrets:
-            if text == secret:
-                return MASK
-            if len(secret) >= SHORTEST_PART:
-                text = text.replace(secret, MASK)
+        if text in self._texts:
+            return MASK
+        for form in self._forms:
+            text = text.replace(form, MASK)
         return text
 
-    def json(self, value: Any) -> Any:
+    def shown(self, text: str) -> str:
+        """Make foreign text fit for a log: without secrets, on one line, not long.
+
+        :param text: any text.
+        :return: at most some 200 printable characters.
+        """
+        # Redacted first: the rest of a secret that was cut off would be left.
+        redacted = self.text(text)
+        printable = "".join(char if char.isprintable() else "?" for char in redacted)
+        if len(printable) <= _LONGEST_SHOWN:
+            return printable
+        return printable[:_LONGEST_SHOWN] + "..."
+
+    def json(self, value: Any, *, by_name: bool) -> Any:
         """Replace secrets in a JSON value, in keys and values at any depth.
 
-        :param value: what :func:`json.loads` gives.
+        :param value: what :func:`json.loads` gave. Its lists are changed in place, which keeps a
+            large response from being in memory twice.
+        :param by_name: whether to replace, too, whatever stands under the name of a field of
+            :data:`~airflow_provider_datafold.redaction.names.WRITE_ONLY`, except null.
         :return: a value of the same shape without secrets.
         """
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
-            return [self.json(item) for item in value]
+            for place, item in enumerate(value):
+                value[place] = self.json(item, by_name=by_name)
+            return value
         if isinstance(value, dict):
-            return {
-                self.text(key): (
-                    MASK if key in WRITE_ONLY and isinstance(item, str) else self.json(item)
-                )
-                for key, item in value.items()
-            }
+            return self._object(value, by_name=by_name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value if self.text(str(value)) == str(value) else MASK
         return value
+
+    def _object(self, value: dict[str, Any], *, by_name: bool) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, item in value.items():
+            is_secret = by_name and key in WRITE_ONLY and item is not None
+            name = self.text(key)
+            number = 2
+            while name in found:
+                # Two keys may be equal once they are redacted; neither may be lost.
+                name = f"{self.text(key)} ({number})"
+                number += 1
+            found[name] = MASK if is_secret else self.json(item, by_name=by_name)
+        return found
 
     def finds_in(self, value: Any) -> bool:
         """Say whether a message that shows a value might show a secret.
@@ -80,12 +108,49 @@ class Redactor:
         :param value: any value.
         :return: whether a known secret is in it, at any depth and as its repr would show it.
         """
-        text = repr(value)
-        return any(
-            repr(secret) in text
-            or (len(secret) >= SHORTEST_PART and (secret in text or repr(secret)[1:-1] in text))
-            for secret in self._secrets
-        )
+        return any(self.text(text) != text for text in _shown_texts(value))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._secrets)} secrets)"
+
+
+def _shown_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _shown_texts(key)
+            yield from _shown_texts(item)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from _shown_texts(item)
+    else:
+        yield repr(value)
+
+
+def _forms_of(text: str) -> Iterator[str]:
+    """Spell a secret in the ways in which a service, a proxy or a library may repeat it."""
+    yield text
+    for quoted in (quote(text, safe=""), quote(text), quote_plus(text)):
+        yield quoted
+        if "%" in quoted:
+            yield re.sub("%..", lambda found: found[0].lower(), quoted)
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield repr(text)[1:-1]
+    yield html.escape(text)
+    yield html.escape(text, quote=False)
+    yield from _base64_forms(text.encode(errors="surrogatepass"))
+
+
+def _base64_forms(content: bytes) -> Iterator[str]:
+    """Spell a secret as it looks inside the base64 of a longer text, at each of three offsets."""
+    for offset in range(3):
+        encoded = b64encode(bytes(offset) + content).decode()
+        # The letters at both ends that depend on the neighbours as well.
+        inner = encoded[-(-offset * 8 // 6) : (offset + len(content)) * 8 // 6]
+        yield inner
+        yield inner.translate(_URL_SAFE)
+
+
+_URL_SAFE = str.maketrans("+/", "-_")

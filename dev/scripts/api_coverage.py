@@ -98,8 +98,8 @@ def methods() -> Found:
 
     :return: by operation, the methods' names.
     """
+    from airflow_provider_datafold.api.kinds import KINDS
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.kinds import KINDS
 
     def calls() -> Iterator[tuple[str, Call]]:
         for name, method in vars(DatafoldHook).items():
@@ -159,8 +159,8 @@ def _call(method: str, arguments: Mapping[str, Any], hook: DatafoldHook) -> Any:
 @contextmanager
 def _recording() -> Iterator[list[tuple[str, str]]]:
     """Answer each request with an empty object, and note it in place of sending it."""
-    from airflow_provider_datafold.answer import Answer
-    from airflow_provider_datafold.kinds import KINDS
+    from airflow_provider_datafold.api.kinds import KINDS
+    from airflow_provider_datafold.client.answer import Answer
 
     requests: list[tuple[str, str]] = []
 

@@ -55,7 +55,8 @@ def bodies(document: dict[str, Any]) -> dict[str, Any]:
     """Find what the operations take.
 
     :param document: an OpenAPI document.
-    :return: the schema of the request's body by method and path, such as ``"POST /api/v1/x"``.
+    :return: the schema of the request's body by method and path, such as ``"PUT /api/v1/x/{}"``:
+        the project has names of its own for some fields of a path.
     """
     return {
         f"{method.upper()} {path}": operation["requestBody"]["content"]["application/json"][
@@ -122,13 +123,19 @@ def write_only(node: Any, name: str = "") -> Iterator[str]:
 
 
 def shapes(document: dict[str, Any]) -> dict[str, Any]:
-    """Take the shapes of request bodies.
+    """Take the shapes of requests.
 
     :param document: an OpenAPI document without prose.
-    :return: ``bodies`` by method and path, and the ``schemas`` that they name.
+    :return: ``bodies`` by method and path, and the ``schemas`` that they and the parameters name.
     """
     found = bodies(document)
-    return {"bodies": found, "schemas": needed(found, document["components"]["schemas"])}
+    parameters = [
+        operation.get("parameters")
+        for item in document["paths"].values()
+        for operation in item.values()
+    ]
+    roots = [found, parameters]
+    return {"bodies": found, "schemas": needed(roots, document["components"]["schemas"])}
 
 
 def lines_of(value: dict[str, dict[str, Any]]) -> str:

@@ -6,13 +6,15 @@ Datafold's published API contract.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from airflow_provider_datafold import fields
+from airflow_provider_datafold.api import fields, schedule
+from airflow_provider_datafold.api.fields import Check
+from airflow_provider_datafold.api.omitted import OMITTED
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.omitted import OMITTED
+from airflow_provider_datafold.redaction.names import WRITE_ONLY
 
 
 @dataclass(frozen=True)
@@ -20,24 +22,23 @@ class Field:
     """A field of a kind's configuration.
 
     :param name: the API's name for it.
-    :param check: takes the field's name and a value, and gives what the API wants or raises
-        :class:`DatafoldInputError`.
+    :param check: how to check it.
     :param required: whether the API refuses a configuration without it.
     :param nullable: whether the API takes null.
-    :param secret: whether it must never be shown, and so is no operator's argument.
+    :param secret: whether it must never be shown, and so is not an argument of any operator.
     :param source: where an Airflow connection holds it, ``None`` if nowhere. ``"extra"`` means
         the extra field of the same name.
     """
 
     name: str
-    check: Callable[[str, Any], Any]
+    check: Check
     required: bool = False
     nullable: bool = False
     secret: bool = False
     source: Literal["host", "login", "password", "extra"] | None = None
 
 
-_INDEXING_CRON = Field("indexing_cron", fields.indexing_cron, nullable=True)
+_INDEXING_CRON = Field("indexing_cron", schedule.indexing_cron, nullable=True)
 _NAME = Field("name", fields.text, nullable=True)
 
 
@@ -70,7 +71,7 @@ class Kind:
         for name in given:
             if name not in names:
                 raise DatafoldInputError(
-                    f"config: has {fields.shown(name)}, but the fields of a {self.title} "
+                    f"config: has {fields.format_value(name)}, but the fields of a {self.title} "
                     f"integration are {', '.join(names)}. Nothing was sent."
                 )
         body = {}
@@ -81,7 +82,7 @@ class Kind:
                 body[field.name] = None if is_null else field.check(field.name, value)
             elif field.required:
                 raise DatafoldInputError(
-                    f"{field.name}: is missing; a {self.title} integration has to have it. "
+                    f"{field.name}: is missing; a {self.title} integration must have it. "
                     f"Nothing was sent."
                 )
         return body
@@ -163,11 +164,6 @@ KINDS = {
 }
 """By the API's names."""
 
-SECRET_FIELDS = frozenset(
-    field.name for kind in KINDS.values() for field in kind.fields if field.secret
-)
-"""Names of the fields that the contract calls write-only, of all kinds."""
-
 
 def find(kind: Any) -> Kind:
     """Find a kind by its name.
@@ -180,24 +176,25 @@ def find(kind: Any) -> Kind:
 
 
 def differences(sent: Mapping[str, Any], answer: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Find the fields that an answer shows otherwise than they were sent.
+    """Find the fields that a response shows otherwise than they were sent.
 
-    The answer's shape is not documented: a field that it does not have says nothing, and the
+    The response's shape is not documented: a field that it does not have says nothing, and the
     order of a list means nothing, nor does a slash at the end.
 
     :param sent: the body that was sent.
-    :param answer: the parsed answer, any JSON.
-    :return: the field's name, the value sent and the value answered, for each that differs.
+    :param answer: the parsed response, any JSON.
+    :return: the field's name, the value sent and the value returned, for each that differs.
     """
     if not isinstance(answer, dict):
         return
-    for field in sent:
-        if (
-            field not in SECRET_FIELDS
-            and field in answer
-            and _comparable(answer[field]) != _comparable(sent[field])
-        ):
+    for field in public(sent):
+        if field in answer and _comparable(answer[field]) != _comparable(sent[field]):
             yield field, sent[field], answer[field]
+
+
+def public(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a configuration that are no secrets."""
+    return {name: value for name, value in config.items() if name not in WRITE_ONLY}
 
 
 def _comparable(value: Any) -> Any:

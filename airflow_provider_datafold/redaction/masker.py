@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from airflow_provider_datafold.redaction.secret import Secret
 
 _HOMES = (
     "airflow.sdk.log",  # 3.1 and later
@@ -25,5 +28,16 @@ def _find() -> Callable[[str], None]:
     raise ImportError(f"This Airflow has no mask_secret in any of {', '.join(_HOMES)}.")
 
 
-mask_secret = _find()
-"""Have Airflow replace a secret with ``***`` in everything that the task logs."""
+_mask_secret = _find()
+
+
+def mask(secrets: Iterable[Secret]) -> None:
+    """Have Airflow replace secrets with ``***`` in everything that the task logs.
+
+    Not for an event loop: newer versions of Airflow tell another process.
+
+    :param secrets: the secrets.
+    """
+    for secret in secrets:
+        for text in secret.texts():
+            _mask_secret(text)

@@ -4,40 +4,41 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldRateLimitError,
+    DatafoldStoppedError,
     DatafoldTransientError,
     DatafoldUnreachableError,
 )
 
 LONGEST_WAIT = 30.0
-"""Seconds that the hook waits at most before it tries again. Where the service asks for more,
-the hook gives up, so that Airflow can plan the next try and the worker slot is free."""
+"""Seconds that a call waits at most before it tries again. Where the service asks for more, the
+call gives up, so that Airflow can plan the next try and the worker slot is free."""
 
 _FIRST_WAIT = 0.5
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
-def is_retryable(error: BaseException, *, is_idempotent: bool) -> bool:
-    """Say whether the hook itself may send a request again.
+def is_retryable(error: DatafoldError, *, is_repeatable: bool) -> bool:
+    """Say whether a request may be sent again.
 
     :param error: what became of the last attempt.
-    :param is_idempotent: whether sending the request twice does what sending it once does.
-    :return: ``False`` also where the service asks for a longer wait than the hook would wait.
+    :param is_repeatable: whether sending the request twice does what sending it once does.
+    :return: ``False`` also where the service asks for a longer wait than a call would wait.
     """
-    if not isinstance(error, DatafoldTransientError):
+    if not isinstance(error, DatafoldTransientError) or isinstance(error, DatafoldStoppedError):
         return False
     if (error.retry_after or 0) > LONGEST_WAIT:
         return False
-    return is_idempotent or _did_nothing(error)
+    return is_repeatable or _was_not_processed(error)
 
 
-def _did_nothing(error: DatafoldError) -> bool:
-    """Say whether the request of a failed attempt was not taken."""
+def _was_not_processed(error: DatafoldError) -> bool:
     return (
         isinstance(error, (DatafoldUnreachableError, DatafoldRateLimitError))
         or error.status_code == 503
@@ -64,19 +65,26 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """Read a ``Retry-After`` header (RFC 9110, section 10.2.3).
 
     :param value: the header, in seconds or as a date.
-    :param now: the present time, with a time zone.
-    :return: seconds from now, ``None`` where there is no header, where it makes no sense, and
+    :param now: the present time by the clock of the service, with a time zone.
+    :return: seconds from now; ``None`` where there is no header, where it makes no sense, and
         where it does not lie in the future.
     """
     text = (value or "").strip()
+    seconds = math.nan
     if _SECONDS.fullmatch(text):
         seconds = float(text)
-    else:
-        try:
-            date = parsedate_to_datetime(text)
-        except (TypeError, ValueError, IndexError, OverflowError):
-            return None
-        # A date without a zone is in UTC, as all dates of HTTP are.
-        date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+    elif date := parse_date(text):
         seconds = math.ceil((date - now).total_seconds())
     return seconds if 0 < seconds < math.inf else None
+
+
+def parse_date(text: str) -> datetime | None:
+    """Read a date of an HTTP header.
+
+    :param text: the header.
+    :return: the date with its zone, UTC where it names none; ``None`` where it is not a date.
+    """
+    with suppress(TypeError, ValueError, IndexError, OverflowError):
+        date = parsedate_to_datetime(text)
+        return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+    return None

@@ -12,6 +12,7 @@ DEFAULT_HOST = "https://app.datafold.com"
 """Datafold's own deployment, by its API contract."""
 
 DEFAULT_TIMEOUT = 30.0
+SHORTEST_TIMEOUT = 0.1
 LONGEST_TIMEOUT = 86_400.0
 """Seconds."""
 
@@ -21,24 +22,28 @@ MOST_RETRIES = 100
 FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["login", "schema", "port"],
     "relabeling": {"host": "Datafold URL", "password": "API key"},
-    "placeholders": {"host": DEFAULT_HOST},
+    "placeholders": {
+        "host": "https://app.datafold.com, or eu., us., eub.datafold.com: where you log in",
+    },
 }
 """The standard fields, in the words of ``ui-field-behaviour``."""
+
+_SECONDS = {
+    "type": ["number", "null"],
+    "minimum": SHORTEST_TIMEOUT,
+    "maximum": LONGEST_TIMEOUT,
+}
 
 EXTRA_FIELDS: dict[str, dict[str, Any]] = {
     "timeout": {
         "label": "Timeout",
-        "description": "Seconds that connecting may take, and again the answer as a whole.",
-        "schema": {
-            "type": ["number", "null"],
-            "minimum": 0.1,
-            "maximum": LONGEST_TIMEOUT,
-            "default": DEFAULT_TIMEOUT,
-        },
+        "description": "Seconds that one request may take, from looking up the host to the last "
+        "byte of the response.",
+        "schema": {**_SECONDS, "default": DEFAULT_TIMEOUT},
     },
     "max_retries": {
         "label": "Retries",
-        "description": "How often a call is tried again after a passing fault, before Airflow's "
+        "description": "How often a call is tried again after a temporary error, before Airflow's "
         "own retries.",
         "schema": {
             "type": ["integer", "null"],
@@ -46,6 +51,11 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
             "maximum": MOST_RETRIES,
             "default": DEFAULT_MAX_RETRIES,
         },
+    },
+    "call_timeout": {
+        "label": "Timeout of a call",
+        "description": "Seconds that a call may take, its retries included. Empty for no limit.",
+        "schema": _SECONDS,
     },
     "ca_bundle": {
         "label": "CA bundle",
@@ -55,13 +65,13 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
     },
     "verify_ssl": {
         "label": "Verify the TLS certificate",
-        "description": "Turn it off only to find a fault: whoever is on the way can then read "
-        "the API key.",
+        "description": "Turn this off only to find a fault: anyone on the network path can then "
+        "read the API key.",
         "schema": {"type": ["boolean", "null"], "default": True},
     },
     "allow_http": {
         "label": "Allow plain http",
-        "description": "Without it plain http is refused, but for this machine itself.",
+        "description": "Without this, plain http is refused except to this machine itself.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
 }

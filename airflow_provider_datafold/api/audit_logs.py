@@ -1,0 +1,28 @@
+"""Audit logs: who did what in Datafold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_datafold.api.caller import Caller
+from airflow_provider_datafold.api.omitted import OMITTED
+from airflow_provider_datafold.api.operation import Effect, Operation
+
+LIST = Operation("GET", "/api/v1/audit_logs", Effect.READS, "audit log", dict, body_name="period")
+
+
+class AuditLogMethods(Caller):
+    """The hook's methods for audit logs."""
+
+    def list_audit_logs(self, *, start_date: Any = None, end_date: Any = None) -> dict[str, Any]:
+        """List what was done (``GET /api/v1/audit_logs``, which has a body).
+
+        :param start_date: leave out what was before; a :class:`~datetime.datetime` with a zone,
+            or its ISO 8601 text.
+        :param end_date: leave out what was after; the same.
+        :return: ``logs``, a list.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        given = {"start_date": start_date, "end_date": end_date}
+        period = {name: value for name, value in given.items() if value is not None}
+        return self.call(LIST, period or OMITTED)

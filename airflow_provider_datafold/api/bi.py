@@ -1,0 +1,217 @@
+"""BI lineage: the integrations of Hightouch, Looker, Mode, Tableau, Power BI and dbt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.api.caller import Caller
+from airflow_provider_datafold.api.kinds import KINDS, Kind, differences, public
+from airflow_provider_datafold.api.omitted import OMITTED, Omitted
+from airflow_provider_datafold.api.operation import Effect, Operation
+from airflow_provider_datafold.redaction.guard import no_secret_shown
+from airflow_provider_datafold.redaction.secret import Secret, conceal
+
+_BI = "/api/v1/lineage/bi/"
+
+
+def _operation(method: str, path: str, effect: Effect, **more: Any) -> Operation[Any]:
+    return Operation(
+        method,
+        _BI + path,
+        effect,
+        "integration",
+        object,
+        carries_secrets=True,
+        is_classic=True,
+        **more,
+    )
+
+
+LIST = _operation("GET", "", Effect.READS)
+GET = _operation("GET", "{bi_datasource_id}/", Effect.READS)
+DELETE = _operation("DELETE", "{bi_datasource_id}/", Effect.SETS, may_be_empty=True)
+SYNC = _operation("GET", "{bi_datasource_id}/sync/", Effect.STARTS, may_be_empty=True)
+CREATE = {
+    kind.name: _operation("POST", f"{kind.name}/", Effect.STARTS, body=kind.body)
+    for kind in KINDS.values()
+}
+UPDATE = {
+    kind.name: _operation("PUT", f"{kind.name}/{{bi_datasource_id}}/", Effect.SETS, body=kind.body)
+    for kind in KINDS.values()
+}
+
+
+class BIMethods(Caller):
+    """The hook's methods for BI lineage. The contract documents no shape of what they return."""
+
+    def list_integrations(self) -> Any:
+        """List all BI integrations (``GET /api/v1/lineage/bi/``).
+
+        :return: the parsed response; the API documents no shape.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        return self.call(LIST)
+
+    def get_integration(self, bi_datasource_id: int | str) -> Any:
+        """Read a BI integration (``GET /api/v1/lineage/bi/{bi_datasource_id}/``).
+
+        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :return: the parsed response; the API documents no shape.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        return self.call(GET, bi_datasource_id=bi_datasource_id)
+
+    def delete_integration(self, bi_datasource_id: int | str) -> Any:
+        """Remove a BI integration (``DELETE /api/v1/lineage/bi/{bi_datasource_id}/``).
+
+        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :return: the parsed response, ``None`` for an empty one; the API documents no shape.
+        :raises DatafoldNotFoundError: there is none. On a second attempt, which the message
+            tells, the first may have removed it.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        return self.call(DELETE, bi_datasource_id=bi_datasource_id)
+
+    def sync_integration(self, bi_datasource_id: int | str) -> Any:
+        """Start an unscheduled synchronization (``GET .../bi/{bi_datasource_id}/sync/``).
+
+        Though it is a ``GET`` it starts something, so it is sent again only where it was not
+        taken.
+
+        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :return: the parsed response, ``None`` for an empty one; the API documents no shape, and
+            does not tell when the synchronization ends.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        answer = self.call(SYNC, bi_datasource_id=bi_datasource_id)
+        self.log.info(
+            "%s accepted the sync request of integration %s.", self.place, bi_datasource_id
+        )
+        return answer
+
+    def create_integration(self, kind: str, config: Mapping[str, Any]) -> Any:
+        """Create a BI integration (``POST /api/v1/lineage/bi/{kind}/``).
+
+        :param kind: ``"hightouch"``, ``"looker"``, ``"mode"``, ``"tableau"``, ``"powerbi"`` or
+            ``"dbt"``.
+        :param config: values by the API's names of the fields, secrets included;
+            :data:`~airflow_provider_datafold.api.kinds.KINDS` says which fields a kind has.
+        :return: the parsed response; the API documents no shape. Secrets in it are replaced.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        config = conceal(config)
+        with no_secret_shown(self.redactor(config), kind):
+            name = fields.one_of(*KINDS)("kind", kind)
+        return self.call(CREATE[name], config)
+
+    def update_integration(
+        self,
+        kind: str,
+        bi_datasource_id: int | str,
+        config: Mapping[str, Any],
+        *,
+        only_if_changed: bool = False,
+    ) -> Any:
+        """Change a BI integration (``PUT /api/v1/lineage/bi/{kind}/{bi_datasource_id}/``).
+
+        For Hightouch, Looker, Mode and Tableau an update changes only the schedule. For Power BI
+        and dbt it changes every field you pass. Where the response shows a field otherwise than it
+        was sent, a warning in the log says so. The contract does not say what becomes of the
+        schedule when ``indexing_cron`` is not in ``config``.
+
+        :param kind: as for :meth:`create_integration`.
+        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :param config: as for :meth:`create_integration`; ``indexing_cron`` is a cron expression
+            of five fields, ``None`` for no schedule.
+        :param only_if_changed: whether to read the integration first, and to send nothing when
+            its ``indexing_cron`` is the one in ``config`` already. For ``powerbi`` and ``dbt`` the
+            other fields, except secrets, must be the same, too.
+        :return: the parsed response; the API documents no shape. The integration as it was read
+            when nothing was sent. Secrets in it are replaced.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        config = conceal(config)
+        redactor = self.redactor(config)
+        with no_secret_shown(redactor, kind, bi_datasource_id, config):
+            found = KINDS[fields.one_of(*KINDS)("kind", kind)]
+            number = fields.positive_integer("bi_datasource_id", bi_datasource_id)
+            body = found.body(config)
+        name = f"{found.title} integration {number}"
+        if only_if_changed:
+            integration = self.get_integration(number)
+            if _is_unchanged(found, integration, body):
+                self.log.info(
+                    "%s: %s already, so nothing was sent to %s.", name, _schedule(body), self.place
+                )
+                return integration
+        answer = self.call(UPDATE[found.name], body, bi_datasource_id=number)
+        self.log.info("%s: %s; accepted by %s.", name, _schedule(body), self.place)
+        sent = redactor.json(public(body), by_name=True)
+        for field, wanted, returned in differences(sent, answer):
+            self.log.warning(
+                "%s was sent as %s, but Datafold returned %s. %s",
+                field,
+                fields.format_value(wanted),
+                fields.format_value(returned),
+                "An update of this kind changes only the schedule."
+                if found.only_schedule and field != "indexing_cron"
+                else "Look at the integration in Datafold.",
+            )
+        return answer
+
+    def update_hightouch_integration(
+        self,
+        bi_datasource_id: int | str,
+        *,
+        token: str,
+        bindings: Any,
+        indexing_cron: str | None,
+        name: str | Omitted | None = OMITTED,
+        workspace: str | Omitted | None = OMITTED,
+        only_if_changed: bool = False,
+    ) -> Any:
+        """Change the schedule of a Hightouch integration.
+
+        ``PUT /api/v1/lineage/bi/hightouch/{bi_datasource_id}/``: :meth:`update_integration` for
+        this kind, with its fields as arguments.
+
+        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :param token: the Hightouch API token.
+        :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``.
+        :param indexing_cron: a cron expression of five fields, ``None`` for no schedule.
+        :param name: the integration's name; ``None`` is sent as null, and nothing by default.
+        :param workspace: the Hightouch workspace; as for ``name``.
+        :param only_if_changed: as for :meth:`update_integration`.
+        :return: as for :meth:`update_integration`.
+        :raises DatafoldError: as for :meth:`update_integration`.
+        """
+        config = {
+            "token": Secret(token),
+            "bindings": bindings,
+            "indexing_cron": indexing_cron,
+            "name": name,
+            "workspace": workspace,
+        }
+        token = "***"  # noqa: S105 - a traceback shows the arguments of this frame
+        return self.update_integration(
+            "hightouch", bi_datasource_id, config, only_if_changed=only_if_changed
+        )
+
+
+def _schedule(body: Mapping[str, Any]) -> str:
+    if "indexing_cron" not in body:
+        return "updated without indexing_cron"
+    if body["indexing_cron"] is None:
+        return "schedule removed (indexing_cron null)"
+    return f"indexing_cron {body['indexing_cron']!r}"
+
+
+def _is_unchanged(kind: Kind, integration: Any, body: Mapping[str, Any]) -> bool:
+    """Say whether an update would change nothing, as far as can be seen."""
+    if not isinstance(integration, dict) or "indexing_cron" not in body:
+        return False
+    counts = ["indexing_cron"] if kind.only_schedule else list(public(body))
+    shown = all(name in integration for name in counts)
+    return shown and not any(differences({name: body[name] for name in counts}, integration))

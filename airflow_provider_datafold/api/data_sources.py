@@ -1,0 +1,108 @@
+"""Data sources: the databases that Datafold connects to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider_datafold.api.caller import Caller
+from airflow_provider_datafold.api.operation import Effect, Operation
+from airflow_provider_datafold.redaction.secret import conceal
+
+_NOUN = "data source"
+_PATH = "/api/v1/data_sources"
+_ONE = f"{_PATH}/{{data_source_id}}"
+_LARGE = 64 * 1024 * 1024
+
+LIST = Operation("GET", _PATH, Effect.READS, _NOUN, list, carries_secrets=True)
+LIST_TYPES = Operation("GET", f"{_PATH}/types", Effect.READS, _NOUN, list)
+GET = Operation("GET", _ONE, Effect.READS, _NOUN, dict, carries_secrets=True)
+GET_SUMMARY = Operation("GET", f"{_ONE}/summary", Effect.READS, _NOUN, dict)
+CREATE = Operation("POST", _PATH, Effect.STARTS, _NOUN, dict, carries_secrets=True)
+TEST = Operation("POST", f"{_ONE}/test", Effect.STARTS, _NOUN, dict)
+GET_TEST = Operation("GET", f"{_PATH}/test/{{job_id}}", Effect.READS, "test of a data source", dict)
+# A query may be one that writes.
+QUERY = Operation("POST", f"{_ONE}/query", Effect.STARTS, _NOUN, dict, largest=_LARGE)
+
+
+class DataSourceMethods(Caller):
+    """The hook's methods for data sources."""
+
+    def list_data_sources(self) -> list[dict[str, Any]]:
+        """List data sources (``GET /api/v1/data_sources``).
+
+        :return: a list of data sources: ``id``, ``name``, ``type``, ``options`` and more.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        return self.call(LIST)
+
+    def list_data_source_types(self) -> list[dict[str, Any]]:
+        """List the types of data source (``GET /api/v1/data_sources/types``).
+
+        :return: a list of ``name``, ``type``, ``configuration_schema``, ``features``.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        return self.call(LIST_TYPES)
+
+    def get_data_source(self, data_source_id: int | str) -> dict[str, Any]:
+        """Read a data source (``GET /api/v1/data_sources/{data_source_id}``).
+
+        :param data_source_id: its id.
+        :return: ``id``, ``name``, ``type``, ``options`` and more. Secrets in it are replaced.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        return self.call(GET, data_source_id=data_source_id)
+
+    def get_data_source_summary(self, data_source_id: int | str) -> dict[str, Any]:
+        """Read what a data source is (``GET /api/v1/data_sources/{data_source_id}/summary``).
+
+        :param data_source_id: its id.
+        :return: ``id``, ``name``, ``type``.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        return self.call(GET_SUMMARY, data_source_id=data_source_id)
+
+    def create_data_source(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a data source (``POST /api/v1/data_sources``).
+
+        :param config: values by the API's names: ``name``, ``type`` (e.g. ``"pg"``,
+            ``"snowflake"``) and ``options``, which depend on the type and hold its secrets.
+        :return: the data source. Secrets in it are replaced.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        config = conceal(config)
+        return self.call(CREATE, config)
+
+    def test_data_source(self, data_source_id: int | str) -> dict[str, Any]:
+        """Start a test of a data source (``POST /api/v1/data_sources/{data_source_id}/test``).
+
+        :param data_source_id: its id.
+        :return: ``job_id``, for :meth:`get_data_source_test`.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        return self.call(TEST, data_source_id=data_source_id)
+
+    def get_data_source_test(self, job_id: int | str) -> dict[str, Any]:
+        """Read a test of a data source (``GET /api/v1/data_sources/test/{job_id}``).
+
+        :param job_id: id of the test.
+        :return: ``id``, ``status`` and ``results``, a list with an entry for each step.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        return self.call(GET_TEST, job_id=job_id)
+
+    def query_data_source(
+        self, data_source_id: int | str, query: str, *, params: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """Run a query (``POST /api/v1/data_sources/{data_source_id}/query``).
+
+        It is sent again only where it was not taken: it may be one that writes.
+
+        :param data_source_id: the data source's id.
+        :param query: the query's text.
+        :param params: the query's parameters.
+        :return: ``rows`` (a list of objects by column) and perhaps ``columns``; 64 MiB at most.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        body = {"query": query} if params is None else {"query": query, "params": params}
+        return self.call(QUERY, body, data_source_id=data_source_id)

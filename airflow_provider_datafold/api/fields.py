@@ -1,0 +1,382 @@
+"""Checks of single fields of a request, which also undo what templating did to them.
+
+A field that comes out of a template is often not what the DAG's author meant: without native
+rendering everything is text (``'7'``, ``"[{'remoteId': '1', 'boundIds': [1]}]"``, ``'None'``),
+with native rendering the text ``"5"`` is the integer 5. Each function takes a field's name, for
+the error, and what Airflow rendered. It returns what the API wants, or raises
+:class:`DatafoldInputError` that names the field, shows the value and says what it must be. None
+of them does I/O.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from numbers import Integral
+from typing import Any
+
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.redaction.secret import Secret
+
+Check = Callable[[str, Any], Any]
+"""Takes a field's name and a value."""
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?", re.ASCII)
+_METHOD = re.compile(r"[A-Za-z]{1,20}", re.ASCII)
+_PATH = re.compile(r"/[!-~]*", re.ASCII)
+_DOTS = re.compile(r"/\.{1,2}(?=[/?]|$)")
+_LARGEST = 2**63 - 1
+
+_BINDINGS = "must be a list, e.g. [{'remoteId': '1', 'boundIds': [1, 2]}]"
+_TEXTS = "must be a list of strings, e.g. ['a', 'b']"
+
+
+def undo_none(value: Any) -> Any:
+    """Turn the text that a template makes of a null param back into null.
+
+    :param value: a rendered, nullable field.
+    :return: ``None`` for the text ``'None'``, else the value itself.
+    """
+    return None if isinstance(value, str) and value.strip() == "None" else value
+
+
+def positive_integer(field: str, value: Any) -> int:
+    """Check an id.
+
+    :param field: the field's name, for the error.
+    :param value: a positive integer, or its decimal text.
+    :return: the integer.
+    :raises DatafoldInputError: it is something else.
+    """
+    number = _integer(value)
+    if number is None or number < 1:
+        raise input_error(field, value, 'must be a positive integer, e.g. 7 or "7"')
+    return number
+
+
+def integer(field: str, value: Any) -> int:
+    """Check an integer of at most 64 bits.
+
+    :param field: the field's name, for the error.
+    :param value: an integer, or its decimal text.
+    :return: the integer.
+    :raises DatafoldInputError: it is something else.
+    """
+    number = _integer(value)
+    if number is None:
+        raise input_error(field, value, "must be an integer of at most 64 bits")
+    return number
+
+
+def between(least: int, most: int) -> Check:
+    """Make a check of an integer in a range.
+
+    :param least: the smallest one allowed.
+    :param most: the largest one allowed.
+    :return: a check like the others in this module, which returns the integer.
+    """
+
+    def check(field: str, value: Any) -> int:
+        number = _integer(value)
+        if number is None or not least <= number <= most:
+            raise input_error(field, value, f"must be an integer from {least} to {most}")
+        return number
+
+    return check
+
+
+def number(field: str, value: Any) -> int | float:
+    """Check a number.
+
+    :param field: the field's name, for the error.
+    :param value: an integer, a finite float, or the decimal text of one.
+    :return: the number.
+    :raises DatafoldInputError: it is something else.
+    """
+    if _is_number(value):
+        return value if isinstance(value, float) else integer(field, value)
+    if isinstance(value, str) and _NUMBER.fullmatch(stripped := value.strip()):
+        return float(stripped) if "." in stripped else integer(field, stripped)
+    raise input_error(field, value, "must be a finite number")
+
+
+def boolean(field: str, value: Any) -> bool:
+    """Check a boolean.
+
+    :param field: the field's name, for the error.
+    :param value: ``True`` or ``False``, or its text as Python or JSON writes it.
+    :return: the boolean.
+    :raises DatafoldInputError: it is something else.
+    """
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "false": False}
+    if isinstance(value, str) and value.strip().lower() in known:
+        return known[value.strip().lower()]
+    raise input_error(field, value, "must be true or false")
+
+
+def text(field: str, value: Any) -> str:
+    """Check a string.
+
+    :param field: the field's name, for the error.
+    :param value: a string without NUL, or the number that native rendering made of one.
+    :return: the string.
+    :raises DatafoldInputError: it is something else.
+    """
+    if isinstance(value, str) and "\0" not in value:
+        return value
+    if _is_number(value):
+        return str(number(field, value))
+    raise input_error(field, value, "must be a string without NUL characters")
+
+
+def texts(field: str, value: Any) -> list[str]:
+    """Check a list of strings.
+
+    :param field: the field's name, for the error.
+    :param value: a sequence of strings, or the JSON text or the Python repr of such a list.
+    :return: a list of strings.
+    :raises DatafoldInputError: it is something else; the error names the place, e.g.
+        ``project_ids[0]``.
+    """
+    items = sequence(field, value, _TEXTS)
+    return [text(f"{field}[{index}]", item) for index, item in enumerate(items)]
+
+
+def date_time(field: str, value: Any) -> str:
+    """Check a date and time.
+
+    :param field: the field's name, for the error.
+    :param value: a :class:`~datetime.datetime` with a time zone, or its ISO 8601 text.
+    :return: the text, such as ``"2024-01-31T06:00:00+00:00"``.
+    :raises DatafoldInputError: it is something else.
+    """
+    found = value
+    if isinstance(value, str):
+        with suppress(ValueError):
+            found = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", value.strip()))
+    if isinstance(found, datetime) and found.tzinfo is not None:
+        return found.isoformat()
+    raise input_error(
+        field, value, "must be a date and time with a zone, e.g. 2024-01-31T06:00:00+00:00"
+    )
+
+
+def day(field: str, value: Any) -> str:
+    """Check a date.
+
+    :param field: the field's name, for the error.
+    :param value: a :class:`~datetime.date`, or its ISO 8601 text.
+    :return: the text, such as ``"2024-01-31"``.
+    :raises DatafoldInputError: it is something else.
+    """
+    found = value
+    if isinstance(value, str):
+        with suppress(ValueError):
+            found = date.fromisoformat(value.strip())
+    if isinstance(found, date) and not isinstance(found, datetime):
+        return found.isoformat()
+    raise input_error(field, value, "must be a date, e.g. 2024-01-31")
+
+
+def one_of(*choices: str) -> Check:
+    """Make a check of a choice.
+
+    :param choices: the strings to choose from.
+    :return: a check like the others in this module, which returns the string.
+    """
+
+    def check(field: str, value: Any) -> str:
+        if isinstance(value, str) and value in choices:
+            return value
+        raise input_error(field, value, f"must be one of {', '.join(map(repr, choices))}")
+
+    return check
+
+
+def secret(field: str, value: Any) -> Secret:
+    """Check a secret, without ever showing it.
+
+    :param field: the field's name, for the error.
+    :param value: a non-empty string, wrapped.
+    :return: the string without the white space around it, wrapped: secrets that come out of files
+        end in a line break more often than not.
+    :raises DatafoldInputError: it is empty, or not a string.
+    """
+    if isinstance(value, Secret) and isinstance(value.reveal(), str) and value.reveal().strip():
+        return Secret(value.reveal().strip())
+    raise DatafoldInputError(f"{field}: must be a string, and not empty. Nothing was sent.")
+
+
+def bindings(field: str, value: Any) -> list[dict[str, Any]]:
+    """Check what an integration is bound to.
+
+    :param field: the field's name, for the error.
+    :param value: a sequence of mappings with ``remoteId`` (string) and ``boundIds`` (sequence of
+        integers), or the JSON text or the Python repr of such a list. Other keys of an entry
+        are not part of the API's contract and are left out.
+    :return: a list of dictionaries with just these two keys.
+    :raises DatafoldInputError: it is something else; the error names the place, e.g.
+        ``bindings[0].boundIds[1]``.
+    """
+    entries = sequence(field, value, _BINDINGS)
+    return [_binding(f"{field}[{index}]", entry) for index, entry in enumerate(entries)]
+
+
+def _binding(field: str, value: Any) -> dict[str, Any]:
+    entry = literal(value)
+    if not isinstance(entry, Mapping):
+        raise input_error(field, value, "must be an object with remoteId and boundIds")
+    for key in ("remoteId", "boundIds"):
+        if key not in entry:
+            found = ", ".join(format_value(name) for name in entry) or "nothing"
+            raise DatafoldInputError(f"{field}: has no {key!r} (found: {found}). Nothing was sent.")
+    bound_ids = sequence(f"{field}.boundIds", entry["boundIds"], "must be a list of integers")
+    return {
+        "remoteId": text(f"{field}.remoteId", entry["remoteId"]),
+        "boundIds": [
+            integer(f"{field}.boundIds[{index}]", bound_id)
+            for index, bound_id in enumerate(bound_ids)
+        ],
+    }
+
+
+def method(field: str, value: Any) -> str:
+    """Check an HTTP method.
+
+    :param field: the field's name, for the error.
+    :param value: letters.
+    :return: the method in capital letters.
+    :raises DatafoldInputError: it is something else.
+    """
+    if isinstance(value, str) and _METHOD.fullmatch(value):
+        return value.upper()
+    raise input_error(field, value, "must be an HTTP method, e.g. 'GET'")
+
+
+def path(field: str, value: Any) -> str:
+    """Check a path on the service's host, which must not lead elsewhere.
+
+    :param field: the field's name, for the error.
+    :param value: printable ASCII that begins with a slash and has no part ``.`` or ``..``.
+    :return: the path.
+    :raises DatafoldInputError: it is something else.
+    """
+    if isinstance(value, str) and _PATH.fullmatch(value) and not _DOTS.search(value):
+        return value
+    raise input_error(field, value, "must be a path without '..', e.g. '/api/v1/lineage/bi/'")
+
+
+def path_part(field: str, value: Any) -> str:
+    """Check a text that stands between two slashes of a path.
+
+    :param field: the field's name, for the error.
+    :param value: a non-empty string other than ``.`` and ``..``: HTTP clients would collapse
+        these, and the request would go to another path.
+    :return: the string.
+    :raises DatafoldInputError: it is something else.
+    """
+    part = text(field, value)
+    if part in ("", ".", ".."):
+        raise input_error(field, value, "must not be empty, '.' or '..'")
+    return part
+
+
+def mapping(field: str, value: Any) -> Mapping[str, Any]:
+    """Check an object that has fields.
+
+    :param field: its own name, for the error.
+    :param value: a mapping, or the JSON text or the Python repr of a dictionary.
+    :return: the mapping.
+    :raises DatafoldInputError: it is something else. The value is not shown: it may hold what
+        would be a secret field of the object.
+    """
+    found = literal(value)
+    if isinstance(found, Mapping):
+        return found
+    raise DatafoldInputError(
+        f"{field}: must be an object, not of type {type(value).__name__}. Nothing was sent."
+    )
+
+
+def sequence(field: str, value: Any, wanted: str = "must be a list") -> Sequence[Any]:
+    """Check a list.
+
+    :param field: the field's name, for the error.
+    :param value: a sequence, or the JSON text or the Python repr of a list.
+    :param wanted: what the error says of it.
+    :return: the sequence.
+    :raises DatafoldInputError: it is something else.
+    """
+    found = literal(value)
+    if isinstance(found, (str, bytes, bytearray)) or not isinstance(found, Sequence):
+        raise input_error(field, value, wanted)
+    return found
+
+
+def literal(value: Any) -> Any:
+    """Parse the JSON text or the Python repr of a value.
+
+    :param value: any value.
+    :return: what a string spells; the value itself where it is or spells something else.
+    """
+    if not isinstance(value, str):
+        return value
+    for parse in (json.loads, ast.literal_eval):
+        # Without the indent that a template of several lines leaves.
+        with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return parse(value.strip())
+    return value
+
+
+def input_error(field: str, value: Any, wanted: str) -> DatafoldInputError:
+    """Make the error about a wrong value.
+
+    :param field: the field's name.
+    :param value: what it is.
+    :param wanted: what it must be.
+    :return: the error.
+    """
+    kind = type(value).__name__
+    return DatafoldInputError(
+        f"{field}: {wanted}, not {format_value(value)} ({kind}). Nothing was sent."
+    )
+
+
+def format_value(value: Any) -> str:
+    """Return the repr of a value, of limited length."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:
+        # Python refuses to write integers of more than 4,300 digits.
+        return "an integer of thousands of digits"
+
+
+def _integer(value: Any) -> int | None:
+    """Return the integer that a value is or spells, ``None`` where it does neither."""
+    if isinstance(value, str) and _INTEGER.fullmatch(stripped := value.strip()):
+        value = int(stripped)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        return number if abs(number) <= _LARGEST else None
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 120
+_SHORT.maxlist = _SHORT.maxdict = _SHORT.maxtuple = 4
+_SHORT.maxlevel = 4

@@ -1,0 +1,154 @@
+"""What a caller can ask of Datafold's API: an operation, declared once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+from airflow_provider_datafold.api import fields, shape
+from airflow_provider_datafold.api.fields import Check
+from airflow_provider_datafold.api.omitted import OMITTED
+from airflow_provider_datafold.redaction.secret import Secret, encode
+
+Returned = TypeVar("Returned")
+
+_PLACE = re.compile(r"{(\w+)}")
+_MIB = 1024 * 1024
+
+
+class Effect(Enum):
+    """What a request does, and so whether it may be sent twice.
+
+    The HTTP method does not tell: BI's synchronization is a GET that starts something.
+    """
+
+    READS = "reads"
+    """Changes nothing."""
+    SETS = "sets"
+    """Sent twice it does what it does once."""
+    STARTS = "starts"
+    """Each time that it is taken, something starts or is created."""
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the request may be sent again when nobody knows if it was taken."""
+        return self is not Effect.STARTS
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked request.
+
+    :param operation: what is asked for.
+    :param path: the path on Datafold's host with its query, every value quoted.
+    :param content: the JSON of the body, ``None`` without one.
+    """
+
+    operation: Operation[Any]
+    path: str
+    content: Secret | None = None
+
+
+@dataclass(frozen=True)
+class Operation(Generic[Returned]):
+    """An operation of Datafold's API.
+
+    :param method: the HTTP method.
+    :param path: the path as the contract has it; the names of its fields are those of the hook's
+        arguments.
+    :param effect: what it does.
+    :param noun: what errors call the thing that it is about.
+    :param returns: the type of what the API returns by the contract, ``object`` where that does
+        not say.
+    :param path_fields: checks of the fields in the path. Without one, a field is an id: a positive
+        integer.
+    :param query: checks of the fields in the query.
+    :param body: takes a concealed body and returns one that fits; by default it must fit the
+        contract's shape. Only an operation that is called with a body has one.
+    :param body_name: what errors call the body.
+    :param may_be_empty: whether a response without a body is a success, too.
+    :param largest: bytes that a response may have.
+    :param carries_secrets: whether secrets travel: what stands under the name of a secret is then
+        redacted in the response. Elsewhere these names may be a user's own columns.
+    :param is_classic: whether only Datafold Classic has it.
+    """
+
+    method: str
+    path: str
+    effect: Effect
+    noun: str
+    returns: type[Returned]
+    path_fields: Mapping[str, Check] = field(default_factory=dict)
+    query: Mapping[str, Check] = field(default_factory=dict)
+    body: Callable[[Any], Any] | None = None
+    body_name: str = "config"
+    may_be_empty: bool = False
+    largest: int = 10 * _MIB
+    carries_secrets: bool = False
+    is_classic: bool = False
+
+    def request(self, body: Any = OMITTED, /, **values: Any) -> Request:
+        """Make a request for this operation.
+
+        :param body: the body, concealed; none by default.
+        :param values: the fields of path and query by name. A field of the query that is ``None``
+            is not sent.
+        :return: the request.
+        :raises DatafoldInputError: a value does not fit the contract.
+        """
+        path = _PLACE.sub(lambda place: self._part(place[1], values), self.path)
+        query = {
+            name: _query_text(check(name, values[name]))
+            for name, check in self.query.items()
+            if values.get(name) is not None
+        }
+        return Request(
+            self,
+            f"{path}?{urlencode(query)}" if query else path,
+            None if body is OMITTED else encode(self._checked(body)),
+        )
+
+    def _part(self, name: str, values: Mapping[str, Any]) -> str:
+        check: Check = self.path_fields.get(name, fields.positive_integer)
+        return quote(str(check(name, values[name])), safe="")
+
+    def _checked(self, body: Any) -> Any:
+        if self.body is not None:
+            return self.body(body)
+        return shape.fit(self.method, self.path, self.body_name, body)
+
+
+def _query_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def free_request(
+    method: Any, path: Any, body: Any, *, is_repeatable: bool | None, may_be_empty: bool
+) -> Request:
+    """Make a request that no operation declares.
+
+    :param method: the HTTP method.
+    :param path: the path on Datafold's host, perhaps with a query.
+    :param body: any JSON value, concealed; :data:`OMITTED` for none.
+    :param is_repeatable: whether it may be sent twice; ``None`` for what HTTP says of the method.
+    :param may_be_empty: as for :class:`Operation`.
+    :return: the request.
+    :raises DatafoldInputError: the method, the path or the body cannot be sent.
+    """
+    method = fields.method("method", method)
+    if is_repeatable is None:
+        is_repeatable = method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
+    operation = Operation(
+        method,
+        fields.path("path", path),
+        Effect.SETS if is_repeatable else Effect.STARTS,
+        "resource",
+        object,
+        may_be_empty=may_be_empty,
+        carries_secrets=True,
+    )
+    return Request(operation, operation.path, None if body is OMITTED else encode(body))

@@ -1,0 +1,82 @@
+"""The check of a cron expression."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from airflow_provider_datafold.api.fields import format_value, input_error
+from airflow_provider_datafold.exceptions import DatafoldInputError
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day of month", 1, 31, ()),
+    ("month", 1, 12, _MONTHS),
+    ("day of week", 0, 7, _DAYS),
+)
+_ITEM = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\w+))?", re.ASCII)
+_WANTED = (
+    "must be a cron expression of five fields, e.g. '0 6 * * *' (minute, hour, day of month, "
+    "month, day of week), or None for no schedule"
+)
+
+
+def indexing_cron(field: str, value: Any) -> str:
+    """Check a schedule.
+
+    Datafold documents no dialect. What is taken is what every cron knows: numbers, names, ranges,
+    steps and lists.
+
+    :param field: the field's name, for the error.
+    :param value: a cron expression of five fields.
+    :return: the expression with single spaces between its fields.
+    :raises DatafoldInputError: it is something else, or a schedule that never comes due.
+    """
+    parts = value.split() if isinstance(value, str) else []
+    if len(parts) != len(_FIELDS):
+        raise input_error(field, value, _WANTED)
+    for part, (name, least, most, names) in zip(parts, _FIELDS, strict=True):
+        for item in part.split(","):
+            if problem := _problem(item, least, most, names):
+                raise DatafoldInputError(
+                    f"{field}: {name} {problem} (in {format_value(value)}). Nothing was sent."
+                )
+    cron = " ".join(parts)
+    # Only a day of a month may be one that never comes, such as the 31st of February.
+    if parts[2] != "*" and not _comes_due(cron):
+        raise input_error(field, value, "must be a schedule that comes due")
+    return cron
+
+
+def _problem(item: str, least: int, most: int, names: tuple[str, ...]) -> str | None:
+    found = _ITEM.fullmatch(item)
+    if not found:
+        return f"{item!r} is not a number, a range or a step"
+    *bounds, step = found.groups()
+    numbers = [_number(bound, least, names) for bound in bounds if bound is not None]
+    for bound, number in zip(bounds, numbers, strict=False):
+        if number is None or not least <= number <= most:
+            return f"{bound} is not in {least}-{most}"
+    if step is not None and not (step.isdecimal() and 1 <= int(step) <= most):
+        return f"step {step} is not in 1-{most}"
+    return None
+
+
+def _number(bound: str, least: int, names: tuple[str, ...]) -> int | None:
+    if bound.isdecimal():
+        return int(bound[:4])
+    return names.index(bound.lower()) + least if bound.lower() in names else None
+
+
+def _comes_due(cron: str) -> bool:
+    # Slow to import, and not needed to parse a DAG.
+    from croniter import CroniterError, croniter
+
+    try:
+        croniter(cron).get_next()
+    except CroniterError:
+        return False
+    return True

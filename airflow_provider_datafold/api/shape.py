@@ -1,0 +1,200 @@
+"""Checks a request's body against its shape in Datafold's contract.
+
+The shapes are data, generated from the contract (``shapes.json``): a subset of JSON Schema.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.api.fields import format_value, input_error
+from airflow_provider_datafold.api.omitted import OMITTED
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.redaction.secret import Secret
+
+Schema = Mapping[str, Any]
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "null": (type(None),),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "string": (str, Secret),
+    "array": (list, tuple),
+    "object": (Mapping,),
+}
+
+
+@cache
+def _shapes() -> Any:
+    return json.loads(Path(__file__).with_name("shapes.json").read_text())
+
+
+def fit(method: str, path: str, name: str, value: Any) -> Any:
+    """Check the body of a request, and undo what templating did to its fields.
+
+    :param method: the operation's method.
+    :param path: the operation's path as the contract has it.
+    :param name: what errors call the body.
+    :param value: the body, concealed.
+    :return: a body that fits the contract.
+    :raises DatafoldInputError: a field is wrong, unknown or missing; the error names its place,
+        e.g. ``column_rules[0].equal_if``.
+    """
+    # The names in a path are the project's own.
+    schema = _shapes()["bodies"][f"{method} {re.sub('{.*?}', '{}', path)}"]
+    return _fit(name, value, schema, is_top=True)
+
+
+def named(schema: str) -> fields.Check:
+    """Make a check of a value that has a shape of its own in the contract.
+
+    :param schema: the shape's name.
+    :return: a check like those of :mod:`~airflow_provider_datafold.api.fields`.
+    """
+    return lambda field, value: _fit(field, value, {"$ref": schema})
+
+
+def _fit(name: str, value: Any, schema: Schema, *, is_top: bool = False) -> Any:
+    schema = _resolved(schema)
+    if "anyOf" in schema:
+        return _fit_any(name, value, schema["anyOf"], is_top=is_top)
+    if "oneOf" in schema:
+        branch = _branch(name, value, schema["discriminator"])
+        return _fit(name, fields.mapping(name, value), branch, is_top=is_top)
+    if "const" in schema:
+        return fields.one_of(schema["const"])(name, value)
+    if "enum" in schema:
+        return fields.one_of(*schema["enum"])(name, value)
+    fitted = _FITS[schema.get("type", "any")](name, value, schema, is_top)
+    _check_limits(name, fitted, schema)
+    return fitted
+
+
+def _resolved(schema: Schema) -> Schema:
+    while "$ref" in schema:
+        schema = _shapes()["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _fit_any(name: str, value: Any, branches: list[Schema], *, is_top: bool) -> Any:
+    branches = [_resolved(branch) for branch in branches]
+    # A value that has the type of a branch is not to be turned into that of another one.
+    branches.sort(key=lambda branch: not isinstance(value, _TYPES.get(branch.get("type", ""), ())))
+    if isinstance(value, Mapping):
+        branches.sort(key=lambda branch: not _is_meant(value, branch))
+    errors = []
+    for branch in branches:
+        if branch.get("type") == "null":
+            if value is None:
+                return None
+            continue
+        try:
+            return _fit(name, value, branch, is_top=is_top)
+        except DatafoldInputError as error:
+            errors.append(error.with_traceback(None))
+    raise errors[0]
+
+
+def _is_meant(value: Mapping[str, Any], branch: Schema) -> bool:
+    """Say whether an object names this branch, as ``{"type": "cron"}`` does."""
+    constants = {
+        key: schema["const"]
+        for key, schema in branch.get("properties", {}).items()
+        if "const" in schema
+    }
+    return bool(constants) and all(value.get(key) == const for key, const in constants.items())
+
+
+def _branch(name: str, value: Any, discriminator: Schema) -> Schema:
+    key = discriminator["propertyName"]
+    tag = fields.mapping(name, value).get(key, OMITTED)
+    choices = discriminator["mapping"]
+    if tag is OMITTED:
+        raise DatafoldInputError(
+            f"{name}: has no {key!r}, which must be one of {', '.join(map(repr, choices))}. "
+            f"Nothing was sent."
+        )
+    return {"$ref": choices[fields.one_of(*choices)(f"{name}.{key}", tag)]}
+
+
+def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str, Any]:
+    given = {key: item for key, item in fields.mapping(name, value).items() if item is not OMITTED}
+    known = schema.get("properties", {})
+    others = schema.get("additionalProperties", False)
+    place = "" if is_top else f"{name}."
+    fitted = {}
+    for key, item in given.items():
+        if not isinstance(key, str) or not (key in known or others):
+            raise DatafoldInputError(_unknown(name, key, known))
+        shape = known.get(key, others)
+        fitted[key] = item if shape is True else _fit(f"{place}{key}", item, shape)
+    for key in schema.get("required", ()):
+        if key not in given:
+            raise DatafoldInputError(f"{place}{key}: is missing. Nothing was sent.")
+    return fitted
+
+
+def _unknown(name: str, key: Any, known: Mapping[str, Any]) -> str:
+    nearest = get_close_matches(str(key), known, 1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"its fields are {', '.join(known)}."
+    return f"{name}: has no field {format_value(key)}; {hint} Nothing was sent."
+
+
+def _fit_array(name: str, value: Any, schema: Schema, is_top: bool) -> list[Any]:
+    items = fields.sequence(name, value)
+    shapes = schema.get("prefixItems", [schema.get("items", {})] * len(items))
+    if len(shapes) != len(items):
+        raise input_error(name, value, f"must be a list of {len(shapes)} items")
+    return [
+        _fit(f"{name}[{index}]", item, shape)
+        for index, (item, shape) in enumerate(zip(items, shapes, strict=True))
+    ]
+
+
+def _fit_string(name: str, value: Any, schema: Schema, is_top: bool) -> str | Secret:
+    if isinstance(value, Secret):
+        return fields.secret(name, value)
+    check = fields.date_time if schema.get("format") == "date-time" else fields.text
+    fitted: str = check(name, value)
+    return fitted
+
+
+def _check_limits(name: str, value: Any, schema: Schema) -> None:
+    """Check what the contract says of a number's or a string's size."""
+    if "minimum" in schema and value < schema["minimum"]:
+        raise input_error(name, value, f"must be at least {schema['minimum']:g}")
+    if "maximum" in schema and value > schema["maximum"]:
+        raise input_error(name, value, f"must be at most {schema['maximum']:g}")
+    size = len(value.reveal() if isinstance(value, Secret) else value) if _has_size(schema) else 0
+    if size < schema.get("minLength", 0):
+        raise input_error(name, value, "must not be empty")
+    if size > schema.get("maxLength", size):
+        raise DatafoldInputError(
+            f"{name}: must have at most {schema['maxLength']} characters, not {size}. "
+            f"Nothing was sent."
+        )
+    if schema.get("uniqueItems") and any(value.count(item) > 1 for item in value):
+        raise input_error(name, value, "must not hold an item twice")
+
+
+def _has_size(schema: Schema) -> bool:
+    return "minLength" in schema or "maxLength" in schema
+
+
+_FITS: dict[str, Any] = {
+    "any": lambda name, value, schema, is_top: value,
+    "array": _fit_array,
+    "boolean": lambda name, value, schema, is_top: fields.boolean(name, value),
+    "integer": lambda name, value, schema, is_top: fields.integer(name, value),
+    "number": lambda name, value, schema, is_top: fields.number(name, value),
+    "object": _fit_object,
+    "string": _fit_string,
+}

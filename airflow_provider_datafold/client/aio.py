@@ -1,0 +1,235 @@
+"""Carries conversations in an event loop, with ``httpx``.
+
+Everything that ``httpx`` knows is in here, and it is imported where it is needed: a worker that
+defers nothing never loads it. Each request has a connection of its own: polls are mostly further
+apart than a connection is kept, a kept one costs a triggerer with a thousand waits six times the
+memory, and bytes that a service sends after a response would be taken for the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import socket
+import ssl
+import sys
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import certifi
+import httpx
+
+from airflow_provider_datafold.api.omitted import OMITTED
+from airflow_provider_datafold.api.operation import Operation, Request, Returned
+from airflow_provider_datafold.client import failure
+from airflow_provider_datafold.client.answer import Answer, announced_size, too_large
+from airflow_provider_datafold.client.conversation import Conversation, Pause, converse
+from airflow_provider_datafold.client.failure import Causes
+from airflow_provider_datafold.connection.settings import Settings
+from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_log = logging.getLogger(__name__)
+_LOGS = ("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
+_is_sending: ContextVar[bool] = ContextVar("_is_sending", default=False)
+
+
+class AsyncClient:
+    """Calls Datafold from an event loop.
+
+    :param settings: of the connection to use.
+    :param user_agent: what to send as ``User-Agent``.
+    """
+
+    def __init__(self, settings: Settings, user_agent: str) -> None:
+        self._settings = settings
+        self._user_agent = user_agent
+        self._transport: httpx.AsyncHTTPTransport | None = None
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close what is open."""
+        if self._transport is not None:
+            await self._transport.aclose()
+            self._transport = None
+
+    async def call(
+        self, operation: Operation[Returned], body: Any = OMITTED, /, **values: Any
+    ) -> Returned:
+        """Call an operation of Datafold's API.
+
+        :param operation: what is asked for.
+        :param body: the body, concealed; none by default.
+        :param values: the fields of path and query by name.
+        :return: what the API returns, without secrets.
+        :raises DatafoldError: anything else came of it.
+        """
+        given = (body, values)
+        make_request = functools.partial(operation.request, body, **values)
+        returned: Returned = await self.carry(converse(make_request, self._settings, _log, given))
+        return returned
+
+    async def carry(self, conversation: Conversation) -> Any:
+        """Do what a conversation says, until it ends.
+
+        :param conversation: the conversation.
+        :return: its result.
+        :raises DatafoldError: it ended with that.
+        """
+        outcome = None
+        while True:
+            try:
+                step = conversation.send(outcome)
+            except StopIteration as end:
+                return end.value
+            if isinstance(step, Pause):
+                outcome = None
+                await asyncio.sleep(step.seconds)
+            else:
+                outcome = await self._send(step.request)
+
+    async def _send(self, request: Request) -> Answer | DatafoldError:
+        """Send a request once, and return whatever came of it."""
+        outer = sys.exc_info()[1]
+        token = _is_sending.set(True)
+        try:
+            with anyio.fail_after(self._settings.timeout):
+                return await self._receive(request)
+        except DatafoldError as error:
+            return error.with_traceback(None)
+        except TimeoutError:
+            return failure.timed_out(self._settings)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
+            return _translate(error, outer, self._settings)
+        except BaseException as error:
+            # Cancelled, mostly. The frames below show the request.
+            error.__context__ = outer
+            raise error.with_traceback(None)  # noqa: B904
+        finally:
+            _is_sending.reset(token)
+
+    async def _receive(self, request: Request) -> Answer:
+        if self._transport is None:
+            self._transport = await _open_transport(self._settings)
+        headers = {
+            "Accept": "application/json",
+            # Nothing is unpacked: a few kilobytes may become gigabytes.
+            "Accept-Encoding": "identity",
+            "Authorization": f"Key {self._settings.api_key.reveal()}",
+            "Connection": "close",
+            "User-Agent": self._user_agent,
+        }
+        if request.content is not None:
+            headers["Content-Type"] = "application/json"
+        response = await self._transport.handle_async_request(
+            httpx.Request(
+                request.operation.method,
+                self._settings.base_url + request.path,
+                headers=headers,
+                content=None if request.content is None else request.content.reveal(),
+            )
+        )
+        try:
+            return await _read(response, request.operation.largest)
+        finally:
+            await response.aclose()
+
+
+_contexts: dict[bool | str, ssl.SSLContext] = {}
+
+
+async def _open_transport(settings: Settings) -> httpx.AsyncHTTPTransport:
+    # Reading the CA certificates takes tens of milliseconds: once, and not in the loop.
+    if settings.verify not in _contexts:
+        _contexts[settings.verify] = await anyio.to_thread.run_sync(_ssl_context, settings.verify)
+    return httpx.AsyncHTTPTransport(
+        verify=_contexts[settings.verify],
+        trust_env=False,
+        proxy=None if settings.proxy is None else httpx.Proxy(settings.proxy.reveal()),
+        limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
+    )
+
+
+def _ssl_context(verify: bool | str) -> ssl.SSLContext:
+    if verify is False:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    path = certifi.where() if verify is True else verify
+    if os.path.isdir(path):
+        return ssl.create_default_context(capath=path)
+    return ssl.create_default_context(cafile=path)
+
+
+async def _read(response: httpx.Response, largest: int) -> Answer:
+    try:
+        content = b"".join([chunk async for chunk in _limited(response, largest)])
+    except (httpx.HTTPError, DatafoldAnswerError):
+        if response.is_success:
+            raise
+        # The status of a failure says enough.
+        content = b""
+    return Answer(response.status_code, response.headers, content)
+
+
+async def _limited(response: httpx.Response, largest: int) -> AsyncIterator[bytes]:
+    size = announced_size(response.headers)
+    if size <= largest:
+        size = 0.0
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for mypy
+        async for chunk in response.stream:
+            size += len(chunk)
+            if size > largest:
+                break
+            yield chunk
+    if size > largest:
+        raise too_large(response.status_code, largest)
+
+
+def _translate(error: Exception, outer: BaseException | None, settings: Settings) -> DatafoldError:
+    """Say in the words of this provider what a foreign exception means."""
+    causes = Causes(error, outer)
+    if tls := failure.tls(causes):
+        return tls
+    if isinstance(error, httpx.HTTPError):
+        return _http_error(error, causes, settings)
+    if isinstance(error, OSError):
+        return failure.ca_bundle()
+    return failure.proxy_unusable() if settings.proxy else failure.address_unusable()
+
+
+def _http_error(error: httpx.HTTPError, causes: Causes, settings: Settings) -> DatafoldError:
+    if isinstance(error, httpx.ProxyError):
+        is_refused = failure.PROXY_REFUSES.search(str(error))
+        return failure.proxy_refused() if is_refused else failure.proxy_unreachable()
+    if not isinstance(error, httpx.ConnectError) or causes.first(*_BROKE):
+        return failure.broke()
+    if settings.proxy is not None:
+        return failure.proxy_unreachable()
+    return failure.no_such_host() if causes.first(socket.gaierror) else failure.unreachable(causes)
+
+
+_BROKE = (ssl.SSLError, anyio.EndOfStream, anyio.BrokenResourceError)
+"""What ends a connection that was there already."""
+
+
+class _Silence(logging.Filter):
+    """Drops what httpcore logs, at DEBUG, of our requests: it shows whole headers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _is_sending.get()
+
+
+for _name in _LOGS:
+    logging.getLogger(_name).addFilter(_Silence())

@@ -1,0 +1,307 @@
+"""What a response means: a JSON value that Airflow can keep, or an error."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_datafold.api.operation import Operation
+from airflow_provider_datafold.client.retry import parse_date, parse_retry_after
+from airflow_provider_datafold.connection.settings import Settings
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldAuthenticationError,
+    DatafoldConflictError,
+    DatafoldError,
+    DatafoldNotFoundError,
+    DatafoldPermissionError,
+    DatafoldRateLimitError,
+    DatafoldRedirectError,
+    DatafoldRejectedError,
+    DatafoldServerError,
+    DatafoldValidationError,
+)
+from airflow_provider_datafold.redaction.redactor import Redactor
+
+_MOST_ERRORS = 20
+_DEEPEST = 100
+_BYTES_PER_VALUE = 20
+"""A response may have one value for so many of the bytes that it may have: ten megabytes of empty
+lists would take six hundred megabytes of memory."""
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+_RESERVED = frozenset({"__classname__", "__data__", "__version__", "__type", "__var"})
+"""Keys that make Airflow take an object in XCom for something else."""
+
+_MEANINGS: dict[int, tuple[type[DatafoldError], str]] = {
+    401: (
+        DatafoldAuthenticationError,
+        "the API key was refused. Put a valid one into the connection's password",
+    ),
+    403: (
+        DatafoldPermissionError,
+        "the API key's user may not do this. Ask for the permission in Datafold, or use another "
+        "user's key",
+    ),
+    404: (
+        DatafoldNotFoundError,
+        "there is no such {noun}, or no Datafold API at this host. Check the id, and the "
+        "connection's host",
+    ),
+    408: (DatafoldServerError, "the service gave up waiting for the request. Try again later"),
+    409: (
+        DatafoldConflictError,
+        "the request conflicts with the current state of the {noun}. Look at it in Datafold",
+    ),
+    422: (DatafoldValidationError, "the request was refused"),
+    425: (DatafoldServerError, "the service does not want the request yet. Try again later"),
+    429: (DatafoldRateLimitError, "too many requests. Try again later"),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response.
+
+    :param status_code: the HTTP status.
+    :param headers: the header fields, by name in any case.
+    :param content: the whole body.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the request was carried out: any status of 2xx."""
+        return 200 <= self.status_code < 300
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.status_code}, {len(self.content)} bytes)"
+
+
+def understand(
+    answer: Answer, operation: Operation[Any], settings: Settings, redactor: Redactor
+) -> Any:
+    """Return the JSON of a response, without the secrets that it repeats.
+
+    :param answer: the response.
+    :param operation: what was asked for.
+    :param settings: of the connection that was used.
+    :param redactor: knows the secrets that were sent.
+    :return: any JSON value that Airflow can keep; ``None`` for an empty response.
+    :raises DatafoldError: the status is not 2xx, or the body is not what the API documents.
+    """
+    if not answer.is_success:
+        raise _error(answer, operation, settings, redactor)
+    if operation.may_be_empty and not answer.content:
+        return None
+    problem = _encoding_problem(answer) or _size_problem(answer.content, operation)
+    if not problem:
+        try:
+            value = _decode(answer.content)
+        except (ValueError, RecursionError):
+            problem = (
+                f"is not JSON ({answer.headers.get('Content-Type') or 'no content type'}, "
+                f"{len(answer.content)} bytes). A login page or a proxy's page looks like this: "
+                f"check the connection's host"
+            )
+        else:
+            problem = _type_problem(value, operation) or _problem(value, "")
+    if problem:
+        raise DatafoldAnswerError(
+            f"{answer.status_code}, but the response {redactor.shown(problem)}. The request may "
+            f"have been carried out",
+            status_code=answer.status_code,
+        )
+    return redactor.json(value, by_name=operation.carries_secrets)
+
+
+def announced_size(headers: Mapping[str, str]) -> float:
+    """Return the bytes that a response says it has, 0 where it does not say."""
+    announced = headers.get("Content-Length", "")
+    # A float, because Python limits the digits of a text that becomes an integer.
+    return float(announced) if announced.isdecimal() else 0.0
+
+
+def too_large(status_code: int, largest: int) -> DatafoldAnswerError:
+    """Make the error about a response of too many bytes.
+
+    :param status_code: its HTTP status.
+    :param largest: bytes that it may have.
+    :return: the error.
+    """
+    return DatafoldAnswerError(
+        f"{status_code} with a response of more than {largest >> 20} MiB, which was not read. The "
+        f"request may have been carried out. Ask for less at a time, or check the connection's "
+        f"host",
+        status_code=status_code,
+    )
+
+
+def _encoding_problem(answer: Answer) -> str | None:
+    encoding = answer.headers.get("Content-Encoding", "identity")
+    if encoding.lower() == "identity":
+        return None
+    return f"is compressed ({encoding}), which was not asked for"
+
+
+def _size_problem(content: bytes, operation: Operation[Any]) -> str | None:
+    """Say whether a response would take much memory, before it does."""
+    most = operation.largest // _BYTES_PER_VALUE
+    # What stands inside strings is taken out only where it might matter.
+    if _count_values(content) > most and _count_values(_STRING.sub(b"", content)) > most:
+        return f"has more than {most} values. Ask for less at a time"
+    return None
+
+
+def _count_values(content: bytes) -> int:
+    return content.count(b"[") + content.count(b"{") + content.count(b",")
+
+
+def _decode(content: bytes) -> Any:
+    return _DECODER.decode(content.decode(json.detect_encoding(content)))
+
+
+def _finite(number: str) -> float:
+    """Refuse NaN and Infinity, which are not JSON, and numbers that Python takes for infinite."""
+    if not math.isfinite(parsed := float(number)):
+        raise ValueError(number)
+    return parsed
+
+
+_DECODER = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
+
+
+def _type_problem(value: Any, operation: Operation[Any]) -> str | None:
+    if isinstance(value, operation.returns):
+        return None
+    wanted = "a list" if operation.returns is list else "an object"
+    return f"is not {wanted}, as the API documents"
+
+
+def _problem(value: Any, place: str, depth: int = 0) -> str | None:
+    """Say why Airflow could not keep a value in XCom: for all that leaves the hook."""
+    if isinstance(value, str):
+        return _text_problem(value, place)
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return f"has an integer of more than 64 bits{place}"
+    if depth > _DEEPEST and isinstance(value, (dict, list)):
+        return f"is nested more than {_DEEPEST} deep"
+    if isinstance(value, list):
+        problems = (
+            _problem(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(value)
+        )
+        return next(filter(None, problems), None)
+    if isinstance(value, dict):
+        return next(
+            filter(None, (_item_problem(*item, place, depth) for item in value.items())), None
+        )
+    return None
+
+
+def _item_problem(key: str, item: Any, place: str, depth: int) -> str | None:
+    if key in _RESERVED:
+        return f"has the key {key!r}{place}, which Airflow keeps for itself"
+    return _text_problem(key, place) or _problem(item, f"{place or ' at '}.{key}", depth + 1)
+
+
+def _text_problem(text: str, place: str) -> str | None:
+    if "\0" in text:
+        return f"has a NUL character{place}, which databases refuse"
+    if not text.isascii():
+        # Half of a surrogate pair can be spelled in JSON, but XCom cannot hold it.
+        with suppress(UnicodeEncodeError):
+            text.encode()
+            return None
+        return f"has half a surrogate pair{place}, which UTF-8 cannot hold"
+    return None
+
+
+def _error(
+    answer: Answer, operation: Operation[Any], settings: Settings, redactor: Redactor
+) -> DatafoldError:
+    status = answer.status_code
+    if 300 <= status < 400:
+        return _redirect(answer, redactor)
+    kind, meaning = _MEANINGS.get(status) or _other(status)
+    meaning = meaning.format(noun=operation.noun)
+    if status == 404 and operation.is_classic and settings.is_current_app:
+        meaning = only_classic(operation, settings)
+    detail = _detail(answer)
+    errors = tuple(_errors(detail, redactor)) if status == 422 else ()
+    if errors:
+        named = "; ".join(f"{location}: {message}" for location, message in errors)
+        meaning = f"{meaning}: {named}. Correct what it names"
+    elif isinstance(detail, str):
+        meaning = f"{meaning}. Datafold says: {redactor.shown(detail)!r}"
+    retry_after = parse_retry_after(answer.headers.get("Retry-After"), _now(answer))
+    if retry_after is not None:
+        meaning = f"{meaning}; the service asks to wait {retry_after:.10g} s"
+    return kind(f"{status}, {meaning}", status_code=status, retry_after=retry_after, errors=errors)
+
+
+def only_classic(operation: Operation[Any], settings: Settings) -> str:
+    """Say that the app at a host does not have an operation.
+
+    :param operation: what was asked for.
+    :param settings: of the connection that was used.
+    :return: the text for an error.
+    """
+    return (
+        f"{urlsplit(settings.base_url).hostname} does not have this section: the "
+        f"{operation.noun} is in Datafold Classic (app.datafold.com, eu.datafold.com). Use a "
+        f"connection to the app that has it"
+    )
+
+
+def _other(status: int) -> tuple[type[DatafoldError], str]:
+    if status >= 500:
+        return DatafoldServerError, "the service failed. Try again later"
+    return DatafoldRejectedError, "the request was refused. Check it and the connection's host"
+
+
+def _redirect(answer: Answer, redactor: Redactor) -> DatafoldError:
+    # Redacted before it is split, which changes its letters to small ones.
+    location = redactor.text(answer.headers.get("Location", ""))
+    target = None
+    with suppress(ValueError):
+        target = urlsplit(location).hostname
+    return DatafoldRedirectError(
+        f"{answer.status_code}, a redirect to {redactor.shown(target or 'the same host')}. It was "
+        f"not followed. Check the connection's host: it must be the one that users log in to, "
+        f"with https",
+        status_code=answer.status_code,
+    )
+
+
+def _now(answer: Answer) -> datetime:
+    """Return the time by the service's clock, or by ours where it does not tell."""
+    return parse_date(answer.headers.get("Date", "")) or datetime.now(timezone.utc)
+
+
+def _detail(answer: Answer) -> Any:
+    with suppress(ValueError, RecursionError, LookupError, TypeError):
+        return json.loads(answer.content)["detail"]
+    return None
+
+
+def _errors(detail: Any, redactor: Redactor) -> Iterator[tuple[str, str]]:
+    """Read location and message of a 422, and nothing else: ``input`` repeats what was sent."""
+    for item in detail[:_MOST_ERRORS] if isinstance(detail, list) else ():
+        if isinstance(item, dict) and isinstance(item.get("loc"), list):
+            location = ".".join(str(part) for part in item["loc"] if isinstance(part, (str, int)))
+            message = item.get("msg")
+            yield (
+                redactor.shown(location),
+                redactor.shown(message) if isinstance(message, str) else "is wrong",
+            )

@@ -1,0 +1,133 @@
+"""One call of an operation, from the checks to the result, whoever carries it.
+
+:func:`converse` is a generator. It yields what to do next, a :class:`Send` or a :class:`Pause`, and
+is given what came of it: for the one a response or an error, for the other nothing. The drivers
+(:mod:`~airflow_provider_datafold.client.sync`, :mod:`~airflow_provider_datafold.client.aio`) do
+what it says and know no rule of it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from logging import Logger
+from typing import Any
+
+from airflow_provider_datafold.api.operation import Request
+from airflow_provider_datafold.client import retry
+from airflow_provider_datafold.client.answer import Answer, only_classic, understand
+from airflow_provider_datafold.connection.settings import Settings
+from airflow_provider_datafold.exceptions import DatafoldError, DatafoldUnreachableError
+from airflow_provider_datafold.redaction.guard import no_secret_shown
+from airflow_provider_datafold.redaction.redactor import Redactor
+from airflow_provider_datafold.redaction.secret import secrets_in
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send a request, once.
+
+    :param request: the request.
+    """
+
+    request: Request
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Do nothing for a while.
+
+    :param seconds: how long.
+    """
+
+    seconds: float
+
+
+Outcome = Answer | DatafoldError | None
+Conversation = Generator["Send | Pause", Outcome, Any]
+
+
+def converse(
+    make_request: Callable[[], Request],
+    settings: Settings,
+    log: Logger,
+    given: Any = (),
+    *,
+    max_retries: int | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    jitter: Callable[[], float] = random.random,
+) -> Conversation:
+    """Call an operation, again after a passing fault.
+
+    :param make_request: checks the arguments and makes the request.
+    :param settings: of the connection to use.
+    :param log: where to tell of attempts that failed.
+    :param given: the arguments, concealed: the secrets in them are taken out of the response, and
+        no message about a wrong one shows a secret.
+    :param max_retries: how often to try again; ``None`` for what the connection says.
+    :param clock: seconds, from anywhere.
+    :param jitter: a random number from 0 to 1.
+    :return: what the operation returns, without secrets.
+    :raises DatafoldError: anything else came of it; the class says what.
+    """
+    redactor = Redactor([settings.api_key, *secrets_in(given)])
+    with no_secret_shown(redactor, given):
+        request = make_request()
+    retries = settings.max_retries if max_retries is None else max_retries
+    start = clock()
+    attempt = 0
+    while True:
+        attempt += 1
+        outcome = yield Send(request)
+        failure = outcome
+        if isinstance(outcome, Answer):
+            try:
+                return understand(outcome, request.operation, settings, redactor)
+            except DatafoldError as error:
+                failure = error
+        assert isinstance(failure, DatafoldError)  # noqa: S101 - by the protocol of this module
+        pause = retry.wait(attempt, failure.retry_after, jitter())
+        is_over = (
+            attempt > retries
+            or not retry.is_retryable(failure, is_repeatable=request.operation.effect.is_repeatable)
+            or (settings.call_timeout or float("inf")) < clock() - start + pause
+        )
+        if is_over:
+            break
+        log.warning(
+            "Attempt %d failed: %s. Trying again in %.1f s.",
+            attempt,
+            redactor.text(failure.summary),
+            pause,
+        )
+        yield Pause(pause)
+    # Raised out here: in a handler it would carry the frames that read the response.
+    raise _complete(failure, request, settings, redactor, attempt)
+
+
+def _complete(
+    failure: DatafoldError, request: Request, settings: Settings, redactor: Redactor, attempt: int
+) -> DatafoldError:
+    """Say of which request and connection an error tells."""
+    operation, path = request.operation, redactor.text(request.path)
+    text = str(failure)
+    if (
+        operation.is_classic
+        and settings.is_current_app
+        and isinstance(failure, DatafoldUnreachableError)
+    ):
+        text = f"{text}. Besides, {only_classic(operation, settings)}"
+    tries = f" This was attempt {attempt}." if attempt > 1 else ""
+    return type(failure)(
+        redactor.text(
+            f"{operation.method} {path} on {settings.base_url} (Airflow connection "
+            f"{settings.conn_id!r}): {text}.{tries}"
+        ),
+        status_code=failure.status_code,
+        method=operation.method,
+        path=path,
+        retry_after=failure.retry_after,
+        errors=failure.errors,
+    )

@@ -1,0 +1,272 @@
+"""The network connections of ``requests``, each request within one deadline.
+
+``requests`` and ``urllib3`` alone start the timeout again with each address of a host and with
+each byte, take the first interim response for the final one, log what a broken header holds, and
+read lines of any length.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import ipaddress
+import queue
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_LONGEST_LINE = 64 * 1024
+_MOST_INTERIM = 100
+
+
+class Exchange:
+    """One request and its response: how long they may take, and the socket that they are on.
+
+    :param seconds: how long, from looking up the host to the last byte of the response.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._socket: socket.socket | None = None
+        self._is_over = False
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Make this the exchange of all that the thread sends meanwhile."""
+        token = _EXCHANGE.set(self)
+        try:
+            yield
+        finally:
+            _EXCHANGE.reset(token)
+
+    def break_off(self) -> None:
+        """Let nothing more be sent or read; safe in the handler of a signal."""
+        self._is_over = True
+        if self._socket is not None:
+            with suppress(OSError):
+                # Not the TLS socket's own method, which would take the reader's state from it.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def left(self) -> float:
+        """Return the seconds that are left.
+
+        :raises TimeoutError: there are none, or the exchange was broken off.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0 or self._is_over:
+            raise TimeoutError("timed out")
+        return left
+
+    def connect(self, host: str, port: int, options: Any) -> socket.socket:
+        """Connect to the first address of a host that answers.
+
+        :param host: a name or an address.
+        :param port: the port.
+        :param options: what to set on the socket.
+        :return: the socket, with what is left of the time as its timeout.
+        :raises OSError: no address answered in time.
+        """
+        addresses = self._look_up(host.strip("[]"), port)
+        for tried, (family, kind, protocol, _, address) in enumerate(addresses):
+            connection = self._socket = socket.socket(family, kind, protocol)
+            try:
+                for option in options or ():
+                    connection.setsockopt(*option)
+                # An address that drops packets leaves time for the next one.
+                connection.settimeout(self.left() / (len(addresses) - tried))
+                connection.connect(address)
+                connection.settimeout(self.left())
+                return connection
+            except OSError as error:
+                connection.close()
+                failure = error
+        raise failure
+
+    def _look_up(self, host: str, port: int) -> list[Any]:
+        with suppress(ValueError):
+            ipaddress.ip_address(host)
+            return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        # The resolver knows no timeout of ours: it is left alone where it takes too long.
+        found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+        def look_up() -> None:
+            try:
+                found.put(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
+            except (OSError, UnicodeError) as error:
+                found.put(error)
+
+        threading.Thread(target=look_up, daemon=True).start()
+        try:
+            addresses = found.get(timeout=self.left())
+        except queue.Empty:
+            raise TimeoutError("timed out") from None
+        if isinstance(addresses, UnicodeError):
+            # Of a label that is empty or too long.
+            raise socket.gaierror(socket.EAI_NONAME, "no such host")
+        if isinstance(addresses, OSError):
+            raise addresses
+        return list(addresses)
+
+    def read_from(self, response_socket: socket.socket, file: Any) -> io.BufferedReader:
+        """Make a reader for the response, which ends with the exchange.
+
+        :param response_socket: the socket that the response comes on.
+        :param file: reads from it.
+        :return: the reader.
+        """
+        self._socket = response_socket
+        return _Reader(_TimedReader(file.detach(), response_socket, self))
+
+    @property
+    def seconds(self) -> float:
+        """How long the exchange could take at its beginning."""
+        return self._seconds
+
+
+_EXCHANGE: ContextVar[Exchange | None] = ContextVar("_EXCHANGE", default=None)
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket as long as an exchange may last.
+
+    The timeout of a socket starts again with every byte, so a service that drips its response
+    could hold a worker for ever.
+    """
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, exchange: Exchange) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._exchange = exchange
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int | None:
+        self._sock.settimeout(self._exchange.left())
+        try:
+            return self._raw.readinto(buffer)
+        finally:
+            # As the next request on the connection expects it.
+            self._sock.settimeout(self._exchange.seconds)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Reader(io.BufferedReader):
+    """Reads no line that is longer than any of HTTP: urllib3 before 2.8 sets no limit."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        if size is not None and 0 <= size <= _LONGEST_LINE + 1:
+            return super().readline(size)
+        line = super().readline(_LONGEST_LINE)
+        if len(line) == _LONGEST_LINE:
+            raise http.client.LineTooLong("line")
+        return line
+
+
+class _Response(http.client.HTTPResponse):
+    """A response, from the service or from a proxy, that ends with its exchange."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        if exchange := _EXCHANGE.get():
+            self.fp = exchange.read_from(sock, self.fp)
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Skip interim responses (RFC 9110, section 15.2): Python skips status 100 alone."""
+        for _ in range(_MOST_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 101 < status < 200:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException("too many interim responses")
+
+    def begin(self) -> None:
+        """Read the head, and refuse one that is malformed: urllib3 would log the rest of it."""
+        super().begin()
+        if self.status == 101:
+            # Nobody asked for another protocol; what follows is not HTTP.
+            self.will_close = True
+        if self.msg.defects or self.msg.get_payload():
+            self.close()
+            raise http.client.HTTPException("malformed header")
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        exchange = _EXCHANGE.get()
+        if exchange is None:
+            return super()._new_conn()
+        try:
+            return exchange.connect(self.host, self.port, self.socket_options)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "timed out") from error
+        except OSError as error:
+            raise NewConnectionError(self, "failed") from error
+
+    def connect(self) -> None:
+        """Connect, and send nothing if the exchange was broken off meanwhile."""
+        super().connect()
+        if exchange := _EXCHANGE.get():
+            exchange.left()
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS: dict[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class Adapter(HTTPAdapter):
+    """Makes connections that know of exchanges, with and without a proxy."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools for connections without a proxy."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:
+        """Make the pools for connections through a proxy."""
+        manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
+        if isinstance(manager, ProxyManager):
+            manager.pool_classes_by_scheme = _POOLS
+        else:
+            manager.pool_classes_by_scheme = {
+                scheme: _with_our_responses(pool)
+                for scheme, pool in manager.pool_classes_by_scheme.items()
+            }
+        return manager
+
+
+def _with_our_responses(pool: Any) -> Any:
+    """Make a kind of pool for a SOCKS proxy, whose connections urllib3 makes in its own way."""
+    connection = type("_Connection", (pool.ConnectionCls,), {"response_class": _Response})
+    return type("_Pool", (pool,), {"ConnectionCls": connection})

@@ -1,0 +1,94 @@
+"""What all operators share: the connection, the hook, when to try again, how to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+
+class DatafoldOperator(BaseOperator):
+    """Calls Datafold. A subclass says how in :meth:`call`.
+
+    Each parse of a DAG, and so each task's process, pays for what is done here and in the
+    constructors: what only some of them need is imported where it is used. Each operator has a
+    single constructor, because Airflow wraps that of every base class, too. It takes these
+    parameters:
+
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :raises DatafoldInputError: a parameter does not fit the contract; nothing was sent.
+    :raises DatafoldConfigurationError: a connection is missing or wrong; nothing was sent.
+    :raises DatafoldError: see
+        :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.call`.
+    """
+
+    datafold_conn_id: str
+
+    template_fields: Sequence[str] = ("datafold_conn_id",)
+    ui_color = "#e3f0e8"
+
+    _hook: DatafoldHook | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Call Datafold.
+
+        :param context: Airflow's task context.
+        :return: what Datafold returns, any JSON, without secrets; it lands in XCom.
+        """
+        from airflow_provider_datafold.hooks.datafold import DatafoldHook
+        from airflow_provider_datafold.links import DatafoldLink
+        from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
+
+        # Airflow asks the policy when the task has failed, in this very process. Versions before
+        # 3.3 know no such thing.
+        if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
+            self.retry_policy = DEFAULT_RETRY_POLICY
+        with DatafoldHook(self.datafold_conn_id) as hook:
+            self._hook = hook
+            if page := self.page(hook):
+                DatafoldLink.persist(context, page)
+            return self.call(hook)
+
+    def call(self, hook: DatafoldHook) -> Any:
+        """Do what the operator is for.
+
+        :param hook: the hook to call.
+        :return: what the hook returns.
+        """
+        raise NotImplementedError
+
+    def page(self, hook: DatafoldHook) -> str | None:
+        """Return the address of Datafold's page about what the operator calls.
+
+        :param hook: knows the host.
+        :return: the address, ``None`` if there is none before the call.
+        """
+        return None
+
+    def on_kill(self) -> None:
+        """Send nothing more when the task is stopped."""
+        if self._hook is not None:
+            self._hook.stop()
+
+
+def store(operator: DatafoldOperator, arguments: Mapping[str, Any]) -> None:
+    """Store the arguments of a constructor in its operator.
+
+    In one step, because Airflow intercepts each assignment.
+
+    :param operator: the operator.
+    :param arguments: ``locals()`` of its constructor.
+    """
+    vars(operator).update(
+        (name, value) for name, value in arguments.items() if name not in _NOT_ARGUMENTS
+    )
+
+
+_NOT_ARGUMENTS = frozenset({"self", "kwargs", "__class__"})

@@ -1,0 +1,104 @@
+"""What the operators of BI lineage share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_datafold.api.omitted import OMITTED, Omitted
+from airflow_provider_datafold.operators.base import DatafoldOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperatorLink
+
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+
+class _Links:
+    """The links on a task's page, imported when Airflow asks a task or an operator for them."""
+
+    def __get__(self, task: object, operator: object = None) -> tuple[BaseOperatorLink, ...]:
+        from airflow_provider_datafold.links import DatafoldLink
+
+        return (DatafoldLink(),)
+
+
+class DatafoldIntegrationOperator(DatafoldOperator):
+    """What the operators of BI lineage share: an integration, and the link to its page.
+
+    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param datafold_conn_id: id of the Airflow connection to Datafold.
+    """
+
+    bi_datasource_id: int | str
+
+    template_fields: Sequence[str] = ("bi_datasource_id", *DatafoldOperator.template_fields)
+    operator_extra_links = _Links()
+
+    def page(self, hook: DatafoldHook) -> str:
+        """Return the address of the page with all integrations.
+
+        :param hook: knows the host.
+        """
+        return hook.integrations_url
+
+
+class DatafoldUpdateOperator(DatafoldIntegrationOperator):
+    """What the updates of all kinds share; a subclass adds the fields of its :attr:`kind`.
+
+    The returned integration is the task's return value and so lands in XCom. A secret is never
+    a parameter: it is in the Airflow connection that the parameter ``<kind>_conn_id`` names.
+    Which field of that connection is which field of the API:
+    :data:`~airflow_provider_datafold.api.kinds.KINDS`.
+
+    The constructor of each kind's operator takes these parameters, too:
+
+    :param bi_datasource_id: see :class:`DatafoldOperator`.
+    :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None``, or
+        the text ``"None"`` that a template makes of it, for no schedule.
+    :param name: the integration's name. Not sent by default; ``None`` is sent as null.
+    :param only_if_changed: whether to read the integration first, and to send nothing when its
+        ``indexing_cron`` is the one asked for already; of Power BI and dbt the other fields, but
+        for secrets, have to be the same, too. Datafold keeps an audit log, which a DAG that sets
+        the same schedule each day would fill. Not templated.
+    :param datafold_conn_id: see :class:`DatafoldOperator`.
+    """
+
+    kind: ClassVar[str]
+    """The API's name for the kind."""
+
+    indexing_cron: str | None
+    name: str | Omitted | None
+    only_if_changed: bool
+
+    template_fields: Sequence[str] = (
+        *DatafoldIntegrationOperator.template_fields,
+        "indexing_cron",
+        "name",
+    )
+
+    def call(self, hook: DatafoldHook) -> Any:
+        """Update the integration.
+
+        :param hook: the hook to call.
+        :return: the integration as Datafold returns it.
+        """
+        return hook.update_integration(
+            self.kind, self.bi_datasource_id, self._config(), only_if_changed=self.only_if_changed
+        )
+
+    def _config(self) -> dict[str, Any]:
+        from airflow_provider_datafold.api.fields import undo_none
+        from airflow_provider_datafold.api.kinds import KINDS
+        from airflow_provider_datafold.connection.integration import fetch_config
+
+        kind = KINDS[self.kind]
+        config = {}
+        for field in kind.fields:
+            # A secret has no argument, whatever a subclass may call its attributes.
+            value = OMITTED if field.secret else getattr(self, field.name)
+            if value is not OMITTED:
+                config[field.name] = undo_none(value) if field.nullable else value
+        if conn_id := undo_none(getattr(self, f"{self.kind}_conn_id", None)):
+            config |= fetch_config(conn_id, kind, given=config)
+        return config

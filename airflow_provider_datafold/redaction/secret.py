@@ -1,0 +1,118 @@
+"""A value that no frame, log or repr may show until its bytes are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from json import JSONEncoder
+from typing import Any
+
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.redaction.names import WRITE_ONLY
+
+MASK = "***"
+
+
+class Secret:
+    """Holds a secret, and shows ``***`` wherever it is shown: a traceback prints local variables.
+
+    :param value: what must not be seen, of any type.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def reveal(self) -> Any:
+        """Return the value, for the one place that needs it."""
+        return self._value
+
+    def texts(self) -> Iterator[str]:
+        """Return every text and number in the value, as text: each is a secret by itself."""
+        yield from _texts(self._value)
+
+    def __repr__(self) -> str:
+        return MASK
+
+
+def conceal(value: Any) -> Any:
+    """Wrap the secrets in what is going to be sent.
+
+    :param value: what :func:`json.dumps` takes, or a mapping of any other kind.
+    :return: a copy in which every value under a name of
+        :data:`~airflow_provider_datafold.redaction.names.WRITE_ONLY`, at any depth, is a
+        :class:`Secret`. Null stays null.
+    :raises DatafoldInputError: the value is nested too deeply, or holds itself.
+    """
+    # The errors in here are raised outside of any handler: else they would carry a context whose
+    # frames show the value.
+    with suppress(RecursionError):
+        return _concealed(value)
+    raise DatafoldInputError("the body is nested too deeply, or holds itself. Nothing was sent.")
+
+
+def _concealed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _wrapped(item) if key in WRITE_ONLY else _concealed(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_concealed(item) for item in value]
+    return value
+
+
+def _wrapped(value: Any) -> Any:
+    return value if value is None or isinstance(value, Secret) else Secret(value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def secrets_in(value: Any) -> Iterator[Secret]:
+    """Find the secrets in a concealed value.
+
+    :param value: what :func:`conceal` returned.
+    :return: every :class:`Secret` in it.
+    """
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from secrets_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from secrets_in(item)
+
+
+def encode(value: Any) -> Secret:
+    """Write a body as JSON.
+
+    :param value: a JSON value, in which a :class:`Secret` stands for what it holds.
+    :return: the UTF-8 bytes of the JSON, wrapped.
+    :raises DatafoldInputError: it holds NaN, Infinity, half a surrogate pair, or a type that JSON
+        does not have.
+    """
+    with suppress(TypeError, ValueError, RecursionError):
+        return Secret(_ENCODER.encode(value).encode())
+    raise DatafoldInputError(
+        "the body cannot be written as JSON: it holds NaN, Infinity, half a surrogate pair, or a "
+        "type that JSON does not have. Nothing was sent."
+    )
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError
+
+
+_ENCODER = JSONEncoder(allow_nan=False, default=_revealed)
