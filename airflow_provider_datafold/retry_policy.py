@@ -60,5 +60,5 @@ def _own_delay(try_number: int, context: Context | None) -> timedelta:
     task = context["task"]
     factor = max(float(task.retry_exponential_backoff), 1.0) ** min(try_number - 1, 20)
     own: timedelta = task.retry_delay * factor
-    longest: timedelta = task.max_retry_delay or own
-    return min(own, longest)
+    longest = task.max_retry_delay
+    return min(own, longest) if isinstance(longest, timedelta) else own

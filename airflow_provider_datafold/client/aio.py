@@ -16,6 +16,7 @@ import socket
 import ssl
 import sys
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -29,12 +30,15 @@ from airflow_provider_datafold.client.answer import Answer, announced_size, too_
 from airflow_provider_datafold.client.conversation import Conversation, Pause, converse
 from airflow_provider_datafold.client.failure import Causes
 from airflow_provider_datafold.connection.settings import Settings
-from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldError
+from airflow_provider_datafold.exceptions import DatafoldError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _log = logging.getLogger(__name__)
+_MOST_HEADERS = 100
+"""As many as ``http.client`` takes."""
+
 _LOGS = ("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
 _is_sending: ContextVar[bool] = ContextVar("_is_sending", default=False)
 
@@ -101,24 +105,27 @@ class AsyncClient:
     async def _send(self, request: Request) -> Answer | DatafoldError:
         """Send a request once, and return whatever came of it."""
         outer = sys.exc_info()[1]
+        progress = _Progress()
         token = _is_sending.set(True)
         try:
             with anyio.fail_after(self._settings.timeout):
-                return await self._receive(request)
+                return await self._receive(request, progress)
         except DatafoldError as error:
-            return error.with_traceback(None)
+            failed = error.with_traceback(None)
         except TimeoutError:
-            return failure.timed_out(self._settings)
+            failed = progress.timed_out(self._settings)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
-            return _translate(error, outer, self._settings)
+            failed = _translate(error, outer, self._settings)
         except BaseException as error:
             # Cancelled, mostly. The frames below show the request.
             error.__context__ = outer
             raise error.with_traceback(None)  # noqa: B904
         finally:
             _is_sending.reset(token)
+        # The status of a failure says enough, whatever became of its body.
+        return progress.refusal or failed
 
-    async def _receive(self, request: Request) -> Answer:
+    async def _receive(self, request: Request, progress: _Progress) -> Answer:
         if self._transport is None:
             self._transport = await _open_transport(self._settings)
         headers = {
@@ -137,12 +144,38 @@ class AsyncClient:
                 self._settings.base_url + request.path,
                 headers=headers,
                 content=None if request.content is None else request.content.reveal(),
+                extensions={"trace": progress.trace},
             )
         )
         try:
-            return await _read(response, request.operation.largest)
+            if len(response.headers.raw) > _MOST_HEADERS:
+                raise httpx.RemoteProtocolError("too many headers")
+            answer = Answer(response.status_code, response.headers, b"")
+            if not answer.is_success:
+                progress.refusal = answer
+            chunks = [chunk async for chunk in _limited(response, request.operation.largest)]
+            return replace(answer, content=b"".join(chunks))
         finally:
             await response.aclose()
+
+
+class _Progress:
+    """How far a request got, for the one that does not end well."""
+
+    def __init__(self) -> None:
+        self.refusal: Answer | None = None
+        self._is_connected = False
+
+    async def trace(self, event: str, _: Any) -> None:
+        """Note that the host, or the proxy, took the connection; httpcore tells."""
+        if event.endswith("connect_tcp.complete"):
+            self._is_connected = True
+
+    def timed_out(self, settings: Settings) -> DatafoldError:
+        """Say what the time was over for."""
+        if self._is_connected:
+            return failure.timed_out(settings)
+        return failure.proxy_unreachable() if settings.proxy else failure.unreachable()
 
 
 _contexts: dict[bool | str, ssl.SSLContext] = {}
@@ -170,17 +203,6 @@ def _ssl_context(verify: bool | str) -> ssl.SSLContext:
     if os.path.isdir(path):
         return ssl.create_default_context(capath=path)
     return ssl.create_default_context(cafile=path)
-
-
-async def _read(response: httpx.Response, largest: int) -> Answer:
-    try:
-        content = b"".join([chunk async for chunk in _limited(response, largest)])
-    except (httpx.HTTPError, DatafoldAnswerError):
-        if response.is_success:
-            raise
-        # The status of a failure says enough.
-        content = b""
-    return Answer(response.status_code, response.headers, content)
 
 
 async def _limited(response: httpx.Response, largest: int) -> AsyncIterator[bytes]:

@@ -115,9 +115,12 @@ def no_such_host() -> DatafoldError:
     )
 
 
-def unreachable(causes: Causes) -> DatafoldError:
-    """Say that the host did not connect, so that nothing was sent."""
-    reason = "refused" if causes.first(ConnectionRefusedError) else "no answer in time"
+def unreachable(causes: Causes | None = None) -> DatafoldError:
+    """Say that the host did not connect, so that nothing was sent.
+
+    :param causes: what a driver caught; ``None`` where the time was over.
+    """
+    reason = "refused" if causes and causes.first(ConnectionRefusedError) else "no answer in time"
     return DatafoldUnreachableError(
         f"could not connect ({reason}). Check the connection's host and port, and the network "
         f"between"

@@ -6,6 +6,7 @@ belongs into one of its own; :mod:`faults.laboratory` sees to that.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trustme
 
@@ -29,10 +30,9 @@ from dev.faults.acts import INTEGRATION, answers
 from dev.faults.fault import API_KEY, SECRETS, TOKEN, Fault
 from dev.faults.server import Door, FaultServer
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
-
 OURS = "datafold"
+OURS_ASYNC = "datafold-async"
+"""The same update in an event loop, as a trigger would carry it."""
 THEIRS = "http"
 TIMEOUT = 1.0
 
@@ -69,11 +69,14 @@ class Measurement:
 def prepare(operator: str) -> None:
     """Import what an operator needs, so that no trial has to wait for it.
 
-    :param operator: :data:`OURS` or :data:`THEIRS`.
+    :param operator: :data:`OURS`, :data:`OURS_ASYNC` or :data:`THEIRS`.
     """
     if operator == OURS:
+        import airflow_provider_datafold.client.sync
         import airflow_provider_datafold.operators.bi
-        import airflow_provider_datafold.transport  # noqa: F401
+    elif operator == OURS_ASYNC:
+        import airflow_provider_datafold.client.aio
+        import airflow_provider_datafold.hooks.datafold  # noqa: F401
     else:
         import airflow.providers.http.operators.http  # noqa: F401
         from airflow.providers.common.compat.sdk import Connection
@@ -86,7 +89,7 @@ def run(fault: Fault, operator: str) -> Measurement:
     """Let a task meet a fault.
 
     :param fault: the fault.
-    :param operator: :data:`OURS` or :data:`THEIRS`.
+    :param operator: :data:`OURS`, :data:`OURS_ASYNC` or :data:`THEIRS`.
     :return: what came of it, at the latest when the fault's time is over.
     """
     with (
@@ -129,14 +132,14 @@ def run(fault: Fault, operator: str) -> Measurement:
 
 
 class _Task:
-    """Executes an operator and keeps what becomes of it."""
+    """Makes an update and keeps what becomes of it."""
 
-    def __init__(self, operator: BaseOperator) -> None:
+    def __init__(self, update: Callable[[], Any]) -> None:
         self.ended = self.result = self.traceback = ""
         self.airflow_may_retry = False
         self.seconds = self.memory = 0.0
         self.retry_after: float | None = None
-        self._operator = operator
+        self._update = update
 
     def run(self, seconds: float) -> None:
         """Wait for the end, but no longer than this."""
@@ -150,13 +153,14 @@ class _Task:
     def _run(self) -> None:
         from airflow.providers.common.compat.sdk import AirflowFailException
 
-        from airflow_provider_datafold.masking import mask_secret
+        from airflow_provider_datafold.redaction.masker import mask
+        from airflow_provider_datafold.redaction.secret import Secret
 
         try:
             # A log that is not captured, or is masked, would show no secret either.
-            mask_secret(_CANARY)
-            self._operator.log.debug(_CANARY)
-            result = self._operator.execute({})
+            mask([Secret(_CANARY)])
+            logging.getLogger("airflow.task").debug(_CANARY)
+            result = self._update()
         except Exception as error:
             self.airflow_may_retry = not isinstance(error, AirflowFailException)
             self.traceback = "".join(traceback.format_exception(error)) + repr(vars(error))
@@ -167,22 +171,37 @@ class _Task:
             self.ended = "success"
 
 
-def _build(operator: str) -> BaseOperator:
+def _build(operator: str) -> Callable[[], Any]:
     schedule: dict[str, Any] = {name: INTEGRATION[name] for name in ("bindings", "indexing_cron")}
+    if operator == OURS_ASYNC:
+        return lambda: asyncio.run(_update({"token": TOKEN, **schedule}))
     if operator == OURS:
         from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 
-        return DatafoldUpdateHightouchOperator(task_id="ours", bi_datasource_id=7, **schedule)
+        ours = DatafoldUpdateHightouchOperator(task_id="ours", bi_datasource_id=7, **schedule)
+        return lambda: ours.execute({})
 
     from airflow.providers.http.operators.http import HttpOperator
 
-    return HttpOperator(
+    theirs = HttpOperator(
         task_id="theirs",
         method="PUT",
         endpoint=_PATH,
         headers={"Authorization": f"Key {API_KEY}", "Content-Type": "application/json"},
         data=json.dumps({"token": TOKEN, **schedule}),
     )
+    return lambda: theirs.execute({})
+
+
+async def _update(config: dict[str, Any]) -> Any:
+    from airflow_provider_datafold.api import bi
+    from airflow_provider_datafold.client.aio import AsyncClient
+    from airflow_provider_datafold.connection.fetch import fetch_settings_async
+    from airflow_provider_datafold.redaction.secret import conceal
+
+    settings = await fetch_settings_async("datafold_default")
+    async with AsyncClient(settings, "faults") as client:
+        return await client.call(bi.UPDATE["hightouch"], conceal(config), bi_datasource_id=7)
 
 
 def _connections(fault: Fault, host: str, folder: str) -> dict[str, str]:

@@ -126,7 +126,7 @@ def operators() -> Found:
     classes = [
         value
         for value in vars(bi).values()
-        if isinstance(value, type) and issubclass(value, bi.DatafoldOperator)
+        if isinstance(value, type) and issubclass(value, DatafoldOperator)
     ]
 
     def calls() -> Iterator[tuple[str, Call]]:
