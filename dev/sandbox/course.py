@@ -16,8 +16,8 @@ class Step:
     """A status on the way.
 
     :param status: the API's name for it.
-    :param reads: how many times a caller sees it.
-    :param seconds: how long it lasts at least.
+    :param reads: how many times at least a caller sees it.
+    :param seconds: how long at least it lasts, ``math.inf`` for a job that never ends.
     """
 
     status: str
@@ -56,15 +56,14 @@ class Job:
     @property
     def status(self) -> str:
         """The status now; looking at it is no read."""
-        while self._steps and self._is_over(self._steps[0]):
-            self._steps.popleft()
-            self._enter()
+        self._go_on(reading=False)
         return self._steps[0].status if self._steps else self._end
 
     @property
     def ended(self) -> bool:
         """Whether the status stays as it is."""
-        return self.status == self._end and not self._steps
+        self._go_on(reading=False)
+        return not self._steps
 
     @property
     def outcome(self) -> Mapping[str, Any]:
@@ -73,9 +72,9 @@ class Job:
 
     def read(self) -> str:
         """Return the status to a caller, who then has seen it once more."""
-        status = self.status
+        self._go_on(reading=True)
         self._reads += 1
-        return status
+        return self.status
 
     def stop(self, status: str) -> None:
         """End at once, unless it has ended.
@@ -86,6 +85,14 @@ class Job:
             self._steps.clear()
             self._end = status
             self._outcome = {}
+
+    def _go_on(self, *, reading: bool) -> None:
+        while self._steps and self._is_over(self._steps[0]):
+            # What a caller saw last stays until the next read, so that it can still be stopped.
+            if self._steps[0].reads and not reading:
+                return
+            self._steps.popleft()
+            self._enter()
 
     def _enter(self) -> None:
         self._reads = 0

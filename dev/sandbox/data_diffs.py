@@ -119,9 +119,9 @@ class DataDiffs:
 
         :param number: its id.
         """
-        shown = self.shown(number)
+        self.diffs[number]
         self.jobs[number].read()
-        return shown
+        return self.shown(number)
 
 
 @router.handles("POST", "/api/v1/datadiffs")

@@ -138,8 +138,7 @@ def test(state: State, data_source_id: int) -> Any:
 def show_test(state: State, job_id: int) -> Any:
     """Show a test, which goes on meanwhile."""
     job = state.data_sources.jobs[job_id]
-    results = job.outcome.get("results", [])
-    return {"id": job_id, "status": job.read(), "results": results}
+    return {"id": job_id, "status": job.read(), "results": job.outcome.get("results", [])}
 
 
 @router.handles("POST", "/api/v1/data_sources/{data_source_id}/query")

@@ -97,12 +97,8 @@ class Monitors:
 
         :param number: its id.
         """
-        job = self.jobs[number]
-        return {
-            **self.runs[number],
-            "state": job.status,
-            "diff_id": job.outcome.get("diff_id"),
-        }
+        run, job = self.runs[number], self.jobs[number]
+        return {**run, "state": job.status, "diff_id": job.outcome.get("diff_id")}
 
     def short(self, number: int) -> Spec:
         """Return a monitor as it is listed.
@@ -260,10 +256,9 @@ def list_runs(
 def show_run(state: State, id: int, run_id: int) -> Any:
     """Show a run, which goes on meanwhile."""
     state.monitors.monitors[id]
-    shown = state.monitors.run(run_id)
-    if shown["monitor_id"] != id:
+    if state.monitors.runs[run_id]["monitor_id"] != id:
         raise HTTPException(404, "Run not found")
     job = state.monitors.jobs[run_id]
-    outcome = {"error": job.outcome.get("error"), "warnings": job.outcome.get("warnings", [])}
     job.read()
-    return {**shown, **outcome}
+    outcome = {"error": job.outcome.get("error"), "warnings": job.outcome.get("warnings", [])}
+    return {**state.monitors.run(run_id), **outcome}

@@ -123,7 +123,12 @@ def _discriminated(document: Schema, node: Schema) -> Schema:
         "required": [name],
         "properties": {name: {"enum": list(mapping)}},
         "allOf": [
-            {"if": chosen(value), "then": prepare(document, {"$ref": reference})}
+            {"if": chosen(value), "then": _with(name, prepare(document, {"$ref": reference}))}
             for value, reference in mapping.items()
         ],
     }
+
+
+def _with(name: str, branch: Schema) -> Schema:
+    """Let a branch have the field that it is chosen by, which not every branch names."""
+    return {**branch, "properties": {name: {}, **branch["properties"]}}

@@ -142,7 +142,9 @@ def operators() -> Found:
 def _found(calls: Iterable[tuple[str, Call]]) -> Found:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
-    found: Found = {operation: set() for operation in contract.operations(contract.load())}
+    found: Found = {
+        operation: set() for operation in contract.operations(contract.load(), contract.BI)
+    }
     for name, call in calls:
         with _recording() as requests, DatafoldHook() as hook:
             call(hook)
