@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dev.sandbox import contract, schema
 from dev.sandbox.course import Course, Courses, Job, Step
 from dev.sandbox.moment import now
 from dev.sandbox.register import Register, ordered, page_of
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 Diff = dict[str, Any]
 
+_FULL = {"$ref": "#/components/schemas/ApiDataDiffFull"}
 _WAY = (Step("waiting"), Step("processing"))
 _STATS: dict[str, Any] = {
     "version": "1",
@@ -85,9 +87,8 @@ class DataDiffs:
         same = body["data_source1_id"] == body["data_source2_id"]
         self.jobs[number] = self.courses.start()
         self.diffs[number] = {
-            "pk_columns": [],
-            "tags": None,
-            **body,
+            **schema.completed(contract.document(), _FULL, body),
+            "pk_columns": body.get("pk_columns", []),
             "id": number,
             "kind": "in_db" if same else "cross_db",
             "source": "api",
@@ -104,8 +105,8 @@ class DataDiffs:
         :param number: its id.
         """
         diff, job = self.diffs[number], self.jobs[number]
-        if job.ended:
-            diff.setdefault("finished_at", now())
+        if job.ended and diff["finished_at"] is None:
+            diff["finished_at"] = now()
         return {
             **diff,
             "status": job.status,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dev.sandbox import contract, schema
@@ -75,13 +76,28 @@ class DataSources:
         :param body: what was asked for.
         :return: the data source without its secrets.
         """
-        document = contract.document()
-        form = document["components"]["schemas"]["ApiDataSourceForm"]
-        names = frozenset(schema.secrets(document, form))
         number = self.sources.number()
-        created: Source = {**schema.without(body, names), "id": number}
-        self.sources[number] = created
-        return created
+        node = {"$ref": _mapping()[body["type"]]}
+        visible = schema.without(body, _secrets())
+        self.sources[number] = schema.completed(contract.document(), node, visible) | {"id": number}
+        return self.sources[number]
+
+
+def _form() -> dict[str, Any]:
+    return contract.resolved(
+        contract.document(), {"$ref": "#/components/schemas/ApiDataSourceForm"}
+    )
+
+
+def _mapping() -> dict[str, str]:
+    """Return the references to the schemas of the types of data sources."""
+    mapping: dict[str, str] = _form()["discriminator"]["mapping"]
+    return mapping
+
+
+@cache
+def _secrets() -> frozenset[str]:
+    return frozenset(schema.secrets(contract.document(), _form()))
 
 
 @router.handles("GET", "/api/v1/data_sources")
@@ -100,7 +116,6 @@ def create(state: State, body: Source) -> Any:
 def list_types(state: State) -> Any:
     """List the types of data sources that the contract knows."""
     document = contract.document()
-    mapping = document["components"]["schemas"]["ApiDataSourceForm"]["discriminator"]["mapping"]
     return [
         {
             "type": name,
@@ -108,7 +123,7 @@ def list_types(state: State) -> Any:
             "features": ["datadiff"],
             "configuration_schema": contract.resolved(document, {"$ref": reference}),
         }
-        for name, reference in mapping.items()
+        for name, reference in _mapping().items()
     ]
 
 

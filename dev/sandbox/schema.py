@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,7 +54,7 @@ def completed(document: Schema, node: Schema, body: Schema) -> Schema:
     """
     properties = contract.resolved(document, node)["properties"]
     return {
-        name: body.get(name, schema.get("default"))
+        name: body[name] if name in body else copy.deepcopy(schema.get("default"))
         for name, schema in properties.items()
         if not is_secret(document, schema)
     }
