@@ -19,13 +19,11 @@ from dev.sandbox import (
     explore,
     monitors,
 )
-from dev.sandbox import (
-    state as states,
-)
 from dev.sandbox.contract import Operation
 from dev.sandbox.pages import create_pages
 from dev.sandbox.router import Map, Route, Router
-from dev.sandbox.state import State
+from dev.sandbox.state import Change, State
+from dev.sandbox.state import Request as Seen
 from dev.sandbox.validation import Validation
 from dev.sandbox.weather import Weather
 
@@ -72,14 +70,14 @@ class Service:
         :param request: what was asked.
         """
         body = await request.body()
-        path = request.scope["raw_path"].decode("ascii")
+        path = request.scope["raw_path"].decode("latin-1")
         with self._state.lock:
             try:
                 response = self._answer(request, path, body)
             except HTTPException as error:
                 response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
             self._state.requests.append(
-                states.Request(
+                Seen(
                     method=request.method,
                     path=path,
                     headers=dict(request.headers),
@@ -125,7 +123,7 @@ class Service:
         created = answer.get("id") if isinstance(answer, dict) else None
         number = in_path[0] if in_path else created
         action = route.handler.__name__
-        self._state.changes.append(states.Change(section, action, number, operation.method, path))
+        self._state.changes.append(Change(section, action, number, operation.method, path))
 
 
 def create_app(api_key: str, state: State, weather: Weather) -> FastAPI:

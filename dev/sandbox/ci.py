@@ -37,7 +37,7 @@ class CI:
         :param details: the facts of the pull request.
         :return: the run's id.
         """
-        self.configs[ci_config_id]
+        self.configs.require(ci_config_id)
         self._last += 1
         self.jobs[self._last] = self.courses.start()
         self.runs[ci_config_id][self._last] = {
@@ -54,7 +54,7 @@ class CI:
         :param ci_config_id: the CI configuration's id.
         :param pr_num: the pull request's number.
         """
-        self.configs[ci_config_id]
+        self.configs.require(ci_config_id)
         return max(
             (
                 number
@@ -90,7 +90,7 @@ def list_runs(
     offset: int,
 ) -> Any:
     """List runs, the newest first; those that are listed go on meanwhile."""
-    state.ci.configs[ci_config_id]
+    state.ci.configs.require(ci_config_id)
     found = [
         run
         for run in reversed(state.ci.runs[ci_config_id].values())

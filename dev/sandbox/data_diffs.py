@@ -120,7 +120,7 @@ class DataDiffs:
 
         :param number: its id.
         """
-        self.diffs[number]
+        self.diffs.require(number)
         self.jobs[number].read()
         return self.shown(number)
 
@@ -129,7 +129,7 @@ class DataDiffs:
 def create(state: State, body: Diff) -> Any:
     """Create a diff, which then runs."""
     for side in ("data_source1_id", "data_source2_id"):
-        state.data_sources.sources[body[side]]
+        state.data_sources.sources.require(body[side])
     return state.data_diffs.add(body)
 
 

@@ -143,7 +143,7 @@ def show_summary(state: State, data_source_id: int) -> Any:
 @router.handles("POST", "/api/v1/data_sources/{data_source_id}/test")
 def test(state: State, data_source_id: int) -> Any:
     """Start a test of a data source."""
-    state.data_sources.sources[data_source_id]
+    state.data_sources.sources.require(data_source_id)
     number = state.data_sources.jobs.number()
     state.data_sources.jobs[number] = state.data_sources.courses.start()
     return {"job_id": number}
@@ -159,7 +159,7 @@ def show_test(state: State, job_id: int) -> Any:
 @router.handles("POST", "/api/v1/data_sources/{data_source_id}/query")
 def query(state: State, data_source_id: int, body: dict[str, Any], stream: bool) -> Any:
     """Answer a query with rows of numbers in the columns that it names."""
-    state.data_sources.sources[data_source_id]
+    state.data_sources.sources.require(data_source_id)
     text = body["query"].strip()
     if text in state.data_sources.answers:
         return state.data_sources.answers[text]

@@ -93,7 +93,7 @@ def _backwards(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
 def _tables(
     state: State, source: int, path: str, edges: list[tuple[str, str]], max_depth: int
 ) -> Any:
-    state.data_sources.sources[source]
+    state.data_sources.sources.require(source)
     if path not in state.explore.tables:
         raise HTTPException(404, "Table not found")
     return [state.explore.table(found) for found in reached(edges, path, max_depth)]
@@ -107,7 +107,7 @@ def _columns(
     max_depth: int,
     include_tabular_nodes: bool,
 ) -> Any:
-    state.data_sources.sources[source]
+    state.data_sources.sources.require(source)
     columns = state.explore.columns()
     if path not in columns:
         raise HTTPException(404, "Column not found")

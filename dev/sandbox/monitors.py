@@ -217,7 +217,7 @@ def toggle(state: State, id: int, body: Spec) -> Any:
 @router.handles("DELETE", "/api/v1/monitors/{id}")
 def delete(state: State, id: int) -> None:
     """Forget a monitor and its runs."""
-    state.monitors.monitors[id]
+    state.monitors.monitors.require(id)
     del state.monitors.monitors[id]
     for run in [run["run_id"] for run in state.monitors.runs_of(id)]:
         del state.monitors.runs[run], state.monitors.jobs[run]
@@ -226,7 +226,7 @@ def delete(state: State, id: int) -> None:
 @router.handles("POST", "/api/v1/monitors/{id}/run")
 def run(state: State, id: int) -> Any:
     """Start a run of a monitor."""
-    state.monitors.monitors[id]
+    state.monitors.monitors.require(id)
     number = state.monitors.runs.number()
     state.monitors.jobs[number] = state.monitors.courses.start()
     state.monitors.runs[number] = {"run_id": number, "monitor_id": id, "started_at": now()}
@@ -243,7 +243,7 @@ def list_runs(
     end_time: str | None,
 ) -> Any:
     """List a page of a monitor's runs, the newest first."""
-    state.monitors.monitors[id]
+    state.monitors.monitors.require(id)
     runs = [
         run
         for run in state.monitors.runs_of(id)
@@ -255,7 +255,7 @@ def list_runs(
 @router.handles("GET", "/api/v1/monitors/{id}/runs/{run_id}")
 def show_run(state: State, id: int, run_id: int) -> Any:
     """Show a run, which goes on meanwhile."""
-    state.monitors.monitors[id]
+    state.monitors.monitors.require(id)
     if state.monitors.runs[run_id]["monitor_id"] != id:
         raise HTTPException(404, "Run not found")
     job = state.monitors.jobs[run_id]

@@ -26,6 +26,13 @@ class Register(dict[int, T]):
     def __missing__(self, number: int) -> T:
         raise HTTPException(404, f"{self._noun} not found")
 
+    def require(self, number: int) -> None:
+        """Answer 404 unless there is a thing of this number.
+
+        :param number: the number that a caller named.
+        """
+        self[number]
+
     def number(self) -> int:
         """Return the number for a new thing, which no other has had."""
         self._last = max(self._last, *self, 0) + 1
