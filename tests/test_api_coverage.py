@@ -17,7 +17,7 @@ DELETE = Operation("DELETE", "/api/v1/lineage/bi/{bi_datasource_id}/")
 def test_the_hook_has_every_operation() -> None:
     methods = api_coverage.methods()
 
-    assert list(methods) == list(contract.operations(contract.load()))
+    assert list(methods) == list(contract.operations(contract.load(), contract.BI))
     assert [str(operation) for operation, names in methods.items() if not names] == []
 
 
@@ -26,7 +26,7 @@ def test_every_update_and_the_synchronization_have_an_operator() -> None:
 
     assert covered == {
         operation
-        for operation in contract.operations(contract.load())
+        for operation in contract.operations(contract.load(), contract.BI)
         if operation.method == "PUT" or operation.path.endswith("/sync/")
     }
 

@@ -23,7 +23,7 @@ from dev.sandbox.state import FIRST_OTHER, Request, State
 from tests.conftest import API_KEY
 
 CONTRACT = contract.load()
-OPERATIONS = list(contract.operations(CONTRACT))
+OPERATIONS = list(contract.operations(CONTRACT, contract.BI))
 
 BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}, {"remoteId": "x", "boundIds": []}]
 SHARED: dict[str, Any] = {"indexing_cron": "0 6 * * 1-5", "name": "Ours"}
@@ -242,7 +242,7 @@ def served() -> dict[str, Any]:
 
 def disagreements(served: dict[str, Any]) -> list[str]:
     """What the sandbox takes otherwise than the contract says."""
-    theirs = set(contract.operations(served))
+    theirs = set(contract.operations(served, contract.BI))
     found = [f"{operation}: only in one" for operation in theirs ^ set(OPERATIONS)]
     for operation in theirs & set(OPERATIONS):
         ours, its = contract.config(CONTRACT, operation), contract.config(served, operation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import pytest
@@ -12,12 +13,26 @@ from airflow_provider_datafold import kinds
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators import bi
-from dev.sandbox import Sandbox, app
+from dev.sandbox import Sandbox, contract
+from dev.sandbox import bi as section
 from tests import documents
 from tests.conftest import API_KEY, ROOT
 
-KIND, OPERATOR, MODEL = documents.blocks(ROOT / "CONTRIBUTING.md", "python")
+KIND, OPERATOR = documents.blocks(ROOT / "CONTRIBUTING.md", "python")
 TOKEN = "planted-metabase-token-3a6b"
+TEXT = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+SCHEMA = {
+    "type": "object",
+    "required": ["site_url", "token"],
+    "properties": {
+        "site_url": {"type": "string"},
+        "token": {"type": "string", "format": "password", "writeOnly": True},
+        "group_ids": {"type": "array", "items": {"type": "string"}, "default": []},
+        "indexing_cron": TEXT,
+        "name": TEXT,
+    },
+}
+BODY = {"required": True, "content": {"application/json": {"schema": SCHEMA}}}
 CONFIG = {"site_url": "https://metabase.example.com", "token": TOKEN}
 
 
@@ -37,7 +52,15 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch, connect: Any) -> Iterator[Sandbox]:
     """A sandbox that knows the kind as well, and has one integration of it."""
-    monkeypatch.setitem(app._CONFIGS, "metabase", added(MODEL, app, "MetabaseConfig"))
+    paths = contract.document()["paths"]
+    path = f"{contract.BI}metabase/"
+    parameters = paths[f"{contract.BI}dbt/{{bi_datasource_id}}/"]["put"]["parameters"]
+    update = {"put": {"parameters": parameters, "requestBody": BODY}}
+    monkeypatch.setitem(paths, path, {"post": {"requestBody": BODY}})
+    monkeypatch.setitem(paths, f"{path}{{bi_datasource_id}}/", update)
+    monkeypatch.setitem(section._CONFIGS, "metabase", {"site_url": "https://metabase.example.com"})
+    monkeypatch.setattr(section, "router", copy(section.router))
+    section.serve("metabase")
     with Sandbox(api_key=API_KEY) as running:
         connect("datafold_default", host=running.url, password=API_KEY)
         connect("metabase_default", host="metabase.example.com", password=TOKEN)
