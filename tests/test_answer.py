@@ -6,9 +6,9 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from airflow_provider_datafold.answer import Answer, parse
 
 from airflow_provider_datafold import exceptions
-from airflow_provider_datafold.answer import Answer, parse
 from airflow_provider_datafold.redaction.redactor import Redactor
 
 SECRET = "Planted-Secret"

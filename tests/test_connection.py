@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow_provider_datafold.kinds import KINDS
 
 from airflow_provider_datafold.connection import (
     Settings,
@@ -13,7 +14,6 @@ from airflow_provider_datafold.connection import (
     read_settings,
 )
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
-from airflow_provider_datafold.kinds import KINDS
 from tests.conftest import API_KEY
 
 

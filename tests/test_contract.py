@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from airflow_provider_datafold.kinds import KINDS
 from openapi_core import OpenAPI
 from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.kinds import KINDS
 from dev.sandbox import contract
 from dev.sandbox.app import Weather, create_app
 from dev.sandbox.contract import Operation

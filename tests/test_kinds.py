@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.kinds import KINDS, SECRET_FIELDS, differences, find
 from airflow_provider_datafold.omitted import OMITTED
+
+from airflow_provider_datafold.exceptions import DatafoldInputError
 
 BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}, {"remoteId": "2", "boundIds": []}]
 

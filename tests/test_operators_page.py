@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 
 import pytest
-
 from airflow_provider_datafold.kinds import KINDS
+
 from airflow_provider_datafold.operators import bi
 from tests import documents
 from tests.conftest import ROOT

@@ -14,15 +14,15 @@ from typing import Any
 
 import jsonschema
 import pytest
+from airflow_provider_datafold.answer import Answer
+from airflow_provider_datafold.kinds import KINDS, SECRET_FIELDS, Field, Kind
+from airflow_provider_datafold.omitted import OMITTED
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_datafold import transport
-from airflow_provider_datafold.answer import Answer
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.kinds import KINDS, SECRET_FIELDS, Field, Kind
-from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 from dev.sandbox import contract
 from dev.sandbox.contract import Operation

@@ -14,11 +14,11 @@ import pytest
 import requests
 import trustme
 import urllib3
+from airflow_provider_datafold.answer import Answer
+from airflow_provider_datafold.transport import LARGEST_ANSWER, KeyAuth, exchange, open_session
 
 from airflow_provider_datafold import exceptions, transport
-from airflow_provider_datafold.answer import Answer
 from airflow_provider_datafold.connection import Settings
-from airflow_provider_datafold.transport import LARGEST_ANSWER, KeyAuth, exchange, open_session
 from dev.faults.acts import answer, answers, bomb, drips, head, is_huge, redirects, says
 from dev.faults.server import FaultServer, Then
 

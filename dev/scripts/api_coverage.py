@@ -76,8 +76,9 @@ def render(methods: Names, operators: Names) -> str:
     :return: Markdown.
     """
     sections: dict[str, list[str]] = {}
-    for section, name in contracted():
-        cells = (f"`{name}`", _cell(methods.get(name)), _cell(operators.get(name)))
+    for section, operation in contracted():
+        name = name_of(operation)
+        cells = (f"`{operation}`", _cell(methods.get(name)), _cell(operators.get(name)))
         sections.setdefault(section, []).append(f"| {' | '.join(cells)} |")
     lines = [
         "<!-- Written by `python -m dev.scripts.api_coverage`. -->",
@@ -96,14 +97,14 @@ def render(methods: Names, operators: Names) -> str:
     return "\n".join([*lines, ""])
 
 
-def contracted() -> list[tuple[str, str]]:
+def contracted() -> list[tuple[str, contract.Operation]]:
     """List the operations of the contract.
 
-    :return: section and name of each, sorted by section, else in the contract's order.
+    :return: each with its section, sorted by section, else in the contract's order.
     """
     document = contract.load()
     found = [
-        (document["paths"][each.path][each.method.lower()]["tags"][0], name_of(each))
+        (document["paths"][each.path][each.method.lower()]["tags"][0], each)
         for each in contract.operations(document)
     ]
     return sorted(found, key=lambda pair: pair[0])
@@ -236,7 +237,7 @@ def _connections() -> dict[str, str]:
 
 
 def _covered(found: Names) -> str:
-    names = [name for _, name in contracted()]
+    names = [name_of(operation) for _, operation in contracted()]
     return f"{sum(name in found for name in names)} of {len(names)}"
 
 

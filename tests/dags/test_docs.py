@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow_provider_datafold.kinds import KINDS
 
 from airflow_provider_datafold.connection import read_config
-from airflow_provider_datafold.kinds import KINDS
 from dev.sandbox.state import integration
 from tests import documents
 from tests.conftest import HOME, ROOT

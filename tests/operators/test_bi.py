@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowException
+from airflow_provider_datafold.kinds import KINDS
+from airflow_provider_datafold.omitted import OMITTED
 
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.kinds import KINDS
 from airflow_provider_datafold.links import DatafoldLink
-from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.operators import bi
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
