@@ -22,10 +22,11 @@ test: check unit  ## Everything that has to pass.
 test-all: test  ## That, and the tests on each Airflow from 2.11 on; `nox --list` names them.
 	$(BIN)/nox
 
-check: $(INSTALLED)  ## Format, lint and types.
+check: $(INSTALLED)  ## Format, lint, types and layers.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 unit: $(INSTALLED)  ## All tests, with the coverage that is asked for.
 	$(BIN)/python -m pytest $(IN_TWO) --cov --cov-report=term

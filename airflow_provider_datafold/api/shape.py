@@ -67,8 +67,7 @@ def _fit(name: str, value: Any, schema: Schema, *, is_top: bool = False) -> Any:
     if "anyOf" in schema:
         return _fit_any(name, value, schema["anyOf"], is_top=is_top)
     if "oneOf" in schema:
-        branch = _branch(name, value, schema["discriminator"])
-        return _fit(name, fields.mapping(name, value), branch, is_top=is_top)
+        return _fit_one(name, value, schema["discriminator"], is_top=is_top)
     if "const" in schema:
         return fields.one_of(schema["const"])(name, value)
     if "enum" in schema:
@@ -113,16 +112,23 @@ def _is_meant(value: Mapping[str, Any], branch: Schema) -> bool:
     return bool(constants) and all(value.get(key) == const for key, const in constants.items())
 
 
-def _branch(name: str, value: Any, discriminator: Schema) -> Schema:
-    key = discriminator["propertyName"]
-    tag = fields.mapping(name, value).get(key, OMITTED)
-    choices = discriminator["mapping"]
+def _fit_one(name: str, value: Any, discriminator: Schema, *, is_top: bool) -> Any:
+    """Check an object that says in a field of its own which shape it has."""
+    key, choices = discriminator["propertyName"], discriminator["mapping"]
+    given = fields.mapping(name, value)
+    tag = given.get(key, OMITTED)
     if tag is OMITTED:
         raise DatafoldInputError(
             f"{name}: has no {key!r}, which must be one of {', '.join(map(repr, choices))}. "
             f"Nothing was sent."
         )
-    return {"$ref": choices[fields.one_of(*choices)(f"{name}.{key}", tag)]}
+    tag = fields.one_of(*choices)(key if is_top else f"{name}.{key}", tag)
+    others = {other: item for other, item in given.items() if other != key}
+    # Not every shape names the field that chose it.
+    shape = _resolved({"$ref": choices[tag]})
+    known = {**shape, "properties": {key: {"const": tag}, **shape["properties"]}}
+    fitted: dict[str, Any] = _fit(name, {key: tag, **others}, known, is_top=is_top)
+    return fitted
 
 
 def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str, Any]:
