@@ -299,6 +299,10 @@ def mapping(field: str, value: Any) -> Mapping[str, Any]:
     :raises DatafoldInputError: it is something else. The value is not shown: it may hold what
         would be a secret field of the object.
     """
+    if isinstance(value, Secret):
+        raise DatafoldInputError(
+            f"{field}: is nested too deeply, or holds itself. Nothing was sent."
+        )
     found = literal(value)
     if isinstance(found, Mapping):
         return found

@@ -167,6 +167,9 @@ def judge_url(connection: Connection, *, allow_http: bool) -> str:
             "is plain http, so anyone on the network path can read the API key. Use https, or "
             "set the extra field 'allow_http' to true if the network is safe",
         )
+    with suppress(UnicodeError):
+        # As both HTTP clients write it.
+        hostname = hostname if hostname.isascii() else hostname.encode("idna").decode()
     authority = f"[{hostname}]" if ":" in hostname else hostname
     if port is not None:
         authority += f":{port}"

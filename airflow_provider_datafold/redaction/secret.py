@@ -42,14 +42,13 @@ def conceal(value: Any) -> Any:
     :param value: what :func:`json.dumps` takes, or a mapping of any other kind.
     :return: a copy in which every value under a name of
         :data:`~airflow_provider_datafold.redaction.names.WRITE_ONLY`, at any depth, is a
-        :class:`Secret`. Null stays null.
-    :raises DatafoldInputError: the value is nested too deeply, or holds itself.
+        :class:`Secret`. Null stays null. What is nested too deeply, or holds itself, is wrapped as
+        a whole: no check takes that.
     """
-    # The errors in here are raised outside of any handler: else they would carry a context whose
-    # frames show the value.
-    with suppress(RecursionError):
+    try:
         return _concealed(value)
-    raise DatafoldInputError("the body is nested too deeply, or holds itself. Nothing was sent.")
+    except RecursionError:
+        return Secret(value)
 
 
 def _concealed(value: Any) -> Any:
@@ -101,6 +100,8 @@ def encode(value: Any) -> Secret:
     :raises DatafoldInputError: it holds NaN, Infinity, half a surrogate pair, or a type that JSON
         does not have.
     """
+    # Raised outside of any handler: else the error would carry a context whose frames show the
+    # value.
     with suppress(TypeError, ValueError, RecursionError):
         return Secret(_ENCODER.encode(value).encode())
     raise DatafoldInputError(
