@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from airflow_provider_datafold.kinds import KINDS
 from airflow_provider_datafold.operators import bi
 from tests import documents
 from tests.conftest import ROOT
+from tests.integrations import KINDS
 
 PAGE = ROOT / "docs" / "operators.md"
 CONNECTION = ROOT / "docs" / "connection.md"
@@ -94,25 +94,26 @@ def test_an_argument_means_the_same_for_all(name: str) -> None:
 
 def test_the_connections_are_those_of_the_kinds() -> None:
     wanted = []
-    for kind in KINDS.values():
-        places = {
-            source: next((f"`{field.name}`" for field in kind.fields if field.source == source), "")
-            for source in ("host", "login", "password", "extra")
-        }
-        argument = f"{kind.name}_conn_id"
-        if any(places.values()):
-            default = arguments(UPDATES[kind.name])[argument].default
-            wanted.append([kind.title, f"`{argument}`", f"`{default}`", *places.values()])
+    for name, kind in KINDS.items():
+        argument = f"{name}_conn_id"
+        if kind.connection:
+            default = arguments(UPDATES[name])[argument].default
+            fields = (
+                kind.connection.get(place) for place in ("host", "login", "password", "extra")
+            )
+            places = [f"`{field}`" if field else "" for field in fields]
+            wanted.append([kind.title, f"`{argument}`", f"`{default}`", *places])
         else:
-            assert argument not in arguments(UPDATES[kind.name])
+            assert argument not in arguments(UPDATES[name])
 
     assert documents.rows(documents.section(CONNECTION, "Connections to other systems")) == wanted
 
 
-def test_no_secret_is_an_argument() -> None:
-    for name, kind in KINDS.items():
-        secrets = {field.name for field in kind.fields if field.secret}
-        assert not secrets & set(arguments(UPDATES[name]))
+@pytest.mark.parametrize("name", KINDS)
+def test_all_fields_but_secrets_are_arguments(name: str) -> None:
+    secrets = KINDS[name].secrets
+    assert not secrets & set(arguments(UPDATES[name]))
+    assert set(KINDS[name].fields) - secrets <= set(arguments(UPDATES[name]))
 
 
 def test_every_kind_has_an_operator() -> None:
