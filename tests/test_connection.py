@@ -288,7 +288,7 @@ def test_config(connect: Any, config: Any, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "field"),
-    [(kind, field) for kind in HELD for field in set(HELD[kind]) - KINDS[kind].secrets],
+    [(kind, field) for kind in HELD for field in sorted(set(HELD[kind]) - KINDS[kind].secrets)],
 )
 def test_what_is_given_is_not_read(connect: Any, config: Any, kind: str, field: str) -> None:
     place = next(place for place, name in KINDS[kind].connection.items() if name == field)
