@@ -32,7 +32,7 @@ class Kind:
     """
 
     title: str
-    operator: type[bi.DatafoldUpdateOperator]
+    operator: Any
     required: Mapping[str, Any]
     optional: Mapping[str, Any]
     nullable: frozenset[str]

@@ -46,9 +46,17 @@ def test_no_json(serve: Any, content: bytes) -> None:
     serve(answers(200, content, {"Content-Type": f"text/html; {TOKEN}"}))
     error = failure(exceptions.DatafoldAnswerError)
     assert error.status_code == 200
-    assert "no JSON" in str(error)
+    assert "200, " in str(error)
+    assert "may have been carried out" in str(error)
+
+
+def test_no_json_says_what_came_in_its_place(serve: Any) -> None:
+    serve(answers(200, b"<html>log in</html>", {"Content-Type": f"text/html; {TOKEN}"}))
+    error = failure(exceptions.DatafoldAnswerError)
+    assert "JSON" in str(error)
     assert "text/html; ***" in str(error)
-    assert f"{len(content)} bytes" in str(error)
+    assert "19 bytes" in str(error)
+    assert "log in<" not in str(error)
 
 
 def test_no_json_without_content_type(serve: Any) -> None:
@@ -196,22 +204,26 @@ def test_validation_errors_name_the_fields_and_nothing_that_was_sent(serve: Any)
             "input": {"token": TOKEN, "note": "an input"},
         },
         {"loc": ["body", TOKEN], "msg": f"no {TOKEN}\nhere"},
+    ]
+    error = refused(serve, {"detail": detail})
+    assert error.errors == (
+        ("body.bindings.0.remoteId", "Field required"),
+        ("body.***", "no ***?here"),
+    )
+    assert "body.bindings.0.remoteId: Field required" in str(error)
+    assert "body.***: no ***?here" in str(error)
+    assert "an input" not in str(error)
+
+
+def test_validation_errors_of_odd_shapes(serve: Any) -> None:
+    detail = [
         {"loc": "body", "msg": "no list"},
         {"loc": ["body", {"a": 1}], "msg": 5},
         {"msg": "no loc"},
         "no object",
         {"loc": []},
     ]
-    error = refused(serve, {"detail": detail})
-    assert error.errors == (
-        ("body.bindings.0.remoteId", "Field required"),
-        ("body.***", "no ***?here"),
-        ("body", "5"),
-        ("", ""),
-    )
-    assert "body.bindings.0.remoteId: Field required" in str(error)
-    assert "body.***: no ***?here" in str(error)
-    assert "an input" not in str(error)
+    assert refused(serve, {"detail": detail}).errors == (("body", "5"), ("", ""))
 
 
 def test_long_validation_errors_are_cut_after_the_secrets_are_out(serve: Any) -> None:

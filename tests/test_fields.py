@@ -116,7 +116,6 @@ def test_no_text(sent: Any, refused: Any, value: Any) -> None:
     said = refused(sent, "dbt", name=value)
     assert names("name", said)
     assert is_shown(value, said)
-    assert "a text" in said
 
 
 @pytest.mark.parametrize(
@@ -173,7 +172,6 @@ def test_no_integer(sent: Any, refused: Any, value: Any) -> None:
     said = refused(sent, "looker", repo_id=value)
     assert names("repo_id", said)
     assert is_shown(value, said)
-    assert "an integer" in said
 
 
 # Schedules.
@@ -194,17 +192,23 @@ def test_schedule(sent: Any, value: Any, result: str) -> None:
     assert sent("dbt", indexing_cron=value) == result
 
 
+@pytest.mark.parametrize("value", ["", " ", "0 6 * *", "0 0 6 * * *", "@daily", "* * * * * 2030"])
+def test_schedule_of_other_than_five_fields(sent: Any, refused: Any, value: str) -> None:
+    said = refused(sent, "dbt", indexing_cron=value)
+    assert names("indexing_cron", said)
+    assert repr(value) in said
+    assert "five fields" in said
+
+
 @pytest.mark.parametrize(
     "value",
-    ["", " ", "0 6 * *", "0 0 6 * * *", "@daily", "60 * * * *", "x * * * *", "* * * * * 2030"]
-    + ["R * * * *", "0 r(1-5) * * *", "* * * * MON#9", "٠ 6 * * *", "None"]
-    + [5, True, ["0 6 * * *"]],
+    ["60 * * * *", "x * * * *", "R * * * *", "0 r(1-5) * * *", "* * * * MON#9", "٠ 6 * * *"]
+    + ["None", 5, True, ["0 6 * * *"]],
 )
 def test_no_schedule(sent: Any, refused: Any, value: Any) -> None:
     said = refused(sent, "dbt", indexing_cron=value)
     assert names("indexing_cron", said)
-    assert is_shown(value, said)
-    assert "five fields" in said
+    assert repr(value) in said
 
 
 # Bindings.
@@ -253,8 +257,8 @@ def test_bindings_may_be_empty_and_bound_ids_negative(sent: Any) -> None:
         ({1, 2}, "bindings", "{1, 2} (set)"),
         ([7], "bindings[0]", "7 (int)"),
         ([*BINDINGS, None], "bindings[1]", "None (NoneType)"),
-        ([{"boundIds": [1]}], "bindings[0].remoteId", "missing in {'boundIds': [1]}"),
-        ([{"remoteId": "1"}], "bindings[0].boundIds", "missing in {'remoteId': '1'}"),
+        ([{"boundIds": [1]}], "bindings[0].remoteId", "missing"),
+        ([{"remoteId": "1"}], "bindings[0].boundIds", "missing"),
         ([{"remoteId": None, "boundIds": []}], "bindings[0].remoteId", "None (NoneType)"),
         ([{"remoteId": True, "boundIds": []}], "bindings[0].remoteId", "True (bool)"),
         ([{"remoteId": "1", "boundIds": 5}], "bindings[0].boundIds", "5 (int)"),
@@ -297,7 +301,7 @@ def test_secret(sent: Any) -> None:
 def test_no_secret(sent: Any, refused: Any, value: Any) -> None:
     said = refused(sent, "hightouch", token=value)
     assert names("token", said)
-    assert "empty or no text" in said
+    assert "empty" in said
     assert TOKEN not in said
 
 

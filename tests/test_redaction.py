@@ -148,7 +148,7 @@ def wrong_name(secret: str, value: Any) -> str:
         ("abcde", "xabcdex"),
         ("it's\n5", ["x it's\n5 x"]),
         ('it\'s "5"', 'it\'s "5"'),
-        ("other", API_KEY),
+        ("zq-unrelated", API_KEY),
     ],
 )
 def test_wrong_value_with_a_secret_is_not_shown(serve: Any, secret: str, value: Any) -> None:

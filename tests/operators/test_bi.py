@@ -25,14 +25,12 @@ UPDATES = {kind.operator: name for name, kind in KINDS.items()}
 """The operators of all kinds."""
 
 
-def least(kind: type[bi.DatafoldOperator]) -> dict[str, Any]:
+def least(kind: Any) -> dict[str, Any]:
     """What an operator has to be given beside id and schedule."""
     return KINDS[UPDATES[kind]].arguments if kind in UPDATES else {}
 
 
-def operator(
-    kind: type[bi.DatafoldUpdateOperator] = DatafoldUpdateHightouchOperator, **more: Any
-) -> bi.DatafoldUpdateOperator:
+def operator(kind: Any = DatafoldUpdateHightouchOperator, **more: Any) -> Any:
     arguments = {"bi_datasource_id": 7, "indexing_cron": CRON, **least(kind)}
     return kind(task_id="update", **{**arguments, **more})
 
@@ -239,7 +237,9 @@ def test_sync(requests_mock: Any, closed: list[Any]) -> None:
 
 
 def test_an_operator_says_what_it_calls() -> None:
-    task = bi.DatafoldOperator(task_id="none")
+    family = bi.DatafoldSyncIntegrationOperator.__mro__
+    (base,) = [kind for kind in family if kind.__name__ == "DatafoldOperator"]
+    task: Any = base(task_id="none")
     with pytest.raises(NotImplementedError):
         task.call(DatafoldHook())
 
