@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from airflow_provider_datafold.api import fields, schedule
 from airflow_provider_datafold.api.fields import Check
-from airflow_provider_datafold.api.omitted import OMITTED
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from airflow_provider_datafold.api import fields, shape
 from airflow_provider_datafold.api.fields import Check
-from airflow_provider_datafold.api.omitted import OMITTED
+from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import Secret, encode
 
 Returned = TypeVar("Returned")

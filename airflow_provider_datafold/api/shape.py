@@ -15,8 +15,8 @@ from typing import Any
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.fields import format_value, input_error
-from airflow_provider_datafold.api.omitted import OMITTED
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import Secret
 
 Schema = Mapping[str, Any]

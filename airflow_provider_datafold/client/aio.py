@@ -23,7 +23,6 @@ import anyio
 import certifi
 import httpx
 
-from airflow_provider_datafold.api.omitted import OMITTED
 from airflow_provider_datafold.api.operation import Operation, Request, Returned
 from airflow_provider_datafold.client import failure
 from airflow_provider_datafold.client.answer import Answer, announced_size, too_large
@@ -31,6 +30,7 @@ from airflow_provider_datafold.client.conversation import Conversation, Pause, c
 from airflow_provider_datafold.client.failure import Causes
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError
+from airflow_provider_datafold.omitted import OMITTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -183,8 +183,9 @@ def _location(connection: Connection, scheme: str, rest: str) -> tuple[SplitResu
         rest = f"[{rest}]"
     location, port = None, None
     with suppress(ValueError):
-        location = urlsplit(f"{scheme}://{rest}")
-        port = location.port
+        split = urlsplit(f"{scheme}://{rest}")
+        port = split.port
+        location = split
     if location is None or not _is_address(location, rest):
         if location is not None and "@" in location.netloc:
             reject(conn_id, "host", "holds a user or password; put the key in 'password'")
@@ -200,8 +201,11 @@ def _location(connection: Connection, scheme: str, rest: str) -> tuple[SplitResu
 def _is_address(location: SplitResult, rest: str) -> bool:
     """Say whether a URL names a host and nothing odd, which a client would mend in its own way."""
     netloc = location.netloc
+    labels = (location.hostname or "").rstrip(".").split(".")
     return (
-        bool(location.hostname and _URL.fullmatch(rest))
+        # DNS holds no label that is empty or longer.
+        all(0 < len(label) < 64 for label in labels)
+        and bool(_URL.fullmatch(rest))
         and not (location.query or location.fragment or "@" in netloc or netloc.endswith(":"))
         and ("[" not in netloc or netloc.startswith("["))
         and not {".", ".."} & set(location.path.split("/"))

@@ -8,6 +8,7 @@ from json import JSONEncoder
 from typing import Any
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
 
 MASK = "***"
@@ -29,8 +30,15 @@ class Secret:
         return self._value
 
     def texts(self) -> Iterator[str]:
-        """Return every text and number in the value, as text: each is a secret by itself."""
-        yield from _texts(self._value)
+        """Return every text and number in the value, as text: each is a secret by itself.
+
+        With and without the white space around it, which is not sent.
+        """
+        with suppress(RecursionError):
+            for text in _texts(self._value):
+                yield text
+                if text.strip() != text:
+                    yield text.strip()
 
     def __repr__(self) -> str:
         return MASK
@@ -63,7 +71,8 @@ def _concealed(value: Any) -> Any:
 
 
 def _wrapped(value: Any) -> Any:
-    return value if value is None or isinstance(value, Secret) else Secret(value)
+    is_plain = value is None or value is OMITTED or isinstance(value, Secret)
+    return value if is_plain else Secret(value)
 
 
 def _texts(value: Any) -> Iterator[str]:
