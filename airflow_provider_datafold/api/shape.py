@@ -122,7 +122,9 @@ def _branch(name: str, value: Any, discriminator: Schema) -> Schema:
             f"{name}: has no {key!r}, which must be one of {', '.join(map(repr, choices))}. "
             f"Nothing was sent."
         )
-    return {"$ref": choices[fields.one_of(*choices)(f"{name}.{key}", tag)]}
+    branch = _resolved({"$ref": choices[fields.one_of(*choices)(f"{name}.{key}", tag)]})
+    # Not every branch names the field that it is chosen by.
+    return {**branch, "properties": {key: {"const": tag}, **branch["properties"]}}
 
 
 def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str, Any]:
