@@ -187,16 +187,22 @@ def day(field: str, value: Any) -> str:
     raise input_error(field, value, "must be a date, e.g. 2024-01-31")
 
 
-def one_of(*choices: str) -> Check:
+def one_of(*choices: str | int) -> Check:
     """Make a check of a choice.
 
-    :param choices: the strings to choose from.
-    :return: a check like the others in this module, which returns the string.
+    :param choices: the strings or integers to choose from.
+    :return: a check like the others in this module, which returns the choice; the decimal text of
+        an integer will do, too.
     """
 
-    def check(field: str, value: Any) -> str:
-        if isinstance(value, str) and value in choices:
-            return value
+    def check(field: str, value: Any) -> str | int:
+        for choice in choices:
+            if isinstance(choice, int):
+                is_meant = _integer(value) == choice
+            else:
+                is_meant = isinstance(value, str) and value == choice
+            if is_meant:
+                return choice
         raise input_error(field, value, f"must be one of {', '.join(map(repr, choices))}")
 
     return check
