@@ -87,7 +87,7 @@ def _resolved(schema: Schema) -> Schema:
 def _fit_any(name: str, value: Any, branches: list[Schema], *, is_top: bool) -> Any:
     branches = [_resolved(branch) for branch in branches]
     # A value that has the type of a branch is not to be turned into that of another one.
-    branches.sort(key=lambda branch: not isinstance(value, _TYPES.get(branch.get("type", ""), ())))
+    branches.sort(key=lambda branch: (not _has_type(value, branch), not _is_kind(value, branch)))
     if isinstance(value, Mapping):
         branches.sort(key=lambda branch: not _is_meant(value, branch))
     errors = []
@@ -101,6 +101,20 @@ def _fit_any(name: str, value: Any, branches: list[Schema], *, is_top: bool) -> 
         except DatafoldInputError as error:
             errors.append(error.with_traceback(None))
     raise errors[0]
+
+
+def _has_type(value: Any, schema: Schema) -> bool:
+    """Say whether a value is of a schema's type, and the items of a list of that of its items."""
+    if "anyOf" in schema:
+        return any(_has_type(value, _resolved(branch)) for branch in schema["anyOf"])
+    if not isinstance(value, (list, tuple)) or "items" not in schema:
+        return _is_kind(value, schema)
+    return all(_has_type(item, _resolved(schema["items"])) for item in value)
+
+
+def _is_kind(value: Any, schema: Schema) -> bool:
+    """Say whether a value is of a schema's type, whatever is in it."""
+    return isinstance(value, _TYPES.get(schema.get("type", ""), ()))
 
 
 def _is_meant(value: Mapping[str, Any], branch: Schema) -> bool:
