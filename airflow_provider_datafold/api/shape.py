@@ -160,7 +160,12 @@ def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str
 
 def _unknown(name: str, key: Any, known: Mapping[str, Any]) -> str:
     nearest = get_close_matches(str(key), known, 1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"its fields are {', '.join(known)}."
+    if nearest:
+        hint = f"did you mean {nearest[0]!r}?"
+    elif known:
+        hint = f"its fields are {', '.join(known)}."
+    else:
+        hint = "it has none." if isinstance(key, str) else "names of fields are strings."
     return f"{name}: has no field {format_value(key)}; {hint} Nothing was sent."
 
 
@@ -176,8 +181,9 @@ def _fit_array(name: str, value: Any, schema: Schema, is_top: bool) -> list[Any]
 
 
 def _fit_string(name: str, value: Any, schema: Schema, is_top: bool) -> str | Secret:
-    if isinstance(value, Secret):
-        return fields.secret(name, value)
+    if isinstance(value, Secret) or schema.get("writeOnly"):
+        # One that stood in a text of JSON is not concealed yet.
+        return fields.secret(name, value if isinstance(value, Secret) else Secret(value))
     check = fields.date_time if schema.get("format") == "date-time" else fields.text
     fitted: str = check(name, value)
     return fitted

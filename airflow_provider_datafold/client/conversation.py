@@ -75,6 +75,7 @@ def converse(
     redactor = Redactor([settings.api_key, *secrets_in(given)])
     with no_secret_shown(redactor, given):
         request = make_request()
+    redactor = Redactor([settings.api_key, *secrets_in(given), *request.secrets])
     retries = settings.max_retries if max_retries is None else max_retries
     start = clock()
     attempt = 0

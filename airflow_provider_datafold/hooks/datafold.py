@@ -227,8 +227,14 @@ class DatafoldHook(
         self, make_request: Callable[[], Request], given: Any = (), max_retries: int | None = None
     ) -> Any:
         mask(secrets_in(given))
+
+        def make() -> Request:
+            request = make_request()
+            mask(request.secrets)
+            return request
+
         conversation = converse(
-            make_request, self._settings, self.log, given, max_retries=max_retries
+            make, self._settings, self.log, given, max_retries=max_retries
         )
         return self._open().carry(conversation)
 
