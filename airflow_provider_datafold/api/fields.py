@@ -28,7 +28,7 @@ Check = Callable[[str, Any], Any]
 """Takes a field's name and a value."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?(e[+-]?[0-9]{1,3})?", re.ASCII)
 _METHOD = re.compile(r"[A-Za-z]{1,20}", re.ASCII)
 _PATH = re.compile(r"/[!-~]*", re.ASCII)
 _DOTS = re.compile(r"/\.{1,2}(?=[/?]|$)")
@@ -102,8 +102,11 @@ def number(field: str, value: Any) -> int | float:
     """
     if _is_number(value):
         return value if isinstance(value, float) else integer(field, value)
-    if isinstance(value, str) and _NUMBER.fullmatch(stripped := value.strip()):
-        return float(stripped) if "." in stripped else integer(field, stripped)
+    if isinstance(value, str) and _NUMBER.fullmatch(stripped := value.strip().lower()):
+        if stripped.removeprefix("-").isdecimal():
+            return integer(field, stripped)
+        if math.isfinite(found := float(stripped)):
+            return found
     raise input_error(field, value, "must be a finite number")
 
 
