@@ -86,10 +86,14 @@ def _resolved(schema: Schema) -> Schema:
 
 def _fit_any(name: str, value: Any, branches: list[Schema], *, is_top: bool) -> Any:
     branches = [_resolved(branch) for branch in branches]
+    if isinstance(value, str) and not any(_is_kind(value, branch) for branch in branches):
+        spelled = fields.literal(value)
+        # A template makes a text of null and of an object, and there is no other text here.
+        value = spelled if spelled is None or isinstance(spelled, Mapping) else value
     # A value that has the type of a branch is not to be turned into that of another one.
     branches.sort(key=lambda branch: (not _has_type(value, branch), not _is_kind(value, branch)))
     if isinstance(value, Mapping):
-        branches.sort(key=lambda branch: not _is_meant(value, branch))
+        branches.sort(key=lambda branch: _distance(value, branch))
     errors = []
     for branch in branches:
         if branch.get("type") == "null":
@@ -117,14 +121,12 @@ def _is_kind(value: Any, schema: Schema) -> bool:
     return isinstance(value, _TYPES.get(schema.get("type", ""), ()))
 
 
-def _is_meant(value: Mapping[str, Any], branch: Schema) -> bool:
-    """Say whether an object names this branch, as ``{"type": "cron"}`` does."""
-    constants = {
-        key: schema["const"]
-        for key, schema in branch.get("properties", {}).items()
-        if "const" in schema
-    }
-    return bool(constants) and all(value.get(key) == const for key, const in constants.items())
+def _distance(value: Mapping[str, Any], branch: Schema) -> tuple[bool, int]:
+    """Say how far an object is from a branch: not named by ``{"type": "cron"}``, other fields."""
+    properties = branch.get("properties", {})
+    constants = {key: schema["const"] for key, schema in properties.items() if "const" in schema}
+    is_named = any(value.get(key) == const for key, const in constants.items())
+    return not is_named, len(value.keys() - properties.keys())
 
 
 def _branch(name: str, value: Any, discriminator: Schema) -> Schema:
