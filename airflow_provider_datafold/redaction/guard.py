@@ -25,7 +25,12 @@ def no_secret_shown(redactor: Redactor, *values: Any) -> Iterator[None]:
             raise
         kept_back = redactor.shown(str(error).partition(":")[0])
     if kept_back is not None:
-        raise DatafoldInputError(
+        message = DatafoldInputError(
             f"{kept_back}: is wrong, and is not shown because one of the values holds the API key "
             f"or another secret. Secrets belong in connections only. Nothing was sent."
         )
+        try:
+            raise message
+        finally:
+            # The with statement would have the message that was kept back be the context.
+            message.__context__ = None
