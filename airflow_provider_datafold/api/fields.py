@@ -135,7 +135,10 @@ def text(field: str, value: Any) -> str:
     :raises DatafoldInputError: it is something else.
     """
     if isinstance(value, str) and "\0" not in value:
-        return value
+        with suppress(UnicodeEncodeError):
+            value.encode()
+            return value
+        raise input_error(field, value, "must be a string without half surrogate pairs")
     if _is_number(value):
         return str(number(field, value))
     raise input_error(field, value, "must be a string without NUL characters")
