@@ -93,6 +93,7 @@ def _fit_any(name: str, value: Any, branches: list[Schema], *, is_top: bool) -> 
     # A value that has the type of a branch is not to be turned into that of another one.
     branches.sort(key=lambda branch: (not _has_type(value, branch), not _is_kind(value, branch)))
     if isinstance(value, Mapping):
+        _check_names(name, value, branches)
         branches.sort(key=lambda branch: _distance(value, branch))
     errors = []
     for branch in branches:
@@ -121,9 +122,23 @@ def _is_kind(value: Any, schema: Schema) -> bool:
     return isinstance(value, _TYPES.get(schema.get("type", ""), ()))
 
 
+def _check_names(name: str, value: Mapping[str, Any], branches: list[Schema]) -> None:
+    """Refuse an object that names none of the branches, which would show only one's name."""
+    for key, item in value.items():
+        found = [branch["properties"][key] for branch in branches if key in _properties(branch)]
+        choices = [schema["const"] for schema in found if "const" in schema]
+        if choices and len(choices) == len(found) and item is not OMITTED:
+            fields.one_of(*choices)(f"{name}.{key}", item)
+
+
+def _properties(branch: Schema) -> Mapping[str, Schema]:
+    properties: Mapping[str, Schema] = branch.get("properties", {})
+    return properties
+
+
 def _distance(value: Mapping[str, Any], branch: Schema) -> tuple[bool, int]:
     """Say how far an object is from a branch: not named by ``{"type": "cron"}``, other fields."""
-    properties = branch.get("properties", {})
+    properties = _properties(branch)
     constants = {key: schema["const"] for key, schema in properties.items() if "const" in schema}
     is_named = any(value.get(key) == const for key, const in constants.items())
     return not is_named, len(value.keys() - properties.keys())
@@ -145,7 +160,7 @@ def _branch(name: str, value: Any, discriminator: Schema) -> Schema:
 
 def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str, Any]:
     given = {key: item for key, item in fields.mapping(name, value).items() if item is not OMITTED}
-    known = schema.get("properties", {})
+    known = _properties(schema)
     others = schema.get("additionalProperties", False)
     place = "" if is_top else f"{name}."
     fitted = {}
