@@ -74,6 +74,7 @@ def converse(
     """
     redactor = Redactor([settings.api_key, *secrets_in(given)])
     request = guarded(make_request, redactor, given)
+    redactor = Redactor([settings.api_key, *secrets_in(given), *request.secrets])
     retries = settings.max_retries if max_retries is None else max_retries
     start = clock()
     attempt = 0

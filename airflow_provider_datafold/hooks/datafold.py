@@ -227,9 +227,13 @@ class DatafoldHook(
         self, make_request: Callable[[], Request], given: Any = (), max_retries: int | None = None
     ) -> Any:
         mask(secrets_in(given))
-        conversation = converse(
-            make_request, self._settings, self.log, given, max_retries=max_retries
-        )
+
+        def make() -> Request:
+            request = make_request()
+            mask(request.secrets)
+            return request
+
+        conversation = converse(make, self._settings, self.log, given, max_retries=max_retries)
         return self._open().carry(conversation)
 
     @cached_property
