@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -228,7 +229,7 @@ WRONG: list[tuple[str, Call]] = [
         "alert.type: must be one of 'absolute', 'automatic', 'percentage', not None (NoneType)",
         monitor("metric", METRIC, alert={"type": None}),
     ),
-    ("config.type: must be one of 'athena', ", lambda hook: hook.create_data_source({"type": "x"})),
+    ("type: must be one of 'athena', ", lambda hook: hook.create_data_source({"type": "x"})),
     ("config: has no 'type', which must be", lambda hook: hook.create_data_source({"name": "n"})),
     # A field that there is not.
     (f"config: {UNKNOWN}'table'; did you mean 'table2'?", diff(table=["T"])),
@@ -416,7 +417,10 @@ WRONG: list[tuple[str, Call]] = [
     (f"options.password: {HIDDEN}", options(password={"x": SECRET})),
     (f"options.password: {HIDDEN}", options(password="")),
     (f"options.password: {HIDDEN}", options(password=" \n")),
-    (f"options.password: {HIDDEN}", source(options='{"password": ["%s"], "host": "h"}' % SECRET)),
+    (
+        f"options.password: {HIDDEN}",
+        source(options=json.dumps({"password": [SECRET], "host": "h"})),
+    ),
     (
         f"options.password: {HIDDEN}",
         lambda hook: hook.create_data_source(str({**PG, "options": {"password": {"x": SECRET}}})),

@@ -171,7 +171,7 @@ def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str
     for key, item in given.items():
         if not isinstance(key, str) or not (key in known or others):
             raise DatafoldInputError(_unknown(name, key, known))
-        shape = known.get(key, others)
+        shape: Any = known.get(key, others)
         fitted[key] = item if shape is True else _fit(f"{place}{key}", item, shape)
     for key in schema.get("required", ()):
         if key not in given:

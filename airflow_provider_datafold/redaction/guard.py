@@ -29,6 +29,6 @@ def guarded(check: Callable[[], Checked], redactor: Redactor, *values: Any) -> C
     # Raised out here, and not by a context manager: else the error that it replaces would be its
     # context.
     raise DatafoldInputError(
-        f"{field}: is wrong, and is not shown because one of the values holds the API key or another "
-        f"secret. Secrets belong in connections only. Nothing was sent."
+        f"{field}: is wrong, and is not shown because one of the values holds the API key or "
+        f"another secret. Secrets belong in connections only. Nothing was sent."
     )
