@@ -22,7 +22,7 @@ from dev.faults.server import FaultServer
 from tests.conftest import API_KEY, TOKEN
 from tests.drivers import CREATE, UPDATE, Call, both
 
-CONFIG = {"token": TOKEN, "bindings": [], "indexing_cron": None}
+CONFIG: dict[str, Any] = {"token": TOKEN, "bindings": [], "indexing_cron": None}
 
 
 def proxy_error() -> Exception:
