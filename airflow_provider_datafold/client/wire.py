@@ -41,6 +41,8 @@ class Exchange:
         self._seconds = seconds
         self._end = time.monotonic() + seconds
         self._socket: socket.socket | None = None
+        self._handle: socket.socket | None = None
+        self._addresses: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._is_over = False
 
     @contextmanager
@@ -51,10 +53,14 @@ class Exchange:
             yield
         finally:
             _EXCHANGE.reset(token)
+            if self._handle is not None:
+                self._handle.close()
 
     def break_off(self) -> None:
         """Let nothing more be sent or read; safe in the handler of a signal."""
         self._is_over = True
+        # Ends a look-up. Of all queues this one may be used in a signal's handler.
+        self._addresses.put(TimeoutError("timed out"))
         if self._socket is not None:
             with suppress(OSError):
                 # Not the TLS socket's own method, which would take the reader's state from it.
@@ -89,6 +95,8 @@ class Exchange:
                 connection.settimeout(self.left() / (len(addresses) - tried))
                 connection.connect(address)
                 connection.settimeout(self.left())
+                # A handle of its own: TLS takes the socket away from this object.
+                self._socket = self._handle = connection.dup()
                 return connection
             except OSError as error:
                 connection.close()
@@ -100,17 +108,15 @@ class Exchange:
             ipaddress.ip_address(host)
             return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
         # The resolver knows no timeout of ours: it is left alone where it takes too long.
-        found: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
         def look_up() -> None:
             try:
-                found.put(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
+                self._addresses.put(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
             except (OSError, UnicodeError) as error:
-                found.put(error)
+                self._addresses.put(error)
 
         threading.Thread(target=look_up, daemon=True).start()
         try:
-            addresses = found.get(timeout=self.left())
+            addresses = self._addresses.get(timeout=self.left())
         except queue.Empty:
             raise TimeoutError("timed out") from None
         if isinstance(addresses, UnicodeError):
@@ -119,6 +125,15 @@ class Exchange:
         if isinstance(addresses, OSError):
             raise addresses
         return list(addresses)
+
+    def use(self, kept: socket.socket) -> None:
+        """Send on a socket that is there already, unless the exchange is over.
+
+        :param kept: the socket.
+        :raises TimeoutError: the exchange was broken off, or its time is over.
+        """
+        self._socket = kept
+        self.left()
 
     def read_from(self, response_socket: socket.socket, file: Any) -> io.BufferedReader:
         """Make a reader for the response, which ends with the exchange.
@@ -228,6 +243,12 @@ class _Connection(HTTPConnection):
         super().connect()
         if exchange := _EXCHANGE.get():
             exchange.left()
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request, unless the exchange was broken off."""
+        if (exchange := _EXCHANGE.get()) and self.sock is not None:
+            exchange.use(self.sock)
+        super().request(*args, **kwargs)
 
 
 class _SecureConnection(_Connection, HTTPSConnection):

@@ -1,0 +1,80 @@
+"""A client that two processes use after a fork gives each its own answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+
+import pytest
+
+from dev.faults.acts import answer
+from dev.faults.server import Call, FaultServer, Step, Then
+from tests.conftest import API_KEY, ROOT
+
+SYNC = """
+hook = DatafoldHook()
+ask = hook.get_integration
+"""
+
+ASYNC = """
+client = AsyncClient(fetch_settings("datafold_default"), "tests")
+ask = lambda number: asyncio.run(client.call(bi.GET, bi_datasource_id=number))
+"""
+
+FORK = """
+import asyncio
+import os
+import sys
+
+from airflow_provider_datafold.api import bi
+from airflow_provider_datafold.client.aio import AsyncClient
+from airflow_provider_datafold.connection.fetch import fetch_settings
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+DRIVER
+assert ask(1) == {"id": 1}
+child = os.fork()
+first = 1000 if child else 2000
+wrong = 0
+for number in range(first, first + 60):
+    try:
+        wrong += ask(number) != {"id": number}
+    except Exception:
+        wrong += 1
+if not child:
+    os._exit(wrong)
+_, status = os.waitpid(child, 0)
+print("wrong:", wrong, os.waitstatus_to_exitcode(status))
+"""
+
+
+def tells_the_id(call: Call) -> Iterable[Step]:
+    assert call.request is not None
+    number = int(call.request.target.rstrip("/").rpartition("/")[2])
+    # Slowly, so that both processes ask at the same time.
+    return [0.01, answer(200, json.dumps({"id": number}).encode()), Then.KEEP]
+
+
+@pytest.mark.parametrize("driver", [SYNC, ASYNC], ids=["sync", "async"])
+def test_each_process_gets_its_own_answers(driver: str) -> None:
+    with FaultServer([tells_the_id]) as server:
+        extra = {"timeout": 5, "max_retries": 0}
+        fields = {"host": f"http://127.0.0.1:{server.port}", "password": API_KEY, "extra": extra}
+        connection = json.dumps({"conn_type": "datafold", **fields})
+        done = subprocess.run(
+            [sys.executable, "-c", FORK.replace("DRIVER", driver)],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "AIRFLOW_CONN_DATAFOLD_DEFAULT": connection,
+                "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert "wrong: 0 0" in done.stdout, done.stdout + done.stderr
+        assert len(server.requests) == 121
