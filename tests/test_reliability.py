@@ -8,10 +8,10 @@ import pytest
 
 from dev.faults import page
 from dev.faults.fault import Fault
-from dev.faults.laboratory import Trial, measure
+from dev.faults.runner import Trial, measure
 from dev.faults.table import FAULTS
-from dev.faults.trial import OURS, THEIRS, Measurement
-from dev.faults.verdict import MEMORY, differences, shortcoming
+from dev.faults.run import OURS, THEIRS, Measurement
+from dev.faults.outcome import MEMORY, differences, shortcoming
 
 _HEAVY = [fault for fault in FAULTS if fault.heavy]
 _DRIPPING = [fault for fault in FAULTS if "drips" in fault.name]

@@ -19,7 +19,7 @@ from airflow_provider_datafold import exceptions, transport
 from airflow_provider_datafold.answer import Answer
 from airflow_provider_datafold.connection import Settings
 from airflow_provider_datafold.transport import LARGEST_ANSWER, KeyAuth, exchange, open_session
-from dev.faults.acts import answer, answers, bomb, drips, head, is_huge, redirects, says
+from dev.faults.behaviours import answer, answers, bomb, drips, head, is_huge, redirects, says
 from dev.faults.server import FaultServer, Then
 
 KEY = "planted-api-key-7c1f"

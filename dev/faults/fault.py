@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dev.faults.acts import answers
+from dev.faults.behaviours import answers
 from dev.faults.server import Act, Door
 
 API_KEY = "planted-datafold-key-b8f1d20c"

@@ -8,10 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dev.faults.fault import Fault
-from dev.faults.laboratory import Trial
+from dev.faults.outcome import MEMORY, masked, shortcoming
+from dev.faults.run import OURS, THEIRS, TIMEOUT, Measurement
+from dev.faults.runner import Trial
 from dev.faults.table import FAULTS
-from dev.faults.trial import OURS, THEIRS, TIMEOUT, Measurement
-from dev.faults.verdict import MEMORY, masked, shortcoming
 
 PATH = Path(__file__).parents[2] / "docs" / "reliability.md"
 

@@ -7,7 +7,7 @@ something mends what is final, so it is tried once.
 
 from __future__ import annotations
 
-from dev.faults.acts import (
+from dev.faults.behaviours import (
     FOR_EVER,
     HUGE,
     answer,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dev.faults.fault import Fault
-from dev.faults.trial import Measurement
+from dev.faults.run import Measurement
 
 MEMORY = 50.0
 """MB that an answer may cost at most, whatever its size."""

@@ -19,8 +19,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from dev.faults.fault import Fault
+from dev.faults.run import THEIRS, Measurement, prepare, run
 from dev.faults.table import FAULTS
-from dev.faults.trial import THEIRS, Measurement, prepare, run
 
 Trial = tuple[str, str]
 """Name of the fault, name of the operator."""
@@ -43,7 +43,7 @@ def measure(trials: Iterable[Trial]) -> dict[Trial, Measurement]:
     with tempfile.TemporaryDirectory(prefix="datafold-faults-") as home:
         results = Path(home, "results.jsonl")
         subprocess.run(  # noqa: S603 - this package's own code
-            [sys.executable, "-m", "dev.faults.laboratory", results],
+            [sys.executable, "-m", "dev.faults.runner", results],
             input=json.dumps(list(trials)).encode(),
             env=_environment(home),
             cwd=Path(__file__).parents[2],

@@ -1,7 +1,7 @@
 """One fault, one operator, one process: what comes of it.
 
 A trial changes its process for good (environment, name resolution, standard output), so it
-belongs into one of its own; :mod:`faults.laboratory` sees to that.
+belongs into one of its own; :mod:`faults.runner` sees to that.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from typing import Any
 
 import trustme
 
-from dev.faults.acts import INTEGRATION, answers
+from dev.faults.behaviours import INTEGRATION, answers
 from dev.faults.fault import API_KEY, SECRETS, TOKEN, Fault
 from dev.faults.server import Door, FaultServer
 
 OURS = "datafold"
 OURS_ASYNC = "datafold-async"
 """The same update in an event loop, as a trigger would carry it."""
+DRIVERS = (OURS, OURS_ASYNC)
 THEIRS = "http"
 TIMEOUT = 1.0
 
