@@ -62,9 +62,9 @@ def _compare(measurements: Mapping[Trial, Measurement]) -> list[str]:
 
 
 def _summary(driver: str, measurements: Mapping[Trial, Measurement]) -> str:
-    found = {fault: measurements.get((fault.name, driver)) for fault in FAULTS}
-    held = sum(not list(differences(fault, of)) for fault, of in found.items() if of)
-    most = max((of.memory for of in found.values() if of), default=0.0)
+    found = [(fault, measurements.get((fault.name, driver))) for fault in FAULTS]
+    held = sum(not list(differences(fault, of)) for fault, of in found if of)
+    most = max((of.memory for _, of in found if of), default=0.0)
     name = "sync driver" if driver == OURS else "async driver"
     return f"{name}: {held} of {len(FAULTS)} faults as declared, at most {most:.0f} MB."
 
