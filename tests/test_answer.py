@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold import exceptions
-from dev.faults.acts import answers
+from dev.faults.behaviours import answers
 from tests.conftest import TOKEN
 from tests.sending import ask, failure
 

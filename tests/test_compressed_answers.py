@@ -6,7 +6,7 @@ import gzip
 from typing import Any
 
 from airflow_provider_datafold import exceptions
-from dev.faults.acts import answers, bomb
+from dev.faults.behaviours import answers, bomb
 from tests.sending import ask, failure
 
 

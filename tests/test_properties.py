@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
-from dev.faults.acts import answer
+from dev.faults.behaviours import answer
 from dev.faults.server import Call, FaultServer, Step, Then
 from dev.sandbox import contract
 from dev.sandbox.contract import Operation

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from dev.faults.acts import answers, echoes
+from dev.faults.behaviours import answers, echoes
 from tests.conftest import API_KEY, TOKEN
 from tests.integrations import KINDS, SECRET_FIELDS
 from tests.sending import ask, failure

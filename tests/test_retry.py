@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from dev.faults.acts import answers, asks_to_wait, says
+from dev.faults.behaviours import answers, asks_to_wait, says
 from dev.faults.server import Door
 from tests.conftest import API_KEY
 from tests.integrations import KINDS

@@ -15,7 +15,7 @@ from airflow import __version__ as airflow_version
 
 from airflow_provider_datafold import __version__, exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from dev.faults.acts import answer, answers, drips, head, is_huge, redirects, says
+from dev.faults.behaviours import answer, answers, drips, head, is_huge, redirects, says
 from dev.faults.server import Door, FaultServer, Then
 from tests.conftest import API_KEY
 from tests.relay import Relay
