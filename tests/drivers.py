@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import pytest
-from airflow_provider_datafold.api.omitted import OMITTED
+from airflow_provider_datafold.omitted import OMITTED
 
 from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.client.aio import AsyncClient

@@ -147,7 +147,8 @@ class Exchange:
             raise TimeoutError("timed out") from None
         if isinstance(result, Exception):
             raise result
-        return result
+        done: _Done = result
+        return done
 
     def use(self, kept: socket.socket) -> None:
         """Send on a socket that is there already, unless the exchange is over.
