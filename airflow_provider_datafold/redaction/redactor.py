@@ -7,6 +7,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -125,7 +126,9 @@ def _shown_texts(value: Any) -> Iterator[str]:
         for item in value:
             yield from _shown_texts(item)
     else:
-        yield repr(value)
+        # Python refuses to write integers of more than 4,300 digits, and so nobody shows them.
+        with suppress(ValueError):
+            yield repr(value)
 
 
 def _forms_of(text: str) -> Iterator[str]:

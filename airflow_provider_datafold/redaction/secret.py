@@ -74,7 +74,9 @@ def _texts(value: Any) -> Iterator[str]:
         for item in value:
             yield from _texts(item)
     elif value is not None and not isinstance(value, bool):
-        yield str(value)
+        # Python refuses to write integers of more than 4,300 digits.
+        with suppress(ValueError):
+            yield str(value)
 
 
 def secrets_in(value: Any) -> Iterator[Secret]:
