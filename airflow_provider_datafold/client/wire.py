@@ -107,6 +107,7 @@ class Exchange:
         with suppress(ValueError):
             ipaddress.ip_address(host)
             return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+
         # The resolver knows no timeout of ours: it is left alone where it takes too long.
         def look_up() -> None:
             try:
