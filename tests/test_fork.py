@@ -24,10 +24,12 @@ client = AsyncClient(fetch_settings("datafold_default"), "tests")
 ask = lambda number: asyncio.run(client.call(bi.GET, bi_datasource_id=number))
 """
 
+# The parent asks while the answer to the child is on its way, and the child cannot take it.
 FORK = """
 import asyncio
 import os
-import sys
+import signal
+import time
 
 from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.client.aio import AsyncClient
@@ -35,15 +37,27 @@ from airflow_provider_datafold.connection.fetch import fetch_settings
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
 DRIVER
-assert ask(1) == {"id": 1}
-child = os.fork()
-first = 1000 if child else 2000
-wrong = 0
-for number in range(first, first + 60):
+
+def is_wrong(number):
     try:
-        wrong += ask(number) != {"id": number}
+        return ask(number) != {"id": number}
     except Exception:
-        wrong += 1
+        return True
+
+wrong = is_wrong(1)
+reader, writer = os.pipe()
+child = os.fork()
+if child:
+    os.read(reader, 1)
+    time.sleep(0.5)
+    os.kill(child, signal.SIGSTOP)
+    wrong += is_wrong(1000)
+    os.kill(child, signal.SIGCONT)
+else:
+    os.write(writer, b"x")
+    wrong += is_wrong(2000)
+first = 1001 if child else 2001
+wrong += sum(map(is_wrong, range(first, first + 59)))
 if not child:
     os._exit(wrong)
 _, status = os.waitpid(child, 0)
@@ -54,8 +68,8 @@ print("wrong:", wrong, os.waitstatus_to_exitcode(status))
 def tells_the_id(call: Call) -> Iterable[Step]:
     assert call.request is not None
     number = int(call.request.target.rstrip("/").rpartition("/")[2])
-    # Slowly, so that both processes ask at the same time.
-    return [0.01, answer(200, json.dumps({"id": number}).encode()), Then.KEEP]
+    pause = 1.5 if number == 2000 else 0
+    return [pause, answer(200, json.dumps({"id": number}).encode()), Then.KEEP]
 
 
 @pytest.mark.parametrize("driver", [SYNC, ASYNC], ids=["sync", "async"])

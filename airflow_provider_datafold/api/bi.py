@@ -87,7 +87,9 @@ class BIMethods(Caller):
         """
         answer = self.call(SYNC, bi_datasource_id=bi_datasource_id)
         self.log.info(
-            "%s accepted the sync request of integration %s.", self.place, bi_datasource_id
+            "%s accepted the sync request of integration %s.",
+            self.place,
+            fields.positive_integer("bi_datasource_id", bi_datasource_id),
         )
         return answer
 

@@ -35,6 +35,7 @@ CURRENT_HOSTS = frozenset({"us.datafold.com", "eub.datafold.com"})
 _CONN_TYPES = ("datafold", "generic", "http", "https", "", None)
 """Types that say nothing of another system."""
 
+_BRACKETS = re.compile(r"\[[^\[\]]+\](:[0-9]+)?", re.ASCII)
 _URL = re.compile(r"[^\s\\\x00-\x1f\x7f]+")
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _HOST_WANTED = "must be a host, e.g. 'eu.datafold.com', or a URL, e.g. 'https://eu.datafold.com'"
@@ -207,7 +208,7 @@ def _is_address(location: SplitResult, rest: str) -> bool:
         all(0 < len(label) < 64 for label in labels)
         and bool(_URL.fullmatch(rest))
         and not (location.query or location.fragment or "@" in netloc or netloc.endswith(":"))
-        and ("[" not in netloc or netloc.startswith("["))
+        and (_BRACKETS.fullmatch(netloc) or not set("[]") & set(netloc))
         and not {".", ".."} & set(location.path.split("/"))
         and "//" not in location.path
     )
