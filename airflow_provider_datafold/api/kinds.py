@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from airflow_provider_datafold.api import fields, schedule
 from airflow_provider_datafold.api.fields import Check
-from airflow_provider_datafold.api.omitted import OMITTED
+from airflow_provider_datafold.api.omitted import is_omitted
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
 from airflow_provider_datafold.redaction.secret import conceal
@@ -68,7 +68,7 @@ class Kind:
         """
         # A text of JSON has its secrets in the open until it is read.
         config = conceal(fields.mapping("config", config))
-        given = {name: value for name, value in config.items() if value is not OMITTED}
+        given = {name: value for name, value in config.items() if not is_omitted(value)}
         names = [field.name for field in self.fields]
         for name in given:
             if name not in names:

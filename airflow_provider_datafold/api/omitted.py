@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from airflow_provider_datafold.redaction.secret import Secret
+
 
 class Omitted:
     """The type of :data:`OMITTED`, its only object."""
@@ -21,3 +25,8 @@ class Omitted:
 OMITTED = Omitted()
 """Default of an argument that may be left out: its value is the one that the Airflow connection
 has, if that has one, else it is not sent. ``None`` is sent as null."""
+
+
+def is_omitted(value: Any) -> bool:
+    """Say whether a field of a concealed body is left out, be it that of a secret."""
+    return (value.reveal() if isinstance(value, Secret) else value) is OMITTED

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.fields import format_value, input_error
-from airflow_provider_datafold.api.omitted import OMITTED
+from airflow_provider_datafold.api.omitted import OMITTED, is_omitted
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.redaction.secret import Secret
 
@@ -131,8 +131,8 @@ def _check_names(name: str, value: Mapping[str, Any], branches: list[Schema]) ->
             fields.one_of(*choices)(f"{name}.{key}", item)
 
 
-def _properties(branch: Schema) -> Mapping[str, Schema]:
-    properties: Mapping[str, Schema] = branch.get("properties", {})
+def _properties(branch: Schema) -> Mapping[str, Any]:
+    properties: Mapping[str, Any] = branch.get("properties", {})
     return properties
 
 
@@ -159,7 +159,8 @@ def _branch(name: str, value: Any, discriminator: Schema) -> Schema:
 
 
 def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str, Any]:
-    given = {key: item for key, item in fields.mapping(name, value).items() if item is not OMITTED}
+    value = fields.mapping(name, value)
+    given = {key: item for key, item in value.items() if not is_omitted(item)}
     known = _properties(schema)
     others = schema.get("additionalProperties", False)
     place = "" if is_top else f"{name}."

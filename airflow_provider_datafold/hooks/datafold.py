@@ -233,9 +233,7 @@ class DatafoldHook(
             mask(request.secrets)
             return request
 
-        conversation = converse(
-            make, self._settings, self.log, given, max_retries=max_retries
-        )
+        conversation = converse(make, self._settings, self.log, given, max_retries=max_retries)
         return self._open().carry(conversation)
 
     @cached_property
