@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -416,7 +417,7 @@ WRONG: list[tuple[str, Call]] = [
     (f"options.password: {HIDDEN}", options(password={"x": SECRET})),
     (f"options.password: {HIDDEN}", options(password="")),
     (f"options.password: {HIDDEN}", options(password=" \n")),
-    (f"options.password: {HIDDEN}", source(options='{"password": ["%s"], "host": "h"}' % SECRET)),
+    (f"options.password: {HIDDEN}", source(options=json.dumps({**OPTIONS, "password": [SECRET]}))),
     (
         f"options.password: {HIDDEN}",
         lambda hook: hook.create_data_source(str({**PG, "options": {"password": {"x": SECRET}}})),
