@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
@@ -367,15 +367,6 @@ def test_a_secret_in_a_text_is_taken_out_of_what_comes_back(
     assert answer["name"] == "my ***"
     assert "planted-secret-77" in masked
     assert json.loads(sandbox.state.requests[0].body)["options"]["password"] == "planted-secret-77"
-
-
-def test_days_are_dates() -> None:
-    from airflow_provider_datafold.api import fields
-
-    assert fields.day("on", date(2024, 1, 31)) == fields.day("on", " 2024-01-31 ") == "2024-01-31"
-    for wrong in (MOMENT, "2024-02-30", 7, None):
-        with pytest.raises(Exception, match=r"^on: must be a date, e\.g\. 2024-01-31, not "):
-            fields.day("on", wrong)
 
 
 def test_a_secret_may_be_left_out(hook: DatafoldHook, sandbox: Any) -> None:
