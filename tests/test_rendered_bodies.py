@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.omitted import OMITTED, Omitted
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.redaction.secret import conceal
@@ -374,3 +375,11 @@ def test_a_secret_may_be_left_out(hook: DatafoldHook, sandbox: Any) -> None:
 
     assert arrived(sandbox) == {"name": "n"}
     assert not list(hook.redactor(conceal({"token": OMITTED}))._texts - {API_KEY})
+
+
+@pytest.mark.parametrize(
+    ("rendered", "meant"),
+    [("None", None), (" None\n", None), (None, None), ("none", "none"), ("", ""), (0, 0)],
+)
+def test_null_is_told_from_texts(rendered: Any, meant: Any) -> None:
+    assert fields.undo_none(rendered) == meant
