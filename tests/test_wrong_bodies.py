@@ -88,6 +88,20 @@ def trigger(**fields: Any) -> Call:
     return lambda hook: hook.trigger_ci(1, **{**PULL_REQUEST, **fields})
 
 
+def bound(*bindings: Any) -> Call:
+    config = {"token": SECRET, "bindings": bindings}
+    return lambda hook: hook.create_integration("hightouch", config)
+
+
+def looker(**fields: Any) -> Call:
+    config = {"base_url": "u", "client_id": "c", "client_secret": SECRET, "repo_id": 1, **fields}
+    return lambda hook: hook.create_integration("looker", config)
+
+
+def with_nothing(kind: str) -> Call:
+    return lambda hook: hook.create_integration(kind, {})
+
+
 def without(body: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key != name}
 
@@ -301,6 +315,30 @@ WRONG: list[tuple[str, Call]] = [
             "hightouch", {"token": SECRET, "bindings": [{"remoteId": "1", "boundIds": [1, "x"]}]}
         ),
     ),
+    (
+        "bindings[1]: has no 'remoteId' (found: 'boundIds').",
+        bound({"remoteId": "1", "boundIds": []}, {"boundIds": [1]}),
+    ),
+    ("bindings[0]: has no 'boundIds' (found: 'remoteId', 'x').", bound({"remoteId": "1", "x": 1})),
+    ("bindings[0]: has no 'remoteId' (found: nothing).", bound({})),
+    ("bindings[0]: must be an object with remoteId and boundIds, not 7 (int)", bound(7)),
+    (f"bindings[0].remoteId: {STRING}None (NoneType)", bound({"remoteId": None, "boundIds": []})),
+    (
+        "bindings[0].boundIds: must be a list of integers, not 5 (int)",
+        bound({"remoteId": "1", "boundIds": 5}),
+    ),
+    (
+        "bindings: must be a list, e.g. [{'remoteId': '1', 'boundIds': [1, 2]}], not 'x' (str)",
+        lambda hook: hook.create_integration("hightouch", {"token": SECRET, "bindings": "x"}),
+    ),
+    (
+        "project_ids: must be a list of strings, e.g. ['a', 'b'], not 'a' (str)",
+        looker(project_ids="a"),
+    ),
+    (f"project_ids[1]: {STRING}None (NoneType)", looker(project_ids=["a", None])),
+    (f"repo_id: {INTEGER}'x' (str)", looker(repo_id="x")),
+    ("ci_config_id: is missing; a dbt integration must have it.", with_nothing("dbt")),
+    ("token: is missing; a Mode integration must have it.", with_nothing("mode")),
     # Twice the same.
     (
         "changes[0].pk: must not hold an item twice, not ['x', 'x'] (list)",
@@ -417,10 +455,7 @@ WRONG: list[tuple[str, Call]] = [
     (f"options.password: {HIDDEN}", options(password={"x": SECRET})),
     (f"options.password: {HIDDEN}", options(password="")),
     (f"options.password: {HIDDEN}", options(password=" \n")),
-    (
-        f"options.password: {HIDDEN}",
-        source(options=json.dumps({"password": [SECRET], "host": "h"})),
-    ),
+    (f"options.password: {HIDDEN}", source(options=json.dumps({**OPTIONS, "password": [SECRET]}))),
     (
         f"options.password: {HIDDEN}",
         lambda hook: hook.create_data_source(str({**PG, "options": {"password": {"x": SECRET}}})),

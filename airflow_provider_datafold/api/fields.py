@@ -17,7 +17,7 @@ import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from numbers import Integral
 from typing import Any
 
@@ -174,23 +174,6 @@ def date_time(field: str, value: Any) -> str:
     raise input_error(
         field, value, "must be a date and time with a zone, e.g. 2024-01-31T06:00:00+00:00"
     )
-
-
-def day(field: str, value: Any) -> str:
-    """Check a date.
-
-    :param field: the field's name, for the error.
-    :param value: a :class:`~datetime.date`, or its ISO 8601 text.
-    :return: the text, such as ``"2024-01-31"``.
-    :raises DatafoldInputError: it is something else.
-    """
-    found = value
-    if isinstance(value, str):
-        with suppress(ValueError):
-            found = date.fromisoformat(value.strip())
-    if isinstance(found, date) and not isinstance(found, datetime):
-        return found.isoformat()
-    raise input_error(field, value, "must be a date, e.g. 2024-01-31")
 
 
 def one_of(*choices: str | int) -> Check:

@@ -130,8 +130,8 @@ def _check_names(name: str, value: Mapping[str, Any], branches: list[Schema]) ->
             fields.one_of(*choices)(f"{name}.{key}", item)
 
 
-def _properties(branch: Schema) -> Mapping[str, Schema]:
-    properties: Mapping[str, Schema] = branch.get("properties", {})
+def _properties(branch: Schema) -> Mapping[str, Any]:
+    properties: Mapping[str, Any] = branch.get("properties", {})
     return properties
 
 
@@ -163,7 +163,8 @@ def _fit_one(name: str, value: Any, discriminator: Schema, *, is_top: bool) -> A
 
 
 def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str, Any]:
-    given = {key: item for key, item in fields.mapping(name, value).items() if item is not OMITTED}
+    value = fields.mapping(name, value)
+    given = {key: item for key, item in value.items() if item is not OMITTED}
     known = _properties(schema)
     others = schema.get("additionalProperties", False)
     place = "" if is_top else f"{name}."

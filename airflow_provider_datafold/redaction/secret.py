@@ -81,7 +81,7 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, (list, tuple)):
         for item in value:
             yield from _texts(item)
-    elif value is not None and not isinstance(value, bool):
+    elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
         # Python refuses to write integers of more than 4,300 digits.
         with suppress(ValueError):
             yield str(value)
