@@ -81,31 +81,25 @@ def prepare(operator: str) -> None:
 
     :param operator: :data:`OURS`, :data:`OURS_ASYNC` or :data:`THEIRS`.
     """
-    if operator == OURS:
+    if operator in DRIVERS:
+        import airflow.providers.common.compat.connection
+
+        import airflow_provider_datafold.client.aio
         import airflow_provider_datafold.client.sync
-        import airflow_provider_datafold.operators.bi
+        import airflow_provider_datafold.operators.bi  # noqa: F401
         from airflow_provider_datafold.connection.fetch import fetch_settings
 
-        _fetch_any(fetch_settings)
-    elif operator == OURS_ASYNC:
-        import airflow_provider_datafold.api.bi
-        import airflow_provider_datafold.client.aio  # noqa: F401
-        from airflow_provider_datafold.connection.fetch import fetch_settings_async
-
-        _fetch_any(lambda conn_id: asyncio.run(fetch_settings_async(conn_id)))
+        # Airflow before 3.2 imports half of itself for the first connection. Not by an event loop,
+        # whose threads a fork would lack.
+        os.environ["AIRFLOW_CONN_ANY"] = json.dumps({"conn_type": "datafold", "password": API_KEY})
+        fetch_settings("any")
+        del os.environ["AIRFLOW_CONN_ANY"]
     else:
         import airflow.providers.http.operators.http  # noqa: F401
         from airflow.providers.common.compat.sdk import Connection
 
         # Makes Airflow look for its providers, which takes a second.
         Connection(conn_id="http_default", conn_type="http").get_hook()  # type: ignore[no-untyped-call]
-
-
-def _fetch_any(fetch: Callable[[str], Any]) -> None:
-    """Fetch a connection, for which Airflow imports half of itself at the first time."""
-    os.environ["AIRFLOW_CONN_ANY"] = json.dumps({"conn_type": "datafold", "password": API_KEY})
-    fetch("any")
-    del os.environ["AIRFLOW_CONN_ANY"]
 
 
 def run(fault: Fault, operator: str) -> Measurement:
