@@ -167,6 +167,16 @@ KINDS = {
 """By the API's names."""
 
 
+def find(kind: Any) -> Kind:
+    """Find a kind by its name.
+
+    :param kind: one of :data:`KINDS`.
+    :return: its description.
+    :raises DatafoldInputError: there is no such kind.
+    """
+    return KINDS[fields.one_of(*KINDS)("kind", kind)]
+
+
 def differences(sent: Mapping[str, Any], answer: Any) -> Iterator[tuple[str, Any, Any]]:
     """Find the fields that a response shows otherwise than they were sent.
 
