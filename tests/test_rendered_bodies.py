@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from airflow_provider_datafold.api.omitted import OMITTED, Omitted
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.omitted import OMITTED, Omitted
 from airflow_provider_datafold.redaction.secret import conceal
 from tests.conftest import API_KEY
 

@@ -442,11 +442,11 @@ WRONG: list[tuple[str, Call]] = [
     ),
     # No end.
     (
-        "the body is nested too deeply, or holds itself.",
+        "config: is nested too deeply, or holds itself.",
         lambda hook: hook.create_data_diff({**DIFF, "data_source1_session_parameters": LOOP}),
     ),
     (
-        "the body is nested too deeply, or holds itself.",
+        "config: is nested too deeply, or holds itself.",
         lambda hook: hook.create_data_diff({**DIFF, "pk_columns": DEEP}),
     ),
     # A secret, which is not shown.
