@@ -66,4 +66,5 @@ def _own_delay(try_number: int, context: Context | None) -> timedelta:
     # Of limited size: a float or a timedelta overflows after a few dozen tries.
     seconds = delay.total_seconds() * min(factor, 1000.0) ** min(try_number - 1, 20)
     own = timedelta(seconds=min(seconds, LONGEST_DELAY))
-    return min(own, task.max_retry_delay) if task.max_retry_delay else own
+    longest = task.max_retry_delay
+    return min(own, longest) if isinstance(longest, timedelta) else own
