@@ -75,7 +75,7 @@ def is_shown(value: Any, said: str) -> bool:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(7, "7"), ("7", "7"), (" 7 ", "7"), ("007", "7"), (1, "1"), ("9" * 19, "9" * 19)],
+    [(7, "7"), ("7", "7"), (" 7 ", "7"), ("007", "7"), (1, "1"), (str(2**63 - 1), str(2**63 - 1))],
 )
 def test_id(requests_mock: Any, value: Any, shown: str) -> None:
     DatafoldHook().get_integration(value)
@@ -84,7 +84,7 @@ def test_id(requests_mock: Any, value: Any, shown: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [0, -1, "0", "-7", "+7", "7.0", "7_0", "٧", "", " ", "7/../9", "7 9", "9" * 20]
+    [0, -1, "0", "-7", "+7", "7.0", "7_0", "٧", "", " ", "7/../9", "7 9", str(2**63), 2**63]
     + [True, False, None, 7.0, math.nan, [7], {"id": 7}, b"7", Fraction(7)],
 )
 def test_no_id(refused: Any, value: Any) -> None:
@@ -184,7 +184,8 @@ def test_no_integer(sent: Any, refused: Any, value: Any) -> None:
         ("0 6 * * *", "0 6 * * *"),
         ("  0\t6  * * *\n", "0 6 * * *"),
         ("*/15 0-5 1,15 JAN-MAR mon-fri", "*/15 0-5 1,15 JAN-MAR mon-fri"),
-        ("0 0 L * *", "0 0 L * *"),
+        ("*/59 */23 */31 */12 */7", "*/59 */23 */31 */12 */7"),
+        ("0 0 29 2 *", "0 0 29 2 *"),
         ("0 0 * APR FRI", "0 0 * APR FRI"),
     ],
 )
@@ -203,7 +204,8 @@ def test_schedule_of_other_than_five_fields(sent: Any, refused: Any, value: str)
 @pytest.mark.parametrize(
     "value",
     ["60 * * * *", "x * * * *", "R * * * *", "0 r(1-5) * * *", "* * * * MON#9", "٠ 6 * * *"]
-    + ["None", 5, True, ["0 6 * * *"]],
+    + ["None", 5, True, ["0 6 * * *"], "0 0 L * *", "*/60 * * * *", "0 0 */32 * *", "*/0 * * * *"]
+    + ["0 0 31 2 *", "0 0 30 feb *"],
 )
 def test_no_schedule(sent: Any, refused: Any, value: Any) -> None:
     said = refused(sent, "dbt", indexing_cron=value)
@@ -257,8 +259,9 @@ def test_bindings_may_be_empty_and_bound_ids_negative(sent: Any) -> None:
         ({1, 2}, "bindings", "{1, 2} (set)"),
         ([7], "bindings[0]", "7 (int)"),
         ([*BINDINGS, None], "bindings[1]", "None (NoneType)"),
-        ([{"boundIds": [1]}], "bindings[0].remoteId", "missing"),
-        ([{"remoteId": "1"}], "bindings[0].boundIds", "missing"),
+        ([{"boundIds": [1]}], "bindings[0]", "has no 'remoteId' (found: 'boundIds')"),
+        ([{"remoteId": "1"}], "bindings[0]", "has no 'boundIds' (found: 'remoteId')"),
+        ([{}], "bindings[0]", "has no 'remoteId' (found: nothing)"),
         ([{"remoteId": None, "boundIds": []}], "bindings[0].remoteId", "None (NoneType)"),
         ([{"remoteId": True, "boundIds": []}], "bindings[0].remoteId", "True (bool)"),
         ([{"remoteId": "1", "boundIds": 5}], "bindings[0].boundIds", "5 (int)"),
@@ -432,7 +435,14 @@ def test_unknown_field(body: Any, refused: Any) -> None:
     assert [name for name in KINDS["dbt"].fields if name not in said] == []
 
 
-@pytest.mark.parametrize("config", [None, 7, "{}", [("ci_config_id", 4)]])
+@pytest.mark.parametrize(
+    "config", ['{"ci_config_id": "4", "name": null}', "{'ci_config_id': 4, 'name': None}"]
+)
+def test_config_as_text(body: Any, config: str) -> None:
+    assert body("dbt", config) == {"ci_config_id": 4, "name": None}
+
+
+@pytest.mark.parametrize("config", [None, 7, "", "{", "[]", "7", [("ci_config_id", 4)]])
 def test_no_config(body: Any, refused: Any, config: Any) -> None:
     said = refused(body, "dbt", config)
     assert names("config", said)

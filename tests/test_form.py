@@ -61,6 +61,7 @@ def test_older_versions_are_told_the_same_fields() -> None:
     assert {name: type(widget) for name, widget in widgets.items()} == {
         "timeout": StringField,
         "max_retries": IntegerField,
+        "call_timeout": StringField,
         "ca_bundle": StringField,
         "verify_ssl": BooleanField,
         "allow_http": BooleanField,
@@ -77,7 +78,9 @@ def test_older_versions_are_told_the_same_labels() -> None:
     assert DatafoldHook.get_ui_field_behaviour() == {
         "hidden_fields": ["login", "schema", "port"],
         "relabeling": {"host": "Datafold URL", "password": "API key"},
-        "placeholders": {"host": "https://app.datafold.com"},
+        "placeholders": {
+            "host": "https://app.datafold.com, or eu., us., eub.datafold.com: where you log in",
+        },
     }
 
 
@@ -93,12 +96,13 @@ def test_defaults_are_those_of_an_empty_connection(connect: Any, requests_mock: 
     assert defaults == {
         "timeout": 30,
         "max_retries": 3,  # tests/test_retry.py counts them
+        "call_timeout": None,
         "ca_bundle": None,
         "verify_ssl": True,
         "allow_http": False,
     }
     placeholder = DatafoldHook.get_ui_field_behaviour()["placeholders"]["host"]
-    requests_mock.get(f"{placeholder}/x", json=1)
+    requests_mock.get(f"{placeholder.partition(',')[0]}/x", json=1)
     connect("datafold_default", password=API_KEY)
     DatafoldHook().run("GET", "/x")
     assert requests_mock.last_request.timeout == defaults["timeout"]
@@ -111,7 +115,11 @@ def test_ranges(connect: Any) -> None:
         for name, field in EXTRA_FIELDS.items()
         if "minimum" in field["schema"]
     }
-    assert ranges == {"timeout": (0.1, 86_400), "max_retries": (0, 100)}
+    assert ranges == {
+        "timeout": (0.1, 86_400),
+        "max_retries": (0, 100),
+        "call_timeout": (0.1, 86_400),
+    }
     for extremes in zip(*ranges.values(), strict=True):
         connect(
             "datafold_default", password=API_KEY, extra=dict(zip(ranges, extremes, strict=True))

@@ -76,8 +76,8 @@ found = [
 ]
 """
     )
-    assert loaded[:10] == [
-        *["timeout", "max_retries", "ca_bundle", "verify_ssl", "allow_http"],
+    assert loaded[:11] == [
+        *["timeout", "max_retries", "call_timeout", "ca_bundle", "verify_ssl", "allow_http"],
         *["Datafold URL", "API key", True, True, True],
     ]
     assert "airflow_provider_datafold.hooks.datafold" not in loaded

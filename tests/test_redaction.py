@@ -69,7 +69,10 @@ def test_five_characters_are_looked_for_in_longer_texts(answered: Any) -> None:
         ({"token": "another"}, {"token": "***"}),
         ({"a": [{"token": "another"}]}, {"a": [{"token": "***"}]}),
         ({"token": None}, {"token": None}),
-        ({"token": {"a": "abcd"}}, {"token": {"a": "***"}}),
+        ({"token": {"a": "abcd"}}, {"token": "***"}),
+        ({"token": ["abcd", 5]}, {"token": "***"}),
+        ({"token": 5}, {"token": "***"}),
+        ({"token": False}, {"token": "***"}),
         ({"other": "another"}, {"other": "another"}),
     ],
 )
@@ -177,11 +180,20 @@ def test_no_secrets_are_found_nowhere(serve: Any) -> None:
     assert server.requests == []
 
 
-@pytest.mark.parametrize("secret", ["abcde\n", "\nabcde"])
+@pytest.mark.parametrize("secret", ["abcde\n", "\nabcde", " abcde "])
+def test_secret_is_known_without_the_white_space_around_it(serve: Any, secret: str) -> None:
+    server = serve(answers())
+    with pytest.raises(exceptions.DatafoldInputError, match="not shown") as caught:
+        ask("POST", "xabcdex", {"token": secret})
+    assert "abcde" not in str(caught.value)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("secret", ["abcde\n", "ab cde", "abcdef"])
 def test_part_of_a_secret_is_none(serve: Any, secret: str) -> None:
     serve(answers())
-    with pytest.raises(exceptions.DatafoldInputError, match="xabcdex"):
-        ask("POST", "xabcdex", {"token": secret})
+    with pytest.raises(exceptions.DatafoldInputError, match="xabcdx"):
+        ask("POST", "xabcdx", {"token": secret})
 
 
 @pytest.mark.parametrize("path", [API_KEY, f"x{API_KEY}", TOKEN])

@@ -1,6 +1,6 @@
-"""What CONTRIBUTING.md says of a seventh kind is true: its blocks are all that it takes.
+"""What CONTRIBUTING.md says of a seventh kind is true: its two blocks are all that it takes.
 
-They are put into a copy of the package and of the sandbox, which a program of its own then uses.
+They are put into a copy of the package and of dev/, which a program of its own then uses.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ import pytest
 from tests import documents
 from tests.conftest import API_KEY, ROOT
 
-KIND, OPERATOR, MODEL = documents.blocks(ROOT / "CONTRIBUTING.md", "python")
+CHAPTER = (ROOT / "CONTRIBUTING.md").read_text().partition("\n### A seventh kind")[2]
+KIND, OPERATOR = documents.blocks_in(CHAPTER.partition("\n## ")[0], "python")
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,47 @@ class Piece:
 
 
 DESCRIPTION = Piece(
-    KIND.rstrip() + ",\n",
-    "airflow_provider_datafold/kinds.py",
+    textwrap.indent(KIND.rstrip(), " " * 8) + ",\n",
+    "airflow_provider_datafold/api/kinds.py",
     '    )\n}\n"""By the API\'s names."""',
 )
 PACKAGE = [DESCRIPTION, Piece(OPERATOR, "airflow_provider_datafold/operators/bi.py")]
 SANDBOX = [
-    Piece(f"{MODEL}\n\n", "dev/sandbox/app.py", "_CONFIGS: dict["),
-    Piece('    "metabase": MetabaseConfig,\n', "dev/sandbox/app.py", '    "dbt": DbtConfig,\n'),
+    Piece(
+        '    "metabase": {"site_url": "https://metabase.example.com", "group_ids": []},\n',
+        "dev/sandbox/bi.py",
+        "}\n_ONLY_SCHEDULE",
+    ),
 ]
+"""Of this kind, an update changes all fields."""
+
+PATH = "/api/v1/lineage/bi/metabase/"
+SCHEMA = "MetabaseDataSourceConfig"
+
+
+def contract() -> dict[str, Any]:
+    """The contract, with the kind."""
+    document: dict[str, Any] = json.loads((ROOT / "dev/sandbox/contract.json").read_text())
+    text = {"type": "string"}
+    document["components"]["schemas"][SCHEMA] = {
+        "type": "object",
+        "required": ["site_url", "token"],
+        "properties": {
+            "site_url": text,
+            "token": {**text, "writeOnly": True},
+            "group_ids": {"type": "array", "items": text},
+            "indexing_cron": {"anyOf": [text, {"type": "null"}]},
+            "name": {"anyOf": [text, {"type": "null"}]},
+        },
+    }
+    reference = {"schema": {"$ref": f"#/components/schemas/{SCHEMA}"}}
+    body = {"content": {"application/json": reference}, "required": True}
+    for path, method in ((PATH, "post"), (f"{PATH}{{bi_datasource_id}}/", "put")):
+        neighbour = document["paths"][path.replace("metabase", "dbt")][method]
+        operation = {**neighbour, "operationId": f"{method}_metabase", "requestBody": body}
+        document["paths"][path] = {method: operation}
+    return document
+
 
 TOKEN = "planted-metabase-token-3a6b"
 CONFIG = {"site_url": "https://metabase.example.com", "token": TOKEN}
@@ -110,11 +144,20 @@ print("found:", json.dumps(found))
 
 
 def run(folder: Path, pieces: list[Piece], **given: Any) -> dict[str, Any]:
-    for part in ("airflow_provider_datafold", "dev/sandbox"):
+    for part in ("airflow_provider_datafold", "dev"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "dev" / "__init__.py", folder / "dev")
     for piece in pieces:
         piece.put_into(folder)
+    published = folder / "published.json"
+    published.write_text(json.dumps(contract()))
+    subprocess.run(
+        [sys.executable, "-m", "dev.scripts.contract", str(published)],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
     metabase = {"conn_type": "generic", "host": "metabase.example.com", "password": TOKEN}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps({"key": API_KEY, "is refused": False, **given})],

@@ -187,7 +187,7 @@ def test_sync_says_so_in_the_log(requests_mock: Any, log: Any) -> None:
     requests_mock.get(HOST + path, json=None)
     DatafoldHook().sync_integration(7)
     (told,) = [message for message in log.messages if f"{HOST} (" in message]
-    assert "synchroniz" in told
+    assert "accepted the sync request" in told
     assert "7" in told
     assert "'datafold_default'" in told
 
@@ -212,13 +212,14 @@ def test_create_sends_a_checked_body(requests_mock: Any) -> None:
         ("looker", {**LOOKER, "repo_id": [TOKEN]}, "repo_id", "not shown"),
         ("looker", {}, "base_url", "missing"),
         ("dbt", None, "config", "NoneType"),
-        ("mode", json.dumps({"token": TOKEN}), "config", "str"),
+        ("mode", json.dumps({"token": TOKEN}), "password", "missing"),
+        ("mode", f"{TOKEN}", "config", "str"),
         ("mode", [("token", TOKEN)], "config", "list"),
         (
             "hightouch",
             {"token": "x", "bindings": [{"token": TOKEN}]},
-            "bindings[0].remoteId",
-            "not shown",
+            "bindings[0]",
+            "has no 'remoteId' (found: 'token')",
         ),
     ],
 )
@@ -404,10 +405,28 @@ def test_connection_says_how_to_send(requests_mock: Any, connect: Any, log: Any)
     hook.run("GET", "/x")
     assert requests_mock.last_request.timeout == 5
     assert requests_mock.last_request.verify is False
-    assert len(log.warnings) == 2
-    for warning in log.warnings:
-        assert "verify_ssl" in warning
-        assert "'datafold_default'" in warning
+    (warning,) = log.warnings
+    assert "verify_ssl" in warning
+    assert "'datafold_default'" in warning
+    DatafoldHook().run("GET", "/x")
+    assert log.warnings == [warning, warning]
+
+
+def test_extra_field_that_is_not_read_is_warned_of(
+    requests_mock: Any, connect: Any, log: Any
+) -> None:
+    extra = {"timeout": 5, "max_retry": 0, "colour": "red"}
+    connect("datafold_default", host=HOST, password=API_KEY, extra=extra)
+    requests_mock.get(f"{HOST}/x", json=1)
+    hook = DatafoldHook()
+    hook.run("GET", "/x")
+    hook.run("GET", "/x")
+    misspelt, unknown = log.warnings
+    assert "'max_retry'" in misspelt
+    assert "did you mean 'max_retries'?" in misspelt
+    assert "'colour'" in unknown
+    assert "did you mean" not in unknown
+    assert "'datafold_default'" in unknown
 
 
 def test_connection_is_kept_alive_and_closed(sandbox: Any, connect: Any) -> None:

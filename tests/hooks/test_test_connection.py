@@ -11,7 +11,7 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from tests.conftest import API_KEY
 
 HOST = "https://datafold.acme.io"
-ASKED = "/api/v1/lineage/bi/"
+ASKED = "/api/v1/data_sources"
 """What the button asks for."""
 
 
@@ -26,17 +26,16 @@ def test_all_is_well(sandbox: Any) -> None:
     assert works
     assert told.startswith(sandbox.url)
     assert "accepts the API key" in told
-    assert f"{len(sandbox.state.integrations)} integrations" in told
+    assert f"{len(sandbox.state.data_sources.sources)} data sources" in told
     (request,) = sandbox.state.requests
     assert (request.method, request.path) == ("GET", ASKED)
 
 
-def test_any_answer_will_do(requests_mock: Any) -> None:
-    requests_mock.get(HOST + ASKED, json={"some": "thing"})
+def test_no_data_source_will_do(requests_mock: Any) -> None:
+    requests_mock.get(HOST + ASKED, json=[])
     works, told = DatafoldHook().test_connection()
     assert works
-    assert "accepts the API key" in told
-    assert "integrations" not in told
+    assert told == f"{HOST}: Datafold accepts the API key and shows 0 data sources."
 
 
 NO_API = "this is not a Datafold API"
@@ -54,6 +53,11 @@ NO_API = "this is not a Datafold API"
             {"text": "<html>", "headers": {"Content-Type": "text/html"}},
             ["200", "text/html", NO_API],
         ),
+        *[
+            ({"text": value}, ["200", "not a list", NO_API])
+            for value in ('{"some": "thing"}', "null", "0", '""', "true")
+        ],
+        ({"status_code": 204}, ["204", NO_API]),
         (
             {"status_code": 302, "headers": {"Location": "https://login.acme.io/"}},
             ["302", "login.acme.io", NO_API],
