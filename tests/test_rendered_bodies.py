@@ -73,6 +73,12 @@ def variable(hook: DatafoldHook, fields: Fields) -> None:
     hook.create_monitor("test", {**TEST, "test": {"type": "unique", "variables": {"v": fields}}})
 
 
+def step(result: Any) -> Fields:
+    """The only thing in the contract that may be anything."""
+    results = [{"step": "connection", "status": "done", "result": result}]
+    return {"tested_at": "2024-01-31T06:00:00+00:00", "results": results}
+
+
 Send = Callable[[DatafoldHook, Fields], None]
 
 RENDERED: list[tuple[Send, str, Any, Any]] = [
@@ -161,6 +167,10 @@ RENDERED: list[tuple[Send, str, Any, Any]] = [
     (diff, "query1", " True ", " True "),
     (diff, "query1", '{"a": 1}', '{"a": 1}'),
     (diff, "query1", "", ""),
+    (source, "last_test", step('{"a": 1}'), step('{"a": 1}')),
+    (source, "last_test", step("None"), step("None")),
+    (source, "last_test", step([1, "7"]), step([1, "7"])),
+    (source, "last_test", step(None), step(None)),
     (diff, "query1", "日本 🦀", "日本 🦀"),
     (variable, "value", "7", "7"),
     (variable, "value", "[1]", "[1]"),

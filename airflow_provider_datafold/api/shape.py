@@ -117,8 +117,8 @@ def _has_type(value: Any, schema: Schema) -> bool:
 
 
 def _is_kind(value: Any, schema: Schema) -> bool:
-    """Say whether a value is of a schema's type, whatever is in it."""
-    return isinstance(value, _TYPES.get(schema.get("type", ""), ()))
+    """Say whether a value is of a schema's type, whatever is in it; an empty schema has any."""
+    return not schema or isinstance(value, _TYPES.get(schema.get("type", ""), ()))
 
 
 def _check_names(name: str, value: Mapping[str, Any], branches: list[Schema]) -> None:
