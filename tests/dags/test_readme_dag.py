@@ -18,6 +18,8 @@ CHANGES = {
     "\nfrom airflow.sdk": "\nfrom airflow.providers.common.compat.sdk",
     "2024, 1, 1)):": "2024, 1, 1)) as dag:",
     "poke_interval=30": "poke_interval=0",
+    # In Airflow 3.0's dag.test() a sensor that is rescheduled fails when it looks again.
+    'mode="reschedule"': 'mode="poke"',
 }
 
 
