@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dev.faults.acts import html
+from dev.faults.behaviours import html
 from dev.faults.server import Door, FaultServer
 from tests.conftest import API_KEY
 

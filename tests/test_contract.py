@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,46 +16,18 @@ from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers
 
+from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.sandbox import contract
 from dev.sandbox.app import Weather, create_app
 from dev.sandbox.contract import Operation
 from dev.sandbox.state import FIRST_OTHER, Request, State
 from tests.conftest import API_KEY
+from tests.integrations import BINDINGS, KINDS
 
 CONTRACT = contract.load()
 OPERATIONS = list(contract.operations(CONTRACT, contract.BI))
 
-BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}, {"remoteId": "x", "boundIds": []}]
-SHARED: dict[str, Any] = {"indexing_cron": "0 6 * * 1-5", "name": "Ours"}
-FULL: dict[str, dict[str, Any]] = {
-    "hightouch": {"token": "s1", "bindings": BINDINGS, "workspace": "analytics", **SHARED},
-    "looker": {
-        "base_url": "https://looker.example.com:19999",
-        "client_id": "datafold",
-        "client_secret": "s2",
-        "repo_id": 3,
-        "project_ids": ["sales", "ops"],
-        "bindings": BINDINGS,
-        **SHARED,
-    },
-    "mode": {"token": "s3", "password": "s4", "workspace": "analytics", **SHARED},
-    "tableau": {
-        "server_url": "https://tableau.example.com",
-        "site_id": "sales",
-        "token_name": "datafold",
-        "token_value": "s5",
-        **SHARED,
-    },
-    "powerbi": {
-        "auth_type": "service_principal",
-        "tenant_id": "tenant",
-        "client_id": "datafold",
-        "client_secret": "s6",
-        **SHARED,
-    },
-    "dbt": {"ci_config_id": 4, **SHARED},
-}
 IDS = {"hightouch": 7} | {
     kind: FIRST_OTHER + place
     for place, kind in enumerate(("looker", "mode", "tableau", "powerbi", "dbt"))
@@ -68,11 +41,10 @@ def schema(kind: str) -> dict[str, Any]:
 
 
 def configs(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    full = FULL[kind]
-    nulls = {field.name: None for field in KINDS[kind].fields if field.nullable}
+    full = KINDS[kind].fields
     yield "full", full
     yield "minimal", {name: full[name] for name in schema(kind).get("required", ())}
-    yield "nulls", full | nulls
+    yield "nulls", full | dict.fromkeys(KINDS[kind].nullable)
 
 
 Call = Callable[[DatafoldHook], Any]
@@ -90,7 +62,7 @@ def calls() -> Iterator[Any]:
     yield call(Operation("GET", one), "", lambda hook: hook.get_integration(7))
     yield call(Operation("DELETE", one), "", lambda hook: hook.delete_integration(7))
     yield call(Operation("GET", one + "sync/"), "", lambda hook: hook.sync_integration(7))
-    for kind in FULL:
+    for kind in KINDS:
         for variant, config in configs(kind):
             create = Operation("POST", f"{bi}{kind}/")
             update = Operation("PUT", f"{bi}{kind}/{{bi_datasource_id}}/")
@@ -146,35 +118,55 @@ def test_no_operation_is_left_out() -> None:
     assert {call.values[0] for call in CALLS} == set(OPERATIONS)
 
 
-@pytest.mark.parametrize("kind", FULL)
-def test_full_is_full(kind: str) -> None:
-    assert set(FULL[kind]) == set(schema(kind)["properties"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tests_know_what_the_contract_does(kind: str) -> None:
+    fields = resolved(kind)
+    assert set(KINDS[kind].fields) == set(fields)
+    assert set(KINDS[kind].required) == set(schema(kind).get("required", ()))
+    assert KINDS[kind].secrets == {n for n, node in fields.items() if node.get("writeOnly")}
+    assert KINDS[kind].nullable == {n for n, node in fields.items() if "null" in node["type"]}
 
 
-@pytest.mark.parametrize("kind", FULL)
-def test_the_package_declares_what_the_contract_does(kind: str) -> None:
+def resolved(kind: str) -> dict[str, dict[str, Any]]:
     properties = schema(kind)["properties"]
-    resolved = {name: contract.resolved(CONTRACT, node) for name, node in properties.items()}
-    fields = {field.name: field for field in KINDS[kind].fields}
-
-    assert set(fields) == set(resolved)
-    for name, node in resolved.items():
-        assert fields[name].required == (name in schema(kind).get("required", ()))
-        assert fields[name].secret == node.get("writeOnly", False)
-        assert fields[name].nullable == ("null" in node["type"])
+    return {name: contract.resolved(CONTRACT, node) for name, node in properties.items()}
 
 
-def test_the_package_knows_the_contract_s_kinds() -> None:
+def is_taken(kind: str, config: dict[str, Any]) -> bool:
+    with DatafoldHook() as hook:
+        try:
+            hook.create_integration(kind, config)
+        except DatafoldInputError:
+            return False
+    return True
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize(
+    ("kind", "field"), [(kind, field) for kind in KINDS for field in resolved(kind)]
+)
+def test_the_package_takes_what_the_contract_does(kind: str, field: str, sandbox: Any) -> None:
+    full = KINDS[kind].fields
+    required = schema(kind).get("required", ())
+    assert is_taken(kind, without(full, field)) is (field not in required)
+    assert is_taken(kind, {**full, field: None}) is ("null" in resolved(kind)[field]["type"])
+    assert not is_taken(kind, {**full, "colour": "red"})
+
+
+def test_the_package_knows_the_contract_s_kinds(connections: None) -> None:
     created = [
         operation.path.split("/")[-2] for operation in OPERATIONS if operation.method == "POST"
     ]
-    assert set(KINDS) == set(FULL) == set(created)
+    assert set(KINDS) == set(created)
+    with DatafoldHook() as hook, pytest.raises(DatafoldInputError) as caught:
+        hook.create_integration("another", {})
+    assert set(re.findall(r"'(\w+)'", str(caught.value))) == {"another", *created}
 
 
 @pytest.fixture
 def right(connections: None, sandbox: Any) -> Request:
     with DatafoldHook() as hook:
-        hook.update_integration("looker", IDS["looker"], FULL["looker"])
+        hook.update_integration("looker", IDS["looker"], KINDS["looker"].fields)
     request: Request = sandbox.state.requests[-1]
     return request
 
@@ -183,7 +175,7 @@ def without(mapping: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in mapping.items() if key != name}
 
 
-LOOKER = FULL["looker"]
+LOOKER = KINDS["looker"].fields
 WRONG_BODIES = {
     "stray field": {**LOOKER, "colour": "red"},
     "required field missing": without(LOOKER, "repo_id"),

@@ -1,111 +1,177 @@
-"""What CONTRIBUTING.md says of a seventh kind is true: its blocks are all that it takes."""
+"""What CONTRIBUTING.md says of a seventh kind is true: its blocks are all that it takes.
+
+They are put into a copy of the package and of the sandbox, which a program of its own then uses.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from copy import copy
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_datafold import kinds
-from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.operators import bi
-from dev.sandbox import Sandbox, contract
-from dev.sandbox import bi as section
 from tests import documents
 from tests.conftest import API_KEY, ROOT
 
-KIND, OPERATOR = documents.blocks(ROOT / "CONTRIBUTING.md", "python")
-TOKEN = "planted-metabase-token-3a6b"
-TEXT = {"anyOf": [{"type": "string"}, {"type": "null"}]}
-SCHEMA = {
-    "type": "object",
-    "required": ["site_url", "token"],
-    "properties": {
-        "site_url": {"type": "string"},
-        "token": {"type": "string", "format": "password", "writeOnly": True},
-        "group_ids": {"type": "array", "items": {"type": "string"}, "default": []},
-        "indexing_cron": TEXT,
-        "name": TEXT,
-    },
-}
-BODY = {"required": True, "content": {"application/json": {"schema": SCHEMA}}}
-CONFIG = {"site_url": "https://metabase.example.com", "token": TOKEN}
+KIND, OPERATOR, MODEL = documents.blocks(ROOT / "CONTRIBUTING.md", "python")
 
 
-def added(source: str, module: Any, name: str) -> Any:
-    """Run a block as if it stood at a module's end."""
-    names = dict(vars(module))
-    exec(source, names)
-    return names[name]
+@dataclass(frozen=True)
+class Piece:
+    """A text, and where in the repository it belongs.
+
+    :param text: the text.
+    :param file: the file.
+    :param before: what stands in the file, once, where the text is to be put; empty for the end.
+    """
+
+    text: str
+    file: str
+    before: str = ""
+
+    def put_into(self, folder: Path) -> None:
+        file = folder / self.file
+        source = file.read_text()
+        if not self.before:
+            source += f"\n\n{self.text}"
+        else:
+            assert source.count(self.before) == 1, f"{self.file} has not just one {self.before!r}"
+            source = source.replace(self.before, f"{self.text}{self.before}")
+        file.write_text(source)
 
 
-@pytest.fixture
-def operator(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setitem(kinds.KINDS, "metabase", eval(KIND, dict(vars(kinds))))
-    return added(OPERATOR, bi, "DatafoldUpdateMetabaseOperator")
-
-
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch, connect: Any) -> Iterator[Sandbox]:
-    """A sandbox that knows the kind as well, and has one integration of it."""
-    paths = contract.document()["paths"]
-    path = f"{contract.BI}metabase/"
-    parameters = paths[f"{contract.BI}dbt/{{bi_datasource_id}}/"]["put"]["parameters"]
-    update = {"put": {"parameters": parameters, "requestBody": BODY}}
-    monkeypatch.setitem(paths, path, {"post": {"requestBody": BODY}})
-    monkeypatch.setitem(paths, f"{path}{{bi_datasource_id}}/", update)
-    monkeypatch.setitem(section._CONFIGS, "metabase", {"site_url": "https://metabase.example.com"})
-    monkeypatch.setattr(section, "router", copy(section.router))
-    section.serve("metabase")
-    with Sandbox(api_key=API_KEY) as running:
-        connect("datafold_default", host=running.url, password=API_KEY)
-        connect("metabase_default", host="metabase.example.com", password=TOKEN)
-        yield running
-
-
-def test_operator_updates_what_the_hook_created(operator: Any, sandbox: Sandbox) -> None:
-    with DatafoldHook() as hook:
-        created = hook.create_integration("metabase", {**CONFIG, "indexing_cron": None})
-    returned = operator(
-        task_id="t", bi_datasource_id=created["id"], group_ids="['a']", indexing_cron="0 6 * * *"
-    ).execute({})
-
-    create, update = sandbox.state.requests
-    assert (create.method, create.path) == ("POST", "/api/v1/lineage/bi/metabase/")
-    assert json.loads(create.body) == {**CONFIG, "indexing_cron": None}
-    path = f"/api/v1/lineage/bi/metabase/{created['id']}/"
-    assert (update.method, update.path, update.status) == ("PUT", path, 200)
-    assert json.loads(update.body) == {
-        **CONFIG,
-        "group_ids": ["a"],
-        "indexing_cron": "0 6 * * *",
-    }
-    assert returned == sandbox.state.integrations[created["id"]]
-
-
-@pytest.mark.usefixtures("operator")
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({"token": TOKEN}, "site_url: is missing; a Metabase integration has to have it"),
-        (
-            {**CONFIG, "colour": "red"},
-            "config: has 'colour', but the fields of a Metabase integration are ",
-        ),
-        ({**CONFIG, "group_ids": "a"}, "group_ids: is 'a'"),
-    ],
+DESCRIPTION = Piece(
+    KIND.rstrip() + ",\n",
+    "airflow_provider_datafold/kinds.py",
+    '    )\n}\n"""By the API\'s names."""',
 )
-def test_hook_checks_it(config: dict[str, Any], message: str, sandbox: Sandbox) -> None:
-    with DatafoldHook() as hook, pytest.raises(DatafoldInputError, match=message):
-        hook.create_integration("metabase", config)
-    assert sandbox.state.requests == []
+PACKAGE = [DESCRIPTION, Piece(OPERATOR, "airflow_provider_datafold/operators/bi.py")]
+SANDBOX = [
+    Piece(f"{MODEL}\n\n", "dev/sandbox/app.py", "_CONFIGS: dict["),
+    Piece('    "metabase": MetabaseConfig,\n', "dev/sandbox/app.py", '    "dbt": DbtConfig,\n'),
+]
+
+TOKEN = "planted-metabase-token-3a6b"
+CONFIG = {"site_url": "https://metabase.example.com", "token": TOKEN}
+WRONG = [
+    {"token": TOKEN},
+    {**CONFIG, "colour": "red"},
+    {**CONFIG, "group_ids": "a"},
+    {**CONFIG, "site_url": None},
+    {**CONFIG, "name": [TOKEN]},
+]
+
+PROGRAM = """
+import json
+import os
+import sys
+
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators import bi
+from dev.sandbox import Sandbox
+
+given = json.loads(sys.argv[1])
+found = {"from": bi.__file__, "refused": []}
+with Sandbox(api_key=given["key"]) as sandbox, DatafoldHook() as hook:
+    os.environ["AIRFLOW_CONN_DATAFOLD_DEFAULT"] = json.dumps(
+        {"conn_type": "datafold", "host": sandbox.url, "password": given["key"]}
+    )
+    for config in given["wrong"]:
+        try:
+            hook.create_integration("metabase", config)
+        except DatafoldInputError as error:
+            found["refused"].append(str(error))
+    found["requests after what is refused"] = len(sandbox.state.requests)
+    if not given["is refused"]:
+        created = hook.create_integration("metabase", given["config"])
+        operator = bi.DatafoldUpdateMetabaseOperator(
+            task_id="t",
+            bi_datasource_id=created["id"],
+            group_ids="['a']",
+            indexing_cron="0 6 * * *",
+        )
+        found["id"] = created["id"]
+        found["templated"] = operator.template_fields
+        found["returned"] = operator.execute({})
+        found["kept"] = sandbox.state.integrations[created["id"]]
+        found["requests"] = [
+            [seen.method, seen.path, seen.status, json.loads(seen.body)]
+            for seen in sandbox.state.requests
+        ]
+print("found:", json.dumps(found))
+"""
 
 
-def test_without_its_description_it_is_refused(sandbox: Sandbox) -> None:
-    with DatafoldHook() as hook, pytest.raises(DatafoldInputError, match="kind: is 'metabase'"):
-        hook.create_integration("metabase", CONFIG)
-    assert sandbox.state.requests == []
+def run(folder: Path, pieces: list[Piece], **given: Any) -> dict[str, Any]:
+    for part in ("airflow_provider_datafold", "dev/sandbox"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dev" / "__init__.py", folder / "dev")
+    for piece in pieces:
+        piece.put_into(folder)
+    metabase = {"conn_type": "generic", "host": "metabase.example.com", "password": TOKEN}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps({"key": API_KEY, "is refused": False, **given})],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(folder),
+            "AIRFLOW_CONN_METABASE_DEFAULT": json.dumps(metabase),
+        },
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("found:")]
+    found: dict[str, Any] = json.loads(line.partition(":")[2])
+    assert found["from"].startswith(str(folder))
+    return found
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("seventh")
+    config = {**CONFIG, "indexing_cron": None}
+    return run(folder, PACKAGE + SANDBOX, config=config, wrong=WRONG)
+
+
+def test_operator_updates_what_the_hook_created(found: dict[str, Any]) -> None:
+    create, update = found["requests"]
+    config = {**CONFIG, "indexing_cron": None}
+    assert create == ["POST", "/api/v1/lineage/bi/metabase/", 200, config]
+    path = f"/api/v1/lineage/bi/metabase/{found['id']}/"
+    body = {**CONFIG, "group_ids": ["a"], "indexing_cron": "0 6 * * *"}
+    assert update == ["PUT", path, 200, body]
+    assert found["returned"] == found["kept"]
+    assert {"site_url", "group_ids", "metabase_conn_id"} < set(found["templated"])
+
+
+def test_hook_checks_it(found: dict[str, Any]) -> None:
+    missing, unknown, wrong, null, secret = found["refused"]
+    assert missing.startswith("site_url: ")
+    assert "Metabase" in missing
+    assert "'colour'" in unknown
+    assert "Metabase" in unknown
+    assert wrong.startswith("group_ids: ")
+    assert "'a'" in wrong
+    assert null.startswith("site_url: ")
+    assert secret.startswith("name: ")
+    assert TOKEN not in secret
+    assert found["requests after what is refused"] == 0
+
+
+def test_without_its_description_it_is_refused(tmp_path: Path) -> None:
+    pieces = [piece for piece in PACKAGE + SANDBOX if piece is not DESCRIPTION]
+    options = {"is refused": True, "wrong": [CONFIG]}
+    found = run(tmp_path, pieces, **options)
+    (refused,) = found["refused"]
+    assert refused.startswith("kind: ")
+    assert "'metabase'" in refused
+    assert found["requests after what is refused"] == 0

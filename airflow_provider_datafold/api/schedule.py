@@ -60,7 +60,7 @@ def _problem(item: str, least: int, most: int, names: tuple[str, ...]) -> str | 
     for bound, number in zip(bounds, numbers, strict=False):
         if number is None or not least <= number <= most:
             return f"{bound} is not in {least}-{most}"
-    if step is not None and not (step.isdecimal() and 1 <= int(step) <= most):
+    if step is not None and not (step.isdecimal() and 1 <= int(step[:4]) <= most):
         return f"step {step} is not in 1-{most}"
     return None
 

@@ -72,7 +72,7 @@ class Client:
                 outcome = None
                 self._going.acquire(timeout=step.seconds)
             else:
-                outcome = failure.stopped() if self._is_stopped else self._send(step.request)
+                outcome = self._send(step.request)
 
     def stop(self) -> None:
         """Send nothing more, end a pause, break off a request that is under way.
@@ -93,6 +93,9 @@ class Client:
         """Send a request once, and return whatever came of it."""
         outer = sys.exc_info()[1]
         self._exchange = Exchange(self._settings.timeout)
+        # Asked when there is an exchange to break off: a signal may come at any time.
+        if self._is_stopped:
+            return failure.stopped()
         try:
             with self._exchange.running():
                 return self._receive(request)
@@ -220,7 +223,7 @@ def _translate(error: Exception, outer: BaseException | None, settings: Settings
         return failure.proxy_unusable()
     # That the response's header is invalid is a ValueError, too.
     if isinstance(error, ValueError) and not isinstance(error, InvalidHeader):
-        return failure.address_unusable()
+        return failure.proxy_unusable() if settings.proxy else failure.address_unusable()
     if not isinstance(error, (requests.RequestException, HTTPError)):
         return failure.ca_bundle()
     if settings.proxy is not None and (problem := _proxy_problem(error, causes)):

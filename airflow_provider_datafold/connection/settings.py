@@ -35,6 +35,7 @@ CURRENT_HOSTS = frozenset({"us.datafold.com", "eub.datafold.com"})
 _CONN_TYPES = ("datafold", "generic", "http", "https", "", None)
 """Types that say nothing of another system."""
 
+_BRACKETS = re.compile(r"\[[^\[\]]+\](:[0-9]+)?", re.ASCII)
 _URL = re.compile(r"[^\s\\\x00-\x1f\x7f]+")
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _HOST_WANTED = "must be a host, e.g. 'eu.datafold.com', or a URL, e.g. 'https://eu.datafold.com'"
@@ -167,6 +168,9 @@ def judge_url(connection: Connection, *, allow_http: bool) -> str:
             "is plain http, so anyone on the network path can read the API key. Use https, or "
             "set the extra field 'allow_http' to true if the network is safe",
         )
+    with suppress(UnicodeError):
+        # As both HTTP clients write it.
+        hostname = hostname if hostname.isascii() else hostname.encode("idna").decode()
     authority = f"[{hostname}]" if ":" in hostname else hostname
     if port is not None:
         authority += f":{port}"
@@ -180,8 +184,9 @@ def _location(connection: Connection, scheme: str, rest: str) -> tuple[SplitResu
         rest = f"[{rest}]"
     location, port = None, None
     with suppress(ValueError):
-        location = urlsplit(f"{scheme}://{rest}")
-        port = location.port
+        split = urlsplit(f"{scheme}://{rest}")
+        port = split.port
+        location = split
     if location is None or not _is_address(location, rest):
         if location is not None and "@" in location.netloc:
             reject(conn_id, "host", "holds a user or password; put the key in 'password'")
@@ -197,10 +202,13 @@ def _location(connection: Connection, scheme: str, rest: str) -> tuple[SplitResu
 def _is_address(location: SplitResult, rest: str) -> bool:
     """Say whether a URL names a host and nothing odd, which a client would mend in its own way."""
     netloc = location.netloc
+    labels = (location.hostname or "").rstrip(".").split(".")
     return (
-        bool(location.hostname and _URL.fullmatch(rest))
+        # DNS holds no label that is empty or longer.
+        all(0 < len(label) < 64 for label in labels)
+        and bool(_URL.fullmatch(rest))
         and not (location.query or location.fragment or "@" in netloc or netloc.endswith(":"))
-        and ("[" not in netloc or netloc.startswith("["))
+        and (_BRACKETS.fullmatch(netloc) or not set("[]") & set(netloc))
         and not {".", ".."} & set(location.path.split("/"))
         and "//" not in location.path
     )

@@ -35,6 +35,7 @@ class DatafoldOperator(BaseOperator):
     ui_color = "#e3f0e8"
 
     _hook: DatafoldHook | None = None
+    _is_killed = False
 
     def execute(self, context: Context) -> Any:
         """Call Datafold.
@@ -52,6 +53,8 @@ class DatafoldOperator(BaseOperator):
             self.retry_policy = DEFAULT_RETRY_POLICY
         with DatafoldHook(self.datafold_conn_id) as hook:
             self._hook = hook
+            if self._is_killed:
+                hook.stop()
             if page := self.page(hook):
                 DatafoldLink.persist(context, page)
             return self.call(hook)
@@ -74,6 +77,7 @@ class DatafoldOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Send nothing more when the task is stopped."""
+        self._is_killed = True
         if self._hook is not None:
             self._hook.stop()
 

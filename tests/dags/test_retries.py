@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
-from dev.faults.acts import answers
+from dev.faults.behaviours import answers
 from dev.faults.server import FaultServer
 from tests.conftest import API_KEY, TOKEN
 

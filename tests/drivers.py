@@ -1,0 +1,95 @@
+"""The same call, carried by either driver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import pytest
+
+from airflow_provider_datafold.api import bi
+from airflow_provider_datafold.client.aio import AsyncClient
+from airflow_provider_datafold.connection.fetch import fetch_settings_async
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.omitted import OMITTED
+from airflow_provider_datafold.redaction.secret import conceal
+
+UPDATE = bi.UPDATE["hightouch"]
+"""A PUT, which may be sent twice."""
+CREATE = bi.CREATE["hightouch"]
+"""A POST, which may not."""
+
+
+class Call(Protocol):
+    """Calls an operation by an Airflow connection."""
+
+    def __call__(
+        self,
+        operation: Any,
+        body: Any = OMITTED,
+        /,
+        *,
+        conn_id: str = "datafold_default",
+        handling: BaseException | None = None,
+        **values: Any,
+    ) -> Any:
+        """Call it, while the caller handles an error of its own if there is one."""
+
+
+def call_sync(
+    operation: Any,
+    body: Any = OMITTED,
+    /,
+    *,
+    conn_id: str = "datafold_default",
+    handling: BaseException | None = None,
+    **values: Any,
+) -> Any:
+    with DatafoldHook(conn_id) as hook, _handled(handling):
+        if handling is None:
+            return hook.call(operation, body, **values)
+        try:
+            raise handling
+        finally:
+            # Raised, it would take the place of the caller's own error, which is dropped here.
+            handled = hook.call(operation, body, **values)
+    return handled
+
+
+def call_async(
+    operation: Any,
+    body: Any = OMITTED,
+    /,
+    *,
+    conn_id: str = "datafold_default",
+    handling: BaseException | None = None,
+    **values: Any,
+) -> Any:
+    async def call() -> Any:
+        settings = await fetch_settings_async(conn_id)
+        async with AsyncClient(settings, "tests") as client:
+            with _handled(handling):
+                if handling is None:
+                    return await client.call(operation, conceal(body), **values)
+                try:
+                    raise handling
+                finally:
+                    handled = await client.call(operation, conceal(body), **values)
+            return handled
+
+    return asyncio.run(call())
+
+
+@contextmanager
+def _handled(error: BaseException | None) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as raised:
+        if raised is not error:
+            raise
+
+
+both = pytest.mark.parametrize("call", [call_sync, call_async], ids=["sync", "async"])
+"""Runs a test with each driver."""
