@@ -604,6 +604,7 @@ _BODIES = (
             1,
             _ONCE,
             [answers(200, body, {"Content-Encoding": encoding})],
+            says=f"is compressed ({encoding}), which was not asked for",
             may_succeed=True,
         )
         for name, words, encoding, body in (
