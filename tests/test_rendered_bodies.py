@@ -214,6 +214,21 @@ RENDERED: list[tuple[Send, str, Any, Any]] = [
         {"type": "automatic", "sensitivity": 0},
         {"type": "automatic", "sensitivity": 0},
     ),
+    # Names of the user's own that look like those of secrets.
+    (compared, "column_remapping", {"token": " a ", "b": "c"}, {"token": " a ", "b": "c"}),
+    (source, "groups", {"password": "True"}, {"password": True}),
+    (
+        with_test,
+        "test",
+        {"type": "unique", "variables": {"secret": {"value": [1]}}},
+        {"type": "unique", "variables": {"secret": {"value": [1]}}},
+    ),
+    (
+        diff,
+        "data_source1_session_parameters",
+        {"password": {"a": 1}, "token": None},
+        {"password": {"a": 1}, "token": None},
+    ),
     # What is left out.
     (compared, "sampling", {"rate": 1, "threshold": OMITTED}, {"rate": 1}),
     (source, "options", {**OPTIONS, "port": OMITTED, "password": OMITTED}, OPTIONS),

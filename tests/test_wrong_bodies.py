@@ -245,6 +245,10 @@ WRONG: list[tuple[str, Call]] = [
     ),
     ("type: must be one of 'athena', ", lambda hook: hook.create_data_source({"type": "x"})),
     ("config: has no 'type', which must be", lambda hook: hook.create_data_source({"name": "n"})),
+    (
+        f"schedule: {UNKNOWN}'cron'; its fields are type.",
+        monitor("test", TEST, schedule={"type": "none", "cron": "* * * * *"}),
+    ),
     # A field that there is not.
     (f"config: {UNKNOWN}'table'; did you mean 'table2'?", diff(table=["T"])),
     (f"config: {UNKNOWN}'pk_column'; did you mean 'pk_columns'?", diff(pk_column=["id"])),

@@ -173,6 +173,9 @@ def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str
         if not isinstance(key, str) or not (key in known or others):
             raise DatafoldInputError(_unknown(name, key, known))
         shape: Any = known.get(key, others)
+        if key not in known and shape is not True and isinstance(item, Secret):
+            # A name of the user's own, e.g. of a column, which merely looks like a secret's.
+            item = item.reveal()
         fitted[key] = item if shape is True else _fit(f"{place}{key}", item, shape)
     for key in schema.get("required", ()):
         if key not in given:
@@ -203,7 +206,7 @@ def _fit_array(name: str, value: Any, schema: Schema, is_top: bool) -> list[Any]
 
 
 def _fit_string(name: str, value: Any, schema: Schema, is_top: bool) -> str | Secret:
-    if isinstance(value, Secret) or schema.get("writeOnly"):
+    if schema.get("writeOnly"):
         # One that stood in a text of JSON is not concealed yet.
         return fields.secret(name, value if isinstance(value, Secret) else Secret(value))
     check = fields.date_time if schema.get("format") == "date-time" else fields.text
