@@ -17,15 +17,14 @@ def no_secret_shown(redactor: Redactor, *values: Any) -> Iterator[None]:
     :param redactor: knows the secrets.
     :param values: everything that the message may show a part of.
     """
-    kept_back = None
     try:
         yield
     except DatafoldInputError as error:
-        if not redactor.finds_in(values):
-            raise
-        kept_back = redactor.shown(str(error).partition(":")[0])
-    if kept_back is not None:
-        raise DatafoldInputError(
-            f"{kept_back}: is wrong, and is not shown because one of the values holds the API key "
-            f"or another secret. Secrets belong in connections only. Nothing was sent."
-        )
+        if redactor.finds_in(values):
+            kept_back = redactor.shown(str(error).partition(":")[0])
+            # In place: another error would have this one, and its text, as its context.
+            error.args = (
+                f"{kept_back}: is wrong, and is not shown because one of the values holds the API "
+                f"key or another secret. Secrets belong in connections only. Nothing was sent.",
+            )
+        raise
