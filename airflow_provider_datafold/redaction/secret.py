@@ -117,4 +117,4 @@ def _revealed(value: Any) -> Any:
     raise TypeError
 
 
-_ENCODER = JSONEncoder(allow_nan=False, default=_revealed)
+_ENCODER = JSONEncoder(allow_nan=False, ensure_ascii=False, default=_revealed)
