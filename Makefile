@@ -8,8 +8,8 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 # In two processes, each with an Airflow home of its own; the tests of a file stay together.
 IN_TWO = --numprocesses=2 --dist=loadfile
 
-.PHONY: demo dev test test-all check unit test-ui test-cluster reliability coverage-page bench \
-  contract constraints clean
+.PHONY: demo dev test test-all check unit test-ui test-cluster reliability reliability-all \
+  coverage-page bench contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
@@ -22,16 +22,20 @@ test: check unit  ## Everything that has to pass.
 test-all: test  ## That, and the tests on each Airflow from 2.11 on; `nox --list` names them.
 	$(BIN)/nox
 
-check: $(INSTALLED)  ## Format, lint and types.
+check: $(INSTALLED)  ## Format, lint, types and layers.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 unit: $(INSTALLED)  ## All tests, with the coverage that is asked for.
 	$(BIN)/python -m pytest $(IN_TWO) --cov --cov-report=term
 
 reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
 	$(BIN)/python -m dev.faults --check
+
+reliability-all: $(INSTALLED)  ## The same with each Airflow from 2.11 on, without the page.
+	$(BIN)/nox --keywords reliability
 
 bench: $(INSTALLED)  ## Measure what the provider costs, and write docs/performance.md.
 	@$(BIN)/python -m dev.benchmarks

@@ -1,4 +1,4 @@
-"""The unit tests and the DAG tests, on each Airflow with the dependencies of its own time."""
+"""The tests and the table of faults, on each Airflow with the dependencies of its own time."""
 
 from __future__ import annotations
 
@@ -60,15 +60,42 @@ def add_session(airflow: str, *versions: str) -> None:
     @nox.session(name=f"airflow-{airflow}-py{version}", python=python or False)
     def tests(session: nox.Session) -> None:
         """Run the unit tests and the DAG tests."""
-        if python is None:
-            session.skip(f"There is no Python {' or '.join(versions)} on PATH")
-        constraints = f"dev/constraints/airflow-{airflow}.txt"
-        session.install("pip>=25.1")  # The first that knows --group.
-        session.install("--editable", ".", "--group", "dev", "--constraint", constraints)
+        install(session, airflow, "dev", versions if python is None else ())
         ignored = (f"--ignore={path}" for path in LEFT_OUT)
         session.run("python", "-m", "pytest", *IN_TWO, *ignored, *session.posargs)
 
 
+def add_reliability_session(airflow: str, *versions: str) -> None:
+    """Add the session that measures all faults with an Airflow, apart from the tests.
+
+    :param airflow: the version that a file of constraints is named for.
+    :param versions: the versions of Python that will do, best first.
+    """
+    _, python = find_python(versions)
+
+    @nox.session(name=f"reliability-{airflow}", python=python or False, default=False)
+    def reliability(session: nox.Session) -> None:
+        """Measure all faults with both drivers."""
+        install(session, airflow, "faults", versions if python is None else ())
+        session.run("python", "-m", "dev.faults", "--ours", *session.posargs)
+
+
+def install(session: nox.Session, airflow: str, group: str, missing: Sequence[str]) -> None:
+    """Install this package with an Airflow.
+
+    :param session: where to.
+    :param airflow: the version that a file of constraints is named for.
+    :param group: the dependency group to install with it.
+    :param missing: the versions of Python that would do, where this machine has none of them.
+    """
+    if missing:
+        session.skip(f"There is no Python {' or '.join(missing)} on PATH")
+    constraints = f"dev/constraints/airflow-{airflow}.txt"
+    session.install("pip>=25.1")  # The first that knows --group.
+    session.install("--editable", ".", "--group", group, "--constraint", constraints)
+
+
 for airflow in AIRFLOWS:
     add_session(airflow, "3.11", "3.12", "3.10")
+    add_reliability_session(airflow, "3.11", "3.12", "3.10")
 add_session(AIRFLOWS[-1], "3.13")

@@ -38,6 +38,7 @@ class DatafoldError(AirflowException):
     back, what to do. It never holds a secret or the raw response.
 
     :param message: the text of the error.
+    :param reason: the part of it that says what came back and what to do; all of it by default.
     :param status_code: HTTP status of the response, ``None`` when there was none.
     :param method: HTTP method of the request, ``None`` when the error came before any.
     :param path: path of the request on Datafold's host, ``None`` when the error came before any.
@@ -53,6 +54,7 @@ class DatafoldError(AirflowException):
         self,
         message: str,
         *,
+        reason: str | None = None,
         status_code: int | None = None,
         method: str | None = None,
         path: str | None = None,
@@ -60,6 +62,7 @@ class DatafoldError(AirflowException):
         errors: Sequence[tuple[str, str]] = (),
     ) -> None:
         super().__init__(message)
+        self.reason = message if reason is None else reason
         self.status_code = status_code
         self.method = method
         self.path = path
@@ -68,8 +71,8 @@ class DatafoldError(AirflowException):
 
     @property
     def summary(self) -> str:
-        """The first sentence, without its full stop."""
-        return str(self).partition(". ")[0].rstrip(".")
+        """The first sentence of the reason, without its full stop."""
+        return self.reason.partition(". ")[0].rstrip(".")
 
 
 class DatafoldFinalError(DatafoldError, AirflowFailException):

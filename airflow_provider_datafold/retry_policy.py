@@ -54,11 +54,17 @@ else:
 
 
 def _own_delay(try_number: int, context: Context | None) -> timedelta:
-    """Return the delay that the task itself asks for."""
+    """Return the delay that the task itself asks for, as Airflow works it out."""
     if context is None:
         return timedelta()
     task = context["task"]
-    factor = max(float(task.retry_exponential_backoff), 1.0) ** min(try_number - 1, 20)
-    own: timedelta = task.retry_delay * factor
+    delay: timedelta = task.retry_delay
+    factor = float(task.retry_exponential_backoff)
+    if factor <= 0 or factor == 1:
+        # Airflow heeds max_retry_delay only where the delay grows.
+        return delay
+    # Of limited size: a float or a timedelta overflows after a few dozen tries.
+    seconds = delay.total_seconds() * min(factor, 1000.0) ** min(try_number - 1, 20)
+    own = timedelta(seconds=min(seconds, LONGEST_DELAY))
     longest = task.max_retry_delay
     return min(own, longest) if isinstance(longest, timedelta) else own

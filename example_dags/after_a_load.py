@@ -1,4 +1,4 @@
-"""When a load has ended, have Datafold index the Hightouch integration at once."""
+"""Have Datafold index a Hightouch integration as soon as a load has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take a Hightouch integration's schedule away while a load runs, and give it back."""
+"""Remove a Hightouch integration's schedule while a load runs, then restore it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BI_DATASOURCE_ID = 7
 # A task of its own: pausing may run twice, and would then read that there is no schedule.
 @setup
 def read() -> dict[str, Any]:
-    """Give what `restore` needs, or fail while nothing has been changed yet."""
+    """Return what `restore` needs, or fail before anything is changed."""
     with DatafoldHook() as hook:
         integration = hook.get_integration(BI_DATASOURCE_ID)
     try:
@@ -75,6 +75,6 @@ with DAG(
     sync = DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=BI_DATASOURCE_ID)
 
     pause >> load >> restore
-    # The run's state is that of its last task, so this one has to need both: a teardown by
+    # The run's state is that of its last task, so this one must need both: a teardown by
     # itself would hide that the load failed, or would not count.
     [load, restore] >> sync

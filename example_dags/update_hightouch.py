@@ -28,8 +28,8 @@ with DAG(
             [{"remoteId": "1", "boundIds": [1, 2]}],
             type="array",
             title="Bindings",
-            description="The integration's bindings, as it has them: the API wants them with "
-            "each update.",
+            description="The bindings that the integration has: the API requires them with each "
+            "update.",
             items={
                 "type": "object",
                 "required": ["remoteId", "boundIds"],

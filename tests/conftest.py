@@ -13,6 +13,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,65 @@ def connections(connect: Callable[..., None], sandbox: Any) -> None:
     """The two default connections, to the sandbox."""
     connect("datafold_default", host=sandbox.url, password=API_KEY)
     connect("hightouch_default", conn_type="generic", password=TOKEN)
+
+
+@pytest.fixture
+def serve(connect: Callable[..., None]) -> Iterator[Callable[..., Any]]:
+    """Start a service that does as it is told, and set the default connection to it.
+
+    The hook then tries once, for five seconds, unless the extra says otherwise.
+    """
+    from dev.faults.server import FaultServer
+
+    with ExitStack() as stack:
+
+        def start(*acts: Any, extra: dict[str, Any] | None = None, **more: Any) -> Any:
+            server = stack.enter_context(FaultServer(acts, **more))
+            scheme = "https" if more.get("tls") else "http"
+            connect(
+                "datafold_default",
+                host=f"{scheme}://127.0.0.1:{server.port}",
+                password=API_KEY,
+                extra={"max_retries": 0, "timeout": 5, **(extra or {})},
+            )
+            return server
+
+        yield start
+
+
+class Log:
+    """All that is logged."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        self._caplog = caplog
+        self.clear = caplog.clear
+
+    @property
+    def text(self) -> str:
+        return self._caplog.text
+
+    @property
+    def messages(self) -> list[str]:
+        return self._caplog.messages
+
+    @property
+    def warnings(self) -> list[str]:
+        """Those of the provider itself: Airflow's masker warns of secrets that are short."""
+        return [
+            record.getMessage()
+            for record in self._caplog.records
+            if record.levelname == "WARNING" and "airflow_provider_datafold" in record.pathname
+        ]
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Log:
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+    # Where Airflow sends a hook's messages differs between its versions.
+    monkeypatch.setattr(DatafoldHook, "log", logging.getLogger("hook"))
+    caplog.set_level(logging.DEBUG)
+    return Log(caplog)
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import pytest
 
 from airflow_provider_datafold.api import bi
-from airflow_provider_datafold.api.omitted import OMITTED
 from airflow_provider_datafold.client.aio import AsyncClient
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import conceal
 
 UPDATE = bi.UPDATE["hightouch"]

@@ -1,3 +1,5 @@
+"""What the hook makes of an answer: its JSON, or an error that says what to do."""
+
 from __future__ import annotations
 
 import json
@@ -8,40 +10,22 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold import exceptions
-from airflow_provider_datafold.answer import Answer, parse
-from airflow_provider_datafold.redaction.redactor import Redactor
-
-SECRET = "Planted-Secret"
-REDACTOR = Redactor([SECRET])
-
-
-def error(status: int, content: Any = b"", **headers: str) -> exceptions.DatafoldError:
-    if not isinstance(content, bytes):
-        content = json.dumps(content).encode()
-    fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    with pytest.raises(exceptions.DatafoldError) as caught:
-        parse(Answer(status, fields, content), REDACTOR)
-    assert SECRET not in str(caught.value)
-    assert caught.value.status_code == status
-    assert caught.value.__cause__ is None
-    return caught.value
+from dev.faults.behaviours import answers
+from tests.conftest import TOKEN
+from tests.sending import ask, failure
 
 
 @pytest.mark.parametrize("value", [None, True, 7, 1.5, "text", "\U0001f600", [], {"id": 7}])
 @pytest.mark.parametrize("status", [200, 201, 299])
-def test_any_json(value: Any, status: int) -> None:
-    assert parse(Answer(status, {}, json.dumps(value).encode()), REDACTOR) == value
+def test_any_json(serve: Any, value: Any, status: int) -> None:
+    serve(answers(status, json.dumps(value).encode()))
+    assert ask() == value
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32-le"])
-def test_json_of_any_unicode_encoding(encoding: str) -> None:
-    content = '{"name": "\U0001f600"}'.encode(encoding)
-    assert parse(Answer(200, {}, content), REDACTOR) == {"name": "\U0001f600"}
-
-
-def test_secrets_are_replaced() -> None:
-    content = json.dumps({"a": [SECRET], "token": "another"}).encode()
-    assert parse(Answer(200, {}, content), REDACTOR) == {"a": ["***"], "token": "***"}
+def test_json_of_any_unicode_encoding(serve: Any, encoding: str) -> None:
+    serve(answers(200, '{"name": "\U0001f600"}'.encode(encoding)))
+    assert ask() == {"name": "\U0001f600"}
 
 
 @pytest.mark.parametrize(
@@ -58,115 +42,195 @@ def test_secrets_are_replaced() -> None:
     ]
     + [b"[" * 100_000, rb'"\ud800"', b'"\xed\xa0\x80"', r'"\ud800"'.encode("utf-16")],
 )
-def test_no_json(content: bytes) -> None:
-    caught = error(200, content, Content_Type=f"text/html; {SECRET}")
-    assert type(caught) is exceptions.DatafoldAnswerError
-    assert str(caught) == (
-        f"200, but the answer is no JSON: text/html; ***, {len(content)} bytes. The request may "
-        f"have been carried out. A login page or a proxy's page looks like this: check the "
-        f"connection's host"
-    )
+def test_no_json(serve: Any, content: bytes) -> None:
+    serve(answers(200, content, {"Content-Type": f"text/html; {TOKEN}"}))
+    error = failure(exceptions.DatafoldAnswerError)
+    assert error.status_code == 200
+    assert "200, " in str(error)
+    assert "may have been carried out" in str(error)
 
 
-def test_no_json_without_content_type() -> None:
-    assert "no JSON: no content type, 0 bytes" in str(error(204))
+def test_no_json_says_what_came_in_its_place(serve: Any) -> None:
+    serve(answers(200, b"<html>log in</html>", {"Content-Type": f"text/html; {TOKEN}"}))
+    error = failure(exceptions.DatafoldAnswerError)
+    assert "JSON" in str(error)
+    assert "text/html; ***" in str(error)
+    assert "19 bytes" in str(error)
+    assert "log in<" not in str(error)
 
 
-@pytest.mark.parametrize(
-    ("status", "kind", "said"),
-    [
-        (401, exceptions.DatafoldAuthenticationError, "401, the API key was refused. Put a valid"),
-        (403, exceptions.DatafoldPermissionError, "403, the API key's user may not do this. Ask"),
-        (404, exceptions.DatafoldNotFoundError, "404, there is no such integration, or no Dataf"),
-        (409, exceptions.DatafoldConflictError, "409, the request is at odds with the integrati"),
-        (422, exceptions.DatafoldValidationError, "422, the request was refused"),
-        (400, exceptions.DatafoldRejectedError, "400, the request was refused. Check it and the"),
-        (405, exceptions.DatafoldRejectedError, "405, the request was refused. Check it and the"),
-        (499, exceptions.DatafoldRejectedError, "499, the request was refused. Check it and the"),
-        (199, exceptions.DatafoldRejectedError, "199, the request was refused. Check it and the"),
-        (408, exceptions.DatafoldServerError, "408, the service gave up waiting for the request"),
-        (425, exceptions.DatafoldServerError, "425, the service does not want the request yet."),
-        (429, exceptions.DatafoldRateLimitError, "429, too many requests. Try again later"),
-        (500, exceptions.DatafoldServerError, "500, the service failed. Try again later"),
-        (503, exceptions.DatafoldServerError, "503, the service failed. Try again later"),
-        (599, exceptions.DatafoldServerError, "599, the service failed. Try again later"),
-        (300, exceptions.DatafoldRedirectError, "300, a redirect to the same host. It was not f"),
-        (399, exceptions.DatafoldRedirectError, "399, a redirect to the same host. It was not f"),
-    ],
-)
-def test_status(status: int, kind: type[Exception], said: str) -> None:
-    caught = error(status, f"<html>{SECRET}</html>".encode())
-    assert type(caught) is kind
-    assert str(caught).startswith(said)
-    assert caught.errors == ()
-    assert caught.retry_after is None
+def test_no_json_without_content_type(serve: Any) -> None:
+    serve(answers(204, b"", {"Content-Type": ""}))
+    error = failure(exceptions.DatafoldAnswerError)
+    assert error.status_code == 204
+    assert "no content type" in str(error)
+
+
+STATUSES = [
+    (401, exceptions.DatafoldAuthenticationError, "API key"),
+    (403, exceptions.DatafoldPermissionError, "permission"),
+    (409, exceptions.DatafoldConflictError, "state"),
+    (422, exceptions.DatafoldValidationError, "refused"),
+    (400, exceptions.DatafoldRejectedError, "refused"),
+    (405, exceptions.DatafoldRejectedError, "refused"),
+    (499, exceptions.DatafoldRejectedError, "refused"),
+    (408, exceptions.DatafoldServerError, "again later"),
+    (425, exceptions.DatafoldServerError, "again later"),
+    (429, exceptions.DatafoldRateLimitError, "too many requests"),
+    (500, exceptions.DatafoldServerError, "again later"),
+    (503, exceptions.DatafoldServerError, "again later"),
+    (599, exceptions.DatafoldServerError, "again later"),
+    (300, exceptions.DatafoldRedirectError, "not followed"),
+    (399, exceptions.DatafoldRedirectError, "not followed"),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "said"), STATUSES)
+def test_status(serve: Any, status: int, kind: type[Any], said: str) -> None:
+    serve(answers(status, f"<html>{TOKEN}</html>".encode()))
+    error = failure(kind)
+    assert error.status_code == status
+    assert f"{status}, " in str(error)
+    assert said in str(error)
+    assert "html" not in str(error)
+    assert error.errors == ()
+    assert error.retry_after is None
+
+
+def test_not_found(serve: Any) -> None:
+    serve(answers(404))
+    error = failure(exceptions.DatafoldNotFoundError)
+    assert error.status_code == 404
+    assert "404, " in str(error)
+    assert "host" in str(error)
 
 
 @pytest.mark.parametrize("status", [429, 503, 500])
-def test_retry_after(status: int) -> None:
-    caught = error(status, Retry_After="3600")
-    assert caught.retry_after == 3600
-    assert str(caught).endswith("; the service asks to wait 3600 s")
+def test_retry_after(serve: Any, status: int) -> None:
+    serve(answers(status, b"", {"Retry-After": "3600"}))
+    with pytest.raises(exceptions.DatafoldTransientError) as caught:
+        ask()
+    assert caught.value.retry_after == 3600
+    assert "wait 3600 s" in str(caught.value)
 
 
-def test_retry_after_as_a_date() -> None:
-    date = format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True)
-    seconds = error(503, Retry_After=date).retry_after
+EAST = timezone(timedelta(hours=5))
+
+
+def date(seconds: float, zone: timezone = timezone.utc) -> str:
+    return format_datetime(
+        (datetime.now(timezone.utc) + timedelta(seconds=seconds)).astimezone(zone)
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("7", 7),
+        ("1", 1),
+        ("0.5", 0.5),
+        (" 7 ", 7),
+        ("1.5", 1.5),
+        ("99999999999", 99999999999),
+        ("0", None),
+        ("-5", None),
+        ("1e3", None),
+        ("soon", None),
+        ("", None),
+        ("٧", None),
+        ("9" * 5000, None),
+        ("Fri, 99 Jan 2026 03:04:15 GMT", None),
+        ("Fri, 02 Jan 99999999999 03:04:15 GMT", None),
+    ],
+)
+def test_what_the_service_asks_for(serve: Any, asked: str, seconds: float | None) -> None:
+    serve(answers(503, b"", {"Retry-After": asked}))
+    assert failure(exceptions.DatafoldServerError).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("zone", "written"),
+    [(timezone.utc, "GMT"), (timezone.utc, "-0000"), (EAST, "+0500")],
+)
+def test_the_service_may_ask_with_a_date(serve: Any, zone: timezone, written: str) -> None:
+    asked = date(3600, zone)[: -len("+0000")] + written
+    serve(answers(503, b"", {"Retry-After": asked}))
+    seconds = failure(exceptions.DatafoldServerError).retry_after
     assert seconds is not None
-    assert 3590 < seconds <= 3600
+    assert 3500 < seconds <= 3600
+
+
+@pytest.mark.parametrize("seconds", [0, -86_400])
+def test_a_date_that_is_past_asks_for_nothing(serve: Any, seconds: float) -> None:
+    serve(answers(503, b"", {"Retry-After": date(seconds)}))
+    assert failure(exceptions.DatafoldServerError).retry_after is None
 
 
 @pytest.mark.parametrize(
     ("location", "shown"),
     [
-        ("https://login.acme.io/sso?key=Planted-Secret", "a redirect to login.acme.io. It"),
-        ("https://Planted-Secret.acme.io/", "a redirect to ***.acme.io. It"),
-        ("/login", "a redirect to the same host. It"),
-        ("https://[bad", "a redirect to the same host. It"),
-        ("https://" + "a" * 500, "a redirect to " + "a" * 200 + "...."),
-        ("https://PLANTED-" + "x", "a redirect to planted-x. It"),
+        (f"https://login.acme.io/sso?key={TOKEN}", "to login.acme.io. "),
+        (f"https://{TOKEN}.acme.io/", "to ***.acme.io. "),
+        ("/login", "to the same host. "),
+        ("https://[bad", "to the same host. "),
+        ("https://" + "a" * 500, "to " + "a" * 200 + "..."),
+        ("https://PLANTED-" + "x", "to planted-x. "),
     ],
 )
-def test_redirect(location: str, shown: str) -> None:
-    text = str(error(302, Location=location))
-    assert shown in text
-    assert "check the connection's host" in text.lower()
+def test_redirect(serve: Any, location: str, shown: str) -> None:
+    serve(answers(302, b"", {"Location": location}))
+    error = failure(exceptions.DatafoldRedirectError)
+    assert error.status_code == 302
+    assert shown in str(error)
+    assert "connection's host" in str(error)
 
 
-def test_validation_errors_name_the_fields_and_nothing_that_was_sent() -> None:
+# What is wrong with a request.
+
+
+def refused(serve: Any, content: Any, status: int = 422) -> exceptions.DatafoldError:
+    serve(answers(status, content if isinstance(content, bytes) else json.dumps(content).encode()))
+    kinds = {422: exceptions.DatafoldValidationError, 400: exceptions.DatafoldRejectedError}
+    return failure(kinds[status])
+
+
+def test_validation_errors_name_the_fields_and_nothing_that_was_sent(serve: Any) -> None:
     detail = [
         {
             "loc": ["body", "bindings", 0, "remoteId"],
             "msg": "Field required",
             "type": "missing",
-            "input": {"token": SECRET},
+            "input": {"token": TOKEN, "note": "an input"},
         },
-        {"loc": ["body", SECRET], "msg": f"no {SECRET}\nhere"},
+        {"loc": ["body", TOKEN], "msg": f"no {TOKEN}\nhere"},
+    ]
+    error = refused(serve, {"detail": detail})
+    assert error.errors == (
+        ("body.bindings.0.remoteId", "Field required"),
+        ("body.***", "no ***?here"),
+    )
+    assert "body.bindings.0.remoteId: Field required" in str(error)
+    assert "body.***: no ***?here" in str(error)
+    assert "an input" not in str(error)
+
+
+def test_validation_errors_of_odd_shapes(serve: Any) -> None:
+    detail = [
         {"loc": "body", "msg": "no list"},
         {"loc": ["body", {"a": 1}], "msg": 5},
         {"msg": "no loc"},
         "no object",
         {"loc": []},
     ]
-    caught = error(422, {"detail": detail})
-    assert caught.errors == (
-        ("body.bindings.0.remoteId", "Field required"),
-        ("body.***", "no ***?here"),
-        ("body", "5"),
-        ("", ""),
-    )
-    assert str(caught).startswith(
-        "422, the request was refused: body.bindings.0.remoteId: Field required; body.***: no"
-    )
-    assert str(caught).endswith("Correct what it names")
+    assert refused(serve, {"detail": detail}).errors == (("body", "is wrong"), ("", "is wrong"))
 
 
-def test_long_validation_errors_are_cut_after_the_secrets_are_out() -> None:
-    message = "x" * 195 + SECRET + "y" * 100
-    caught = error(422, {"detail": [{"loc": ["a"], "msg": message}] * 50})
-    assert len(caught.errors) == 20
-    assert caught.errors[0][1] == "x" * 195 + "***yy..."
-    (whole,) = error(422, {"detail": [{"loc": ["a"], "msg": "x" * 200}]}).errors
+def test_long_validation_errors_are_cut_after_the_secrets_are_out(serve: Any) -> None:
+    message = "x" * 195 + TOKEN + "y" * 100
+    error = refused(serve, {"detail": [{"loc": ["a"], "msg": message}] * 50})
+    assert len(error.errors) == 20
+    assert error.errors[0][1] == "x" * 195 + "***yy..."
+    (whole,) = refused(serve, {"detail": [{"loc": ["a"], "msg": "x" * 200}]}).errors
     assert whole == ("a", "x" * 200)
 
 
@@ -175,11 +239,11 @@ def test_long_validation_errors_are_cut_after_the_secrets_are_out() -> None:
     [b"", b"\xff", b"[]", b"5", b'{"detail": "text"}', b'{"detail": {"loc": []}}', b"{}"]
     + [b"[" * 100_000, b"null"],
 )
-def test_validation_error_of_another_shape(content: bytes) -> None:
-    caught = error(422, content)
-    assert caught.errors == ()
-    assert str(caught) == "422, the request was refused"
+def test_validation_error_of_another_shape(serve: Any, content: bytes) -> None:
+    error = refused(serve, content)
+    assert error.errors == ()
+    assert "422, " in str(error)
 
 
-def test_only_422_has_field_errors() -> None:
-    assert error(400, {"detail": [{"loc": ["a"], "msg": "b"}]}).errors == ()
+def test_only_422_has_field_errors(serve: Any) -> None:
+    assert refused(serve, {"detail": [{"loc": ["a"], "msg": "b"}]}, status=400).errors == ()

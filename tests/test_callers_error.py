@@ -17,7 +17,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldConnectionError,
     DatafoldUnreachableError,
 )
-from dev.faults.acts import INTEGRATION, answers, says
+from dev.faults.behaviours import INTEGRATION, answers, says
 from dev.faults.server import FaultServer
 from tests.conftest import API_KEY, TOKEN
 from tests.drivers import CREATE, UPDATE, Call, both

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dev.faults.acts import html
+from dev.faults.behaviours import html
 from dev.faults.server import Door, FaultServer
 from tests.conftest import API_KEY
 
@@ -46,11 +46,13 @@ def test_wrong_key(sandbox: Any) -> None:
 def test_wrong_port() -> None:
     with FaultServer([], door=Door.CLOSED) as server:
         url = f"http://127.0.0.1:{server.port}"
-        assert f"{url}: no connection came about (refused)." in said_of(url)
+        assert f"{url}: could not connect (refused)." in said_of(url)
 
 
 def test_page_instead_of_the_api() -> None:
     with FaultServer([html(200)]) as server:
         url = f"http://127.0.0.1:{server.port}"
         said = said_of(url)
-    assert f"{url}: this is not a Datafold API (200, but the answer is no JSON: text/html," in said
+    assert (
+        f"{url}: this is not a Datafold API (200, but the response is not JSON (text/html," in said
+    )

@@ -37,7 +37,8 @@ def test_whether_airflow_may_retry_is_in_the_type() -> None:
 @pytest.mark.parametrize("kind", FAMILY)
 def test_survives_the_way_between_processes(kind: type[DatafoldError]) -> None:
     error = kind(
-        "what happened",
+        "PUT /p: what happened. What to do.",
+        reason="what happened. What to do.",
         status_code=422,
         method="PUT",
         path="/p",
@@ -46,11 +47,13 @@ def test_survives_the_way_between_processes(kind: type[DatafoldError]) -> None:
     )
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is kind
-    assert str(copy) == "what happened"
+    assert str(copy) == "PUT /p: what happened. What to do."
+    assert copy.summary == "what happened"
     assert (
         vars(copy)
         == vars(error)
         == {
+            "reason": "what happened. What to do.",
             "status_code": 422,
             "method": "PUT",
             "path": "/p",
@@ -64,3 +67,4 @@ def test_knows_nothing_by_default() -> None:
     error = DatafoldError("text")
     assert error.status_code is error.method is error.path is error.retry_after is None
     assert error.errors == ()
+    assert error.reason == error.summary == "text"

@@ -1,14 +1,19 @@
+"""How the fields of a request are checked: nothing is sent that the contract has no place for."""
+
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from requests_mock import ANY
 
-from airflow_provider_datafold import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from tests.conftest import API_KEY, TOKEN
+from tests.integrations import KINDS, NOT_GIVEN
 
 BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}]
 
@@ -24,78 +29,93 @@ class Lazy(Sequence):  # as Airflow hands out the results of a mapped task
         return len(self._items)
 
 
-def message(check: Any, *arguments: Any) -> str:
-    with pytest.raises(DatafoldInputError) as caught:
-        check(*arguments)
-    return str(caught.value)
+@pytest.fixture(autouse=True)
+def connection(connect: Any, requests_mock: Any) -> None:
+    connect("datafold_default", password=API_KEY)
+    requests_mock.register_uri(ANY, ANY, json={})
+
+
+@pytest.fixture
+def sent(requests_mock: Any) -> Callable[..., Any]:
+    """Give what arrives of a field, which goes with all that the kind has to have."""
+
+    def create(kind: str, **fields: Any) -> Any:
+        with DatafoldHook() as hook:
+            hook.create_integration(kind, {**KINDS[kind].required, **fields})
+        (field,) = fields
+        return requests_mock.last_request.json()[field]
+
+    return create
+
+
+@pytest.fixture
+def refused(requests_mock: Any) -> Callable[..., str]:
+    """Make a call that is refused before anything is sent, and give the text of the error."""
+
+    def call(call: Callable[..., Any], *arguments: Any, **named: Any) -> str:
+        with pytest.raises(DatafoldInputError) as caught:
+            call(*arguments, **named)
+        assert "Nothing was sent" in str(caught.value)
+        assert requests_mock.request_history == []
+        return str(caught.value)
+
+    return call
+
+
+def names(field: str, said: str) -> bool:
+    return said.startswith(f"{field}: ")
+
+
+def is_shown(value: Any, said: str) -> bool:
+    return repr(value) in said and type(value).__name__ in said
+
+
+# Ids, which are a part of the path.
 
 
 @pytest.mark.parametrize(
-    ("value", "result"), [("None", None), (" None\n", None), ("none", "none"), (None, None), (5, 5)]
+    ("value", "shown"),
+    [(7, "7"), ("7", "7"), (" 7 ", "7"), ("007", "7"), (1, "1"), (str(2**63 - 1), str(2**63 - 1))],
 )
-def test_undo_none(value: Any, result: Any) -> None:
-    assert fields.undo_none(value) == result
-
-
-@pytest.mark.parametrize("value", [7, "7", " 7 ", "007"])
-def test_positive_integer(value: Any) -> None:
-    number = fields.positive_integer("id", value)
-    assert number == 7
-    assert type(number) is int
-
-
-def test_positive_integer_may_be_one_and_large() -> None:
-    assert fields.positive_integer("id", 1) == 1
-    assert fields.positive_integer("id", "9" * 19) == 10**19 - 1
+def test_id(requests_mock: Any, value: Any, shown: str) -> None:
+    DatafoldHook().get_integration(value)
+    assert requests_mock.last_request.path == f"/api/v1/lineage/bi/{shown}/"
 
 
 @pytest.mark.parametrize(
     "value",
-    [0, -1, "0", "-7", "+7", "7.0", "7_0", "٧", "", " ", "7/../9", "7 9", "9" * 20, "9" * 5000]
+    [0, -1, "0", "-7", "+7", "7.0", "7_0", "٧", "", " ", "7/../9", "7 9", str(2**63), 2**63]
     + [True, False, None, 7.0, math.nan, [7], {"id": 7}, b"7", Fraction(7)],
 )
-def test_no_positive_integer(value: Any) -> None:
-    assert message(fields.positive_integer, "id", value).startswith("id: is ")
+def test_no_id(refused: Any, value: Any) -> None:
+    said = refused(DatafoldHook().get_integration, value)
+    assert "bi_datasource_id" in said
+    assert is_shown(value, said)
+    assert "positive integer" in said
 
 
-def test_error_names_the_field_shows_the_value_and_says_what_is_wanted() -> None:
-    assert message(fields.positive_integer, "bi_datasource_id", "x") == (
-        "bi_datasource_id: is 'x' (str); wanted: a positive integer such as 7, or its text. "
-        "Nothing was sent."
-    )
+@pytest.mark.parametrize("value", ["9" * 5000, "x" * 10_000, [["y" * 1000] * 100] * 100])
+def test_not_all_of_a_long_value_is_shown(refused: Any, value: Any) -> None:
+    said = refused(DatafoldHook().get_integration, value)
+    assert "bi_datasource_id" in said
+    assert len(said) < (300 if isinstance(value, str) else 3000)
 
 
-def test_error_does_not_show_all_of_a_long_value() -> None:
-    assert len(message(fields.positive_integer, "id", "x" * 10_000)) < 300
-    assert len(message(fields.positive_integer, "id", [["y" * 1000] * 1000] * 1000)) < 3000
+# Texts.
 
 
 @pytest.mark.parametrize(
     ("value", "result"), [("x", "x"), ("", ""), (5, "5"), (-5, "-5"), (1.5, "1.5")]
 )
-def test_text(value: Any, result: str) -> None:
-    assert fields.text("name", value) == result
+def test_text(sent: Any, value: Any, result: str) -> None:
+    assert sent("dbt", name=value) == result
 
 
 @pytest.mark.parametrize("value", [True, math.nan, math.inf, [], {}, b"x"])
-def test_no_text(value: Any) -> None:
-    said = message(fields.text, "name", value)
-    assert said.startswith("name: is ")
-    assert "wanted: a text." in said
-
-
-@pytest.mark.parametrize("value", [0, -7, "-7", " 7 ", 10**18])
-def test_integer(value: Any) -> None:
-    number = fields.integer("repo_id", value)
-    assert number == int(value)
-    assert type(number) is int
-
-
-@pytest.mark.parametrize("value", [True, 1.0, "1.0", "", "x", None, [1]])
-def test_no_integer(value: Any) -> None:
-    said = message(fields.integer, "repo_id", value)
-    assert said.startswith("repo_id: is ")
-    assert "wanted: an integer." in said
+def test_no_text(sent: Any, refused: Any, value: Any) -> None:
+    said = refused(sent, "dbt", name=value)
+    assert names("name", said)
+    assert is_shown(value, said)
 
 
 @pytest.mark.parametrize(
@@ -109,74 +129,91 @@ def test_no_integer(value: Any) -> None:
         ([], []),
     ],
 )
-def test_texts(value: Any, result: list[str]) -> None:
-    assert fields.texts("project_ids", value) == result
+def test_texts(sent: Any, value: Any, result: list[str]) -> None:
+    assert sent("looker", project_ids=value) == result
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        ("a", "project_ids: is 'a' (str); wanted: a list like ['a', 'b']. Nothing was sent."),
-        (None, "project_ids: is None (NoneType); wanted: a list like ['a', 'b']. Nothing was"),
-        (["a", None], "project_ids[1]: is None (NoneType); wanted: a text. Nothing was sent."),
-    ],
+    ("value", "place", "shown"),
+    [("a", "project_ids", "a"), (None, "project_ids", None), (["a", None], "project_ids[1]", None)],
 )
-def test_no_texts(value: Any, said: str) -> None:
-    assert message(fields.texts, "project_ids", value).startswith(said)
+def test_no_texts(sent: Any, refused: Any, value: Any, place: str, shown: Any) -> None:
+    said = refused(sent, "looker", project_ids=value)
+    assert names(place, said)
+    assert is_shown(shown, said)
 
 
-def test_one_of() -> None:
-    check = fields.one_of("a", "b")
-    assert check("kind", "b") == "b"
-    for value in ("c", "", None, ["a"]):
-        assert message(check, "kind", value) == (
-            f"kind: is {value!r} ({type(value).__name__}); wanted: one of 'a', 'b'. "
-            f"Nothing was sent."
-        )
+@pytest.mark.parametrize("value", ["delegated", "service_principal"])
+def test_choice(sent: Any, value: str) -> None:
+    assert sent("powerbi", auth_type=value) == value
 
 
-def test_mapping() -> None:
-    config = {"name": "n"}
-    assert fields.mapping("config", config) is config
-    assert message(fields.mapping, "config", []) == (
-        "config: is of type list; wanted: an object like {'indexing_cron': '0 6 * * *'}. "
-        "Nothing was sent."
-    )
+@pytest.mark.parametrize("value", ["c", "", "Delegated", ["delegated"], True])
+def test_no_choice(sent: Any, refused: Any, value: Any) -> None:
+    said = refused(sent, "powerbi", auth_type=value)
+    assert names("auth_type", said)
+    assert is_shown(value, said)
+    assert "'delegated'" in said
+    assert "'service_principal'" in said
+
+
+# Numbers.
+
+
+@pytest.mark.parametrize("value", [0, -7, "-7", " 7 ", 10**18])
+def test_integer(sent: Any, value: Any) -> None:
+    number = sent("looker", repo_id=value)
+    assert number == int(value)
+    assert type(number) is int
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1.0", "", "x", None, [1]])
+def test_no_integer(sent: Any, refused: Any, value: Any) -> None:
+    said = refused(sent, "looker", repo_id=value)
+    assert names("repo_id", said)
+    assert is_shown(value, said)
+
+
+# Schedules.
 
 
 @pytest.mark.parametrize(
     ("value", "result"),
     [
+        (None, None),
         ("0 6 * * *", "0 6 * * *"),
         ("  0\t6  * * *\n", "0 6 * * *"),
         ("*/15 0-5 1,15 JAN-MAR mon-fri", "*/15 0-5 1,15 JAN-MAR mon-fri"),
-        ("0 0 L * *", "0 0 L * *"),
+        ("*/59 */23 */31 */12 */7", "*/59 */23 */31 */12 */7"),
+        ("0 0 29 2 *", "0 0 29 2 *"),
         ("0 0 * APR FRI", "0 0 * APR FRI"),
     ],
 )
-def test_indexing_cron(value: Any, result: str) -> None:
-    assert fields.indexing_cron("indexing_cron", value) == result
+def test_schedule(sent: Any, value: Any, result: str) -> None:
+    assert sent("dbt", indexing_cron=value) == result
+
+
+@pytest.mark.parametrize("value", ["", " ", "0 6 * *", "0 0 6 * * *", "@daily", "* * * * * 2030"])
+def test_schedule_of_other_than_five_fields(sent: Any, refused: Any, value: str) -> None:
+    said = refused(sent, "dbt", indexing_cron=value)
+    assert names("indexing_cron", said)
+    assert repr(value) in said
+    assert "five fields" in said
 
 
 @pytest.mark.parametrize(
     "value",
-    ["", " ", "0 6 * *", "0 0 6 * * *", "@daily", "60 * * * *", "x * * * *", "* * * * * 2030"]
-    + [
-        "R * * * *",
-        "0 r(1-5) * * *",
-        "* * * * MON#9",
-        "٠ 6 * * *",
-        "None",
-        5,
-        True,
-        None,
-        ["0 6 * * *"],
-    ],
+    ["60 * * * *", "x * * * *", "R * * * *", "0 r(1-5) * * *", "* * * * MON#9", "٠ 6 * * *"]
+    + ["None", 5, True, ["0 6 * * *"], "0 0 L * *", "*/60 * * * *", "0 0 */32 * *", "*/0 * * * *"]
+    + ["0 0 31 2 *", "0 0 30 feb *"],
 )
-def test_no_indexing_cron(value: Any) -> None:
-    said = message(fields.indexing_cron, "indexing_cron", value)
-    assert said.startswith(f"indexing_cron: is {value!r} (")
-    assert "a cron expression of five fields such as '0 6 * * *'" in said
+def test_no_schedule(sent: Any, refused: Any, value: Any) -> None:
+    said = refused(sent, "dbt", indexing_cron=value)
+    assert names("indexing_cron", said)
+    assert repr(value) in said
+
+
+# Bindings.
 
 
 @pytest.mark.parametrize(
@@ -196,71 +233,217 @@ def test_no_indexing_cron(value: Any) -> None:
         [{"remoteId": "1", "boundIds": [1, 2], "id": 5}],
     ],
 )
-def test_bindings(value: Any) -> None:
-    checked = fields.bindings("bindings", value)
-    assert checked == BINDINGS
-    assert [type(bound_id) for bound_id in checked[0]["boundIds"]] == [int, int]
+def test_bindings(sent: Any, value: Any) -> None:
+    assert sent("hightouch", bindings=value) == BINDINGS
 
 
-def test_bindings_may_be_empty_and_bound_ids_negative() -> None:
-    assert fields.bindings("bindings", []) == []
-    assert fields.bindings("bindings", "[]") == []
-    assert fields.bindings("bindings", [{"remoteId": "", "boundIds": [-1, 0, "-5"]}]) == [
+def test_bindings_may_be_empty_and_bound_ids_negative(sent: Any) -> None:
+    assert sent("hightouch", bindings=[]) == []
+    assert sent("hightouch", bindings="[]") == []
+    assert sent("hightouch", bindings=[{"remoteId": "", "boundIds": [-1, 0, "-5"]}]) == [
         {"remoteId": "", "boundIds": [-1, 0, -5]}
     ]
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "place", "shown"),
     [
-        (None, "bindings: is None (NoneType); wanted: a list like [{'remoteId': '1'"),
-        (BINDINGS[0], "bindings: is {"),
-        ("", "bindings: is '' (str)"),
-        ("[", "bindings: is '[' (str)"),
-        ("(" * 100_000, "bindings: is '((("),
-        ("__import__('os').getcwd()", "bindings: is "),
-        (b"[]", "bindings: is b'[]' (bytes)"),
-        (bytearray(b"[]"), "bindings: is bytearray"),
-        ({1, 2}, "bindings: is {1, 2} (set)"),
-        ([7], "bindings[0]: is 7 (int); wanted: an object with remoteId and boundIds."),
-        ([*BINDINGS, None], "bindings[1]: is None (NoneType)"),
-        (
-            [{"boundIds": [1]}],
-            "bindings[0].remoteId: is missing in {'boundIds': [1]} (dict); want",
-        ),
-        (
-            [{"remoteId": "1"}],
-            "bindings[0].boundIds: is missing in {'remoteId': '1'} (dict); wanted: an",
-        ),
-        ([{"remoteId": None, "boundIds": []}], "bindings[0].remoteId: is None (NoneType)"),
-        ([{"remoteId": True, "boundIds": []}], "bindings[0].remoteId: is True (bool)"),
-        ([{"remoteId": "1", "boundIds": 5}], "bindings[0].boundIds: is 5 (int); wanted: a list of"),
-        ([{"remoteId": "1", "boundIds": "12"}], "bindings[0].boundIds: is '12' (str)"),
-        ([{"remoteId": "1", "boundIds": [1, True]}], "bindings[0].boundIds[1]: is True (bool)"),
-        (
-            [{"remoteId": "1", "boundIds": [2.0]}],
-            "bindings[0].boundIds[0]: is 2.0 (float); wanted: an integer.",
-        ),
-        ([{"remoteId": "1", "boundIds": ["x"]}], "bindings[0].boundIds[0]: is 'x' (str); wanted: "),
-        ([{"remoteId": "1", "boundIds": [None]}], "bindings[0].boundIds[0]: is None"),
+        (None, "bindings", "None (NoneType)"),
+        (BINDINGS[0], "bindings", "'remoteId': '1'"),
+        ("", "bindings", "'' (str)"),
+        ("[", "bindings", "'[' (str)"),
+        ("(" * 100_000, "bindings", "((("),
+        ("__import__('os').getcwd()", "bindings", "__import__"),
+        (b"[]", "bindings", "b'[]' (bytes)"),
+        (bytearray(b"[]"), "bindings", "bytearray"),
+        ({1, 2}, "bindings", "{1, 2} (set)"),
+        ([7], "bindings[0]", "7 (int)"),
+        ([*BINDINGS, None], "bindings[1]", "None (NoneType)"),
+        ([{"boundIds": [1]}], "bindings[0]", "has no 'remoteId' (found: 'boundIds')"),
+        ([{"remoteId": "1"}], "bindings[0]", "has no 'boundIds' (found: 'remoteId')"),
+        ([{}], "bindings[0]", "has no 'remoteId' (found: nothing)"),
+        ([{"remoteId": None, "boundIds": []}], "bindings[0].remoteId", "None (NoneType)"),
+        ([{"remoteId": True, "boundIds": []}], "bindings[0].remoteId", "True (bool)"),
+        ([{"remoteId": "1", "boundIds": 5}], "bindings[0].boundIds", "5 (int)"),
+        ([{"remoteId": "1", "boundIds": "12"}], "bindings[0].boundIds", "'12' (str)"),
+        ([{"remoteId": "1", "boundIds": [1, True]}], "bindings[0].boundIds[1]", "True (bool)"),
+        ([{"remoteId": "1", "boundIds": [2.0]}], "bindings[0].boundIds[0]", "2.0 (float)"),
+        ([{"remoteId": "1", "boundIds": ["x"]}], "bindings[0].boundIds[0]", "'x' (str)"),
+        ([{"remoteId": "1", "boundIds": [None]}], "bindings[0].boundIds[0]", "None (NoneType)"),
     ],
 )
-def test_no_bindings(value: Any, said: str) -> None:
-    assert message(fields.bindings, "bindings", value).startswith(said)
+def test_no_bindings(sent: Any, refused: Any, value: Any, place: str, shown: str) -> None:
+    said = refused(sent, "hightouch", bindings=value)
+    assert names(place, said)
+    assert shown in said
 
 
-def test_path() -> None:
-    assert fields.path("path", "/a/b?c=d") == "/a/b?c=d"
-    for value in ("a", None, "/ü"):
-        assert message(fields.path, "path", value).endswith(
-            f" is {value!r} ({type(value).__name__}); wanted: a path such as "
-            f"'/api/v1/lineage/bi/'. Nothing was sent."
-        )
+# Paths and secrets.
 
 
-def test_secret() -> None:
-    assert fields.secret("token", " abc\n") == "abc"
-    for value in ("", " \n", None, 5):
-        assert message(fields.secret, "token", value) == (
-            "token: is empty or no text. Nothing was sent."
-        )
+def test_path(requests_mock: Any) -> None:
+    DatafoldHook().run("GET", "/a/b?c=d")
+    assert requests_mock.last_request.url == "https://app.datafold.com/a/b?c=d"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["a", None, "/ü", "x", "", "@evil.io/", "/a b", "/a\n", "https://evil.io/"],
+)
+def test_no_path(refused: Any, path: Any) -> None:
+    said = refused(DatafoldHook().run, "GET", path)
+    assert names("path", said)
+    assert is_shown(path, said)
+
+
+def test_secret(sent: Any) -> None:
+    assert sent("hightouch", token=" abc\n") == "abc"
+
+
+@pytest.mark.parametrize("value", ["", " \n", None, 5, [TOKEN], TOKEN.encode()])
+def test_no_secret(sent: Any, refused: Any, value: Any) -> None:
+    said = refused(sent, "hightouch", token=value)
+    assert names("token", said)
+    assert "empty" in said
+    assert TOKEN not in said
+
+
+# The text that a template makes of null, in an operator.
+
+
+@pytest.mark.parametrize(
+    ("value", "result"),
+    [("None", None), (" None\n", None), ("none", "none"), (None, None), (5, "5")],
+)
+def test_the_text_of_null(connect: Any, requests_mock: Any, value: Any, result: Any) -> None:
+    dbt = KINDS["dbt"]
+    dbt.operator(
+        task_id="t", bi_datasource_id=7, indexing_cron=None, name=value, **dbt.arguments
+    ).execute({})
+    assert requests_mock.last_request.json()["name"] == result
+
+
+# Whole configurations.
+
+
+@pytest.fixture
+def body(requests_mock: Any) -> Callable[..., Any]:
+    def create(kind: Any, config: Any) -> Any:
+        with DatafoldHook() as hook:
+            hook.create_integration(kind, config)
+        return requests_mock.last_request.json()
+
+    return create
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_least_body(body: Any, requests_mock: Any, kind: str) -> None:
+    assert body(kind, KINDS[kind].required) == KINDS[kind].required
+    assert requests_mock.last_request.path == f"/api/v1/lineage/bi/{kind}/"
+
+
+@pytest.mark.parametrize("left_out", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "field"), [(kind, field) for kind in KINDS for field in KINDS[kind].required]
+)
+def test_missing_field(body: Any, refused: Any, kind: str, field: str, left_out: bool) -> None:
+    config = {**KINDS[kind].required, field: NOT_GIVEN}
+    if left_out:
+        del config[field]
+    said = refused(body, kind, config)
+    assert names(field, said)
+    assert "missing" in said
+    assert KINDS[kind].title in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_field_that_is_not_given(body: Any, kind: str) -> None:
+    config = {**KINDS[kind].required, **dict.fromkeys(KINDS[kind].optional, NOT_GIVEN)}
+    assert body(kind, config) == KINDS[kind].required
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_full_body(body: Any, kind: str) -> None:
+    assert body(kind, KINDS[kind].fields) == KINDS[kind].fields
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nulls(body: Any, kind: str) -> None:
+    config = {**KINDS[kind].required, **dict.fromkeys(KINDS[kind].nullable)}
+    assert body(kind, config) == config
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (kind, field)
+        for kind in KINDS
+        for field in sorted(set(KINDS[kind].fields) - KINDS[kind].nullable)
+    ],
+)
+def test_null_where_none_may_be(body: Any, refused: Any, kind: str, field: str) -> None:
+    said = refused(body, kind, {**KINDS[kind].fields, field: None})
+    assert names(field, said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "arrives"),
+    [
+        (
+            "hightouch",
+            {"workspace": 5, "indexing_cron": "0  6 * * *", "token": " t\n"},
+            {"workspace": "5", "indexing_cron": "0 6 * * *", "token": "t"},
+        ),
+        (
+            "looker",
+            {"repo_id": "3", "project_ids": "['a', 'b']", "bindings": str(BINDINGS)},
+            {"repo_id": 3, "project_ids": ["a", "b"], "bindings": BINDINGS},
+        ),
+        ("tableau", {"site_id": 5}, {"site_id": "5"}),
+        ("powerbi", {"client_secret": " s\n"}, {"client_secret": "s"}),
+        ("dbt", {"ci_config_id": "-4"}, {"ci_config_id": -4}),
+    ],
+)
+def test_body_is_made_right(body: Any, kind: str, config: Any, arrives: Any) -> None:
+    given = {**KINDS[kind].fields, **config}
+    assert body(kind, given) == {**given, **arrives}
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [(kind, field) for kind in KINDS for field in KINDS[kind].fields]
+    + [("powerbi", "auth_type"), ("looker", "repo_id"), ("dbt", "ci_config_id")],
+)
+def test_body_with_a_wrong_field(body: Any, refused: Any, kind: str, field: str) -> None:
+    wrong = True if field in ("bindings", "project_ids") else []
+    said = refused(body, kind, {**KINDS[kind].fields, field: wrong})
+    assert names(field, said)
+
+
+@pytest.mark.parametrize("kind", ["Looker", "tableu", None, ["looker"]])
+def test_no_kind(body: Any, refused: Any, kind: Any) -> None:
+    said = refused(body, kind, {})
+    assert names("kind", said)
+    assert is_shown(kind, said)
+    assert [name for name in KINDS if repr(name) not in said] == []
+
+
+def test_unknown_field(body: Any, refused: Any) -> None:
+    said = refused(body, "dbt", {"ci_config_id": 4, "token": "t"})
+    assert "'token'" in said
+    assert "dbt" in said
+    assert [name for name in KINDS["dbt"].fields if name not in said] == []
+
+
+@pytest.mark.parametrize(
+    "config", ['{"ci_config_id": "4", "name": null}', "{'ci_config_id': 4, 'name': None}"]
+)
+def test_config_as_text(body: Any, config: str) -> None:
+    assert body("dbt", config) == {"ci_config_id": 4, "name": None}
+
+
+@pytest.mark.parametrize("config", [None, 7, "", "{", "[]", "7", [("ci_config_id", 4)]])
+def test_no_config(body: Any, refused: Any, config: Any) -> None:
+    said = refused(body, "dbt", config)
+    assert names("config", said)
+    assert type(config).__name__ in said

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from dev.faults.acts import answer
+from dev.faults.behaviours import answer
 from dev.faults.server import Call, FaultServer, Step, Then
 from tests.conftest import API_KEY, ROOT
 

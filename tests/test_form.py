@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold import form
-from airflow_provider_datafold.connection import Settings
+from airflow_provider_datafold import get_provider_info
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from tests.conftest import API_KEY
+
+(CONNECTION_TYPE,) = get_provider_info()["connection-types"]
+EXTRA_FIELDS = CONNECTION_TYPE["conn-fields"]
 
 
 class Field:
@@ -58,11 +61,12 @@ def test_older_versions_are_told_the_same_fields() -> None:
     assert {name: type(widget) for name, widget in widgets.items()} == {
         "timeout": StringField,
         "max_retries": IntegerField,
+        "call_timeout": StringField,
         "ca_bundle": StringField,
         "verify_ssl": BooleanField,
         "allow_http": BooleanField,
     }
-    for name, field in form.EXTRA_FIELDS.items():
+    for name, field in EXTRA_FIELDS.items():
         default = "30" if name == "timeout" else field["schema"].get("default")
         assert widgets[name].shown == (field["label"], field["description"], default)
         assert [type(kind).__name__ for kind in widgets[name].validators] == ["Optional"]
@@ -74,26 +78,50 @@ def test_older_versions_are_told_the_same_labels() -> None:
     assert DatafoldHook.get_ui_field_behaviour() == {
         "hidden_fields": ["login", "schema", "port"],
         "relabeling": {"host": "Datafold URL", "password": "API key"},
-        "placeholders": {"host": "https://app.datafold.com"},
+        "placeholders": {
+            "host": "https://app.datafold.com, or eu., us., eub.datafold.com: where you log in",
+        },
     }
 
 
-def test_defaults_are_those_of_an_empty_connection() -> None:
-    empty = Settings("c", "https://acme.io", "k")
-    defaults = {name: field["schema"].get("default") for name, field in form.EXTRA_FIELDS.items()}
+def test_newer_versions_are_told_the_same_labels() -> None:
+    behaviour = CONNECTION_TYPE["ui-field-behaviour"]
+    assert {
+        name.replace("-", "_"): value for name, value in behaviour.items()
+    } == DatafoldHook.get_ui_field_behaviour()
+
+
+def test_defaults_are_those_of_an_empty_connection(connect: Any, requests_mock: Any) -> None:
+    defaults = {name: field["schema"].get("default") for name, field in EXTRA_FIELDS.items()}
     assert defaults == {
-        "timeout": empty.timeout,
-        "max_retries": empty.max_retries,
+        "timeout": 30,
+        "max_retries": 3,  # tests/test_retry.py counts them
+        "call_timeout": None,
         "ca_bundle": None,
         "verify_ssl": True,
         "allow_http": False,
     }
+    placeholder = DatafoldHook.get_ui_field_behaviour()["placeholders"]["host"]
+    requests_mock.get(f"{placeholder.partition(',')[0]}/x", json=1)
+    connect("datafold_default", password=API_KEY)
+    DatafoldHook().run("GET", "/x")
+    assert requests_mock.last_request.timeout == defaults["timeout"]
+    assert requests_mock.last_request.verify is not False
 
 
-def test_ranges() -> None:
+def test_ranges(connect: Any) -> None:
     ranges = {
         name: (field["schema"]["minimum"], field["schema"]["maximum"])
-        for name, field in form.EXTRA_FIELDS.items()
+        for name, field in EXTRA_FIELDS.items()
         if "minimum" in field["schema"]
     }
-    assert ranges == {"timeout": (0.1, 86_400), "max_retries": (0, 100)}
+    assert ranges == {
+        "timeout": (0.1, 86_400),
+        "max_retries": (0, 100),
+        "call_timeout": (0.1, 86_400),
+    }
+    for extremes in zip(*ranges.values(), strict=True):
+        connect(
+            "datafold_default", password=API_KEY, extra=dict(zip(ranges, extremes, strict=True))
+        )
+        DatafoldHook().get_conn()

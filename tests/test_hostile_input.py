@@ -22,8 +22,8 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators import bi as operators
-from dev.faults.acts import INTEGRATION, answer, answers
-from dev.faults.server import Act, FaultServer, Step, Then
+from dev.faults.behaviours import INTEGRATION, answer, answers
+from dev.faults.server import Behaviour, FaultServer, Step, Then
 from dev.faults.server import Call as Asked
 from tests.conftest import API_KEY, TOKEN
 from tests.drivers import CREATE, UPDATE, Call, both, call_async, call_sync
@@ -45,10 +45,10 @@ ECHO = Operation(
 
 
 @pytest.fixture
-def serve(connect: Callable[..., None]) -> Iterable[Callable[[Act], FaultServer]]:
+def serve(connect: Callable[..., None]) -> Iterable[Callable[[Behaviour], FaultServer]]:
     servers: list[FaultServer] = []
 
-    def start(act: Act, conn_id: str = "datafold_default", **extra: Any) -> FaultServer:
+    def start(act: Behaviour, conn_id: str = "datafold_default", **extra: Any) -> FaultServer:
         server = FaultServer([act]).__enter__()
         servers.append(server)
         host = f"http://127.0.0.1:{server.port}"

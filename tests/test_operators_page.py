@@ -5,32 +5,27 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.kinds import KINDS
 from airflow_provider_datafold.operators import bi
 from tests import documents
 from tests.conftest import ROOT
+from tests.integrations import KINDS
 
 PAGE = ROOT / "docs" / "operators.md"
 CONNECTION = ROOT / "docs" / "connection.md"
 
 OPERATORS = [
     value
-    for value in vars(bi).values()
-    if isinstance(value, type)
-    and issubclass(value, bi.DatafoldOperator)
-    and "__init__" in vars(value)
+    for name, value in vars(bi).items()
+    if re.fullmatch(r"Datafold\w+Operator", name) and "__init__" in vars(value)
 ]
-UPDATES = {
-    operator.kind: operator
-    for operator in OPERATORS
-    if issubclass(operator, bi.DatafoldUpdateOperator)
-}
+UPDATES = {name: kind.operator for name, kind in KINDS.items()}
 
 
-def arguments(operator: type[bi.DatafoldOperator]) -> dict[str, inspect.Parameter]:
+def arguments(operator: Any) -> dict[str, inspect.Parameter]:
     """The arguments that an operator has besides those of all of Airflow's."""
     return {
         name: parameter
@@ -39,7 +34,7 @@ def arguments(operator: type[bi.DatafoldOperator]) -> dict[str, inspect.Paramete
     }
 
 
-def shared(operators: Iterable[type[bi.DatafoldOperator]]) -> set[str]:
+def shared(operators: Iterable[Any]) -> set[str]:
     return set.intersection(*(set(arguments(operator)) for operator in operators))
 
 
@@ -47,17 +42,17 @@ OF_ALL = shared(OPERATORS)
 OF_UPDATES = shared(UPDATES.values()) - OF_ALL
 
 
-def heading(operator: type[bi.DatafoldOperator], name: str) -> str:
+def heading(operator: Any, name: str) -> str:
     """Under which heading of the page an argument is explained."""
     if name in OF_ALL:
         return "What all take"
-    if name in OF_UPDATES and issubclass(operator, bi.DatafoldUpdateOperator):
+    if name in OF_UPDATES and operator in UPDATES.values():
         return "What all updates take"
     return operator.__name__
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_each_argument_is_in_a_table(operator: type[bi.DatafoldOperator]) -> None:
+def test_each_argument_is_in_a_table(operator: Any) -> None:
     wanted: dict[str, list[tuple[str, str]]] = {operator.__name__: []}
     for name in arguments(operator):
         templated = "yes" if name in operator.template_fields else "no"
@@ -69,7 +64,7 @@ def test_each_argument_is_in_a_table(operator: type[bi.DatafoldOperator]) -> Non
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_defaults_are_named(operator: type[bi.DatafoldOperator]) -> None:
+def test_defaults_are_named(operator: Any) -> None:
     for name, parameter in arguments(operator).items():
         rows = documents.rows(documents.section(PAGE, heading(operator, name)))
         (takes,) = (takes for row, _, takes in rows if row == f"`{name}`")
@@ -80,7 +75,7 @@ def test_defaults_are_named(operator: type[bi.DatafoldOperator]) -> None:
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_help_explains_each_argument(operator: type[bi.DatafoldOperator]) -> None:
+def test_help_explains_each_argument(operator: Any) -> None:
     explained = re.findall(r":param (\w+):", operator.__doc__ or "")
     assert explained == list(arguments(operator))
 
@@ -94,26 +89,29 @@ def test_an_argument_means_the_same_for_all(name: str) -> None:
 
 def test_the_connections_are_those_of_the_kinds() -> None:
     wanted = []
-    for kind in KINDS.values():
-        places = {
-            source: next((f"`{field.name}`" for field in kind.fields if field.source == source), "")
-            for source in ("host", "login", "password", "extra")
-        }
-        argument = f"{kind.name}_conn_id"
-        if any(places.values()):
-            default = arguments(UPDATES[kind.name])[argument].default
-            wanted.append([kind.title, f"`{argument}`", f"`{default}`", *places.values()])
+    for name, kind in KINDS.items():
+        argument = f"{name}_conn_id"
+        if kind.connection:
+            default = arguments(UPDATES[name])[argument].default
+            fields = (
+                kind.connection.get(place) for place in ("host", "login", "password", "extra")
+            )
+            places = [f"`{field}`" if field else "" for field in fields]
+            wanted.append([kind.title, f"`{argument}`", f"`{default}`", *places])
         else:
-            assert argument not in arguments(UPDATES[kind.name])
+            assert argument not in arguments(UPDATES[name])
 
     assert documents.rows(documents.section(CONNECTION, "Connections to other systems")) == wanted
 
 
-def test_no_secret_is_an_argument() -> None:
-    for name, kind in KINDS.items():
-        secrets = {field.name for field in kind.fields if field.secret}
-        assert not secrets & set(arguments(UPDATES[name]))
+@pytest.mark.parametrize("name", KINDS)
+def test_all_fields_but_secrets_are_arguments(name: str) -> None:
+    secrets = KINDS[name].secrets
+    assert not secrets & set(arguments(UPDATES[name]))
+    assert set(KINDS[name].fields) - secrets <= set(arguments(UPDATES[name]))
 
 
 def test_every_kind_has_an_operator() -> None:
-    assert set(UPDATES) == set(KINDS)
+    assert {
+        operator.kind: operator for operator in OPERATORS if hasattr(operator, "kind")
+    } == UPDATES

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import traceback
 from collections.abc import Callable, Iterable
@@ -17,16 +16,15 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_datafold import transport
-from airflow_provider_datafold.answer import Answer
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.kinds import KINDS, SECRET_FIELDS, Field, Kind
-from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
+from dev.faults.behaviours import answer
+from dev.faults.server import Call, FaultServer, Step, Then
 from dev.sandbox import contract
 from dev.sandbox.contract import Operation
 from tests.conftest import API_KEY, TOKEN
+from tests.integrations import KINDS, NOT_GIVEN, SECRET_FIELDS
 
 QUIET = {
     "deadline": None,
@@ -86,7 +84,7 @@ CRON = (
     | ANY
 )
 IDENTIFIER = st.integers(min_value=1) | st.integers(1, 99).map(str) | ANY
-OPTIONAL = st.just(OMITTED) | TEXT | ANY
+OPTIONAL = st.just(NOT_GIVEN) | TEXT | ANY
 
 STATUS = st.sampled_from(
     [200, 201, 204, 301, 302, 307, 400, 401, 404, 409, 418, 422, 429, 500, 503]
@@ -129,15 +127,18 @@ HEADERS = st.fixed_dictionaries(
 
 @pytest.fixture(autouse=True)
 def connection(connect: Any) -> None:
-    connect("datafold_default", password=API_KEY, extra={"max_retries": 0})
     connect("hightouch_default", conn_type="generic", password=TOKEN)
 
 
+def repeats_the_body(call: Call) -> Iterable[Step]:
+    return [answer(200, call.request.body if call.request else b""), Then.KEEP]
+
+
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(DatafoldHook, "log", logging.getLogger("hook"))
-    caplog.set_level(logging.DEBUG)
-    return caplog
+def echo(serve: Any) -> FaultServer:
+    """A service that answers with the body that it is sent."""
+    server: FaultServer = serve(repeats_the_body)
+    return server
 
 
 def outcome(call: Callable[[], Any], log: Any, secrets: Iterable[str] = (API_KEY, TOKEN)) -> Any:
@@ -163,22 +164,15 @@ def outcome(call: Callable[[], Any], log: Any, secrets: Iterable[str] = (API_KEY
     name=OPTIONAL,
     workspace=OPTIONAL,
 )
-def test_any_input(log: Any, **fields: Any) -> None:
-    bodies: list[bytes] = []
-
-    def exchange(session: Any, settings: Any, method: str, path: str, body: bytes) -> Answer:
-        bodies.append(body)
-        return Answer(200, {}, body)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transport, "exchange", exchange)
-        operator = DatafoldUpdateHightouchOperator(task_id="update", **fields)
-        result = outcome(lambda: operator.execute({}), log)
+def test_any_input(echo: FaultServer, log: Any, **fields: Any) -> None:
+    echo.requests.clear()
+    operator = DatafoldUpdateHightouchOperator(task_id="update", **fields)
+    result = outcome(lambda: operator.execute({}), log)
     if isinstance(result, DatafoldError):
-        assert bodies == []
+        assert echo.requests == []
     else:
-        (body,) = bodies
-        VALIDATOR.validate(json.loads(body))
+        (request,) = echo.requests
+        VALIDATOR.validate(json.loads(request.body))
         assert isinstance(result, dict)
 
 
@@ -192,18 +186,19 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def values(field: Field) -> st.SearchStrategy[Any]:
+def values(name: str, is_secret: bool) -> st.SearchStrategy[Any]:
     """Right values for a field, mostly, and others."""
-    right = st.just(TOKEN) if field.secret else GOOD.get(field.name, st.text() | TEXT)
-    return st.integers(0, 9).flatmap(lambda number: right if number else st.just(OMITTED) | ANY)
+    right = st.just(TOKEN) if is_secret else GOOD.get(name, st.text() | TEXT)
+    return st.integers(0, 9).flatmap(lambda number: right if number else st.just(NOT_GIVEN) | ANY)
 
 
-def configs(kind: Kind) -> st.SearchStrategy[tuple[str, Any]]:
-    required = {field.name: values(field) for field in kind.fields if field.required}
-    optional = {field.name: values(field) for field in kind.fields if not field.required}
+def configs(kind: str) -> st.SearchStrategy[tuple[str, Any]]:
+    secrets = KINDS[kind].secrets
+    required = {name: values(name, name in secrets) for name in KINDS[kind].required}
+    optional = {name: values(name, name in secrets) for name in KINDS[kind].optional}
     config = st.fixed_dictionaries(required, optional=optional)
     stray = st.fixed_dictionaries({**required, "stray": LEAF}, optional=optional)
-    return st.tuples(st.just(kind.name), config | config | stray | ANY)
+    return st.tuples(st.just(kind), config | config | stray | ANY)
 
 
 def schema(kind: str) -> Any:
@@ -215,38 +210,44 @@ CONTRACT = contract.load()
 SCHEMAS = {kind: schema(kind) for kind in KINDS}
 
 
-@given(given_=st.sampled_from(list(KINDS.values())).flatmap(configs))
-def test_any_config(log: Any, given_: tuple[str, Any]) -> None:
+@given(given_=st.sampled_from(list(KINDS)).flatmap(configs))
+def test_any_config(echo: FaultServer, log: Any, given_: tuple[str, Any]) -> None:
     kind, config = given_
     # What is nowhere given as a secret, the hook can't know to be one.
     named = config.items() if isinstance(config, dict) else ()
     has_token = any(name in SECRET_FIELDS and value == TOKEN for name, value in named)
     secrets = {API_KEY, TOKEN} if has_token else {API_KEY}
-    bodies: list[bytes] = []
-
-    def exchange(session: Any, settings: Any, method: str, path: str, body: bytes) -> Answer:
-        bodies.append(body)
-        return Answer(200, {}, body)
-
-    with pytest.MonkeyPatch.context() as patch, DatafoldHook() as hook:
-        patch.setattr(transport, "exchange", exchange)
+    echo.requests.clear()
+    with DatafoldHook() as hook:
         result = outcome(lambda: hook.create_integration(kind, config), log, secrets)
     if isinstance(result, DatafoldError):
-        assert bodies == []
+        assert echo.requests == []
     else:
-        (body,) = bodies
-        SCHEMAS[kind].validate(json.loads(body))
+        (request,) = echo.requests
+        SCHEMAS[kind].validate(json.loads(request.body))
+
+
+@pytest.fixture
+def told(serve: Any) -> Callable[..., None]:
+    """A service that gives the answer that it was told, and closes the connection."""
+    steps: list[bytes] = []
+    serve(lambda _: steps)
+
+    def tell(status: int, headers: dict[str, str], content: bytes) -> None:
+        steps[:] = [answer(status, content, headers)]
+
+    return tell
 
 
 @given(status=STATUS, headers=HEADERS, content=CONTENT)
-def test_any_answer(log: Any, status: int, headers: dict[str, str], content: bytes) -> None:
-    answer = Answer(status, headers, content)
+def test_any_answer(
+    told: Any, log: Any, status: int, headers: dict[str, str], content: bytes
+) -> None:
+    told(status, headers, content)
     operator = DatafoldUpdateHightouchOperator(
         task_id="update", bi_datasource_id=7, bindings=[], indexing_cron=None, name="n"
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transport, "exchange", lambda *_: answer)
-        result = outcome(lambda: operator.execute({}), log)
+    result = outcome(lambda: operator.execute({}), log)
     if isinstance(result, DatafoldError):
         assert result.status_code == status
         assert len(str(result)) < 10_000

@@ -1,16 +1,34 @@
+"""No secret in what a call returns, raises or logs, and Airflow's own masker knows them too."""
+
 from __future__ import annotations
 
+import json
+import traceback
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import redact
 
-from airflow_provider_datafold.redaction.redactor import Redactor, secrets_in
+from airflow_provider_datafold import exceptions
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from dev.faults.behaviours import answers, echoes
+from tests.conftest import API_KEY, TOKEN
+from tests.integrations import KINDS, SECRET_FIELDS
+from tests.sending import ask, failure
+
+SECRETS = {"token": "s3cret-key", "password": "my-s3cret-key-longer", "client_secret": "abcd"}
 
 
 @pytest.fixture
-def redactor() -> Redactor:
-    return Redactor(["s3cret-key", "my-s3cret-key-longer", "abcd"])
+def answered(serve: Any) -> Any:
+    """Send a body, and give what comes back when the service answers with a value."""
+
+    def call(value: Any, body: Any = SECRETS) -> Any:
+        serve(answers(200, json.dumps(value).encode()))
+        return ask("POST", json=body)
+
+    return call
 
 
 @pytest.mark.parametrize(
@@ -22,19 +40,20 @@ def redactor() -> Redactor:
         ("abcd", "***"),
         ("abcde", "abcde"),
         ("", ""),
+        (f"x {API_KEY}", "x ***"),
     ],
 )
-def test_text(redactor: Redactor, text: str, redacted: str) -> None:
-    assert redactor.text(text) == redacted
+def test_text(answered: Any, text: str, redacted: str) -> None:
+    assert answered(text) == redacted
 
 
-def test_an_empty_secret_is_none() -> None:
-    assert Redactor([""]).text("") == ""
-    assert not Redactor([""]).finds_in("")
+def test_an_empty_secret_is_none(answered: Any) -> None:
+    assert answered("", {"token": ""}) == ""
+    assert answered("text", {"token": ""}) == "text"
 
 
-def test_five_characters_are_looked_for_in_longer_texts() -> None:
-    assert Redactor(["abcde"]).text("xabcdex") == "x***x"
+def test_five_characters_are_looked_for_in_longer_texts(answered: Any) -> None:
+    assert answered("xabcdex", {"token": "abcde"}) == "x***x"
 
 
 @pytest.mark.parametrize(
@@ -50,53 +69,189 @@ def test_five_characters_are_looked_for_in_longer_texts() -> None:
         ({"token": "another"}, {"token": "***"}),
         ({"a": [{"token": "another"}]}, {"a": [{"token": "***"}]}),
         ({"token": None}, {"token": None}),
-        ({"token": {"a": "abcd"}}, {"token": {"a": "***"}}),
+        ({"token": {"a": "abcd"}}, {"token": "***"}),
+        ({"token": ["abcd", 5]}, {"token": "***"}),
+        ({"token": 5}, {"token": "***"}),
+        ({"token": False}, {"token": "***"}),
         ({"other": "another"}, {"other": "another"}),
     ],
 )
-def test_json(redactor: Redactor, value: Any, redacted: Any) -> None:
-    assert redactor.json(value) == redacted
+def test_json(answered: Any, value: Any, redacted: Any) -> None:
+    assert answered(value) == redacted
 
 
-@pytest.mark.parametrize("field", ["token", "password", "client_secret", "token_value"])
-def test_write_only_fields_are_secret_in_both_directions(field: str) -> None:
-    assert Redactor([]).json([{field: "x", "name": "y"}]) == [{field: "***", "name": "y"}]
-    assert list(secrets_in({"a": [({field: "x"},), {"name": "y"}], field: "z"})) == ["x", "z"]
-    assert list(secrets_in({field: [{field: "x"}, None, 5]})) == ["x"]
-    assert list(secrets_in(MappingProxyType({field: "x"}))) == ["x"]
+@pytest.mark.parametrize("field", sorted(SECRET_FIELDS))
+def test_secret_by_the_name_of_its_field(answered: Any, field: str) -> None:
+    assert answered([{field: "xxxxx", "name": "yyyyy"}], {}) == [{field: "***", "name": "yyyyy"}]
 
 
-@pytest.mark.parametrize("value", [None, "text", 5, ["text"], {"name": "text"}])
-def test_nothing_else_is_taken_for_a_secret(value: Any) -> None:
-    assert list(secrets_in(value)) == []
+@pytest.mark.parametrize("field", sorted(SECRET_FIELDS))
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda field: {field: "xxxxx", "name": "yyyyy"},
+        lambda field: {"a": [({field: "xxxxx"},), {"name": "yyyyy"}], field: "zzzzz"},
+        lambda field: {field: [{field: "xxxxx"}, None, 5], "name": "yyyyy"},
+    ],
+)
+def test_secret_that_was_sent(answered: Any, field: str, body: Any) -> None:
+    assert answered("xxxxx and yyyyy", body(field)) == "*** and yyyyy"
+
+
+@pytest.mark.parametrize("value", [None, "a text", 5, ["a text"], {"name": "a text"}])
+def test_nothing_else_is_taken_for_a_secret(answered: Any, value: Any) -> None:
+    assert answered("a text", value) == "a text"
+
+
+def test_all_that_was_sent_comes_back(serve: Any, log: Any) -> None:
+    serve(echoes(200))
+    echoed = ask(json={**SECRETS, "name": f"x {API_KEY} {SECRETS['token']}"})
+    assert echoed["name"] == "x *** ***"
+    assert echoed["request"]["authorization"] == "Key ***"
+    assert {echoed[field] for field in SECRETS} == {"***"}
+    told = json.dumps(echoed) + log.text
+    assert [secret for secret in (API_KEY, *SECRETS.values()) if secret in told] == []
+
+
+def test_error_with_all_that_was_sent(serve: Any, log: Any) -> None:
+    detail = [{"loc": ["body", TOKEN], "msg": f"no {TOKEN} for {API_KEY}", "input": TOKEN}]
+    serve(answers(422, json.dumps({"detail": detail}).encode()))
+    error = failure(exceptions.DatafoldValidationError)
+    assert error.errors == (("body.***", "no *** for ***"),)
+    assert TOKEN not in log.text
+    assert API_KEY not in log.text
+
+
+def test_path_with_a_secret(serve: Any) -> None:
+    serve(answers(404))
+    error = failure(exceptions.DatafoldNotFoundError, lambda: ask("GET", f"/{API_KEY}"))
+    assert error.path == "/***"
+
+
+# A wrong value is shown, but not where it may hold a secret.
+
+
+def wrong_name(secret: str, value: Any) -> str:
+    config = {**KINDS["hightouch"].required, "token": secret, "name": [value]}
+    with DatafoldHook() as hook, pytest.raises(exceptions.DatafoldInputError) as caught:
+        hook.create_integration("hightouch", config)
+    assert str(caught.value).startswith("name: ")
+    assert "Nothing was sent" in str(caught.value)
+    return "".join(traceback.format_exception(caught.value, limit=0))
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("secret", "value"),
     [
-        ("s3cret-key", True),
-        ([{"a": ("x s3cret-key x",)}], True),
-        (b"s3cret-key", True),
-        ("abcd", True),
-        (["abcd"], True),
-        ("abcde", False),
-        ("s3cret", False),
-        (None, False),
+        ("s3cret-key", "s3cret-key"),
+        ("s3cret-key", [{"a": ("x s3cret-key x",)}]),
+        ("s3cret-key", b"s3cret-key"),
+        ("abcd", "abcd"),
+        ("abcd", ["abcd"]),
+        ("abcde", "xabcdex"),
+        ("it's\n5", ["x it's\n5 x"]),
+        ('it\'s "5"', 'it\'s "5"'),
+        ("zq-unrelated", API_KEY),
     ],
 )
-def test_finds_in(redactor: Redactor, value: Any, found: bool) -> None:
-    assert redactor.finds_in(value) is found
+def test_wrong_value_with_a_secret_is_not_shown(serve: Any, secret: str, value: Any) -> None:
+    server = serve(answers())
+    said = wrong_name(secret, value)
+    assert secret not in said
+    assert repr(secret)[1:-1] not in said
+    assert repr(value) not in said
+    assert "not shown" in said
+    assert server.requests == []
 
 
-def test_finds_what_a_repr_would_write_in_another_way() -> None:
-    assert Redactor(["it's\n5"]).finds_in(["x it's\n5 x"])
-    assert Redactor(['it\'s "5"']).finds_in('it\'s "5"')
-    assert not Redactor([]).finds_in("anything")
-    assert Redactor(["abcde"]).finds_in("xabcdex")
-    assert not Redactor(["abcde"]).finds_in("xbcdex")
-    assert not Redactor(["abcde\n"]).finds_in("xabcdex")
-    assert not Redactor(["\nabcde"]).finds_in("xabcdex")
+@pytest.mark.parametrize(
+    ("secret", "value"),
+    [("abcd", "abcde"), ("s3cret-key", "s3cret"), ("s3cret-key", None), ("abcde", "xbcdex")],
+)
+def test_wrong_value_without_a_secret_is_shown(serve: Any, secret: str, value: Any) -> None:
+    serve(answers())
+    assert repr(value) in wrong_name(secret, value)
 
 
-def test_repr_shows_no_secret(redactor: Redactor) -> None:
-    assert repr(redactor) == "Redactor(3 secrets)"
+def test_no_secrets_are_found_nowhere(serve: Any) -> None:
+    server = serve(answers())
+    with pytest.raises(exceptions.DatafoldInputError, match="anything"):
+        ask("POST", "anything", {"token": ""})
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("secret", ["abcde\n", "\nabcde", " abcde "])
+def test_secret_is_known_without_the_white_space_around_it(serve: Any, secret: str) -> None:
+    server = serve(answers())
+    with pytest.raises(exceptions.DatafoldInputError, match="not shown") as caught:
+        ask("POST", "xabcdex", {"token": secret})
+    assert "abcde" not in str(caught.value)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("secret", ["abcde\n", "ab cde", "abcdef"])
+def test_part_of_a_secret_is_none(serve: Any, secret: str) -> None:
+    serve(answers())
+    with pytest.raises(exceptions.DatafoldInputError, match="xabcdx"):
+        ask("POST", "xabcdx", {"token": secret})
+
+
+@pytest.mark.parametrize("path", [API_KEY, f"x{API_KEY}", TOKEN])
+def test_wrong_path_with_a_secret_is_not_shown(serve: Any, path: str) -> None:
+    server = serve(answers())
+    error = failure(exceptions.DatafoldInputError, lambda: ask("POST", path))
+    assert str(error).startswith("path: ")
+    assert "not shown" in str(error)
+    assert server.requests == []
+
+
+# Airflow's own masker. What other tests have it mask is no part of these secrets.
+
+
+def is_masked(secret: str) -> bool:
+    shown = redact(f"<{secret}>")
+    assert shown in ("<***>", f"<{secret}>")
+    return shown == "<***>"
+
+
+def test_airflow_knows_the_key_as_it_is_sent(connect: Any) -> None:
+    # Airflow itself knows it with the line's end only.
+    connect("datafold_default", password="Vq8wLm2Zt9Rk\n")
+    assert not is_masked("Vq8wLm2Zt9Rk")
+    DatafoldHook().get_conn()
+    assert is_masked("Vq8wLm2Zt9Rk")
+
+
+def test_airflow_knows_the_token_of_an_argument(serve: Any) -> None:
+    assert not is_masked("Hj4sBn7Xc1Wd")
+    serve(answers())
+    with DatafoldHook() as hook:
+        hook.update_hightouch_integration(
+            7, token="Hj4sBn7Xc1Wd\n", bindings=[], indexing_cron=None, name="Gt5yPk0Mv3Ez"
+        )
+    assert is_masked("Hj4sBn7Xc1Wd")
+    assert not is_masked("Gt5yPk0Mv3Ez")
+
+
+def test_airflow_knows_a_secret_before_it_is_checked(serve: Any) -> None:
+    serve(answers())
+    with DatafoldHook() as hook, pytest.raises(exceptions.DatafoldInputError):
+        hook.create_integration("hightouch", {"token": "Yd6fRq9Ju2Ls", "bindings": None})
+    assert is_masked("Yd6fRq9Ju2Ls")
+
+
+@pytest.mark.parametrize(
+    ("mapping", "secret"), [(dict, "Bw1kZx8Gh5Ta"), (MappingProxyType, "Ne3vCp7Qo4Xi")]
+)
+def test_airflow_knows_a_secret_by_its_field(serve: Any, mapping: Any, secret: str) -> None:
+    serve(answers())
+    config = {**KINDS["looker"].required, "client_secret": secret}
+    with DatafoldHook() as hook:
+        hook.create_integration("looker", mapping(config))
+    assert is_masked(secret)
+
+
+def test_airflow_knows_a_secret_of_any_call(serve: Any) -> None:
+    serve(answers())
+    ask("POST", json={"some": [{"client_secret": "Uf2mAs6Dk8Wy"}]})
+    assert is_masked("Uf2mAs6Dk8Wy")

@@ -29,7 +29,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.bi import DatafoldSyncIntegrationOperator
 from airflow_provider_datafold.redaction.secret import conceal
-from dev.faults.acts import FOR_EVER, answers, drips, head, says
+from dev.faults.behaviours import FOR_EVER, answers, drips, head, says
 from dev.faults.server import Door, FaultServer
 from tests.conftest import API_KEY, ROOT, TOKEN
 from tests.drivers import UPDATE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_datafold.api.caller import Caller
-from airflow_provider_datafold.api.omitted import OMITTED
 from airflow_provider_datafold.api.operation import Effect, Operation
+from airflow_provider_datafold.omitted import OMITTED
 
 LIST = Operation("GET", "/api/v1/audit_logs", Effect.READS, "audit log", dict, body_name="period")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.caller import Caller
-from airflow_provider_datafold.api.kinds import KINDS, Kind, differences, public
-from airflow_provider_datafold.api.omitted import OMITTED, Omitted
+from airflow_provider_datafold.api.kinds import KINDS, Kind, differences, find, public
 from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.redaction.guard import no_secret_shown
+from airflow_provider_datafold.omitted import OMITTED, Omitted
+from airflow_provider_datafold.redaction.guard import guarded
 from airflow_provider_datafold.redaction.secret import Secret, conceal
 
 _BI = "/api/v1/lineage/bi/"
@@ -104,9 +104,8 @@ class BIMethods(Caller):
         :raises DatafoldError: see :meth:`call`.
         """
         config = conceal(config)
-        with no_secret_shown(self.redactor(config), kind):
-            name = fields.one_of(*KINDS)("kind", kind)
-        return self.call(CREATE[name], config)
+        found = guarded(lambda: find(kind), self.redactor(config), kind)
+        return self.call(CREATE[found.name], config)
 
     def update_integration(
         self,
@@ -136,10 +135,16 @@ class BIMethods(Caller):
         """
         config = conceal(config)
         redactor = self.redactor(config)
-        with no_secret_shown(redactor, kind, bi_datasource_id, config):
-            found = KINDS[fields.one_of(*KINDS)("kind", kind)]
-            number = fields.positive_integer("bi_datasource_id", bi_datasource_id)
-            body = found.body(config)
+        found = guarded(lambda: find(kind), redactor, kind)
+        number, body = guarded(
+            lambda: (
+                fields.positive_integer("bi_datasource_id", bi_datasource_id),
+                found.body(config),
+            ),
+            redactor,
+            bi_datasource_id,
+            config,
+        )
         name = f"{found.title} integration {number}"
         if only_if_changed:
             integration = self.get_integration(number)
@@ -147,7 +152,7 @@ class BIMethods(Caller):
                 self.log.info(
                     "%s: %s already, so nothing was sent to %s.", name, _schedule(body), self.place
                 )
-                return integration
+                return redactor.json(integration, by_name=True)
         answer = self.call(UPDATE[found.name], body, bi_datasource_id=number)
         self.log.info("%s: %s; accepted by %s.", name, _schedule(body), self.place)
         sent = redactor.json(public(body), by_name=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datafold.api.omitted import OMITTED
 from airflow_provider_datafold.api.operation import Operation, Returned
+from airflow_provider_datafold.omitted import OMITTED
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.redaction.redactor import Redactor

@@ -17,7 +17,7 @@ import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from numbers import Integral
 from typing import Any
 
@@ -28,7 +28,7 @@ Check = Callable[[str, Any], Any]
 """Takes a field's name and a value."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?(e[+-]?[0-9]{1,3})?", re.ASCII)
 _METHOD = re.compile(r"[A-Za-z]{1,20}", re.ASCII)
 _PATH = re.compile(r"/[!-~]*", re.ASCII)
 _DOTS = re.compile(r"/\.{1,2}(?=[/?]|$)")
@@ -102,8 +102,11 @@ def number(field: str, value: Any) -> int | float:
     """
     if _is_number(value):
         return value if isinstance(value, float) else integer(field, value)
-    if isinstance(value, str) and _NUMBER.fullmatch(stripped := value.strip()):
-        return float(stripped) if "." in stripped else integer(field, stripped)
+    if isinstance(value, str) and _NUMBER.fullmatch(stripped := value.strip().lower()):
+        if stripped.removeprefix("-").isdecimal():
+            return integer(field, stripped)
+        if math.isfinite(found := float(stripped)):
+            return found
     raise input_error(field, value, "must be a finite number")
 
 
@@ -132,7 +135,10 @@ def text(field: str, value: Any) -> str:
     :raises DatafoldInputError: it is something else.
     """
     if isinstance(value, str) and "\0" not in value:
-        return value
+        with suppress(UnicodeEncodeError):
+            value.encode()
+            return value
+        raise input_error(field, value, "must be a string without half surrogate pairs")
     if _is_number(value):
         return str(number(field, value))
     raise input_error(field, value, "must be a string without NUL characters")
@@ -170,33 +176,22 @@ def date_time(field: str, value: Any) -> str:
     )
 
 
-def day(field: str, value: Any) -> str:
-    """Check a date.
-
-    :param field: the field's name, for the error.
-    :param value: a :class:`~datetime.date`, or its ISO 8601 text.
-    :return: the text, such as ``"2024-01-31"``.
-    :raises DatafoldInputError: it is something else.
-    """
-    found = value
-    if isinstance(value, str):
-        with suppress(ValueError):
-            found = date.fromisoformat(value.strip())
-    if isinstance(found, date) and not isinstance(found, datetime):
-        return found.isoformat()
-    raise input_error(field, value, "must be a date, e.g. 2024-01-31")
-
-
-def one_of(*choices: str) -> Check:
+def one_of(*choices: str | int) -> Check:
     """Make a check of a choice.
 
-    :param choices: the strings to choose from.
-    :return: a check like the others in this module, which returns the string.
+    :param choices: the strings or integers to choose from.
+    :return: a check like the others in this module, which returns the choice; the decimal text of
+        an integer will do, too.
     """
 
-    def check(field: str, value: Any) -> str:
-        if isinstance(value, str) and value in choices:
-            return value
+    def check(field: str, value: Any) -> str | int:
+        for choice in choices:
+            if isinstance(choice, int):
+                is_meant = _integer(value) == choice
+            else:
+                is_meant = isinstance(value, str) and value == choice
+            if is_meant:
+                return choice
         raise input_error(field, value, f"must be one of {', '.join(map(repr, choices))}")
 
     return check
@@ -299,6 +294,10 @@ def mapping(field: str, value: Any) -> Mapping[str, Any]:
     :raises DatafoldInputError: it is something else. The value is not shown: it may hold what
         would be a secret field of the object.
     """
+    if isinstance(value, Secret):
+        raise DatafoldInputError(
+            f"{field}: is nested too deeply, or holds itself. Nothing was sent."
+        )
     found = literal(value)
     if isinstance(found, Mapping):
         return found

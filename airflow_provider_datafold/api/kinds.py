@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from airflow_provider_datafold.api import fields, schedule
 from airflow_provider_datafold.api.fields import Check
-from airflow_provider_datafold.api.omitted import OMITTED
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
+from airflow_provider_datafold.redaction.secret import conceal
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Kind:
         :return: a body that fits the contract, its fields in the declared order.
         :raises DatafoldInputError: a field is wrong, unknown or missing.
         """
-        config = fields.mapping("config", config)
+        # A text of JSON has its secrets in the open until it is read.
+        config = conceal(fields.mapping("config", config))
         given = {name: value for name, value in config.items() if value is not OMITTED}
         names = [field.name for field in self.fields]
         for name in given:

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_datafold.api import fields, shape
 from airflow_provider_datafold.api.caller import Caller
 from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.redaction.guard import no_secret_shown
+from airflow_provider_datafold.redaction.guard import guarded
 
 KINDS = ("diff", "metric", "schema", "test")
 """What a monitor may be, by the API's names."""
@@ -186,5 +186,4 @@ class MonitorMethods(Caller):
         return self.call(GET_RUN, monitor_id=monitor_id, run_id=run_id)
 
     def _kind(self, kind: str) -> str:
-        with no_secret_shown(self.redactor(), kind):
-            return str(fields.one_of(*KINDS)("kind", kind))
+        return str(guarded(lambda: fields.one_of(*KINDS)("kind", kind), self.redactor(), kind))

@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode
 
 from airflow_provider_datafold.api import fields, shape
 from airflow_provider_datafold.api.fields import Check
-from airflow_provider_datafold.api.omitted import OMITTED
-from airflow_provider_datafold.redaction.secret import Secret, encode
+from airflow_provider_datafold.omitted import OMITTED
+from airflow_provider_datafold.redaction.secret import Secret, encode, secrets_in
 
 Returned = TypeVar("Returned")
 
@@ -46,11 +46,13 @@ class Request:
     :param operation: what is asked for.
     :param path: the path on Datafold's host with its query, every value quoted.
     :param content: the JSON of the body, ``None`` without one.
+    :param secrets: the secrets in the body.
     """
 
     operation: Operation[Any]
     path: str
     content: Secret | None = None
+    secrets: tuple[Secret, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,12 @@ class Operation(Generic[Returned]):
             for name, check in self.query.items()
             if values.get(name) is not None
         }
-        return Request(
-            self,
-            f"{path}?{urlencode(query)}" if query else path,
-            None if body is OMITTED else encode(self._checked(body)),
-        )
+        if query:
+            path = f"{path}?{urlencode(query)}"
+        if body is OMITTED:
+            return Request(self, path)
+        body = self._checked(body)
+        return Request(self, path, encode(body), tuple(secrets_in(body)))
 
     def _part(self, name: str, values: Mapping[str, Any]) -> str:
         check: Check = self.path_fields.get(name, fields.positive_integer)

@@ -15,8 +15,8 @@ from typing import Any
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.fields import format_value, input_error
-from airflow_provider_datafold.api.omitted import OMITTED
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import Secret
 
 Schema = Mapping[str, Any]
@@ -67,8 +67,7 @@ def _fit(name: str, value: Any, schema: Schema, *, is_top: bool = False) -> Any:
     if "anyOf" in schema:
         return _fit_any(name, value, schema["anyOf"], is_top=is_top)
     if "oneOf" in schema:
-        branch = _branch(name, value, schema["discriminator"])
-        return _fit(name, fields.mapping(name, value), branch, is_top=is_top)
+        return _fit_one(name, value, schema["discriminator"], is_top=is_top)
     if "const" in schema:
         return fields.one_of(schema["const"])(name, value)
     if "enum" in schema:
@@ -86,10 +85,15 @@ def _resolved(schema: Schema) -> Schema:
 
 def _fit_any(name: str, value: Any, branches: list[Schema], *, is_top: bool) -> Any:
     branches = [_resolved(branch) for branch in branches]
+    if isinstance(value, str) and not any(_is_kind(value, branch) for branch in branches):
+        spelled = fields.literal(value)
+        # A template makes a text of null and of an object, and there is no other text here.
+        value = spelled if spelled is None or isinstance(spelled, Mapping) else value
     # A value that has the type of a branch is not to be turned into that of another one.
-    branches.sort(key=lambda branch: not isinstance(value, _TYPES.get(branch.get("type", ""), ())))
+    branches.sort(key=lambda branch: (not _has_type(value, branch), not _is_kind(value, branch)))
     if isinstance(value, Mapping):
-        branches.sort(key=lambda branch: not _is_meant(value, branch))
+        _check_names(name, value, branches)
+        branches.sort(key=lambda branch: _distance(value, branch))
     errors = []
     for branch in branches:
         if branch.get("type") == "null":
@@ -103,38 +107,72 @@ def _fit_any(name: str, value: Any, branches: list[Schema], *, is_top: bool) -> 
     raise errors[0]
 
 
-def _is_meant(value: Mapping[str, Any], branch: Schema) -> bool:
-    """Say whether an object names this branch, as ``{"type": "cron"}`` does."""
-    constants = {
-        key: schema["const"]
-        for key, schema in branch.get("properties", {}).items()
-        if "const" in schema
-    }
-    return bool(constants) and all(value.get(key) == const for key, const in constants.items())
+def _has_type(value: Any, schema: Schema) -> bool:
+    """Say whether a value is of a schema's type, and the items of a list of that of its items."""
+    if "anyOf" in schema:
+        return any(_has_type(value, _resolved(branch)) for branch in schema["anyOf"])
+    if not isinstance(value, (list, tuple)) or "items" not in schema:
+        return _is_kind(value, schema)
+    return all(_has_type(item, _resolved(schema["items"])) for item in value)
 
 
-def _branch(name: str, value: Any, discriminator: Schema) -> Schema:
-    key = discriminator["propertyName"]
-    tag = fields.mapping(name, value).get(key, OMITTED)
-    choices = discriminator["mapping"]
+def _is_kind(value: Any, schema: Schema) -> bool:
+    """Say whether a value is of a schema's type, whatever is in it; an empty schema has any."""
+    return not schema or isinstance(value, _TYPES.get(schema.get("type", ""), ()))
+
+
+def _check_names(name: str, value: Mapping[str, Any], branches: list[Schema]) -> None:
+    """Refuse an object that names none of the branches, which would show only one's name."""
+    for key, item in value.items():
+        found = [branch["properties"][key] for branch in branches if key in _properties(branch)]
+        choices = [schema["const"] for schema in found if "const" in schema]
+        if choices and len(choices) == len(found) and item is not OMITTED:
+            fields.one_of(*choices)(f"{name}.{key}", item)
+
+
+def _properties(branch: Schema) -> Mapping[str, Any]:
+    properties: Mapping[str, Any] = branch.get("properties", {})
+    return properties
+
+
+def _distance(value: Mapping[str, Any], branch: Schema) -> tuple[bool, int]:
+    """Say how far an object is from a branch: not named by ``{"type": "cron"}``, other fields."""
+    properties = _properties(branch)
+    constants = {key: schema["const"] for key, schema in properties.items() if "const" in schema}
+    is_named = any(value.get(key) == const for key, const in constants.items())
+    return not is_named, len(value.keys() - properties.keys())
+
+
+def _fit_one(name: str, value: Any, discriminator: Schema, *, is_top: bool) -> Any:
+    """Check an object that says in a field of its own which shape it has."""
+    key, choices = discriminator["propertyName"], discriminator["mapping"]
+    given = fields.mapping(name, value)
+    tag = given.get(key, OMITTED)
     if tag is OMITTED:
         raise DatafoldInputError(
             f"{name}: has no {key!r}, which must be one of {', '.join(map(repr, choices))}. "
             f"Nothing was sent."
         )
-    return {"$ref": choices[fields.one_of(*choices)(f"{name}.{key}", tag)]}
+    tag = fields.one_of(*choices)(key if is_top else f"{name}.{key}", tag)
+    others = {other: item for other, item in given.items() if other != key}
+    # Not every shape names the field that chose it.
+    shape = _resolved({"$ref": choices[tag]})
+    known = {**shape, "properties": {key: {"const": tag}, **shape["properties"]}}
+    fitted: dict[str, Any] = _fit(name, {key: tag, **others}, known, is_top=is_top)
+    return fitted
 
 
 def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str, Any]:
-    given = {key: item for key, item in fields.mapping(name, value).items() if item is not OMITTED}
-    known = schema.get("properties", {})
+    value = fields.mapping(name, value)
+    given = {key: item for key, item in value.items() if item is not OMITTED}
+    known = _properties(schema)
     others = schema.get("additionalProperties", False)
     place = "" if is_top else f"{name}."
     fitted = {}
     for key, item in given.items():
         if not isinstance(key, str) or not (key in known or others):
             raise DatafoldInputError(_unknown(name, key, known))
-        shape = known.get(key, others)
+        shape: Any = known.get(key, others)
         fitted[key] = item if shape is True else _fit(f"{place}{key}", item, shape)
     for key in schema.get("required", ()):
         if key not in given:
@@ -144,7 +182,12 @@ def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str
 
 def _unknown(name: str, key: Any, known: Mapping[str, Any]) -> str:
     nearest = get_close_matches(str(key), known, 1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"its fields are {', '.join(known)}."
+    if nearest:
+        hint = f"did you mean {nearest[0]!r}?"
+    elif known:
+        hint = f"its fields are {', '.join(known)}."
+    else:
+        hint = "it has none." if isinstance(key, str) else "names of fields are strings."
     return f"{name}: has no field {format_value(key)}; {hint} Nothing was sent."
 
 
@@ -160,8 +203,9 @@ def _fit_array(name: str, value: Any, schema: Schema, is_top: bool) -> list[Any]
 
 
 def _fit_string(name: str, value: Any, schema: Schema, is_top: bool) -> str | Secret:
-    if isinstance(value, Secret):
-        return fields.secret(name, value)
+    if isinstance(value, Secret) or schema.get("writeOnly"):
+        # One that stood in a text of JSON is not concealed yet.
+        return fields.secret(name, value if isinstance(value, Secret) else Secret(value))
     check = fields.date_time if schema.get("format") == "date-time" else fields.text
     fitted: str = check(name, value)
     return fitted

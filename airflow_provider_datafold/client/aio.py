@@ -23,7 +23,6 @@ import anyio
 import certifi
 import httpx
 
-from airflow_provider_datafold.api.omitted import OMITTED
 from airflow_provider_datafold.api.operation import Operation, Request, Returned
 from airflow_provider_datafold.client import failure
 from airflow_provider_datafold.client.answer import Answer, announced_size, too_large
@@ -31,6 +30,16 @@ from airflow_provider_datafold.client.conversation import Conversation, Pause, c
 from airflow_provider_datafold.client.failure import Causes
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError
+from airflow_provider_datafold.omitted import OMITTED
+from airflow_provider_datafold.redaction.secret import Secret
+
+try:
+    from socksio import SOCKSError
+except ImportError:
+
+    class SOCKSError(Exception):  # type: ignore[no-redef]
+        """Stand in where there is no SOCKS library, so that nothing raises it."""
+
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -116,6 +125,8 @@ class AsyncClient:
             failed = progress.timed_out(self._settings)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
             failed = _translate(error, outer, self._settings)
+        except SOCKSError:
+            failed = failure.proxy_unreachable()
         except BaseException as error:
             # Cancelled, mostly. The frames below show the request.
             error.__context__ = outer
@@ -167,9 +178,11 @@ class _Progress:
         self._is_connected = False
 
     async def trace(self, event: str, _: Any) -> None:
-        """Note that the host, or the proxy, took the connection; httpcore tells."""
-        if event.endswith("connect_tcp.complete"):
+        """Note whether the host, or the proxy, took the connection; httpcore tells."""
+        if event.endswith(("connect_tcp.complete", "setup_socks5_connection.complete")):
             self._is_connected = True
+        elif event.endswith("setup_socks5_connection.started"):
+            self._is_connected = False
 
     def timed_out(self, settings: Settings) -> DatafoldError:
         """Say what the time was over for."""
@@ -188,9 +201,17 @@ async def _open_transport(settings: Settings) -> httpx.AsyncHTTPTransport:
     return httpx.AsyncHTTPTransport(
         verify=_contexts[settings.verify],
         trust_env=False,
-        proxy=None if settings.proxy is None else httpx.Proxy(settings.proxy.reveal()),
+        proxy=None if settings.proxy is None else _proxy(settings.proxy),
         limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
     )
+
+
+def _proxy(url: Secret) -> httpx.Proxy:
+    proxy = httpx.Proxy(url.reveal())
+    if not proxy.url.host:
+        # Else httpx would connect to this machine.
+        raise ValueError("no host")
+    return proxy
 
 
 def _ssl_context(verify: bool | str) -> ssl.SSLContext:

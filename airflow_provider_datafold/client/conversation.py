@@ -20,7 +20,7 @@ from airflow_provider_datafold.client import retry
 from airflow_provider_datafold.client.answer import Answer, only_classic, understand
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError, DatafoldUnreachableError
-from airflow_provider_datafold.redaction.guard import no_secret_shown
+from airflow_provider_datafold.redaction.guard import guarded
 from airflow_provider_datafold.redaction.redactor import Redactor
 from airflow_provider_datafold.redaction.secret import secrets_in
 
@@ -73,8 +73,8 @@ def converse(
     :raises DatafoldError: anything else came of it; the class says what.
     """
     redactor = Redactor([settings.api_key, *secrets_in(given)])
-    with no_secret_shown(redactor, given):
-        request = make_request()
+    request = guarded(make_request, redactor, given)
+    redactor = Redactor([settings.api_key, *secrets_in(given), *request.secrets])
     retries = settings.max_retries if max_retries is None else max_retries
     start = clock()
     attempt = 0
@@ -124,11 +124,11 @@ def _complete(
     ):
         text = f"{text}. Besides, {only_classic(operation, settings)}"
     tries = f" This was attempt {attempt}." if attempt > 1 else ""
+    reason = redactor.text(f"{text}.{tries}")
     return type(failure)(
-        redactor.text(
-            f"{operation.method} {path} on {settings.base_url} (Airflow connection "
-            f"{settings.conn_id!r}): {text}.{tries}"
-        ),
+        f"{operation.method} {path} on {settings.base_url} (Airflow connection "
+        f"{settings.conn_id!r}): {reason}",
+        reason=reason,
         status_code=failure.status_code,
         method=operation.method,
         path=path,

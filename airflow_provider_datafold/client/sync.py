@@ -223,7 +223,7 @@ def _translate(error: Exception, outer: BaseException | None, settings: Settings
         return failure.proxy_unusable()
     # That the response's header is invalid is a ValueError, too.
     if isinstance(error, ValueError) and not isinstance(error, InvalidHeader):
-        return failure.address_unusable()
+        return failure.proxy_unusable() if settings.proxy else failure.address_unusable()
     if not isinstance(error, (requests.RequestException, HTTPError)):
         return failure.ca_bundle()
     if settings.proxy is not None and (problem := _proxy_problem(error, causes)):

@@ -14,10 +14,10 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _LONGEST_LINE = 64 * 1024
+_LONGEST_HEAD = 512 * 1024
+"""Bytes of all lines of a head, or of the trailers."""
+
 _MOST_INTERIM = 100
+_Done = TypeVar("_Done")
 
 
 class Exchange:
@@ -42,7 +46,7 @@ class Exchange:
         self._end = time.monotonic() + seconds
         self._socket: socket.socket | None = None
         self._handle: socket.socket | None = None
-        self._addresses: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._is_over = False
 
     @contextmanager
@@ -59,8 +63,8 @@ class Exchange:
     def break_off(self) -> None:
         """Let nothing more be sent or read; safe in the handler of a signal."""
         self._is_over = True
-        # Ends a look-up. Of all queues this one may be used in a signal's handler.
-        self._addresses.put(TimeoutError("timed out"))
+        # Ends what is done in a thread. Of all queues this one may be used in a signal's handler.
+        self._done.put(TimeoutError("timed out"))
         if self._socket is not None:
             with suppress(OSError):
                 # Not the TLS socket's own method, which would take the reader's state from it.
@@ -104,28 +108,47 @@ class Exchange:
         raise failure
 
     def _look_up(self, host: str, port: int) -> list[Any]:
-        with suppress(ValueError):
-            ipaddress.ip_address(host)
+        def look_up() -> list[Any]:
             return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
 
-        # The resolver knows no timeout of ours: it is left alone where it takes too long.
-        def look_up() -> None:
-            try:
-                self._addresses.put(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
-            except (OSError, UnicodeError) as error:
-                self._addresses.put(error)
-
-        threading.Thread(target=look_up, daemon=True).start()
+        with suppress(ValueError):
+            ipaddress.ip_address(host)
+            return look_up()
         try:
-            addresses = self._addresses.get(timeout=self.left())
+            return self._wait_for(look_up)
+        except UnicodeError:
+            # Of a label that is empty or too long.
+            raise socket.gaierror(socket.EAI_NONAME, "no such host") from None
+
+    def connect_by(self, connect: Callable[[], socket.socket]) -> socket.socket:
+        """Connect in a way that has timeouts of its own.
+
+        :param connect: returns the socket.
+        :return: the socket, with what is left of the time as its timeout.
+        :raises TimeoutError: it took too long.
+        """
+        connection = self._socket = self._wait_for(connect)
+        connection.settimeout(self.left())
+        return connection
+
+    def _wait_for(self, work: Callable[[], _Done]) -> _Done:
+        """Do what knows no timeout of ours in a thread, and leave it alone if it takes too long."""
+
+        def do() -> None:
+            try:
+                self._done.put(work())
+            except Exception as error:
+                self._done.put(error)
+
+        threading.Thread(target=do, daemon=True).start()
+        try:
+            result = self._done.get(timeout=self.left())
         except queue.Empty:
             raise TimeoutError("timed out") from None
-        if isinstance(addresses, UnicodeError):
-            # Of a label that is empty or too long.
-            raise socket.gaierror(socket.EAI_NONAME, "no such host")
-        if isinstance(addresses, OSError):
-            raise addresses
-        return list(addresses)
+        if isinstance(result, Exception):
+            raise result
+        done: _Done = result
+        return done
 
     def use(self, kept: socket.socket) -> None:
         """Send on a socket that is there already, unless the exchange is over.
@@ -184,13 +207,22 @@ class _TimedReader(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
-    """Reads no line that is longer than any of HTTP: urllib3 before 2.8 sets no limit."""
+    """Reads no line, and no row of lines, that is longer than any of HTTP.
+
+    Trailers have no limit in urllib3, nor lines before 2.8, and a head is in memory several times.
+    """
+
+    _in_a_row = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._in_a_row = 0
+        return super().read(size)
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        if size is not None and 0 <= size <= _LONGEST_LINE + 1:
-            return super().readline(size)
-        line = super().readline(_LONGEST_LINE)
-        if len(line) == _LONGEST_LINE:
+        is_limited = size is not None and 0 <= size <= _LONGEST_LINE + 1
+        line = super().readline(size if is_limited else _LONGEST_LINE)
+        self._in_a_row += len(line)
+        if self._in_a_row > _LONGEST_HEAD or (not is_limited and len(line) == _LONGEST_LINE):
             raise http.client.LineTooLong("line")
         return line
 
@@ -217,7 +249,8 @@ class _Response(http.client.HTTPResponse):
         super().begin()
         if self.status == 101:
             # Nobody asked for another protocol; what follows is not HTTP.
-            self.will_close = True
+            self.close()
+            raise http.client.HTTPException("another protocol")
         if self.msg.defects or self.msg.get_payload():
             self.close()
             raise http.client.HTTPException("malformed header")
@@ -282,13 +315,30 @@ class Adapter(HTTPAdapter):
             manager.pool_classes_by_scheme = _POOLS
         else:
             manager.pool_classes_by_scheme = {
-                scheme: _with_our_responses(pool)
+                scheme: _with_our_connections(pool)
                 for scheme, pool in manager.pool_classes_by_scheme.items()
             }
         return manager
 
 
-def _with_our_responses(pool: Any) -> Any:
+class _SocksConnection(HTTPConnection):
+    """Goes through a SOCKS proxy: PySocks starts its timeout again with each byte of the proxy."""
+
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        exchange = _EXCHANGE.get()
+        if exchange is None:
+            return super()._new_conn()
+        try:
+            return exchange.connect_by(super()._new_conn)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "timed out") from error
+
+
+def _with_our_connections(pool: Any) -> Any:
     """Make a kind of pool for a SOCKS proxy, whose connections urllib3 makes in its own way."""
-    connection = type("_Connection", (pool.ConnectionCls,), {"response_class": _Response})
+    if issubclass(pool.ConnectionCls, _SocksConnection):
+        return pool
+    connection = type("_Connection", (_SocksConnection, pool.ConnectionCls), {})
     return type("_Pool", (pool,), {"ConnectionCls": connection})

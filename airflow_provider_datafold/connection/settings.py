@@ -168,6 +168,9 @@ def judge_url(connection: Connection, *, allow_http: bool) -> str:
             "is plain http, so anyone on the network path can read the API key. Use https, or "
             "set the extra field 'allow_http' to true if the network is safe",
         )
+    with suppress(UnicodeError):
+        # As both HTTP clients write it.
+        hostname = hostname if hostname.isascii() else hostname.encode("idna").decode()
     authority = f"[{hostname}]" if ":" in hostname else hostname
     if port is not None:
         authority += f":{port}"
@@ -181,8 +184,9 @@ def _location(connection: Connection, scheme: str, rest: str) -> tuple[SplitResu
         rest = f"[{rest}]"
     location, port = None, None
     with suppress(ValueError):
-        found = urlsplit(f"{scheme}://{rest}")
-        port, location = found.port, found
+        split = urlsplit(f"{scheme}://{rest}")
+        port = split.port
+        location = split
     if location is None or not _is_address(location, rest):
         if location is not None and "@" in location.netloc:
             reject(conn_id, "host", "holds a user or password; put the key in 'password'")
@@ -198,9 +202,11 @@ def _location(connection: Connection, scheme: str, rest: str) -> tuple[SplitResu
 def _is_address(location: SplitResult, rest: str) -> bool:
     """Say whether a URL names a host and nothing odd, which a client would mend in its own way."""
     netloc = location.netloc
-    return bool(
-        location.hostname
-        and _URL.fullmatch(rest)
+    labels = (location.hostname or "").rstrip(".").split(".")
+    return (
+        # DNS holds no label that is empty or longer.
+        all(0 < len(label) < 64 for label in labels)
+        and bool(_URL.fullmatch(rest))
         and not (location.query or location.fragment or "@" in netloc or netloc.endswith(":"))
         and (_BRACKETS.fullmatch(netloc) or not set("[]") & set(netloc))
         and not {".", ".."} & set(location.path.split("/"))

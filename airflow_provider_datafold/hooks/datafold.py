@@ -18,7 +18,6 @@ from airflow_provider_datafold.api.data_diffs import DataDiffMethods
 from airflow_provider_datafold.api.data_sources import DataSourceMethods
 from airflow_provider_datafold.api.explore import ExploreMethods
 from airflow_provider_datafold.api.monitors import MonitorMethods
-from airflow_provider_datafold.api.omitted import OMITTED
 from airflow_provider_datafold.api.operation import Operation, Request, Returned, free_request
 from airflow_provider_datafold.client.conversation import converse
 from airflow_provider_datafold.connection import form
@@ -30,6 +29,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotFoundError,
     DatafoldRedirectError,
 )
+from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.masker import mask
 from airflow_provider_datafold.redaction.redactor import Redactor
 from airflow_provider_datafold.redaction.secret import conceal, secrets_in
@@ -227,9 +227,13 @@ class DatafoldHook(
         self, make_request: Callable[[], Request], given: Any = (), max_retries: int | None = None
     ) -> Any:
         mask(secrets_in(given))
-        conversation = converse(
-            make_request, self._settings, self.log, given, max_retries=max_retries
-        )
+
+        def make() -> Request:
+            request = make_request()
+            mask(request.secrets)
+            return request
+
+        conversation = converse(make, self._settings, self.log, given, max_retries=max_retries)
         return self._open().carry(conversation)
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_datafold.api.omitted import OMITTED, Omitted
+from airflow_provider_datafold.omitted import OMITTED, Omitted
 from airflow_provider_datafold.operators.base import DatafoldOperator
 
 if TYPE_CHECKING:

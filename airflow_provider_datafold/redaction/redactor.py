@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -21,6 +22,7 @@ out of them would make nonsense of most responses. Airflow's own masker leaves s
 altogether."""
 
 _LONGEST_SHOWN = 200
+_MOST_TEXTS = 10_000
 
 
 class Redactor:
@@ -107,9 +109,14 @@ class Redactor:
         """Say whether a message that shows a value might show a secret.
 
         :param value: any value.
-        :return: whether a known secret is in it, at any depth and as its repr would show it.
+        :return: whether a known secret is in it, at any depth and as its repr would show it, or it
+            is too large to tell.
         """
-        return any(self.text(text) != text for text in _shown_texts(value))
+        try:
+            texts = list(islice(_shown_texts(value), _MOST_TEXTS + 1))
+        except RecursionError:
+            return True
+        return len(texts) > _MOST_TEXTS or any(self.text(text) != text for text in texts)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._secrets)} secrets)"
@@ -126,7 +133,7 @@ def _shown_texts(value: Any) -> Iterator[str]:
         for item in value:
             yield from _shown_texts(item)
     else:
-        # Python refuses to write integers of more than 4,300 digits, and so nobody shows them.
+        # Python refuses to write integers of more than 4,300 digits, in a message as well.
         with suppress(ValueError):
             yield repr(value)
 

@@ -8,6 +8,7 @@ from json import JSONEncoder
 from typing import Any
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
 
 MASK = "***"
@@ -29,8 +30,15 @@ class Secret:
         return self._value
 
     def texts(self) -> Iterator[str]:
-        """Return every text and number in the value, as text: each is a secret by itself."""
-        yield from _texts(self._value)
+        """Return every text and number in the value, as text: each is a secret by itself.
+
+        With and without the white space around it, which is not sent.
+        """
+        with suppress(RecursionError):
+            for text in _texts(self._value):
+                yield text
+                if text.strip() != text:
+                    yield text.strip()
 
     def __repr__(self) -> str:
         return MASK
@@ -42,14 +50,13 @@ def conceal(value: Any) -> Any:
     :param value: what :func:`json.dumps` takes, or a mapping of any other kind.
     :return: a copy in which every value under a name of
         :data:`~airflow_provider_datafold.redaction.names.WRITE_ONLY`, at any depth, is a
-        :class:`Secret`. Null stays null.
-    :raises DatafoldInputError: the value is nested too deeply, or holds itself.
+        :class:`Secret`. Null stays null. What is nested too deeply, or holds itself, is wrapped as
+        a whole: no check takes that.
     """
-    # The errors in here are raised outside of any handler: else they would carry a context whose
-    # frames show the value.
-    with suppress(RecursionError):
+    try:
         return _concealed(value)
-    raise DatafoldInputError("the body is nested too deeply, or holds itself. Nothing was sent.")
+    except RecursionError:
+        return Secret(value)
 
 
 def _concealed(value: Any) -> Any:
@@ -64,7 +71,8 @@ def _concealed(value: Any) -> Any:
 
 
 def _wrapped(value: Any) -> Any:
-    return value if value is None or isinstance(value, Secret) else Secret(value)
+    is_plain = value is None or value is OMITTED or isinstance(value, Secret)
+    return value if is_plain else Secret(value)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -73,7 +81,7 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, (list, tuple)):
         for item in value:
             yield from _texts(item)
-    elif value is not None and not isinstance(value, bool):
+    elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
         # Python refuses to write integers of more than 4,300 digits.
         with suppress(ValueError):
             yield str(value)
@@ -103,6 +111,8 @@ def encode(value: Any) -> Secret:
     :raises DatafoldInputError: it holds NaN, Infinity, half a surrogate pair, or a type that JSON
         does not have.
     """
+    # Raised outside of any handler: else the error would carry a context whose frames show the
+    # value.
     with suppress(TypeError, ValueError, RecursionError):
         return Secret(_ENCODER.encode(value).encode())
     raise DatafoldInputError(
@@ -117,4 +127,4 @@ def _revealed(value: Any) -> Any:
     raise TypeError
 
 
-_ENCODER = JSONEncoder(allow_nan=False, ensure_ascii=False, default=_revealed)
+_ENCODER = JSONEncoder(ensure_ascii=False, allow_nan=False, default=_revealed)

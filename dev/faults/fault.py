@@ -1,4 +1,4 @@
-"""What a row of the table is: a fault, and what has to come of it."""
+"""Declare what a row of the table is: a fault, and how a task that meets it must end."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dev.faults.acts import answers
-from dev.faults.server import Act, Door
+from dev.faults.behaviours import answers
+from dev.faults.server import Behaviour, Door
 
-API_KEY = "planted-datafold-key-b8f1d20c"
-TOKEN = "planted-hightouch-token-5e97a3"  # noqa: S105 - planted, to be looked for
+API_KEY = 'planted/datafold+key"b8f1<20c&7'
+TOKEN = 'planted/hightouch+token"5e97<a3&1'  # noqa: S105 - planted, to be looked for
 SECRETS = (API_KEY, TOKEN)
+"""With characters that are spelled in another way in a URL, in JSON and in HTML."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a task ends.
+    """Say how a task ends.
 
     :param words: what happened, for the page.
     :param error: name of the provider's error, empty for success.
@@ -38,17 +39,17 @@ NOT_FOUND = Ending("not found", "DatafoldNotFoundError")
 CONFLICT = Ending("conflict", "DatafoldConflictError")
 VALIDATION = Ending("invalid, names the field", "DatafoldValidationError")
 REJECTED = Ending("request refused", "DatafoldRejectedError")
-NO_JSON = Ending("no JSON, or too much", "DatafoldAnswerError")
+UNUSABLE = Ending("unusable response", "DatafoldAnswerError")
 CONNECTION = Ending("connection broke", "DatafoldConnectionError", airflow_may_retry=True)
-UNREACHABLE = Ending("no connection", "DatafoldUnreachableError", airflow_may_retry=True)
-TIMEOUT = Ending("no answer in time", "DatafoldTimeoutError", airflow_may_retry=True)
+UNREACHABLE = Ending("could not connect", "DatafoldUnreachableError", airflow_may_retry=True)
+TIMEOUT = Ending("no response in time", "DatafoldTimeoutError", airflow_may_retry=True)
 RATE_LIMIT = Ending("too many requests", "DatafoldRateLimitError", airflow_may_retry=True)
 SERVER = Ending("service fails", "DatafoldServerError", airflow_may_retry=True)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault, and what has to come of a task that meets it.
+    """Declare a fault, and how a task that meets it must end.
 
     The texts ``{port}``, ``{closed_port}`` and ``{folder}`` in ``host``, ``environment`` and
     ``extra`` stand for the service's port, one where nothing listens, and a folder with the
@@ -56,10 +57,10 @@ class Fault:
 
     :param name: short and unique.
     :param service: what the service, the network or the environment does.
-    :param ending: how the task has to end.
-    :param requests: how many requests have to arrive at the service.
-    :param seconds: by when the task has to have ended.
-    :param acts: see :class:`faults.server.FaultServer`.
+    :param ending: how the task must end.
+    :param requests: how many requests must arrive at the service.
+    :param seconds: by when the task must have ended.
+    :param behaviours: see :class:`faults.server.FaultServer`.
     :param reads: see :class:`faults.server.FaultServer`.
     :param door: see :class:`faults.server.FaultServer`.
     :param certificate: what the service shows: nothing as it speaks no TLS, or a certificate
@@ -68,12 +69,18 @@ class Fault:
     :param host: host of the Airflow connection.
     :param environment: environment variables of the worker.
     :param extra: more extra fields of the connection of type ``datafold``.
-    :param no_sooner: seconds that the task has to wait at least.
-    :param retry_after: seconds that the error has to pass on to Airflow.
+    :param addresses: how many addresses of the service the name ``datafold.test`` has, none
+        for a name that is not known.
+    :param resolver: seconds that the worker's resolver takes.
+    :param without: modules that the worker does not have.
+    :param or_else: another ending that is as good, where a driver may notice either first.
+    :param says: what the error must say.
+    :param no_sooner: seconds that the task must wait at least.
+    :param retry_after: seconds that the error must pass on to Airflow.
     :param may_succeed: whether success would be as good for the user: where a redirect is
-        followed with the update intact, and where an answer can't be parsed by one who wants
-        to, yet says that the update was made.
-    :param heavy: whether an operator without limits takes much memory for it, so that it has to
+        followed with the update intact, and where a client that does not parse the response
+        learns that the update was made.
+    :param heavy: whether an operator without limits takes much memory for it, so that it must
         be measured alone.
     """
 
@@ -82,13 +89,18 @@ class Fault:
     ending: Ending
     requests: int
     seconds: float
-    acts: Sequence[Act] = (answers(),)
+    behaviours: Sequence[Behaviour] = (answers(),)
     reads: bool = True
     door: Door = Door.OPEN
     certificate: str = ""
     host: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    addresses: int = 0
+    resolver: float = 0.0
+    without: Sequence[str] = ()
+    or_else: Ending | None = None
+    says: str = ""
     no_sooner: float = 0.0
     retry_after: float | None = None
     may_succeed: bool = False

@@ -1,4 +1,4 @@
-"""``docs/reliability.md``, out of what was measured."""
+"""Write ``docs/reliability.md`` out of what was measured."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from dev.faults.fault import Fault
-from dev.faults.laboratory import Trial
+from dev.faults.fault import Ending, Fault
+from dev.faults.outcome import MEMORY, masked, shortcoming
+from dev.faults.run import DRIVERS, THEIRS, TIMEOUT, Measurement
+from dev.faults.runner import Trial
 from dev.faults.table import FAULTS
-from dev.faults.trial import OURS, THEIRS, TIMEOUT, Measurement
-from dev.faults.verdict import MEMORY, masked, shortcoming
 
 PATH = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -19,33 +19,39 @@ _VERSIONS = "Measured with "
 
 _INTRODUCTION = f"""\
 <!-- Written by `python -m dev.faults`. -->
-# On a bad day
+# Reliability
 
-What comes of a task when the API, the network or the worker misbehaves. Each row below is a
-fault that a service on real sockets of this machine makes, and that
-`DatafoldUpdateHightouchOperator.execute` runs into, with the connection's default of three
-retries and a `timeout` of {TIMEOUT:g} s in place of 30. What a row says of it is declared in
-`faults/table.py` and measured; seconds are an upper limit.
+What becomes of a task when the API, the network or the worker misbehaves. Each row below is a
+fault that a service on real sockets of one machine makes. A task meets it with the connection's
+default of three retries, and with a `timeout` of {TIMEOUT:g} s instead of 30.
+
+Both drivers of the provider were measured, and every row holds for both: the one that
+`DatafoldUpdateHightouchOperator.execute` uses in a task's thread (`requests`), and the one that
+makes the same update in an event loop (`httpx`). What a row says of them is declared in
+`dev/faults/table.py`; seconds are an upper limit.
 
 ```
 python -m dev.faults          # measure, write this page
 python -m dev.faults --check  # measure, compare with the declarations and with this page
 ```
 
-The last two columns are Airflow's own `HttpOperator` under the same faults, with the same body
-and header, `timeout` and CA, and else as it comes. A fault counts as handled where
+`python -m dev.faults --ours` measures the two drivers alone, and `make reliability-all` does so
+with each Airflow that the provider supports.
+
+The last two columns are Airflow's own `HttpOperator` under the same faults, with the same body,
+header, `timeout` and CA, and with its defaults otherwise. It handles a fault where
 
 - the task ends as in the third column: it succeeds, fails for good, or fails so that Airflow
-  may retry it (where a redirect keeps method and body on the same host, and where an answer is
-  nearly JSON, success counts too),
-- within the seconds of the row and {MEMORY:g} MB of memory,
-- without the API key or the Hightouch token in the log, the exception or the result, where
-  Airflow's own masking is off,
-- and with nothing sent to another host.
+  may retry it (success counts, too, where a redirect keeps method and body on the same host, and
+  where a client that does not parse the response learns that the update was made),
+- it ends within the seconds of the row and takes at most {MEMORY:g} MB of memory,
+- the log, the exception and the result hold neither the API key nor the Hightouch token, with
+  Airflow's own masking off,
+- and it sends nothing to another host.
 
-How the error is worded does not count, nor does how often a request is sent. Where a fault
-passes, the operator alone has to get over it: a task that fails first and is mended by Airflow's
-`retries`, if it has any, costs at least the `retry_delay`, five minutes by default.
+The text of the error does not count, nor does the number of requests. Where a fault passes, the
+operator alone must overcome it: a task that fails first and that Airflow's `retries` mend, if it
+has any, takes at least the `retry_delay`, five minutes by default.
 """
 
 _HEADER = (
@@ -58,7 +64,7 @@ _HEADER = (
 def render(measurements: Mapping[Trial, Measurement]) -> str:
     """Write the page.
 
-    :param measurements: of every fault, with both operators, ours as declared.
+    :param measurements: of every fault, by both drivers and by ``HttpOperator``.
     :return: Markdown.
     """
     rows = [_row(fault, measurements[fault.name, THEIRS]) for fault in FAULTS]
@@ -87,22 +93,24 @@ def _totals(measurements: Mapping[Trial, Measurement]) -> Iterator[str]:
         operator: sum(
             not shortcoming(fault, measurements[fault.name, operator]) for fault in FAULTS
         )
-        for operator in (OURS, THEIRS)
+        for operator in (*DRIVERS, THEIRS)
     }
     with_masking = sum(not shortcoming(fault, masked(found)) for fault, found in theirs)
     secrets = {
         operator: sum(sum(measurements[fault.name, operator].secrets.values()) for fault in FAULTS)
-        for operator in (OURS, THEIRS)
+        for operator in (*DRIVERS, THEIRS)
     }
+    ours = min(handled[driver] for driver in DRIVERS)
     yield (
-        f"**Handled: this provider {handled[OURS]} of {of}, `HttpOperator` {handled[THEIRS]} of "
-        f"{of}** ({with_masking} where Airflow's masking knows both secrets, as it does when "
-        f"they come out of Airflow connections)."
+        f"**Handled: both drivers {ours} of {of}, `HttpOperator` {handled[THEIRS]} of {of}** "
+        f"({with_masking} where Airflow's masking knows both secrets, as it does when they come "
+        f"out of Airflow connections)."
     )
     yield ""
     yield (
         f"Secrets found in all logs from DEBUG on, exceptions, results and requests to other "
-        f"hosts: this provider {secrets[OURS]}, `HttpOperator` {secrets[THEIRS]}."
+        f"hosts: both drivers {sum(secrets[driver] for driver in DRIVERS)}, `HttpOperator` "
+        f"{secrets[THEIRS]}."
     )
     yield ""
     yield "What `HttpOperator` does with the others:"
@@ -124,7 +132,8 @@ def declared(fault: Fault) -> str:
     :return: the row's beginning, up to what is said of ``HttpOperator``.
     """
     ending = fault.ending
-    outcome = f"fails: {ending.words} (`{ending.error}`)" if ending.error else ending.words
+    endings = [ending] if fault.or_else is None else [ending, fault.or_else]
+    outcome = " or ".join(_words(one) for one in endings)
     cells = (
         f"`{fault.name}`",
         fault.service,
@@ -134,6 +143,10 @@ def declared(fault: Fault) -> str:
         "" if not ending.error else "yes" if ending.airflow_may_retry else "no",
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _words(ending: Ending) -> str:
+    return f"fails: {ending.words} (`{ending.error}`)" if ending.error else ending.words
 
 
 def _row(fault: Fault, theirs: Measurement) -> str:

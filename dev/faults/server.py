@@ -1,4 +1,4 @@
-"""A service on a real socket of 127.0.0.1 that does as badly as it is told."""
+"""Run a service on a real socket of 127.0.0.1 that behaves as badly as it is told."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_REQUEST = 1 << 20
 
 @dataclass(frozen=True)
 class Request:
-    """A request that arrived whole.
+    """Hold a request that arrived whole.
 
     :param method: the HTTP method, ``CONNECT`` where a client takes the service for a proxy.
     :param target: the path, or what else stands behind the method.
@@ -36,13 +36,13 @@ class Request:
 
     @property
     def text(self) -> str:
-        """All that the request says, to look for secrets in."""
+        """Everything that the request says, to look for secrets in."""
         return f"{self.target} {self.headers} {self.body.decode(errors='replace')}"
 
 
 @dataclass(frozen=True)
 class Call:
-    """What an act knows when its turn comes.
+    """Hold what a behaviour knows when its turn comes.
 
     :param request: the request, ``None`` where the service does not read any.
     :param elsewhere: URL of another service.
@@ -53,7 +53,7 @@ class Call:
 
 
 class Then(Enum):
-    """How an act may end other than by closing the connection."""
+    """Say how a behaviour ends, if not by closing the connection."""
 
     RESET = "reset"
     KEEP = "keep"
@@ -62,12 +62,12 @@ class Then(Enum):
 Step = bytes | float | Then
 """Bytes to send, seconds to wait, or how to end."""
 
-Act = Callable[[Call], Iterable[Step]]
+Behaviour = Callable[[Call], Iterable[Step]]
 """What the service does with one request, step by step; after the last it closes."""
 
 
 class Door(Enum):
-    """How a service takes connections."""
+    """Say how a service takes connections."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -79,11 +79,12 @@ _LATE = 1.0
 
 
 class FaultServer:
-    """Runs the service in threads of this process, on 127.0.0.1 only.
+    """Run the service in threads of this process, on 127.0.0.1 only.
 
-    :param acts: what to do with the first request, the second and so on; the last act is for
-        all that follow.
-    :param reads: whether it reads a request before it acts. If not, an act is for a connection.
+    :param behaviours: what to do with the first request, the second and so on; the last one is
+        for all that follow.
+    :param reads: whether it reads a request before it behaves. If not, a behaviour is for a
+        connection.
     :param door: whether it listens; ``LATE`` does so from one second on, and ``FULL`` listens
         but has no room in its queue.
     :param tls: to speak TLS with, ``None`` for plain text.
@@ -92,7 +93,7 @@ class FaultServer:
 
     def __init__(
         self,
-        acts: Sequence[Act],
+        behaviours: Sequence[Behaviour],
         *,
         reads: bool = True,
         door: Door = Door.OPEN,
@@ -100,12 +101,13 @@ class FaultServer:
         elsewhere: str = "",
     ) -> None:
         self.requests: list[Request] = []
-        self._acts = acts
+        self.connections = 0
+        self._behaviours = behaviours
         self._reads = reads
         self._door = door
         self._tls = tls
         self._elsewhere = elsewhere
-        self._acted = 0
+        self._done = 0
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._listener = socket.socket()
@@ -153,6 +155,7 @@ class FaultServer:
                 self._listener.listen(64)
             while True:
                 connection, _ = self._listener.accept()
+                self.connections += 1
                 threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
@@ -166,16 +169,16 @@ class FaultServer:
                     pass
 
     def _answer(self, connection: socket.socket, stream: BinaryIO) -> bool:
-        """Act once, and say whether the connection stays open."""
+        """Behave once, and say whether the connection stays open."""
         request = _read(stream) if self._reads else None
         if self._reads and request is None:
             return False
         with self._lock:
-            act = self._acts[min(self._acted, len(self._acts) - 1)]
-            self._acted += 1
+            behave = self._behaviours[min(self._done, len(self._behaviours) - 1)]
+            self._done += 1
             if request is not None:
                 self.requests.append(request)
-        for step in act(Call(request, self._elsewhere)):
+        for step in behave(Call(request, self._elsewhere)):
             if step is Then.KEEP:
                 return True
             if step is Then.RESET:

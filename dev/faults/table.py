@@ -1,13 +1,15 @@
-"""The faults, and what has to come of each: this is the provider's promise on a bad day.
+"""Declare the faults and how a task that meets each must end: the provider's promise.
 
-Time may mend what is transient, so the hook tries it four times in all (three retries by
-default, with waits that double) and leaves it to Airflow then. Nothing but a change of
-something mends what is final, so it is tried once.
+Time may mend a transient fault, so a call is tried four times in all (three retries by default,
+with waits that double), and Airflow plans what follows. Only a change of something mends a final
+one, so such a call is tried once.
 """
 
 from __future__ import annotations
 
-from dev.faults.acts import (
+import gzip
+
+from dev.faults.behaviours import (
     FOR_EVER,
     HUGE,
     answer,
@@ -16,6 +18,7 @@ from dev.faults.acts import (
     bomb,
     drips,
     echoes,
+    echoes_encoded,
     head,
     html,
     is_huge,
@@ -32,16 +35,18 @@ from dev.faults.fault import (
     CONFIGURATION,
     CONFLICT,
     CONNECTION,
-    NO_JSON,
     NOT_FOUND,
     PERMISSION,
     RATE_LIMIT,
     REDIRECT,
     REJECTED,
+    SECRETS,
     SERVER,
     SUCCESS,
     TIMEOUT,
+    TOKEN,
     UNREACHABLE,
+    UNUSABLE,
     VALIDATION,
     Ending,
     Fault,
@@ -55,15 +60,30 @@ _ONCE = 4.0
 _HUGE = 8.0
 """Seconds for one try that has a lot to read."""
 
-_RETRIED = 10.0
+_RETRIED = 12.0
 """Seconds for four tries that each take up to one, and for the waits between them."""
 
 _OK = answer()
 _HALF = _OK[: len(_OK) - len(_OK) // 3]
 _CHUNKED = head(200, {"Transfer-Encoding": "chunked"})
+_MOST = 10 << 20
+"""Bytes of the largest response that is read."""
+
+_PACKED = gzip.compress(b'{"id": 7}')
+_TEN_MB = b"x" * (10 << 20)
+_ECHOED = f"X-Key: {API_KEY}\r\nX-Token: {TOKEN}\r\n{API_KEY} {TOKEN}\r\n".encode()
+_LARGE_FIELD = b"X-Large: " + b"x" * 65_000 + b"\r\n"
 _UNAVAILABLE = answers(503, b'{"detail": "Not now"}')
 _PROXIED = "https://datafold.test"
+_PROXY_UNUSABLE = "the proxy cannot be used"
+_SOCKS = "socks5h://127.0.0.1:{port}"
+_SOCKS_REPLY = b"\5\0" + b"\5\0\0\3\xff" + bytes(257)
 _PROXY = {"HTTPS_PROXY": "http://127.0.0.1:{port}"}
+
+
+def _interim(status: int, fields: bytes = b"") -> bytes:
+    return f"HTTP/1.1 {status} Interim\r\n".encode() + fields + b"\r\n"
+
 
 _NO_CONNECTION = (
     Fault(
@@ -97,6 +117,26 @@ _NO_CONNECTION = (
         0,
         _RETRIED,
         host="https://datafold.test",
+    ),
+    Fault(
+        "six-addresses",
+        "the host's name has six addresses, and each drops packets",
+        UNREACHABLE,
+        0,
+        _RETRIED,
+        door=Door.FULL,
+        host="https://datafold.test:{port}",
+        addresses=6,
+    ),
+    Fault(
+        "resolver-hangs",
+        "the resolver takes a minute for the host's name",
+        UNREACHABLE,
+        0,
+        _RETRIED,
+        host="https://datafold.test:{port}",
+        addresses=1,
+        resolver=FOR_EVER,
     ),
 )
 
@@ -160,7 +200,7 @@ _BROKEN_CONNECTION = (
     ),
     Fault(
         "resets-twice",
-        "resets the connection twice, then answers",
+        "resets the connection twice, then responds",
         SUCCESS,
         3,
         _RETRIED,
@@ -168,7 +208,7 @@ _BROKEN_CONNECTION = (
     ),
     Fault(
         "closed-in-between",
-        "answers 503, promises to keep the connection and closes it before the next request",
+        "responds with 503, promises to keep the connection and closes it before the next request",
         SUCCESS,
         2,
         _RETRIED,
@@ -176,7 +216,7 @@ _BROKEN_CONNECTION = (
     ),
     Fault(
         "closed-on-reuse",
-        "answers 503, keeps the connection and closes it as the next request arrives",
+        "responds with 503, keeps the connection and closes it as the next request arrives",
         SUCCESS,
         3,
         _RETRIED,
@@ -192,7 +232,7 @@ _BROKEN_CONNECTION = (
     ),
     Fault(
         "garbage",
-        "answers with random bytes",
+        "responds with random bytes",
         CONNECTION,
         _TRIES,
         _RETRIED,
@@ -200,7 +240,7 @@ _BROKEN_CONNECTION = (
     ),
     Fault(
         "huge-header",
-        "answers with a header field of 1 MB",
+        "responds with a header field of 1 MB",
         CONNECTION,
         _TRIES,
         _RETRIED,
@@ -208,7 +248,7 @@ _BROKEN_CONNECTION = (
     ),
     Fault(
         "many-headers",
-        "answers with 1000 header fields",
+        "responds with 1000 header fields",
         CONNECTION,
         _TRIES,
         _RETRIED,
@@ -216,11 +256,114 @@ _BROKEN_CONNECTION = (
     ),
     Fault(
         "two-lengths",
-        "answers with two Content-Lengths that differ",
+        "responds with two Content-Lengths that differ",
         CONNECTION,
         _TRIES,
         _RETRIED,
         [says(head(200, {"Content-Length": "2, 3"}), b"{}\n")],
+    ),
+    Fault(
+        "malformed-header",
+        "sends a header line without a colon, then the key, the token and 10 MB",
+        CONNECTION,
+        _TRIES,
+        _RETRIED,
+        [says(b"HTTP/1.1 200 OK\r\nX-Fine: 1\r\nmalformed\r\n", _ECHOED, b"\r\n", _TEN_MB)],
+    ),
+    Fault(
+        "malformed-header-large",
+        "sends a header line without a colon, then the key, the token and 5 MB of header",
+        CONNECTION,
+        _TRIES,
+        _RETRIED,
+        [says(b"HTTP/1.1 200 OK\r\nmalformed\r\n", _ECHOED, _LARGE_FIELD * 80, b"\r\n{}")],
+    ),
+    Fault(
+        "endless-header",
+        "sends a header line that does not end",
+        CONNECTION,
+        _TRIES,
+        _RETRIED,
+        [repeats(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x" * 65536)],
+    ),
+    Fault(
+        "endless-chunk-size",
+        "sends a chunk size that does not end",
+        CONNECTION,
+        _TRIES,
+        _RETRIED,
+        [repeats(_CHUNKED, b"0" * 65536)],
+    ),
+    Fault(
+        "endless-chunk-extension",
+        "sends a chunk extension that does not end",
+        CONNECTION,
+        _TRIES,
+        _RETRIED,
+        [repeats(_CHUNKED + b"2;", b"x" * 65536)],
+    ),
+    Fault(
+        "endless-trailer",
+        "ends a chunked body with a trailer line that does not end",
+        CONNECTION,
+        _TRIES,
+        _RETRIED,
+        [repeats(_CHUNKED + b"2\r\n{}\r\n0\r\nX-Long: ", b"x" * 65536)],
+    ),
+    Fault(
+        "many-trailers",
+        "ends a chunked body with trailers that do not end, as fast as it can",
+        CONNECTION,
+        _TRIES,
+        _RETRIED,
+        [repeats(_CHUNKED + b"2\r\n{}\r\n0\r\n", b"X-More: x\r\n" * 5000)],
+    ),
+)
+
+_INTERIM = (
+    *(
+        Fault(
+            f"interim-{status}",
+            f"sends the interim response {status} before the final one",
+            SUCCESS,
+            1,
+            _ONCE,
+            [says(_interim(status) + _OK, Then.KEEP)],
+        )
+        for status in (100, 102, 103)
+    ),
+    Fault(
+        "interim-with-header",
+        "sends two interim responses with header fields before the final one",
+        SUCCESS,
+        1,
+        _ONCE,
+        [says(_interim(103, b"Link: </a>\r\n"), 0.1, _interim(103, b"X: y\r\n"), _OK, Then.KEEP)],
+    ),
+    Fault(
+        "endless-interim",
+        "sends 102 ten thousand times a second",
+        CONNECTION,
+        _TRIES,
+        _RETRIED,
+        [repeats(b"", _interim(102) * 100, pause=0.01)],
+        or_else=TIMEOUT,
+    ),
+    Fault(
+        "endless-interim-slow",
+        "sends 102 again and again",
+        TIMEOUT,
+        _TRIES,
+        _RETRIED,
+        [repeats(b"", _interim(102), pause=0.1)],
+    ),
+    Fault(
+        "switches-protocols",
+        "responds with 101, and speaks another protocol from then on",
+        CONNECTION,
+        _TRIES,
+        _RETRIED,
+        [says(head(101, {"Upgrade": "h2c", "Connection": "Upgrade"}), b"PRI * HTTP/2.0\r\n")],
     ),
 )
 
@@ -251,7 +394,7 @@ _SLOW = (
     ),
     Fault(
         "stalls-once",
-        "is silent once, then answers",
+        "is silent once, then responds",
         SUCCESS,
         2,
         _RETRIED,
@@ -259,7 +402,7 @@ _SLOW = (
     ),
     Fault(
         "drips-headers",
-        "answers one byte each half second, from the first on",
+        "sends the response one byte each half second, from the first on",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -267,7 +410,7 @@ _SLOW = (
     ),
     Fault(
         "drips-body",
-        "answers the body one byte each half second",
+        "sends the body one byte each half second",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -275,7 +418,7 @@ _SLOW = (
     ),
     Fault(
         "drips-once",
-        "answers the body one byte each half second once, then as it should",
+        "sends the body one byte each half second once, then as it should",
         SUCCESS,
         2,
         _RETRIED,
@@ -283,7 +426,7 @@ _SLOW = (
     ),
     Fault(
         "endless-continue",
-        "answers 100 Continue again and again",
+        "responds with 100 Continue again and again",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -299,7 +442,7 @@ _SLOW = (
     ),
     Fault(
         "failure-without-end",
-        "answers 500 with a body that never comes",
+        "responds with 500 and a body that never comes",
         SERVER,
         _TRIES,
         _RETRIED,
@@ -307,7 +450,7 @@ _SLOW = (
     ),
     Fault(
         "refusal-without-end",
-        "answers 401 with a body that never comes",
+        "responds with 401 and a body that never comes",
         AUTHENTICATION,
         1,
         _ONCE,
@@ -316,16 +459,29 @@ _SLOW = (
 )
 
 
+def _filled(item: bytes) -> bytes:
+    """Write a list of as many items as fit into the largest response that is read."""
+    return b"[" + (item * (_MOST // len(item) - 1))[:-1] + b"]"
+
+
+def _members() -> bytes:
+    members = b",".join(b'"%d":{}' % number for number in range(_MOST // 12))
+    return b"{" + members + b"}"
+
+
 def _body(
-    name: str, service: str, body: bytes, ending: Ending = NO_JSON, *, may_succeed: bool = False
+    name: str, service: str, body: bytes, ending: Ending = UNUSABLE, *, may_succeed: bool = False
 ) -> Fault:
+    is_large = len(body) > 1 << 20
     return Fault(
         name,
-        f"answers 200 with {service}",
+        f"responds with 200 and {service}",
         ending,
         1,
-        _ONCE,
+        _HUGE if is_large else _ONCE,
         [answers(200, body)],
+        # On a busy machine a second is too short for it.
+        extra={"timeout": _HUGE} if is_large else {},
         may_succeed=may_succeed,
     )
 
@@ -333,8 +489,8 @@ def _body(
 _BODIES = (
     Fault(
         "login-page",
-        "answers 200 with the HTML page of a login",
-        NO_JSON,
+        "responds with 200 and the HTML page of a login",
+        UNUSABLE,
         1,
         _ONCE,
         [html(200)],
@@ -342,8 +498,8 @@ _BODIES = (
     _body("empty", "an empty body", b""),
     Fault(
         "no-content",
-        "answers 204, which has no body",
-        NO_JSON,
+        "responds with 204, which has no body",
+        UNUSABLE,
         1,
         _ONCE,
         [says(head(204))],
@@ -367,12 +523,66 @@ _BODIES = (
         b"[" * 100_000 + b"]" * 100_000,
         may_succeed=True,
     ),
+    _body("deep-150", "JSON that is nested 150 deep", b"[" * 150 + b"]" * 150, may_succeed=True),
+    _body(
+        "many-lists",
+        "10 MiB of empty lists, which take sixty times as much in memory",
+        _filled(b"[],"),
+        may_succeed=True,
+    ),
+    _body(
+        "many-objects",
+        "10 MiB of empty objects, which take as much again",
+        _filled(b'{"a":{}},'),
+        may_succeed=True,
+    ),
+    _body(
+        "many-members",
+        "10 MiB of one object with an empty object under each key",
+        _members(),
+        may_succeed=True,
+    ),
+    _body(
+        "many-quotes",
+        "10 MiB of escaped quotes where no string is",
+        b"[1" + b',\\"' * (_MOST // 3 - 2),
+        may_succeed=True,
+    ),
+    _body(
+        "huge-integer",
+        "an integer of 70 bits, which XCom can't hold",
+        b'{"id": %d}' % (1 << 69),
+        may_succeed=True,
+    ),
+    *(
+        _body(
+            f"reserved{key}",
+            f"the key `{key}`, which XCom reads as something else",
+            b'{"id": 7, "more": [{"%s": "builtins.print"}]}' % key.encode(),
+            may_succeed=True,
+        )
+        for key in ("__classname__", "__data__", "__version__", "__type", "__var")
+    ),
+    _body(
+        "nul",
+        "a text with a NUL character, which databases refuse",
+        b'{"name": "a\\u0000b"}',
+        may_succeed=True,
+    ),
+    Fault(
+        "trailer",
+        "sends the body in chunks, and a trailer after them",
+        SUCCESS,
+        1,
+        _ONCE,
+        [says(_CHUNKED, b'3\r\n{"i\r\n6\r\nd": 7}\r\n0\r\nX-Trailer: fine\r\n\r\n', Then.KEEP)],
+    ),
     _body("null", "null, which is JSON", b"null", SUCCESS),
     _body("list", "a list, which is JSON", b"[1, 2]", SUCCESS),
     _body("byte-order-mark", "JSON behind a byte order mark", b'\xef\xbb\xbf{"id": 7}', SUCCESS),
     Fault(
         "echo",
-        "answers 200 with the token and the key in it",
+        "responds with 200 and the token and the key in it",
         SUCCESS,
         1,
         _ONCE,
@@ -380,16 +590,46 @@ _BODIES = (
     ),
     Fault(
         "no-gzip",
-        "answers 200 with a body that is said to be gzip and is not",
-        NO_JSON,
+        "responds with 200 and a body that is said to be gzip and is not",
+        UNUSABLE,
         1,
         _ONCE,
         [answers(200, None, {"Content-Encoding": "gzip"})],
     ),
+    *(
+        Fault(
+            name,
+            f"responds with 200 and {words}, though nobody asked for it",
+            UNUSABLE,
+            1,
+            _ONCE,
+            [answers(200, body, {"Content-Encoding": encoding})],
+            says=f"is compressed ({encoding}), which was not asked for",
+            may_succeed=True,
+        )
+        for name, words, encoding, body in (
+            ("gzip", "JSON in gzip", "gzip", _PACKED),
+            ("double-gzip", "JSON in gzip in gzip", "gzip, gzip", gzip.compress(_PACKED)),
+            (
+                "unknown-encoding",
+                "JSON in an encoding that is not known",
+                "pied-piper",
+                b'{"id": 7}',
+            ),
+        )
+    ),
+    Fault(
+        "echo-encoded",
+        "responds with 200 and repeats key and token as URLs, JSON, HTML and base64 spell them",
+        SUCCESS,
+        1,
+        _ONCE,
+        [echoes_encoded(200, *SECRETS)],
+    ),
     Fault(
         "huge",
-        f"answers 200 with {HUGE >> 20} MB, announced in Content-Length",
-        NO_JSON,
+        f"responds with 200 and {HUGE >> 20} MB, announced in Content-Length",
+        UNUSABLE,
         1,
         _HUGE,
         [is_huge(200, {"Content-Length": str(HUGE)})],
@@ -397,8 +637,8 @@ _BODIES = (
     ),
     Fault(
         "huge-unannounced",
-        f"answers 200 with {HUGE >> 20} MB, not announced",
-        NO_JSON,
+        f"responds with 200 and {HUGE >> 20} MB, not announced",
+        UNUSABLE,
         1,
         _HUGE,
         [is_huge(200)],
@@ -406,8 +646,8 @@ _BODIES = (
     ),
     Fault(
         "gzip-bomb",
-        f"answers 200 with {HUGE >> 20} MB packed into less than one",
-        NO_JSON,
+        f"responds with 200 and {HUGE >> 20} MB packed into less than one",
+        UNUSABLE,
         1,
         _HUGE,
         [bomb(1)],
@@ -415,8 +655,8 @@ _BODIES = (
     ),
     Fault(
         "double-gzip-bomb",
-        f"answers 200 with {HUGE >> 20} MB packed twice",
-        NO_JSON,
+        f"responds with 200 and {HUGE >> 20} MB packed twice",
+        UNUSABLE,
         1,
         _HUGE,
         [bomb(2)],
@@ -424,7 +664,7 @@ _BODIES = (
     ),
     Fault(
         "huge-failure",
-        f"answers 500 with {HUGE >> 20} MB",
+        f"responds with 500 and {HUGE >> 20} MB",
         SERVER,
         _TRIES,
         _RETRIED,
@@ -437,7 +677,7 @@ _REDIRECTS = (
     *(
         Fault(
             f"redirect-{status}",
-            f"answers {status}, a redirect to another path of the host",
+            f"responds with {status}, a redirect to another path of the host",
             REDIRECT,
             1,
             _ONCE,
@@ -450,7 +690,7 @@ _REDIRECTS = (
     *(
         Fault(
             f"redirect-{status}-elsewhere",
-            f"answers {status}, a redirect to another host",
+            f"responds with {status}, a redirect to another host",
             REDIRECT,
             1,
             _ONCE,
@@ -460,7 +700,7 @@ _REDIRECTS = (
     ),
     Fault(
         "redirect-nowhere",
-        "answers 302 without a Location",
+        "responds with 302 without a Location",
         REDIRECT,
         1,
         _ONCE,
@@ -468,7 +708,7 @@ _REDIRECTS = (
     ),
     Fault(
         "redirect-unreadable",
-        "answers 302 with a Location that is no URL",
+        "responds with 302 and a Location that is no URL",
         REDIRECT,
         1,
         _ONCE,
@@ -476,7 +716,7 @@ _REDIRECTS = (
     ),
     Fault(
         "redirect-huge",
-        f"answers 302 with a body of {HUGE >> 20} MB",
+        f"responds with 302 and a body of {HUGE >> 20} MB",
         REDIRECT,
         1,
         _HUGE,
@@ -489,7 +729,7 @@ _REFUSALS = (
     *(
         Fault(
             str(status),
-            f"answers {status}",
+            f"responds with {status}",
             ending,
             1,
             _ONCE,
@@ -507,7 +747,7 @@ _REFUSALS = (
     ),
     Fault(
         "404-page",
-        "answers 404 with an HTML page",
+        "responds with 404 and an HTML page",
         NOT_FOUND,
         1,
         _ONCE,
@@ -515,15 +755,23 @@ _REFUSALS = (
     ),
     Fault(
         "422-echo",
-        "answers 422 and repeats token and key in each field of the answer",
+        "responds with 422 and repeats token and key in each field of the response",
         VALIDATION,
         1,
         _ONCE,
         [refuses_with_input],
     ),
     Fault(
+        "400-echo-encoded",
+        "responds with 400 and repeats key and token as URLs, JSON, HTML and base64 spell them",
+        REJECTED,
+        1,
+        _ONCE,
+        [echoes_encoded(400, *SECRETS)],
+    ),
+    Fault(
         "422-page",
-        "answers 422 with an HTML page",
+        "responds with 422 and an HTML page",
         VALIDATION,
         1,
         _ONCE,
@@ -535,7 +783,7 @@ _FAILURES = (
     *(
         Fault(
             str(status),
-            f"answers {status}, again and again",
+            f"responds with {status}, again and again",
             ending,
             _TRIES,
             _RETRIED,
@@ -552,7 +800,7 @@ _FAILURES = (
     ),
     Fault(
         "502-page",
-        "answers 502 with a proxy's HTML page, again and again",
+        "responds with 502 and a proxy's HTML page, again and again",
         SERVER,
         _TRIES,
         _RETRIED,
@@ -560,7 +808,7 @@ _FAILURES = (
     ),
     Fault(
         "500-echo",
-        "answers 500 and repeats the request, key and token included",
+        "responds with 500 and repeats the request, key and token included",
         SERVER,
         _TRIES,
         _RETRIED,
@@ -568,7 +816,7 @@ _FAILURES = (
     ),
     Fault(
         "503-twice",
-        "answers 503 twice, then as it should",
+        "responds with 503 twice, then as it should",
         SUCCESS,
         3,
         _RETRIED,
@@ -576,7 +824,7 @@ _FAILURES = (
     ),
     Fault(
         "429-once",
-        "answers 429 once, then as it should",
+        "responds with 429 once, then as it should",
         SUCCESS,
         2,
         _RETRIED,
@@ -584,7 +832,7 @@ _FAILURES = (
     ),
     Fault(
         "retry-after",
-        "answers 429 with `Retry-After: 2`, then as it should",
+        "responds with 429 and `Retry-After: 2`, then as it should",
         SUCCESS,
         2,
         _RETRIED,
@@ -593,7 +841,7 @@ _FAILURES = (
     ),
     Fault(
         "retry-after-date",
-        "answers 503 with a `Retry-After` date that is 3 s ahead, then as it should",
+        "responds with 503 and a `Retry-After` date that is 3 s ahead, then as it should",
         SUCCESS,
         2,
         _RETRIED,
@@ -603,15 +851,27 @@ _FAILURES = (
     ),
     Fault(
         "retry-after-past",
-        "answers 503 with a `Retry-After` date that is past, then as it should",
+        "responds with 503 and a `Retry-After` date that is past, then as it should",
         SUCCESS,
         2,
         _RETRIED,
         [asks_to_wait(503, -3600.0), answers()],
     ),
+    *(
+        Fault(
+            f"retry-after-date-{name}",
+            f"responds with 503 and a date 3 s ahead by its clock, an hour {words} the worker's",
+            SUCCESS,
+            2,
+            _RETRIED,
+            [asks_to_wait(503, 3.0, ahead=ahead), answers()],
+            no_sooner=3.0,
+        )
+        for name, words, ahead in (("ahead", "ahead of", 3600.0), ("behind", "behind", -3600.0))
+    ),
     Fault(
         "retry-after-garbage",
-        "answers 429 with `Retry-After: soon`, then as it should",
+        "responds with 429 and `Retry-After: soon`, then as it should",
         SUCCESS,
         2,
         _RETRIED,
@@ -619,7 +879,7 @@ _FAILURES = (
     ),
     Fault(
         "retry-after-hour",
-        "answers 429 with `Retry-After: 3600`",
+        "responds with 429 and `Retry-After: 3600`",
         RATE_LIMIT,
         1,
         _ONCE,
@@ -628,7 +888,7 @@ _FAILURES = (
     ),
     Fault(
         "retry-after-hour-failing",
-        "answers 503 with `Retry-After: 3600`",
+        "responds with 503 and `Retry-After: 3600`",
         SERVER,
         1,
         _ONCE,
@@ -648,7 +908,7 @@ _TLS = (
             certificate=certificate,
         )
         for certificate, words in (
-            ("self-signed", "a certificate that nobody knows the signer of"),
+            ("self-signed", "a certificate whose signer nobody knows"),
             ("other-host", "a certificate for another host"),
             ("expired", "a certificate that has expired"),
             ("mutual", "a good certificate and wants one of the client's"),
@@ -696,7 +956,7 @@ _TLS = (
     ),
     Fault(
         "tls-drips-body",
-        "answers over TLS, the body one byte each half second",
+        "sends the body one byte each half second, over TLS",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -739,10 +999,62 @@ _WORKER = (
         environment={"HTTPS_PROXY": "http://127.0.0.1:{closed_port}"},
     ),
     _proxy("closed", "closes the connection", CONNECTION, _RETRIED),
-    _proxy("502", "answers 502", UNREACHABLE, _RETRIED, answer(502, b"")),
+    _proxy("502", "responds with 502", UNREACHABLE, _RETRIED, answer(502, b"")),
     _proxy("stalls", "is silent", TIMEOUT, _RETRIED, FOR_EVER),
-    _proxy("403", "answers 403, it does not let through", CONFIGURATION, _ONCE, answer(403, b"")),
-    _proxy("407", "answers 407, it wants a password", CONFIGURATION, _ONCE, answer(407, b"")),
+    _proxy(
+        "403", "responds with 403, it does not let through", CONFIGURATION, _ONCE, answer(403, b"")
+    ),
+    _proxy("407", "responds with 407, it wants a password", CONFIGURATION, _ONCE, answer(407, b"")),
+    *(
+        Fault(
+            f"proxy-{name}",
+            words,
+            CONFIGURATION,
+            0,
+            _ONCE,
+            host=_PROXIED,
+            environment={"HTTPS_PROXY": url},
+            without=without,
+            says=_PROXY_UNUSABLE,
+        )
+        for name, words, url, without in (
+            (
+                "nonsense",
+                "HTTPS_PROXY is `nonsense://127.0.0.1`",
+                "nonsense://127.0.0.1:{port}",
+                (),
+            ),
+            ("no-host", "HTTPS_PROXY is `http://`", "http://", ()),
+            ("no-port", "the port in HTTPS_PROXY is no number", "http://127.0.0.1:port", ()),
+            (
+                "no-socks",
+                "HTTPS_PROXY names a SOCKS proxy, and the worker has no library for it",
+                _SOCKS,
+                ("socks", "socksio"),
+            ),
+        )
+    ),
+    *(
+        Fault(
+            f"socks-{name}",
+            f"the SOCKS proxy in HTTPS_PROXY {words}",
+            UNREACHABLE,
+            0,
+            _RETRIED,
+            [behaviour],
+            reads=False,
+            host=_PROXIED,
+            environment={"HTTPS_PROXY": _SOCKS},
+            says="could not connect through the proxy",
+        )
+        for name, words, behaviour in (
+            ("closed", "closes the connection", says()),
+            ("stalls", "is silent", says(FOR_EVER)),
+            ("drips", "responds one byte each half second", drips(b"", _SOCKS_REPLY)),
+            ("no-route", "does not reach the host", says(b"\5\0", 0.1, b"\5\4\0\1" + bytes(6))),
+            ("garbage", "is none", answers(400)),
+        )
+    ),
     Fault(
         "netrc",
         "the worker's .netrc has a login for the host",
@@ -785,6 +1097,7 @@ _WORKER = (
 FAULTS: tuple[Fault, ...] = (
     *_NO_CONNECTION,
     *_BROKEN_CONNECTION,
+    *_INTERIM,
     *_SLOW,
     *_BODIES,
     *_REDIRECTS,

@@ -6,16 +6,17 @@ import argparse
 import threading
 from contextlib import suppress
 
-from dev.sandbox.app import Weather
+from dev.sandbox.bi import ASSUMPTION
 from dev.sandbox.server import DEFAULT_API_KEY, Sandbox
-from dev.sandbox.state import ASSUMPTION, State
+from dev.sandbox.state import State
+from dev.sandbox.weather import Weather
 
 
 def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m dev.sandbox",
-        description="A stand-in for Datafold's BI API on 127.0.0.1. " + ASSUMPTION,
+        description="A stand-in for Datafold's API on 127.0.0.1. " + ASSUMPTION,
     )
     parser.add_argument("--port", type=int, default=0, help="port (default: a free one)")
     parser.add_argument(

@@ -1,147 +1,132 @@
-"""The sandbox's HTTP API, as Datafold's contract describes it."""
+"""The sandbox's HTTP service: it takes each request through the same steps to its handler."""
 
 from __future__ import annotations
 
-import html
-import random
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Annotated, Any, Literal, get_args
+from functools import cache
+from typing import Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
-from fastapi.security import APIKeyHeader
-from pydantic import BaseModel, SecretStr
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
 
-from dev.sandbox import state as states
+from dev.sandbox import (
+    audit_logs,
+    bi,
+    ci,
+    contract,
+    data_diffs,
+    data_sources,
+    explore,
+    monitors,
+)
+from dev.sandbox.contract import Operation
+from dev.sandbox.pages import create_pages
+from dev.sandbox.router import Map, Route, Router
+from dev.sandbox.state import Change, State
+from dev.sandbox.state import Request as Seen
+from dev.sandbox.validation import Validation
+from dev.sandbox.weather import Weather
 
-_AUTHORIZATION = APIKeyHeader(name="Authorization", auto_error=False)
+__all__ = ["Weather", "create_app", "routes"]
 
-
-class Binding(BaseModel):
-    """The contract's ``DataSourceBinding``."""
-
-    remoteId: str  # noqa: N815 - the contract's name
-    boundIds: list[int]  # noqa: N815 - the contract's name
-
-
-class Config(BaseModel):
-    """What the configurations of all kinds have."""
-
-    indexing_cron: str | None = None
-    name: str | None = None
-
-
-class HightouchConfig(Config):
-    """The contract's ``HighTouchDataSourceConfig``."""
-
-    token: SecretStr
-    bindings: list[Binding]
-    workspace: str | None = None
+_SECTIONS = (bi, data_diffs, monitors, ci, data_sources, explore, audit_logs)
 
 
-class LookerConfig(Config):
-    """The contract's ``LookerDataSourceConfig``."""
-
-    base_url: str
-    client_id: str
-    client_secret: SecretStr
-    repo_id: int
-    project_ids: list[str] = []
-    bindings: list[Binding] = []
+def routes() -> dict[Operation, Route]:
+    """Return how each operation is served."""
+    routers: list[Router] = [section.router for section in _SECTIONS]
+    return {operation: router[operation] for router in routers for operation in router}
 
 
-class ModeConfig(Config):
-    """The contract's ``ModeDataSourceConfig``."""
+@cache
+def validation(operation: Operation) -> Validation:
+    """Return what judges the requests for an operation; it is made once in a process.
 
-    token: SecretStr
-    password: SecretStr
-    workspace: str = ""
-
-
-class TableauConfig(Config):
-    """The contract's ``TableauDataSourceConfig``."""
-
-    server_url: str
-    site_id: str
-    token_name: str
-    token_value: SecretStr
+    :param operation: an operation of the contract.
+    """
+    return Validation(contract.document(), operation)
 
 
-class PowerBIConfig(Config):
-    """The contract's ``PowerBIDataSourceConfig``."""
+class Service:
+    """Serves the operations of the API.
 
-    auth_type: Literal["delegated", "service_principal"] | None = None
-    tenant_id: str | None = None
-    client_id: str | None = None
-    client_secret: SecretStr | None = None
-
-
-class DbtConfig(Config):
-    """The contract's ``DbtDataSourceConfig``."""
-
-    ci_config_id: int
-
-
-_CONFIGS: dict[str, type[Config]] = {
-    "hightouch": HightouchConfig,
-    "looker": LookerConfig,
-    "mode": ModeConfig,
-    "tableau": TableauConfig,
-    "powerbi": PowerBIConfig,
-    "dbt": DbtConfig,
-}
-_ONLY_SCHEDULE = {"hightouch", "looker", "mode", "tableau"}
-"""The kinds of which the contract says that an update "can only update the schedule"."""
-
-
-class Weather:
-    """How well the service is today.
-
-    :param flaky: share of calls, from 0 to 1, that are answered with 429 or 503 at random.
-    :param rate: calls a second that are let through, the rest is answered with 429; 0 for no
-        limit.
-    :param seed: seed of the random numbers, so that a run can be repeated.
+    :param api_key: the key that callers have to know.
+    :param state: what the handlers work on.
+    :param weather: how well the service is.
     """
 
-    def __init__(self, flaky: float = 0.0, rate: float = 0.0, seed: int = 0) -> None:
-        self._flaky = flaky
-        self._rate = rate
-        self._random = random.Random(seed)  # noqa: S311 - nothing secret
-        # One at least, or a rate below one would let nothing through.
-        self._most = self._tokens = max(1.0, rate)
-        self._seen = time.monotonic()
+    def __init__(self, api_key: str, state: State, weather: Weather) -> None:
+        self._authorization = f"Key {api_key}"
+        self._state = state
+        self._weather = weather
+        self._routes = routes()
+        self._map = Map(self._routes)
+        for operation in self._routes:
+            validation(operation)
 
-    def refusal(self) -> int | None:
-        """Say what to answer to the next call: a status, or ``None`` to let it through."""
-        if self._rate:
-            now = time.monotonic()
-            self._tokens = min(self._most, self._tokens + (now - self._seen) * self._rate)
-            self._seen = now
-            if self._tokens < 1:
-                return 429
-            self._tokens -= 1
-        if self._random.random() < self._flaky:
-            return self._random.choice((429, 503))
-        return None
+    async def answer(self, request: Request) -> Response:
+        """Answer a request, and keep it.
+
+        :param request: what was asked.
+        """
+        body = await request.body()
+        path = request.scope["raw_path"].decode("latin-1")
+        with self._state.lock:
+            try:
+                response = self._answer(request, path, body)
+            except HTTPException as error:
+                response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+            self._state.requests.append(
+                Seen(
+                    method=request.method,
+                    path=path,
+                    headers=dict(request.headers),
+                    body=body,
+                    status=response.status_code,
+                    query=request.url.query,
+                )
+            )
+        return response
+
+    def _answer(self, request: Request, path: str, body: bytes) -> Response:
+        if refusal := self._weather.refusal():
+            raise HTTPException(refusal, "Not now", {"Retry-After": "1"})
+        found = self._map.find(request.method, path)
+        if found is None:
+            return self._elsewhere(request, path)
+        operation, values = found
+        if request.headers.get("Authorization") != self._authorization:
+            raise HTTPException(401, "Not authenticated")
+        media_type = request.headers.get("Content-Type", "")
+        arguments = validation(operation).arguments(values, request.query_params, body, media_type)
+        route = self._routes[operation]
+        answer = route.handler(self._state, **arguments)
+        if route.changes:
+            self._note(operation, route, path, arguments, answer)
+        return answer if isinstance(answer, Response) else JSONResponse(answer)
+
+    def _elsewhere(self, request: Request, path: str) -> Response:
+        """Answer a request that no operation fits, as FastAPI does."""
+        if methods := self._map.methods(path):
+            raise HTTPException(405, "Method Not Allowed", {"Allow": ", ".join(sorted(methods))})
+        other = path[:-1] if path.endswith("/") else path + "/"
+        if self._map.methods(other):
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(f"{request.base_url}{other[1:]}{query}")
+        raise HTTPException(404, "Not Found")
+
+    def _note(
+        self, operation: Operation, route: Route, path: str, arguments: dict[str, Any], answer: Any
+    ) -> None:
+        section = route.handler.__module__.rpartition(".")[2]
+        in_path = [value for name, value in arguments.items() if f"{{{name}}}" in operation.path]
+        created = answer.get("id") if isinstance(answer, dict) else None
+        number = in_path[0] if in_path else created
+        action = route.handler.__name__
+        self._state.changes.append(Change(section, action, number, operation.method, path))
 
 
-def public(config: Config) -> dict[str, Any]:
-    """Give a configuration without its secrets.
-
-    :param config: what was sent.
-    :return: its other fields.
-    """
-    secrets = {
-        name
-        for name, field in type(config).model_fields.items()
-        if SecretStr in (field.annotation, *get_args(field.annotation))
-    }
-    return config.model_dump(exclude=secrets)
-
-
-def create_app(api_key: str, state: states.State, weather: Weather) -> FastAPI:
+def create_app(api_key: str, state: State, weather: Weather) -> FastAPI:
     """Make the service.
 
     :param api_key: the key that callers have to know.
@@ -149,110 +134,17 @@ def create_app(api_key: str, state: states.State, weather: Weather) -> FastAPI:
     :param weather: how well the service is.
     :return: an ASGI application.
     """
-
-    def authenticate(authorization: Annotated[str | None, Depends(_AUTHORIZATION)]) -> None:
-        if authorization != f"Key {api_key}":
-            raise HTTPException(401, "Not authenticated")
-
-    def integration(bi_datasource_id: int) -> dict[str, Any]:
-        if bi_datasource_id not in state.integrations:
-            raise HTTPException(404, "Integration not found")
-        return state.integrations[bi_datasource_id]
-
-    def note(action: str, integration: dict[str, Any]) -> None:
-        with state.lock:
-            state.audit.append(
-                states.Entry(action, integration["id"], integration["indexing_cron"])
-            )
-
-    app = FastAPI(title="Sandbox of Datafold's BI API", description=states.ASSUMPTION)
-    guarded = [Depends(authenticate)]
-
-    @app.middleware("http")
-    async def record(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        if not request.url.path.startswith("/api/"):
-            return await call_next(request)
-        body = await request.body()
-        response: Response
-        if refusal := weather.refusal():
-            response = JSONResponse(
-                {"detail": "Not now"}, status_code=refusal, headers={"Retry-After": "1"}
-            )
-        else:
-            response = await call_next(request)
-        with state.lock:
-            state.requests.append(
-                states.Request(
-                    method=request.method,
-                    path=request.url.path,
-                    headers=dict(request.headers),
-                    body=body,
-                    status=response.status_code,
-                )
-            )
-        return response
-
-    @app.get("/api/v1/lineage/bi/", dependencies=guarded)
-    def list_integrations() -> list[dict[str, Any]]:
-        return list(state.integrations.values())
-
-    @app.get("/api/v1/lineage/bi/{bi_datasource_id}/", dependencies=guarded)
-    def get_integration(bi_datasource_id: int) -> dict[str, Any]:
-        return integration(bi_datasource_id)
-
-    @app.get("/api/v1/lineage/bi/{bi_datasource_id}/sync/", dependencies=guarded)
-    def sync_integration(bi_datasource_id: int) -> None:
-        note("sync", integration(bi_datasource_id))
-
-    # Some versions of FastAPI take `-> None` for a body, which a 204 may not have.
-    @app.delete(
-        "/api/v1/lineage/bi/{bi_datasource_id}/",
-        dependencies=guarded,
-        status_code=204,
-        response_model=None,
-    )
-    def delete_integration(bi_datasource_id: int) -> None:
-        note("delete", integration(bi_datasource_id))
-        del state.integrations[bi_datasource_id]
-
-    def add_kind(kind: str, config_type: type[Config]) -> None:
-        """Serve the two operations of a kind."""
-
-        def create(config: Config) -> dict[str, Any]:
-            with state.lock:
-                number = max(state.integrations, default=0) + 1
-                created = {"id": number, "type": kind, **public(config)}
-                state.integrations[number] = created
-            note("create", created)
-            return created
-
-        def update(bi_datasource_id: int, config: Config) -> dict[str, Any]:
-            updated = integration(bi_datasource_id)
-            if updated["type"] != kind:
-                raise HTTPException(404, "Integration not found")
-            changes = public(config)
-            if kind in _ONLY_SCHEDULE:
-                changes = {"indexing_cron": changes["indexing_cron"]}
-            with state.lock:
-                updated.update(changes)
-            note("update", updated)
-            return updated
-
-        path = f"/api/v1/lineage/bi/{kind}/"
-        for call in (create, update):
-            call.__annotations__["config"] = config_type
-            call.__name__ += f"_{kind}"
-        app.post(path, dependencies=guarded)(create)
-        app.put(path + "{bi_datasource_id}/", dependencies=guarded)(update)
-
-    for kind, config_type in _CONFIGS.items():
-        add_kind(kind, config_type)
+    app = FastAPI(title="Sandbox of Datafold's API")
+    # What is served is the contract, and nothing that FastAPI could find out by itself.
+    app.openapi = contract.document  # type: ignore[method-assign]
+    service = Service(api_key, state, weather)
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    app.add_route("/api/{rest:path}", service.answer, methods=methods)
+    app.include_router(create_pages(state))
 
     @app.get("/sandbox/audit")
     def show_audit() -> list[dict[str, Any]]:
-        """Show what was changed or set going so far, as Datafold's audit log would."""
+        """Show which integrations were changed or set going so far."""
         with state.lock:
             return [asdict(entry) for entry in state.audit]
 
@@ -264,17 +156,5 @@ def create_app(api_key: str, state: states.State, weather: Weather) -> FastAPI:
                 {"method": seen.method, "path": seen.path, "status": seen.status}
                 for seen in state.requests
             ]
-
-    @app.get("/settings/integrations", response_class=HTMLResponse)
-    def show_integrations() -> str:
-        """Show to people what there is; the provider's link leads here."""
-        integrations = list(state.integrations.values())
-        columns = ("id", "type", "name", "indexing_cron")
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(shown.get(name)))}" for name in columns)
-            for shown in integrations
-        )
-        heads = "".join(f"<th>{name}" for name in columns)
-        return f"<!doctype html><title>Integrations</title><table><tr>{heads}{rows}</table>"
 
     return app

@@ -1,39 +1,43 @@
-"""The contract that the sandbox stands in for, as data."""
+"""Datafold's published API contract, which the sandbox stands in for, as data."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+PATH = Path(__file__).parent / "contract.json"
+BI = "/api/v1/lineage/bi/"
+"""How the paths of the BI section start."""
 
-PATH = Path(__file__).parent / "contract.yaml"
-
-_METHODS = ("get", "post", "put", "delete")
+_METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What a caller can ask for.
+    """An operation of the API.
 
     :param method: the HTTP method.
-    :param path: the path, with ``{bi_datasource_id}`` where an id stands.
+    :param path: the path, with a name such as ``{bi_datasource_id}`` for each value in it.
     """
 
     method: str
     path: str
 
     def is_asked_by(self, method: str, path: str) -> bool:
-        """Say whether a request is one for this operation.
+        """Return whether a request is one for this operation.
 
         :param method: the request's HTTP method.
-        :param path: the request's path.
+        :param path: the request's path, as it was sent.
         """
+        # Without the difference, ".../data_sources/types" would be a data source's page as well.
+        pattern = re.sub(r"{\w+_path}", "[^/]+", self.path)
         return method == self.method and bool(
-            re.fullmatch(re.sub(r"{\w+}", "[0-9]+", self.path), path)
+            re.fullmatch(re.sub(r"{\w+}", "[0-9]+", pattern), path)
         )
 
     def __str__(self) -> str:
@@ -45,19 +49,41 @@ def load() -> dict[str, Any]:
 
     :return: an OpenAPI document.
     """
-    document: dict[str, Any] = yaml.safe_load(PATH.read_text())
+    document: dict[str, Any] = json.loads(PATH.read_text())
+    for item in document["paths"].values():
+        for operation in item.values():
+            for response in operation["responses"].values():
+                # OpenAPI asks for it, but the file has no prose.
+                response.setdefault("description", "")
     return document
 
 
-def operations(document: dict[str, Any]) -> Iterator[Operation]:
+@cache
+def document() -> dict[str, Any]:
+    """Return the contract, which is read once and must stay as it is."""
+    return load()
+
+
+def operations(document: dict[str, Any], prefix: str = "/api/") -> Iterator[Operation]:
     """Find the operations of Datafold's API.
 
     :param document: an OpenAPI document.
-    :return: its operations in the document's order, without what is the sandbox's own.
+    :param prefix: how their paths start, :data:`BI` for one section.
+    :return: the operations in the document's order.
     """
     for path, item in document["paths"].items():
-        if path.startswith("/api/"):
+        if path.startswith(prefix):
             yield from (Operation(method.upper(), path) for method in _METHODS if method in item)
+
+
+def declared(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
+    """Return all that the contract says of an operation.
+
+    :param document: an OpenAPI document.
+    :param operation: one of its operations.
+    """
+    found: dict[str, Any] = document["paths"][operation.path][operation.method.lower()]
+    return found
 
 
 def config(document: dict[str, Any], operation: Operation) -> dict[str, Any] | None:
@@ -67,11 +93,10 @@ def config(document: dict[str, Any], operation: Operation) -> dict[str, Any] | N
     :param operation: one of its operations.
     :return: the schema of the request's body, ``None`` if it has none.
     """
-    body = document["paths"][operation.path][operation.method.lower()].get("requestBody")
+    body = declared(document, operation).get("requestBody")
     if body is None:
         return None
-    content = resolved(document, body)["content"]
-    return resolved(document, content["application/json"]["schema"])
+    return resolved(document, body["content"]["application/json"]["schema"])
 
 
 def resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:

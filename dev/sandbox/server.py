@@ -8,8 +8,9 @@ import time
 
 import uvicorn
 
-from dev.sandbox.app import Weather, create_app
+from dev.sandbox.app import create_app
 from dev.sandbox.state import State
+from dev.sandbox.weather import Weather
 
 DEFAULT_API_KEY = "sandbox-api-key"
 _SECONDS_TO_START = 30

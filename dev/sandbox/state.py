@@ -1,39 +1,22 @@
-"""What the sandbox knows: integrations, and the requests that it has seen."""
+"""What the sandbox knows: the state of each section, and the requests that it has seen."""
 
 from __future__ import annotations
 
-import copy
 import threading
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-ASSUMPTION = (
-    "The contract documents what a request looks like, not what an answer looks like. That an "
-    "integration is answered as its id, its type and its configuration without the secrets, a "
-    "synchronization as null and a removal as nothing, is this sandbox's own assumption."
-)
+from dev.sandbox.bi import FIRST_OTHER, integration, integrations
+from dev.sandbox.ci import CI
+from dev.sandbox.data_diffs import DataDiffs
+from dev.sandbox.data_sources import DataSources
+from dev.sandbox.explore import Lineage
+from dev.sandbox.moment import now
+from dev.sandbox.monitors import Monitors
+from dev.sandbox.register import Register
 
-_BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}]
-_CONFIGS: dict[str, dict[str, Any]] = {
-    "hightouch": {"workspace": "analytics", "bindings": _BINDINGS},
-    "looker": {
-        "base_url": "https://looker.example.com",
-        "client_id": "looker-client",
-        "repo_id": 3,
-        "project_ids": ["sales"],
-        "bindings": _BINDINGS,
-    },
-    "mode": {"workspace": "analytics"},
-    "tableau": {
-        "server_url": "https://tableau.example.com",
-        "site_id": "sales",
-        "token_name": "datafold",
-    },
-    "powerbi": {"auth_type": "delegated", "tenant_id": None, "client_id": None},
-    "dbt": {"ci_config_id": 4},
-}
-FIRST_OTHER = 1001
-"""Id of the first integration of another kind than Hightouch; there is one of each."""
+__all__ = ["FIRST_OTHER", "Change", "Entry", "Request", "State", "integration"]
 
 
 @dataclass(frozen=True)
@@ -41,10 +24,11 @@ class Request:
     """A request that arrived.
 
     :param method: the HTTP method.
-    :param path: the path, without a query.
+    :param path: the path as it was sent, without a query.
     :param headers: the header fields, names in lower case.
     :param body: the body's bytes.
     :param status: the status that it was answered with.
+    :param query: the query as it was sent, without the question mark.
     """
 
     method: str
@@ -52,11 +36,12 @@ class Request:
     headers: dict[str, str]
     body: bytes
     status: int
+    query: str = ""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of the audit trail: something that changed, or was set going.
+    """An entry of the audit trail: an integration that changed, or was set going.
 
     :param action: ``"create"``, ``"update"``, ``"delete"`` or ``"sync"``.
     :param bi_datasource_id: the integration's id.
@@ -68,20 +53,24 @@ class Entry:
     indexing_cron: str | None
 
 
-def integration(bi_datasource_id: int, kind: str) -> dict[str, Any]:
-    """Make an integration as it may be before the first update.
+@dataclass(frozen=True)
+class Change:
+    """Something of any section that changed, or was set going, as the audit logs tell it.
 
-    :param bi_datasource_id: the integration's id.
-    :param kind: the API's name for its kind.
-    :return: the integration, in the shape that :data:`ASSUMPTION` speaks of.
+    :param section: the section's name.
+    :param action: what was done.
+    :param number: the id of what it was done to, if it has one.
+    :param method: the request's HTTP method.
+    :param path: the request's path.
     """
-    return {
-        "id": bi_datasource_id,
-        "type": kind,
-        "name": f"{kind.capitalize()} {bi_datasource_id}",
-        **copy.deepcopy(_CONFIGS[kind]),
-        "indexing_cron": "0 0 * * *",
-    }
+
+    section: str
+    action: str
+    number: int | None
+    method: str
+    path: str
+    timestamp: str = field(default_factory=now)
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 @dataclass
@@ -92,18 +81,37 @@ class State:
     """
 
     count: int = 10
-    integrations: dict[int, dict[str, Any]] = field(init=False)
+    integrations: Register[dict[str, Any]] = field(init=False)
+    data_diffs: DataDiffs = field(init=False)
+    monitors: Monitors = field(init=False)
+    ci: CI = field(init=False)
+    data_sources: DataSources = field(init=False)
+    explore: Lineage = field(init=False)
     requests: list[Request] = field(default_factory=list)
     audit: list[Entry] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    """Is held while a request is served, so a handler needs no lock of its own."""
 
     def __post_init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Go back to the beginning: integrations as they were made, no requests seen."""
-        kinds = dict.fromkeys(range(1, self.count + 1), "hightouch")
-        kinds |= dict(enumerate([kind for kind in _CONFIGS if kind != "hightouch"], FIRST_OTHER))
-        self.integrations = {number: integration(number, kind) for number, kind in kinds.items()}
+        """Go back to the beginning: each section as it was made, no requests seen."""
+        self.integrations = integrations(self.count)
+        self.data_diffs = DataDiffs()
+        self.monitors = Monitors()
+        self.ci = CI()
+        self.data_sources = DataSources()
+        self.explore = Lineage()
         self.requests.clear()
         self.audit.clear()
+        self.changes.clear()
+
+    def note(self, action: str, integration: dict[str, Any]) -> None:
+        """Add to the audit trail.
+
+        :param action: what was done.
+        :param integration: the integration that it was done to.
+        """
+        self.audit.append(Entry(action, integration["id"], integration["indexing_cron"]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,9 @@ def bodies(document: dict[str, Any]) -> dict[str, Any]:
         the project has names of its own for some fields of a path.
     """
     return {
-        f"{method.upper()} {path}": operation["requestBody"]["content"]["application/json"][
-            "schema"
-        ]
+        f"{method.upper()} {re.sub('{.*?}', '{}', path)}": operation["requestBody"]["content"][
+            "application/json"
+        ]["schema"]
         for path, item in document["paths"].items()
         for method, operation in item.items()
         if "requestBody" in operation

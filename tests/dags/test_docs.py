@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.connection import read_config
-from airflow_provider_datafold.kinds import KINDS
 from dev.sandbox.state import integration
 from tests import documents
 from tests.conftest import HOME, ROOT
+from tests.integrations import KINDS
 
 pytestmark = pytest.mark.airflow
 
@@ -119,8 +118,12 @@ def test_commands_add_the_connections(added: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("connected")
 @pytest.mark.parametrize("kind", FROM_CONNECTION)
-def test_a_connection_holds_what_the_kind_wants(kind: str) -> None:
-    assert read_config(f"{kind}_default", KINDS[kind], given=()) == FROM_CONNECTION[kind]
+def test_a_connection_holds_what_the_kind_wants(kind: str, sandbox: Any) -> None:
+    arguments = {"bi_datasource_id": 7, "indexing_cron": None, **KINDS[kind].arguments}
+    sandbox.state.integrations[7] = integration(7, kind)
+    KINDS[kind].operator(task_id="t", **arguments).execute({})
+    body = json.loads(sandbox.state.requests[-1].body)
+    assert {name: body[name] for name in body if name not in arguments} == FROM_CONNECTION[kind]
 
 
 def snippet(heading: str) -> str:

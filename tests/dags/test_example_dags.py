@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from airflow import __version__ as airflow_version
 from fastapi import HTTPException
-from urllib3.connection import HTTPConnection
 
 from dev.sandbox.state import Entry
-from tests.conftest import HOME, ROOT, TOKEN, shows_error
+from tests.conftest import API_KEY, HOME, ROOT, TOKEN, shows_error
+from tests.relay import Relay
 
 pytestmark = pytest.mark.airflow
 
@@ -244,28 +244,19 @@ WANTED = {1: "0 * * * *", 2: "0 6 * * 1-5", 3: None}
 
 
 @pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The ports that network connections were opened to."""
-    ports: list[int] = []
-    connect = HTTPConnection.connect
-
-    def note(connection: HTTPConnection) -> None:
-        ports.append(connection.port)
-        connect(connection)
-
-    monkeypatch.setattr(HTTPConnection, "connect", note)
-    return ports
+def relay(connections: None, connect: Callable[..., None], sandbox: Any) -> Iterator[Relay]:
+    """Stands between the default connection and the sandbox."""
+    with Relay(sandbox.port) as relay:
+        connect("datafold_default", host=relay.url, password=API_KEY)
+        yield relay
 
 
-@pytest.mark.usefixtures("connections")
 @pytest.mark.parametrize(
     ("dag_id", "count"), [("datafold_many_at_once", 3), ("datafold_many_in_one_task", 1)]
 )
-def test_many_at_once(
-    dag_id: str, count: int, run_dag: Any, sandbox: Any, connected: list[int]
-) -> None:
+def test_many_at_once(dag_id: str, count: int, run_dag: Any, sandbox: Any, relay: Relay) -> None:
     assert run_dag(MANY.read_text(), dag_id).state == "success"
-    assert connected == [sandbox.port] * count
+    assert relay.connections == count
     # Again, to send nothing.
     assert run_dag(MANY.read_text(), dag_id).state == "success"
     assert sorted(sandbox.state.audit, key=lambda entry: entry.bi_datasource_id) == [

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
-from dev.faults.acts import answers
+from dev.faults.behaviours import answers
 from dev.faults.server import FaultServer
 from tests.conftest import API_KEY, TOKEN
 
@@ -36,9 +36,9 @@ with DAG(
     "retries",
     schedule=None,
     start_date=datetime(2024, 1, 1),
-    default_args={"retries": 5, "retry_delay": timedelta(hours=7)},
+    default_args={"retries": 5, "retry_delay": timedelta(minutes=10)},
 ) as dag:
-    for name in ("busy", "refused", "broken"):
+    for name in ("busy", "impatient", "refused", "broken"):
         Update(task_id=name, datafold_conn_id=name, bi_datasource_id=7, **FILLED)
         Update.partial(task_id=f"mapped_{name}", datafold_conn_id=name, **FILLED).expand(
             bi_datasource_id=[8]
@@ -65,10 +65,17 @@ def test_next_try_is_as_the_error_says(tmp_path: Path) -> None:
     file.write_text(DAG_FILE)
     with (
         FaultServer([answers(429, b"", {"Retry-After": "3600"})]) as busy,
-        FaultServer([answers(401)]) as refused,
+        FaultServer([answers(429, b"", {"Retry-After": "300"})]) as impatient,
+        # Airflow asks no policy about this one.
+        FaultServer([answers(401, b"", {"Retry-After": "3600"})]) as refused,
         FaultServer([answers(500)]) as broken,
     ):
-        servers = {"busy": busy, "refused": refused, "broken": broken}
+        servers = {
+            "busy": busy,
+            "impatient": impatient,
+            "refused": refused,
+            "broken": broken,
+        }
         environment = {
             **os.environ,
             "AIRFLOW_HOME": str(tmp_path),
@@ -98,7 +105,7 @@ def test_next_try_is_as_the_error_says(tmp_path: Path) -> None:
             found: dict[str, Any] = {}
             while time.monotonic() < deadline and run.poll() is None:
                 found = outcomes(tmp_path / "airflow.db")
-                if len(found) == 6 and all(state in DONE for state, *_ in found.values()):
+                if len(found) == 8 and all(state in DONE for state, *_ in found.values()):
                     break
                 time.sleep(0.5)
         finally:
@@ -111,6 +118,8 @@ def test_next_try_is_as_the_error_says(tmp_path: Path) -> None:
     assert found == {
         "busy": waits,
         "mapped_busy": waits,
+        "impatient": as_set,
+        "mapped_impatient": as_set,
         "refused": once,
         "mapped_refused": once,
         "broken": as_set,
@@ -118,6 +127,7 @@ def test_next_try_is_as_the_error_says(tmp_path: Path) -> None:
     }, (tmp_path / "output.txt").read_text()[-5000:]
     assert {name: len(server.requests) for name, server in servers.items()} == {
         "busy": 2,
+        "impatient": 2,
         "refused": 2,
         "broken": 2,
     }

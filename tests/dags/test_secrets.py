@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from airflow import __version__ as airflow_version
 
-from airflow_provider_datafold.kinds import SECRET_FIELDS
 from tests.conftest import API_KEY, TOKEN, shows_error
+from tests.integrations import SECRET_FIELDS
 
 pytestmark = pytest.mark.airflow
 

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import json
-import logging
+import traceback
 from typing import Any
 
 import pytest
 import requests
-import tenacity
 from airflow import __version__ as airflow_version
 
 from airflow_provider_datafold import __version__, exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from tests.conftest import API_KEY, TOKEN
+from tests.relay import Relay
 
 HOST = "https://datafold.acme.io"
 PATH = "/api/v1/lineage/bi/hightouch/7/"
@@ -21,22 +21,6 @@ BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}]
 @pytest.fixture(autouse=True)
 def connection(connect: Any) -> None:
     connect("datafold_default", host=HOST, password=API_KEY)
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Collect the seconds to wait instead of waiting."""
-    seconds: list[float] = []
-    monkeypatch.setattr(tenacity.nap.time, "sleep", seconds.append)
-    return seconds
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Any:
-    # Where Airflow sends a hook's messages differs between its versions.
-    monkeypatch.setattr(DatafoldHook, "log", logging.getLogger("hook"))
-    caplog.set_level(logging.DEBUG)
-    return caplog
 
 
 def update(**more: Any) -> Any:
@@ -82,19 +66,20 @@ def test_update_sends_what_the_contract_asks_for(requests_mock: Any) -> None:
 def test_update_says_so_in_the_log(requests_mock: Any, log: Any) -> None:
     requests_mock.put(HOST + PATH, json={})
     update()
-    told = [message for message in log.messages if "accepted" in message]
-    where = f"was sent to {HOST} (Airflow connection 'datafold_default') and accepted."
-    assert told == [f"{PATH}: indexing_cron '0 6 * * *' {where}"]
+    (told,) = [message for message in log.messages if "accepted" in message]
+    facts = ("7", "'0 6 * * *'", HOST, "'datafold_default'")
+    assert [fact for fact in facts if fact not in told] == []
     log.clear()
     update(indexing_cron=None)
-    assert f"{PATH}: no schedule {where}" in log.messages
+    (told,) = [message for message in log.messages if "accepted" in message]
+    assert "schedule" in told
 
 
 @pytest.mark.parametrize("answer", [None, True, 7, "text", [], {"indexing_cron": "0 6 * * *"}])
 def test_update_takes_any_answer(requests_mock: Any, log: Any, answer: Any) -> None:
     requests_mock.put(HOST + PATH, text=json.dumps(answer))
     assert update() == answer
-    assert "WARNING" not in log.text
+    assert log.warnings == []
 
 
 def test_update_replaces_echoed_secrets(requests_mock: Any, log: Any) -> None:
@@ -108,19 +93,16 @@ def test_update_replaces_echoed_secrets(requests_mock: Any, log: Any) -> None:
     assert requests_mock.last_request.json()["name"] == TOKEN
     assert TOKEN not in log.text
     assert API_KEY not in log.text
-    assert "WARNING" not in log.text
+    assert log.warnings == []
 
 
 def test_update_warns_of_what_was_not_taken_over(requests_mock: Any, log: Any) -> None:
     answer = {"name": "old", "indexing_cron": None, "bindings": BINDINGS, "workspace": "other"}
     requests_mock.put(HOST + PATH, json=answer)
     update(name="new")
-    assert [record.getMessage() for record in log.records if record.levelname == "WARNING"] == [
-        "indexing_cron was sent as '0 6 * * *', but Datafold answers None. Look at the "
-        "integration in Datafold.",
-        "name was sent as 'new', but Datafold answers 'old'. This call of its API can only "
-        "update the schedule.",
-    ]
+    schedule, name = log.warnings
+    assert [part for part in ("indexing_cron", "'0 6 * * *'", "None") if part not in schedule] == []
+    assert [part for part in ("name", "'new'", "'old'") if part not in name] == []
 
 
 @pytest.mark.parametrize(
@@ -128,8 +110,9 @@ def test_update_warns_of_what_was_not_taken_over(requests_mock: Any, log: Any) -
     [("id", "7/../9"), ("bindings", None), ("indexing_cron", ""), ("name", []), ("token", " ")],
 )
 def test_update_checks_before_it_sends(requests_mock: Any, field: str, value: Any) -> None:
-    with pytest.raises(exceptions.DatafoldInputError, match="Nothing was sent"):
+    with pytest.raises(exceptions.DatafoldInputError, match="Nothing was sent") as caught:
         update(**{field: value})
+    assert field in str(caught.value)
     assert requests_mock.request_history == []
 
 
@@ -146,40 +129,13 @@ def test_update_checks_before_it_sends(requests_mock: Any, field: str, value: An
 def test_wrong_value_is_not_shown_when_it_may_hold_a_secret(values: Any) -> None:
     with pytest.raises(exceptions.DatafoldInputError) as caught:
         update(**values)
-    assert "is wrong, and is not shown because one of the values holds" in str(caught.value)
+    assert "not shown" in str(caught.value)
     assert str(caught.value).split(":")[0] in {
         "indexing_cron",
         "bindings[0].boundIds",
         "bi_datasource_id",
     }
-    assert "planted" not in str(caught.value)
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
-
-
-def test_wrong_path_is_not_shown_when_it_holds_a_secret() -> None:
-    with pytest.raises(exceptions.DatafoldInputError, match="^path: is wrong, and is not shown"):
-        DatafoldHook().run("GET", API_KEY)
-
-
-def test_secrets_are_registered_with_the_masker(requests_mock: Any, monkeypatch: Any) -> None:
-    masked: list[str] = []
-    monkeypatch.setattr("airflow_provider_datafold.hooks.datafold.mask_secret", masked.append)
-    requests_mock.put(HOST + PATH, json={})
-    update(token=f"{TOKEN}\n")
-    assert sorted(masked) == sorted([API_KEY, TOKEN])
-
-
-def test_run_knows_a_secret_by_its_field(requests_mock: Any, monkeypatch: Any) -> None:
-    masked: list[str] = []
-    monkeypatch.setattr("airflow_provider_datafold.hooks.datafold.mask_secret", masked.append)
-    detail = [{"loc": ["body"], "msg": f"{TOKEN} is wrong"}]
-    requests_mock.post(f"{HOST}/x", status_code=422, json={"detail": detail})
-    with pytest.raises(exceptions.DatafoldValidationError) as caught:
-        DatafoldHook().run("POST", "/x", json={"client_secret": TOKEN})
-    assert caught.value.errors == (("body", "*** is wrong"),)
-    assert TOKEN in masked
-    assert requests_mock.last_request.json() == {"client_secret": TOKEN}
+    assert "planted" not in "".join(traceback.format_exception(caught.value, limit=0))
 
 
 def test_reads(requests_mock: Any) -> None:
@@ -188,7 +144,7 @@ def test_reads(requests_mock: Any) -> None:
     with DatafoldHook() as hook:
         assert hook.list_integrations() == [{"id": 7}]
         assert hook.get_integration("7") == {"id": 7}
-        with pytest.raises(exceptions.DatafoldInputError, match="^bi_datasource_id: is 'x'"):
+        with pytest.raises(exceptions.DatafoldInputError, match="bi_datasource_id: .*'x'"):
             hook.get_integration("x")
     assert [sent.body for sent in requests_mock.request_history] == [None, None]
     assert "Content-Type" not in requests_mock.last_request.headers
@@ -196,10 +152,11 @@ def test_reads(requests_mock: Any) -> None:
 
 @pytest.mark.parametrize("call", ["get_integration", "sync_integration", "delete_integration"])
 def test_calls_of_one_integration_check_its_id(requests_mock: Any, call: str) -> None:
-    with pytest.raises(exceptions.DatafoldInputError, match="^bi_datasource_id: is '7/../9'"):
+    with pytest.raises(exceptions.DatafoldInputError, match="bi_datasource_id: .*'7/../9'"):
         getattr(DatafoldHook(), call)("7/../9")
-    with pytest.raises(exceptions.DatafoldInputError, match="^bi_datasource_id: is wrong, and is"):
+    with pytest.raises(exceptions.DatafoldInputError, match="bi_datasource_id: ") as caught:
         getattr(DatafoldHook(), call)(API_KEY)
+    assert API_KEY not in str(caught.value)
     assert requests_mock.request_history == []
 
 
@@ -229,68 +186,45 @@ def test_sync_says_so_in_the_log(requests_mock: Any, log: Any) -> None:
     path = "/api/v1/lineage/bi/7/sync/"
     requests_mock.get(HOST + path, json=None)
     DatafoldHook().sync_integration(7)
-    told = f"{path}: {HOST} (Airflow connection 'datafold_default') took the order to synchronize."
-    assert told in log.messages
-
-
-@pytest.mark.parametrize(("status", "calls"), [(500, 1), (503, 4), (429, 4)])
-def test_sync_is_not_tried_again_like_a_read(
-    requests_mock: Any, waits: Any, status: int, calls: int
-) -> None:
-    requests_mock.get(f"{HOST}/api/v1/lineage/bi/7/sync/", status_code=status)
-    with pytest.raises(
-        exceptions.DatafoldServerError if status > 429 else exceptions.DatafoldError
-    ):
-        DatafoldHook().sync_integration(7)
-    assert requests_mock.call_count == calls
-
-
-@pytest.mark.parametrize(("method", "idempotent", "calls"), [("POST", True, 4), ("PUT", False, 1)])
-def test_caller_may_know_better_what_is_idempotent(
-    requests_mock: Any, waits: Any, method: str, idempotent: bool, calls: int
-) -> None:
-    requests_mock.register_uri(method, f"{HOST}/x", status_code=500)
-    with pytest.raises(exceptions.DatafoldServerError):
-        DatafoldHook().run(method, "/x", idempotent=idempotent)
-    assert requests_mock.call_count == calls
+    (told,) = [message for message in log.messages if f"{HOST} (" in message]
+    assert "accepted the sync request" in told
+    assert "7" in told
+    assert "'datafold_default'" in told
 
 
 LOOKER = {"base_url": "https://l", "client_id": "c", "client_secret": f"{TOKEN}\n", "repo_id": "3"}
 
 
-def test_create_sends_a_checked_body(requests_mock: Any, waits: Any) -> None:
+def test_create_sends_a_checked_body(requests_mock: Any) -> None:
     url = f"{HOST}/api/v1/lineage/bi/looker/"
-    requests_mock.post(url, [{"status_code": 503}, {"json": {"id": 8, "client_secret": "x"}}])
+    requests_mock.post(url, json={"id": 8, "client_secret": "x"})
     assert DatafoldHook().create_integration("looker", LOOKER) == {"id": 8, "client_secret": "***"}
-    assert requests_mock.call_count == 2
     assert requests_mock.last_request.json() == {**LOOKER, "client_secret": TOKEN, "repo_id": 3}
-    requests_mock.post(url, status_code=500)
-    with pytest.raises(exceptions.DatafoldServerError):
-        DatafoldHook().create_integration("looker", LOOKER)
-    assert requests_mock.call_count == 3
 
 
 @pytest.mark.parametrize(
-    ("kind", "config", "said"),
+    ("kind", "config", "field", "said"),
     [
-        ("tableu", {}, "kind: is 'tableu' (str); wanted: one of 'hightouch', "),
-        (TOKEN, {"token": TOKEN}, "kind: is wrong, and is not shown because"),
-        ("looker", {**LOOKER, "repo_id": None}, "repo_id: is None (NoneType); wanted: an integer"),
-        ("looker", {**LOOKER, TOKEN: 1}, "config: is wrong, and is not shown because"),
-        ("looker", {**LOOKER, "repo_id": [TOKEN]}, "repo_id: is wrong, and is not shown because"),
-        ("looker", {}, "base_url: is missing"),
-        ("dbt", None, "config: is of type NoneType"),
-        ("mode", json.dumps({"token": TOKEN}), "config: is of type str"),
-        ("mode", [("token", TOKEN)], "config: is of type list"),
+        ("tableu", {}, "kind", "'tableu'"),
+        (TOKEN, {"token": TOKEN}, "kind", "not shown"),
+        ("looker", {**LOOKER, "repo_id": None}, "repo_id", "None"),
+        ("looker", {**LOOKER, TOKEN: 1}, "config", "not shown"),
+        ("looker", {**LOOKER, "repo_id": [TOKEN]}, "repo_id", "not shown"),
+        ("looker", {}, "base_url", "missing"),
+        ("dbt", None, "config", "NoneType"),
+        ("mode", json.dumps({"token": TOKEN}), "password", "missing"),
+        ("mode", f"{TOKEN}", "config", "str"),
+        ("mode", [("token", TOKEN)], "config", "list"),
         (
             "hightouch",
             {"token": "x", "bindings": [{"token": TOKEN}]},
-            "bindings[0].remoteId: is wrong, and is not shown",
+            "bindings[0]",
+            "has no 'remoteId' (found: 'token')",
         ),
     ],
 )
 def test_config_is_checked_before_it_is_sent(
-    requests_mock: Any, kind: str, config: Any, said: str
+    requests_mock: Any, kind: str, config: Any, field: str, said: str
 ) -> None:
     with DatafoldHook() as hook:
         for call in (
@@ -299,16 +233,19 @@ def test_config_is_checked_before_it_is_sent(
         ):
             with pytest.raises(exceptions.DatafoldInputError) as caught:
                 call()
-            assert str(caught.value).startswith(said)
-            assert "planted" not in str(caught.value)
+            assert str(caught.value).startswith(f"{field}: ")
+            assert said in str(caught.value)
+            assert "Nothing was sent" in str(caught.value)
+            assert "planted" not in "".join(traceback.format_exception(caught.value, limit=0))
     assert requests_mock.request_history == []
 
 
 def test_a_config_may_hold_itself(requests_mock: Any) -> None:
     circular: list[Any] = []
     circular.append(circular)
-    with pytest.raises(exceptions.DatafoldInputError, match="^config: holds itself. Nothing was"):
+    with pytest.raises(exceptions.DatafoldInputError, match="Nothing was sent"):
         update(bindings=circular)
+    assert requests_mock.request_history == []
 
 
 def test_update_of_any_kind(requests_mock: Any, log: Any) -> None:
@@ -319,15 +256,11 @@ def test_update_of_any_kind(requests_mock: Any, log: Any) -> None:
         answer = hook.update_integration("dbt", 7, config)
     assert answer == {"ci_config_id": 5, "name": "old"}
     assert requests_mock.last_request.json() == config
-    assert (
-        f"/api/v1/lineage/bi/dbt/7/: a configuration without indexing_cron was sent to {HOST} "
-        "(Airflow connection 'datafold_default') and accepted."
-    ) in log.messages
-    # Not "can only update the schedule": that is not said of dbt.
-    assert [record.getMessage() for record in log.records if record.levelname == "WARNING"] == [
-        "ci_config_id was sent as 4, but Datafold answers 5. Look at the integration in Datafold.",
-        "name was sent as 'new', but Datafold answers 'old'. Look at the integration in Datafold.",
-    ]
+    (told,) = [message for message in log.messages if "accepted" in message]
+    assert "without indexing_cron" in told
+    # Not that it can only update the schedule: that is not said of dbt.
+    assert len(log.warnings) == 2
+    assert "schedule" not in " ".join(log.warnings)
 
 
 @pytest.mark.parametrize("cron", ["0 6 * * *", None])
@@ -337,11 +270,10 @@ def test_same_schedule_is_not_sent_again(requests_mock: Any, log: Any, cron: Any
     answer = update(indexing_cron=cron and " 0 6  * * *", name="other", only_if_changed=True)
     assert answer["indexing_cron"] == cron
     assert [sent.method for sent in requests_mock.request_history] == ["GET"]
-    schedule = "indexing_cron '0 6 * * *'" if cron else "no schedule"
-    assert (
-        f"{PATH}: {schedule} already, so nothing was sent to {HOST} (Airflow connection "
-        "'datafold_default')."
-    ) in log.messages
+    schedule = repr(cron) if cron else "schedule"
+    (told,) = [message for message in log.messages if "nothing was sent" in message]
+    facts = ("7", schedule, HOST, "'datafold_default'")
+    assert [fact for fact in facts if fact not in told] == []
 
 
 def test_what_was_read_has_no_secret(requests_mock: Any) -> None:
@@ -405,33 +337,12 @@ def test_run_sends_any_json(requests_mock: Any) -> None:
     assert requests_mock.last_request.method == "PATCH"
 
 
-def test_second_attempt_is_named(requests_mock: Any, waits: Any, connect: Any) -> None:
-    connect("datafold_default", host=HOST, password=API_KEY, extra={"max_retries": 1})
-    requests_mock.get(f"{HOST}/x", status_code=500)
-    with pytest.raises(exceptions.DatafoldServerError, match="This was attempt 2.$"):
-        DatafoldHook().run("GET", "/x")
-
-
-def test_empty_token_is_named() -> None:
-    with pytest.raises(exceptions.DatafoldInputError, match="^token: is empty"):
-        update(token="")
-
-
-@pytest.mark.parametrize("path", ["x", "", "@evil.io/", "/a b", "/a\n", "/ü", "https://evil.io/"])
-def test_run_takes_only_a_path(requests_mock: Any, path: str) -> None:
-    with pytest.raises(exceptions.DatafoldInputError, match="^path: is "):
-        DatafoldHook().run("GET", path)
-    assert requests_mock.request_history == []
-
-
 @pytest.mark.parametrize("body", [float("nan"), {"a": float("inf")}, {1, 2}, object()])
 def test_run_refuses_what_is_no_json(requests_mock: Any, body: Any) -> None:
     with pytest.raises(exceptions.DatafoldInputError) as caught:
         DatafoldHook().run("POST", "/x", json=body)
-    assert str(caught.value) == (
-        "json: the body can't be written as JSON (NaN, Infinity, or a type that JSON does not "
-        "have). Nothing was sent."
-    )
+    assert "JSON" in str(caught.value)
+    assert "Nothing was sent" in str(caught.value)
     circular: list[Any] = []
     circular.append(circular)
     with pytest.raises(exceptions.DatafoldInputError):
@@ -444,83 +355,13 @@ def test_error_tells_the_person_on_call_what_happened(requests_mock: Any) -> Non
     requests_mock.put(HOST + PATH, status_code=422, json={"detail": detail})
     with pytest.raises(exceptions.DatafoldValidationError) as caught:
         update()
-    assert str(caught.value) == (
-        f"PUT {PATH} on {HOST} (Airflow connection 'datafold_default'): 422, the request was "
-        f"refused: body.name: no ***. Correct what it names."
-    )
+    facts = (f"PUT {PATH}", HOST, "'datafold_default'", "422", "body.name", "no ***")
+    assert [fact for fact in facts if fact not in str(caught.value)] == []
     assert caught.value.status_code == 422
     assert caught.value.method == "PUT"
     assert caught.value.path == PATH
     assert caught.value.errors == (("body.name", "no ***"),)
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
-
-
-def test_error_has_no_secret_from_the_path(requests_mock: Any) -> None:
-    requests_mock.get(f"{HOST}/{API_KEY}", status_code=404)
-    with pytest.raises(exceptions.DatafoldNotFoundError) as caught:
-        DatafoldHook().run("GET", f"/{API_KEY}")
-    assert API_KEY not in str(caught.value)
-    assert caught.value.path == "/***"
-
-
-def test_passing_fault_is_tried_again(requests_mock: Any, waits: Any, log: Any) -> None:
-    answers = [{"status_code": 503}, {"exc": requests.ConnectionError}, {"json": {"id": 7}}]
-    requests_mock.put(HOST + PATH, answers)
-    assert update() == {"id": 7}
-    assert requests_mock.call_count == 3
-    assert 0.375 <= waits[0] <= 0.625 < 0.75 <= waits[1] <= 1.25
-    logged = [record.getMessage() for record in log.records if record.levelname == "WARNING"]
-    assert logged == [
-        f"Attempt 1 failed: 503, the service failed. Trying again in {waits[0]:.1f} s.",
-        f"Attempt 2 failed: the connection broke before the whole answer was there. Trying again "
-        f"in {waits[1]:.1f} s.",
-    ]
-
-
-def test_retries_come_to_an_end(requests_mock: Any, waits: Any) -> None:
-    requests_mock.put(HOST + PATH, status_code=429, headers={"Retry-After": "7"})
-    with pytest.raises(exceptions.DatafoldRateLimitError) as caught:
-        update()
-    assert requests_mock.call_count == 4
-    assert len(waits) == 3
-    assert all(7 <= seconds <= 7.5 for seconds in waits)
-    assert caught.value.retry_after == 7
-    assert str(caught.value).endswith("the service asks to wait 7 s. This was attempt 4.")
-
-
-def test_no_retries_when_the_connection_says_so(
-    requests_mock: Any, waits: Any, connect: Any
-) -> None:
-    connect("datafold_default", host=HOST, password=API_KEY, extra={"max_retries": 0})
-    requests_mock.put(HOST + PATH, status_code=500)
-    with pytest.raises(exceptions.DatafoldServerError) as caught:
-        update()
-    assert requests_mock.call_count == 1
-    assert "This was attempt" not in str(caught.value)
-    assert waits == []
-
-
-def test_long_retry_after_is_left_to_airflow(requests_mock: Any, waits: Any) -> None:
-    requests_mock.put(HOST + PATH, status_code=503, headers={"Retry-After": "3600"})
-    with pytest.raises(exceptions.DatafoldServerError) as caught:
-        update()
-    assert (requests_mock.call_count, waits) == (1, [])
-    assert caught.value.retry_after == 3600
-
-
-@pytest.mark.parametrize(
-    ("method", "status", "calls"),
-    [("GET", 500, 4), ("PUT", 500, 4), ("DELETE", 500, 4), ("HEAD", 500, 4), ("OPTIONS", 500, 4)]
-    + [("POST", 500, 1), ("PATCH", 500, 1), ("POST", 503, 4), ("POST", 429, 4), ("GET", 404, 1)],
-)
-def test_only_what_does_no_harm_is_sent_again(
-    requests_mock: Any, waits: Any, method: str, status: int, calls: int
-) -> None:
-    requests_mock.register_uri(method, f"{HOST}/x", status_code=status)
-    with pytest.raises(exceptions.DatafoldError):
-        DatafoldHook().run(method, "/x")
-    assert requests_mock.call_count == calls
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
 
 
 def test_one_session_for_all_calls(requests_mock: Any) -> None:
@@ -564,28 +405,41 @@ def test_connection_says_how_to_send(requests_mock: Any, connect: Any, log: Any)
     hook.run("GET", "/x")
     assert requests_mock.last_request.timeout == 5
     assert requests_mock.last_request.verify is False
-    warned = [record.getMessage() for record in log.records if record.levelname == "WARNING"]
-    assert warned == 2 * [
-        "verify_ssl of connection 'datafold_default' is off: whoever is on the way can read the "
-        "API key."
-    ]
+    (warning,) = log.warnings
+    assert "verify_ssl" in warning
+    assert "'datafold_default'" in warning
+    DatafoldHook().run("GET", "/x")
+    assert log.warnings == [warning, warning]
 
 
-def test_no_such_connection() -> None:
-    with pytest.raises(exceptions.DatafoldConfigurationError, match="'nowhere'"):
-        DatafoldHook("nowhere").list_integrations()
+def test_extra_field_that_is_not_read_is_warned_of(
+    requests_mock: Any, connect: Any, log: Any
+) -> None:
+    extra = {"timeout": 5, "max_retry": 0, "colour": "red"}
+    connect("datafold_default", host=HOST, password=API_KEY, extra=extra)
+    requests_mock.get(f"{HOST}/x", json=1)
+    hook = DatafoldHook()
+    hook.run("GET", "/x")
+    hook.run("GET", "/x")
+    misspelt, unknown = log.warnings
+    assert "'max_retry'" in misspelt
+    assert "did you mean 'max_retries'?" in misspelt
+    assert "'colour'" in unknown
+    assert "did you mean" not in unknown
+    assert "'datafold_default'" in unknown
 
 
-@pytest.mark.usefixtures("connections")
-def test_connection_is_kept_alive(sandbox: Any) -> None:
-    with DatafoldHook() as hook:
-        ports = set()
-        for _ in range(3):
+def test_connection_is_kept_alive_and_closed(sandbox: Any, connect: Any) -> None:
+    with Relay(sandbox.port) as relay:
+        connect("datafold_default", host=relay.url, password=API_KEY)
+        with DatafoldHook() as hook:
+            for _ in range(3):
+                hook.get_integration(7)
+            assert relay.connections == 1
+            hook.close()
             hook.get_integration(7)
-            (pool,) = hook.get_conn().adapters["http://"].poolmanager.pools._container.values()
-            ports.add(pool.num_connections)
-    assert ports == {1}
-    assert [request.status for request in sandbox.state.requests] == [200, 200, 200]
+        assert relay.connections == 2
+    assert [request.status for request in sandbox.state.requests] == [200] * 4
 
 
 @pytest.mark.usefixtures("connections")
@@ -595,64 +449,6 @@ def test_update_over_a_real_socket(sandbox: Any) -> None:
     assert answer["indexing_cron"] is None
     (request,) = sandbox.state.requests
     assert json.loads(request.body)["token"] == TOKEN
-
-
-@pytest.mark.usefixtures("connections")
-def test_connection_test_says_that_all_is_well(sandbox: Any) -> None:
-    assert DatafoldHook().test_connection() == (
-        True,
-        f"{sandbox.url}: Datafold accepts the API key and shows 15 integrations.",
-    )
-
-
-def test_connection_test_takes_any_answer(requests_mock: Any) -> None:
-    requests_mock.get(f"{HOST}/api/v1/lineage/bi/", json={"some": "thing"})
-    said = (True, f"{HOST}: Datafold accepts the API key.")
-    assert DatafoldHook().test_connection() == said
-
-
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        ({"status_code": 401}, "401, the API key was refused."),
-        ({"status_code": 403}, "403, the API key's user may not do this."),
-        ({"status_code": 500}, "500, the service failed."),
-        ({"status_code": 429, "headers": {"Retry-After": "9"}}, "429, too many requests."),
-        (
-            {"status_code": 404},
-            "this is not a Datafold API (404, there is no such integration, or no Datafold API at "
-            "this host).",
-        ),
-        (
-            {"text": "<html>", "headers": {"Content-Type": "text/html"}},
-            "this is not a Datafold API (200, but the answer is no JSON: text/html, 6 bytes).",
-        ),
-        (
-            {"status_code": 302, "headers": {"Location": "https://login.acme.io/"}},
-            "this is not a Datafold API (302, a redirect to login.acme.io).",
-        ),
-        (
-            {"exc": requests.ConnectionError},
-            "the connection broke before the whole answer was there.",
-        ),
-    ],
-)
-def test_connection_test_says_in_one_sentence_what_is_wrong(
-    requests_mock: Any, waits: Any, answer: Any, said: str
-) -> None:
-    requests_mock.get(f"{HOST}/api/v1/lineage/bi/", **answer)
-    assert DatafoldHook().test_connection() == (False, f"{HOST}: {said}")
-    assert requests_mock.call_count == 1
-    assert waits == []
-
-
-def test_connection_test_says_what_is_wrong_with_the_connection(connect: Any) -> None:
-    connect("datafold_default", host=HOST)
-    assert DatafoldHook().test_connection() == (
-        False,
-        "Airflow connection 'datafold_default': field 'password' is empty; it has to be the API "
-        "key.",
-    )
 
 
 def test_address_of_the_integrations_page() -> None:

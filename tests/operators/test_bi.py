@@ -6,51 +6,45 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import requests
 from airflow.providers.common.compat.sdk import DAG, AirflowException
+from requests_mock import ANY
 
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.kinds import KINDS
 from airflow_provider_datafold.links import DatafoldLink
-from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.operators import bi
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 from tests.conftest import API_KEY, TOKEN
-
-BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}]
-
+from tests.integrations import BINDINGS, KINDS, NOT_GIVEN
 
 CRON = "0 6 * * *"
 
-LEAST: dict[type[bi.DatafoldUpdateOperator], dict[str, Any]] = {
-    bi.DatafoldUpdateHightouchOperator: {"bindings": BINDINGS},
-    bi.DatafoldUpdateLookerOperator: {"repo_id": 3},
-    bi.DatafoldUpdateModeOperator: {},
-    bi.DatafoldUpdateTableauOperator: {},
-    bi.DatafoldUpdatePowerBIOperator: {},
-    bi.DatafoldUpdateDbtOperator: {"ci_config_id": 4},
-}
-"""The operators of all kinds, with what each has to be given beside id and schedule."""
+UPDATES = {kind.operator: name for name, kind in KINDS.items()}
+"""The operators of all kinds."""
 
 
-def operator(
-    kind: type[bi.DatafoldUpdateOperator] = DatafoldUpdateHightouchOperator, **more: Any
-) -> bi.DatafoldUpdateOperator:
-    arguments = {"bi_datasource_id": 7, "indexing_cron": CRON, **LEAST[kind]}
+def least(kind: Any) -> dict[str, Any]:
+    """What an operator has to be given beside id and schedule."""
+    return KINDS[UPDATES[kind]].arguments if kind in UPDATES else {}
+
+
+def operator(kind: Any = DatafoldUpdateHightouchOperator, **more: Any) -> Any:
+    arguments = {"bi_datasource_id": 7, "indexing_cron": CRON, **least(kind)}
     return kind(task_id="update", **{**arguments, **more})
 
 
 def test_there_is_an_operator_for_each_kind() -> None:
-    assert [kind.kind for kind in LEAST] == list(KINDS)
+    assert [operator.kind for operator in UPDATES] == list(KINDS)
 
 
-@pytest.mark.parametrize("kind", LEAST)
+@pytest.mark.parametrize("kind", UPDATES)
 def test_all_but_secrets_is_templated(kind: Any) -> None:
-    declared = KINDS[kind.kind].fields
-    secrets = {field.name for field in declared if field.secret}
-    conn_ids = {"datafold_conn_id"} | ({f"{kind.kind}_conn_id"} if secrets else set())
-    templated = {"bi_datasource_id"} | {field.name for field in declared} - secrets | conn_ids
+    name = UPDATES[kind]
+    secrets = KINDS[name].secrets
+    conn_ids = {"datafold_conn_id"} | ({f"{name}_conn_id"} if secrets else set())
+    templated = {"bi_datasource_id"} | set(KINDS[name].fields) - secrets | conn_ids
     assert set(kind.template_fields) == templated
     assert len(kind.template_fields) == len(templated)
     task = operator(kind)
@@ -66,56 +60,89 @@ def test_lists_are_shown_as_such() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", LEAST)
+@pytest.mark.parametrize("kind", UPDATES)
 def test_defaults(kind: Any) -> None:
     task = operator(kind)
-    for field in KINDS[kind.kind].fields:
-        if not field.secret and field.name not in ("indexing_cron", *LEAST[kind]):
-            assert getattr(task, field.name) is OMITTED
-        if field.secret:
-            assert getattr(task, f"{kind.kind}_conn_id") == f"{kind.kind}_default"
+    name = UPDATES[kind]
+    for field in set(KINDS[name].fields) - KINDS[name].secrets - {"indexing_cron", *least(kind)}:
+        assert getattr(task, field) is NOT_GIVEN
+    if KINDS[name].secrets:
+        assert getattr(task, f"{name}_conn_id") == f"{name}_default"
     assert task.datafold_conn_id == "datafold_default"
     assert task.only_if_changed is False
 
 
 @pytest.mark.parametrize(
     ("kind", "missing"),
-    [(kind, name) for kind in LEAST for name in ("bi_datasource_id", "indexing_cron", *LEAST[kind])]
+    [
+        (kind, name)
+        for kind in UPDATES
+        for name in ("bi_datasource_id", "indexing_cron", *least(kind))
+    ]
     + [(bi.DatafoldSyncIntegrationOperator, "bi_datasource_id")],
 )
 def test_required(kind: Any, missing: str) -> None:
-    arguments = {"bi_datasource_id": 7, "indexing_cron": None, **LEAST.get(kind, {})}
+    arguments = {"bi_datasource_id": 7, "indexing_cron": None, **least(kind)}
     del arguments[missing]
     with pytest.raises((TypeError, AirflowException), match=missing):
         kind(task_id="update", **arguments)
 
 
-def test_what_is_omitted_stays_omitted_in_a_copy() -> None:
-    assert copy.deepcopy(OMITTED) is OMITTED
-    assert pickle.loads(pickle.dumps(OMITTED)) is OMITTED
-    assert str(OMITTED) == "(not given)"
-    assert repr(OMITTED) == "OMITTED"
+def test_what_is_not_given_stays_so_in_a_copy() -> None:
+    task = operator()
+    for copied in (task.name, copy.deepcopy(task).name, copy.copy(task).name):
+        assert copied is NOT_GIVEN
+    assert pickle.loads(pickle.dumps(NOT_GIVEN)) is NOT_GIVEN
+    # As the rendered field in Airflow's pages.
+    assert str(NOT_GIVEN) == "(not given)"
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch, connect: Any) -> list[Any]:
-    """What the operator asks of the hook."""
-    for conn_id, host in (("datafold_default", ""), ("mine", "https://acme.io")):
+MINE = "https://acme.io"
+
+
+@pytest.fixture(autouse=True)
+def connected(connect: Any) -> None:
+    for conn_id, host in (("datafold_default", ""), ("mine", MINE)):
         connect(conn_id, host=host, password=API_KEY)
     extra = {"token": "mode-token", "site_id": "site", "tenant_id": "tenant"}
     for conn_id in [*(f"{kind}_default" for kind in KINDS), "other"]:
         password = f"{TOKEN}\n" if conn_id != "other" else "other-token"
         fields = {"host": "bi.acme.io", "login": "who", "password": password, "extra": extra}
         connect(conn_id, conn_type="generic", **fields)
-    seen: list[Any] = []
 
-    def update(hook: DatafoldHook, *arguments: Any, **named: Any) -> str:
-        seen.append((hook.datafold_conn_id, *arguments, named))
-        return "the integration"
 
-    monkeypatch.setattr(DatafoldHook, "update_integration", update)
-    monkeypatch.setattr(DatafoldHook, "close", lambda hook: seen.append("closed"))
-    return seen
+class Service:
+    """Takes whatever is asked.
+
+    :param mock: what stands in for the network.
+    """
+
+    def __init__(self, mock: Any) -> None:
+        self._mock = mock
+        mock.register_uri(ANY, ANY, json={"id": 7})
+
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        return [(request.method, request.url) for request in self._mock.request_history]
+
+    @property
+    def body(self) -> Any:
+        """The body of the only request."""
+        (request,) = self._mock.request_history
+        return request.json()
+
+
+@pytest.fixture
+def service(requests_mock: Any) -> Service:
+    return Service(requests_mock)
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The sessions that were closed."""
+    sessions: list[Any] = []
+    monkeypatch.setattr(requests.Session, "close", lambda session: sessions.append(session))
+    return sessions
 
 
 FROM_CONNECTION: dict[str, dict[str, Any]] = {
@@ -133,98 +160,127 @@ FROM_CONNECTION: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", LEAST)
-def test_execute_calls_the_hook_and_closes_it(calls: list[Any], kind: Any) -> None:
-    assert operator(kind).execute({}) == "the integration"
-    config = {"indexing_cron": CRON, **LEAST[kind], **FROM_CONNECTION[kind.kind]}
-    named = {"only_if_changed": False}
-    assert calls == [("datafold_default", kind.kind, 7, config, named), "closed"]
-
-
-@pytest.mark.parametrize("kind", LEAST)
-def test_an_argument_counts_before_the_connection(calls: list[Any], kind: Any) -> None:
-    secrets = {field.name for field in KINDS[kind.kind].fields if field.secret}
-    given = {
-        field.name: f"given {field.name}"
-        for field in KINDS[kind.kind].fields
-        if field.name not in secrets
+@pytest.mark.parametrize("kind", UPDATES)
+def test_execute_updates_and_closes_the_session(
+    service: Service, closed: list[Any], kind: Any
+) -> None:
+    assert operator(kind).execute({}) == {"id": 7}
+    assert service.body == {
+        "indexing_cron": CRON,
+        **least(kind),
+        **FROM_CONNECTION[UPDATES[kind]],
     }
-    operator(kind, only_if_changed=True, **given).execute({})
-    (_, _, _, config, named), _ = calls
-    connection = FROM_CONNECTION[kind.kind]
-    assert config == {**given, **{field: connection[field] for field in secrets}}
-    assert named == {"only_if_changed": True}
+    url = f"https://app.datafold.com/api/v1/lineage/bi/{UPDATES[kind]}/7/"
+    assert service.asked == [("PUT", url)]
+    assert len(closed) == 1
 
 
-def test_execute_undoes_the_text_of_null(calls: list[Any]) -> None:
+@pytest.mark.parametrize("kind", UPDATES)
+def test_an_argument_counts_before_the_connection(service: Service, kind: Any) -> None:
+    found = KINDS[UPDATES[kind]]
+    given = {name: value for name, value in found.fields.items() if name not in found.secrets}
+    operator(kind, **given).execute({})
+    connection = FROM_CONNECTION[UPDATES[kind]]
+    assert service.body == {**given, **{field: connection[field] for field in found.secrets}}
+
+
+@pytest.mark.parametrize("kind", UPDATES)
+def test_only_if_changed(requests_mock: Any, kind: Any) -> None:
+    found = KINDS[UPDATES[kind]]
+    given = {name: value for name, value in found.fields.items() if name not in found.secrets}
+    requests_mock.get(ANY, json=given)
+    assert operator(kind, only_if_changed=True, **given).execute({}) == given
+    assert [request.method for request in requests_mock.request_history] == ["GET"]
+
+
+def test_execute_undoes_the_text_of_null(service: Service) -> None:
     operator(
         indexing_cron="None",
         name="None",
         workspace="None",
-        bindings="None",
         datafold_conn_id="mine",
         hightouch_conn_id="other",
     ).execute({})
-    (conn_id, _, _, config, _), _ = calls
-    assert conn_id == "mine"
+    ((_, url),) = service.asked
+    assert url.startswith(f"{MINE}/")
     nothing = {"indexing_cron": None, "name": None, "workspace": None}
-    # That can't be null, and the error is to show what was given.
-    assert config == {**nothing, "bindings": "None", "token": "other-token"}
+    assert service.body == {**nothing, "bindings": BINDINGS, "token": "other-token"}
+
+
+def test_what_can_not_be_null_is_shown_as_it_was_given(service: Service) -> None:
+    with pytest.raises(exceptions.DatafoldInputError, match=r"bindings: .*'None' \(str\)"):
+        operator(bindings="None").execute({})
+    assert service.asked == []
 
 
 @pytest.mark.parametrize("nothing", [None, "None"])
-def test_power_bi_can_do_without_a_connection(calls: list[Any], nothing: Any) -> None:
+def test_power_bi_can_do_without_a_connection(service: Service, nothing: Any) -> None:
     kind = bi.DatafoldUpdatePowerBIOperator
     operator(kind, powerbi_conn_id=nothing, client_id="None").execute({})
-    assert calls[0][3] == {"indexing_cron": CRON, "client_id": None}
+    assert service.body == {"indexing_cron": CRON, "client_id": None}
 
 
-def test_an_attribute_never_becomes_a_secret(calls: list[Any]) -> None:
+def test_an_attribute_never_becomes_a_secret(service: Service) -> None:
     task: Any = operator()
     task.token = "from the DAG's code"
     task.execute({})
-    assert calls[0][3]["token"] == TOKEN
+    assert service.body["token"] == TOKEN
 
 
-def test_sync_calls_the_hook(calls: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DatafoldHook, "sync_integration", lambda hook, number: calls.append(number))
+def test_sync(requests_mock: Any, closed: list[Any]) -> None:
+    requests_mock.get("https://app.datafold.com/api/v1/lineage/bi/7/sync/", text="")
     task = bi.DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id="7")
     assert set(task.template_fields) == {"bi_datasource_id", "datafold_conn_id"}
     assert task.execute({}) is None
-    assert calls == ["7", "closed"]
+    assert requests_mock.call_count == 1
+    assert len(closed) == 1
 
 
 def test_an_operator_says_what_it_calls() -> None:
-    task = bi.DatafoldOperator(task_id="none")
+    family = bi.DatafoldSyncIntegrationOperator.__mro__
+    (base,) = [kind for kind in family if kind.__name__ == "DatafoldOperator"]
+    task: Any = base(task_id="none")
     with pytest.raises(NotImplementedError):
         task.call(DatafoldHook())
 
 
-def test_execute_keeps_the_address_for_the_link(calls: list[Any]) -> None:
-    class TaskInstance:
-        def __init__(self) -> None:
-            self.pushed: dict[str, Any] = {}
+class TaskInstance:
+    """Keeps what is pushed to XCom."""
 
-        def xcom_push(self, key: str, value: Any) -> None:
-            self.pushed[key] = value
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
 
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+def test_execute_keeps_the_address_for_the_link(service: Service) -> None:
     ti = TaskInstance()
     operator(datafold_conn_id="mine").execute({"ti": ti})
-    assert ti.pushed == {"datafold_url": "https://acme.io/settings/integrations"}
+    assert ti.pushed == {"datafold_url": f"{MINE}/settings/integrations"}
 
 
-def test_missing_token_is_a_clear_error(connect: Any, calls: list[Any]) -> None:
+def test_missing_token_is_a_clear_error(connect: Any, service: Service) -> None:
     connect("hightouch_default", conn_type="generic")
+    ti = TaskInstance()
     with pytest.raises(
-        exceptions.DatafoldConfigurationError,
-        match="'hightouch_default': field 'password' is empty; it has to be Hightouch's token",
+        exceptions.DatafoldConfigurationError, match="'hightouch_default'.*'password'.*token"
     ):
+        operator().execute({"ti": ti})
+    assert service.asked == []
+    # The link is there all the same.
+    assert list(ti.pushed) == ["datafold_url"]
+
+
+def test_the_session_is_closed_after_an_error(requests_mock: Any, closed: list[Any]) -> None:
+    requests_mock.put(ANY, status_code=404)
+    with pytest.raises(exceptions.DatafoldNotFoundError):
         operator().execute({})
-    assert calls == ["closed"]
+    assert len(closed) == 1
 
 
 @pytest.mark.skipif(not DEFAULT_RETRY_POLICY, reason="Airflow has retry policies from 3.3 on")
-def test_retry_policy_is_a_default(calls: list[Any]) -> None:
+def test_retry_policy_is_a_default(service: Service) -> None:
     task = operator()
     assert task.retry_policy is None
     task.execute({})
@@ -262,9 +318,9 @@ def test_two_parses_of_a_dag_are_the_same() -> None:
     assert "object at 0x" not in str(parsed())
 
 
-@pytest.mark.parametrize("kind", [*LEAST, bi.DatafoldSyncIntegrationOperator])
+@pytest.mark.parametrize("kind", [*UPDATES, bi.DatafoldSyncIntegrationOperator])
 def test_every_task_has_the_link(kind: Any) -> None:
-    arguments = {"indexing_cron": CRON, **LEAST[kind]} if kind in LEAST else {}
+    arguments = {"indexing_cron": CRON, **least(kind)} if kind in UPDATES else {}
     with DAG("d", schedule=None, start_date=datetime(2024, 1, 1)) as dag:
         task = kind(task_id="t", bi_datasource_id=7, **arguments)
         mapped = kind.partial(task_id="mapped", **arguments).expand(bi_datasource_id=[7, 8])
@@ -306,7 +362,7 @@ def test_default_args_reach_every_parameter() -> None:
     assert task.indexing_cron is None
 
 
-@pytest.mark.parametrize("kind", LEAST)
+@pytest.mark.parametrize("kind", UPDATES)
 def test_every_field_can_be_mapped(kind: Any) -> None:
     fields = [name for name in kind.template_fields if name != "bi_datasource_id"]
     with DAG("d", schedule=None, start_date=datetime(2024, 1, 1)):

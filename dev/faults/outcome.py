@@ -1,4 +1,4 @@
-"""Whether a measurement is what a user would want."""
+"""Judge whether a measurement is what a user wants."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dev.faults.fault import Fault
-from dev.faults.trial import Measurement
+from dev.faults.run import Measurement
 
 MEMORY = 50.0
-"""MB that an answer may cost at most, whatever its size."""
+"""MB that a response may take at most, whatever its size."""
 
 
 def differences(fault: Fault, found: Measurement) -> Iterator[str]:
     """Compare a measurement of this provider's operator with all that the table declares.
 
     :param fault: the fault.
-    :param found: what came of it.
+    :param found: what became of it.
     :return: a sentence for each thing that differs.
     """
+    ending = fault.ending
+    if fault.or_else and fault.or_else.error == found.ended:
+        ending = fault.or_else
     pairs = {
-        "ended": (found.ended, fault.ending.error or "success"),
-        "Airflow may retry": (found.airflow_may_retry, fault.ending.airflow_may_retry),
+        "ended": (found.ended, ending.error or "success"),
+        "Airflow may retry": (found.airflow_may_retry, ending.airflow_may_retry),
         "requests": (found.requests, fault.requests),
         "requests to another host": (found.elsewhere, 0),
         "retry_after": (found.retry_after, fault.retry_after),
@@ -30,6 +33,8 @@ def differences(fault: Fault, found: Measurement) -> Iterator[str]:
     for what, (measured, declared) in pairs.items():
         if measured != declared:
             yield f"{what}: {measured or 'none'!r}, declared: {declared or 'none'!r}"
+    if fault.says not in found.message:
+        yield f"says {found.message!r}, declared: {fault.says!r}"
     if not fault.no_sooner <= found.seconds <= fault.seconds:
         yield f"took {found.seconds} s, declared: {fault.no_sooner:g} to {fault.seconds:g} s"
     if found.memory > MEMORY:
@@ -37,10 +42,10 @@ def differences(fault: Fault, found: Measurement) -> Iterator[str]:
 
 
 def shortcoming(fault: Fault, found: Measurement) -> str:
-    """Say what a user would not want, by the measure that holds for any operator.
+    """Say what a user would not want, by a measure that holds for any operator.
 
     :param fault: the fault.
-    :param found: what came of it.
+    :param found: what became of it.
     :return: the worst of it, empty where the fault is handled.
     """
     wanted = fault.ending
@@ -65,7 +70,7 @@ def shortcoming(fault: Fault, found: Measurement) -> str:
 
 
 def masked(found: Measurement) -> Measurement:
-    """Give what is left of a measurement where Airflow's masking knows all secrets.
+    """Return what is left of a measurement where Airflow's masking knows all secrets.
 
     :param found: a measurement, made without that masking.
     :return: the same, with no secret in what Airflow writes into the task's log.

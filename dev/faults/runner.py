@@ -1,4 +1,4 @@
-"""Many trials at once, each in a process of its own and within a time of its own."""
+"""Run many trials at once, each in a process of its own and within a time of its own."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from dev.faults.fault import Fault
+from dev.faults.run import THEIRS, Measurement, prepare, run
 from dev.faults.table import FAULTS
-from dev.faults.trial import THEIRS, Measurement, prepare, run
 
 Trial = tuple[str, str]
 """Name of the fault, name of the operator."""
@@ -38,12 +38,12 @@ def measure(trials: Iterable[Trial]) -> dict[Trial, Measurement]:
     """Run trials in a throw-away Airflow home, away from this process.
 
     :param trials: which faults, with which operator.
-    :return: what came of each; a trial that broke is missing.
+    :return: what became of each; a trial that broke is missing.
     """
     with tempfile.TemporaryDirectory(prefix="datafold-faults-") as home:
         results = Path(home, "results.jsonl")
         subprocess.run(  # noqa: S603 - this package's own code
-            [sys.executable, "-m", "dev.faults.laboratory", results],
+            [sys.executable, "-m", "dev.faults.runner", results],
             input=json.dumps(list(trials)).encode(),
             env=_environment(home),
             cwd=Path(__file__).parents[2],
@@ -100,17 +100,23 @@ def _run(trials: Iterable[Trial], at_once: int) -> Iterator[tuple[Trial, Measure
 
 
 def _start(fault: Fault, operator: str) -> tuple[Connection, BaseProcess]:
-    # Forked, because to import Airflow takes longer than most trials do.
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(fault, operator, sender))
+    # Forked, because to import Airflow takes longer than most trials do; but where a module must
+    # be missing, what would have used it must not be there either.
+    fork, spawn = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
+    receiver, sender = fork.Pipe(duplex=False)
+    make = spawn.Process if fault.without else fork.Process
+    process: BaseProcess = make(target=_work, args=(fault.name, operator, sender))
     process.start()
     sender.close()
     return receiver, process
 
 
-def _work(fault: Fault, operator: str, sender: Connection) -> None:
+def _work(name: str, operator: str, sender: Connection) -> None:
+    fault = _FAULTS[name]
     try:
+        sys.modules.update(dict.fromkeys(fault.without))  # type: ignore[arg-type]
+        if fault.without:
+            prepare(operator)
         sender.send(run(fault, operator))
     except Exception:
         # Sent, because the trial may have taken standard error away already.

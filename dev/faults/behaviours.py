@@ -1,14 +1,17 @@
-"""What a service may do with a request. Each act gives the steps; the server takes them."""
+"""Say what a service may do with a request: each behaviour gives the steps that it takes."""
 
 from __future__ import annotations
 
 import gzip
+import html as markup
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from urllib.parse import quote, quote_plus
 
-from dev.faults.server import Act, Call, Step, Then
+from dev.faults.server import Behaviour, Call, Step, Then
 
 INTEGRATION = {
     "id": 7,
@@ -17,7 +20,7 @@ INTEGRATION = {
     "indexing_cron": "0 6 * * *",
 }
 HUGE = 300 << 20
-"""Bytes of an answer that is far too large."""
+"""Bytes of a response that is far too large."""
 
 LOGIN_PAGE = b"<!doctype html><html><title>Log in</title><form>...</form></html>"
 FOR_EVER = 60.0
@@ -30,7 +33,7 @@ _CHUNK = b" " * (1 << 16)
 def answer(
     status: int = 200, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """Write an answer whole.
+    """Write a whole response.
 
     :param status: the HTTP status.
     :param body: the body, an integration as JSON by default.
@@ -42,7 +45,7 @@ def answer(
 
 
 def head(status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
-    """Write an answer up to its body.
+    """Write a response up to its body.
 
     :param status: the HTTP status.
     :param headers: header fields, in addition to the Content-Type of JSON.
@@ -53,7 +56,7 @@ def head(status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def says(*steps: Step) -> Act:
+def says(*steps: Step) -> Behaviour:
     """Take the same steps whatever is asked; none at all to close without a word.
 
     :param steps: the steps.
@@ -63,54 +66,54 @@ def says(*steps: Step) -> Act:
 
 def answers(
     status: int = 200, body: bytes | None = None, headers: Mapping[str, str] | None = None
-) -> Act:
-    """Answer whole, as :func:`answer` does, and keep the connection."""
+) -> Behaviour:
+    """Send a whole response, as :func:`answer` writes it, and keep the connection."""
     return says(answer(status, body, headers), Then.KEEP)
 
 
-def html(status: int, body: bytes = LOGIN_PAGE) -> Act:
-    """Answer with a page for people."""
+def html(status: int, body: bytes = LOGIN_PAGE) -> Behaviour:
+    """Respond with a page for people."""
     return answers(status, body, {"Content-Type": "text/html"})
 
 
-def drips(first: bytes, dripping: bytes) -> Act:
-    """Send the first part at once and of the rest one byte each half second."""
+def drips(first: bytes, dripping: bytes) -> Behaviour:
+    """Send the first part at once, and the rest one byte each half second."""
 
-    def act(_: Call) -> Iterator[Step]:
+    def behave(_: Call) -> Iterator[Step]:
         yield first
         for byte in dripping:
             yield bytes([byte])
             yield _DRIP
 
-    return act
+    return behave
 
 
-def repeats(first: bytes, again: bytes, *, pause: float = 0.0) -> Act:
+def repeats(first: bytes, again: bytes, *, pause: float = 0.0) -> Behaviour:
     """Send the first part, then the other one without end."""
 
-    def act(_: Call) -> Iterator[Step]:
+    def behave(_: Call) -> Iterator[Step]:
         yield first
         while True:
             yield again
             yield pause
 
-    return act
+    return behave
 
 
-def is_huge(status: int, headers: Mapping[str, str] | None = None) -> Act:
-    """Answer with :data:`HUGE` bytes: a JSON text between much white space."""
+def is_huge(status: int, headers: Mapping[str, str] | None = None) -> Behaviour:
+    """Respond with :data:`HUGE` bytes: a JSON text after much white space."""
 
-    def act(_: Call) -> Iterator[Step]:
+    def behave(_: Call) -> Iterator[Step]:
         yield head(status, headers)
         for _chunk in range(HUGE // len(_CHUNK) - 1):
             yield _CHUNK
         yield json.dumps(INTEGRATION).encode().rjust(len(_CHUNK))
 
-    return act
+    return behave
 
 
-def bomb(layers: int) -> Act:
-    """Answer with :data:`HUGE` bytes that are packed into few.
+def bomb(layers: int) -> Behaviour:
+    """Respond with :data:`HUGE` bytes that are packed into few.
 
     :param layers: how often they are packed.
     """
@@ -121,38 +124,43 @@ def bomb(layers: int) -> Act:
     return answers(200, content, {"Content-Encoding": ", ".join(["gzip"] * layers)})
 
 
-def redirects(status: int, *, elsewhere: bool) -> Act:
-    """Point to another address, and take over what arrives there on the same host.
+def redirects(status: int, *, elsewhere: bool) -> Behaviour:
+    """Redirect to another address, and accept what arrives there on the same host.
 
     :param status: the HTTP status.
     :param elsewhere: whether the address is on another host.
     """
 
-    def act(call: Call) -> Iterable[Step]:
+    def behave(call: Call) -> Iterable[Step]:
         if call.request is not None and call.request.target == "/moved":
             return [answer(), Then.KEEP]
         location = f"{call.elsewhere if elsewhere else ''}/moved"
         return [answer(status, b"", {"Location": location}), Then.KEEP]
 
-    return act
+    return behave
 
 
-def asks_to_wait(status: int, seconds: float) -> Act:
+def asks_to_wait(status: int, seconds: float, *, ahead: float | None = None) -> Behaviour:
     """Refuse for now, with a ``Retry-After`` that is a date.
 
     :param status: the HTTP status.
     :param seconds: from now to the date, negative for the past.
+    :param ahead: seconds by which the service's clock is ahead of ours, and which it tells in
+        ``Date``; ``None`` for a clock that it does not tell.
     """
 
-    def act(_: Call) -> Iterable[Step]:
-        date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=seconds), True)
-        return [answer(status, b"{}", {"Retry-After": date}), Then.KEEP]
+    def behave(_: Call) -> Iterable[Step]:
+        now = datetime.now(timezone.utc) + timedelta(seconds=ahead or 0.0)
+        fields = {"Retry-After": format_datetime(now + timedelta(seconds=seconds), True)}
+        if ahead is not None:
+            fields["Date"] = format_datetime(now, True)
+        return [answer(status, b"{}", fields), Then.KEEP]
 
-    return act
+    return behave
 
 
 def refuses_with_input(call: Call) -> Iterable[Step]:
-    """Answer 422 as FastAPI does, with all that was sent, in every place that it can be in."""
+    """Respond 422 as FastAPI does, and repeat all that was sent in every place for it."""
     sent = json.loads(call.request.body) if call.request else {}
     headers = call.request.headers if call.request else {}
     detail = [
@@ -170,30 +178,54 @@ def refuses_with_input(call: Call) -> Iterable[Step]:
     ]
 
 
-def echoes(status: int) -> Act:
-    """Answer with all that was sent, headers and body.
+def echoes(status: int) -> Behaviour:
+    """Repeat all that was sent, headers and body.
 
     :param status: the HTTP status.
     """
 
-    def act(call: Call) -> Iterable[Step]:
+    def behave(call: Call) -> Iterable[Step]:
         sent = {} if call.request is None else json.loads(call.request.body)
         headers = {} if call.request is None else call.request.headers
         content = json.dumps({**sent, "id": 7, "request": headers}).encode()
         return [answer(status, content), Then.KEEP]
 
-    return act
+    return behave
 
 
-def wants_key(key: str) -> Act:
-    """Answer only who knows the API key, and 401 to everybody else.
+def wants_key(key: str) -> Behaviour:
+    """Accept the API key, and respond 401 to anything else.
 
     :param key: the API key.
     """
 
-    def act(call: Call) -> Iterable[Step]:
+    def behave(call: Call) -> Iterable[Step]:
         headers = {} if call.request is None else call.request.headers
         status = 200 if headers.get("authorization") == f"Key {key}" else 401
         return [answer(status), Then.KEEP]
 
-    return act
+    return behave
+
+
+def echoes_encoded(status: int, *secrets: str) -> Behaviour:
+    """Repeat secrets in the encodings of URLs, JSON, HTML, base64 and Basic authentication.
+
+    :param status: the HTTP status.
+    :param secrets: what to repeat.
+    """
+    spelled = [
+        spelling
+        for secret in secrets
+        for spelling in (
+            quote(secret, safe=""),
+            quote(secret),
+            quote_plus(secret),
+            json.dumps({"secret": secret}),
+            markup.escape(secret),
+            b64encode(secret.encode()).decode(),
+            b64encode(f"Key {secret}".encode()).decode(),
+            b64encode(f"us:{secret}".encode()).decode(),
+        )
+    ]
+    said = {"id": 7, "detail": " ".join(spelled), "echo": spelled}
+    return answers(status, json.dumps(said).encode())

@@ -1,15 +1,18 @@
-"""One fault, one operator, one process: what comes of it.
+"""Run one task that meets one fault, and measure what becomes of it.
 
 A trial changes its process for good (environment, name resolution, standard output), so it
-belongs into one of its own; :mod:`faults.laboratory` sees to that.
+needs one of its own; :mod:`faults.runner` sees to that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import html
+import inspect
 import json
 import logging
 import os
+import re
 import resource
 import socket
 import ssl
@@ -18,31 +21,36 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import trustme
 
-from dev.faults.acts import INTEGRATION, answers
+from dev.faults.behaviours import INTEGRATION, answers
 from dev.faults.fault import API_KEY, SECRETS, TOKEN, Fault
 from dev.faults.server import Door, FaultServer
 
 OURS = "datafold"
 OURS_ASYNC = "datafold-async"
 """The same update in an event loop, as a trigger would carry it."""
+DRIVERS = (OURS, OURS_ASYNC)
 THEIRS = "http"
 TIMEOUT = 1.0
 
 _PATH = "/api/v1/lineage/bi/hightouch/7/"
 _CANARY = "a canary sings in the log"
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}")
+_URL_SAFE = str.maketrans("+/", "-_")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What came of a trial.
+    """Hold what became of a task.
 
     :param ended: ``success``, the name of the exception's class, or empty where the task had
         not ended in time.
@@ -54,6 +62,7 @@ class Measurement:
     :param secrets: how often a secret stands in the ``log``, the ``exception``, the ``result``
         and in requests to the ``other host``.
     :param retry_after: seconds that the exception passes on.
+    :param message: what the exception says.
     """
 
     ended: str
@@ -64,6 +73,7 @@ class Measurement:
     memory: float
     secrets: dict[str, int] = field(default_factory=dict)
     retry_after: float | None = None
+    message: str = ""
 
 
 def prepare(operator: str) -> None:
@@ -71,12 +81,19 @@ def prepare(operator: str) -> None:
 
     :param operator: :data:`OURS`, :data:`OURS_ASYNC` or :data:`THEIRS`.
     """
-    if operator == OURS:
-        import airflow_provider_datafold.client.sync
-        import airflow_provider_datafold.operators.bi
-    elif operator == OURS_ASYNC:
+    if operator in DRIVERS:
+        import airflow.providers.common.compat.connection
+
         import airflow_provider_datafold.client.aio
-        import airflow_provider_datafold.hooks.datafold  # noqa: F401
+        import airflow_provider_datafold.client.sync
+        import airflow_provider_datafold.operators.bi  # noqa: F401
+        from airflow_provider_datafold.connection.fetch import fetch_settings
+
+        # Airflow before 3.2 imports half of itself for the first connection. Not by an event loop,
+        # whose threads a fork would lack.
+        os.environ["AIRFLOW_CONN_ANY"] = json.dumps({"conn_type": "datafold", "password": API_KEY})
+        fetch_settings("any")
+        del os.environ["AIRFLOW_CONN_ANY"]
     else:
         import airflow.providers.http.operators.http  # noqa: F401
         from airflow.providers.common.compat.sdk import Connection
@@ -90,14 +107,14 @@ def run(fault: Fault, operator: str) -> Measurement:
 
     :param fault: the fault.
     :param operator: :data:`OURS`, :data:`OURS_ASYNC` or :data:`THEIRS`.
-    :return: what came of it, at the latest when the fault's time is over.
+    :return: what became of it, at the latest when the fault's time is over.
     """
     with (
         tempfile.TemporaryDirectory(prefix="datafold-faults-") as folder,
         FaultServer([answers()]) as other,
         FaultServer([answers()], door=Door.CLOSED) as closed,
         FaultServer(
-            fault.acts,
+            fault.behaviours,
             reads=fault.reads,
             door=fault.door,
             tls=_tls(fault.certificate, Path(folder)),
@@ -110,7 +127,7 @@ def run(fault: Fault, operator: str) -> Measurement:
             {name: text.format(**names) for name, text in fault.environment.items()},
             **_connections(fault, host.format(**names), folder),
         )
-        _know_only_this_machine()
+        _know_only_this_machine(fault)
         log = _capture(Path(folder, "log"))
         task = _Task(_build(operator))
         task.run(fault.seconds)
@@ -128,14 +145,15 @@ def run(fault: Fault, operator: str) -> Measurement:
                 "other host": _count("".join(request.text for request in other.requests)),
             },
             retry_after=task.retry_after,
+            message=task.message if not _count(task.message) else "",
         )
 
 
 class _Task:
-    """Makes an update and keeps what becomes of it."""
+    """Make an update and keep what becomes of it."""
 
     def __init__(self, update: Callable[[], Any]) -> None:
-        self.ended = self.result = self.traceback = ""
+        self.ended = self.result = self.traceback = self.message = ""
         self.airflow_may_retry = False
         self.seconds = self.memory = 0.0
         self.retry_after: float | None = None
@@ -165,6 +183,7 @@ class _Task:
             self.airflow_may_retry = not isinstance(error, AirflowFailException)
             self.traceback = "".join(traceback.format_exception(error)) + repr(vars(error))
             self.retry_after = getattr(error, "retry_after", None)
+            self.message = str(error)
             self.ended = type(error).__name__
         else:
             self.result = result if isinstance(result, str) else json.dumps(result)
@@ -174,12 +193,16 @@ class _Task:
 def _build(operator: str) -> Callable[[], Any]:
     schedule: dict[str, Any] = {name: INTEGRATION[name] for name in ("bindings", "indexing_cron")}
     if operator == OURS_ASYNC:
-        return lambda: asyncio.run(_update({"token": TOKEN, **schedule}))
+        # Not asyncio.run, which waits for a resolver that hangs; a triggerer's loop goes on.
+        loop = asyncio.new_event_loop()
+        return lambda: loop.run_until_complete(_update({"token": TOKEN, **schedule}))
     if operator == OURS:
         from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 
         ours = DatafoldUpdateHightouchOperator(task_id="ours", bi_datasource_id=7, **schedule)
-        return lambda: ours.execute({})
+        # Without what Airflow 2 wraps around it, which lets only the main thread call it.
+        execute = inspect.unwrap(type(ours).execute)
+        return lambda: execute(ours, {})
 
     from airflow.providers.http.operators.http import HttpOperator
 
@@ -205,7 +228,7 @@ async def _update(config: dict[str, Any]) -> Any:
 
 
 def _connections(fault: Fault, host: str, folder: str) -> dict[str, str]:
-    """Give both operators what they need to know: the same host, timeout and CA."""
+    """Tell all of them the same host, timeout and CA."""
     ca = f"{folder}/ca.pem" if fault.certificate else None
     ours = {"timeout": TIMEOUT, "ca_bundle": ca, **fault.extra}
     theirs = {"timeout": TIMEOUT, "verify": ours["ca_bundle"]}
@@ -240,14 +263,18 @@ def _tls(certificate: str, folder: Path) -> ssl.SSLContext | None:
     return context
 
 
-def _know_only_this_machine() -> None:
+def _know_only_this_machine(fault: Fault) -> None:
     """Resolve no name but this machine's, so that nothing leaves it, not even a question."""
     resolve = socket.getaddrinfo
+    addresses = {"127.0.0.1": 1, "localhost": 1, "datafold.test": fault.addresses}
 
     def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if host not in ("127.0.0.1", "localhost"):
+        name = host.decode() if isinstance(host, bytes) else host
+        if name != "127.0.0.1":
+            time.sleep(fault.resolver)
+        if not addresses.get(name):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return resolve("127.0.0.1", *args, **kwargs)
+        return resolve("127.0.0.1", *args, **kwargs) * addresses[name]
 
     socket.getaddrinfo = getaddrinfo
 
@@ -272,10 +299,20 @@ def _capture(path: Path) -> Callable[[], str]:
 
 
 def _count(text: str) -> int:
-    return sum(text.count(secret) for secret in SECRETS)
+    """Count the secrets in a text: as they are, and as URLs, JSON, HTML and base64 spell them."""
+    # A backslash is no part of a secret, and JSON in JSON has more than one.
+    spelled_out = html.unescape(unquote(text)).replace("\\", "")
+    decoded = [decoded for run in _BASE64.findall(text) for decoded in _decoded(run)]
+    return sum(found.count(secret) for found in (spelled_out, *decoded) for secret in SECRETS)
+
+
+def _decoded(run: str) -> Iterator[str]:
+    for offset in range(4):
+        whole = run[offset : len(run) - (len(run) - offset) % 4]
+        yield urlsafe_b64decode(whole.translate(_URL_SAFE)).decode(errors="replace")
 
 
 def _peak() -> float:
-    """Give the most memory in MB that this process ever had."""
+    """Return the most memory in MB that this process ever had."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

@@ -1,0 +1,40 @@
+"""The section Audit logs: what was changed, and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dev.sandbox import moment
+from dev.sandbox.router import Router
+
+if TYPE_CHECKING:
+    from dev.sandbox.state import State
+
+router = Router()
+
+
+@router.handles("GET", "/api/v1/audit_logs")
+def list_all(state: State, body: dict[str, Any] | None) -> Any:
+    """List what was changed or set going, in a span of time or ever."""
+    span = body or {}
+    return {
+        "logs": [
+            {
+                "event_uuid": change.uuid,
+                "timestamp": change.timestamp,
+                "url": change.path,
+                "request_type": change.method,
+                "action": change.action,
+                "object_type": change.section,
+                "object_id": change.number,
+                "client_ip": "127.0.0.1",
+                "user_email": "sandbox@example.com",
+                "user_id": 1,
+                "is_support_user": False,
+                "source": "api",
+                "status": "success",
+            }
+            for change in state.changes
+            if moment.is_between(change.timestamp, span.get("start_date"), span.get("end_date"))
+        ]
+    }

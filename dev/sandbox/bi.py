@@ -1,0 +1,140 @@
+"""The section BI: integrations, and when Datafold reads them."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from fastapi import HTTPException, Response
+
+from dev.sandbox import contract, schema
+from dev.sandbox.contract import Operation
+from dev.sandbox.register import Register
+from dev.sandbox.router import Router
+
+if TYPE_CHECKING:
+    from dev.sandbox.state import State
+
+Integration = dict[str, Any]
+
+ASSUMPTION = (
+    "Of the section BI, the contract documents what a request looks like, not what an answer looks "
+    "like. That an integration is answered as its id, its type and its configuration without the "
+    "secrets, a synchronization as null and a removal as nothing, is this sandbox's own assumption."
+)
+
+_BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}]
+_CONFIGS: dict[str, dict[str, Any]] = {
+    "hightouch": {"workspace": "analytics", "bindings": _BINDINGS},
+    "looker": {
+        "base_url": "https://looker.example.com",
+        "client_id": "looker-client",
+        "repo_id": 3,
+        "project_ids": ["sales"],
+        "bindings": _BINDINGS,
+    },
+    "mode": {"workspace": "analytics"},
+    "tableau": {
+        "server_url": "https://tableau.example.com",
+        "site_id": "sales",
+        "token_name": "datafold",
+    },
+    "powerbi": {"auth_type": "delegated", "tenant_id": None, "client_id": None},
+    "dbt": {"ci_config_id": 4},
+}
+_ONLY_SCHEDULE = {"hightouch", "looker", "mode", "tableau"}
+"""The kinds of which an update changes nothing but the schedule."""
+FIRST_OTHER = 1001
+"""Id of the first integration of another kind than Hightouch; there is one of each."""
+
+router = Router()
+
+
+def integration(bi_datasource_id: int, kind: str) -> Integration:
+    """Return an integration as it may be before the first update.
+
+    :param bi_datasource_id: the integration's id.
+    :param kind: the API's name for its kind.
+    """
+    return {
+        "id": bi_datasource_id,
+        "type": kind,
+        "name": f"{kind.capitalize()} {bi_datasource_id}",
+        **copy.deepcopy(_CONFIGS[kind]),
+        "indexing_cron": "0 0 * * *",
+    }
+
+
+def integrations(count: int) -> Register[Integration]:
+    """Return the integrations that are there from the beginning.
+
+    :param count: how many Hightouch integrations there are, with the ids from 1.
+    """
+    kinds = dict.fromkeys(range(1, count + 1), "hightouch")
+    kinds |= dict(enumerate([kind for kind in _CONFIGS if kind != "hightouch"], FIRST_OTHER))
+    return Register(
+        "Integration", {number: integration(number, kind) for number, kind in kinds.items()}
+    )
+
+
+@router.handles("GET", "/api/v1/lineage/bi/")
+def list_all(state: State) -> Any:
+    """List the integrations."""
+    return list(state.integrations.values())
+
+
+@router.handles("GET", "/api/v1/lineage/bi/{bi_datasource_id}/")
+def show(state: State, bi_datasource_id: int) -> Any:
+    """Show an integration."""
+    return state.integrations[bi_datasource_id]
+
+
+@router.handles("GET", "/api/v1/lineage/bi/{bi_datasource_id}/sync/", changes=True)
+def sync(state: State, bi_datasource_id: int) -> None:
+    """Take the order to read an integration now."""
+    state.note("sync", state.integrations[bi_datasource_id])
+
+
+@router.handles("DELETE", "/api/v1/lineage/bi/{bi_datasource_id}/")
+def delete(state: State, bi_datasource_id: int) -> Response:
+    """Forget an integration."""
+    state.note("delete", state.integrations[bi_datasource_id])
+    del state.integrations[bi_datasource_id]
+    return Response(status_code=204)
+
+
+def serve(kind: str) -> None:
+    """Serve the two operations of a kind.
+
+    :param kind: the API's name for it.
+    """
+    path = f"/api/v1/lineage/bi/{kind}/"
+
+    def visible(body: dict[str, Any]) -> dict[str, Any]:
+        document = contract.document()
+        config = contract.config(document, Operation("POST", path))
+        return schema.completed(document, config or {}, body)
+
+    @router.handles("POST", path)
+    def create(state: State, body: dict[str, Any]) -> Any:
+        number = state.integrations.number()
+        created = {"id": number, "type": kind, **visible(body)}
+        state.integrations[number] = created
+        state.note("create", created)
+        return created
+
+    @router.handles("PUT", path + "{bi_datasource_id}/")
+    def update(state: State, bi_datasource_id: int, body: dict[str, Any]) -> Any:
+        updated = state.integrations[bi_datasource_id]
+        if updated["type"] != kind:
+            raise HTTPException(404, "Integration not found")
+        changes = visible(body)
+        if kind in _ONLY_SCHEDULE:
+            changes = {"indexing_cron": changes["indexing_cron"]}
+        updated.update(changes)
+        state.note("update", updated)
+        return updated
+
+
+for _kind in _CONFIGS:
+    serve(_kind)

@@ -1,0 +1,102 @@
+"""The section CI: runs for pull requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dev.sandbox.course import Course, Courses, Job, Step
+from dev.sandbox.register import Register
+from dev.sandbox.router import Router
+
+if TYPE_CHECKING:
+    from dev.sandbox.state import State
+
+Run = dict[str, Any]
+
+router = Router()
+
+
+class CI:
+    """The CI configurations that there are, and their runs."""
+
+    def __init__(self) -> None:
+        self.courses = Courses(Course((Step("processing", reads=2),), "done"))
+        """What the runs go through that are started next."""
+        names = {1: "dbt Cloud", 2: "GitHub", 3: "GitLab", 4: "dbt Core"}
+        self.configs: Register[str] = Register("CI config", names)
+        self.runs: dict[int, Register[Run]] = {number: Register("CI run") for number in names}
+        self.jobs: dict[int, Job] = {}
+        self.changes: dict[int, list[dict[str, Any]]] = {}
+        """What was uploaded last, by run."""
+        self._last = 0
+
+    def add(self, ci_config_id: int, details: dict[str, Any]) -> int:
+        """Start a run.
+
+        :param ci_config_id: the CI configuration's id.
+        :param details: the facts of the pull request.
+        :return: the run's id.
+        """
+        self.configs.require(ci_config_id)
+        self._last += 1
+        self.jobs[self._last] = self.courses.start()
+        self.runs[ci_config_id][self._last] = {
+            **{name: value for name, value in details.items() if name != "pr_number"},
+            "id": self._last,
+            "pr_num": str(details["pr_number"]),
+            "source": "api",
+        }
+        return self._last
+
+    def active(self, ci_config_id: int, pr_num: int) -> int | None:
+        """Return the newest run for a pull request that has not ended.
+
+        :param ci_config_id: the CI configuration's id.
+        :param pr_num: the pull request's number.
+        """
+        self.configs.require(ci_config_id)
+        return max(
+            (
+                number
+                for number, run in self.runs[ci_config_id].items()
+                if run["pr_num"] == str(pr_num) and not self.jobs[number].ended
+            ),
+            default=None,
+        )
+
+
+@router.handles("POST", "/api/v1/ci/{ci_config_id}/trigger")
+def trigger(state: State, ci_config_id: int, body: dict[str, Any]) -> Any:
+    """Start a run for a pull request."""
+    return {"ci_run_id": state.ci.add(ci_config_id, body)}
+
+
+@router.handles("POST", "/api/v1/ci/{ci_config_id}/{pr_num}")
+def upload(state: State, ci_config_id: int, pr_num: int, body: list[dict[str, Any]]) -> Any:
+    """Take what a pull request changes, for the run that waits for it."""
+    run = state.ci.active(ci_config_id, pr_num)
+    if run is not None:
+        state.ci.changes[run] = body
+    return {"run_id": run}
+
+
+@router.handles("GET", "/api/v1/ci/{ci_config_id}/runs")
+def list_runs(
+    state: State,
+    ci_config_id: int,
+    pr_sha: str | None,
+    pr_num: str | None,
+    limit: int,
+    offset: int,
+) -> Any:
+    """List runs, the newest first; those that are listed go on meanwhile."""
+    state.ci.configs.require(ci_config_id)
+    found = [
+        run
+        for run in reversed(state.ci.runs[ci_config_id].values())
+        if pr_sha in {None, run["pr_sha"]} and pr_num in {None, run["pr_num"]}
+    ]
+    # No operation shows one run, so whoever waits for one reads the list.
+    return [
+        {**run, "status": state.ci.jobs[run["id"]].read()} for run in found[offset : offset + limit]
+    ]

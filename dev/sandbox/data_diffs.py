@@ -1,0 +1,245 @@
+"""The section Data diffs: comparisons of two tables or queries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dev.sandbox import contract, schema
+from dev.sandbox.course import Course, Courses, Job, Step
+from dev.sandbox.moment import now
+from dev.sandbox.register import Register, ordered, page_of
+from dev.sandbox.router import Router
+
+if TYPE_CHECKING:
+    from dev.sandbox.state import State
+
+Diff = dict[str, Any]
+
+_FULL = {"$ref": "#/components/schemas/ApiDataDiffFull"}
+_WAY = (Step("waiting"), Step("processing"))
+_STATS: dict[str, Any] = {
+    "version": "1",
+    "diff_rows_count": 0,
+    "rows_added": 0,
+    "rows_removed": 0,
+    "match_ratio": 1.0,
+    "diff_schema": 0.0,
+    "table_a_row_count": 100,
+    "table_b_row_count": 100,
+    "sampled": False,
+}
+_CANCELLED = {
+    "error_type": "Cancelled",
+    "error_value": "The data diff was cancelled.",
+    "is_retryable": True,
+}
+_PENDING = {"waiting", "queued", "needs_confirmation", "needs_authentication"}
+
+router = Router()
+
+
+def done(result: str, **stats: Any) -> Course:
+    """Return the course of a diff that is done after two reads.
+
+    :param result: its result, such as ``"different"``.
+    :param stats: fields of ``diff_stats``; the others are those of two equal tables.
+    """
+    return Course(_WAY, "done", {"result": result, "diff_stats": _STATS | stats})
+
+
+def failed(error_type: str, error_value: str, is_retryable: bool | None = None) -> Course:
+    """Return the course of a diff that fails after two reads.
+
+    :param error_type: the error's name.
+    :param error_value: the error's text.
+    :param is_retryable: whether another try is of use.
+    """
+    error = {"error_type": error_type, "error_value": error_value, "is_retryable": is_retryable}
+    return Course(_WAY, "failed", {"result": "error", "error": error})
+
+
+IDENTICAL = done("identical")
+DIFFERENT = done("different", rows_added=3, rows_removed=2, diff_rows_count=5, match_ratio=0.95)
+
+
+class DataDiffs:
+    """The data diffs that there are."""
+
+    def __init__(self) -> None:
+        self.courses = Courses(IDENTICAL)
+        """What the diffs go through that are created next."""
+        self.diffs: Register[Diff] = Register("Data diff")
+        self.jobs: dict[int, Job] = {}
+        for name, course in (("ORDERS", IDENTICAL), ("CUSTOMERS", DIFFERENT)):
+            table = ["DB", "PUBLIC", name]
+            body = {"data_source1_id": 1, "data_source2_id": 1, "table1": table, "table2": table}
+            # What was there before is over.
+            self.courses.coming.append(Course((), course.end, course.outcome))
+            self.add({**body, "pk_columns": ["id"]})
+
+    def add(self, body: Diff) -> Diff:
+        """Create a diff.
+
+        :param body: what was asked for.
+        :return: the diff as it is shown.
+        """
+        number = self.diffs.number()
+        same = body["data_source1_id"] == body["data_source2_id"]
+        self.jobs[number] = self.courses.start()
+        self.diffs[number] = {
+            **schema.completed(contract.document(), _FULL, body),
+            "pk_columns": body.get("pk_columns", []),
+            "id": number,
+            "kind": "in_db" if same else "cross_db",
+            "source": "api",
+            "user_id": 1,
+            "created_at": now(),
+            "updated_at": now(),
+            "share_token": f"share-{number}",
+        }
+        return self.shown(number)
+
+    def shown(self, number: int) -> Diff:
+        """Return a diff as it is now; this is no read.
+
+        :param number: its id.
+        """
+        diff, job = self.diffs[number], self.jobs[number]
+        if job.ended and diff["finished_at"] is None:
+            diff["finished_at"] = now()
+        return {
+            **diff,
+            "status": job.status,
+            "done": job.ended,
+            "result": job.outcome.get("result"),
+            "diff_stats": job.outcome.get("diff_stats"),
+        }
+
+    def read(self, number: int) -> Diff:
+        """Return a diff to a caller who may be waiting for it.
+
+        :param number: its id.
+        """
+        self.diffs.require(number)
+        self.jobs[number].read()
+        return self.shown(number)
+
+
+@router.handles("POST", "/api/v1/datadiffs")
+def create(state: State, body: Diff) -> Any:
+    """Create a diff, which then runs."""
+    for side in ("data_source1_id", "data_source2_id"):
+        state.data_sources.sources.require(body[side])
+    return state.data_diffs.add(body)
+
+
+@router.handles("GET", "/api/v1/datadiffs")
+def list_page(
+    state: State, page: int, page_size: int, sort_order: str, order_by: str, accessible_only: bool
+) -> Any:
+    """List a page of the diffs; all of them are accessible."""
+    diffs = [state.data_diffs.shown(number) for number in state.data_diffs.diffs]
+    return page_of(ordered(diffs, order_by, sort_order), page, page_size, "results")
+
+
+@router.handles("GET", "/api/v1/datadiffs/{datadiff_id}")
+def show(state: State, datadiff_id: int, poll: Any) -> Any:
+    """Show a diff, which goes on meanwhile."""
+    return state.data_diffs.read(datadiff_id)
+
+
+@router.handles("PATCH", "/api/v1/datadiffs/{datadiff_id}")
+def update(state: State, datadiff_id: int, body: Diff | None) -> Any:
+    """Archive or purge a diff, or the other way round."""
+    changes = {name: value for name, value in (body or {}).items() if value is not None}
+    state.data_diffs.diffs[datadiff_id].update(changes, updated_at=now())
+    return state.data_diffs.shown(datadiff_id)
+
+
+@router.handles("POST", "/api/v1/datadiffs/{datadiff_id}/cancel")
+def cancel(state: State, datadiff_id: int) -> Any:
+    """Stop a diff that has not ended."""
+    diff = state.data_diffs.diffs[datadiff_id]
+    job = state.data_diffs.jobs[datadiff_id]
+    job.stop("cancelled")
+    return {"id": diff["id"], "status": job.status}
+
+
+@router.handles("GET", "/api/v1/datadiffs/{datadiff_id}/summary")
+def show_summary(state: State, datadiff_id: int) -> Any:
+    """Show a diff in short."""
+    diff = state.data_diffs.read(datadiff_id)
+    sources = state.data_sources.sources
+    fields = ("id", "status", "result", "diff_stats", "created_at", "finished_at", "pk_columns")
+    sides = ("data_source1_id", "data_source2_id", "table1", "table2", "include_columns")
+    error = state.data_diffs.jobs[datadiff_id].outcome.get("error", {})
+    return {
+        **{name: diff.get(name) for name in (*fields, *sides)},
+        "data_source1_name": sources[diff["data_source1_id"]]["name"],
+        "data_source2_name": sources[diff["data_source2_id"]]["name"],
+        "error": error.get("error_value"),
+    }
+
+
+@router.handles("GET", "/api/v1/datadiffs/{datadiff_id}/summary_results")
+def show_results(state: State, datadiff_id: int) -> Any:
+    """Show what a diff has found; the words for its status are other ones here."""
+    diff = state.data_diffs.read(datadiff_id)
+    outcome = state.data_diffs.jobs[datadiff_id].outcome
+    match diff["status"]:
+        case "done":
+            return _found(diff) | outcome.get("summary_results", {})
+        case "failed":
+            return {"status": "failed", "error": outcome.get("error", {})}
+        case "cancelled":
+            return {"status": "failed", "error": _CANCELLED}
+        case status:
+            return {"status": "pending" if status in _PENDING else "running"}
+
+
+def _found(diff: Diff) -> dict[str, Any]:
+    stats = diff["diff_stats"] or _STATS
+    both = [stats["table_a_row_count"] or 0, stats["table_b_row_count"] or 0]
+    columns = diff.get("include_columns") or ["amount"]
+    different = stats["diff_rows_count"] or 0
+    found = {
+        "status": "success",
+        "pks": {
+            "total_rows": both,
+            "distincts": both,
+            "dupes": [0, 0],
+            "nulls": [0, 0],
+            "exclusives": [stats["rows_removed"] or 0, stats["rows_added"] or 0],
+        },
+        "values": {
+            "total_rows": min(both),
+            "rows_with_differences": different,
+            "total_values": min(both) * len(columns),
+            "values_with_differences": different,
+            "compared_columns": len(columns),
+            "columns_with_differences": min(different, 1),
+            "columns_diff_stats": [
+                {
+                    "column_name": name,
+                    "match": 100.0 if place else 100.0 * (stats["match_ratio"] or 0.0),
+                    "values_different": 0 if place else different,
+                }
+                for place, name in enumerate(columns)
+            ],
+        },
+    }
+    if diff["kind"] == "in_db":
+        count = len(columns) + len(diff["pk_columns"])
+        found |= {
+            "dependencies": [],
+            "materialized_results": {},
+            "schema": {
+                "column_counts": [count, count],
+                "column_reorders": 0,
+                "column_type_differs": [],
+                "column_type_mismatches": 0,
+                "columns_mismatched": [0, 0],
+                "exclusive_columns": [[], []],
+            },
+        }
+    return found

@@ -1,0 +1,179 @@
+"""The section Data sources: the databases that Datafold reads."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from dev.sandbox import contract, schema
+from dev.sandbox.course import Course, Courses, Job, Step
+from dev.sandbox.register import Register
+from dev.sandbox.router import Router
+
+if TYPE_CHECKING:
+    from dev.sandbox.state import State
+
+Source = dict[str, Any]
+
+STEPS = ("connection", "temp_schema", "schema_download", "lineage_download")
+"""What a test tries, in this order."""
+_ROWS = 3
+
+router = Router()
+
+
+def checked(failed: str | None = None, message: str = "Not possible") -> Course:
+    """Return the course of a test that ends after two reads.
+
+    :param failed: the step that fails, ``None`` for a test that passes.
+    :param message: what the step that fails says.
+    """
+    results: list[dict[str, Any]] = [
+        {"step": step, "status": "done", "result": None} for step in STEPS
+    ]
+    if failed is not None:
+        results = results[: STEPS.index(failed) + 1]
+        results[-1] = {"step": failed, "status": "failed", "result": {"message": message}}
+    way = (Step("queued"), Step("processing"))
+    return Course(way, "done" if failed is None else "failed", {"results": results})
+
+
+class DataSources:
+    """The data sources that there are, and the tests of them."""
+
+    def __init__(self) -> None:
+        self.courses = Courses(checked())
+        """What the tests go through that are started next."""
+        self.sources: Register[Source] = Register("Data source")
+        self.jobs: Register[Job] = Register("Test")
+        self.answers: dict[str, dict[str, Any]] = {}
+        """What queries are answered with, by their text; the others get rows of numbers."""
+        self.add(
+            {
+                "type": "pg",
+                "name": "Warehouse",
+                "temp_schema": "datafold_tmp",
+                "options": {
+                    "host": "warehouse.example.com",
+                    "port": 5432,
+                    "user": "datafold",
+                    "dbname": "warehouse",
+                },
+            }
+        )
+        self.add(
+            {
+                "type": "snowflake",
+                "name": "Lake",
+                "options": {"account": "lake", "user": "DATAFOLD", "default_db": "DB"},
+            }
+        )
+
+    def add(self, body: Source) -> Source:
+        """Create a data source.
+
+        :param body: what was asked for.
+        :return: the data source without its secrets.
+        """
+        number = self.sources.number()
+        node = {"$ref": _mapping()[body["type"]]}
+        visible = schema.without(body, _secrets())
+        self.sources[number] = schema.completed(contract.document(), node, visible) | {"id": number}
+        return self.sources[number]
+
+
+def _form() -> dict[str, Any]:
+    return contract.resolved(
+        contract.document(), {"$ref": "#/components/schemas/ApiDataSourceForm"}
+    )
+
+
+def _mapping() -> dict[str, str]:
+    """Return the references to the schemas of the types of data sources."""
+    mapping: dict[str, str] = _form()["discriminator"]["mapping"]
+    return mapping
+
+
+@cache
+def _secrets() -> frozenset[str]:
+    return frozenset(schema.secrets(contract.document(), _form()))
+
+
+@router.handles("GET", "/api/v1/data_sources")
+def list_all(state: State) -> Any:
+    """List the data sources."""
+    return list(state.data_sources.sources.values())
+
+
+@router.handles("POST", "/api/v1/data_sources")
+def create(state: State, body: Source) -> Any:
+    """Create a data source."""
+    return state.data_sources.add(body)
+
+
+@router.handles("GET", "/api/v1/data_sources/types")
+def list_types(state: State) -> Any:
+    """List the types of data sources that the contract knows."""
+    document = contract.document()
+    return [
+        {
+            "type": name,
+            "name": name.replace("_", " ").title(),
+            "features": ["datadiff"],
+            "configuration_schema": contract.resolved(document, {"$ref": reference}),
+        }
+        for name, reference in _mapping().items()
+    ]
+
+
+@router.handles("GET", "/api/v1/data_sources/{data_source_id}")
+def show(state: State, data_source_id: int) -> Any:
+    """Show a data source."""
+    return state.data_sources.sources[data_source_id]
+
+
+@router.handles("GET", "/api/v1/data_sources/{data_source_id}/summary")
+def show_summary(state: State, data_source_id: int) -> Any:
+    """Show a data source in short."""
+    source = state.data_sources.sources[data_source_id]
+    return {name: source[name] for name in ("id", "name", "type")}
+
+
+@router.handles("POST", "/api/v1/data_sources/{data_source_id}/test")
+def test(state: State, data_source_id: int) -> Any:
+    """Start a test of a data source."""
+    state.data_sources.sources.require(data_source_id)
+    number = state.data_sources.jobs.number()
+    state.data_sources.jobs[number] = state.data_sources.courses.start()
+    return {"job_id": number}
+
+
+@router.handles("GET", "/api/v1/data_sources/test/{job_id}")
+def show_test(state: State, job_id: int) -> Any:
+    """Show a test, which goes on meanwhile."""
+    job = state.data_sources.jobs[job_id]
+    return {"id": job_id, "status": job.read(), "results": job.outcome.get("results", [])}
+
+
+@router.handles("POST", "/api/v1/data_sources/{data_source_id}/query")
+def query(state: State, data_source_id: int, body: dict[str, Any], stream: bool) -> Any:
+    """Answer a query with rows of numbers in the columns that it names."""
+    state.data_sources.sources.require(data_source_id)
+    text = body["query"].strip()
+    if text in state.data_sources.answers:
+        return state.data_sources.answers[text]
+    names = _columns(text)
+    columns = [
+        {"name": name, "number": place, "type": "integer"} for place, name in enumerate(names)
+    ]
+    return {"columns": columns, "rows": [dict.fromkeys(names, row) for row in range(1, _ROWS + 1)]}
+
+
+def _columns(text: str) -> list[str]:
+    """Return the last word of each thing that a query selects."""
+    selected = re.match(r"select\s+(.+?)(\s+from\b.*|\s*;?\s*)$", text, re.IGNORECASE | re.DOTALL)
+    if selected is None:
+        return []
+    words = [re.findall(r"\w+", part) for part in selected[1].split(",")]
+    return [found[-1] for found in words if found]

@@ -1,0 +1,264 @@
+"""The section Monitors: what Datafold watches, and the runs of that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import HTTPException
+
+from dev.sandbox import moment
+from dev.sandbox.course import Course, Courses, Job, Step
+from dev.sandbox.moment import now
+from dev.sandbox.register import Register, ordered, page_of
+from dev.sandbox.router import Router
+
+if TYPE_CHECKING:
+    from dev.sandbox.state import State
+
+Spec = dict[str, Any]
+
+_SHORT = ("id", "name", "enabled", "owner", "tags", "created_at", "modified_at", "monitor_type")
+_FULL = ("description", "notifications", "schedule", "alert")
+_SORTED_BY = {"last_triggered": "last_alert", "created_by": "owner"}
+
+router = Router()
+
+
+def run_course(state: str, **outcome: Any) -> Course:
+    """Return the course of a run that ends after two reads.
+
+    :param state: the last state, such as ``"alert"``.
+    :param outcome: ``diff_id``, ``error`` or ``warnings``, where the run has them.
+    """
+    return Course((Step("queued"), Step("checking")), state, outcome)
+
+
+class Monitors:
+    """The monitors that there are, and their runs."""
+
+    def __init__(self) -> None:
+        self.courses = Courses(run_course("ok"))
+        """What the runs go through that are started next."""
+        self.monitors: Register[Spec] = Register("Monitor")
+        self.runs: Register[Spec] = Register("Run")
+        self.jobs: dict[int, Job] = {}
+        hourly = {"interval": {"type": "hourly", "every": "hour"}}
+        daily = {"type": "crontab", "cron": "0 6 * * *"}
+        side = {"connection_id": 1, "table": "DB.PUBLIC.ORDERS"}
+        watched = {"connection_id": 1, "schedule": hourly}
+        self.add(
+            "diff",
+            {
+                "name": "Orders are copied",
+                "schedule": daily,
+                "datadiff": {
+                    "diff_type": "indb",
+                    "dataset_a": side,
+                    "dataset_b": side,
+                    "primary_key": ["id"],
+                },
+            },
+        )
+        metric = {"type": "table", "metric": "row_count", "table": "DB.PUBLIC.ORDERS"}
+        self.add("metric", {**watched, "name": "Orders come in", "metric": metric})
+        self.add("schema", {**watched, "name": "Orders keep their columns", "table": side["table"]})
+        self.add("test", {**watched, "name": "Orders have a customer", "query": "select 1"})
+
+    def add(self, kind: str, body: Spec) -> int:
+        """Create a monitor.
+
+        :param kind: ``"diff"``, ``"metric"``, ``"schema"`` or ``"test"``.
+        :param body: what was asked for.
+        :return: its id.
+        """
+        number = self.monitors.number()
+        self.monitors[number] = {
+            "enabled": True,
+            "tags": [],
+            "notifications": [],
+            **body,
+            "id": number,
+            "monitor_type": kind,
+            "created_at": now(),
+            "modified_at": now(),
+        }
+        return number
+
+    def runs_of(self, number: int) -> list[Spec]:
+        """Return the runs of a monitor as they are now, the newest first.
+
+        :param number: the monitor's id.
+        """
+        runs = [self.run(run) for run in self.runs if self.runs[run]["monitor_id"] == number]
+        return runs[::-1]
+
+    def run(self, number: int) -> Spec:
+        """Return a run as it is now.
+
+        :param number: its id.
+        """
+        run, job = self.runs[number], self.jobs[number]
+        return {**run, "state": job.status, "diff_id": job.outcome.get("diff_id")}
+
+    def short(self, number: int) -> Spec:
+        """Return a monitor as it is listed.
+
+        :param number: its id.
+        """
+        monitor = self.monitors[number]
+        runs = self.runs_of(number)
+        alerts = [run for run in runs if run["state"] == "alert"]
+        return {
+            **{name: monitor.get(name) for name in _SHORT},
+            "state": runs[0]["state"] if runs else None,
+            "last_run": runs[0]["started_at"] if runs else None,
+            "last_alert": alerts[0]["started_at"] if alerts else None,
+        }
+
+    def full(self, number: int) -> Spec:
+        """Return a monitor as it is shown.
+
+        :param number: its id.
+        """
+        monitor = self.monitors[number]
+        shown = {**self.short(number), **{name: monitor.get(name) for name in _FULL}}
+        if monitor["monitor_type"] == "diff" and shown["alert"] is not None:
+            # Only here the contract wants to be told what kind of alert it is.
+            shown["alert"] = {**shown["alert"], "type": "diff"}
+        return {**shown, "dataset": _datasets(monitor)}
+
+
+def _datasets(monitor: Spec) -> list[Spec]:
+    match monitor["monitor_type"]:
+        case "diff":
+            sides = [monitor["datadiff"][side] for side in ("dataset_a", "dataset_b")]
+        case "metric":
+            sides = [{**monitor["metric"], "connection_id": monitor["connection_id"]}]
+        case _:
+            sides = [monitor]
+    names = ("connection_id", "table", "query", "filter", "column", "metric")
+    return [{name: side.get(name) for name in names} for side in sides]
+
+
+@router.handles("POST", "/api/v1/monitors/create/diff")
+def create_diff(state: State, body: Spec) -> Any:
+    """Create a monitor that compares."""
+    return {"id": state.monitors.add("diff", body)}
+
+
+@router.handles("POST", "/api/v1/monitors/create/metric")
+def create_metric(state: State, body: Spec) -> Any:
+    """Create a monitor that measures."""
+    return {"id": state.monitors.add("metric", body)}
+
+
+@router.handles("POST", "/api/v1/monitors/create/schema")
+def create_schema(state: State, body: Spec) -> Any:
+    """Create a monitor that looks at the columns."""
+    return {"id": state.monitors.add("schema", body)}
+
+
+@router.handles("POST", "/api/v1/monitors/create/test")
+def create_test(state: State, body: Spec) -> Any:
+    """Create a monitor that tests the data."""
+    return {"id": state.monitors.add("test", body)}
+
+
+@router.handles("GET", "/api/v1/monitors")
+def list_page(
+    state: State,
+    page: int,
+    page_size: int,
+    order_by: str | None,
+    sort_order: str,
+    tags: str | None,
+) -> Any:
+    """List a page of the monitors that have all of the tags."""
+    wanted = {tag.strip() for tag in (tags or "").split(",") if tag.strip()}
+    monitors = [state.monitors.short(number) for number in state.monitors.monitors]
+    monitors = [monitor for monitor in monitors if wanted <= set(monitor["tags"])]
+    field = _SORTED_BY.get(order_by or "id", order_by or "id")
+    return page_of(ordered(monitors, field, sort_order), page, page_size, "monitors")
+
+
+@router.handles("GET", "/api/v1/monitors/{id}")
+def show(state: State, id: int) -> Any:
+    """Show a monitor."""
+    return state.monitors.full(id)
+
+
+@router.handles("PATCH", "/api/v1/monitors/{id}/update")
+def update(state: State, id: int, body: Spec) -> Any:
+    """Change the fields of a monitor that were sent."""
+    monitor = state.monitors.monitors[id]
+    changes = dict(body)
+    if changes.pop("type") != monitor["monitor_type"]:
+        raise HTTPException(404, "Monitor not found")
+    datadiff = {**monitor.get("datadiff", {}), **(changes.pop("datadiff", None) or {})}
+    # A monitor always has these two, so null can't mean that it loses them.
+    changes = {
+        name: value
+        for name, value in changes.items()
+        if value is not None or name not in {"name", "schedule"}
+    }
+    monitor.update(changes, modified_at=now())
+    if datadiff:
+        monitor["datadiff"] = datadiff
+    return state.monitors.full(id)
+
+
+@router.handles("PUT", "/api/v1/monitors/{id}/toggle")
+def toggle(state: State, id: int, body: Spec) -> Any:
+    """Switch a monitor on or off."""
+    state.monitors.monitors[id].update(enabled=body["enabled"], modified_at=now())
+    return state.monitors.full(id)
+
+
+@router.handles("DELETE", "/api/v1/monitors/{id}")
+def delete(state: State, id: int) -> None:
+    """Forget a monitor and its runs."""
+    state.monitors.monitors.require(id)
+    del state.monitors.monitors[id]
+    for run in [run["run_id"] for run in state.monitors.runs_of(id)]:
+        del state.monitors.runs[run], state.monitors.jobs[run]
+
+
+@router.handles("POST", "/api/v1/monitors/{id}/run")
+def run(state: State, id: int) -> Any:
+    """Start a run of a monitor."""
+    state.monitors.monitors.require(id)
+    number = state.monitors.runs.number()
+    state.monitors.jobs[number] = state.monitors.courses.start()
+    state.monitors.runs[number] = {"run_id": number, "monitor_id": id, "started_at": now()}
+    return {"run_id": number}
+
+
+@router.handles("GET", "/api/v1/monitors/{id}/runs")
+def list_runs(
+    state: State,
+    id: int,
+    page: int,
+    page_size: int,
+    start_time: str | None,
+    end_time: str | None,
+) -> Any:
+    """List a page of a monitor's runs, the newest first."""
+    state.monitors.monitors.require(id)
+    runs = [
+        run
+        for run in state.monitors.runs_of(id)
+        if moment.is_between(run["started_at"], start_time, end_time)
+    ]
+    return page_of(runs, page, page_size, "runs")
+
+
+@router.handles("GET", "/api/v1/monitors/{id}/runs/{run_id}")
+def show_run(state: State, id: int, run_id: int) -> Any:
+    """Show a run, which goes on meanwhile."""
+    state.monitors.monitors.require(id)
+    if state.monitors.runs[run_id]["monitor_id"] != id:
+        raise HTTPException(404, "Run not found")
+    job = state.monitors.jobs[run_id]
+    job.read()
+    outcome = {"error": job.outcome.get("error"), "warnings": job.outcome.get("warnings", [])}
+    return {**state.monitors.run(run_id), **outcome}

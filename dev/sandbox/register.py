@@ -1,0 +1,74 @@
+"""Things that have a number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from fastapi import HTTPException
+
+T = TypeVar("T")
+
+
+class Register(dict[int, T]):
+    """Things of one kind by their numbers; asking for one that is not there answers 404.
+
+    :param noun: what a thing is called.
+    :param things: those that are there from the beginning.
+    """
+
+    def __init__(self, noun: str, things: dict[int, T] | None = None) -> None:
+        super().__init__(things or {})
+        self._noun = noun
+        self._last = 0
+
+    def __missing__(self, number: int) -> T:
+        raise HTTPException(404, f"{self._noun} not found")
+
+    def require(self, number: int) -> None:
+        """Answer 404 unless there is a thing of this number.
+
+        :param number: the number that a caller named.
+        """
+        self[number]
+
+    def number(self) -> int:
+        """Return the number for a new thing, which no other has had."""
+        self._last = max(self._last, *self, 0) + 1
+        return self._last
+
+
+def page_of(things: Sequence[Any], page: int, page_size: int, name: str) -> dict[str, Any]:
+    """Return one page of a list, as the contract wants it.
+
+    :param things: the whole list.
+    :param page: the page's number, from 1.
+    :param page_size: how many things are on a page.
+    :param name: the field for the things.
+    """
+    size = max(page_size, 1)
+    start = max(page - 1, 0) * size
+    return {
+        "count": len(things),
+        "page": page,
+        "page_size": page_size,
+        "total_pages": math.ceil(len(things) / size),
+        name: things[start : start + size],
+    }
+
+
+def ordered(things: Iterable[dict[str, Any]], field: str, order: str) -> list[dict[str, Any]]:
+    """Sort things by a field.
+
+    :param things: the things.
+    :param field: the field; those that do not have it come first.
+    :param order: ``"asc"`` or ``"desc"``.
+    """
+
+    def key(thing: dict[str, Any]) -> tuple[bool, Any, Any]:
+        value = thing.get(field)
+        comparable = value if isinstance(value, (int, float, str)) else str(value)
+        return value is not None, comparable, thing["id"]
+
+    return sorted(things, key=key, reverse=order == "desc")

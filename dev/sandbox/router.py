@@ -1,0 +1,84 @@
+"""Which function serves which operation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from dev.sandbox.contract import Operation
+
+Handler = Callable[..., Any]
+"""Takes the state, and by name each parameter that the contract declares and the ``body``."""
+
+_Function = TypeVar("_Function", bound=Handler)
+
+
+@dataclass(frozen=True)
+class Route:
+    """How an operation is served.
+
+    :param handler: the function that serves it.
+    :param changes: whether it changes something or sets something going.
+    """
+
+    handler: Handler
+    changes: bool
+
+
+class Router(dict[Operation, Route]):
+    """The operations of a section."""
+
+    def handles(
+        self, method: str, path: str, *, changes: bool | None = None
+    ) -> Callable[[_Function], _Function]:
+        """Make a function the handler of an operation.
+
+        :param method: the operation's HTTP method.
+        :param path: its path, as the contract writes it.
+        :param changes: whether it changes something; all but a GET does unless told.
+        :return: a decorator.
+        """
+
+        def add(function: _Function) -> _Function:
+            does = method != "GET" if changes is None else changes
+            self[Operation(method, path)] = Route(function, does)
+            return function
+
+        return add
+
+
+class Map:
+    """Finds the operation that a request asks for.
+
+    :param operations: the operations to choose from.
+    """
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        # A fixed name goes before a value in the same place: ".../types" before ".../{id}".
+        ordered = sorted(operations, key=lambda each: each.path.replace("{", "~"))
+        self._patterns = [
+            (re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", each.path)), each) for each in ordered
+        ]
+
+    def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
+        """Return the operation and the values in the path, ``None`` if there is none.
+
+        :param method: the request's HTTP method.
+        :param path: the path as it was sent: a slash in a value is only told from one between
+            values while it is still percent-encoded.
+        """
+        for pattern, operation in self._patterns:
+            if operation.method == method and (match := pattern.fullmatch(path)):
+                values = {name: unquote(text) for name, text in match.groupdict().items()}
+                return operation, values
+        return None
+
+    def methods(self, path: str) -> set[str]:
+        """Return the methods that a path can be asked with.
+
+        :param path: the path as it was sent.
+        """
+        return {each.method for pattern, each in self._patterns if pattern.fullmatch(path)}

@@ -1,0 +1,92 @@
+"""What the form's Test button says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from tests.conftest import API_KEY
+
+HOST = "https://datafold.acme.io"
+ASKED = "/api/v1/data_sources"
+"""What the button asks for."""
+
+
+@pytest.fixture(autouse=True)
+def connection(connect: Any) -> None:
+    connect("datafold_default", host=HOST, password=API_KEY)
+
+
+@pytest.mark.usefixtures("connections")
+def test_all_is_well(sandbox: Any) -> None:
+    works, told = DatafoldHook().test_connection()
+    assert works
+    assert told.startswith(sandbox.url)
+    assert "accepts the API key" in told
+    assert f"{len(sandbox.state.data_sources.sources)} data sources" in told
+    (request,) = sandbox.state.requests
+    assert (request.method, request.path) == ("GET", ASKED)
+
+
+def test_no_data_source_will_do(requests_mock: Any) -> None:
+    requests_mock.get(HOST + ASKED, json=[])
+    works, told = DatafoldHook().test_connection()
+    assert works
+    assert told == f"{HOST}: Datafold accepts the API key and shows 0 data sources."
+
+
+NO_API = "this is not a Datafold API"
+
+
+@pytest.mark.parametrize(
+    ("answer", "facts"),
+    [
+        ({"status_code": 401}, ["401", "API key"]),
+        ({"status_code": 403}, ["403", "API key"]),
+        ({"status_code": 500}, ["500"]),
+        ({"status_code": 429, "headers": {"Retry-After": "9"}}, ["429"]),
+        ({"status_code": 404}, ["404", NO_API]),
+        (
+            {"text": "<html>", "headers": {"Content-Type": "text/html"}},
+            ["200", "text/html", NO_API],
+        ),
+        *[
+            ({"text": value}, ["200", "not a list", NO_API])
+            for value in ('{"some": "thing"}', "null", "0", '""', "true")
+        ],
+        ({"status_code": 204}, ["204", NO_API]),
+        (
+            {"status_code": 302, "headers": {"Location": "https://login.acme.io/"}},
+            ["302", "login.acme.io", NO_API],
+        ),
+        ({"exc": requests.ConnectionError}, ["connection broke"]),
+    ],
+)
+def test_one_sentence_says_what_is_wrong(requests_mock: Any, answer: Any, facts: Any) -> None:
+    requests_mock.get(HOST + ASKED, **answer)
+    works, told = DatafoldHook().test_connection()
+    assert not works
+    assert [fact for fact in [HOST, *facts] if fact not in told] == []
+    assert (NO_API in told) is (NO_API in facts)
+    assert told.endswith(".")
+    assert ". " not in told
+    # Someone is waiting.
+    assert requests_mock.call_count == 1
+
+
+def test_wrong_connection(connect: Any, requests_mock: Any) -> None:
+    connect("datafold_default", host=HOST)
+    works, told = DatafoldHook().test_connection()
+    assert not works
+    assert "'datafold_default'" in told
+    assert "'password'" in told
+    assert requests_mock.request_history == []
+
+
+def test_no_connection() -> None:
+    works, told = DatafoldHook("nowhere").test_connection()
+    assert not works
+    assert "'nowhere'" in told

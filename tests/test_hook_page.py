@@ -1,0 +1,167 @@
+"""docs/hook.md: its snippets run, and its tables say what the hook's methods do."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import time
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from dev.sandbox import contract
+from dev.sandbox.state import Change
+from dev.scripts import api_coverage
+from tests import documents
+from tests.conftest import ROOT
+
+PAGE = ROOT / "docs" / "hook.md"
+SNIPPETS = documents.blocks(PAGE, "python")
+ROWS = [row for row in documents.rows(PAGE.read_text()) if row[0].startswith("`")]
+OPERATIONS = [(cells[0].strip("`"), cells[1].strip("`"), cells[2]) for cells in ROWS if cells[3:]]
+"""Method, operation and effect, as the page has them."""
+
+PASSWORD = "planted-warehouse-password-5d2c"
+YESTERDAY = datetime.now(timezone.utc) - timedelta(days=1)
+
+
+REQUESTS = {
+    "The hook": ["GET /api/v1/data_sources"],
+    "Data diffs": ["POST /api/v1/datadiffs", *["GET /api/v1/datadiffs/3"] * 3],
+    "Monitors": [
+        "POST /api/v1/monitors/4/run",
+        *["GET /api/v1/monitors/4/runs/1"] * 3,
+        "POST /api/v1/monitors/create/metric",
+        "PUT /api/v1/monitors/5/toggle",
+    ],
+    "Data sources": [
+        "POST /api/v1/data_sources/1/query",
+        "POST /api/v1/data_sources",
+        "POST /api/v1/data_sources/3/test",
+        "GET /api/v1/data_sources/test/1",
+    ],
+    "CI": ["POST /api/v1/ci/2/trigger", "POST /api/v1/ci/2/17"],
+    "Explore": ["GET /api/v1/explore/db/1/tables/DB.%22www.my%20site%22.T/downstreams"],
+    "Audit logs": ["GET /api/v1/audit_logs"],
+    "Anything else": ["GET /api/v1/datadiffs"],
+}
+"""What the snippets below a heading send."""
+
+
+def snippets() -> dict[str, list[str]]:
+    """The page's snippets by the heading that they stand below."""
+    parts = re.split(r"^##? (.*)\n", PAGE.read_text(), flags=re.MULTILINE)[1:]
+    found = {
+        title: documents.blocks_in(text, "python")
+        for title, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+    return {title: blocks for title, blocks in found.items() if blocks}
+
+
+@pytest.fixture
+def ready(connections: None, connect: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A sandbox in which something happened yesterday, and no time passes between two reads."""
+    connect(
+        "warehouse_default",
+        conn_type="postgres",
+        host="warehouse.example.com",
+        port=5432,
+        login="datafold",
+        password=PASSWORD,
+        schema="orders",
+    )
+    moment = YESTERDAY.isoformat()
+    sandbox.state.changes += [
+        Change("monitors", "toggle", 1, "PUT", "/api/v1/monitors/1/toggle", timestamp=moment),
+        Change("monitors", "delete", 1, "DELETE", "/api/v1/monitors/1"),
+    ]
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    return sandbox
+
+
+def run(title: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    for source in snippets()[title]:
+        exec(source, names)
+    return names
+
+
+@pytest.mark.parametrize("title", snippets())
+def test_snippets_run(title: str, ready: Any) -> None:
+    run(title)
+
+    sent = [f"{request.method} {request.path}" for request in ready.state.requests]
+    assert sent == REQUESTS[title]
+    assert {request.status for request in ready.state.requests} == {200}
+
+
+def test_every_snippet_is_run() -> None:
+    assert [block for blocks in snippets().values() for block in blocks] == SNIPPETS
+
+
+def test_a_data_diff_is_read_to_its_end(ready: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("Data diffs")["diff"]["status"] == "done"
+    assert capsys.readouterr().out == "identical 0\n"
+
+
+def test_a_monitor_run_is_read_to_its_end(ready: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("Monitors")["run"]["state"] == "ok"
+    assert capsys.readouterr().out == "ok\n"
+
+
+def test_a_data_source_has_the_password_of_the_connection(ready: Any) -> None:
+    source = run("Data sources")["source"]
+    body = json.loads(ready.state.requests[1].body)
+    assert body["options"]["password"] == PASSWORD
+    assert PASSWORD not in json.dumps(source)
+
+
+def test_lineage_of_a_table_with_a_dot_and_quotes(ready: Any) -> None:
+    paths = [table["path"] for table in run("Explore")["tables"]]
+    assert paths == [["a/b"], ["DB", "PUBLIC", "ORDERS"]]
+
+
+def test_audit_logs_are_those_of_yesterday(ready: Any) -> None:
+    assert [entry["action"] for entry in run("Audit logs")["logs"]] == ["toggle"]
+
+
+def test_every_public_name_of_the_hook_is_in_a_table() -> None:
+    ours = {
+        name
+        for base in DatafoldHook.__mro__
+        if base.__module__.startswith("airflow_provider_datafold.")
+        for name, value in vars(base).items()
+        if callable(value) or isinstance(value, (property, classmethod))
+        if not name.startswith("_")
+    }
+    named = {name for cells in ROWS for name in re.findall(r"`(\w+)`", cells[0])}
+    assert named == ours
+
+
+@pytest.mark.parametrize(("method", "operation", "effect"), OPERATIONS)
+def test_a_row_says_what_the_method_calls(method: str, operation: str, effect: str) -> None:
+    pattern = re.escape(operation).replace(r"\{kind\}", "[a-z]+")
+    pattern = re.sub(r"\\{\w+\\}", "{id}", pattern)
+    effects = {api_coverage.name_of(each): each.effect.name for each in api_coverage.declared()}
+
+    called = {name for name, methods in api_coverage.methods().items() if method in methods}
+    assert called
+    for name in called:
+        assert re.fullmatch(pattern, name)
+        assert effects[name] == effect
+
+
+def test_every_operation_is_in_a_table() -> None:
+    assert {method for method, _, _ in OPERATIONS} == {
+        method for methods in api_coverage.methods().values() for method in methods
+    }
+    assert len(list(contract.operations(contract.load()))) == 51
+
+
+def test_a_row_has_the_method_s_own_argument_names() -> None:
+    for method, operation, _ in OPERATIONS:
+        arguments = inspect.signature(getattr(DatafoldHook, method)).parameters
+        assert set(re.findall(r"{(\w+)}", operation)) <= set(arguments)

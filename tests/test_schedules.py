@@ -1,0 +1,94 @@
+"""What is taken for a schedule of a BI integration, and what of it is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+WANTED = "must be a cron expression of five fields, e.g. '0 6 * * *'"
+NEVER = "must be a schedule that comes due, not "
+
+RIGHT = [
+    ("0 6 * * *", "0 6 * * *"),
+    (" 0\t6  * *\n* ", "0 6 * * *"),
+    ("0 0 1 1 0", "0 0 1 1 0"),
+    ("59 23 31 12 7", "59 23 31 12 7"),
+    ("*/15 0-5 1,15 JAN-MAR mon-fri", "*/15 0-5 1,15 JAN-MAR mon-fri"),
+    ("1-59/59 */23 */31 */12 */7", "1-59/59 */23 */31 */12 */7"),
+    ("0 0 * DEC SUN,sat", "0 0 * DEC SUN,sat"),
+    ("0 0 29 2 *", "0 0 29 2 *"),
+    ("0 0 31 1-2 *", "0 0 31 1-2 *"),
+    ("000 006 * * *", "000 006 * * *"),
+    (None, None),
+]
+WRONG = [
+    ("", f"{WANTED}"),
+    ("0 6 * *", WANTED),
+    ("0 6 * * * 2030", WANTED),
+    ("@daily", WANTED),
+    (5, WANTED),
+    (["0 6 * * *"], WANTED),
+    (True, WANTED),
+    ("60 * * * *", "minute 60 is not in 0-59 (in '60 * * * *')"),
+    ("* 24 * * *", "hour 24 is not in 0-23"),
+    ("* * 0 * *", "day of month 0 is not in 1-31"),
+    ("* * 32 * *", "day of month 32 is not in 1-31"),
+    ("* * * 0 *", "month 0 is not in 1-12"),
+    ("* * * 13 *", "month 13 is not in 1-12"),
+    ("* * * * 8", "day of week 8 is not in 0-7"),
+    ("0-60 * * * *", "minute 60 is not in 0-59"),
+    ("0,61 * * * *", "minute 61 is not in 0-59"),
+    ("JAN * * * *", "minute JAN is not in 0-59"),
+    ("* * * mon *", "month mon is not in 1-12"),
+    ("* * * * jan", "day of week jan is not in 0-7"),
+    ("* * * xyz-MAR *", "month xyz is not in 1-12"),
+    ("99999999999999999999 * * * *", "minute 99999999999999999999 is not in 0-59"),
+    ("*/0 * * * *", "minute step 0 is not in 1-59"),
+    ("*/60 * * * *", "minute step 60 is not in 1-59"),
+    ("*/x * * * *", "minute step x is not in 1-59"),
+    ("* * * */13 *", "month step 13 is not in 1-12"),
+    ("L * * * *", "minute L is not in 0-59"),
+    ("* * * * mon#2", "day of week 'mon#2' is not a number, a range or a step"),
+    ("1-2-3 * * * *", "minute '1-2-3' is not a number, a range or a step"),
+    (", * * * *", "minute '' is not a number, a range or a step"),
+    ("-1 * * * *", "minute '-1' is not a number, a range or a step"),
+    ("*-5 * * * *", "minute '*-5' is not a number, a range or a step"),
+    ("٠ 6 * * *", "minute '٠' is not a number, a range or a step"),
+    ("0 0 31 2 *", f"{NEVER}'0 0 31 2 *' (str)"),
+    ("0 0 30,31 feb *", NEVER),
+    ("0 0 31 4,6,9,11 *", NEVER),
+]
+
+
+@pytest.fixture
+def hook(connections: None, sandbox: Any) -> Iterator[DatafoldHook]:
+    with DatafoldHook() as made:
+        yield made
+
+
+@pytest.mark.parametrize(("given", "sent"), RIGHT)
+def test_a_schedule_is_sent(given: Any, sent: Any, hook: DatafoldHook, sandbox: Any) -> None:
+    hook.create_integration("dbt", {"ci_config_id": 4, "indexing_cron": given})
+
+    (request,) = sandbox.state.requests
+    assert json.loads(request.body)["indexing_cron"] == sent
+
+
+@pytest.mark.parametrize(("given", "said"), WRONG, ids=lambda value: str(value)[:40])
+def test_no_schedule_is_refused(given: Any, said: str, hook: DatafoldHook, sandbox: Any) -> None:
+    for call in (
+        lambda: hook.create_integration("dbt", {"ci_config_id": 4, "indexing_cron": given}),
+        lambda: hook.update_integration("dbt", 1005, {"ci_config_id": 4, "indexing_cron": given}),
+    ):
+        with pytest.raises(DatafoldInputError) as caught:
+            call()
+        assert str(caught.value).startswith(f"indexing_cron: {said}")
+        assert str(caught.value).endswith("Nothing was sent.")
+        assert given in ("", None) or str(given)[:20] in str(caught.value)
+    assert sandbox.state.requests == []
