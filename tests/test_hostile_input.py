@@ -351,27 +351,28 @@ def test_huge_integer_in_a_schedule_is_refused(call: Call, cron: str, serve: Any
 def test_huge_integer_for_a_hooks_method_or_an_operator_is_refused(value: Any, serve: Any) -> None:
     server = serve(answers())
     with DatafoldHook() as hook:
-        for do in (
+        sync = operators.DatafoldSyncIntegrationOperator(task_id="a", bi_datasource_id=value)
+        update = operators.DatafoldUpdateDbtOperator(
+            task_id="b", bi_datasource_id=7, ci_config_id=value, indexing_cron=None
+        )
+        token = TOKEN if isinstance(value, str) else value
+        calls: list[Callable[[], Any]] = [
             lambda: hook.update_integration("dbt", value, {"ci_config_id": 4}),
             lambda: hook.update_integration("dbt", 7, {"ci_config_id": value}),
             lambda: hook.update_integration(value, 7, {"ci_config_id": 4}),
             lambda: hook.update_hightouch_integration(
-                7,
-                token=TOKEN if isinstance(value, str) else value,
-                bindings=value,
-                indexing_cron=None,
+                7, token=token, bindings=value, indexing_cron=None
             ),
             lambda: hook.create_integration(value, {}),
             lambda: hook.run(value, "/"),
             lambda: hook.run("GET", value),
             lambda: hook.get_integration(value),
-            operators.DatafoldSyncIntegrationOperator(task_id="a", bi_datasource_id=value).call,
-            operators.DatafoldUpdateDbtOperator(
-                task_id="b", bi_datasource_id=7, ci_config_id=value, indexing_cron=None
-            ).call,
-        ):
+            lambda: sync.call(hook),
+            lambda: update.call(hook),
+        ]
+        for do in calls:
             with pytest.raises(DatafoldInputError, match="Nothing was sent"):
-                do(hook) if hasattr(do, "__self__") else do()  # type: ignore[operator]
+                do()
     assert server.requests == []
 
 

@@ -87,6 +87,10 @@ def converse(
                 return understand(outcome, request.operation, settings, redactor)
             except DatafoldError as error:
                 failure = error
+            except BaseException as error:
+                # A task that times out or is stopped. The frames below show the response.
+                error.__context__ = None
+                raise error.with_traceback(None)  # noqa: B904
         assert isinstance(failure, DatafoldError)  # noqa: S101 - by the protocol of this module
         pause = retry.wait(attempt, failure.retry_after, jitter())
         is_over = (

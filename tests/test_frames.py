@@ -1,0 +1,486 @@
+"""A traceback with local variables shows no secret in any frame of the package."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import ssl
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+import airflow_provider_datafold
+from airflow_provider_datafold import exceptions
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
+from dev.faults.acts import FOR_EVER, LOGIN_PAGE, answer, html, says
+from dev.faults.server import Act, Door, FaultServer, Step, Then
+from dev.faults.server import Call as Asked
+from tests.drivers import UPDATE, call_async
+
+HERE = str(Path(__file__).parent)
+PACKAGE = str(Path(airflow_provider_datafold.__file__).parent)
+
+# Planted where no frame of the tests holds them.
+os.environ["PLANTED_KEY"] = "planted-key-5d20"
+os.environ["PLANTED_TOKEN"] = "planted-token-81ce"
+
+
+def echoes(status: int, **more: Any) -> Act:
+    """Return everything that was sent."""
+
+    def act(asked: Asked) -> Iterable[Step]:
+        assert asked.request is not None
+        sent = json.loads(asked.request.body or b"{}")
+        detail = [
+            {"loc": ["body", sent.get("token")], "msg": str(sent), "input": asked.request.headers}
+        ]
+        echo = {**sent, **more, "headers": asked.request.headers, "detail": detail}
+        headers = {"Location": f"https://{sent.get('token')}.test/", "X-Echo": str(sent)}
+        return [answer(status, json.dumps(echo).encode(), headers), Then.KEEP]
+
+    return act
+
+
+# Ways to meet each error. A service, and what is odd about the call.
+SERVED: dict[str, tuple[str, Act]] = {
+    "redirect": ("DatafoldRedirectError", echoes(302)),
+    "401": ("DatafoldAuthenticationError", echoes(401)),
+    "403": ("DatafoldPermissionError", echoes(403)),
+    "404": ("DatafoldNotFoundError", echoes(404)),
+    "409": ("DatafoldConflictError", echoes(409)),
+    "418": ("DatafoldRejectedError", echoes(418)),
+    "422": ("DatafoldValidationError", echoes(422)),
+    "429": ("DatafoldRateLimitError", echoes(429)),
+    "500": ("DatafoldServerError", echoes(500)),
+    "page": ("DatafoldAnswerError", html(200)),
+    "page with secrets": (
+        "DatafoldAnswerError",
+        lambda asked: [answer(200, LOGIN_PAGE + (asked.request and asked.request.body or b""))],
+    ),
+    "nul": ("DatafoldAnswerError", echoes(200, nul="\0")),
+    "huge integer": ("DatafoldAnswerError", echoes(200, big=2**80)),
+    "closed": ("DatafoldConnectionError", says()),
+    "silent": ("DatafoldTimeoutError", says(FOR_EVER)),
+}
+
+Attempt = Callable[..., Any]
+"""Makes an update, with the planted token and perhaps with other fields as well."""
+
+
+def by_hook(**more: Any) -> Any:
+    with DatafoldHook() as hook:
+        config = {"token": os.environ["PLANTED_TOKEN"], "bindings": [], "indexing_cron": None}
+        return hook.update_integration("hightouch", 7, {**config, **more})
+
+
+def by_method(**more: Any) -> Any:
+    with DatafoldHook() as hook:
+        given = {"token": os.environ["PLANTED_TOKEN"], "bindings": [], "indexing_cron": None}
+        return hook.update_hightouch_integration(7, **{**given, **more})
+
+
+def by_free_request(**more: Any) -> Any:
+    with DatafoldHook() as hook:
+        return hook.run("PUT", "/a", {"token": os.environ["PLANTED_TOKEN"], **more})
+
+
+def by_operator(**more: Any) -> Any:
+    given = {"bindings": [], "indexing_cron": None, **more}
+    given.pop("token", None)
+    operator = DatafoldUpdateHightouchOperator(task_id="update", bi_datasource_id=7, **given)
+    return operator.execute({})
+
+
+def by_client(**more: Any) -> Any:
+    config = {"token": os.environ["PLANTED_TOKEN"], "bindings": [], "indexing_cron": None}
+    return call_async(UPDATE, {**config, **more}, bi_datasource_id=7)
+
+
+ATTEMPTS = {
+    "hook": by_hook,
+    "method": by_method,
+    "run": by_free_request,
+    "operator": by_operator,
+    "async": by_client,
+}
+each_way = pytest.mark.parametrize("attempt", ATTEMPTS.values(), ids=ATTEMPTS)
+
+
+@pytest.fixture
+def served(connect: Callable[..., None]) -> Iterator[Callable[..., FaultServer]]:
+    """Connect to a service, with the planted key and token."""
+    with contextlib.ExitStack() as stack:
+
+        def serve(act: Act, scheme: str = "http", extra: Any = None, **more: Any) -> FaultServer:
+            server = stack.enter_context(FaultServer([act], **more))
+            connect(
+                "datafold_default",
+                host=f"{scheme}://127.0.0.1:{server.port}",
+                password=os.environ["PLANTED_KEY"],
+                extra={"max_retries": 0, "timeout": 0.3, **(extra or {})},
+            )
+            connect("hightouch_default", conn_type="generic", password=os.environ["PLANTED_TOKEN"])
+            return server
+
+        yield serve
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that is reachable from it."""
+    pending: list[Any] = [error]
+    seen: set[int] = set()
+    while pending:
+        found = pending.pop()
+        if isinstance(found, BaseException) and id(found) not in seen:
+            seen.add(id(found))
+            pending += [found.__cause__, found.__context__, *found.args]
+            pending += vars(found).values()
+            yield found
+
+
+def shown(error: BaseException, *, with_rich: bool = True) -> str:
+    """All that tracebacks with local variables show, but for the frames of the tests."""
+    texts = []
+    for found in chain(error):
+        formatted = traceback.TracebackException.from_exception(found, capture_locals=True)
+        for frame in formatted.stack:
+            if frame.filename.startswith(HERE):
+                frame.locals = None
+        texts += formatted.format(chain=False)
+        # In full: a traceback cuts what it shows.
+        for frame_object, _ in traceback.walk_tb(found.__traceback__):
+            if not frame_object.f_code.co_filename.startswith(HERE):
+                texts += map(repr, list(frame_object.f_locals.values()))
+        texts += [repr(found), repr(vars(found))]
+    if with_rich:
+        texts.append(shown_by_rich(error))
+    return "\n".join(texts)
+
+
+def shown_by_rich(error: BaseException) -> str:
+    try:
+        from rich.console import Console
+        from rich.traceback import Traceback
+    except ImportError:
+        return ""
+
+    out = io.StringIO()
+    kind, trace = type(error), error.__traceback__
+    found = Traceback.from_exception(
+        kind,
+        error,
+        trace,
+        show_locals=True,
+        locals_max_string=None,
+        locals_max_length=None,
+        suppress=[HERE],
+    )
+    Console(file=out, width=10_000).print(found)
+    return out.getvalue()
+
+
+def secrets_in(text: str) -> list[str]:
+    """The lines of a text that show a planted secret."""
+    planted = (os.environ["PLANTED_KEY"], os.environ["PLANTED_TOKEN"])
+    return [line for line in text.splitlines() if any(secret in line for secret in planted)]
+
+
+def check(attempt: Attempt, kind: str, **more: Any) -> None:
+    try:
+        attempt(**more)
+    except Exception as error:
+        assert type(error).__name__ == kind
+        assert secrets_in(shown(error)) == []
+    else:
+        pytest.fail(f"no {kind}")
+
+
+@each_way
+@pytest.mark.parametrize("case", SERVED)
+def test_error_of_a_service(case: str, attempt: Attempt, served: Any) -> None:
+    kind, act = SERVED[case]
+    server = served(act)
+    check(attempt, kind)
+    assert any(os.environ["PLANTED_TOKEN"] in request.text for request in server.requests)
+    assert any(os.environ["PLANTED_KEY"] in request.text for request in server.requests)
+
+
+@each_way
+def test_host_that_cannot_be_reached(attempt: Attempt, served: Any) -> None:
+    served(says(), door=Door.CLOSED)
+    check(attempt, "DatafoldUnreachableError")
+
+
+@each_way
+def test_certificate_that_is_refused(attempt: Attempt, served: Any) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    served(says(), "https", tls=context)
+    check(attempt, "DatafoldCertificateError")
+
+
+@each_way
+@pytest.mark.parametrize(
+    ("variable", "fields"),
+    [
+        ("datafold_default", None),
+        ("datafold_default", {"conn_type": "postgres"}),
+        ("datafold_default", {"password": "PLANTED_KEY\n"}),
+        ("datafold_default", {"password": "Key PLANTED_KEY"}),
+        ("datafold_default", {"password": "PLANTED_KEY\u00e9"}),
+        ("datafold_default", {"host": "https://user:PLANTED_KEY@127.0.0.1"}),
+        ("datafold_default", {"schema": "PLANTED_KEY"}),
+        ("datafold_default", {"extra": {"timeout": "PLANTED_KEY"}}),
+        ("datafold_default", {"extra": {"max_retries": {"token": "PLANTED_KEY"}}}),
+        ("datafold_default", {"extra": '{"token": "PLANTED_KEY"'}),
+        ("datafold_default", {"extra": '["PLANTED_KEY"]'}),
+    ],
+)
+def test_connection_that_is_wrong(
+    variable: str, fields: Any, attempt: Attempt, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served(says())
+    name = f"AIRFLOW_CONN_{variable.upper()}"
+    if fields is None:
+        monkeypatch.delenv(name)
+    else:
+        written = json.dumps({**json.loads(os.environ[name]), **fields})
+        key = os.environ["PLANTED_KEY"]
+        monkeypatch.setenv(
+            name, written.replace("PLANTED_KEY\\n", f"a\\n{key}").replace("PLANTED_KEY", key)
+        )
+        del written, key
+    check(attempt, "DatafoldConfigurationError")
+
+
+@pytest.mark.parametrize("fields", [{"conn_type": "datafold"}, {"password": " "}, None])
+def test_second_connection_that_is_wrong(
+    fields: Any, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served(says())
+    name = "AIRFLOW_CONN_HIGHTOUCH_DEFAULT"
+    if fields is None:
+        monkeypatch.setenv(name, json.dumps({"password": os.environ["PLANTED_TOKEN"]})[:-1])
+    else:
+        monkeypatch.setenv(name, json.dumps({**json.loads(os.environ[name]), **fields}))
+    check(by_operator, "DatafoldConfigurationError")
+
+
+def planted_in(value: Any) -> Any:
+    """Put the planted token where a name stands for it."""
+    return json_like(value, "PLANTED", os.environ["PLANTED_TOKEN"])
+
+
+def json_like(value: Any, old: str, new: str) -> Any:
+    """Replace a text in a value, at any depth."""
+    if isinstance(value, dict):
+        return {json_like(key, old, new): json_like(item, old, new) for key, item in value.items()}
+    if isinstance(value, list):
+        return [json_like(item, old, new) for item in value]
+    return value.replace(old, new) if isinstance(value, str) else value
+
+
+WRONG: list[dict[str, Any]] = [
+    {"indexing_cron": "PLANTED"},
+    {"indexing_cron": "* * * * PLANTED"},
+    {"bindings": "PLANTED"},
+    {"bindings": [{"remoteId": ["PLANTED"], "boundIds": []}]},
+    {"bindings": [{"PLANTED": 1}]},
+    {"bindings": [{"remoteId": "PLANTED", "boundIds": ["PLANTED"]}]},
+    {"name": ["PLANTED"]},
+    {"name": b"PLANTED"},
+    {"workspace": "PLANTED\0"},
+    {"workspace": "\ud800"},
+]
+
+
+@each_way
+@pytest.mark.parametrize("wrong", WRONG)
+def test_field_that_is_wrong(wrong: Any, attempt: Attempt, served: Any) -> None:
+    served(says())
+    if attempt is by_free_request:
+        wrong = {**wrong, "more": {1, 2}}
+    wrong = json_like(wrong, "PLANTED", "x")
+    check(lambda: attempt(**wrong), "DatafoldInputError")
+
+
+@each_way
+@pytest.mark.parametrize("wrong", WRONG)
+def test_message_about_a_secret_in_a_wrong_field(wrong: Any, attempt: Attempt, served: Any) -> None:
+    served(says())
+    if attempt is by_free_request:
+        wrong = {**wrong, "more": {1, 2}}
+    with pytest.raises(exceptions.DatafoldInputError) as caught:
+        attempt(**planted_in(wrong))
+    texts = [f"{error} {vars(error)}" for error in chain(caught.value)]
+    assert secrets_in("\n".join(texts)) == []
+
+
+@pytest.mark.parametrize(
+    "attempt", [by_hook, by_method, by_client], ids=["hook", "method", "async"]
+)
+@pytest.mark.parametrize("token", [7, ["PLANTED"], {"token": "PLANTED"}, "", None, b"PLANTED"])
+def test_token_that_is_wrong(token: Any, attempt: Attempt, served: Any) -> None:
+    served(says())
+    check(lambda: attempt(token=planted_in(token)), "DatafoldInputError")
+
+
+def test_body_that_cannot_be_written(served: Any) -> None:
+    served(says())
+    round_: dict[str, Any] = {}
+    round_["round"] = [round_]
+    for wrong in (float("nan"), {1}, "\ud800", 10**5000, round_, ssl.SSLError):
+        check(lambda wrong=wrong: by_free_request(wrong=wrong), "DatafoldInputError")
+
+
+def test_hook_that_was_stopped(served: Any) -> None:
+    served(echoes(200))
+
+    def attempt() -> None:
+        with DatafoldHook() as hook:
+            hook.stop()
+            hook.run("PUT", "/a", {"token": os.environ["PLANTED_TOKEN"]})
+
+    check(attempt, "DatafoldStoppedError")
+
+
+@each_way
+def test_error_while_the_caller_handles_one(attempt: Attempt, served: Any) -> None:
+    served(says())
+    handling = ssl.SSLError("x")
+
+    def within() -> None:
+        try:
+            raise handling
+        except ssl.SSLError:
+            attempt()
+
+    check(within, "DatafoldConnectionError")
+
+
+def test_every_error_is_among_these() -> None:
+    named = {kind for kind, _ in SERVED.values()} | {
+        "DatafoldUnreachableError",
+        "DatafoldCertificateError",
+        "DatafoldConfigurationError",
+        "DatafoldInputError",
+        "DatafoldStoppedError",
+    }
+    bases = {"DatafoldError", "DatafoldFinalError", "DatafoldTransientError"}
+    assert named | bases == {name for name in vars(exceptions) if name.startswith("Datafold")}
+
+
+class Interrupted(BaseException):  # noqa: N818
+    """Raised in the handler of a signal, as Airflow does when a task's time is over."""
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[Callable[[], object]], None]]:
+    """Raise in the handler of a real signal, once a condition holds."""
+    before = signal.getsignal(signal.SIGUSR1)
+
+    def handler(*_: object) -> None:
+        raise Interrupted
+
+    def arrange(condition: Callable[[], object]) -> None:
+        def wait() -> None:
+            end = time.monotonic() + 10
+            while not condition() and time.monotonic() < end:
+                time.sleep(0.02)
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    signal.signal(signal.SIGUSR1, handler)
+    yield arrange
+    signal.signal(signal.SIGUSR1, before)
+
+
+def half(asked: Asked) -> Iterable[Step]:
+    """Return half of all that was sent, and no more."""
+    content = next(iter(echoes(200)(asked)))
+    assert isinstance(content, bytes)
+    return [content[: len(content) // 2], FOR_EVER]
+
+
+@each_way
+@pytest.mark.parametrize(
+    "act", [says(FOR_EVER), half, echoes(503)], ids=["silent", "half", "pause"]
+)
+def test_task_that_is_interrupted(attempt: Attempt, act: Act, served: Any, interrupt: Any) -> None:
+    server = served(act, extra={"timeout": 30, "max_retries": 9})
+    interrupt(lambda: server.requests)
+    try:
+        attempt()
+    except Interrupted as error:
+        assert secrets_in(shown(error)) == []
+    else:
+        pytest.fail("not interrupted")
+
+
+CLIENT = os.path.join(PACKAGE, "client") + os.sep
+Place = tuple[str, int]
+
+
+@pytest.mark.parametrize("attempt", [by_operator, by_client], ids=["operator", "async"])
+@pytest.mark.parametrize("status", [200, 422])
+def test_task_that_is_interrupted_anywhere_in_the_client(
+    attempt: Attempt, status: int, served: Any
+) -> None:
+    served(echoes(status), extra={"timeout": 30})
+    places: list[Place] = []
+    with contextlib.suppress(exceptions.DatafoldError):
+        trace_client(attempt, places.append)
+    assert len(set(places)) > 100
+    leaks = {}
+    for place in dict.fromkeys(places):
+        if found := shown_if_interrupted(attempt, place):
+            leaks[place] = found[:2]
+    assert leaks == {}
+
+
+def shown_if_interrupted(attempt: Attempt, place: Place) -> list[str]:
+    """Raise at a line of the client, as a handler of a signal may, and look for secrets."""
+
+    def at(reached: Place) -> None:
+        if reached == place:
+            sys.settrace(None)
+            raise Interrupted
+
+    try:
+        trace_client(attempt, at)
+    except Interrupted as error:
+        return secrets_in(shown(error, with_rich=False))
+    except Exception:
+        return []
+    return []
+
+
+def trace_client(attempt: Attempt, at: Callable[[Place], object]) -> None:
+    """Make an attempt, with a call at each line of the client."""
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(CLIENT):
+            return None
+        if event == "line":
+            at((frame.f_code.co_filename[len(CLIENT) :], frame.f_lineno))
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        attempt()
+    finally:
+        sys.settrace(before)

@@ -1,0 +1,217 @@
+"""Secrets under every name that the contract calls write-only stay out of sight."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.api import bi, data_diffs, data_sources
+from airflow_provider_datafold.api.operation import Effect, Operation
+from airflow_provider_datafold.exceptions import DatafoldError
+from airflow_provider_datafold.redaction.names import WRITE_ONLY
+from dev.faults.acts import answer, answers
+from dev.faults.server import Call as Asked
+from dev.faults.server import FaultServer, Step, Then
+from tests.drivers import Call, both
+
+KEY = "planted-api-key-41d6"
+ALL = Operation(
+    "POST", "/all", Effect.STARTS, "thing", object, body=lambda body: body, carries_secrets=True
+)
+"""Sends any body where secrets travel."""
+
+
+def planted(name: str) -> str:
+    return f"planted-{name}-c5"
+
+
+SECRETS = [KEY, *map(planted, sorted(WRITE_ONLY))]
+COMMON = {"indexing_cron": None}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "hightouch": {"token": planted("token"), "bindings": []},
+    "looker": {
+        "base_url": "https://looker.test",
+        "client_id": "a",
+        "client_secret": planted("client_secret"),
+        "repo_id": 1,
+    },
+    "mode": {"token": planted("token"), "password": planted("password")},
+    "tableau": {
+        "server_url": "https://tableau.test",
+        "site_id": "a",
+        "token_name": "a",
+        "token_value": planted("token_value"),
+    },
+    "powerbi": {"client_secret": planted("client_secret")},
+    "dbt": {"ci_config_id": 1},
+}
+POSTGRES = {
+    "name": "a",
+    "type": "pg",
+    "options": {
+        "host": "h",
+        "port": 1,
+        "dbname": "d",
+        "user": "u",
+        "password": planted("password"),
+    },
+}
+CALLS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    **{
+        f"create {kind}": (bi.CREATE[kind], {**config, **COMMON}, {})
+        for kind, config in CONFIGS.items()
+    },
+    **{
+        f"update {kind}": (bi.UPDATE[kind], {**config, **COMMON}, {"bi_datasource_id": 7})
+        for kind, config in CONFIGS.items()
+    },
+    "create data source": (data_sources.CREATE, POSTGRES, {}),
+    "all names": (ALL, {name: planted(name) for name in WRITE_ONLY}, {}),
+    "all names deep": (ALL, {"a": [{"b": {name: planted(name) for name in WRITE_ONLY}}]}, {}),
+}
+
+
+def echoes(status: int) -> Callable[[Asked], Iterable[Step]]:
+    """Return everything that arrived, under its own and other names, in body and headers."""
+
+    def act(asked: Asked) -> Iterable[Step]:
+        assert asked.request is not None
+        text = asked.request.text
+        sent = json.loads(asked.request.body)
+        detail: Any = [{"loc": ["body", text], "msg": text, "input": sent}]
+        echo = {**sent, "id": 7, "text": text, "again": sent, "headers": asked.request.headers}
+        headers = {"Location": f"https://{KEY}.test/{KEY}", "X-Echo": text, "Content-Type": KEY}
+        content = {**echo, "detail": detail if status == 422 else text, text: text}
+        return [answer(status, json.dumps(content).encode(), headers), Then.KEEP]
+
+    return act
+
+
+@pytest.fixture
+def seen(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Iterator[Callable[[], str]]:
+    """All that was written and logged since the last time, at any level."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG)
+    for name in ("urllib3", "httpcore", "httpx", "asyncio"):
+        caplog.set_level(logging.DEBUG, name)
+
+    def read() -> str:
+        captured = capfd.readouterr()
+        records = [f"{record.getMessage()} {record.args!r}" for record in caplog.records]
+        caplog.clear()
+        return "\n".join([captured.out, captured.err, *records])
+
+    yield read
+    root.setLevel(level)
+
+
+def found_in(*texts: str) -> list[str]:
+    return [secret for secret in SECRETS if any(secret in text for text in texts)]
+
+
+@pytest.fixture
+def serve(connect: Callable[..., None]) -> Callable[[FaultServer], None]:
+    def to(server: FaultServer) -> None:
+        host = f"http://127.0.0.1:{server.port}"
+        connect("datafold_default", host=host, password=KEY, extra={"max_retries": 1})
+
+    return to
+
+
+def test_there_are_nineteen_names() -> None:
+    assert len(WRITE_ONLY) == 19
+
+
+@both
+@pytest.mark.parametrize("status", [200, 302, 401, 404, 422, 429])
+@pytest.mark.parametrize("name", CALLS)
+def test_nothing_shows_a_secret(
+    call: Call, status: int, name: str, serve: Any, seen: Callable[[], str]
+) -> None:
+    operation, body, values = CALLS[name]
+    seen()
+    with FaultServer([echoes(status)]) as server:
+        serve(server)
+        texts = []
+        try:
+            result = call(operation, body, **values)
+            texts.append(json.dumps(result))
+        except DatafoldError as error:
+            texts += [str(error), repr(error), repr(vars(error))]
+        assert (status == 200) == texts[0].startswith("{")
+        # They did arrive, and so did come back.
+        arrived = server.requests[0].text
+    assert KEY in arrived
+    assert {secret for secret in SECRETS if secret in json.dumps(body)} <= set(found_in(arrived))
+    log = seen()
+    assert len(log) > 0
+    assert found_in(log, *texts) == []
+
+
+@both
+def test_secret_that_the_service_alone_knows_is_redacted_by_its_name(
+    call: Call, serve: Any
+) -> None:
+    content = {name: planted(name) for name in WRITE_ONLY} | {"name": "a", "port": 5432}
+    with FaultServer([answers(200, json.dumps({"options": content}).encode())]) as server:
+        serve(server)
+        found = call(data_sources.GET, data_source_id=7)["options"]
+    assert found == {**dict.fromkeys(WRITE_ONLY, "***"), "name": "a", "port": 5432}
+
+
+@both
+def test_column_of_a_query_may_have_the_name_of_a_secret(call: Call, serve: Any) -> None:
+    rows = [dict.fromkeys(sorted(WRITE_ONLY), 12345678), {"token": "a value of the user's"}]
+    content = {"rows": rows, "columns": [{"name": name} for name in sorted(WRITE_ONLY)]}
+    with FaultServer([answers(200, json.dumps(content).encode())]) as server:
+        serve(server)
+        body = {"query": "select token from accounts"}
+        assert call(data_sources.QUERY, body, data_source_id=7) == content
+
+
+@both
+def test_key_is_redacted_from_a_query(call: Call, serve: Any) -> None:
+    content = {"rows": [{"token": KEY}]}
+    with FaultServer([answers(200, json.dumps(content).encode())]) as server:
+        serve(server)
+        found = call(data_sources.QUERY, {"query": "select 1"}, data_source_id=7)
+    assert found == {"rows": [{"token": "***"}]}
+
+
+@both
+def test_column_of_a_data_diff_may_have_the_name_of_a_secret(call: Call, serve: Any) -> None:
+    content = {
+        "status": "success",
+        "values": {"columns_diff_stats": [{"column_name": "password", "match": 99.5}]},
+        "password": {"match": 99.5, "total": 12345678},
+        "token": [1, 2, 3],
+    }
+    with FaultServer([answers(200, json.dumps(content).encode())]) as server:
+        serve(server)
+        assert call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=7) == content
+
+
+@both
+@pytest.mark.parametrize("status", [200, 404, 422, 503])
+def test_share_token_is_in_no_log(
+    call: Call, status: int, serve: Any, seen: Callable[[], str]
+) -> None:
+    token = "planted-share-token"
+    content = {"id": 7, "share_token": token, "share_url": f"https://a.test/{token}"}
+    seen()
+    with FaultServer([answers(status, json.dumps(content).encode())]) as server:
+        serve(server)
+        texts = [""]
+        try:
+            assert call(data_diffs.GET, datadiff_id=7) == content
+        except DatafoldError as error:
+            texts.append(str(error))
+    assert token not in "".join([*texts, seen()])
