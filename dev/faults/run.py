@@ -57,6 +57,7 @@ class Measurement:
     :param airflow_may_retry: whether the exception, if there is one, lets Airflow try again.
     :param seconds: how long the task took.
     :param requests: how many requests arrived at the service.
+    :param connections: how many connections arrived at the service.
     :param elsewhere: how many requests arrived at the other host.
     :param memory: MB by which the process grew at its largest.
     :param secrets: how often a secret stands in the ``log``, the ``exception``, the ``result``
@@ -69,6 +70,7 @@ class Measurement:
     airflow_may_retry: bool
     seconds: float
     requests: int
+    connections: int
     elsewhere: int
     memory: float
     secrets: dict[str, int] = field(default_factory=dict)
@@ -136,6 +138,7 @@ def run(fault: Fault, operator: str) -> Measurement:
             airflow_may_retry=task.airflow_may_retry,
             seconds=round(task.seconds, 2),
             requests=sum(request.method != "CONNECT" for request in server.requests),
+            connections=server.connections,
             elsewhere=len(other.requests),
             memory=round(task.memory, 1),
             secrets={

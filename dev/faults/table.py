@@ -60,6 +60,9 @@ _ONCE = 4.0
 _HUGE = 8.0
 """Seconds for one try that has a lot to read."""
 
+_PATIENT = {"timeout": _HUGE}
+"""Extra of a connection whose service has a lot to send: a second is short on a busy machine."""
+
 _RETRIED = 12.0
 """Seconds for four tries that each take up to one, and for the waits between them."""
 
@@ -149,6 +152,7 @@ _BROKEN_CONNECTION = (
         _RETRIED,
         [says()],
         reads=False,
+        connections=_TRIES,
     ),
     Fault(
         "closed-unanswered",
@@ -480,8 +484,7 @@ def _body(
         1,
         _HUGE if is_large else _ONCE,
         [answers(200, body)],
-        # On a busy machine a second is too short for it.
-        extra={"timeout": _HUGE} if is_large else {},
+        extra=_PATIENT if is_large else {},
         may_succeed=may_succeed,
     )
 
@@ -633,6 +636,7 @@ _BODIES = (
         1,
         _HUGE,
         [is_huge(200, {"Content-Length": str(HUGE)})],
+        extra=_PATIENT,
         heavy=True,
     ),
     Fault(
@@ -642,6 +646,7 @@ _BODIES = (
         1,
         _HUGE,
         [is_huge(200)],
+        extra=_PATIENT,
         heavy=True,
     ),
     Fault(
@@ -651,6 +656,7 @@ _BODIES = (
         1,
         _HUGE,
         [bomb(1)],
+        extra=_PATIENT,
         heavy=True,
     ),
     Fault(
@@ -660,6 +666,7 @@ _BODIES = (
         1,
         _HUGE,
         [bomb(2)],
+        extra=_PATIENT,
         heavy=True,
     ),
     Fault(
@@ -932,6 +939,7 @@ _TLS = (
         _RETRIED,
         [says()],
         reads=False,
+        connections=_TRIES,
         host="https://127.0.0.1:{port}",
     ),
     Fault(
@@ -942,6 +950,7 @@ _TLS = (
         _RETRIED,
         [says(FOR_EVER)],
         reads=False,
+        connections=_TRIES,
         host="https://127.0.0.1:{port}",
     ),
     Fault(
@@ -952,6 +961,7 @@ _TLS = (
         _RETRIED,
         [drips(b"\x16\x03\x03\x40\x00", bytes(1000))],
         reads=False,
+        connections=_TRIES,
         host="https://127.0.0.1:{port}",
     ),
     Fault(
@@ -983,6 +993,7 @@ def _proxy(name: str, does: str, ending: Ending, seconds: float, *steps: bytes |
         0,
         seconds,
         [says(*steps)],
+        connections=1 if seconds == _ONCE else _TRIES,
         host=_PROXIED,
         environment=_PROXY,
     )
@@ -1043,6 +1054,7 @@ _WORKER = (
             _RETRIED,
             [behaviour],
             reads=False,
+            connections=_TRIES,
             host=_PROXIED,
             environment={"HTTPS_PROXY": _SOCKS},
             says="could not connect through the proxy",
