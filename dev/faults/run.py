@@ -79,7 +79,7 @@ class Measurement:
 
 
 def prepare(operator: str) -> None:
-    """Import what an operator needs, so that no trial has to wait for it.
+    """Import what an operator needs, so that no trial must wait for it.
 
     :param operator: :data:`OURS`, :data:`OURS_ASYNC` or :data:`THEIRS`.
     """
