@@ -311,8 +311,10 @@ def _count(text: str) -> int:
 
 def _decoded(run: str) -> Iterator[str]:
     for offset in range(4):
-        whole = run[offset : len(run) - (len(run) - offset) % 4]
-        yield urlsafe_b64decode(whole.translate(_URL_SAFE)).decode(errors="replace")
+        rest = run[offset:].translate(_URL_SAFE)
+        # A single letter at the end is less than a byte.
+        whole = rest[:-1] if len(rest) % 4 == 1 else rest
+        yield urlsafe_b64decode(whole + "=" * (-len(whole) % 4)).decode(errors="replace")
 
 
 def _peak() -> float:
