@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
+import os
 import resource
 import sys
 import time
@@ -19,7 +21,11 @@ from airflow_provider_datafold.client.aio import AsyncClient
 from airflow_provider_datafold.client.conversation import converse
 from airflow_provider_datafold.client.sync import Client
 from airflow_provider_datafold.connection.settings import Settings
-from airflow_provider_datafold.exceptions import DatafoldConnectionError, DatafoldError
+from airflow_provider_datafold.exceptions import (
+    DatafoldConnectionError,
+    DatafoldError,
+    DatafoldTransientError,
+)
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import answer, says
 from dev.faults.server import FaultServer, Then
@@ -32,30 +38,32 @@ Calls = Callable[..., list[Any]]
 """Calls the API some times in a row, and returns what each call gave: an id, or an error."""
 
 
-def in_a_thread(server: FaultServer, times: int, *, pause: float = 0.0) -> list[Any]:
-    settings = settings_for(server)
+def in_a_thread(
+    settings: Settings, times: int, *, pause: float = 0.0, on_error: Any = type
+) -> list[Any]:
     client = Client(settings, "tests")
     found: list[Any] = []
     for _ in range(times):
         try:
             found.append(client.carry(conversation(settings))["id"])
         except DatafoldError as error:
-            found.append(type(error))
+            found.append(on_error(error))
         time.sleep(pause)
     client.close()
     return found
 
 
-def in_a_loop(server: FaultServer, times: int, *, pause: float = 0.0) -> list[Any]:
+def in_a_loop(
+    settings: Settings, times: int, *, pause: float = 0.0, on_error: Any = type
+) -> list[Any]:
     async def call() -> list[Any]:
-        settings = settings_for(server)
         found: list[Any] = []
         async with AsyncClient(settings, "tests") as client:
             for _ in range(times):
                 try:
                     found.append((await client.carry(conversation(settings)))["id"])
                 except DatafoldError as error:
-                    found.append(type(error))
+                    found.append(on_error(error))
                 await asyncio.sleep(pause)
         return found
 
@@ -92,7 +100,7 @@ def test_each_call_gets_its_own_final_response(calls: Calls, interim: bytes) -> 
     behaviours = [says(interim + response(number), Then.KEEP) for number in (1, 2, 3)]
 
     with FaultServer(behaviours) as server:
-        assert calls(server, 3) == [1, 2, 3]
+        assert calls(settings_for(server), 3) == [1, 2, 3]
 
 
 @each_driver
@@ -104,7 +112,7 @@ def test_bytes_after_a_response_are_not_the_next_one(calls: Calls, late: float) 
 
     with FaultServer(behaviours) as server:
         # What comes after the next request was sent, no client can tell from its response.
-        assert calls(server, 3, pause=0.5) == [1, 2, 3]
+        assert calls(settings_for(server), 3, pause=0.5) == [1, 2, 3]
 
 
 @each_driver
@@ -112,7 +120,7 @@ def test_a_connection_that_switched_protocols_is_not_used_again(calls: Calls) ->
     behaviours = [says(SWITCHES + response(666), Then.KEEP), says(response(2), Then.KEEP)]
 
     with FaultServer(behaviours) as server:
-        assert calls(server, 2) == [DatafoldConnectionError, 2]
+        assert calls(settings_for(server), 2) == [DatafoldConnectionError, 2]
         assert server.connections == 2
 
 
@@ -121,7 +129,7 @@ def test_cookies_are_not_sent_back(calls: Calls) -> None:
     cookie = {"Set-Cookie": "session=" + "x" * 60_000}
 
     with FaultServer([says(response(1, cookie), Then.KEEP)]) as server:
-        assert calls(server, 3) == [1, 1, 1]
+        assert calls(settings_for(server), 3) == [1, 1, 1]
 
     assert not any("cookie" in request.headers for request in server.requests)
 
@@ -145,12 +153,47 @@ def test_cookies_of_a_megabyte_are_refused_and_not_kept(calls: Calls) -> None:
     with_cookies = response(1).replace(b"\r\n", b"\r\n" + fields, 1)
 
     with FaultServer([says(with_cookies, Then.KEEP)]) as server:
-        assert calls(server, 5) == [DatafoldConnectionError] * 5
+        assert calls(settings_for(server), 5) == [DatafoldConnectionError] * 5
         before = peak()
-        calls(server, 20)
+        calls(settings_for(server), 20)
 
     # Each keeps a megabyte, if any does.
     assert peak() - before < 10
+
+
+@each_driver
+@pytest.mark.parametrize("scheme", ["direct", "http", "socks5h"])
+def test_a_connection_that_stalls_is_closed_and_not_waited_for(calls: Calls, scheme: str) -> None:
+    if scheme == "socks5h":
+        pytest.importorskip("socks")
+        pytest.importorskip("socksio")
+    open_after: list[int] = []
+
+    with FaultServer([says(60.0)], reads=False) as server:
+        here = f"127.0.0.1:{server.port}"
+        stalls = Settings(
+            "mine",
+            f"https://{here}" if scheme == "direct" else "https://datafold.test",
+            Secret("planted-key"),
+            timeout=0.3,
+            max_retries=0,
+            proxy=None if scheme == "direct" else Secret(f"{scheme}://{here}"),
+        )
+
+        def count(error: DatafoldError) -> type[DatafoldError]:
+            open_after.append(len(os.listdir("/dev/fd")))
+            return type(error)
+
+        gc.disable()
+        try:
+            found = calls(stalls, 4, pause=0.1, on_error=count)
+        finally:
+            gc.enable()
+        assert server.connections == 4
+
+    assert all(issubclass(error, DatafoldTransientError) for error in found)
+    # The service holds the other ends, in this very process, and PySocks takes a moment to close.
+    assert open_after[-1] - open_after[0] <= 4
 
 
 def peak() -> float:

@@ -133,6 +133,11 @@ class AsyncClient:
             raise error.with_traceback(None)  # noqa: B904
         finally:
             _is_sending.reset(token)
+            if progress.is_unfinished:
+                # httpcore neither closes a connection whose handshake was cancelled nor gives
+                # its place in the pool to the next one.
+                self._transport = None
+                await progress.close()
         # The status of a failure says enough, whatever became of its body.
         return progress.refusal or failed
 
@@ -165,6 +170,7 @@ class AsyncClient:
             if not answer.is_success:
                 progress.refusal = answer
             chunks = [chunk async for chunk in _limited(response, request.operation.largest)]
+            progress.is_unfinished = False
             return replace(answer, content=b"".join(chunks))
         finally:
             await response.aclose()
@@ -175,14 +181,24 @@ class _Progress:
 
     def __init__(self) -> None:
         self.refusal: Answer | None = None
+        self.is_unfinished = True
         self._is_connected = False
+        self._stream: Any = None
 
-    async def trace(self, event: str, _: Any) -> None:
+    async def trace(self, event: str, info: Any) -> None:
         """Note whether the host, or the proxy, took the connection; httpcore tells."""
+        if event.endswith("connect_tcp.complete"):
+            self._stream = info["return_value"]
         if event.endswith(("connect_tcp.complete", "setup_socks5_connection.complete")):
             self._is_connected = True
         elif event.endswith("setup_socks5_connection.started"):
             self._is_connected = False
+
+    async def close(self) -> None:
+        """Close the connection, whatever state it is in."""
+        if self._stream is not None:
+            with anyio.CancelScope(shield=True):
+                await self._stream.aclose()
 
     def timed_out(self, settings: Settings) -> DatafoldError:
         """Say what the time was over for."""

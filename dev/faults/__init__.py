@@ -1,4 +1,4 @@
-"""A service with bad days: every fault of the network and of the API that the provider must bear.
+"""Make every fault of the network and of the API that the provider must bear, and measure it.
 
 :mod:`faults.server` misbehaves on real sockets of 127.0.0.1, :mod:`faults.behaviours` are the ways
 in which it does, and :mod:`faults.table` says for each fault how a task that meets it must end.

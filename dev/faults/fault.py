@@ -59,6 +59,7 @@ class Fault:
     :param service: what the service, the network or the environment does.
     :param ending: how the task must end.
     :param requests: how many requests must arrive at the service.
+    :param connections: how many connections must arrive, where the requests do not tell.
     :param seconds: by when the task must have ended.
     :param behaviours: see :class:`faults.server.FaultServer`.
     :param reads: see :class:`faults.server.FaultServer`.
@@ -96,6 +97,7 @@ class Fault:
     host: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    connections: int | None = None
     addresses: int = 0
     resolver: float = 0.0
     without: Sequence[str] = ()

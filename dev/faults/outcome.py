@@ -26,6 +26,10 @@ def differences(fault: Fault, found: Measurement) -> Iterator[str]:
         "ended": (found.ended, ending.error or "success"),
         "Airflow may retry": (found.airflow_may_retry, ending.airflow_may_retry),
         "requests": (found.requests, fault.requests),
+        "connections": (
+            found.connections if fault.connections is not None else None,
+            fault.connections,
+        ),
         "requests to another host": (found.elsewhere, 0),
         "retry_after": (found.retry_after, fault.retry_after),
         **{f"secrets in the {place}": (count, 0) for place, count in found.secrets.items()},

@@ -57,6 +57,7 @@ class Measurement:
     :param airflow_may_retry: whether the exception, if there is one, lets Airflow try again.
     :param seconds: how long the task took.
     :param requests: how many requests arrived at the service.
+    :param connections: how many connections arrived at the service.
     :param elsewhere: how many requests arrived at the other host.
     :param memory: MB by which the process grew at its largest.
     :param secrets: how often a secret stands in the ``log``, the ``exception``, the ``result``
@@ -69,6 +70,7 @@ class Measurement:
     airflow_may_retry: bool
     seconds: float
     requests: int
+    connections: int
     elsewhere: int
     memory: float
     secrets: dict[str, int] = field(default_factory=dict)
@@ -77,7 +79,7 @@ class Measurement:
 
 
 def prepare(operator: str) -> None:
-    """Import what an operator needs, so that no trial has to wait for it.
+    """Import what an operator needs, so that no trial must wait for it.
 
     :param operator: :data:`OURS`, :data:`OURS_ASYNC` or :data:`THEIRS`.
     """
@@ -136,6 +138,7 @@ def run(fault: Fault, operator: str) -> Measurement:
             airflow_may_retry=task.airflow_may_retry,
             seconds=round(task.seconds, 2),
             requests=sum(request.method != "CONNECT" for request in server.requests),
+            connections=server.connections,
             elsewhere=len(other.requests),
             memory=round(task.memory, 1),
             secrets={
@@ -308,8 +311,10 @@ def _count(text: str) -> int:
 
 def _decoded(run: str) -> Iterator[str]:
     for offset in range(4):
-        whole = run[offset : len(run) - (len(run) - offset) % 4]
-        yield urlsafe_b64decode(whole.translate(_URL_SAFE)).decode(errors="replace")
+        rest = run[offset:].translate(_URL_SAFE)
+        # A single letter at the end is less than a byte.
+        whole = rest[:-1] if len(rest) % 4 == 1 else rest
+        yield urlsafe_b64decode(whole + "=" * (-len(whole) % 4)).decode(errors="replace")
 
 
 def _peak() -> float:

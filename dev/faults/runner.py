@@ -29,7 +29,7 @@ _AT_ONCE = 20
 """Most trials spend their time waiting."""
 
 _FAULTS = {fault.name: fault for fault in FAULTS}
-_GRACE = 20.0
+_GRACE = 40.0
 _LONGEST = 300.0
 _FOREIGN = ("AIRFLOW", "REQUESTS_", "CURL_", "SSL_")
 

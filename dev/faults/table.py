@@ -60,6 +60,9 @@ _ONCE = 4.0
 _HUGE = 8.0
 """Seconds for one try that has a lot to read."""
 
+_PATIENT = {"timeout": _HUGE}
+"""Extra of a connection whose service has a lot to send: a second is short on a busy machine."""
+
 _RETRIED = 12.0
 """Seconds for four tries that each take up to one, and for the waits between them."""
 
@@ -104,7 +107,7 @@ _NO_CONNECTION = (
     ),
     Fault(
         "queue-full",
-        "the port takes no connection, as behind a firewall that drops packets",
+        "the port takes no connection, like a firewall that drops packets",
         UNREACHABLE,
         0,
         _RETRIED,
@@ -149,6 +152,7 @@ _BROKEN_CONNECTION = (
         _RETRIED,
         [says()],
         reads=False,
+        connections=_TRIES,
     ),
     Fault(
         "closed-unanswered",
@@ -192,7 +196,7 @@ _BROKEN_CONNECTION = (
     ),
     Fault(
         "broken-chunks",
-        "sends a chunk whose size is no number",
+        "sends a chunk whose size is not a number",
         CONNECTION,
         _TRIES,
         _RETRIED,
@@ -264,7 +268,7 @@ _BROKEN_CONNECTION = (
     ),
     Fault(
         "malformed-header",
-        "sends a header line without a colon, then the key, the token and 10 MB",
+        "sends a header line without a colon, then the key, the token and a body of 10 MB",
         CONNECTION,
         _TRIES,
         _RETRIED,
@@ -418,7 +422,7 @@ _SLOW = (
     ),
     Fault(
         "drips-once",
-        "sends the body one byte each half second once, then as it should",
+        "sends the body one byte each half second once, the next time at once",
         SUCCESS,
         2,
         _RETRIED,
@@ -480,8 +484,7 @@ def _body(
         1,
         _HUGE if is_large else _ONCE,
         [answers(200, body)],
-        # On a busy machine a second is too short for it.
-        extra={"timeout": _HUGE} if is_large else {},
+        extra=_PATIENT if is_large else {},
         may_succeed=may_succeed,
     )
 
@@ -504,7 +507,7 @@ _BODIES = (
         _ONCE,
         [says(head(204))],
     ),
-    _body("text", "a text that is no JSON", b"OK"),
+    _body("text", "a text that is not JSON", b"OK"),
     _body("half-json", "half of a JSON text", b'{"id": 7, "name'),
     _body("bad-utf-8", "JSON in invalid UTF-8", b'{"name": "\xc3\x28\xff"}'),
     _body("nan", "NaN, which JSON does not have", b'{"id": NaN}', may_succeed=True),
@@ -513,7 +516,7 @@ _BODIES = (
     ),
     _body(
         "surrogate",
-        "half of a surrogate pair, which UTF-8 and so XCom can't hold",
+        "half of a surrogate pair, which neither UTF-8 nor XCom can hold",
         b'{"name": "\\ud800"}',
         may_succeed=True,
     ),
@@ -526,25 +529,25 @@ _BODIES = (
     _body("deep-150", "JSON that is nested 150 deep", b"[" * 150 + b"]" * 150, may_succeed=True),
     _body(
         "many-lists",
-        "10 MiB of empty lists, which take sixty times as much in memory",
+        "10 MiB of empty lists, which take over 200 MB in memory",
         _filled(b"[],"),
         may_succeed=True,
     ),
     _body(
         "many-objects",
-        "10 MiB of empty objects, which take as much again",
+        "10 MiB of small objects, which take over 300 MB in memory",
         _filled(b'{"a":{}},'),
         may_succeed=True,
     ),
     _body(
         "many-members",
-        "10 MiB of one object with an empty object under each key",
+        "10 MiB of one object, with an empty object under each key",
         _members(),
         may_succeed=True,
     ),
     _body(
         "many-quotes",
-        "10 MiB of escaped quotes where no string is",
+        "10 MiB of escaped quotes outside any string",
         b"[1" + b',\\"' * (_MOST // 3 - 2),
         may_succeed=True,
     ),
@@ -590,7 +593,7 @@ _BODIES = (
     ),
     Fault(
         "no-gzip",
-        "responds with 200 and a body that is said to be gzip and is not",
+        "responds with 200 and a body that is not gzip, though its header says so",
         UNUSABLE,
         1,
         _ONCE,
@@ -633,6 +636,7 @@ _BODIES = (
         1,
         _HUGE,
         [is_huge(200, {"Content-Length": str(HUGE)})],
+        extra=_PATIENT,
         heavy=True,
     ),
     Fault(
@@ -642,6 +646,7 @@ _BODIES = (
         1,
         _HUGE,
         [is_huge(200)],
+        extra=_PATIENT,
         heavy=True,
     ),
     Fault(
@@ -651,6 +656,7 @@ _BODIES = (
         1,
         _HUGE,
         [bomb(1)],
+        extra=_PATIENT,
         heavy=True,
     ),
     Fault(
@@ -660,6 +666,7 @@ _BODIES = (
         1,
         _HUGE,
         [bomb(2)],
+        extra=_PATIENT,
         heavy=True,
     ),
     Fault(
@@ -708,7 +715,7 @@ _REDIRECTS = (
     ),
     Fault(
         "redirect-unreadable",
-        "responds with 302 and a Location that is no URL",
+        "responds with 302 and a Location that is not a URL",
         REDIRECT,
         1,
         _ONCE,
@@ -932,6 +939,7 @@ _TLS = (
         _RETRIED,
         [says()],
         reads=False,
+        connections=_TRIES,
         host="https://127.0.0.1:{port}",
     ),
     Fault(
@@ -942,6 +950,7 @@ _TLS = (
         _RETRIED,
         [says(FOR_EVER)],
         reads=False,
+        connections=_TRIES,
         host="https://127.0.0.1:{port}",
     ),
     Fault(
@@ -952,6 +961,7 @@ _TLS = (
         _RETRIED,
         [drips(b"\x16\x03\x03\x40\x00", bytes(1000))],
         reads=False,
+        connections=_TRIES,
         host="https://127.0.0.1:{port}",
     ),
     Fault(
@@ -983,6 +993,7 @@ def _proxy(name: str, does: str, ending: Ending, seconds: float, *steps: bytes |
         0,
         seconds,
         [says(*steps)],
+        connections=1 if seconds == _ONCE else _TRIES,
         host=_PROXIED,
         environment=_PROXY,
     )
@@ -1002,9 +1013,9 @@ _WORKER = (
     _proxy("502", "responds with 502", UNREACHABLE, _RETRIED, answer(502, b"")),
     _proxy("stalls", "is silent", TIMEOUT, _RETRIED, FOR_EVER),
     _proxy(
-        "403", "responds with 403, it does not let through", CONFIGURATION, _ONCE, answer(403, b"")
+        "403", "responds with 403: it lets nobody through", CONFIGURATION, _ONCE, answer(403, b"")
     ),
-    _proxy("407", "responds with 407, it wants a password", CONFIGURATION, _ONCE, answer(407, b"")),
+    _proxy("407", "responds with 407: it wants a password", CONFIGURATION, _ONCE, answer(407, b"")),
     *(
         Fault(
             f"proxy-{name}",
@@ -1025,7 +1036,7 @@ _WORKER = (
                 (),
             ),
             ("no-host", "HTTPS_PROXY is `http://`", "http://", ()),
-            ("no-port", "the port in HTTPS_PROXY is no number", "http://127.0.0.1:port", ()),
+            ("no-port", "the port in HTTPS_PROXY is not a number", "http://127.0.0.1:port", ()),
             (
                 "no-socks",
                 "HTTPS_PROXY names a SOCKS proxy, and the worker has no library for it",
@@ -1043,6 +1054,7 @@ _WORKER = (
             _RETRIED,
             [behaviour],
             reads=False,
+            connections=_TRIES,
             host=_PROXIED,
             environment={"HTTPS_PROXY": _SOCKS},
             says="could not connect through the proxy",
@@ -1052,7 +1064,7 @@ _WORKER = (
             ("stalls", "is silent", says(FOR_EVER)),
             ("drips", "responds one byte each half second", drips(b"", _SOCKS_REPLY)),
             ("no-route", "does not reach the host", says(b"\5\0", 0.1, b"\5\4\0\1" + bytes(6))),
-            ("garbage", "is none", answers(400)),
+            ("garbage", "speaks HTTP", answers(400)),
         )
     ),
     Fault(
