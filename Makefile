@@ -17,9 +17,9 @@ demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
 dev: $(INSTALLED)  ## A local Airflow with the sandbox, until Ctrl-C.
 	@$(BIN)/python -m dev.scripts.dev
 
-test: check unit  ## Everything that has to pass.
+test: check unit  ## Run the checks and all tests.
 
-test-all: test  ## That, and the tests on each Airflow from 2.11 on; `nox --list` names them.
+test-all: test  ## Run the tests on each Airflow from 2.11 on, too; `nox --list` names them.
 	$(BIN)/nox
 
 check: $(INSTALLED)  ## Format, lint, types and layers.
@@ -28,7 +28,7 @@ check: $(INSTALLED)  ## Format, lint, types and layers.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(INSTALLED)  ## All tests, with the coverage that is asked for.
+unit: $(INSTALLED)  ## Run all tests, with the coverage that is asked for.
 	$(BIN)/python -m pytest $(IN_TWO) --cov --cov-report=term
 
 reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
@@ -40,7 +40,7 @@ reliability-all: $(INSTALLED)  ## The same with each Airflow from 2.11 on, witho
 bench: $(INSTALLED)  ## Measure what the provider costs, and write docs/performance.md.
 	@$(BIN)/python -m dev.benchmarks
 
-test-ui: $(INSTALLED)  ## A person's way through Airflow's pages, in a real browser.
+test-ui: $(INSTALLED)  ## Test Airflow's UI in a real browser.
 	@dev/scripts/install_programs.sh chromium
 	@$(BIN)/python -m pytest -m ui tests/system
 
@@ -48,14 +48,14 @@ test-cluster: $(INSTALLED)-cluster  ## Many updates on Airflow with Celery, one 
 	@dev/scripts/install_programs.sh redis-server postgresql
 	@$(BIN)/python -m dev.cluster
 
-coverage-page: $(INSTALLED)  ## Write docs/coverage.md anew, out of the code.
+coverage-page: $(INSTALLED)  ## Write docs/coverage.md from the code.
 	$(BIN)/python -m dev.scripts.api_coverage
 
 contract: $(INSTALLED)  ## Take shapes and names from the published contract: make contract CONTRACT=file.
 	$(BIN)/python -m dev.scripts.contract $(CONTRACT)
 	$(BIN)/ruff format -q airflow_provider_datafold/redaction/names.py
 
-constraints:  ## Write the constraint files anew; needs uv on PATH.
+constraints:  ## Regenerate the constraint files; needs uv on PATH.
 	dev/scripts/compile_constraints.sh
 
 clean:  ## Remove what the other targets made.

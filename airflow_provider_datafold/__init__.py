@@ -22,7 +22,8 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-datafold",
         "name": "Datafold",
-        "description": "Keep `Datafold <https://www.datafold.com/>`__'s BI lineage on schedule.",
+        "description": "Data diffs, monitors, CI, data sources and BI lineage of "
+        "`Datafold <https://www.datafold.com/>`__",
         "integrations": [
             {
                 "integration-name": integration,

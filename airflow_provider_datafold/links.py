@@ -30,11 +30,11 @@ class DatafoldLink(BaseOperatorLink):
             context["ti"].xcom_push(key=_XCOM_KEY, value=url)
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """Give the address.
+        """Return the address.
 
-        :param operator: the task's operator; does not matter here.
+        :param operator: the task's operator.
         :param ti_key: which run of the task.
-        :return: the address, empty when the task never got so far as to know it.
+        :return: the address, empty when the task failed before it knew it.
         """
         from airflow.providers.common.compat.sdk import XCom
 

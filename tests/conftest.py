@@ -60,7 +60,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     logging.disable()  # Airflow logs at exit, when pytest has closed the streams.
     # What Airflow logged when it was imported above. In the process that hands the tests out to
     # others no report takes it, and pytest would print it at the end.
-    config.pluginmanager.getplugin("capturemanager").read_global_capture()
+    capture = config.pluginmanager.getplugin("capturemanager")
+    # Not after an error at collection, which would else be hidden.
+    if capture.is_globally_capturing():
+        capture.read_global_capture()
     shutil.rmtree(HOME, ignore_errors=True)
 
 

@@ -23,7 +23,7 @@ import airflow_provider_datafold
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
-from dev.faults.acts import FOR_EVER, LOGIN_PAGE, answer, html, says
+from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, html, says
 from dev.faults.server import Act, Door, FaultServer, Step, Then
 from dev.faults.server import Call as Asked
 from tests.drivers import UPDATE, call_async
@@ -66,7 +66,7 @@ SERVED: dict[str, tuple[str, Act]] = {
     "page": ("DatafoldAnswerError", html(200)),
     "page with secrets": (
         "DatafoldAnswerError",
-        lambda asked: [answer(200, LOGIN_PAGE + (asked.request and asked.request.body or b""))],
+        lambda asked: [answer(200, LOGIN_PAGE + ((asked.request and asked.request.body) or b""))],
     ),
     "nul": ("DatafoldAnswerError", echoes(200, nul="\0")),
     "huge integer": ("DatafoldAnswerError", echoes(200, big=2**80)),
@@ -381,7 +381,7 @@ def test_every_error_is_among_these() -> None:
     assert named | bases == {name for name in vars(exceptions) if name.startswith("Datafold")}
 
 
-class Interrupted(BaseException):  # noqa: N818
+class Interrupted(BaseException):
     """Raised in the handler of a signal, as Airflow does when a task's time is over."""
 
 

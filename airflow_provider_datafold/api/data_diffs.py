@@ -27,7 +27,8 @@ LIST = Operation(
         "accessible_only": fields.boolean,
     },
 )
-CREATE = Operation("POST", _PATH, Effect.STARTS, _NOUN, dict)
+# Only the data sources that it names may be missing.
+CREATE = Operation("POST", _PATH, Effect.STARTS, "data source", dict)
 GET = Operation("GET", _ONE, Effect.READS, _NOUN, dict)
 UPDATE = Operation("PATCH", _ONE, Effect.SETS, _NOUN, object, may_be_empty=True)
 CANCEL = Operation("POST", f"{_ONE}/cancel", Effect.SETS, _NOUN, dict)

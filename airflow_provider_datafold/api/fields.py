@@ -71,7 +71,9 @@ def integer(field: str, value: Any) -> int:
     """
     number = _integer(value)
     if number is None:
-        raise input_error(field, value, "must be an integer of at most 64 bits")
+        is_huge = isinstance(value, int) and not isinstance(value, bool)
+        limit = " of at most 64 bits" if is_huge else ""
+        raise input_error(field, value, f"must be an integer{limit}")
     return number
 
 

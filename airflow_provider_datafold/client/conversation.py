@@ -122,7 +122,7 @@ def _complete(
         and settings.is_current_app
         and isinstance(failure, DatafoldUnreachableError)
     ):
-        text = f"{text}. Besides, {only_classic(operation, settings)}"
+        text = f"{text}. If the host is right: {only_classic(operation, settings)}"
     tries = f" This was attempt {attempt}." if attempt > 1 else ""
     reason = redactor.text(f"{text}.{tries}")
     return type(failure)(

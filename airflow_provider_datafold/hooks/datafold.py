@@ -109,10 +109,9 @@ class DatafoldHook(
     def get_conn(self) -> requests.Session:
         """Return the session that the hook sends its requests with.
 
-        What is sent with it directly has none of the hook's limits, retries and errors;
-        :meth:`run` has them all. It adds the API key, and refuses to send to any host but
-        Datafold's. Headers, authentication, proxies and certificates that are set on it count for
-        the hook's own requests, too; cookies, parameters and hooks do not.
+        It adds the API key, and refuses to send to any host but Datafold's. It has none of the
+        hook's limits, retries and errors; :meth:`run` has them all. Headers, proxies and
+        certificates that are set on it count for the hook's own requests, too.
 
         :return: the session, the same one until :meth:`close`.
         :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.

@@ -60,8 +60,8 @@ class DatafoldSyncIntegrationOperator(DatafoldIntegrationOperator):
 class DatafoldUpdateHightouchOperator(DatafoldUpdateOperator):
     """Change the schedule on which Datafold re-indexes a Hightouch integration.
 
-    ``PUT /api/v1/lineage/bi/hightouch/{bi_datasource_id}/`` of Datafold's API. By the contract
-    an update of this kind changes only the schedule.
+    ``PUT /api/v1/lineage/bi/hightouch/{bi_datasource_id}/`` of Datafold's API. It
+    changes only the schedule.
 
     .. code-block:: python
 
@@ -121,8 +121,8 @@ class DatafoldUpdateHightouchOperator(DatafoldUpdateOperator):
 class DatafoldUpdateLookerOperator(DatafoldUpdateOperator):
     """Change the schedule on which Datafold re-indexes a Looker integration.
 
-    ``PUT /api/v1/lineage/bi/looker/{bi_datasource_id}/`` of Datafold's API. By the contract it
-    can only update the schedule.
+    ``PUT /api/v1/lineage/bi/looker/{bi_datasource_id}/`` of Datafold's API. It
+    changes only the schedule.
 
     .. code-block:: python
 
@@ -185,8 +185,8 @@ class DatafoldUpdateLookerOperator(DatafoldUpdateOperator):
 class DatafoldUpdateModeOperator(DatafoldUpdateOperator):
     """Change the schedule on which Datafold re-indexes a Mode integration.
 
-    ``PUT /api/v1/lineage/bi/mode/{bi_datasource_id}/`` of Datafold's API. By the contract it can
-    only update the schedule.
+    ``PUT /api/v1/lineage/bi/mode/{bi_datasource_id}/`` of Datafold's API. It changes
+    only the schedule.
 
     .. code-block:: python
 
@@ -235,8 +235,8 @@ class DatafoldUpdateModeOperator(DatafoldUpdateOperator):
 class DatafoldUpdateTableauOperator(DatafoldUpdateOperator):
     """Change the schedule on which Datafold re-indexes a Tableau integration.
 
-    ``PUT /api/v1/lineage/bi/tableau/{bi_datasource_id}/`` of Datafold's API. By the contract it
-    can only update the schedule.
+    ``PUT /api/v1/lineage/bi/tableau/{bi_datasource_id}/`` of Datafold's API. It
+    changes only the schedule.
 
     .. code-block:: python
 
@@ -290,7 +290,7 @@ class DatafoldUpdateTableauOperator(DatafoldUpdateOperator):
 
 
 class DatafoldUpdatePowerBIOperator(DatafoldUpdateOperator):
-    """Change a Power BI integration: its schedule, and by the contract the rest of it too.
+    """Change a Power BI integration: its schedule and every other field that you pass.
 
     ``PUT /api/v1/lineage/bi/powerbi/{bi_datasource_id}/`` of Datafold's API.
 
@@ -311,7 +311,7 @@ class DatafoldUpdatePowerBIOperator(DatafoldUpdateOperator):
     :param client_id: the client id. By default the login of ``powerbi_conn_id``; not sent where
         there is none.
     :param only_if_changed: whether to read the integration first, and to send nothing when its
-        schedule and its other fields, but for secrets, are as asked for already. Not templated.
+        schedule and its other fields, except secrets, are as asked for already. Not templated.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :param powerbi_conn_id: id of an Airflow connection of any type, with the client secret, if
@@ -348,7 +348,7 @@ class DatafoldUpdatePowerBIOperator(DatafoldUpdateOperator):
 
 
 class DatafoldUpdateDbtOperator(DatafoldUpdateOperator):
-    """Change a dbt integration: its schedule, and by the contract the rest of it too.
+    """Change a dbt integration: its schedule and every other field that you pass.
 
     ``PUT /api/v1/lineage/bi/dbt/{bi_datasource_id}/`` of Datafold's API. It takes no secret, so
     there is no further connection.
@@ -368,7 +368,7 @@ class DatafoldUpdateDbtOperator(DatafoldUpdateOperator):
         schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.
     :param only_if_changed: whether to read the integration first, and to send nothing when its
-        schedule and its other fields, but for secrets, are as asked for already. Not templated.
+        schedule and its other fields, except secrets, are as asked for already. Not templated.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.

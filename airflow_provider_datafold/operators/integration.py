@@ -53,15 +53,15 @@ class DatafoldUpdateOperator(DatafoldIntegrationOperator):
 
     The constructor of each kind's operator takes these parameters, too:
 
-    :param bi_datasource_id: see :class:`DatafoldOperator`.
+    :param bi_datasource_id: see :class:`DatafoldIntegrationOperator`.
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None``, or
         the text ``"None"`` that a template makes of it, for no schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.
     :param only_if_changed: whether to read the integration first, and to send nothing when its
-        ``indexing_cron`` is the one asked for already; of Power BI and dbt the other fields, but
-        for secrets, have to be the same, too. Datafold keeps an audit log, which a DAG that sets
+        ``indexing_cron`` is the one asked for already; for Power BI and dbt the other fields,
+        except secrets, must be the same, too. Datafold keeps an audit log, which a DAG that sets
         the same schedule each day would fill. Not templated.
-    :param datafold_conn_id: see :class:`DatafoldOperator`.
+    :param datafold_conn_id: see :class:`DatafoldIntegrationOperator`.
     """
 
     kind: ClassVar[str]
