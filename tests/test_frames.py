@@ -23,8 +23,8 @@ import airflow_provider_datafold
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
-from dev.faults.acts import FOR_EVER, LOGIN_PAGE, answer, html, says
-from dev.faults.server import Act, Door, FaultServer, Step, Then
+from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, html, says
+from dev.faults.server import Behaviour, Door, FaultServer, Step, Then
 from dev.faults.server import Call as Asked
 from tests.drivers import UPDATE, call_async
 
@@ -36,7 +36,7 @@ os.environ["PLANTED_KEY"] = "planted-key-5d20"
 os.environ["PLANTED_TOKEN"] = "planted-token-81ce"
 
 
-def echoes(status: int, **more: Any) -> Act:
+def echoes(status: int, **more: Any) -> Behaviour:
     """Return everything that was sent."""
 
     def act(asked: Asked) -> Iterable[Step]:
@@ -53,7 +53,7 @@ def echoes(status: int, **more: Any) -> Act:
 
 
 # Ways to meet each error. A service, and what is odd about the call.
-SERVED: dict[str, tuple[str, Act]] = {
+SERVED: dict[str, tuple[str, Behaviour]] = {
     "redirect": ("DatafoldRedirectError", echoes(302)),
     "401": ("DatafoldAuthenticationError", echoes(401)),
     "403": ("DatafoldPermissionError", echoes(403)),
@@ -122,7 +122,9 @@ def served(connect: Callable[..., None]) -> Iterator[Callable[..., FaultServer]]
     """Connect to a service, with the planted key and token."""
     with contextlib.ExitStack() as stack:
 
-        def serve(act: Act, scheme: str = "http", extra: Any = None, **more: Any) -> FaultServer:
+        def serve(
+            act: Behaviour, scheme: str = "http", extra: Any = None, **more: Any
+        ) -> FaultServer:
             server = stack.enter_context(FaultServer([act], **more))
             connect(
                 "datafold_default",
@@ -419,7 +421,9 @@ def half(asked: Asked) -> Iterable[Step]:
 @pytest.mark.parametrize(
     "act", [says(FOR_EVER), half, echoes(503)], ids=["silent", "half", "pause"]
 )
-def test_task_that_is_interrupted(attempt: Attempt, act: Act, served: Any, interrupt: Any) -> None:
+def test_task_that_is_interrupted(
+    attempt: Attempt, act: Behaviour, served: Any, interrupt: Any
+) -> None:
     server = served(act, extra={"timeout": 30, "max_retries": 9})
     interrupt(lambda: server.requests)
     try:

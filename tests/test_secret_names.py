@@ -13,7 +13,7 @@ from airflow_provider_datafold.api import bi, data_diffs, data_sources
 from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
-from dev.faults.acts import answer, answers
+from dev.faults.behaviours import answer, answers
 from dev.faults.server import Call as Asked
 from dev.faults.server import FaultServer, Step, Then
 from tests.drivers import Call, both
