@@ -8,8 +8,9 @@ import html
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -110,6 +111,13 @@ def test_datafolds_own_connection_is_none_of_hightouch(serve: Any, connect: Any)
 
 KEY = "pl+nted/k&y<'\"\\ =~?0123456789"
 SECRET = "pl+nted/t\u00f6ken&<'\"\\ %0123456789"
+
+
+def encode(offset: int, last: bytes, text: str) -> str:
+    """Write the base64 of a longer text that holds this one."""
+    return base64.b64encode(b"abc"[:offset] + text.encode() + b"xyz", last).decode()
+
+
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "URL": lambda text: quote(text, safe=""),
@@ -123,18 +131,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "repr": lambda text: repr(text)[1:-1],
     "HTML": html.escape,
     "HTML without quotes": lambda text: html.escape(text, quote=False),
-    **{
-        f"base64 at {offset}": lambda text, offset=offset: base64.b64encode(
-            b"abc"[:offset] + text.encode() + b"xyz"
-        ).decode()
-        for offset in range(3)
-    },
-    **{
-        f"URL-safe base64 at {offset}": lambda text, offset=offset: base64.urlsafe_b64encode(
-            b"abc"[:offset] + text.encode() + b"xyz"
-        ).decode()
-        for offset in range(3)
-    },
+    **{f"base64 at {offset}": partial(encode, offset, b"+/") for offset in range(3)},
+    **{f"URL-safe base64 at {offset}": partial(encode, offset, b"-_") for offset in range(3)},
 }
 
 
@@ -315,7 +313,7 @@ needs_policy = pytest.mark.skipif(
 
 
 @pytest.fixture
-def own_delay() -> Iterator[Any]:
+def own_delay() -> Any:
     """The context of a task that waits for an hour itself."""
     task = SimpleNamespace(
         retry_delay=timedelta(hours=1), retry_exponential_backoff=0, max_retry_delay=None
