@@ -24,11 +24,7 @@ from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, html, says
-<<<<<<< HEAD
-from dev.faults.server import Act, Door, FaultServer, Step, Then
-=======
 from dev.faults.server import Behaviour, Door, FaultServer, Step, Then
->>>>>>> wt-attack
 from dev.faults.server import Call as Asked
 from tests.drivers import UPDATE, call_async
 
@@ -70,11 +66,7 @@ SERVED: dict[str, tuple[str, Behaviour]] = {
     "page": ("DatafoldAnswerError", html(200)),
     "page with secrets": (
         "DatafoldAnswerError",
-<<<<<<< HEAD
-        lambda asked: [answer(200, LOGIN_PAGE + ((asked.request and asked.request.body) or b""))],
-=======
         lambda asked: [answer(200, LOGIN_PAGE + (asked.request.body if asked.request else b""))],
->>>>>>> wt-attack
     ),
     "nul": ("DatafoldAnswerError", echoes(200, nul="\0")),
     "huge integer": ("DatafoldAnswerError", echoes(200, big=2**80)),
