@@ -108,7 +108,8 @@ def without(body: dict[str, Any], name: str) -> dict[str, Any]:
 
 PAIR = {"prod": "a", "pr": "b"}
 STRING = "must be a string without NUL characters, not "
-INTEGER = "must be an integer of at most 64 bits, not "
+INTEGER = "must be an integer, not "
+LONG_INTEGER = "must be an integer of at most 64 bits, not "
 NUMBER = "must be a finite number, not "
 BOOLEAN = "must be true or false, not "
 LIST = "must be a list, not "
@@ -407,14 +408,17 @@ WRONG: list[tuple[str, Call]] = [
         lambda hook: hook.list_monitors(tags="\udfff"),
     ),
     (f"options.password: {HIDDEN}", options(password=HUGE)),
-    (f"data_source1_id: {INTEGER}9223372036854775808 (int)", diff(data_source1_id=2**63)),
-    (f"data_source1_id: {INTEGER}-9223372036854775809 (int)", diff(data_source1_id=-(2**63) - 1)),
+    (f"data_source1_id: {LONG_INTEGER}9223372036854775808 (int)", diff(data_source1_id=2**63)),
     (
-        f"data_source1_id: {INTEGER}an integer of thousands of digits (int)",
+        f"data_source1_id: {LONG_INTEGER}-9223372036854775809 (int)",
+        diff(data_source1_id=-(2**63) - 1),
+    ),
+    (
+        f"data_source1_id: {LONG_INTEGER}an integer of thousands of digits (int)",
         diff(data_source1_id=HUGE),
     ),
-    (f"query1: {INTEGER}an integer of thousands of digits (int)", diff(query1=HUGE)),
-    (f"diff_tolerance: {INTEGER}10000000000000000000", diff(diff_tolerance=10**19)),
+    (f"query1: {LONG_INTEGER}an integer of thousands of digits (int)", diff(query1=HUGE)),
+    (f"diff_tolerance: {LONG_INTEGER}10000000000000000000", diff(diff_tolerance=10**19)),
     (f"data_source1_id: {INTEGER}'99999999999999999999' (str)", diff(data_source1_id="9" * 20)),
     (f"data_source1_id: {INTEGER}'٣' (str)", diff(data_source1_id="٣")),
     (f"query1: {STRING}'a\\x00b' (str)", diff(query1="a\0b")),
