@@ -15,11 +15,18 @@ AIRFLOWS = ("2.11", "3.0", "3.1", "3.2", "3.3")
 # Slow, and the same whatever the version of Airflow: `make test` has them, on the newest one.
 LEFT_OUT = (
     "tests/system",
+    "tests/test_api_coverage.py",
     "tests/test_benchmarks.py",
     "tests/test_demo.py",
+    "tests/test_new_operation.py",
+    "tests/test_operations.py",
     "tests/test_properties.py",
     "tests/test_reliability.py",
+    "tests/test_rendered_bodies.py",
+    "tests/test_sandbox.py",
+    "tests/test_seventh_kind.py",
     "tests/test_wheel.py",
+    "tests/test_wrong_bodies.py",
 )
 
 # In two processes, each with an Airflow home of its own; the tests of a file stay together.
