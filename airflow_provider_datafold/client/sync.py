@@ -135,7 +135,7 @@ class KeyAuth(requests.auth.AuthBase):
     """Puts the API key into each request to Datafold, and refuses to put it into any other.
 
     An object rather than a header of the session, so that the key is not among the headers that
-    whoever looks at the session sees.
+    anyone who prints the session sees.
 
     :param settings: of the connection to use.
     """
