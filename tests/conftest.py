@@ -56,6 +56,11 @@ def shows_error(log: str, error: str, text: str) -> bool:
     return re.search(rf'\b{error}(: |","exc_value":"){re.escape(text)}', plain) is not None
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object) -> str | None:
+    """Name a test so that its name can be given back to pytest."""
+    return val.replace("::", ":") if isinstance(val, str) and "::" in val else None
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     logging.disable()  # Airflow logs at exit, when pytest has closed the streams.
     # What Airflow logged when it was imported above. In the process that hands the tests out to

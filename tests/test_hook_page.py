@@ -104,12 +104,13 @@ def test_every_snippet_is_run() -> None:
 
 def test_a_data_diff_is_read_to_its_end(ready: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("Data diffs")["diff"]["status"] == "done"
-    assert capsys.readouterr().out == "identical 0\n"
+    # Some versions of Airflow write their log to the same place.
+    assert "identical 0" in capsys.readouterr().out.splitlines()
 
 
 def test_a_monitor_run_is_read_to_its_end(ready: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("Monitors")["run"]["state"] == "ok"
-    assert capsys.readouterr().out == "ok\n"
+    assert "ok" in capsys.readouterr().out.splitlines()
 
 
 def test_a_data_source_has_the_password_of_the_connection(ready: Any) -> None:
