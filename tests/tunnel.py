@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import ExitStack, suppress
-from typing import BinaryIO
 
 PATIENCE = 20.0
 """Seconds after which a connection that stands still is closed, so that no thread stays."""
@@ -56,7 +55,7 @@ class Tunnel:
                 _pump(client, service)
                 back.join(PATIENCE)
 
-    def _connect(self, client: socket.socket, stream: BinaryIO) -> bool:
+    def _connect(self, client: socket.socket, stream: socket.SocketIO) -> bool:
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += _exactly(stream, 1)
@@ -65,7 +64,7 @@ class Tunnel:
         client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
         return True
 
-    def _socks(self, client: socket.socket, stream: BinaryIO) -> bool:
+    def _socks(self, client: socket.socket, stream: socket.SocketIO) -> bool:
         offered = _text(stream)
         wanted = 0 if self._user is None else 2
         if wanted not in offered:
@@ -85,11 +84,11 @@ class Tunnel:
         return True
 
 
-def _text(stream: BinaryIO) -> bytes:
+def _text(stream: socket.SocketIO) -> bytes:
     return _exactly(stream, _exactly(stream, 1)[0])
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: socket.SocketIO, size: int) -> bytes:
     found = b""
     while len(found) < size:
         found += (more := stream.read(size - len(found)))
