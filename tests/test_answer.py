@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold import exceptions
+from airflow_provider_datafold.client.answer import Answer
 from dev.faults.behaviours import answers
 from tests.conftest import TOKEN
 from tests.sending import ask, failure
@@ -64,6 +65,77 @@ def test_no_json_without_content_type(serve: Any) -> None:
     error = failure(exceptions.DatafoldAnswerError)
     assert error.status_code == 204
     assert "no content type" in str(error)
+
+
+# What Airflow cannot keep, and what takes much memory.
+
+MOST_VALUES = 524_288
+"""How many values a response may have."""
+
+
+def wrong(serve: Any, content: bytes) -> str:
+    serve(answers(200, content), extra={"timeout": 60})
+    error = failure(exceptions.DatafoldAnswerError)
+    assert error.status_code == 200
+    assert "may have been carried out" in str(error)
+    return str(error)
+
+
+@pytest.mark.parametrize("one", [b"1", b'"a"', b"{}", b"[]"])
+def test_too_many_values(serve: Any, one: bytes) -> None:
+    content = b"[" + b",".join([one] * (MOST_VALUES + 1)) + b"]"
+    assert f"has more than {MOST_VALUES} values. Ask for less" in wrong(serve, content)
+
+
+def test_as_many_values_as_there_may_be(serve: Any) -> None:
+    content = b"[" + b",".join([b"1"] * MOST_VALUES) + b"]"
+    serve(answers(200, content), extra={"timeout": 60})
+    assert ask() == [1] * MOST_VALUES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "," * 2 * MOST_VALUES,
+        # Quotation marks and backslashes, in every place where a piece may begin.
+        '"' + ",[{" * MOST_VALUES,
+        ("," * 9 + '"') * (MOST_VALUES // 4),
+        ("," * 9 + "\\") * (MOST_VALUES // 4),
+        "," * MOST_VALUES + '\\"',
+    ],
+    ids=["commas", "one quotation mark", "quotation marks", "backslashes", "both"],
+)
+def test_what_stands_in_a_text_is_no_value(serve: Any, text: str) -> None:
+    content = json.dumps([text, 7, text]).encode()
+    serve(answers(200, content), extra={"timeout": 60})
+    assert ask() == [text, 7, text]
+    # All that a text hides is counted where it ends.
+    more = content[:-1] + b",1" * MOST_VALUES + b"]"
+    assert f"has more than {MOST_VALUES} values" in wrong(serve, more)
+
+
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a": ', "}")])
+def test_too_deep(serve: Any, opens: str, closes: str) -> None:
+    content = opens * 101 + "7" + closes * 101
+    serve(answers(200, content.encode()))
+    assert ask() == json.loads(content)
+    assert "is nested more than 100 deep" in wrong(serve, f"{opens}{content}{closes}".encode())
+
+
+@pytest.mark.parametrize("key", ["__classname__", "__data__", "__version__", "__type", "__var"])
+def test_key_that_airflow_keeps_for_itself(serve: Any, key: str) -> None:
+    said = f"has the key {key!r}, which Airflow keeps for itself"
+    assert said in wrong(serve, json.dumps({key: 1}).encode())
+    said = f"has the key {key!r} at .a[1].b, which Airflow keeps for itself"
+    assert said in wrong(serve, json.dumps({"a": [0, {"b": {"c": 1, key: 2}}]}).encode())
+    serve(answers(200, json.dumps([key, {f"{key}x": key}]).encode()))
+    assert ask() == [key, {f"{key}x": key}]
+
+
+def test_response_is_shown_without_what_it_says() -> None:
+    shown = repr(Answer(200, {"Set-Cookie": TOKEN}, TOKEN.encode()))
+    assert TOKEN not in shown
+    assert shown == f"Answer(200, {len(TOKEN)} bytes)"
 
 
 STATUSES = [

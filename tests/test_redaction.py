@@ -173,6 +173,46 @@ def test_wrong_value_without_a_secret_is_shown(serve: Any, secret: str, value: A
     assert repr(value) in wrong_name(secret, value)
 
 
+def nested(wrap: Any, inner: Any) -> Any:
+    for _ in range(3000):
+        inner = wrap(inner)
+    return inner
+
+
+def in_itself() -> list[Any]:
+    value: list[Any] = [TOKEN]
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        nested(lambda inner: [inner], TOKEN),
+        nested(lambda inner: (inner,), TOKEN),
+        nested(lambda inner: {"a": inner}, TOKEN),
+        in_itself(),
+    ],
+    ids=["lists", "tuples", "objects", "in itself"],
+)
+@pytest.mark.parametrize(
+    ("field", "call"),
+    [
+        ("bi_datasource_id", lambda hook, value: hook.get_integration(value)),
+        ("path", lambda hook, value: hook.run("GET", value)),
+        ("method", lambda hook, value: hook.run(value, "/path/")),
+    ],
+)
+def test_value_that_is_nested_too_deeply_is_not_shown(
+    serve: Any, field: str, call: Any, value: Any
+) -> None:
+    server = serve(answers())
+    with DatafoldHook() as hook, pytest.raises(exceptions.DatafoldInputError) as caught:
+        call(hook, value)
+    assert str(caught.value).startswith(f"{field}: is wrong, and is not shown")
+    assert server.requests == []
+
+
 def test_no_secrets_are_found_nowhere(serve: Any) -> None:
     server = serve(answers())
     with pytest.raises(exceptions.DatafoldInputError, match="anything"):

@@ -214,6 +214,15 @@ def test_where_a_redirect_points_is_not_looked_at(serve: Any, location: str) -> 
     assert failure(exceptions.DatafoldRedirectError).status_code == 302
 
 
+@pytest.mark.parametrize(("interim", "is_read"), [(99, True), (100, False), (1000, False)])
+def test_interim_responses_without_end(serve: Any, interim: int, is_read: bool) -> None:
+    serve(says(b"HTTP/1.1 103 Early Hints\r\nX: x\r\n\r\n" * interim + OK), extra=WHOLE)
+    if is_read:
+        assert ask() == {}
+    else:
+        assert "connection broke" in str(failure(exceptions.DatafoldConnectionError))
+
+
 # Faults.
 
 
@@ -235,6 +244,21 @@ def test_broken_connection(serve: Any, act: Any) -> None:
     error = failure(exceptions.DatafoldConnectionError)
     assert error.status_code is None
     assert "connection broke" in str(error)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        pytest.param(f"X-Echo {API_KEY}", id="no colon"),
+        pytest.param(f": {API_KEY}", id="no name"),
+        pytest.param(f"X-A: x\r\n\x0b{API_KEY}", id="odd white space"),
+        pytest.param(f"{API_KEY} : x", id="white space before the colon"),
+    ],
+)
+def test_malformed_header_is_not_logged(serve: Any, log: Any, field: str) -> None:
+    serve(says(OK.replace(b"\r\n", f"\r\n{field}\r\n".encode(), 1)))
+    assert "connection broke" in str(failure(exceptions.DatafoldConnectionError))
+    assert API_KEY not in log.text
 
 
 def test_broken_refusal_is_still_a_refusal(serve: Any) -> None:

@@ -133,13 +133,16 @@ class AsyncClient:
             raise error.with_traceback(None)  # noqa: B904
         finally:
             _is_sending.reset(token)
-            if progress.is_unfinished:
-                # httpcore neither closes a connection whose handshake was cancelled nor gives
-                # its place in the pool to the next one.
-                self._transport = None
-                await progress.close()
+            await self._drop_unfinished(progress)
         # The status of a failure says enough, whatever became of its body.
         return progress.refusal or failed
+
+    async def _drop_unfinished(self, progress: _Progress) -> None:
+        if progress.is_unfinished:
+            # httpcore neither closes a connection whose handshake was cancelled nor gives its
+            # place in the pool to the next one.
+            self._transport = None
+            await progress.close()
 
     async def _receive(self, request: Request, progress: _Progress) -> Answer:
         if self._transport is None:

@@ -118,9 +118,6 @@ class Redactor:
             return True
         return len(texts) > _MOST_TEXTS or any(self.text(text) != text for text in texts)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self._secrets)} secrets)"
-
 
 def _shown_texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):

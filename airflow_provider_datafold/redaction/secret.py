@@ -90,17 +90,19 @@ def _texts(value: Any) -> Iterator[str]:
 def secrets_in(value: Any) -> Iterator[Secret]:
     """Find the secrets in a concealed value.
 
-    :param value: what :func:`conceal` returned.
+    :param value: what :func:`conceal` returned, or what no check takes.
     :return: every :class:`Secret` in it.
     """
-    if isinstance(value, Secret):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from secrets_in(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from secrets_in(item)
+    # Without recursion: an argument that no check has seen may be nested to any depth, or hold
+    # itself.
+    pending, seen = [value], set()
+    while pending:
+        found = pending.pop()
+        if isinstance(found, Secret):
+            yield found
+        elif isinstance(found, (dict, list, tuple)) and id(found) not in seen:
+            seen.add(id(found))
+            pending.extend(found.values() if isinstance(found, dict) else found)
 
 
 def encode(value: Any) -> Secret:

@@ -1,0 +1,112 @@
+"""What differs between versions of Airflow, with stand-ins for those that are not installed."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold import retry_policy
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators.base import DatafoldOperator
+from airflow_provider_datafold.redaction.secret import Secret
+from dev.faults.behaviours import INTEGRATION, answers
+from tests.stand_ins import anew
+
+MASKER = "airflow_provider_datafold.redaction.masker"
+HOMES = ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker")
+OLDEST = "airflow.utils.log.secrets_masker"
+
+
+@pytest.fixture
+def put(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Put a module in the place of Airflow's, with or without a ``mask_secret``."""
+
+    def put(name: str, *, masks: bool) -> list[str]:
+        masked: list[str] = []
+        module = ModuleType(name)
+        if masks:
+            module.mask_secret = masked.append  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, name, module)
+        return masked
+
+    return put
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["no module", "no function"])
+@pytest.mark.parametrize("home", [*HOMES, OLDEST])
+def test_masker_is_found_where_this_airflow_keeps_it(
+    home: str, is_there: bool, put: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes = [*HOMES, OLDEST]
+    for newer in homes[: homes.index(home)]:
+        if is_there:
+            put(newer, masks=False)
+        else:
+            monkeypatch.setitem(sys.modules, newer, None)
+    older = [put(name, masks=True) for name in homes[homes.index(home) + 1 :]]
+    masked = put(home, masks=True)
+    anew(MASKER, monkeypatch).mask([Secret({"a": ["planted ", 5]}), Secret("another")])
+    assert masked == ["planted ", "planted", "5", "another"]
+    # Where there are two, the newer one counts.
+    assert older == [[]] * len(older)
+
+
+def test_airflow_without_a_masker_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*HOMES, OLDEST):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match="no mask_secret in any of airflow.sdk.log, "):
+        anew(MASKER, monkeypatch)
+
+
+@pytest.mark.parametrize("names", [(), ("RetryPolicy",)])
+def test_airflow_without_retry_policies(
+    names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = ModuleType("airflow.sdk")
+    for name in names:
+        setattr(older, name, object)
+    monkeypatch.setitem(sys.modules, "airflow.sdk", older)
+    found = anew("airflow_provider_datafold.retry_policy", monkeypatch)
+    assert found.DEFAULT_RETRY_POLICY is None
+    assert not hasattr(found, "DatafoldRetryPolicy")
+
+
+class GetOperator(DatafoldOperator):
+    """An operator of a user, who says how to call and nothing else."""
+
+    def call(self, hook: DatafoldHook) -> Any:
+        return hook.get_integration(7)
+
+
+def test_operator_runs_without_a_retry_policy(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry_policy, "DEFAULT_RETRY_POLICY", None)
+    server = serve(answers())
+    task = GetOperator(task_id="get")
+    task.datafold_conn_id = "datafold_default"
+    before = getattr(task, "retry_policy", None)
+    assert task.execute({}) == INTEGRATION
+    assert len(server.requests) == 1
+    assert getattr(task, "retry_policy", None) is before
+
+
+def test_operator_without_a_page_leaves_no_link(serve: Any) -> None:
+    serve(answers())
+    task = GetOperator(task_id="get")
+    task.datafold_conn_id = "datafold_default"
+    pushed: list[Any] = []
+    instance = SimpleNamespace(xcom_push=lambda **pair: pushed.append(pair))
+    context: Any = {"ti": instance}
+    assert task.execute(context) == INTEGRATION
+    assert pushed == []
+
+
+def test_operator_has_to_say_how_to_call(serve: Any) -> None:
+    server = serve(answers())
+    task = DatafoldOperator(task_id="none")
+    task.datafold_conn_id = "datafold_default"
+    with pytest.raises(NotImplementedError):
+        task.execute({})
+    assert server.requests == []

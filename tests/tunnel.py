@@ -1,0 +1,105 @@
+"""A proxy on a port of 127.0.0.1 that really connects: by CONNECT, or as a SOCKS 5 server."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import ExitStack, suppress
+
+PATIENCE = 20.0
+"""Seconds after which a connection that stands still is closed, so that no thread stays."""
+
+
+class Tunnel:
+    """Takes every connection to the same service, whatever host and port it is asked for.
+
+    :param port: the service's port on 127.0.0.1.
+    :param user: user and password that a SOCKS client has to have, ``None`` for none.
+    """
+
+    def __init__(self, port: int, user: tuple[str, str] | None = None) -> None:
+        self.asked: list[tuple[str, int]] = []
+        """Host and port of each connection that was asked for."""
+        self._service = port
+        self._user = user
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Tunnel:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = listener.getsockname()[1]
+        self._stack.callback(listener.close)
+        # A close alone would leave the thread in accept().
+        self._stack.callback(listener.shutdown, socket.SHUT_RDWR)
+        threading.Thread(target=self._accept, args=[listener], daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                client.settimeout(PATIENCE)
+                threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        # Unbuffered: what comes after the request is not for the proxy.
+        with suppress(OSError), client, client.makefile("rb", buffering=0) as stream:
+            first = stream.read(1)
+            if not (self._socks if first == b"\5" else self._connect)(client, stream):
+                return
+            with socket.create_connection(("127.0.0.1", self._service), PATIENCE) as service:
+                back = threading.Thread(target=_pump, args=[service, client], daemon=True)
+                back.start()
+                _pump(client, service)
+                back.join(PATIENCE)
+
+    def _connect(self, client: socket.socket, stream: socket.SocketIO) -> bool:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += _exactly(stream, 1)
+        host, _, port = head.split()[1].decode().rpartition(":")
+        self.asked.append((host, int(port)))
+        client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        return True
+
+    def _socks(self, client: socket.socket, stream: socket.SocketIO) -> bool:
+        offered = _text(stream)
+        wanted = 0 if self._user is None else 2
+        if wanted not in offered:
+            client.sendall(b"\5\xff")
+            return False
+        client.sendall(bytes([5, wanted]))
+        if self._user is not None:
+            _exactly(stream, 1)
+            is_known = (_text(stream).decode(), _text(stream).decode()) == self._user
+            client.sendall(b"\1\0" if is_known else b"\1\1")
+            if not is_known:
+                return False
+        _, _, _, kind = _exactly(stream, 4)
+        host = _text(stream).decode() if kind == 3 else socket.inet_ntoa(_exactly(stream, 4))
+        self.asked.append((host, int.from_bytes(_exactly(stream, 2), "big")))
+        client.sendall(b"\5\0\0\1" + bytes(6))
+        return True
+
+
+def _text(stream: socket.SocketIO) -> bytes:
+    return _exactly(stream, _exactly(stream, 1)[0])
+
+
+def _exactly(stream: socket.SocketIO, size: int) -> bytes:
+    found = b""
+    while len(found) < size:
+        found += (more := stream.read(size - len(found)))
+        if not more:
+            raise OSError("the client is gone")
+    return found
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
