@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
+import traceback
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
 from airflow_provider_datafold import exceptions
+from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.client.answer import Answer
+from airflow_provider_datafold.client.conversation import converse
+from airflow_provider_datafold.connection.settings import Settings
+from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import answers
-from tests.conftest import TOKEN
+from tests.conftest import API_KEY, TOKEN
 from tests.sending import ask, failure
 
 
@@ -136,6 +143,31 @@ def test_response_is_shown_without_what_it_says() -> None:
     shown = repr(Answer(200, {"Set-Cookie": TOKEN}, TOKEN.encode()))
     assert TOKEN not in shown
     assert shown == f"Answer(200, {len(TOKEN)} bytes)"
+
+
+class Interrupted(BaseException):
+    """Raised in the handler of a signal, as Airflow does when a task's time is over."""
+
+
+class Interrupts(dict[str, str]):
+    """The header of a response, where the signal comes while it is read."""
+
+    def get(self, *_: Any) -> Any:
+        raise Interrupted
+
+
+@pytest.mark.parametrize("status", [200, 422, 503])
+def test_task_that_is_interrupted_while_it_reads_a_response(status: int) -> None:
+    settings = Settings("mine", "https://datafold.test", Secret(API_KEY), max_retries=0)
+    request = partial(bi.GET.request, bi_datasource_id=7)
+    conversation = converse(request, settings, logging.getLogger("tests"))
+    next(conversation)
+    with pytest.raises(Interrupted) as caught:
+        conversation.send(Answer(status, Interrupts(), TOKEN.encode()))
+    # The frames below would show the response.
+    functions = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert functions[1:] == ["converse"]
+    assert caught.value.__context__ is None
 
 
 STATUSES = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import io
 import json
 import os
@@ -475,7 +476,8 @@ def shown_if_interrupted(attempt: Attempt, place: Place) -> list[str]:
             raise Interrupted
 
     try:
-        trace_client(attempt, at)
+        # What is set in a context is not always put back: the next line may not be reached.
+        contextvars.copy_context().run(trace_client, attempt, at)
     except Interrupted as error:
         return secrets_in(shown(error, with_rich=False))
     except Exception:
