@@ -353,4 +353,6 @@ def test_terminated_task_sends_nothing_more(
             task.wait()
             file.unlink()
         assert len(server.requests) == 1
-    assert "no further request was sent" in (tmp_path / "output.txt").read_text()
+    output = (tmp_path / "output.txt").read_text()
+    # Airflow 2 itself ends the task, by an error that it raises in the signal's handler.
+    assert "no further request was sent" in output or "Task received SIGTERM" in output

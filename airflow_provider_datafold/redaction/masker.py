@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from airflow_provider_datafold.redaction.secret import SHORTEST_PART
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,4 +42,6 @@ def mask(secrets: Iterable[Secret]) -> None:
     """
     for secret in secrets:
         for text in secret.texts():
-            _mask_secret(text)
+            # Airflow 2 would take a shorter one out of every line, as no later version does.
+            if len(text) >= SHORTEST_PART:
+                _mask_secret(text)

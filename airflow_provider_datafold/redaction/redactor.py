@@ -14,12 +14,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
-from airflow_provider_datafold.redaction.secret import MASK, Secret
-
-SHORTEST_PART = 5
-"""Characters from which on a secret is also looked for inside longer texts: to take a shorter one
-out of them would make nonsense of most responses. Airflow's own masker leaves shorter ones alone
-altogether."""
+from airflow_provider_datafold.redaction.secret import MASK, SHORTEST_PART, Secret
 
 _LONGEST_SHOWN = 200
 _MOST_TEXTS = 10_000

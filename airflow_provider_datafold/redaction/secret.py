@@ -13,6 +13,10 @@ from airflow_provider_datafold.redaction.names import WRITE_ONLY
 
 MASK = "***"
 
+SHORTEST_PART = 5
+"""Characters from which on a secret is also looked for inside longer texts: to take a shorter one
+out of them would make nonsense of most of them."""
+
 
 class Secret:
     """Holds a secret, and shows ``***`` wherever it is shown: a traceback prints local variables.
