@@ -403,7 +403,9 @@ def test_service_behind_a_socks_proxy_that_is_silent(
 
 
 @both
-@pytest.mark.parametrize("url", ["nonsense://127.0.0.1:1", "http://", "http://127.0.0.1:port"])
+@pytest.mark.parametrize(
+    "url", ["nonsense://127.0.0.1:1", "http://", "http://[x", "http://127.0.0.1:port"]
+)
 def test_proxy_that_is_none(url: str, call: Call, to: Any, environ: Any) -> None:
     environ(HTTPS_PROXY=url)
     to()

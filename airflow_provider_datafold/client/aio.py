@@ -18,6 +18,7 @@ import sys
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import anyio
 import certifi
@@ -226,11 +227,10 @@ async def _open_transport(settings: Settings) -> httpx.AsyncHTTPTransport:
 
 
 def _proxy(url: Secret) -> httpx.Proxy:
-    proxy = httpx.Proxy(url.reveal())
-    if not proxy.url.host:
+    if not urlsplit(url.reveal()).hostname:
         # Else httpx would connect to this machine.
         raise ValueError("no host")
-    return proxy
+    return httpx.Proxy(url.reveal())
 
 
 def _ssl_context(verify: bool | str) -> ssl.SSLContext:

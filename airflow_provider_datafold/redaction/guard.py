@@ -30,5 +30,6 @@ def guarded(check: Callable[[], Checked], redactor: Redactor, *values: Any) -> C
     # context.
     raise DatafoldInputError(
         f"{field}: is wrong, and is not shown because one of the values holds the API key or "
-        f"another secret. Secrets belong in connections only. Nothing was sent."
+        f"another secret, or is too large to tell. Secrets belong in connections only. Nothing was "
+        f"sent."
     )
