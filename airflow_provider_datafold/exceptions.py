@@ -26,9 +26,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+_END = re.compile(r"(?<!e\.g)\. ")
+"""Where a sentence ends."""
 
 
 class DatafoldError(AirflowException):
@@ -72,7 +76,7 @@ class DatafoldError(AirflowException):
     @property
     def summary(self) -> str:
         """The first sentence of the reason, without its full stop."""
-        return self.reason.partition(". ")[0].rstrip(".")
+        return _END.split(self.reason, maxsplit=1)[0].rstrip(".")
 
 
 class DatafoldFinalError(DatafoldError, AirflowFailException):

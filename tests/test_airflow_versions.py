@@ -48,8 +48,8 @@ def test_masker_is_found_where_this_airflow_keeps_it(
             monkeypatch.setitem(sys.modules, newer, None)
     older = [put(name, masks=True) for name in homes[homes.index(home) + 1 :]]
     masked = put(home, masks=True)
-    anew(MASKER, monkeypatch).mask([Secret({"a": ["planted ", 5]}), Secret("another")])
-    assert masked == ["planted ", "planted", "5", "another"]
+    anew(MASKER, monkeypatch).mask([Secret({"a": ["planted ", 5, 123456]}), Secret("another")])
+    assert masked == ["planted ", "planted", "123456", "another"]
     # Where there are two, the newer one counts.
     assert older == [[]] * len(older)
 

@@ -213,7 +213,7 @@ WRONG: list[tuple[str, Call]] = [
     ("order_by: must be one of 'id', ", lambda hook: hook.list_monitors(order_by="age")),
     # The one thing that a shape is chosen by.
     (
-        "schedule.type: must be one of 'crontab', 'none', not 'weekly' (str)",
+        "schedule.type: must be one of 'crontab', 'none', or left out beside 'interval', not 'w",
         monitor("test", TEST, schedule={"type": "weekly"}),
     ),
     (

@@ -269,7 +269,9 @@ def path(field: str, value: Any) -> str:
     """
     if isinstance(value, str) and _PATH.fullmatch(value) and not _DOTS.search(value):
         return value
-    raise input_error(field, value, "must be a path without '..', e.g. '/api/v1/lineage/bi/'")
+    raise input_error(
+        field, value, "must be a path that begins with '/' and has no '..', e.g. '/api/v1/monitors'"
+    )
 
 
 def path_part(field: str, value: Any) -> str:

@@ -126,8 +126,17 @@ def _check_names(name: str, value: Mapping[str, Any], branches: list[Schema]) ->
     for key, item in value.items():
         found = [branch["properties"][key] for branch in branches if key in _properties(branch)]
         choices = [schema["const"] for schema in found if "const" in schema]
-        if choices and len(choices) == len(found) and item is not OMITTED:
-            fields.one_of(*choices)(f"{name}.{key}", item)
+        if choices and len(choices) == len(found) and item not in (OMITTED, *choices):
+            # A shape that has no such field is told by another one.
+            others = [names for branch in branches if (names := _names_instead(branch, key))]
+            instead = f", or left out beside {', '.join(others)}" if others else ""
+            wanted = f"must be one of {', '.join(map(repr, choices))}{instead}"
+            raise input_error(f"{name}.{key}", item, wanted)
+
+
+def _names_instead(branch: Schema, key: str) -> str:
+    names = _properties(branch)
+    return "" if key in names else " and ".join(map(repr, names))
 
 
 def _properties(branch: Schema) -> Mapping[str, Any]:

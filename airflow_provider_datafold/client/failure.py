@@ -66,8 +66,9 @@ def tls(causes: Causes) -> DatafoldError | None:
     if failed and not isinstance(failed, _TLS_BROKE):
         reason = getattr(failed, "reason", None) or "no reason given"
         return DatafoldCertificateError(
-            f"the TLS handshake failed ({reason}). Check that the host speaks https on this port, "
-            f"and the file that 'ca_bundle' or REQUESTS_CA_BUNDLE names"
+            f"the TLS handshake failed ({reason}). Check that the host speaks https on this port "
+            f"(begin it with http:// if it does not), and the file that 'ca_bundle' or "
+            f"REQUESTS_CA_BUNDLE names"
         )
     return None
 

@@ -227,7 +227,7 @@ class Extra:
         with suppress(ValueError, RecursionError):
             fields = Secret(json.loads(connection.extra or "{}"))
         if fields is None or not isinstance(fields.reveal(), dict):
-            reject(self._conn_id, "extra", "must be a JSON object that is not nested deeply")
+            reject(self._conn_id, "extra", "must be a JSON object, and not nested deeply")
         self._fields = fields
 
     def _value(self, name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import threading
 from contextlib import suppress
 
@@ -49,6 +50,8 @@ def main() -> None:
     with suppress(KeyboardInterrupt), sandbox:
         print(f"The sandbox listens at {sandbox.url}", flush=True)
         print(f"Its API is described at {sandbox.url}/docs", flush=True)
+        connection = {"conn_type": "datafold", "host": sandbox.url, "password": sandbox.api_key}
+        print(f"AIRFLOW_CONN_DATAFOLD_DEFAULT='{json.dumps(connection)}'", flush=True)
         threading.Event().wait()
 
 
