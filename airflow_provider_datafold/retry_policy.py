@@ -59,7 +59,9 @@ def _own_delay(try_number: int, context: Context | None) -> timedelta:
         return timedelta()
     task = context["task"]
     delay: timedelta = task.retry_delay
-    factor = float(task.retry_exponential_backoff)
+    backoff = task.retry_exponential_backoff
+    # Older DAGs say just that there is one.
+    factor = 2.0 if backoff is True else float(backoff)
     if factor <= 0 or factor == 1:
         # Airflow heeds max_retry_delay only where the delay grows.
         return delay

@@ -129,7 +129,9 @@ def test_too_deep(serve: Any, opens: str, closes: str) -> None:
     assert "is nested more than 100 deep" in wrong(serve, f"{opens}{content}{closes}".encode())
 
 
-@pytest.mark.parametrize("key", ["__classname__", "__data__", "__version__", "__type", "__var"])
+@pytest.mark.parametrize(
+    "key", ["__classname__", "__data__", "__version__", "__type", "__var", "__id__"]
+)
 def test_key_that_airflow_keeps_for_itself(serve: Any, key: str) -> None:
     said = f"has the key {key!r}, which Airflow keeps for itself"
     assert said in wrong(serve, json.dumps({key: 1}).encode())
@@ -242,7 +244,7 @@ def date(seconds: float, zone: timezone = timezone.utc) -> str:
         ("soon", None),
         ("", None),
         ("٧", None),
-        ("9" * 5000, None),
+        ("9" * 5000, 1e12),
         ("Fri, 99 Jan 2026 03:04:15 GMT", None),
         ("Fri, 02 Jan 99999999999 03:04:15 GMT", None),
     ],

@@ -20,6 +20,7 @@ from cryptography import x509
 from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.client.aio import AsyncClient
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
+from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
     DatafoldAuthenticationError,
@@ -31,9 +32,9 @@ from airflow_provider_datafold.exceptions import (
     DatafoldTimeoutError,
     DatafoldUnreachableError,
 )
-from airflow_provider_datafold.redaction.secret import conceal
+from airflow_provider_datafold.redaction.secret import Secret, conceal
 from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, drips, head, is_huge, says
-from dev.faults.server import Behaviour, Door, Then
+from dev.faults.server import Behaviour, Door, FaultServer, Then
 from tests.conftest import API_KEY, TOKEN
 from tests.drivers import UPDATE
 from tests.stand_ins import anew
@@ -429,3 +430,18 @@ def test_socks_needs_a_library(serve: Any, connect: Any, monkeypatch: pytest.Mon
         with pytest.raises(DatafoldConfigurationError, match=r"install .* httpx\[socks\]"):
             run(once(without))
         assert proxy.asked == []
+
+
+def test_calls_at_once_do_not_wait_for_each_other(connect: Any) -> None:
+    def slow(_: Any) -> Any:
+        return [0.3, answer(200, b'{"id": 7}'), Then.KEEP]
+
+    async def calls() -> list[Any]:
+        async with AsyncClient(settings, "tests") as client:
+            asked = (client.call(bi.GET, bi_datasource_id=7) for _ in range(20))
+            return await asyncio.gather(*asked)
+
+    with FaultServer([slow]) as server:
+        base_url = f"http://127.0.0.1:{server.port}"
+        settings = Settings("mine", base_url, Secret(API_KEY), timeout=4, max_retries=0)
+        assert asyncio.run(calls()) == [{"id": 7}] * 20

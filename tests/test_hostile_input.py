@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -422,3 +423,58 @@ def test_key_that_redaction_makes_equal_is_kept(call: Call, serve: Any) -> None:
     found = call(UPDATE, CONFIG, bi_datasource_id=7)
     assert sorted(found.values()) == [1, 2, 3, 4, 5, 6]
     assert TOKEN not in json.dumps(found)
+
+
+class Name(str, Enum):
+    """A text that shows itself as something else."""
+
+    TABLE = "db.schema.table"
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise TypeError("boom")
+
+
+def test_what_a_text_is_counts_and_not_what_it_shows(serve: Any) -> None:
+    server = serve(answers(200, b"[]"))
+    DatafoldHook().list_table_upstreams(1, Name.TABLE)
+    assert server.requests[0].target.endswith("/tables/db.schema.table/upstreams")
+
+
+def test_secret_that_shows_itself_as_something_else_is_redacted(serve: Any) -> None:
+    class Token(str, Enum):
+        MINE = "planted-enum-token"
+
+    serve(answers(200, b'{"x": "planted-enum-token"}'))
+    assert DatafoldHook().run("PUT", "/a", {"token": Token.MINE}) == {"x": "***"}
+
+
+def test_object_that_cannot_be_shown_is_refused(serve: Any) -> None:
+    serve(answers(200))
+    with pytest.raises(DatafoldInputError, match="must be a positive integer.*Unshowable"):
+        DatafoldHook().get_data_diff(Unshowable())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", ["/%2e%2e/a", "/a/%2E./b", "/a/.%2e", "/a#b"])
+def test_path_that_a_client_would_collapse_is_refused(serve: Any, path: str) -> None:
+    serve(answers(200))
+    with pytest.raises(DatafoldInputError, match="path: must be a path"):
+        DatafoldHook().run("GET", path)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://eu.datafold.com/%2e%2e",
+        "https://eu.datafold.com/a%2fb",
+        "https://eu.datafold.com/ä",
+        "https://fa\u00df.de",
+        "https://a\u200db.com",
+        "http://[::1%lo]",
+    ],
+)
+def test_host_that_clients_write_in_their_own_way_is_refused(connect: Any, host: str) -> None:
+    connect("datafold_default", host=host, password="planted-key")
+    with pytest.raises(DatafoldConfigurationError, match="field 'host'"):
+        DatafoldHook().get_data_diff(1)

@@ -44,7 +44,7 @@ def test_a_task_that_waits_as_long_anyway_does_as_it_is_set(hours: int) -> None:
     [
         (1, {"retry_exponential_backoff": 2}, False),
         (2, {"retry_exponential_backoff": 2}, True),
-        (2, {"retry_exponential_backoff": True}, False),
+        (2, {"retry_exponential_backoff": True}, True),
         (2, {"retry_exponential_backoff": 0}, False),
         (9, {}, False),
         (9, {"retry_exponential_backoff": 2, "max_retry_delay": timedelta(hours=0.8)}, False),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.api import bi, data_diffs, data_sources
+from airflow_provider_datafold.api import bi, ci, data_diffs, data_sources
 from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
@@ -215,3 +215,15 @@ def test_share_token_is_in_no_log(
         except DatafoldError as error:
             texts.append(str(error))
     assert token not in "".join([*texts, seen()])
+
+
+@both
+def test_a_secret_in_a_query_is_not_logged_by_the_library(
+    call: Call, connect: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with FaultServer([answers(200, b"[]")]) as server:
+        connect("datafold_default", host=f"http://127.0.0.1:{server.port}", password="planted-key")
+        call(ci.LIST_RUNS, ci_config_id=1, pr_sha="planted+secret/in=a query")
+    assert server.requests
+    assert "planted" not in caplog.text

@@ -30,8 +30,8 @@ Check = Callable[[str, Any], Any]
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?(e[+-]?[0-9]{1,3})?", re.ASCII)
 _METHOD = re.compile(r"[A-Za-z]{1,20}", re.ASCII)
-_PATH = re.compile(r"/[!-~]*", re.ASCII)
-_DOTS = re.compile(r"/\.{1,2}(?=[/?]|$)")
+_PATH = re.compile(r"/[!-\"$-~]*", re.ASCII)
+_DOTS = re.compile(r"/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
 _LARGEST = 2**63 - 1
 
 _BINDINGS = "must be a list, e.g. [{'remoteId': '1', 'boundIds': [1, 2]}]"
@@ -139,7 +139,8 @@ def text(field: str, value: Any) -> str:
     if isinstance(value, str) and "\0" not in value:
         with suppress(UnicodeEncodeError):
             value.encode()
-            return value
+            # What a subclass makes of itself may be something else, such as the name of an Enum.
+            return str.__str__(value)
         raise input_error(field, value, "must be a string without half surrogate pairs")
     if _is_number(value):
         return str(number(field, value))

@@ -237,7 +237,7 @@ def _check_limits(name: str, value: Any, schema: Schema) -> None:
             f"{name}: must have at most {schema['maxLength']} characters, not {size}. "
             f"Nothing was sent."
         )
-    if schema.get("uniqueItems") and any(value.count(item) > 1 for item in value):
+    if schema.get("uniqueItems") and len(set(map(json.dumps, value))) < len(value):
         raise input_error(name, value, "must not hold an item twice")
 
 

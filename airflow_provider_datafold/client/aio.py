@@ -33,6 +33,7 @@ from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import Secret
+from airflow_provider_datafold.redaction.silence import silence
 
 try:
     from socksio import SOCKSError
@@ -49,7 +50,6 @@ _log = logging.getLogger(__name__)
 _MOST_HEADERS = 100
 """As many as ``http.client`` takes."""
 
-_LOGS = ("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
 _is_sending: ContextVar[bool] = ContextVar("_is_sending", default=False)
 
 
@@ -222,7 +222,7 @@ async def _open_transport(settings: Settings) -> httpx.AsyncHTTPTransport:
         verify=_contexts[settings.verify],
         trust_env=False,
         proxy=None if settings.proxy is None else _proxy(settings.proxy),
-        limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
+        limits=httpx.Limits(max_keepalive_connections=0),
     )
 
 
@@ -286,12 +286,5 @@ _BROKE = (ssl.SSLError, anyio.EndOfStream, anyio.BrokenResourceError)
 """What ends a connection that was there already."""
 
 
-class _Silence(logging.Filter):
-    """Drops what httpcore logs, at DEBUG, of our requests: it shows whole headers."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not _is_sending.get()
-
-
-for _name in _LOGS:
-    logging.getLogger(_name).addFilter(_Silence())
+_LOGS = ("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
+silence(_LOGS, _is_sending.get)

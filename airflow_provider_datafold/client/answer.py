@@ -39,7 +39,7 @@ lists would take six hundred megabytes of memory."""
 _STRING = re.compile(rb'"[^"]*"?')
 _PIECE = 64 * 1024
 
-_RESERVED = frozenset({"__classname__", "__data__", "__version__", "__type", "__var"})
+_RESERVED = frozenset({"__classname__", "__data__", "__version__", "__type", "__var", "__id__"})
 """Keys that make Airflow take an object in XCom for something else."""
 
 _MEANINGS: dict[int, tuple[type[DatafoldError], str]] = {

@@ -21,6 +21,9 @@ LONGEST_WAIT = 30.0
 call gives up, so that Airflow can plan the next try and the worker slot is free."""
 
 _FIRST_WAIT = 0.5
+_FOR_EVER = 1e12
+"""Seconds: thirty thousand years."""
+
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
@@ -75,7 +78,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         seconds = float(text)
     elif date := parse_date(text):
         seconds = math.ceil((date - now).total_seconds())
-    return seconds if 0 < seconds < math.inf else None
+    return min(seconds, _FOR_EVER) if seconds > 0 else None
 
 
 def parse_date(text: str) -> datetime | None:

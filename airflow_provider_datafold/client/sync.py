@@ -51,6 +51,7 @@ class Client:
         self._settings = settings
         self._exchange: Exchange | None = None
         self._is_stopped = False
+        self._has_sent = False
         # Held while the client may go on. Unlike an Event it is safe in a signal's handler.
         self._going = threading.Lock()
         self._going.acquire()
@@ -92,6 +93,11 @@ class Client:
     def _send(self, request: Request) -> Answer | DatafoldError:
         """Send a request once, and return whatever came of it."""
         outer = sys.exc_info()[1]
+        if self._has_sent and not request.operation.effect.is_repeatable:
+            # A kept connection may have ended, or hold bytes that would be taken for the response:
+            # this request cannot be sent again to find out.
+            self.session.close()
+        self._has_sent = True
         self._exchange = Exchange(self._settings.timeout)
         # Asked when there is an exchange to break off: a signal may come at any time.
         if self._is_stopped:
@@ -194,11 +200,14 @@ def _read(response: requests.Response, largest: int) -> Answer:
     answer = Answer(response.status_code, response.headers, b"")
     try:
         return replace(answer, content=b"".join(_limited(response, largest)))
-    except (requests.RequestException, HTTPError, OSError, DatafoldAnswerError):
-        if answer.is_success:
-            raise
-        # The status of a failure says enough.
-        return answer
+    except (OSError, HTTPError, ValueError, DatafoldAnswerError) as error:
+        if not answer.is_success:
+            # The status of a failure says enough.
+            return answer
+        if isinstance(error, ValueError):
+            # urllib3 does not check the size of a chunk.
+            raise HTTPError("malformed chunk") from None
+        raise
 
 
 def _limited(response: requests.Response, largest: int) -> Iterator[bytes]:
@@ -232,7 +241,7 @@ def _translate(error: Exception, outer: BaseException | None, settings: Settings
         return failure.no_such_host()
     if causes.first(ConnectTimeoutError):
         return failure.unreachable(causes)
-    if causes.first(ReadTimeoutError):
+    if causes.first(ReadTimeoutError, TimeoutError):
         return failure.timed_out(settings)
     return failure.broke()
 

@@ -12,6 +12,7 @@ import io
 import ipaddress
 import queue
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from airflow_provider_datafold.redaction.silence import silence
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -154,9 +157,13 @@ class Exchange:
         """Send on a socket that is there already, unless the exchange is over.
 
         :param kept: the socket.
+        :raises ConnectionError: there are bytes already that nobody asked for.
         :raises TimeoutError: the exchange was broken off, or its time is over.
         """
         self._socket = kept
+        # urllib3 looks for them below TLS only.
+        if isinstance(kept, ssl.SSLSocket) and kept.pending():
+            raise ConnectionResetError("bytes before the request")
         self.left()
 
     def read_from(self, response_socket: socket.socket, file: Any) -> io.BufferedReader:
@@ -176,6 +183,8 @@ class Exchange:
 
 
 _EXCHANGE: ContextVar[Exchange | None] = ContextVar("_EXCHANGE", default=None)
+
+silence(("urllib3.connection", "urllib3.connectionpool"), _EXCHANGE.get)
 
 
 class _TimedReader(io.RawIOBase):

@@ -54,7 +54,7 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
     },
     "call_timeout": {
         "label": "Timeout of a call",
-        "description": "Seconds that a call may take, its retries included. Empty for no limit.",
+        "description": "Seconds after which a call is not tried again. Empty for no limit.",
         "schema": _SECONDS,
     },
     "ca_bundle": {

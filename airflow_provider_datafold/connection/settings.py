@@ -36,7 +36,8 @@ _CONN_TYPES = ("datafold", "generic", "http", "https", "", None)
 """Types that say nothing of another system."""
 
 _BRACKETS = re.compile(r"\[[^\[\]]+\](:[0-9]+)?", re.ASCII)
-_URL = re.compile(r"[^\s\\\x00-\x1f\x7f]+")
+_URL = re.compile(r"[!-\[\]-~]+", re.ASCII)
+_PREFIX = re.compile(r"(/[\w.~-]+)*/?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _HOST_WANTED = "must be a host, e.g. 'eu.datafold.com', or a URL, e.g. 'https://eu.datafold.com'"
 
@@ -168,9 +169,6 @@ def judge_url(connection: Connection, *, allow_http: bool) -> str:
             "is plain http, so anyone on the network path can read the API key. Use https, or "
             "set the extra field 'allow_http' to true if the network is safe",
         )
-    with suppress(UnicodeError):
-        # As both HTTP clients write it.
-        hostname = hostname if hostname.isascii() else hostname.encode("idna").decode()
     authority = f"[{hostname}]" if ":" in hostname else hostname
     if port is not None:
         authority += f":{port}"
@@ -207,10 +205,12 @@ def _is_address(location: SplitResult, rest: str) -> bool:
         # DNS holds no label that is empty or longer.
         all(0 < len(label) < 64 for label in labels)
         and bool(_URL.fullmatch(rest))
-        and not (location.query or location.fragment or "@" in netloc or netloc.endswith(":"))
+        and not (location.query or location.fragment or set("@%") & set(netloc))
+        and not netloc.endswith(":")
         and (_BRACKETS.fullmatch(netloc) or not set("[]") & set(netloc))
+        # Others each client would write in its own way.
+        and bool(_PREFIX.fullmatch(location.path))
         and not {".", ".."} & set(location.path.split("/"))
-        and "//" not in location.path
     )
 
 

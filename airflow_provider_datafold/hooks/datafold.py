@@ -68,8 +68,8 @@ class DatafoldHook(
     :param datafold_conn_id: id of an Airflow connection of type ``datafold``: ``host`` (URL or
         bare host, empty for ``https://app.datafold.com``), ``password`` (API key), and in the
         extra ``timeout`` (seconds for one request, default 30), ``max_retries`` (default 3),
-        ``call_timeout`` (seconds for a call with its retries, default none), ``ca_bundle``
-        (path), ``verify_ssl`` (default true), ``allow_http`` (default false).
+        ``call_timeout`` (seconds after which a call is not tried again), ``ca_bundle`` (path),
+        ``verify_ssl`` (default true), ``allow_http`` (default false).
     """
 
     conn_name_attr = "datafold_conn_id"

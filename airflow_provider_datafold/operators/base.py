@@ -57,7 +57,10 @@ class DatafoldOperator(BaseOperator):
                 hook.stop()
             if page := self.page(hook):
                 DatafoldLink.persist(context, page)
-            return self.call(hook)
+            try:
+                return self.call(hook)
+            finally:
+                self._hook = None
 
     def call(self, hook: DatafoldHook) -> Any:
         """Do what the operator is for.

@@ -125,8 +125,9 @@ def _shown_texts(value: Any) -> Iterator[str]:
         for item in value:
             yield from _shown_texts(item)
     else:
-        # Python refuses to write integers of more than 4,300 digits, in a message as well.
-        with suppress(ValueError):
+        # What cannot be shown here, such as an integer of more than 4,300 digits, is not shown in a
+        # message either.
+        with suppress(Exception):
             yield repr(value)
 
 

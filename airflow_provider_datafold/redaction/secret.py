@@ -88,7 +88,8 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
         # Python refuses to write integers of more than 4,300 digits.
         with suppress(ValueError):
-            yield str(value)
+            # A text as JSON writes it, whatever a subclass makes of it.
+            yield str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def secrets_in(value: Any) -> Iterator[Secret]:

@@ -1,0 +1,88 @@
+"""Bytes that a service sends of its own accord are no response to the request that comes next."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from airflow_provider_datafold.exceptions import DatafoldConnectionError
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from dev.faults.behaviours import answer, answers, head, says
+from dev.faults.server import FaultServer, Then
+from tests.conftest import API_KEY
+
+BUSY = answer(503, b"{}")
+STALE = answer(200, b'{"id": "stale"}')
+TRIGGER = {"pr_sha": "a", "base_sha": "b", "pr_branch": "c", "base_branch": "d"}
+
+
+def padded(extra: bytes) -> bytes:
+    """Answer so that the reader's buffer ends with the response, and TLS holds what follows."""
+    size = 8192
+    start = head(200, {"Content-Length": "0000"})
+    body = b'{"id": "first"}'.ljust(size - len(start))
+    first = head(200, {"Content-Length": f"{len(body):04d}"}) + body
+    assert len(first) == size
+    return first + extra
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
+    """A service's certificate, and the file of its CA."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return context, str(tmp_path / "ca.pem")
+
+
+def test_a_read_does_not_take_what_tls_holds(connect: Any, tls: tuple[ssl.SSLContext, str]) -> None:
+    context, ca = tls
+    acts = [says(padded(STALE), Then.KEEP), answers(200, b'{"id": "second"}')]
+    with FaultServer(acts, tls=context) as server:
+        connect(
+            "datafold_default",
+            host=f"https://127.0.0.1:{server.port}",
+            password=API_KEY,
+            extra={"ca_bundle": ca, "max_retries": 1},
+        )
+        with DatafoldHook() as hook:
+            found = [hook.get_data_diff(1)["id"], hook.get_data_diff(2)["id"]]
+    assert found == ["first", "second"]
+
+
+def test_what_starts_something_has_a_connection_of_its_own(connect: Any) -> None:
+    # The second response is on its way when the request is sent: nobody can see it before.
+    acts = [
+        says(answer(200, b'{"id": 1}'), 0.2, BUSY, Then.KEEP),
+        answers(200, b'{"ci_run_id": 5}'),
+    ]
+    with FaultServer(acts) as server:
+        connect(
+            "datafold_default",
+            host=f"http://127.0.0.1:{server.port}",
+            password=API_KEY,
+            extra={"max_retries": 1},
+        )
+        with DatafoldHook() as hook:
+            hook.get_data_diff(1)
+            run = hook.trigger_ci(1, pr_number=1, **TRIGGER)
+        assert [request.method for request in server.requests] == ["GET", "POST"]
+    assert run == {"ci_run_id": 5}
+
+
+def test_a_chunk_of_less_than_nothing_is_a_broken_connection(connect: Any) -> None:
+    chunked = head(200, {"Transfer-Encoding": "chunked"}) + b"-8\r\n{}\r\n"
+    with FaultServer([says(chunked)]) as server:
+        connect(
+            "datafold_default",
+            host=f"http://127.0.0.1:{server.port}",
+            password=API_KEY,
+            extra={"max_retries": 0},
+        )
+        with DatafoldHook() as hook, pytest.raises(DatafoldConnectionError, match="broke"):
+            hook.get_data_diff(1)
