@@ -244,7 +244,7 @@ def test_a_run_from_the_form_to_datafold(page: Page, airflow: LocalAirflow, sand
     assert sandbox.state.integrations[7]["indexing_cron"] == CRON
 
     page.get_by_role("row").get_by_role("link", name="update_schedule").click()
-    expect(page.get_by_text(f"indexing_cron '{CRON}' was sent")).to_be_visible()
+    expect(page.get_by_text(f"indexing_cron '{CRON}'; accepted by")).to_be_visible()
     assert_nothing_secret(page.content().encode())
     page.get_by_role("link", name="Rendered Templates").click()
     expect(page.get_by_text("hightouch_default")).to_be_visible()
