@@ -9,7 +9,7 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 IN_TWO = --numprocesses=2 --dist=loadfile
 
 .PHONY: demo dev test test-all check unit test-ui test-cluster reliability reliability-all \
-  coverage-page bench contract constraints clean mutation
+  coverage-page bench contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
@@ -51,12 +51,6 @@ test-cluster: $(INSTALLED)-cluster  ## Many updates on Airflow with Celery, one 
 coverage-page: $(INSTALLED)  ## Write docs/coverage.md from the code.
 	$(BIN)/python -m dev.scripts.api_coverage
 
-mutation: $(INSTALLED)  ## Break each line of the package and see that a test notices; takes hours.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --group mutation --constraint $(CONSTRAINTS)
-	$(BIN)/mutmut run --max-children 2
-	$(BIN)/mutmut results
-
 contract: $(INSTALLED)  ## Take shapes and names from the published contract: make contract CONTRACT=file.
 	$(BIN)/python -m dev.scripts.contract $(CONTRACT)
 	$(BIN)/ruff format -q airflow_provider_datafold/redaction/names.py
@@ -65,7 +59,7 @@ constraints:  ## Regenerate the constraint files; needs uv on PATH.
 	dev/scripts/compile_constraints.sh
 
 clean:  ## Remove what the other targets made.
-	rm -rf .venv .nox build dist mutants .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

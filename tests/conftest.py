@@ -69,9 +69,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     # Not after an error at collection, which would else be hidden.
     if capture.is_globally_capturing():
         capture.read_global_capture()
-    # make mutation runs pytest many times in processes that share this one's home.
-    if "MUTANT_UNDER_TEST" not in os.environ:
-        shutil.rmtree(HOME, ignore_errors=True)
+    shutil.rmtree(HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import ipaddress
 import queue
 import socket
 import ssl
@@ -25,6 +24,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from airflow_provider_datafold.connection.settings import is_loopback
 from airflow_provider_datafold.redaction.silence import silence
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ class Exchange:
         def look_up() -> list[Any]:
             return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
 
-        with suppress(ValueError):
-            ipaddress.ip_address(host)
+        # This machine itself needs no resolver that could hang.
+        if is_loopback(host):
             return look_up()
         try:
             return self._wait_for(look_up)

@@ -8,7 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -131,7 +131,13 @@ def _shown_texts(value: Any) -> Iterator[str]:
             yield repr(value)
 
 
-def _forms_of(text: str) -> Iterator[str]:
+@lru_cache(maxsize=32)
+def _forms_of(text: str) -> frozenset[str]:
+    # The same few secrets are looked for in each call of a hook.
+    return frozenset(_spellings(text))
+
+
+def _spellings(text: str) -> Iterator[str]:
     """Spell a secret in the ways in which a service, a proxy or a library may repeat it."""
     yield text
     for quoted in (quote(text, safe=""), quote(text), quote_plus(text)):
