@@ -276,7 +276,7 @@ def path(field: str, value: Any) -> str:
 
 
 def path_part(field: str, value: Any) -> str:
-    """Check a text that stands between two slashes of a path.
+    """Check a string that stands between two slashes of a path.
 
     :param field: the field's name, for the error.
     :param value: a non-empty string other than ``.`` and ``..``: HTTP clients would collapse

@@ -130,7 +130,7 @@ def understand(
 def announced_size(headers: Mapping[str, str]) -> float:
     """Return the bytes that a response says it has, 0 where it does not say."""
     announced = headers.get("Content-Length", "")
-    # A float, because Python limits the digits of a text that becomes an integer.
+    # A float, because Python limits the digits of a string that becomes an integer.
     return float(announced) if announced.isdecimal() else 0.0
 
 

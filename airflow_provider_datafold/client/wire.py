@@ -191,7 +191,7 @@ class _TimedReader(io.RawIOBase):
     """Reads from a socket as long as an exchange may last.
 
     The timeout of a socket starts again with every byte, so a service that drips its response
-    could hold a worker for ever.
+    could hold a worker forever.
     """
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, exchange: Exchange) -> None:

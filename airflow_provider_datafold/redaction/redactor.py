@@ -42,7 +42,7 @@ class Redactor:
         return sorted(forms, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Replace every known secret in a text.
+        """Replace every known secret in a string.
 
         :param text: any text.
         :return: the text, with ``***`` in place of each secret.

@@ -91,7 +91,7 @@ def show(state: State, bi_datasource_id: int) -> Any:
 
 @router.handles("GET", "/api/v1/lineage/bi/{bi_datasource_id}/sync/", changes=True)
 def sync(state: State, bi_datasource_id: int) -> None:
-    """Take the order to read an integration now."""
+    """Accept a request to index an integration now."""
     state.note("sync", state.integrations[bi_datasource_id])
 
 
