@@ -40,7 +40,22 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": integration,
-                "python-modules": ["airflow_provider_datafold.operators.bi"],
+                "python-modules": [
+                    "airflow_provider_datafold.operators.bi",
+                    "airflow_provider_datafold.operators.data_diffs",
+                ],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": integration,
+                "python-modules": ["airflow_provider_datafold.sensors.data_diffs"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": integration,
+                "python-modules": ["airflow_provider_datafold.triggers.job"],
             }
         ],
         "connection-types": [
@@ -52,5 +67,8 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": EXTRA_FIELDS,
             }
         ],
-        "extra-links": ["airflow_provider_datafold.links.DatafoldLink"],
+        "extra-links": [
+            "airflow_provider_datafold.links.DatafoldLink",
+            "airflow_provider_datafold.links.DatafoldDataDiffLink",
+        ],
     }

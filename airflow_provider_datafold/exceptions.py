@@ -14,14 +14,22 @@
     │   ├── DatafoldConflictError       409
     │   ├── DatafoldValidationError     422
     │   ├── DatafoldRejectedError       any other 4xx
-    │   └── DatafoldAnswerError         2xx, but not the JSON that the API documents
+    │   ├── DatafoldAnswerError         2xx, but not the JSON that the API documents
+    │   ├── DatafoldDifferenceError     data differs beyond the limits
+    │   ├── DatafoldNotComparedError    no result that limits could be applied to
+    │   ├── DatafoldAlertError          a monitor run ended with an alert
+    │   ├── DatafoldWaitingForPersonError  a job needs a person's confirmation or login
+    │   ├── DatafoldJobCancelledError   a job was cancelled meanwhile
+    │   ├── DatafoldDeadlineError       a job still ran at the deadline
+    │   └── DatafoldJobInvalidError     a job failed, and would fail again
     └── DatafoldTransientError          may succeed later
         ├── DatafoldConnectionError     the connection broke, or could not be made
         │   └── DatafoldUnreachableError  ... could not be made: nothing was sent
         ├── DatafoldTimeoutError        no whole response in time
         ├── DatafoldRateLimitError      429
         ├── DatafoldServerError         408, 425 and 5xx
-        └── DatafoldStoppedError        the task was stopped meanwhile
+        ├── DatafoldStoppedError        the task was stopped meanwhile
+        └── DatafoldJobFailedError      a job failed; a retry starts a new one
 """
 
 from __future__ import annotations
@@ -157,3 +165,35 @@ class DatafoldServerError(DatafoldTransientError):
 
 class DatafoldStoppedError(DatafoldTransientError):
     """The task was stopped while it called Datafold; no further request was sent."""
+
+
+class DatafoldDifferenceError(DatafoldFinalError):
+    """A data diff found more differences than the limits allow."""
+
+
+class DatafoldNotComparedError(DatafoldFinalError):
+    """A data diff ended without a result that the limits could be held against."""
+
+
+class DatafoldAlertError(DatafoldFinalError):
+    """A monitor run ended with an alert."""
+
+
+class DatafoldWaitingForPersonError(DatafoldFinalError):
+    """A job waits for a person's confirmation or login, and no wait mends that."""
+
+
+class DatafoldJobCancelledError(DatafoldFinalError):
+    """A job was cancelled at Datafold while the task waited for it."""
+
+
+class DatafoldDeadlineError(DatafoldFinalError):
+    """A job still ran when the task could wait no longer."""
+
+
+class DatafoldJobInvalidError(DatafoldFinalError):
+    """A job failed, and Datafold says that trying again is of no use."""
+
+
+class DatafoldJobFailedError(DatafoldTransientError):
+    """A job failed at Datafold; Airflow's retry starts a new one."""

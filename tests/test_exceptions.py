@@ -26,6 +26,13 @@ FINAL = {
     "DatafoldValidationError",
     "DatafoldRejectedError",
     "DatafoldAnswerError",
+    "DatafoldDifferenceError",
+    "DatafoldNotComparedError",
+    "DatafoldAlertError",
+    "DatafoldWaitingForPersonError",
+    "DatafoldJobCancelledError",
+    "DatafoldDeadlineError",
+    "DatafoldJobInvalidError",
 }
 
 

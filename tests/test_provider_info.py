@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 
 import airflow_provider_datafold
-from airflow_provider_datafold.links import DatafoldLink
+from airflow_provider_datafold.links import DatafoldDataDiffLink, DatafoldLink
 from tests.conftest import ROOT
 
 AIRFLOW = tuple(int(part) for part in airflow.__version__.split(".")[:2])
@@ -84,9 +84,13 @@ found = [
     assert "requests" not in loaded
 
 
-def test_link_is_named() -> None:
-    (name,) = airflow_provider_datafold.get_provider_info()["extra-links"]
-    assert name == f"{DatafoldLink.__module__}.{DatafoldLink.__name__}"
+KINDS = ("hooks", "operators", "sensors", "triggers")
+
+
+def test_links_are_named() -> None:
+    names = airflow_provider_datafold.get_provider_info()["extra-links"]
+    links = (DatafoldLink, DatafoldDataDiffLink)
+    assert names == [f"{link.__module__}.{link.__name__}" for link in links]
 
 
 def test_provider_info_says_what_it_is_for() -> None:
@@ -97,21 +101,19 @@ def test_provider_info_says_what_it_is_for() -> None:
     (integration,) = info["integrations"]
     assert integration["external-doc-url"] == "https://docs.datafold.com/"
     assert integration["tags"] == ["service"]
-    names = {part["integration-name"] for kind in ("hooks", "operators") for part in info[kind]}
+    names = {part["integration-name"] for kind in KINDS for part in info[kind]}
     assert names == {integration["integration-name"]} == {"Datafold"}
 
 
 def test_provider_info_names_modules_that_exist() -> None:
     info = airflow_provider_datafold.get_provider_info()
-    modules = [
-        module
-        for kind in ("hooks", "operators")
-        for part in info[kind]
-        for module in part["python-modules"]
-    ]
+    modules = [module for kind in KINDS for part in info[kind] for module in part["python-modules"]]
     assert sorted(modules) == [
         "airflow_provider_datafold.hooks.datafold",
         "airflow_provider_datafold.operators.bi",
+        "airflow_provider_datafold.operators.data_diffs",
+        "airflow_provider_datafold.sensors.data_diffs",
+        "airflow_provider_datafold.triggers.job",
     ]
     assert all(find_spec(module) for module in modules)
 

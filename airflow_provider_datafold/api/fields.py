@@ -112,6 +112,34 @@ def number(field: str, value: Any) -> int | float:
     raise input_error(field, value, "must be a finite number")
 
 
+def positive_number(field: str, value: Any) -> int | float:
+    """Check a number above 0.
+
+    :param field: the field's name, for the error.
+    :param value: as for :func:`number`.
+    :return: the number.
+    :raises DatafoldInputError: it is something else.
+    """
+    found = number(field, value)
+    if found <= 0:
+        raise input_error(field, value, "must be a number above 0")
+    return found
+
+
+def share(field: str, value: Any) -> int | float:
+    """Check a share of a whole.
+
+    :param field: the field's name, for the error.
+    :param value: a number from 0 to 1, or its decimal text.
+    :return: the number.
+    :raises DatafoldInputError: it is something else.
+    """
+    found = number(field, value)
+    if not 0 <= found <= 1:
+        raise input_error(field, value, "must be a number from 0 to 1")
+    return found
+
+
 def boolean(field: str, value: Any) -> bool:
     """Check a boolean.
 

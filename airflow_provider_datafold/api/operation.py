@@ -112,17 +112,24 @@ class Operation(Generic[Returned]):
             path = f"{path}?{urlencode(query)}"
         if body is OMITTED:
             return Request(self, path)
-        body = self._checked(body)
+        body = self.fit(body)
         return Request(self, path, encode(body), tuple(secrets_in(body)))
+
+    def fit(self, body: Any, name: str | None = None) -> Any:
+        """Check a body, and undo what templating did to its fields.
+
+        :param body: the body, concealed.
+        :param name: what errors call it; by default :attr:`body_name`.
+        :return: a body that fits the contract.
+        :raises DatafoldInputError: it does not.
+        """
+        if self.body is not None:
+            return self.body(body)
+        return shape.fit(self.method, self.path, name or self.body_name, body)
 
     def _part(self, name: str, values: Mapping[str, Any]) -> str:
         check: Check = self.path_fields.get(name, fields.positive_integer)
         return quote(str(check(name, values[name])), safe="")
-
-    def _checked(self, body: Any) -> Any:
-        if self.body is not None:
-            return self.body(body)
-        return shape.fit(self.method, self.path, self.body_name, body)
 
 
 def _query_text(value: Any) -> str:

@@ -92,11 +92,11 @@ def converse(
                 error.__context__ = None
                 raise error.with_traceback(None)  # noqa: B904
         assert isinstance(failure, DatafoldError)  # noqa: S101 - by the protocol of this module
-        pause = retry.wait(attempt, failure.retry_after, jitter())
+        wait = retry.wait(attempt, failure.retry_after, jitter())
         is_over = (
             attempt > retries
             or not retry.is_retryable(failure, is_repeatable=request.operation.effect.is_repeatable)
-            or (settings.call_timeout or float("inf")) < clock() - start + pause
+            or (settings.call_timeout or float("inf")) < clock() - start + wait
         )
         if is_over:
             break
@@ -104,11 +104,19 @@ def converse(
             "Attempt %d failed: %s. Trying again in %.1f s.",
             attempt,
             redactor.text(failure.summary),
-            pause,
+            wait,
         )
-        yield Pause(pause)
+        yield Pause(wait)
     # Raised out here: in a handler it would carry the frames that read the response.
     raise _complete(failure, request, settings, redactor, attempt)
+
+
+def pause(seconds: float) -> Conversation:
+    """Say nothing for a while.
+
+    :param seconds: how long.
+    """
+    yield Pause(seconds)
 
 
 def _complete(

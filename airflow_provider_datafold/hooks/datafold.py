@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from airflow_provider_datafold.api.data_sources import DataSourceMethods
 from airflow_provider_datafold.api.explore import ExploreMethods
 from airflow_provider_datafold.api.monitors import MonitorMethods
 from airflow_provider_datafold.api.operation import Operation, Request, Returned, free_request
-from airflow_provider_datafold.client.conversation import converse
+from airflow_provider_datafold.client.conversation import converse, pause
 from airflow_provider_datafold.connection import form
 from airflow_provider_datafold.connection.fetch import fetch_settings
 from airflow_provider_datafold.connection.settings import Settings
@@ -33,6 +34,8 @@ from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.masker import mask
 from airflow_provider_datafold.redaction.redactor import Redactor
 from airflow_provider_datafold.redaction.secret import conceal, secrets_in
+from airflow_provider_datafold.waiting.job import Job
+from airflow_provider_datafold.waiting.watch import Reading, Rhythm, look, watch
 
 if TYPE_CHECKING:
     import requests
@@ -168,6 +171,80 @@ class DatafoldHook(
         )
         return self._converse(make_request, (json, method, path))
 
+    def look(self, job: Job, ids: Mapping[str, Any]) -> Reading:
+        """Look at a job once.
+
+        :param job: its kind, e.g. :data:`~airflow_provider_datafold.waiting.job.DATA_DIFF`.
+        :param ids: its ids by name, e.g. ``{"datadiff_id": 7}``.
+        :return: its state.
+        :raises DatafoldError: that failed; it is not tried again.
+        """
+        reading: Reading = self._open().carry(look(job, ids, self._settings, self.log))
+        return reading
+
+    def wait(
+        self,
+        job: Job,
+        ids: Mapping[str, Any],
+        *,
+        deadline: float,
+        since: float | None = None,
+        poll_interval: float | None = None,
+    ) -> Reading:
+        """Wait until a job ends; a passing fault does not end the wait.
+
+        :param job: its kind, e.g. :data:`~airflow_provider_datafold.waiting.job.DATA_DIFF`.
+        :param ids: its ids by name, e.g. ``{"datadiff_id": 7}``.
+        :param deadline: when to give up, in seconds since the epoch.
+        :param since: when the wait began, in seconds since the epoch; by default now.
+        :param poll_interval: seconds between two looks; by default after a sixth of the time
+            waited, at least 1 and at most 30.
+        :return: its state at the end.
+        :raises DatafoldDeadlineError: it still runs at the deadline.
+        :raises DatafoldError: no look succeeded for an hour, or one failed for good.
+        """
+        conversation = watch(
+            job,
+            ids,
+            self._settings,
+            self.log,
+            deadline=deadline,
+            since=since,
+            rhythm=Rhythm(poll_interval),
+        )
+        reading: Reading = self._open().carry(conversation)
+        return reading
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing for a while; :meth:`stop` ends that at once.
+
+        :param seconds: how long.
+        """
+        self._open().carry(pause(seconds))
+
+    def call_at_last(
+        self, operation: Operation[Returned], *, within: float, **values: Any
+    ) -> Returned:
+        """Call an operation once more when the task is being stopped.
+
+        It works after :meth:`stop`, over a connection of its own, and sends one request.
+
+        :param operation: what is asked for.
+        :param within: seconds that it may take.
+        :param values: the fields of path and query by name.
+        :return: as for :meth:`call`.
+        :raises DatafoldError: as for :meth:`call`.
+        """
+        settings = replace(self._settings, timeout=min(within, self._settings.timeout))
+        client = self._make_client(settings)
+        try:
+            make_request = partial(operation.request, **values)
+            conversation = converse(make_request, settings, self.log, max_retries=0)
+            returned: Returned = client.carry(conversation)
+            return returned
+        finally:
+            client.close()
+
     def test_connection(self) -> tuple[bool, str]:
         """Say whether the Airflow connection leads to Datafold, for the form's Test button.
 
@@ -189,6 +266,14 @@ class DatafoldHook(
     def place(self) -> str:
         """Where calls go, for a line of log."""
         return f"{self._settings.base_url} (Airflow connection {self.datafold_conn_id!r})"
+
+    def data_diff_url(self, datadiff_id: int) -> str:
+        """Return the address of a data diff's page, for people.
+
+        :param datadiff_id: its id.
+        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
+        """
+        return f"{self._settings.base_url}/datadiffs/{datadiff_id}/overview"
 
     @property
     def integrations_url(self) -> str:
@@ -246,14 +331,17 @@ class DatafoldHook(
     def _open(self) -> Client:
         # A connection that two processes share would hand one the other's responses.
         if self._client is None or self._process != os.getpid():
-            # Slow to import, and not needed to parse a DAG or to show a connection form.
-            from airflow import __version__ as airflow_version
-
-            from airflow_provider_datafold.client.sync import Client
-
-            user_agent = f"airflow-provider-datafold/{__version__} apache-airflow/{airflow_version}"
-            self._client = Client(self._settings, user_agent)
+            self._client = self._make_client(self._settings)
             self._process = os.getpid()
         if self._is_stopped:
             self._client.stop()
         return self._client
+
+    def _make_client(self, settings: Settings) -> Client:
+        # Slow to import, and not needed to parse a DAG or to show a connection form.
+        from airflow import __version__ as airflow_version
+
+        from airflow_provider_datafold.client.sync import Client
+
+        user_agent = f"airflow-provider-datafold/{__version__} apache-airflow/{airflow_version}"
+        return Client(settings, user_agent)

@@ -1,19 +1,55 @@
-"""What all operators share: the connection, the hook, when to try again, how to stop."""
+"""What all operators and sensors share: connection and hook, when to try again, how to stop."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
 
-class DatafoldOperator(BaseOperator):
+class HookUser:
+    """Opens a hook for as long as a task needs it, and stops it when the task is stopped."""
+
+    datafold_conn_id: str
+    retry_policy: Any
+
+    _hook: DatafoldHook | None = None
+    _is_killed = False
+
+    @contextmanager
+    def open_hook(self) -> Iterator[DatafoldHook]:
+        """Open the hook of the task's connection, and close it afterwards."""
+        from airflow_provider_datafold.hooks.datafold import DatafoldHook
+        from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
+
+        # Airflow asks the policy when the task has failed, in this very process. Versions before
+        # 3.3 know no such thing.
+        if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
+            self.retry_policy = DEFAULT_RETRY_POLICY
+        with DatafoldHook(self.datafold_conn_id) as hook:
+            self._hook = hook
+            if self._is_killed:
+                hook.stop()
+            try:
+                yield hook
+            finally:
+                self._hook = None
+
+    def on_kill(self) -> None:
+        """Send nothing more when the task is stopped."""
+        self._is_killed = True
+        if self._hook is not None:
+            self._hook.stop()
+
+
+class DatafoldOperator(HookUser, BaseOperator):
     """Calls Datafold. A subclass says how in :meth:`call`.
 
     Each parse of a DAG, and so each task's process, pays for what is done here and in the
@@ -29,13 +65,8 @@ class DatafoldOperator(BaseOperator):
         :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.call`.
     """
 
-    datafold_conn_id: str
-
     template_fields: Sequence[str] = ("datafold_conn_id",)
     ui_color = "#e3f0e8"
-
-    _hook: DatafoldHook | None = None
-    _is_killed = False
 
     def execute(self, context: Context) -> Any:
         """Call Datafold.
@@ -43,24 +74,12 @@ class DatafoldOperator(BaseOperator):
         :param context: Airflow's task context.
         :return: what Datafold returns, any JSON, without secrets; it lands in XCom.
         """
-        from airflow_provider_datafold.hooks.datafold import DatafoldHook
         from airflow_provider_datafold.links import DatafoldLink
-        from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 
-        # Airflow asks the policy when the task has failed, in this very process. Versions before
-        # 3.3 know no such thing.
-        if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
-            self.retry_policy = DEFAULT_RETRY_POLICY
-        with DatafoldHook(self.datafold_conn_id) as hook:
-            self._hook = hook
-            if self._is_killed:
-                hook.stop()
+        with self.open_hook() as hook:
             if page := self.page(hook):
                 DatafoldLink.persist(context, page)
-            try:
-                return self.call(hook)
-            finally:
-                self._hook = None
+            return self.call(hook)
 
     def call(self, hook: DatafoldHook) -> Any:
         """Do what the operator is for.
@@ -78,14 +97,23 @@ class DatafoldOperator(BaseOperator):
         """
         return None
 
-    def on_kill(self) -> None:
-        """Send nothing more when the task is stopped."""
-        self._is_killed = True
-        if self._hook is not None:
-            self._hook.stop()
+
+class Links:
+    """The links on a task's page, imported when Airflow asks a task or an operator for them.
+
+    :param names: names of classes of :mod:`~airflow_provider_datafold.links`.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def __get__(self, task: object, operator: object = None) -> tuple[BaseOperatorLink, ...]:
+        from airflow_provider_datafold import links
+
+        return tuple(getattr(links, name)() for name in self._names)
 
 
-def store(operator: DatafoldOperator, arguments: Mapping[str, Any]) -> None:
+def store(operator: HookUser, arguments: Mapping[str, Any]) -> None:
     """Store the arguments of a constructor in its operator.
 
     In one step, because Airflow intercepts each assignment.

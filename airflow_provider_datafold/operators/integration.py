@@ -6,21 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_datafold.omitted import OMITTED, Omitted
-from airflow_provider_datafold.operators.base import DatafoldOperator
+from airflow_provider_datafold.operators.base import DatafoldOperator, Links
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperatorLink
-
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-
-
-class _Links:
-    """The links on a task's page, imported when Airflow asks a task or an operator for them."""
-
-    def __get__(self, task: object, operator: object = None) -> tuple[BaseOperatorLink, ...]:
-        from airflow_provider_datafold.links import DatafoldLink
-
-        return (DatafoldLink(),)
 
 
 class DatafoldIntegrationOperator(DatafoldOperator):
@@ -33,7 +22,7 @@ class DatafoldIntegrationOperator(DatafoldOperator):
     bi_datasource_id: int | str
 
     template_fields: Sequence[str] = ("bi_datasource_id", *DatafoldOperator.template_fields)
-    operator_extra_links = _Links()
+    operator_extra_links = Links("DatafoldLink")
 
     def page(self, hook: DatafoldHook) -> str:
         """Return the address of the page with all integrations.

@@ -1,0 +1,158 @@
+"""The data diff of a task's run: made once, whatever happens to the reply or to the worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.api import data_diffs
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldError,
+    DatafoldRateLimitError,
+    DatafoldStoppedError,
+    DatafoldTransientError,
+    DatafoldUnreachableError,
+)
+from airflow_provider_datafold.waiting.ownership import Choice, Owner, choose
+
+if TYPE_CHECKING:
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+_PAUSES = (0.0, 2.0, 5.0)
+"""Seconds before each look for a data diff whose creation was not answered."""
+_FOR_A_CANCEL = 1.5
+_AT_LAST_EVERY = 0.3
+"""Seconds, while a task is being killed."""
+
+
+class Search(Enum):
+    """How far to look for a data diff that the task's run has already: pages, and their size."""
+
+    NOT = (0, 0)
+    BRIEF = (1, 20)
+    """The same task may have been started twice, seconds apart."""
+    FULL = (10, 100)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The data diff of a task's run.
+
+    :param diff: the data diff as the API shows it.
+    :param is_taken_over: whether it was there already.
+    """
+
+    diff: Mapping[str, Any]
+    is_taken_over: bool
+
+
+def claim(hook: DatafoldHook, owner: Owner, config: Mapping[str, Any], search: Search) -> Claim:
+    """Take over the data diff that a task's run has already, or make it.
+
+    :param hook: the hook to call.
+    :param owner: the task's run.
+    :param config: the body of the creation.
+    :param search: how far to look first.
+    :return: the data diff.
+    :raises DatafoldError: it could not be made.
+    """
+    choice = find(hook, owner, search)
+    cancel_left(hook, choice)
+    if choice.taken is not None:
+        return Claim(choice.taken, is_taken_over=True)
+    config = {**config, "tags": [*(config.get("tags") or ()), owner.tag]}
+    try:
+        diff = hook.call(data_diffs.CREATE, config)
+    except (DatafoldUnreachableError, DatafoldRateLimitError, DatafoldStoppedError):
+        raise
+    except (DatafoldTransientError, DatafoldAnswerError) as error:
+        hook.log.warning("Looking for the data diff: its creation failed: %s.", error.summary)
+        if found := _find_lost(hook, owner):
+            return Claim(found, is_taken_over=False)
+        raise
+    if isinstance(diff.get("id"), int):
+        return Claim(diff, is_taken_over=False)
+    if found := _find_lost(hook, owner):
+        return Claim(found, is_taken_over=False)
+    raise DatafoldAnswerError(
+        f"Datafold accepted a data diff and does not tell its id. The data diff has the tag "
+        f"{owner.tag!r}."
+    )
+
+
+def find(hook: DatafoldHook, owner: Owner, search: Search) -> Choice:
+    """Look for the data diffs of a task's run.
+
+    :param hook: the hook to call.
+    :param owner: the task's run.
+    :param search: how far to look.
+    :return: what there is.
+    """
+    return choose(owner, _newest(hook, owner, *search.value))
+
+
+def find_at_last(hook: DatafoldHook, owner: Owner, until: float) -> Mapping[str, Any] | None:
+    """Look for a data diff that is being created while the task is being killed.
+
+    :param hook: a hook that was stopped.
+    :param owner: the task's run.
+    :param until: when the process may be gone, by the monotonic clock.
+    :return: its ids, ``None`` if it has not appeared.
+    """
+    pages, page_size = Search.BRIEF.value
+    while (left := until - time.monotonic() - _FOR_A_CANCEL) > 0:
+        with suppress(DatafoldError):
+            answer = hook.call_at_last(
+                data_diffs.LIST, within=left, page=pages, page_size=page_size, sort_order="desc"
+            )
+            if found := choose(owner, _results(answer)).taken:
+                return {"datadiff_id": found["id"]}
+        time.sleep(_AT_LAST_EVERY)
+    return None
+
+
+def cancel_left(hook: DatafoldHook, choice: Choice) -> None:
+    """Cancel the data diffs that nobody waits for any more.
+
+    :param hook: the hook to call.
+    :param choice: what was found.
+    """
+    for number in choice.left:
+        try:
+            hook.call(data_diffs.CANCEL, datadiff_id=number)
+        except DatafoldStoppedError:
+            raise
+        except DatafoldError as error:
+            hook.log.warning("Could not cancel data diff %d: %s.", number, error.summary)
+        else:
+            hook.log.info("Cancelled data diff %d, which an earlier run of this task left.", number)
+
+
+def _find_lost(hook: DatafoldHook, owner: Owner) -> Mapping[str, Any] | None:
+    for pause in _PAUSES:
+        hook.pause(pause)
+        if found := find(hook, owner, Search.FULL).taken:
+            return found
+    return None
+
+
+def _newest(
+    hook: DatafoldHook, owner: Owner, pages: int, page_size: int
+) -> Iterator[Mapping[str, Any]]:
+    """Read data diffs, the newest first, until they are too old to be the owner's."""
+    for page in range(1, pages + 1):
+        answer = hook.call(data_diffs.LIST, page=page, page_size=page_size, sort_order="desc")
+        diffs = _results(answer)
+        yield from diffs
+        if len(diffs) < page_size or any(owner.precedes(diff) for diff in diffs):
+            return
+
+
+def _results(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    results = answer.get("results")
+    return [diff for diff in results or () if isinstance(diff, dict)]

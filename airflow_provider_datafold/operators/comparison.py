@@ -1,0 +1,120 @@
+"""What a data diff is to compare: the arguments of a gate as the API wants them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.api.data_diffs import CREATE
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.redaction.secret import conceal
+
+ARGUMENTS = (
+    "data_source1_id",
+    "data_source2_id",
+    "table1",
+    "table2",
+    "query1",
+    "query2",
+    "pk_columns",
+    "include_columns",
+    "exclude_columns",
+    "filter1",
+    "filter2",
+    "tags",
+)
+"""The fields of the creation that are arguments of the operator; the others are options."""
+
+_SIDES = (("table1", "query1", "file1"), ("table2", "query2", "file2"))
+_PART = r"""(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|[^."`\s][^."`]*)"""
+_PARTS = re.compile(_PART)
+_PATH = re.compile(rf"{_PART}(?:\.{_PART})*")
+_TABLE = (
+    "must be a list of path parts or a dotted text, e.g. ['DB', 'SCHEMA', 'TABLE'] or "
+    "'DB.SCHEMA.TABLE', where a part with a dot in it is quoted: 'DB.\"my.table\"'"
+)
+
+
+def make_config(arguments: Mapping[str, Any], options: Any) -> dict[str, Any]:
+    """Make the body of a data diff's creation.
+
+    :param arguments: values of :data:`ARGUMENTS` by name, as Airflow rendered them.
+    :param options: the other fields by the API's names, or ``None``.
+    :return: a body that fits the contract, concealed.
+    :raises DatafoldInputError: a value is wrong, a side is missing or given twice, an option is
+        unknown or has an argument of its own, or there are no primary keys.
+    """
+    options = _options(options)
+    config = {name: arguments[name] for name in ARGUMENTS}
+    config = {name: value for name, value in config.items() if not _is_none(value)}
+    for name in ("table1", "table2"):
+        if name in config:
+            config[name] = table_path(name, config[name])
+    config |= options
+    for side in _SIDES:
+        _check_side(side, config)
+    fitted: dict[str, Any] = CREATE.fit(conceal(config), "options")
+    if not fitted.get("pk_columns") and not fitted.get("infer_pk"):
+        raise DatafoldInputError(
+            "pk_columns: must name the columns that identify a row, e.g. ['id']; or let Datafold "
+            "infer them with options={'infer_pk': True}. Nothing was sent."
+        )
+    return fitted
+
+
+def table_path(field: str, value: Any) -> list[str]:
+    """Check the path of a table.
+
+    :param field: the field's name, for the error.
+    :param value: a list of parts, its JSON text or Python repr, or a text with dots between the
+        parts. There a part may stand in ``"`` or `````: dots in it do not count, and the quote
+        itself is written twice.
+    :return: the parts.
+    :raises DatafoldInputError: it is something else.
+    """
+    # A name may look like another literal: 'true', or '1.5'.
+    spelled = fields.literal(value)
+    if isinstance(spelled, (list, tuple)):
+        parts = fields.texts(field, spelled)
+    elif isinstance(value, str) and _PATH.fullmatch(value.strip()):
+        parts = [_unquoted(part) for part in _PARTS.findall(value.strip())]
+    else:
+        parts = []
+    if not parts or not all(part.strip() for part in parts):
+        raise fields.input_error(field, value, _TABLE)
+    return parts
+
+
+def _unquoted(part: str) -> str:
+    quote = part[0]
+    if quote not in '"`':
+        return part.strip()
+    return part[1:-1].replace(quote * 2, quote)
+
+
+def _options(value: Any) -> Mapping[str, Any]:
+    options = {} if _is_none(value) else fields.mapping("options", value)
+    for name in options:
+        if name in ARGUMENTS:
+            raise DatafoldInputError(
+                f"options: {name!r} is an argument of its own: pass {name}=... instead. "
+                f"Nothing was sent."
+            )
+    return {name: item for name, item in options.items() if not _is_none(item)}
+
+
+def _check_side(side: tuple[str, ...], config: Mapping[str, Any]) -> None:
+    given = [name for name in side if name in config]
+    if len(given) != 1:
+        table, query, file = side
+        found = " and ".join(given) or "none"
+        raise DatafoldInputError(
+            f"{table}: exactly one of {table}, {query} and options[{file!r}] must be given, not "
+            f"{found}. Nothing was sent."
+        )
+
+
+def _is_none(value: Any) -> bool:
+    return fields.undo_none(value) is None

@@ -1,0 +1,232 @@
+"""Operators for data diffs: the gate after a load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.operators.base import DatafoldOperator, Links, store
+from airflow_provider_datafold.operators.job import (
+    DEFAULT_TIMEOUT,
+    DatafoldJobOperator,
+    Start,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.operators.claim import Search
+    from airflow_provider_datafold.operators.gate import Gate
+    from airflow_provider_datafold.waiting.ownership import Owner
+    from airflow_provider_datafold.waiting.watch import Reading
+
+
+class DatafoldRunDataDiffOperator(DatafoldJobOperator):
+    """Compare two tables, queries or files, and let the DAG go on only if they are equal enough.
+
+    ``POST /api/v1/datadiffs`` of Datafold's API starts a data diff; the task waits for its end and
+    judges the result. Whatever is killed or lost meanwhile, there is one data diff for each
+    verdict, and none is left running.
+
+    .. code-block:: python
+
+        DatafoldRunDataDiffOperator(
+            task_id="gate",
+            data_source1_id=1,
+            table1="DB.PUBLIC.ORDERS",
+            data_source2_id=1,
+            table2="DB.STAGING.ORDERS",
+            pk_columns=["id"],
+            max_rows_added=1000,
+        )
+
+    The first side is what is there now, the second one what is new: a row that only the second one
+    has counts as added.
+
+    :param data_source1_id: id of the first side's data source, a positive integer or its text.
+    :param data_source2_id: id of the second side's data source.
+    :param table1: path of the first table: a list of its parts, or a text with dots between them,
+        e.g. ``"DB.SCHEMA.TABLE"``, where a part that holds dots stands in double quotes or
+        backticks. Exactly one of ``table1``, ``query1`` and ``options["file1"]`` must be given.
+    :param table2: path of the second table.
+    :param query1: SQL of the first side instead of a table.
+    :param query2: SQL of the second side instead of a table.
+    :param pk_columns: names of the columns that identify a row. Needed unless
+        ``options={"infer_pk": True}``.
+    :param include_columns: names of the only columns to compare; by default all.
+    :param exclude_columns: names of columns not to compare.
+    :param filter1: SQL condition for the rows of the first side, without ``WHERE``.
+    :param filter2: SQL condition for the rows of the second side.
+    :param tags: tags of the data diff. One is added that tells this run of the task.
+    :param options: any other field of the data diff's creation, by the API's name, e.g.
+        ``{"diff_tolerance": 0.01, "sampling_ratio": 0.1}``.
+    :param on_difference: what to do if the sides differ by more than the limits allow: ``"fail"``
+        the task, ``"skip"`` it and what follows, or ``"pass"`` with a warning.
+    :param max_rows_added: how many rows only the second side may have. Without any limit the sides
+        must be identical. Once one is given, each of the three numbers of rows that is not given
+        is 0, unless ``min_match_ratio`` is given.
+    :param max_rows_removed: how many rows only the first side may have.
+    :param max_rows_different: how many rows of both sides may have other values.
+    :param min_match_ratio: what share of the values must be equal, from 0 to 1.
+    :param allow_schema_changes: whether columns may be added, removed or of another type. Across
+        databases the schema is not judged.
+    :param on_empty: what to do if there are no rows to compare: ``"fail"`` or ``"pass"``.
+    :param wait_for_completion: whether to wait for the end and to judge it; if not, the task ends
+        when the data diff has been started.
+    :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
+        Airflow's ``[operators] default_deferrable`` says.
+    :param poll_interval: seconds between two looks at the data diff; by default after a sixth of
+        the time waited, at least 1 and at most 30.
+    :param timeout: how long the data diff may take, whoever waits, in seconds or as a
+        :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
+        too.
+    :param cancel_on_kill: whether to cancel the data diff when the task is stopped, when the time
+        is over, and when the wait fails for good.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :return: ``{"id", "status", "result", "url", "diff_stats"}``, in every mode the same; it lands
+        in XCom. ``result`` and ``diff_stats`` are null without a wait.
+    :raises DatafoldDifferenceError: the sides differ by more than the limits allow.
+    :raises DatafoldNotComparedError: there is nothing to judge: both sides are empty, primary keys
+        are missing or not unique, or something was not measured that there is a limit for.
+    :raises DatafoldWaitingForPersonError: Datafold wants a confirmation or a login.
+    :raises DatafoldJobCancelledError: someone cancelled the data diff.
+    :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
+    :raises DatafoldJobInvalidError: it failed, and Datafold says that a retry will not help.
+    :raises DatafoldJobFailedError: it failed; Airflow's retry starts a new one.
+    :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
+    """
+
+    job_name = "data_diff"
+
+    template_fields: Sequence[str] = (
+        *DatafoldOperator.template_fields,
+        "data_source1_id",
+        "data_source2_id",
+        "table1",
+        "table2",
+        "query1",
+        "query2",
+        "pk_columns",
+        "include_columns",
+        "exclude_columns",
+        "filter1",
+        "filter2",
+        "tags",
+        "options",
+        "on_difference",
+        "max_rows_added",
+        "max_rows_removed",
+        "max_rows_different",
+        "min_match_ratio",
+        "allow_schema_changes",
+        "on_empty",
+    )
+    template_fields_renderers = {  # noqa: RUF012 - typed so by Airflow
+        "query1": "sql",
+        "query2": "sql",
+        "filter1": "sql",
+        "filter2": "sql",
+        "options": "json",
+    }
+    operator_extra_links = Links("DatafoldDataDiffLink")
+
+    options: Mapping[str, Any] | str | None
+
+    _gate: Gate
+    _config: Mapping[str, Any]
+    _claimed_by: Owner | None = None
+    """Whose data diff is being created, as long as its id is not known."""
+
+    def __init__(
+        self,
+        *,
+        data_source1_id: int | str,
+        data_source2_id: int | str,
+        table1: Sequence[str] | str | None = None,
+        table2: Sequence[str] | str | None = None,
+        query1: str | None = None,
+        query2: str | None = None,
+        pk_columns: Sequence[str] | str | None = None,
+        include_columns: Sequence[str] | str | None = None,
+        exclude_columns: Sequence[str] | str | None = None,
+        filter1: str | None = None,
+        filter2: str | None = None,
+        tags: Sequence[str] | str | None = None,
+        options: Mapping[str, Any] | str | None = None,
+        on_difference: str = "fail",
+        max_rows_added: int | str | None = None,
+        max_rows_removed: int | str | None = None,
+        max_rows_different: int | str | None = None,
+        min_match_ratio: float | str | None = None,
+        allow_schema_changes: bool | str = False,
+        on_empty: str = "fail",
+        wait_for_completion: bool = True,
+        deferrable: bool | None = None,
+        poll_interval: float | None = None,
+        timeout: float | timedelta = DEFAULT_TIMEOUT,
+        cancel_on_kill: bool = True,
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        store(self, locals())
+
+    def check(self, hook: DatafoldHook) -> None:
+        """Check all arguments, before anything is sent."""
+        from airflow_provider_datafold.operators.comparison import make_config
+        from airflow_provider_datafold.operators.gate import Gate
+
+        super().check(hook)
+        self._gate = Gate(vars(self))
+        self._config = make_config(vars(self), self.options)
+
+    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+        """Create the data diff, or take over the one that an earlier try created."""
+        from airflow_provider_datafold.links import DatafoldDataDiffLink
+        from airflow_provider_datafold.operators.claim import claim
+        from airflow_provider_datafold.waiting.ownership import created_at, owner_of
+
+        owner = owner_of(context, self._config)
+        self._claimed_by = owner
+        found = claim(hook, owner, self._config, self._search(context, anew))
+        number = found.diff["id"]
+        self._ids = ids = {"datadiff_id": number}
+        self._claimed_by = None
+        url = hook.data_diff_url(number)
+        DatafoldDataDiffLink.persist(context, url)
+        verb = "Took over" if found.is_taken_over else "Started"
+        self.log.info("%s data diff %d: %s", verb, number, url)
+        now = time.time()
+        made = created_at(found.diff) if found.is_taken_over else None
+        since = now if made is None else min(now, made.timestamp())
+        return Start(ids, found.diff, since, found.is_taken_over)
+
+    def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
+        """Return the id and the address at once."""
+        from airflow_provider_datafold.operators.gate import summary
+
+        return summary(hook, start.answer)
+
+    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+        """Judge the data diff."""
+        return self._gate.decide(hook, reading)
+
+    def cancel_at_last(self, hook: DatafoldHook, until: float) -> None:
+        """Cancel the data diff, even if the reply to its creation is still to come."""
+        if self._claimed_by is not None:
+            from airflow_provider_datafold.operators.claim import find_at_last
+
+            self._ids = find_at_last(hook, self._claimed_by, until)
+        super().cancel_at_last(hook, until)
+
+    def _search(self, context: Context, anew: bool) -> Search:
+        from airflow_provider_datafold.operators.claim import Search
+
+        if anew or context["ti"].try_number > 1:
+            return Search.FULL
+        # Airflow may start the first try of a task that defers twice.
+        return Search.BRIEF if self.wait_for_completion and self.is_deferrable else Search.NOT

@@ -1,0 +1,294 @@
+"""What operators share that start a job at Datafold and wait for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_datafold.operators.base import DatafoldOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.waiting.watch import Reading
+
+DEFAULT_TIMEOUT = timedelta(hours=24)
+_LAST_SECONDS = 4.0
+"""For what is sent when a task is killed: Airflow 3 leaves it five."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A job that goes on, and since when this task waits for it.
+
+    :param ids: the job's ids by name.
+    :param answer: what the API said of it.
+    :param since: when it was started, in seconds since the epoch.
+    :param is_taken_over: whether another try of the task started it.
+    """
+
+    ids: Mapping[str, Any]
+    answer: Mapping[str, Any]
+    since: float
+    is_taken_over: bool = False
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A wait for a job, which may go on in another process: plain JSON.
+
+    :param ids: the job's ids by name.
+    :param since: when the job was started, in seconds since the epoch.
+    :param deadline: when to give up, in seconds since the epoch.
+    :param is_taken_over: whether another try of the task started the job.
+    """
+
+    ids: Mapping[str, Any]
+    since: float
+    deadline: float
+    is_taken_over: bool
+
+
+class DatafoldJobOperator(DatafoldOperator):
+    """Starts a job and waits for it, in the worker or in the triggerer, with the same result.
+
+    The constructor of each kind's operator takes these parameters, too:
+
+    :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
+        Airflow's ``[operators] default_deferrable`` says.
+    :param poll_interval: seconds between two looks at the job; by default after a sixth of the
+        time waited, at least 1 and at most 30.
+    :param timeout: how long the job may take, whoever waits, in seconds or as a
+        :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
+        too.
+    :param cancel_on_kill: whether to cancel the job when the task is stopped, when the time is
+        over, and when the wait fails for good.
+    """
+
+    job_name: ClassVar[str]
+    """Key of :data:`~airflow_provider_datafold.waiting.job.JOBS`."""
+
+    wait_for_completion: bool = True
+    deferrable: bool | None
+    poll_interval: float | None
+    timeout: float | timedelta
+    cancel_on_kill: bool
+
+    _ids: Mapping[str, Any] | None = None
+    """Of the job that has not ended as far as anybody knows."""
+
+    @property
+    def is_deferrable(self) -> bool:
+        """Whether the triggerer waits."""
+        return default_deferrable() if self.deferrable is None else self.deferrable
+
+    def execute(self, context: Context) -> Any:
+        """Start the job, and wait for it if that was asked for.
+
+        :param context: Airflow's task context.
+        :return: what became of the job; it lands in XCom.
+        """
+        with self.open_hook() as hook:
+            begin = time.time()
+            self.check(hook)
+            return self._go_on(hook, context, self.start(hook, context), begin)
+
+    def resume(
+        self,
+        context: Context,
+        event: Mapping[str, Any] | None = None,
+        try_number: int | None = None,
+        **wait: Any,
+    ) -> Any:
+        """Go on after the triggerer has waited.
+
+        :param context: Airflow's task context.
+        :param event: what the trigger says. The worker looks for itself, so that both modes have
+            the same result.
+        :param try_number: the try that deferred.
+        :param wait: the fields of :class:`Wait`. ``dag.test()`` hands over the event alone.
+        :return: what became of the job; it lands in XCom.
+        """
+        event = event or {}
+        # Airflow 3.0 hands the event of a failed try to the next one.
+        if try_number not in (None, context["ti"].try_number):
+            return self.execute(context)
+        if "error" in event:
+            self.log.warning("The triggerer did not see the end: %s.", event["error"])
+        with self.open_hook() as hook:
+            self.check(hook)
+            return self._finish(hook, context, self._resumed(event, wait))
+
+    def check(self, hook: DatafoldHook) -> None:
+        """Check all arguments, before anything is sent.
+
+        :param hook: for what the check must know.
+        :raises DatafoldInputError: an argument is wrong.
+        """
+        from airflow_provider_datafold.api.fields import positive_number
+
+        for name in ("poll_interval", "timeout"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, timedelta):
+                positive_number(name, value)
+
+    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+        """Start the job, or take over the one that an earlier try started.
+
+        :param hook: the hook to call.
+        :param context: Airflow's task context.
+        :param anew: whether to take none over.
+        :return: the job.
+        """
+        raise NotImplementedError
+
+    def started(self, hook: DatafoldHook, start: Start) -> Any:
+        """Return the task's return value where nobody waits.
+
+        :param hook: the hook to call.
+        :param start: the job.
+        """
+        raise NotImplementedError
+
+    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> Any:
+        """Return the task's return value, or raise what the job's end means.
+
+        :param hook: the hook to call.
+        :param ids: the job's ids.
+        :param reading: the job's end.
+        """
+        raise NotImplementedError
+
+    def on_kill(self) -> None:
+        """Send nothing more when the task is stopped, except the cancel of the job."""
+        hook = self._hook
+        super().on_kill()
+        if hook is not None and self.cancel_on_kill and self.wait_for_completion:
+            self.cancel_at_last(hook, time.monotonic() + _LAST_SECONDS)
+
+    def cancel_at_last(self, hook: DatafoldHook, until: float) -> None:
+        """Cancel the job when the task is being killed.
+
+        :param hook: a hook that was stopped.
+        :param until: when the process may be gone, by the monotonic clock.
+        """
+        from airflow_provider_datafold.exceptions import DatafoldError
+
+        job = self._job()
+        if self._ids is None or job.cancel is None:
+            return
+        try:
+            hook.call_at_last(job.cancel, within=until - time.monotonic(), **job.values(self._ids))
+        except DatafoldError as error:
+            self.log.warning("Could not cancel the %s: %s.", job.noun, error.summary)
+        else:
+            self.log.info("Asked Datafold to cancel the %s: the task was stopped.", job.noun)
+
+    def _go_on(self, hook: DatafoldHook, context: Context, start: Start, begin: float) -> Any:
+        if not self.wait_for_completion:
+            return self.started(hook, start)
+        deadline = min(start.since + _seconds(self.timeout), begin + self._execution_seconds())
+        return self._wait(
+            hook, context, Wait(start.ids, start.since, deadline, start.is_taken_over)
+        )
+
+    def _wait(self, hook: DatafoldHook, context: Context, wait: Wait) -> Any:
+        if not self.is_deferrable:
+            return self._finish(hook, context, wait)
+        from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
+
+        self.defer(
+            trigger=DatafoldJobTrigger(
+                job=self.job_name,
+                ids=dict(wait.ids),
+                datafold_conn_id=self.datafold_conn_id,
+                deadline=wait.deadline,
+                since=wait.since,
+                poll_interval=self._interval(),
+                cancel_on_kill=self.cancel_on_kill,
+            ),
+            method_name="resume",
+            kwargs={"try_number": context["ti"].try_number, **asdict(wait)},
+        )
+        return None
+
+    def _resumed(self, event: Mapping[str, Any], wait: Mapping[str, Any]) -> Wait:
+        from airflow_provider_datafold.waiting.watch import DEADLINE
+
+        now = time.time()
+        left = 0.0 if event.get("state") == DEADLINE else _seconds(self.timeout)
+        known = {"since": now, "deadline": now + left, "is_taken_over": False, **event, **wait}
+        return Wait(**{field.name: known[field.name] for field in fields(Wait)})
+
+    def _finish(self, hook: DatafoldHook, context: Context, wait: Wait) -> Any:
+        """Wait in this worker, which takes no time where the triggerer has waited."""
+        from airflow_provider_datafold.exceptions import DatafoldError, DatafoldStoppedError
+        from airflow_provider_datafold.waiting.job import State
+
+        self._ids = wait.ids
+        try:
+            reading = hook.wait(
+                self._job(),
+                wait.ids,
+                deadline=wait.deadline,
+                since=wait.since,
+                poll_interval=self._interval(),
+            )
+        except DatafoldStoppedError:
+            raise
+        except DatafoldError:
+            self._cancel(hook, wait.ids)
+            raise
+        self._ids = None
+        if reading.state is State.CANCELLED and wait.is_taken_over:
+            # A task that is cleared while it runs may keep its tag, and its old process cancels
+            # what the new one has taken over.
+            self.log.warning("Another try of this task cancelled the %s.", self._job().noun)
+            start = self.start(hook, context, anew=True)
+            return self._wait(hook, context, Wait(start.ids, start.since, wait.deadline, False))
+        return self.ended(hook, wait.ids, reading)
+
+    def _cancel(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
+        """Leave nothing running; a cancel that is refused or comes too late is no error."""
+        from airflow_provider_datafold.exceptions import DatafoldError
+
+        job = self._job()
+        self._ids = None
+        if not self.cancel_on_kill or job.cancel is None:
+            return
+        try:
+            hook.call(job.cancel, **job.values(ids))
+        except DatafoldError as error:
+            self.log.warning("Could not cancel the %s: %s.", job.noun, error.summary)
+        else:
+            self.log.info("Asked Datafold to cancel the %s.", job.noun)
+
+    def _execution_seconds(self) -> float:
+        """Return the seconds that this try may take, with time left for a cancel."""
+        if self.execution_timeout is None:
+            return float("inf")
+        seconds = self.execution_timeout.total_seconds()
+        return max(seconds - 10.0, 0.9 * seconds)
+
+    def _interval(self) -> float | None:
+        return None if self.poll_interval is None else float(self.poll_interval)
+
+    def _job(self) -> Any:
+        from airflow_provider_datafold.waiting.job import JOBS
+
+        return JOBS[self.job_name]
+
+
+def default_deferrable() -> bool:
+    """Return whether operators defer by default, as Airflow's configuration says."""
+    from airflow.providers.common.compat.sdk import conf
+
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def _seconds(duration: float | timedelta) -> float:
+    return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)

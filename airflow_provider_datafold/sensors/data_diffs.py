@@ -1,0 +1,120 @@
+"""Sensors for data diffs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.operators.base import Links, store
+from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT
+from airflow_provider_datafold.sensors.job import DEFAULT_POKE_INTERVAL, DatafoldJobSensor
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.operators.gate import Gate
+    from airflow_provider_datafold.waiting.watch import Reading
+
+
+class DatafoldDataDiffSensor(DatafoldJobSensor):
+    """Wait for a data diff that something else has started, and judge it as a gate would.
+
+    For the data diff of a CI run, or of a monitor's alert. It never cancels it.
+
+    .. code-block:: python
+
+        DatafoldDataDiffSensor(task_id="gate", datadiff_id="{{ params.datadiff_id }}")
+
+    :param datadiff_id: id of the data diff, a positive integer or its text.
+    :param on_difference: as for
+        :class:`~airflow_provider_datafold.operators.data_diffs.DatafoldRunDataDiffOperator`, as
+        are the next six.
+    :param max_rows_added: see there.
+    :param max_rows_removed: see there.
+    :param max_rows_different: see there.
+    :param min_match_ratio: see there.
+    :param allow_schema_changes: see there.
+    :param on_empty: see there.
+    :param deferrable: whether to wait in the triggerer, whatever ``mode`` says; by default as
+        Airflow's ``[operators] default_deferrable`` says.
+    :param poke_interval: seconds between two looks; by default 60 or, in the triggerer, after a
+        sixth of the time waited, at least 1 and at most 30.
+    :param timeout: how long to wait, in seconds or as a :class:`~datetime.timedelta`; 24 hours by
+        default. Deferred, the task's ``execution_timeout`` counts, too.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :return: ``{"id", "status", "result", "url", "diff_stats"}``, in every mode the same; it lands
+        in XCom.
+    :raises DatafoldDeadlineError: it had not ended after ``timeout``.
+    :raises DatafoldError: as for the operator.
+    """
+
+    job_name = "data_diff"
+
+    template_fields: Sequence[str] = (
+        *DatafoldJobSensor.template_fields,
+        "datadiff_id",
+        "on_difference",
+        "max_rows_added",
+        "max_rows_removed",
+        "max_rows_different",
+        "min_match_ratio",
+        "allow_schema_changes",
+        "on_empty",
+    )
+    operator_extra_links = Links("DatafoldDataDiffLink")
+
+    datadiff_id: int | str
+
+    _gate: Gate
+
+    def __init__(
+        self,
+        *,
+        datadiff_id: int | str,
+        on_difference: str = "fail",
+        max_rows_added: int | str | None = None,
+        max_rows_removed: int | str | None = None,
+        max_rows_different: int | str | None = None,
+        min_match_ratio: float | str | None = None,
+        allow_schema_changes: bool | str = False,
+        on_empty: str = "fail",
+        deferrable: bool | None = None,
+        poke_interval: float | timedelta | None = None,
+        timeout: float | timedelta = DEFAULT_TIMEOUT,
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            poke_interval=DEFAULT_POKE_INTERVAL if poke_interval is None else poke_interval,
+            timeout=timeout,
+            **kwargs,
+        )
+        # Those two are kept by Airflow's own sensor, in seconds.
+        trigger_interval = None if poke_interval is None else self.poke_interval
+        del poke_interval, timeout
+        store(self, locals())
+
+    def check(self) -> None:
+        """Check all arguments, before anything is sent."""
+        from airflow_provider_datafold.operators.gate import Gate
+
+        self._gate = Gate(vars(self))
+
+    def ids(self) -> dict[str, Any]:
+        """Return the data diff's id."""
+        from airflow_provider_datafold.api.fields import positive_integer
+
+        return {"datadiff_id": positive_integer("datadiff_id", self.datadiff_id)}
+
+    def begin(self, hook: DatafoldHook, context: Context) -> None:
+        """Keep the link to the data diff's page."""
+        from airflow_provider_datafold.links import DatafoldDataDiffLink
+
+        DatafoldDataDiffLink.persist(context, hook.data_diff_url(self.ids()["datadiff_id"]))
+
+    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+        """Judge the data diff."""
+        return self._gate.decide(hook, reading)

@@ -1,0 +1,196 @@
+"""What sensors share that wait for a job which something else has started."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
+
+from airflow_provider_datafold.operators.base import HookUser
+from airflow_provider_datafold.operators.job import default_deferrable
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.waiting.watch import Reading
+
+DEFAULT_POKE_INTERVAL = 60.0
+
+
+class DatafoldJobSensor(HookUser, BaseSensorOperator):
+    """Waits for a job that something else has started, and never cancels it.
+
+    A passing fault never ends the wait. The constructor of each kind's sensor takes these
+    parameters, too, and those of Airflow's sensors, such as ``mode`` and ``soft_fail``:
+
+    :param deferrable: whether to wait in the triggerer, whatever ``mode`` says; by default as
+        Airflow's ``[operators] default_deferrable`` says.
+    :param poke_interval: seconds between two looks at the job; by default 60 or, in the
+        triggerer, after a sixth of the time waited, at least 1 and at most 30.
+    :param timeout: how long to wait, in seconds or as a :class:`~datetime.timedelta`; 24 hours by
+        default. Deferred, the task's ``execution_timeout`` counts, too.
+    """
+
+    job_name: ClassVar[str]
+    """Key of :data:`~airflow_provider_datafold.waiting.job.JOBS`."""
+
+    template_fields: Sequence[str] = ("datafold_conn_id",)
+    ui_color = "#e3f0e8"
+
+    deferrable: bool | None
+    trigger_interval: float | None
+    """Seconds between two looks of the triggerer; ``None`` for its own rhythm."""
+
+    def execute(self, context: Context) -> Any:
+        """Wait for the job.
+
+        :param context: Airflow's task context.
+        :return: what became of the job; it lands in XCom.
+        """
+        self.check()
+        begin = time.time()
+        if default_deferrable() if self.deferrable is None else self.deferrable:
+            found = self.poke(context)
+            return found.xcom_value if found else self._defer(context, begin)
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout:
+            # The same error in every mode.
+            pass
+        raise self._deadline_error()
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look at the job once.
+
+        :param context: Airflow's task context.
+        :return: whether it has ended, and then what became of it.
+        :raises DatafoldError: the job's end is not what the sensor waits for, or looking at it
+            failed for good.
+        """
+        from airflow_provider_datafold.exceptions import (
+            DatafoldStoppedError,
+            DatafoldTransientError,
+        )
+
+        job, ids = self._job(), self.ids()
+        with self.open_hook() as hook:
+            self.begin(hook, context)
+            try:
+                reading = hook.look(job, ids)
+            except DatafoldStoppedError:
+                raise
+            except DatafoldTransientError as error:
+                self.log.warning("Could not look at the %s: %s.", job.noun, error.summary)
+                return PokeReturnValue(is_done=False)
+            if not reading.has_ended:
+                self.log.info("The %s is %s.", job.noun, reading.status)
+                return PokeReturnValue(is_done=False)
+            return PokeReturnValue(is_done=True, xcom_value=self.ended(hook, ids, reading))
+
+    def resume(
+        self,
+        context: Context,
+        event: Mapping[str, Any] | None = None,
+        try_number: int | None = None,
+        since: float | None = None,
+        deadline: float | None = None,
+    ) -> Any:
+        """Go on after the triggerer has waited.
+
+        :param context: Airflow's task context.
+        :param event: what the trigger says. The worker looks for itself, so that all modes have
+            the same result.
+        :param try_number: the try that deferred.
+        :param since: when the wait began, in seconds since the epoch.
+        :param deadline: when it ends, in seconds since the epoch.
+        :return: what became of the job; it lands in XCom.
+        """
+        from airflow_provider_datafold.waiting.watch import DEADLINE
+
+        # Airflow 3.0 hands the event of a failed try to the next one.
+        if try_number not in (None, context["ti"].try_number):
+            return self.execute(context)
+        if deadline is None:  # dag.test() hands over the event alone.
+            is_over = event is not None and event.get("state") == DEADLINE
+            deadline = time.time() + (0.0 if is_over else self.timeout)
+        self.check()
+        ids = self.ids()
+        with self.open_hook() as hook:
+            reading = hook.wait(
+                self._job(),
+                ids,
+                deadline=deadline,
+                since=since,
+                poll_interval=self.trigger_interval,
+            )
+            return self.ended(hook, ids, reading)
+
+    def check(self) -> None:
+        """Check all arguments, before anything is sent.
+
+        :raises DatafoldInputError: an argument is wrong.
+        """
+        raise NotImplementedError
+
+    def ids(self) -> dict[str, Any]:
+        """Return the job's ids by name."""
+        raise NotImplementedError
+
+    def begin(self, hook: DatafoldHook, context: Context) -> None:
+        """Do what is to be done before a look, such as keeping the link.
+
+        :param hook: the hook to call.
+        :param context: Airflow's task context.
+        """
+
+    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> Any:
+        """Return the task's return value, or raise what the job's end means.
+
+        :param hook: the hook to call.
+        :param ids: the job's ids.
+        :param reading: the job's end.
+        """
+        raise NotImplementedError
+
+    def _defer(self, context: Context, begin: float) -> None:
+        from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
+
+        longest = self.execution_timeout or timedelta.max
+        deadline = begin + min(self.timeout, longest.total_seconds())
+        self.defer(
+            trigger=DatafoldJobTrigger(
+                job=self.job_name,
+                ids=self.ids(),
+                datafold_conn_id=self.datafold_conn_id,
+                deadline=deadline,
+                since=begin,
+                poll_interval=self.trigger_interval,
+            ),
+            method_name="resume",
+            kwargs={
+                "try_number": context["ti"].try_number,
+                "since": begin,
+                "deadline": deadline,
+            },
+        )
+
+    def _deadline_error(self) -> Exception:
+        from airflow_provider_datafold.exceptions import DatafoldDeadlineError
+
+        return DatafoldDeadlineError(
+            f"The {self._job().noun} had not ended after {self.timeout:g} s, as long as the "
+            f"sensor's 'timeout' lets it wait. It goes on: the sensor did not start it."
+        )
+
+    def _job(self) -> Any:
+        from airflow_provider_datafold.waiting.job import JOBS
+
+        return JOBS[self.job_name]

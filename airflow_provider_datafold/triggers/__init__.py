@@ -1,0 +1,1 @@
+"""Triggers: what a triggerer does for tasks that are deferred."""

@@ -1,0 +1,183 @@
+"""The trigger that waits for a job of any kind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
+
+from airflow_provider_datafold import __version__
+from airflow_provider_datafold.connection.fetch import fetch_settings_async
+from airflow_provider_datafold.exceptions import DatafoldDeadlineError, DatafoldError
+from airflow_provider_datafold.waiting.job import JOBS
+from airflow_provider_datafold.waiting.watch import DEADLINE, TROUBLE, Rhythm, watch
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 15.0
+"""Seconds that a cancel, or the question for the task's state, may take."""
+
+_FIELDS = (
+    "job",
+    "ids",
+    "datafold_conn_id",
+    "deadline",
+    "since",
+    "poll_interval",
+    "cancel_on_kill",
+)
+_HAS_ON_KILL = hasattr(BaseTrigger, "on_kill")
+
+
+class DatafoldJobTrigger(BaseTrigger):
+    """Waits for a job, and fires once: when it ended, or when the wait cannot go on.
+
+    The event holds ids and state only; the worker reads the result again.
+
+    :param job: the kind of job, by its name in :data:`~airflow_provider_datafold.waiting.job.JOBS`.
+    :param ids: its ids.
+    :param datafold_conn_id: id of the Airflow connection to Datafold.
+    :param deadline: when to give up, in seconds since the epoch.
+    :param since: when the wait began, in seconds since the epoch.
+    :param poll_interval: seconds between two looks; ``None`` for an adaptive rhythm.
+    :param cancel_on_kill: whether to cancel the job when a person stops the task.
+    """
+
+    def __init__(
+        self,
+        job: str,
+        ids: dict[str, Any],
+        datafold_conn_id: str,
+        deadline: float,
+        since: float | None = None,
+        poll_interval: float | None = None,
+        cancel_on_kill: bool = False,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.job = job
+        self.ids = ids
+        self.datafold_conn_id = datafold_conn_id
+        self.deadline = deadline
+        self.since = since
+        self.poll_interval = poll_interval
+        self.cancel_on_kill = cancel_on_kill
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what a triggerer makes the trigger of."""
+        names = [
+            "job",
+            "ids",
+            "datafold_conn_id",
+            "deadline",
+            "since",
+            "poll_interval",
+            "cancel_on_kill",
+        ]
+        return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and fire once."""
+        try:
+            event = await self._wait()
+        except asyncio.CancelledError:
+            # From 3.3 on Airflow calls on_kill itself.
+            if self.cancel_on_kill and not _HAS_ON_KILL:
+                await _finish(self._cancel_if_stopped())
+            raise
+        except DatafoldDeadlineError as error:
+            event = {"state": DEADLINE, "error": type(error).__name__}
+        except Exception as error:
+            # Never a stack trace: the worker looks for itself and says what is wrong.
+            event = {"state": TROUBLE, "error": type(error).__name__}
+        yield TriggerEvent({**event, "job": self.job, "ids": self.ids})  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        """Cancel the job when a person stops the task (Airflow 3.3 and later)."""
+        if self.cancel_on_kill:
+            await _finish(self._cancel())
+
+    async def _wait(self) -> dict[str, Any]:
+        # Loads httpx, which only a triggerer needs.
+        from airflow_provider_datafold.client.aio import AsyncClient
+
+        settings = await fetch_settings_async(self.datafold_conn_id)
+        conversation = watch(
+            JOBS[self.job],
+            self.ids,
+            settings,
+            _log,
+            deadline=self.deadline,
+            since=self.since,
+            rhythm=Rhythm(self.poll_interval),
+        )
+        async with AsyncClient(settings, _user_agent()) as client:
+            reading = await client.carry(conversation)
+        return {"state": reading.state.value, "status": reading.status}
+
+    async def _cancel_if_stopped(self) -> None:
+        if await self._is_stopped():
+            await self._cancel()
+
+    async def _cancel(self) -> None:
+        """Cancel the job over a connection of its own: the trigger's is being closed."""
+        from airflow_provider_datafold.client.aio import AsyncClient
+
+        job = JOBS[self.job]
+        if job.cancel is None:
+            return
+        try:
+            settings = await fetch_settings_async(self.datafold_conn_id)
+            async with AsyncClient(settings, _user_agent()) as client:
+                await client.call(job.cancel, **job.values(self.ids))
+        except DatafoldError as error:
+            _log.warning("Could not cancel the %s: %s.", job.noun, error.summary)
+
+    async def _is_stopped(self) -> bool:
+        """Ask whether a person stopped the task: a triggerer that restarts cancels, too."""
+        state = await sync_to_async(partial(_state_of, self.task_instance))()
+        return state is not None and str(state) != "deferred"
+
+
+def _state_of(task_instance: Any) -> Any:
+    """Ask Airflow for the state of a task."""
+    names = {"dag_id": task_instance.dag_id, "map_index": task_instance.map_index}
+    try:
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+    except ImportError:  # Airflow 2
+        from airflow.models import TaskInstance
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            query = session.query(TaskInstance.state).filter_by(
+                **names, task_id=task_instance.task_id, run_id=task_instance.run_id
+            )
+            return query.scalar()
+    states = RuntimeTaskInstance.get_task_states(
+        **names, task_ids=[task_instance.task_id], run_ids=[task_instance.run_id]
+    )
+    found = states.get(task_instance.run_id, {})
+    name = task_instance.task_id
+    if task_instance.map_index >= 0:
+        name = f"{name}_{task_instance.map_index}"
+    return found.get(name)
+
+
+async def _finish(work: Any) -> None:
+    """Do something to its end, though Airflow cancels a trigger again and again meanwhile."""
+    task = asyncio.ensure_future(asyncio.wait_for(work, _PATIENCE))
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            continue
+        except Exception as error:
+            _log.warning("Could not cancel a job: %s.", type(error).__name__)
+
+
+def _user_agent() -> str:
+    return f"airflow-provider-datafold/{__version__}"
