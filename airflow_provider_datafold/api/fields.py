@@ -29,6 +29,7 @@ Check = Callable[[str, Any], Any]
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?(e[+-]?[0-9]{1,3})?", re.ASCII)
+_SHA = re.compile(r"[0-9a-fA-F]{7,64}", re.ASCII)
 _METHOD = re.compile(r"[A-Za-z]{1,20}", re.ASCII)
 _PATH = re.compile(r"/[!-\"$-~]*", re.ASCII)
 _DOTS = re.compile(r"/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
@@ -286,6 +287,20 @@ def method(field: str, value: Any) -> str:
     if isinstance(value, str) and _METHOD.fullmatch(value):
         return value.upper()
     raise input_error(field, value, "must be an HTTP method, e.g. 'GET'")
+
+
+def sha(field: str, value: Any) -> str:
+    """Check the name of a commit.
+
+    :param field: the field's name, for the error.
+    :param value: 7 to 64 hexadecimal digits; native rendering makes a number of some.
+    :return: the string.
+    :raises DatafoldInputError: it is something else.
+    """
+    found = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(found, str) and _SHA.fullmatch(found.strip()):
+        return found.strip()
+    raise input_error(field, value, "must be a commit's sha, 7 to 64 hexadecimal digits")
 
 
 def path(field: str, value: Any) -> str:

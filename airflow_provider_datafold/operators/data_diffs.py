@@ -211,7 +211,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
         return summary(hook, start.answer)
 
-    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> dict[str, Any]:
         """Judge the data diff."""
         return self._gate.decide(hook, reading)
 
