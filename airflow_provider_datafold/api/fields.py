@@ -17,7 +17,7 @@ import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, time
 from numbers import Integral
 from typing import Any
 
@@ -208,6 +208,21 @@ def date_time(field: str, value: Any) -> str:
     )
 
 
+def time_of_day(field: str, value: Any) -> str:
+    """Check a time of day.
+
+    :param field: the field's name, for the error.
+    :param value: its ISO 8601 text. YAML takes some of them for numbers, unless they are quoted.
+    :return: the text.
+    :raises DatafoldInputError: it is something else.
+    """
+    if isinstance(value, str):
+        with suppress(ValueError):
+            time.fromisoformat(re.sub("[Zz]$", "+00:00", value.strip()))
+            return value.strip()
+    raise input_error(field, value, "must be a time of day in quotes, e.g. '06:30:00'")
+
+
 def one_of(*choices: str | int) -> Check:
     """Make a check of a choice.
 
@@ -287,6 +302,20 @@ def method(field: str, value: Any) -> str:
     if isinstance(value, str) and _METHOD.fullmatch(value):
         return value.upper()
     raise input_error(field, value, "must be an HTTP method, e.g. 'GET'")
+
+
+def name(field: str, value: Any) -> str:
+    """Check a name.
+
+    :param field: the field's name, for the error.
+    :param value: a string that is not empty, or the number that native rendering made of one.
+    :return: the string without the white space around it.
+    :raises DatafoldInputError: it is something else, or the text that a template makes of a null.
+    """
+    found = text(field, value).strip()
+    if found in ("", "None"):
+        raise input_error(field, value, "must be a name")
+    return found
 
 
 def sha(field: str, value: Any) -> str:

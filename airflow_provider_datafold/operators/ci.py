@@ -29,13 +29,6 @@ class DatafoldCIOperator(DatafoldJobOperator):
 
     ci_config_id: int | str
 
-    def check(self, hook: DatafoldHook) -> None:
-        """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.api.fields import positive_integer
-
-        super().check(hook)
-        self.ci_config_id = positive_integer("ci_config_id", self.ci_config_id)
-
     def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
         """Return the ids at once."""
         return self._result(start.ids, None)
@@ -60,11 +53,6 @@ class DatafoldCIOperator(DatafoldJobOperator):
 
     def _result(self, ids: Mapping[str, Any], status: str | None) -> dict[str, Any]:
         return {"ci_config_id": ids["ci_config_id"], "run_id": ids["run_id"], "status": status}
-
-    def _start_of(self, run_id: int, pr_num: int) -> Start:
-        self.log.info("Started CI run %d for pull request %d.", run_id, pr_num)
-        ids = {"ci_config_id": self.ci_config_id, "run_id": run_id, "pr_num": pr_num}
-        return Start(ids, {}, time.time())
 
 
 class DatafoldTriggerCIOperator(DatafoldCIOperator):
@@ -146,21 +134,21 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
 
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.api.fields import positive_integer, sha
+        from airflow_provider_datafold.api.fields import positive_integer
+        from airflow_provider_datafold.operators.ci_run import FACTS
 
         super().check(hook)
-        self.pr_number = positive_integer("pr_number", self.pr_number)
-        self.pr_sha = sha("pr_sha", self.pr_sha)
-        self.base_sha = sha("base_sha", self.base_sha)
+        self._facts = self.checked(hook, **FACTS)
+        self._given = self.checked(hook, ci_config_id=positive_integer)
 
     def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
         """Start the run."""
         from airflow_provider_datafold.operators.ci_run import trigger_once
 
-        names = ("pr_number", "pr_sha", "base_sha", "pr_branch", "base_branch")
-        facts = {name: getattr(self, name) for name in names}
-        run_id = trigger_once(hook, int(self.ci_config_id), facts)
-        return self._start_of(run_id, int(self.pr_number))
+        run_id = trigger_once(hook, self._given["ci_config_id"], self._facts)
+        pr_num = self._facts["pr_number"]
+        self.log.info("Started CI run %d for pull request %d.", run_id, pr_num)
+        return Start({**self._given, "pr_num": pr_num, "run_id": run_id}, {}, time.time())
 
 
 class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
@@ -230,11 +218,12 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
         from airflow_provider_datafold.api.fields import positive_integer
 
         super().check(hook)
-        self.pr_num = positive_integer("pr_num", self.pr_num)
+        self._given = self.checked(hook, ci_config_id=positive_integer, pr_num=positive_integer)
 
     def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
         """Upload the changes."""
         from airflow_provider_datafold.operators.ci_run import upload
 
-        run_id = upload(hook, int(self.ci_config_id), int(self.pr_num), self.changes)
-        return self._start_of(run_id, int(self.pr_num))
+        run_id = upload(hook, **self._given, changes=self.changes)
+        self.log.info("Told CI run %d what the pull request changes.", run_id)
+        return Start({**self._given, "run_id": run_id}, {}, time.time())

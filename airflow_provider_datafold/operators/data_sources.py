@@ -73,21 +73,21 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         from airflow_provider_datafold.api.fields import positive_integer
 
         super().check(hook)
-        self.data_source_id = positive_integer("data_source_id", self.data_source_id)
+        self._given = self.checked(hook, data_source_id=positive_integer)
 
     def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
         """Start the test."""
         from airflow_provider_datafold.exceptions import DatafoldAnswerError
 
-        answer = hook.test_data_source(self.data_source_id)
-        job_id = answer.get("job_id")
+        data_source_id = self._given["data_source_id"]
+        job_id = hook.test_data_source(data_source_id).get("job_id")
         if not isinstance(job_id, int):
             raise DatafoldAnswerError(
-                f"Datafold accepted a test of data source {self.data_source_id} and does not tell "
-                f"its job_id."
+                f"Datafold started a test of data source {data_source_id} and does not tell its "
+                f"job_id."
             )
-        self.log.info("Started test %d of data source %s.", job_id, self.data_source_id)
-        return Start({"job_id": job_id}, answer, time.time())
+        self.log.info("Started test %d of data source %d.", job_id, data_source_id)
+        return Start({"job_id": job_id}, {}, time.time())
 
     def ended(
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
@@ -95,10 +95,9 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         """Judge the test."""
         from airflow_provider_datafold.operators.source_test import conclude
 
-        results = conclude(hook, int(self.data_source_id), reading)
         return {
-            "data_source_id": int(self.data_source_id),
-            "job_id": ids["job_id"],
+            **self._given,
+            **ids,
             "status": reading.status,
-            "results": results,
+            "results": conclude(hook, self._given["data_source_id"], reading),
         }

@@ -21,18 +21,10 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.waiting.watch import Reading
 
 
+ON_ALERT = fields.one_of("fail", "skip", "pass")
+"""Checks what to do if a run ends with an alert."""
+
 _PAGE_SIZE = 100
-
-
-def check_on_alert(value: Any) -> str:
-    """Check what to do on an alert.
-
-    :param value: the argument as Airflow rendered it.
-    :return: ``"fail"``, ``"skip"`` or ``"pass"``.
-    :raises DatafoldInputError: it is something else.
-    """
-    choice: str = fields.one_of("fail", "skip", "pass")("on_alert", value)
-    return choice
 
 
 def conclude(
@@ -55,16 +47,19 @@ def conclude(
     :raises DatafoldJobFailedError: the run failed at Datafold.
     :raises DatafoldJobCancelledError: someone cancelled the run.
     """
+    redactor = hook.redactor()
     result = summary(hook, ids, reading.answer)
     if result["url"]:
         DatafoldDataDiffLink.persist(context, result["url"])
     name = f"Run {ids['run_id']} of monitor {ids['monitor_id']}"
     see = f" See {result['url']}" if result["url"] else ""
+    for warning in reading.answer.get("warnings") or ():
+        hook.log.warning("%s: %s", name, redactor.shown(str(warning)))
     match reading.status:
         case "alert":
-            return _on_alert(hook, result, f"{name} alerts.{see}", on_alert)
+            _on_alert(hook, f"{name} alerts.{see}", on_alert)
         case "error":
-            why = hook.redactor().shown(str(reading.answer.get("error") or "no reason is given"))
+            why = redactor.shown(str(reading.answer.get("error") or "Datafold does not say why"))
             raise DatafoldJobFailedError(
                 f"{name} failed: {why.rstrip('.')}. A retry starts a new one.{see}"
             )
@@ -95,9 +90,7 @@ def summary(
     return {**ids, "state": answer.get("state"), "diff_id": diff_id, "url": url}
 
 
-def _on_alert(
-    hook: DatafoldHook, result: dict[str, Any], message: str, on_alert: str
-) -> dict[str, Any]:
+def _on_alert(hook: DatafoldHook, message: str, on_alert: str) -> None:
     if on_alert == "fail":
         raise DatafoldAlertError(message)
     if on_alert == "skip":
@@ -105,7 +98,6 @@ def _on_alert(
 
         raise AirflowSkipException(message)
     hook.log.warning("%s", message)
-    return result
 
 
 def run_once(hook: DatafoldHook, monitor_id: int) -> int:

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields, monitors
 from airflow_provider_datafold.exceptions import DatafoldConflictError, DatafoldInputError
-from airflow_provider_datafold.redaction.secret import Secret, conceal
+from airflow_provider_datafold.operators.once import start_once
+from airflow_provider_datafold.redaction.guard import guarded
+from airflow_provider_datafold.redaction.secret import conceal
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
 _PAGE_SIZE = 100
-_MOST_PAGES = 1000
 
-_CHANGEABLE = {
-    kind: {"alert", "description", "notifications", "owner", "schedule", "tags", *more}
+CHANGEABLE = {
+    kind: {"name", "description", "notifications", "owner", "schedule", "tags", *more}
     for kind, more in {
-        "diff": ("datadiff",),
-        "metric": (),
+        "diff": ("alert", "datadiff"),
+        "metric": ("alert",),
         "schema": (),
         "test": ("query", "test"),
     }.items()
 }
-"""By kind, what the contract's update takes. A schema's or a test's monitor has no alert."""
+"""By kind, the fields that the contract's update takes."""
 
-_FIXED_IN_DATADIFF = {"dataset_a", "dataset_b", "include_columns", "exclude_columns"}
+FIXED_IN_DATADIFF = {"dataset_a", "dataset_b", "include_columns", "exclude_columns"}
 """What an update's ``datadiff`` lacks."""
 
 _SHOWN = (
@@ -40,39 +42,27 @@ _SHOWN = (
     "schedule",
     "tags",
 )
-"""The fields of every spec that Datafold shows by the same names."""
+"""What Datafold shows of every monitor by the names of its spec."""
 
 _DATASET = ("connection_id", "table", "query", "filter", "column", "metric")
 """What Datafold shows of a dataset."""
 
+_NESTED = ("datadiff", "datadiff.dataset_a", "datadiff.dataset_b", "metric")
+"""What Datafold shows only a part of."""
 
-def read_spec(kind: Any, spec: Any) -> tuple[str, dict[str, Any]]:
+
+def read_spec(hook: DatafoldHook, kind: Any, spec: Any) -> tuple[str, dict[str, Any]]:
     """Check a monitor's kind and spec.
 
+    :param hook: knows what is secret.
     :param kind: the kind.
     :param spec: a mapping, or its JSON, YAML or Python text.
     :return: the kind, and a spec that fits the contract's creation.
     :raises DatafoldInputError: one of them is wrong.
     """
-    kind = fields.one_of(*monitors.KINDS)("kind", kind)
-    if isinstance(spec, str):
-        spec = _parsed(spec)
-    fitted: dict[str, Any] = monitors.CREATE[kind].fit(conceal(fields.mapping("spec", spec)))
-    return kind, fitted
-
-
-def _parsed(text: str) -> Any:
-    spelled = fields.literal(text)
-    if isinstance(spelled, Mapping):
-        return spelled
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f" (line {place.line + 1})" if place else ""
-    raise DatafoldInputError(f"spec: is not YAML or JSON{where}. Nothing was sent.")
+    kind = guarded(lambda: fields.one_of(*monitors.KINDS)("kind", kind), hook.redactor(), kind)
+    spec = conceal(_parsed(spec) if isinstance(spec, str) else spec)
+    return kind, guarded(lambda: monitors.CREATE[kind].fit(spec), hook.redactor(spec), spec)
 
 
 def apply(hook: DatafoldHook, kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,8 +75,8 @@ def apply(hook: DatafoldHook, kind: str, spec: Mapping[str, Any]) -> dict[str, A
     :raises DatafoldConflictError: it cannot become what the spec says; nothing was changed.
     :raises DatafoldError: a call failed.
     """
-    name = spec["name"]
-    monitor_id = _find(hook, kind, name)
+    name = hook.redactor().shown(spec["name"])
+    monitor_id = _find(hook, kind, spec["name"])
     if monitor_id is None:
         monitor_id = _create(hook, kind, spec)
         hook.log.info("Created monitor %d, %r.", monitor_id, name)
@@ -118,9 +108,9 @@ class Difference:
     :param unseen: what Datafold does not show.
     """
 
-    changed: tuple[str, ...]
-    fixed: tuple[str, ...]
-    unseen: tuple[str, ...]
+    changed: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def compare(kind: str, spec: Mapping[str, Any], monitor: Mapping[str, Any]) -> Difference:
@@ -131,9 +121,8 @@ def compare(kind: str, spec: Mapping[str, Any], monitor: Mapping[str, Any]) -> D
     :param monitor: the monitor as the API shows it.
     :return: where they differ.
     """
-    shown = _as_spec(kind, monitor)
     changed, fixed, unseen = [], [], []
-    for path, is_seen in _differences(spec, shown):
+    for path, is_seen in _differences(spec, _as_spec(kind, monitor)):
         if not is_seen:
             unseen.append(path)
         elif _is_changeable(kind, path):
@@ -143,32 +132,38 @@ def compare(kind: str, spec: Mapping[str, Any], monitor: Mapping[str, Any]) -> D
     return Difference(tuple(changed), tuple(fixed), tuple(unseen))
 
 
+def _parsed(text: str) -> Any:
+    spelled = fields.literal(text)
+    if isinstance(spelled, Mapping):
+        return spelled
+    # Slow to import, and needed for files only.
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    # A date that does not exist is a ValueError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" (line {mark.line + 1})" if mark else ""
+    # Raised out here: the error that it replaces quotes the text.
+    raise DatafoldInputError(f"spec: is neither YAML nor JSON{place}. Nothing was sent.")
+
+
 def _as_spec(kind: str, monitor: Mapping[str, Any]) -> dict[str, Any]:
     """Arrange what the API shows of a monitor as a spec does."""
-    names = (
-        "name",
-        "alert",
-        "description",
-        "enabled",
-        "notifications",
-        "owner",
-        "schedule",
-        "tags",
-    )
-    shown: dict[str, Any] = {name: monitor.get(name) for name in names}
+    shown = {name: monitor.get(name) for name in _SHOWN}
     datasets = [part for part in monitor.get("dataset") or () if isinstance(part, Mapping)]
     sides = [{name: part.get(name) for name in _DATASET} for part in datasets]
     if kind == "diff":
         return {**shown, "datadiff": dict(zip(("dataset_a", "dataset_b"), sides, strict=False))}
-    side = sides[0] if sides else {}
+    if not sides:
+        return shown
+    side = sides[0]
+    shown["connection_id"] = side["connection_id"]
     if kind == "metric":
-        return {**shown, "connection_id": side.get("connection_id"), "metric": side}
+        return {**shown, "metric": side}
     what = "table" if kind == "schema" else "query"
-    return {**shown, "connection_id": side.get("connection_id"), what: side.get(what)}
-
-
-_NESTED = ("datadiff", "datadiff.dataset_a", "datadiff.dataset_b", "metric")
-"""What Datafold shows only a part of."""
+    return {**shown, what: side[what]}
 
 
 def _differences(
@@ -177,38 +172,33 @@ def _differences(
     """Find the fields of a spec that are shown otherwise, or not at all."""
     for key, wanted in spec.items():
         path = f"{place}{key}"
-        if path in _NESTED and isinstance(shown.get(key), Mapping):
+        if path in _NESTED and key in shown:
             yield from _differences(wanted, shown[key], f"{path}.")
         elif key not in shown:
-            if wanted is not None:
-                yield path, False
+            yield path, False
         elif not _is_same(path, wanted, shown[key]):
             yield path, True
 
 
 def _is_same(path: str, wanted: Any, found: Any) -> bool:
     if path == "alert" and isinstance(found, Mapping) and isinstance(wanted, Mapping):
-        # Shown with its type, and a threshold that was taken out of the spec must go.
+        # A threshold that was taken out of the spec must go. Only its type is filled in.
         found = {key: item for key, item in found.items() if key in wanted or key != "type"}
         return _without_nulls(wanted) == _without_nulls(found)
-    if path == "tags":
-        return sorted(wanted or ()) == sorted(found or ())
     return _holds(found, wanted)
 
 
 def _holds(found: Any, wanted: Any) -> bool:
     """Say whether a value is as it is wanted, whatever else Datafold has filled in."""
-    if isinstance(wanted, Secret):
-        return True
     if isinstance(wanted, Mapping):
         return isinstance(found, Mapping) and all(
             _holds(found.get(key), item) for key, item in wanted.items()
         )
     if isinstance(wanted, list):
-        return (
-            isinstance(found, list)
-            and len(found) == len(wanted)
-            and all(map(_holds, found, wanted))
+        # The order of tags, notifications and recipients means nothing.
+        found = list(found or ())
+        return len(found) == len(wanted) and all(
+            any(_holds(item, each) for item in found) for each in wanted
         )
     return bool(found == wanted)
 
@@ -219,28 +209,27 @@ def _without_nulls(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_changeable(kind: str, path: str) -> bool:
     field, _, rest = path.partition(".")
-    if field == "enabled":
-        return True
     if field == "datadiff":
-        return rest.partition(".")[0] not in _FIXED_IN_DATADIFF
-    return field in _CHANGEABLE[kind]
+        return rest.partition(".")[0] not in FIXED_IN_DATADIFF
+    return field == "enabled" or field in CHANGEABLE[kind]
 
 
 def _find(hook: DatafoldHook, kind: str, name: str) -> int | None:
     """Look for the monitor of a name on all pages."""
     found = [monitor for monitor in _all(hook) if monitor.get("name") == name]
+    shown = hook.redactor().shown(name)
     if len(found) > 1:
-        ids = ", ".join(str(monitor.get("id")) for monitor in found)
+        ids = ", ".join(str(monitor["id"]) for monitor in found)
         raise DatafoldConflictError(
-            f"There are {len(found)} monitors named {name!r} (ids {ids}), and a spec is told by "
-            f"its name. Nothing was changed. Rename or delete all but one."
+            f"There are {len(found)} monitors named {shown!r} (ids {ids}), so it is not clear "
+            f"which one the spec is for. Nothing was changed. Rename or delete all but one."
         )
     if not found:
         return None
     (monitor,) = found
     if monitor.get("monitor_type") not in (kind, None):
         raise DatafoldConflictError(
-            f"Monitor {monitor['id']} ({name!r}) is of kind {monitor['monitor_type']!r}, not "
+            f"Monitor {monitor['id']} ({shown!r}) is of kind {monitor['monitor_type']!r}, not "
             f"{kind!r}. Nothing was changed. Give the spec another name, or delete the monitor."
         )
     return int(monitor["id"])
@@ -248,24 +237,21 @@ def _find(hook: DatafoldHook, kind: str, name: str) -> int | None:
 
 def _all(hook: DatafoldHook) -> Iterator[Mapping[str, Any]]:
     """Read all monitors, each once though the pages may move meanwhile."""
-    seen = set()
-    for page in range(1, _MOST_PAGES):
+    seen: set[Any] = set()
+    for page in count(1):
         answer = hook.list_monitors(
             page=page, page_size=_PAGE_SIZE, order_by="id", sort_order="asc"
         )
         listed = [monitor for monitor in answer.get("monitors") or () if isinstance(monitor, dict)]
-        for monitor in listed:
-            if monitor.get("id") not in seen:
-                seen.add(monitor.get("id"))
-                yield monitor
+        fresh = [monitor for monitor in listed if monitor.get("id") not in seen]
+        yield from fresh
+        seen |= {monitor.get("id") for monitor in fresh}
         pages = answer.get("total_pages")
-        if not listed or (isinstance(pages, int) and page >= pages):
+        if not fresh or (isinstance(pages, int) and page >= pages):
             return
 
 
 def _create(hook: DatafoldHook, kind: str, spec: Mapping[str, Any]) -> int:
-    from airflow_provider_datafold.operators.once import start_once
-
     def start() -> int | None:
         monitor_id = hook.create_monitor(kind, spec).get("id")
         return monitor_id if isinstance(monitor_id, int) else None
@@ -280,13 +266,14 @@ def _change(
     monitor_id: int,
     difference: Difference,
 ) -> None:
+    """Send what an update takes, with what Datafold does not show."""
     if set(difference.changed) != {"enabled"}:
-        update = {name: item for name, item in spec.items() if name in _CHANGEABLE[kind]}
+        update = {name: item for name, item in spec.items() if name in CHANGEABLE[kind]}
         if "datadiff" in update:
             update["datadiff"] = {
                 name: item
-                for name, item in spec["datadiff"].items()
-                if name not in _FIXED_IN_DATADIFF
+                for name, item in update["datadiff"].items()
+                if name not in FIXED_IN_DATADIFF
             }
         hook.update_monitor(kind, monitor_id, update)
     if "enabled" in difference.changed:

@@ -80,30 +80,27 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
-        from airflow_provider_datafold.operators.monitor_run import check_on_alert
+        from airflow_provider_datafold.operators.monitor_run import ON_ALERT
 
         super().check(hook)
-        check_on_alert(self.on_alert)
-        positive_integer("monitor_id", self.monitor_id)
+        self._given = self.checked(hook, monitor_id=positive_integer, on_alert=ON_ALERT)
 
     def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
         """Run the monitor."""
-        from airflow_provider_datafold.api.fields import positive_integer
         from airflow_provider_datafold.operators.monitor_run import run_once
 
-        monitor_id = positive_integer("monitor_id", self.monitor_id)
+        monitor_id = self._given["monitor_id"]
         run_id = run_once(hook, monitor_id)
         self.log.info("Started run %d of monitor %d.", run_id, monitor_id)
-        ids = {"monitor_id": monitor_id, "run_id": run_id}
-        return Start(ids, {}, time.time())
+        return Start({"monitor_id": monitor_id, "run_id": run_id}, {}, time.time())
 
     def ended(
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
     ) -> dict[str, Any]:
         """Judge the run."""
-        from airflow_provider_datafold.operators.monitor_run import check_on_alert, conclude
+        from airflow_provider_datafold.operators.monitor_run import conclude
 
-        return conclude(hook, context, ids, reading, check_on_alert(self.on_alert))
+        return conclude(hook, context, ids, reading, self._given["on_alert"])
 
 
 class DatafoldToggleMonitorOperator(DatafoldOperator):
@@ -147,11 +144,11 @@ class DatafoldToggleMonitorOperator(DatafoldOperator):
         """
         from airflow_provider_datafold.api.fields import boolean, positive_integer
 
-        monitor_id = positive_integer("monitor_id", self.monitor_id)
-        enabled = boolean("enabled", self.enabled)
-        hook.toggle_monitor(monitor_id, enabled=enabled)
-        self.log.info("Switched monitor %d %s.", monitor_id, "on" if enabled else "off")
-        return {"monitor_id": monitor_id, "enabled": enabled}
+        given = self.checked(hook, monitor_id=positive_integer, enabled=boolean)
+        hook.toggle_monitor(**given)
+        verb = "Resumed" if given["enabled"] else "Paused"
+        self.log.info("%s monitor %d.", verb, given["monitor_id"])
+        return given
 
 
 class DatafoldApplyMonitorOperator(DatafoldOperator):
@@ -209,4 +206,4 @@ class DatafoldApplyMonitorOperator(DatafoldOperator):
         """
         from airflow_provider_datafold.operators.monitor_spec import apply, read_spec
 
-        return apply(hook, *read_spec(self.kind, self.spec))
+        return apply(hook, *read_spec(hook, self.kind, self.spec))
