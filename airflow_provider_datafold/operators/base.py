@@ -35,13 +35,11 @@ class HookUser:
         if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
             self.retry_policy = DEFAULT_RETRY_POLICY
         with DatafoldHook(self.datafold_conn_id) as hook:
+            # Kept afterwards: on_kill comes when the task has ended, if its time was over.
             self._hook = hook
             if self._is_killed:
                 hook.stop()
-            try:
-                yield hook
-            finally:
-                self._hook = None
+            yield hook
 
     def checked(self, hook: DatafoldHook, **checks: Check) -> dict[str, Any]:
         """Check arguments as Airflow rendered them.

@@ -58,18 +58,19 @@ class Gate:
             allow_schema_changes=fields.boolean("allow_schema_changes", allowed),
         )
 
-    def decide(self, hook: DatafoldHook, reading: Reading) -> dict[str, Any]:
+    def decide(self, hook: DatafoldHook, datadiff_id: int, reading: Reading) -> dict[str, Any]:
         """Let the DAG go on, or stop it.
 
         :param hook: reads what differs, where that is worth a request.
+        :param datadiff_id: the data diff's id, which the API may leave out.
         :param reading: the data diff's end.
         :return: ``id``, ``status``, ``result``, ``url`` and ``diff_stats`` of the data diff.
         :raises AirflowSkipException: it differs, and ``on_difference`` says to skip.
         :raises DatafoldError: the DAG must not go on; the class says why.
         """
         diff = reading.answer
-        name = f"Data diff {diff['id']}"
-        see = f"See {hook.data_diff_url(diff['id'])}"
+        name = f"Data diff {datadiff_id}"
+        see = f"See {hook.data_diff_url(datadiff_id)}"
         if reading.state is State.BLOCKED:
             raise DatafoldWaitingForPersonError(
                 f"{name} waits for a person ({reading.status}), which no wait mends: confirm it or "
@@ -80,18 +81,16 @@ class Gate:
                 f"{name} was cancelled at Datafold, by nobody in this task. Clear the task for a "
                 f"new one. {see}"
             )
-        if reading.state is State.FAILED:
-            raise _failed(hook, diff, f"{name} failed", see)
         verdict = judge(diff, self._limits)
-        if verdict.outcome is Outcome.FAILED:
-            raise _failed(hook, diff, f"{name} failed", see)
+        if reading.state is State.FAILED or verdict.outcome is Outcome.FAILED:
+            raise _failed(hook, datadiff_id, f"{name} failed", see)
         passes = verdict.outcome is Outcome.PASSES or (
             verdict.outcome is Outcome.EMPTY and self._on_empty == "pass"
         )
         if passes:
             hook.log.info("%s passes: %s. %s", name, verdict.reason, see)
-            return summary(hook, diff)
-        details = _explain(hook, diff)
+            return summary(hook, datadiff_id, diff)
+        details = _explain(hook, datadiff_id)
         if verdict.outcome is not Outcome.DIFFERS:
             raise DatafoldNotComparedError(f"{name}: {verdict.reason}. {details}{see}")
         message = f"{name} differs: {verdict.reason}. {details}{see}"
@@ -102,30 +101,35 @@ class Gate:
 
             raise AirflowSkipException(message)
         hook.log.warning("%s", message)
-        return summary(hook, diff)
+        return summary(hook, datadiff_id, diff)
 
 
-def summary(hook: DatafoldHook, diff: Mapping[str, Any]) -> dict[str, Any]:
+def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a task returns of a data diff.
 
     :param hook: knows the host.
+    :param datadiff_id: the data diff's id.
     :param diff: the data diff as the API shows it.
     :return: ``id``, ``status``, ``result``, ``url`` and ``diff_stats``.
     """
-    kept = {name: diff.get(name) for name in ("id", "status", "result")}
-    url = hook.data_diff_url(diff["id"])
-    return {**kept, "url": url, "diff_stats": diff.get("diff_stats")}
+    return {
+        "id": datadiff_id,
+        "status": diff.get("status"),
+        "result": diff.get("result"),
+        "url": hook.data_diff_url(datadiff_id),
+        "diff_stats": diff.get("diff_stats"),
+    }
 
 
-def _explain(hook: DatafoldHook, diff: Mapping[str, Any]) -> str:
+def _explain(hook: DatafoldHook, datadiff_id: int) -> str:
     redactor = hook.redactor()
-    reasons = explain(_results(hook, diff))
+    reasons = explain(_results(hook, datadiff_id))
     return "".join(f"{redactor.shown(reason)}. " for reason in map(_capitalized, reasons))
 
 
-def _failed(hook: DatafoldHook, diff: Mapping[str, Any], what: str, see: str) -> DatafoldError:
+def _failed(hook: DatafoldHook, datadiff_id: int, what: str, see: str) -> DatafoldError:
     redactor = hook.redactor()
-    error = _results(hook, diff).get("error")
+    error = _results(hook, datadiff_id).get("error")
     error = error if isinstance(error, Mapping) else {}
     parts = [str(error[name]) for name in ("error_type", "error_value") if error.get(name)]
     why = redactor.shown(": ".join(parts)) or "Datafold does not say why"
@@ -136,10 +140,10 @@ def _failed(hook: DatafoldHook, diff: Mapping[str, Any], what: str, see: str) ->
     return DatafoldJobFailedError(f"{what}: {why.rstrip('.')}. A retry starts a new one. {see}")
 
 
-def _results(hook: DatafoldHook, diff: Mapping[str, Any]) -> Mapping[str, Any]:
+def _results(hook: DatafoldHook, datadiff_id: int) -> Mapping[str, Any]:
     """Return the results of a data diff, which make a message better and nothing else."""
     try:
-        return hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=diff["id"])
+        return hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)
     except DatafoldError as error:
         hook.log.warning("Could not read what differs: %s.", error.summary)
         return {}
