@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
+    from airflow_provider_datafold.api.fields import Check
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
 
@@ -39,6 +40,23 @@ class HookUser:
             if self._is_killed:
                 hook.stop()
             yield hook
+
+    def checked(self, hook: DatafoldHook, **checks: Check) -> dict[str, Any]:
+        """Check arguments as Airflow rendered them.
+
+        :param hook: knows what is secret.
+        :param checks: a check for each argument, by its name.
+        :return: what the checks return, by name.
+        :raises DatafoldInputError: an argument is wrong.
+        """
+        from airflow_provider_datafold.redaction.guard import guarded
+
+        given = {name: getattr(self, name) for name in checks}
+        return guarded(
+            lambda: {name: check(name, given[name]) for name, check in checks.items()},
+            hook.redactor(),
+            given,
+        )
 
     def on_kill(self) -> None:
         """Send nothing more when the task is stopped."""

@@ -218,7 +218,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
         return summary(hook, start.ids["datadiff_id"], start.answer)
 
-    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> dict[str, Any]:
         """Judge the data diff."""
         return self._gate.decide(hook, ids["datadiff_id"], reading, self._config)
 

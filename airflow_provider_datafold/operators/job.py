@@ -151,10 +151,13 @@ class DatafoldJobOperator(DatafoldOperator):
         """
         raise NotImplementedError
 
-    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> Any:
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> Any:
         """Return the task's return value, or raise what the job's end means.
 
         :param hook: the hook to call.
+        :param context: Airflow's task context.
         :param ids: the job's ids.
         :param reading: the job's end.
         """
@@ -246,7 +249,7 @@ class DatafoldJobOperator(DatafoldOperator):
             self.log.warning("Another try of this task cancelled the %s.", self._job().noun)
             start = self.start(hook, context, anew=True)
             return self._wait(hook, context, Wait(start.ids, start.since, wait.deadline, False))
-        return self.ended(hook, wait.ids, reading)
+        return self.ended(hook, context, wait.ids, reading)
 
     def _cancel(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
         """Leave nothing running; a cancel that is refused or comes too late is no error."""

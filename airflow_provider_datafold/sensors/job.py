@@ -95,7 +95,7 @@ class DatafoldJobSensor(HookUser, BaseSensorOperator):
             if not reading.has_ended:
                 self.log.info("The %s is %s.", job.noun, reading.status)
                 return PokeReturnValue(is_done=False)
-            return PokeReturnValue(is_done=True, xcom_value=self.ended(hook, ids, reading))
+            return PokeReturnValue(is_done=True, xcom_value=self.ended(hook, context, ids, reading))
 
     def resume(
         self,
@@ -133,7 +133,7 @@ class DatafoldJobSensor(HookUser, BaseSensorOperator):
                 since=since,
                 poll_interval=self.trigger_interval,
             )
-            return self.ended(hook, ids, reading)
+            return self.ended(hook, context, ids, reading)
 
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent.
@@ -154,10 +154,13 @@ class DatafoldJobSensor(HookUser, BaseSensorOperator):
         :param context: Airflow's task context.
         """
 
-    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> Any:
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> Any:
         """Return the task's return value, or raise what the job's end means.
 
         :param hook: the hook to call.
+        :param context: Airflow's task context.
         :param ids: the job's ids.
         :param reading: the job's end.
         """
