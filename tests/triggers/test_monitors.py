@@ -330,7 +330,7 @@ def test_monitor_that_is_not_there_disturbs_no_other(
             await until(lambda: len(found.events) == 1)
 
     asyncio.run(watch())
-    assert "Could not read the runs of 999" in warnings[0]
+    assert "Could not read the runs of monitor 999" in warnings[0]
 
 
 @needs_events
