@@ -61,7 +61,10 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": integration,
-                "python-modules": ["airflow_provider_datafold.triggers.job"],
+                "python-modules": [
+                    "airflow_provider_datafold.triggers.job",
+                    "airflow_provider_datafold.triggers.monitors",
+                ],
             }
         ],
         "connection-types": [

@@ -62,7 +62,8 @@ def make_config(arguments: Mapping[str, Any], options: Any) -> dict[str, Any]:
             "pk_columns: must name the columns that identify a row, e.g. ['id']; or let Datafold "
             "infer them with options={'infer_pk': True}. Nothing was sent."
         )
-    return fitted
+    # Again, because what was JSON text or a Python repr has fields now.
+    return conceal(fitted)  # type: ignore[no-any-return]
 
 
 def table_path(field: str, value: Any) -> list[str]:
@@ -79,13 +80,17 @@ def table_path(field: str, value: Any) -> list[str]:
     spelled = fields.literal(value)
     if isinstance(spelled, Sequence) and not isinstance(spelled, str):
         parts = fields.texts(field, spelled)
-    elif isinstance(value, str) and _PATH.fullmatch(value.strip()):
+    elif isinstance(value, str) and not _is_other(spelled) and _PATH.fullmatch(value.strip()):
         parts = [_unquoted(part) for part in _PARTS.findall(value.strip())]
     else:
         parts = []
     if not parts or not all(part.strip() for part in parts):
         raise fields.input_error(field, value, _TABLE)
     return parts
+
+
+def _is_other(spelled: Any) -> bool:
+    return isinstance(spelled, (Mapping, set))
 
 
 def _sql(field: str, value: Any) -> str:

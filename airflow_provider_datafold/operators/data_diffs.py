@@ -222,7 +222,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
     ) -> dict[str, Any]:
         """Judge the data diff."""
-        return self._gate.decide(hook, ids["datadiff_id"], reading)
+        return self._gate.decide(hook, ids["datadiff_id"], reading, self._config)
 
     def cancel_at_last(self, hook: DatafoldHook, until: float) -> None:
         """Cancel the data diff, even if the reply to its creation is still to come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import data_diffs, fields
@@ -20,6 +20,7 @@ from airflow_provider_datafold.waiting.verdict import Limits, Outcome, explain, 
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.redaction.redactor import Redactor
     from airflow_provider_datafold.waiting.watch import Reading
 
 ARGUMENTS = (
@@ -58,17 +59,21 @@ class Gate:
             allow_schema_changes=fields.boolean("allow_schema_changes", allowed),
         )
 
-    def decide(self, hook: DatafoldHook, datadiff_id: int, reading: Reading) -> dict[str, Any]:
+    def decide(
+        self, hook: DatafoldHook, datadiff_id: int, reading: Reading, given: Any = ()
+    ) -> dict[str, Any]:
         """Let the DAG go on, or stop it.
 
         :param hook: reads what differs, where that is worth a request.
         :param datadiff_id: the data diff's id, which the API may leave out.
         :param reading: the data diff's end.
+        :param given: what the data diff was created with, concealed: no message repeats a secret
+            in it.
         :return: ``id``, ``status``, ``result``, ``url`` and ``diff_stats`` of the data diff.
         :raises AirflowSkipException: it differs, and ``on_difference`` says to skip.
         :raises DatafoldError: the DAG must not go on; the class says why.
         """
-        diff = reading.answer
+        diff, redactor = reading.answer, hook.redactor(given)
         name = f"Data diff {datadiff_id}"
         see = f"See {hook.data_diff_url(datadiff_id)}"
         if reading.state is State.BLOCKED:
@@ -83,17 +88,19 @@ class Gate:
             )
         verdict = judge(diff, self._limits)
         if reading.state is State.FAILED or verdict.outcome is Outcome.FAILED:
-            raise _failed(hook, datadiff_id, f"{name} failed", see)
+            error = _results(hook, datadiff_id).get("error")
+            raise _failure(error, redactor, f"{name} failed", see)
+        reason = redactor.text(verdict.reason)
         passes = verdict.outcome is Outcome.PASSES or (
             verdict.outcome is Outcome.EMPTY and self._on_empty == "pass"
         )
         if passes:
-            hook.log.info("%s passes: %s. %s", name, verdict.reason, see)
+            hook.log.info("%s passes: %s. %s", name, reason, see)
             return summary(hook, datadiff_id, diff)
-        details = _explain(hook, datadiff_id)
+        details = _sentences(explain(_results(hook, datadiff_id)), redactor)
         if verdict.outcome is not Outcome.DIFFERS:
-            raise DatafoldNotComparedError(f"{name}: {verdict.reason}. {details}{see}")
-        message = f"{name} differs: {verdict.reason}. {details}{see}"
+            raise DatafoldNotComparedError(f"{name}: {reason}. {details}{see}")
+        message = f"{name} differs: {reason}. {details}{see}"
         if self._on_difference == "fail":
             raise DatafoldDifferenceError(message)
         if self._on_difference == "skip":
@@ -121,15 +128,11 @@ def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> di
     }
 
 
-def _explain(hook: DatafoldHook, datadiff_id: int) -> str:
-    redactor = hook.redactor()
-    reasons = explain(_results(hook, datadiff_id))
+def _sentences(reasons: Iterable[str], redactor: Redactor) -> str:
     return "".join(f"{redactor.shown(reason)}. " for reason in map(_capitalized, reasons))
 
 
-def _failed(hook: DatafoldHook, datadiff_id: int, what: str, see: str) -> DatafoldError:
-    redactor = hook.redactor()
-    error = _results(hook, datadiff_id).get("error")
+def _failure(error: Any, redactor: Redactor, what: str, see: str) -> DatafoldError:
     error = error if isinstance(error, Mapping) else {}
     parts = [str(error[name]) for name in ("error_type", "error_value") if error.get(name)]
     why = redactor.shown(": ".join(parts)) or "Datafold does not say why"
