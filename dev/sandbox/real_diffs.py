@@ -159,7 +159,7 @@ class Comparison:
     @property
     def progress(self) -> dict[str, Any]:
         """How far it has come."""
-        done = STEPS if self.ended else self._process.step or 0
+        done = STEPS if self.status == "done" else self._process.step or 0
         return {"version": "1", "completed_steps": done, "total_steps": STEPS}
 
     def read(self) -> str:
