@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -76,20 +77,22 @@ def fill_postgresql(programs: Programs, home: Path) -> str:
 @pytest.fixture(scope="module", params=["duckdb", "sqlite", "postgresql"])
 def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database with all the tables."""
-    home = tmp_path_factory.mktemp(request.param)
     if request.param != "postgresql":
         fill = fill_duckdb if request.param == "duckdb" else fill_sqlite
-        yield fill(home / "warehouse.db")
+        yield fill(tmp_path_factory.mktemp(request.param) / "warehouse.db")
         return
-    # Whoever may run as another account can enter these folders.
-    for folder in (home, *list(home.parents)[:2]):
-        folder.chmod(0o755)
-    with Programs(home, 300) as programs:
-        try:
-            url = fill_postgresql(programs, home)
-        except ProgramError as error:
-            pytest.skip(str(error))
-        yield url
+    # Every account can enter it, which is not so for pytest's folders.
+    with TemporaryDirectory(prefix="datafold-tests-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        with Programs(home, 300) as programs:
+            try:
+                url = fill_postgresql(programs, home)
+            except ProgramError as error:
+                if not str(error).startswith("There is no PostgreSQL"):
+                    raise
+                pytest.skip(str(error))
+            yield url
 
 
 @pytest.fixture
