@@ -211,9 +211,9 @@ class _Comparison:
         )
         return first, second
 
-    def _sample(self, sampling: Sampling | None, rows: int) -> bool:
+    def _sample(self, sampling: Sampling, rows: int) -> bool:
         """Choose the keys to compare: the same ones on both sides and each time."""
-        if sampling is None or rows < sampling.threshold:
+        if sampling.ratio is sampling.max_rows is None or rows < sampling.threshold:
             return False
         key = ", ".join(self._keys)
         as_texts = ", ".join(f"{name}::varchar" for name in self._keys)
@@ -249,7 +249,7 @@ class _Comparison:
     def _differs(self, pair: Pair, first: str, second: str) -> str:
         """Return the condition that two values differ, which is never null."""
         tolerance = self._tolerance(pair)
-        if tolerance is None:
+        if tolerance is None or not tolerance.value:
             return f"{first} is distinct from {second}"
         greatest = f"{tolerance.value!r}"
         if tolerance.relative:
