@@ -65,7 +65,7 @@ class HookUser:
             self._hook.stop()
 
 
-class DatafoldOperator(HookUser, BaseOperator):
+class DatafoldOperator(BaseOperator, HookUser):
     """Calls Datafold. A subclass says how in :meth:`call`.
 
     Each parse of a DAG, and so each task's process, pays for what is done here and in the
@@ -80,6 +80,10 @@ class DatafoldOperator(HookUser, BaseOperator):
     :raises DatafoldError: see
         :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.call`.
     """
+
+    # Airflow's class comes first: it takes a class whose first base has another constructor for one
+    # that has a constructor of its own, and `partial` would then hand over null for its defaults.
+    on_kill = HookUser.on_kill
 
     template_fields: Sequence[str] = ("datafold_conn_id",)
     ui_color = "#e3f0e8"
