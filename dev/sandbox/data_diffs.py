@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dev.sandbox import contract, schema
+from dev.sandbox import contract, real_diffs, schema
 from dev.sandbox.course import Course, Courses, Job, Step
 from dev.sandbox.moment import now
+from dev.sandbox.real_diffs import Comparison
 from dev.sandbox.register import Register, ordered, page_of
 from dev.sandbox.router import Router
 
@@ -69,23 +70,26 @@ class DataDiffs:
         self.courses = Courses(IDENTICAL)
         """What the diffs go through that are created next."""
         self.diffs: Register[Diff] = Register("Data diff")
-        self.jobs: dict[int, Job] = {}
+        self.jobs: dict[int, Job | Comparison] = {}
+        self.delay = 0.0
+        """Seconds that the diffs take longer that really compare and are created next."""
         for name, course in (("ORDERS", IDENTICAL), ("CUSTOMERS", DIFFERENT)):
             table = ["DB", "PUBLIC", name]
             body = {"data_source1_id": 1, "data_source2_id": 1, "table1": table, "table2": table}
             # What was there before is over.
-            self.courses.coming.append(Course((), course.end, course.outcome))
-            self.add({**body, "pk_columns": ["id"]})
+            over = Job(Course((), course.end, course.outcome))
+            self.add({**body, "pk_columns": ["id"]}, over)
 
-    def add(self, body: Diff) -> Diff:
+    def add(self, body: Diff, job: Job | Comparison) -> Diff:
         """Create a diff.
 
         :param body: what was asked for.
+        :param job: what it goes through.
         :return: the diff as it is shown.
         """
         number = self.diffs.number()
         same = body["data_source1_id"] == body["data_source2_id"]
-        self.jobs[number] = self.courses.start()
+        self.jobs[number] = job
         self.diffs[number] = {
             **schema.completed(contract.document(), _FULL, body),
             "pk_columns": body.get("pk_columns", []),
@@ -113,6 +117,7 @@ class DataDiffs:
             "done": job.ended,
             "result": job.outcome.get("result"),
             "diff_stats": job.outcome.get("diff_stats"),
+            "pk_columns": job.outcome.get("pk_columns") or diff["pk_columns"],
         }
 
     def read(self, number: int) -> Diff:
@@ -124,13 +129,21 @@ class DataDiffs:
         self.jobs[number].read()
         return self.shown(number)
 
+    def close(self) -> None:
+        """Stop all diffs that really compare."""
+        for job in self.jobs.values():
+            if isinstance(job, Comparison):
+                job.stop("cancelled")
+
 
 @router.handles("POST", "/api/v1/datadiffs")
 def create(state: State, body: Diff) -> Any:
-    """Create a diff, which then runs."""
-    for side in ("data_source1_id", "data_source2_id"):
-        state.data_sources.sources.require(body[side])
-    return state.data_diffs.add(body)
+    """Create a diff, which then runs: really if there are databases, else by its course."""
+    addresses = state.data_sources.addresses(body)
+    if not addresses:
+        return state.data_diffs.add(body, state.data_diffs.courses.start())
+    question = real_diffs.question(body, addresses, state.data_diffs.delay)
+    return state.data_diffs.add(body, Comparison(question))
 
 
 @router.handles("GET", "/api/v1/datadiffs")
@@ -145,7 +158,9 @@ def list_page(
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}")
 def show(state: State, datadiff_id: int, poll: Any) -> Any:
     """Show a diff, which goes on meanwhile."""
-    return state.data_diffs.read(datadiff_id)
+    job = state.data_diffs.jobs.get(datadiff_id)
+    progress = {"diff_progress": job.progress} if isinstance(job, Comparison) else {}
+    return state.data_diffs.read(datadiff_id) | progress
 
 
 @router.handles("PATCH", "/api/v1/datadiffs/{datadiff_id}")
