@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
+    from airflow_provider_datafold.api.fields import Check
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
 
@@ -34,13 +35,28 @@ class HookUser:
         if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
             self.retry_policy = DEFAULT_RETRY_POLICY
         with DatafoldHook(self.datafold_conn_id) as hook:
+            # Kept afterwards: on_kill comes when the task has ended, if its time was over.
             self._hook = hook
             if self._is_killed:
                 hook.stop()
-            try:
-                yield hook
-            finally:
-                self._hook = None
+            yield hook
+
+    def checked(self, hook: DatafoldHook, **checks: Check) -> dict[str, Any]:
+        """Check arguments as Airflow rendered them.
+
+        :param hook: knows what is secret.
+        :param checks: a check for each argument, by its name.
+        :return: what the checks return, by name.
+        :raises DatafoldInputError: an argument is wrong.
+        """
+        from airflow_provider_datafold.redaction.guard import guarded
+
+        given = {name: getattr(self, name) for name in checks}
+        return guarded(
+            lambda: {name: check(name, given[name]) for name, check in checks.items()},
+            hook.redactor(),
+            given,
+        )
 
     def on_kill(self) -> None:
         """Send nothing more when the task is stopped."""

@@ -78,8 +78,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         when the data diff has been started.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: seconds between two looks at the data diff; by default after a sixth of
-        the time waited, at least 1 and at most 30.
+    :param poll_interval: time between two looks at the data diff, in seconds or as a
+        :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
+        most 30.
     :param timeout: how long the data diff may take, whoever waits, in seconds or as a
         :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
         too.
@@ -166,7 +167,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         on_empty: str = "fail",
         wait_for_completion: bool = True,
         deferrable: bool | None = None,
-        poll_interval: float | None = None,
+        poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
         cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",
@@ -177,12 +178,18 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.operators.comparison import make_config
-        from airflow_provider_datafold.operators.gate import Gate
+        from airflow_provider_datafold.operators import comparison, gate
+        from airflow_provider_datafold.redaction.guard import guarded
+        from airflow_provider_datafold.redaction.secret import conceal
 
         super().check(hook)
-        self._gate = Gate(vars(self))
-        self._config = make_config(vars(self), self.options)
+        names = (*comparison.ARGUMENTS, "options", *gate.ARGUMENTS)
+        given = conceal({name: getattr(self, name) for name in names})
+        self._gate, self._config = guarded(
+            lambda: (gate.Gate(given), comparison.make_config(given, given["options"])),
+            hook.redactor(given),
+            given,
+        )
 
     def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
         """Create the data diff, or take over the one that an earlier try created."""
@@ -209,15 +216,17 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         """Return the id and the address at once."""
         from airflow_provider_datafold.operators.gate import summary
 
-        return summary(hook, start.answer)
+        return summary(hook, start.ids["datadiff_id"], start.answer)
 
-    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> dict[str, Any]:
         """Judge the data diff."""
-        return self._gate.decide(hook, reading)
+        return self._gate.decide(hook, ids["datadiff_id"], reading, self._config)
 
     def cancel_at_last(self, hook: DatafoldHook, until: float) -> None:
         """Cancel the data diff, even if the reply to its creation is still to come."""
-        if self._claimed_by is not None:
+        if self._ids is None and self._claimed_by is not None:
             from airflow_provider_datafold.operators.claim import find_at_last
 
             self._ids = find_at_last(hook, self._claimed_by, until)

@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
     AirflowSensorTimeout,
+    AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
 )
@@ -55,10 +57,9 @@ class DatafoldJobSensor(HookUser, BaseSensorOperator):
         :param context: Airflow's task context.
         :return: what became of the job; it lands in XCom.
         """
-        self.check()
         begin = time.time()
         if default_deferrable() if self.deferrable is None else self.deferrable:
-            found = self.poke(context)
+            found = self._poke_once(context)
             return found.xcom_value if found else self._defer(context, begin)
         try:
             return super().execute(context)
@@ -80,8 +81,9 @@ class DatafoldJobSensor(HookUser, BaseSensorOperator):
             DatafoldTransientError,
         )
 
-        job, ids = self._job(), self.ids()
         with self.open_hook() as hook:
+            self.check(hook)
+            job, ids = self._job(), self.ids()
             self.begin(hook, context)
             try:
                 reading = hook.look(job, ids)
@@ -93,7 +95,7 @@ class DatafoldJobSensor(HookUser, BaseSensorOperator):
             if not reading.has_ended:
                 self.log.info("The %s is %s.", job.noun, reading.status)
                 return PokeReturnValue(is_done=False)
-            return PokeReturnValue(is_done=True, xcom_value=self.ended(hook, ids, reading))
+            return PokeReturnValue(is_done=True, xcom_value=self.ended(hook, context, ids, reading))
 
     def resume(
         self,
@@ -121,9 +123,9 @@ class DatafoldJobSensor(HookUser, BaseSensorOperator):
         if deadline is None:  # dag.test() hands over the event alone.
             is_over = event is not None and event.get("state") == DEADLINE
             deadline = time.time() + (0.0 if is_over else self.timeout)
-        self.check()
-        ids = self.ids()
         with self.open_hook() as hook:
+            self.check(hook)
+            ids = self.ids()
             reading = hook.wait(
                 self._job(),
                 ids,
@@ -131,11 +133,12 @@ class DatafoldJobSensor(HookUser, BaseSensorOperator):
                 since=since,
                 poll_interval=self.trigger_interval,
             )
-            return self.ended(hook, ids, reading)
+            return self.ended(hook, context, ids, reading)
 
-    def check(self) -> None:
+    def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent.
 
+        :param hook: for what the check must know.
         :raises DatafoldInputError: an argument is wrong.
         """
         raise NotImplementedError
@@ -151,14 +154,26 @@ class DatafoldJobSensor(HookUser, BaseSensorOperator):
         :param context: Airflow's task context.
         """
 
-    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> Any:
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> Any:
         """Return the task's return value, or raise what the job's end means.
 
         :param hook: the hook to call.
+        :param context: Airflow's task context.
         :param ids: the job's ids.
         :param reading: the job's end.
         """
         raise NotImplementedError
+
+    def _poke_once(self, context: Context) -> PokeReturnValue:
+        """Look as Airflow's own loop does, which alone knows these two arguments of sensors."""
+        try:
+            return self.poke(context)
+        except AirflowFailException as error:
+            if not (self.soft_fail or self.never_fail):
+                raise
+            raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
 
     def _defer(self, context: Context, begin: float) -> None:
         from airflow_provider_datafold.triggers.job import DatafoldJobTrigger

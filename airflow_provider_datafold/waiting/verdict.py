@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from airflow_provider_datafold.api.fields import format_value
+
 _MOST_NAMES = 5
 _NOT_COMPARED = {
     "missing-pks": "a side lacks primary key columns",
@@ -82,7 +84,7 @@ def judge(diff: Mapping[str, Any], limits: Limits) -> Verdict:
         case "different":
             return Verdict(Outcome.DIFFERS, _figures(diff))
         case result:
-            reason = _NOT_COMPARED.get(str(result), f"the result is {result!r}")
+            reason = _NOT_COMPARED.get(str(result), f"the result is {format_value(result)}")
             return Verdict(Outcome.NOT_COMPARED, reason)
 
 
