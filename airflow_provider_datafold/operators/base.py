@@ -65,7 +65,7 @@ class HookUser:
             self._hook.stop()
 
 
-class DatafoldOperator(HookUser, BaseOperator):
+class DatafoldOperator(BaseOperator, HookUser):
     """Calls Datafold. A subclass says how in :meth:`call`.
 
     Each parse of a DAG, and so each task's process, pays for what is done here and in the
@@ -83,6 +83,10 @@ class DatafoldOperator(HookUser, BaseOperator):
 
     template_fields: Sequence[str] = ("datafold_conn_id",)
     ui_color = "#e3f0e8"
+
+    # Airflow wraps the constructor of a class whose first base has another one: were HookUser the
+    # first, mapped tasks would lose Airflow's defaults.
+    on_kill = HookUser.on_kill
 
     def execute(self, context: Context) -> Any:
         """Call Datafold.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_POKE_INTERVAL = 60.0
 
 
-class DatafoldJobSensor(HookUser, BaseSensorOperator):
+class DatafoldJobSensor(BaseSensorOperator, HookUser):
     """Waits for a job that something else has started, and never cancels it.
 
     A passing fault never ends the wait. The constructor of each kind's sensor takes these
@@ -46,6 +46,9 @@ class DatafoldJobSensor(HookUser, BaseSensorOperator):
 
     template_fields: Sequence[str] = ("datafold_conn_id",)
     ui_color = "#e3f0e8"
+
+    # See DatafoldOperator.
+    on_kill = HookUser.on_kill
 
     deferrable: bool | None
     trigger_interval: float | None
