@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -71,6 +72,16 @@ class Service:
         """
         body = await request.body()
         path = request.scope["raw_path"].decode("latin-1")
+        delay = self._weather.delay(request.method, path, body)
+        if delay.before:
+            await asyncio.sleep(delay.before)
+            if await request.is_disconnected():
+                return Response(status_code=499)
+        response = self._serve(request, path, body)
+        await asyncio.sleep(delay.after)
+        return response
+
+    def _serve(self, request: Request, path: str, body: bytes) -> Response:
         with self._state.lock:
             try:
                 response = self._answer(request, path, body)
