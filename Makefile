@@ -48,7 +48,8 @@ test-cluster: $(INSTALLED)-cluster  ## Many updates on Airflow with Celery, one 
 	@dev/scripts/install_programs.sh redis-server postgresql
 	@$(BIN)/python -m dev.cluster
 
-test-kill: $(INSTALLED)  ## Gates whose processes are killed, and which people stop and clear.
+test-kill: $(INSTALLED)-cluster  ## Gates whose processes are killed, and which people stop and clear.
+	@dev/scripts/install_programs.sh postgresql
 	@$(BIN)/python -m dev.kills
 
 coverage-page: $(INSTALLED)  ## Write docs/coverage.md from the code.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from dev.kills.person import Person, Task
 from dev.kills.plan import GATES, RUN_ID
 from dev.kills.service import Service
 from dev.local_airflow import FOR_PEOPLE, ROOT, LocalAirflow
+from dev.local_airflow.postgresql import start_postgresql
 from dev.local_airflow.programs import Program, Programs
 from dev.sandbox import Sandbox
 
@@ -48,8 +50,13 @@ class Scene:
     ) -> None:
         self.service = service
         self._programs = programs
-        self._airflow = _airflow(programs, home / "airflow", service.sandbox)
-        self._elsewhere = _airflow(elsewhere, home / "elsewhere", service.sandbox)
+        # PostgreSQL's account has to get at its own folder.
+        home.chmod(0o711)
+        # SQLite, Airflow's default, refuses some writes where several processes write.
+        database = f"postgresql+psycopg2://{start_postgresql(programs, home)}"
+        settings = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
+        self._airflow = _airflow(programs, home / "airflow", service.sandbox, settings)
+        self._elsewhere = _airflow(elsewhere, home / "elsewhere", service.sandbox, {})
         self._triggerer: Program | None = None
         self.person: Person
 
@@ -105,11 +112,13 @@ class Scene:
         return triggerer
 
 
-def _airflow(programs: Programs, home: Path, sandbox: Sandbox) -> LocalAirflow:
+def _airflow(
+    programs: Programs, home: Path, sandbox: Sandbox, settings: Mapping[str, str]
+) -> LocalAirflow:
     home.mkdir(mode=0o700)
     connection = {"conn_type": "datafold", "host": sandbox.url, "password": sandbox.api_key}
-    settings = {**_SETTINGS, "AIRFLOW_CONN_DATAFOLD_DEFAULT": json.dumps(connection)}
-    return LocalAirflow(programs, home, _DAGS, settings)
+    connections = {"AIRFLOW_CONN_DATAFOLD_DEFAULT": json.dumps(connection)}
+    return LocalAirflow(programs, home, _DAGS, {**_SETTINGS, **connections, **settings})
 
 
 def _parent(pid: int) -> int:
