@@ -42,14 +42,16 @@ class HookUser:
             finally:
                 self._hook = None
 
-    def on_kill(self) -> None:
+    def stop_hook(self) -> None:
         """Send nothing more when the task is stopped."""
         self._is_killed = True
         if self._hook is not None:
             self._hook.stop()
 
 
-class DatafoldOperator(HookUser, BaseOperator):
+# Airflow's class comes first: where another one does, Airflow 3.3 takes the defaults of mapped tasks
+# from the signature of its own constructor, None for lists, and none of these tasks starts.
+class DatafoldOperator(BaseOperator, HookUser):
     """Calls Datafold. A subclass says how in :meth:`call`.
 
     Each parse of a DAG, and so each task's process, pays for what is done here and in the
@@ -80,6 +82,10 @@ class DatafoldOperator(HookUser, BaseOperator):
             if page := self.page(hook):
                 DatafoldLink.persist(context, page)
             return self.call(hook)
+
+    def on_kill(self) -> None:
+        """Send nothing more when the task is stopped."""
+        self.stop_hook()
 
     def call(self, hook: DatafoldHook) -> Any:
         """Do what the operator is for.

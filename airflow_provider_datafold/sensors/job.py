@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 DEFAULT_POKE_INTERVAL = 60.0
 
 
-class DatafoldJobSensor(HookUser, BaseSensorOperator):
+# Airflow's class comes first for the reason that DatafoldOperator has.
+class DatafoldJobSensor(BaseSensorOperator, HookUser):
     """Waits for a job that something else has started, and never cancels it.
 
     A passing fault never ends the wait. The constructor of each kind's sensor takes these
@@ -66,6 +67,10 @@ class DatafoldJobSensor(HookUser, BaseSensorOperator):
             # The same error in every mode.
             pass
         raise self._deadline_error()
+
+    def on_kill(self) -> None:
+        """Send nothing more when the task is stopped."""
+        self.stop_hook()
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the job once.
