@@ -12,12 +12,12 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 
-from dev.kills.cases import ALONE, CASES, DEFERRED, SYNC, Case
+from dev.kills.cases import CASES, ROUNDS, Case
 from dev.kills.result import HEADER, Result, play
 from dev.kills.scene import Scene
 from dev.kills.service import Service
@@ -76,24 +76,12 @@ def _run(programs: Programs, scene: Scene, chosen: set[str]) -> list[Result]:
                 results.append(play(case, scene))
                 print(results[-1], flush=True)
 
-    def play_one_by_one_then_deferred() -> None:
-        play_all(ALONE)
-        _together([lambda case=case: play_all([case]) for case in DEFERRED])  # type: ignore[misc]
-
-    threads = [Thread(target=play_all, args=[[case]], daemon=True) for case in SYNC]
-    threads.append(Thread(target=play_one_by_one_then_deferred, daemon=True))
-    for thread in threads:
-        thread.start()
-    programs.until("all cases ended", lambda: not any(map(Thread.is_alive, threads)))
+    for lines in ROUNDS:
+        threads = [Thread(target=play_all, args=[line], daemon=True) for line in lines]
+        for thread in threads:
+            thread.start()
+        programs.until("the cases ended", lambda: not any(map(Thread.is_alive, threads)))  # noqa: B023
     return results
-
-
-def _together(functions: Iterable[Callable[[], None]]) -> None:
-    threads = [Thread(target=function, daemon=True) for function in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 if __name__ == "__main__":

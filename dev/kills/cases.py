@@ -158,41 +158,49 @@ def fire_at_once(gate: Gate) -> None:
     gate.wait_for_end()
 
 
-ALONE = (
-    Case("triggerer_killed", "triggerer killed in mid-wait", kill_triggerer),
-    Case("triggerer_restarted", "triggerer restarted in mid-wait", restart_triggerer),
+_EARLY = (
+    (Case("worker_killed", "worker killed in mid-wait", kill_worker),),
+    (
+        Case(
+            "worker_killed_while_creating",
+            "worker killed, creation's response pending",
+            kill_worker_while_creating,
+        ),
+    ),
+    (
+        Case(
+            "failed_while_creating",
+            "marked failed, creation's response pending",
+            fail_while_creating,
+            diffs=1,
+            cancelled=1,
+            state="failed",
+        ),
+        Case(
+            "worker_killed_150_younger",
+            f"worker killed, {_YOUNGER} data diffs are younger",
+            kill_worker_before_others,
+        ),
+    ),
+    (Case("failed_while_running", "marked failed while it runs", fail, 1, 1, "failed"),),
+    (Case("cleared_after_end", "cleared after its end", clear_after_end, 2),),
+    (Case("cleared_while_running", "cleared while it runs", clear, 2, 1),),
+    # These end the triggerer of all.
+    (
+        Case("triggerer_killed", "triggerer killed in mid-wait", kill_triggerer),
+        Case("triggerer_restarted", "triggerer restarted in mid-wait", restart_triggerer),
+    ),
 )
-"""They end the triggerer of all: one after the other, and before whatever else defers."""
+_LATE = (
+    (Case("retries_changed", "retries changed, then cleared", change_retries_and_clear, 2),),
+    (Case("failed_while_deferred", "marked failed while deferred", fail, 1, 1, "failed"),),
+    (Case("cleared_while_deferred", "cleared while deferred", clear, 2, 1),),
+    (Case("two_airflows", "two Airflows, equal ids, cleared in one", run_in_two_airflows, 3, 1),),
+    (Case("fires_at_once", "trigger fires at once, six times", fire_at_once, 6),),
+)
+ROUNDS = (_EARLY, _LATE)
+"""What runs side by side in each round, and there one after the other."""
 
-SYNC = (
-    Case("worker_killed", "worker killed in mid-wait", kill_worker),
-    Case(
-        "worker_killed_while_creating",
-        "worker killed, creation's response pending",
-        kill_worker_while_creating,
-    ),
-    Case(
-        "worker_killed_150_younger",
-        f"worker killed, {_YOUNGER} data diffs are younger",
-        kill_worker_before_others,
-    ),
-    Case("failed_while_running", "marked failed while it runs", fail, 1, 1, "failed"),
-    Case(
-        "failed_while_creating",
-        "marked failed, creation's response pending",
-        fail_while_creating,
-        1,
-        1,
-        "failed",
-    ),
-    Case("cleared_after_end", "cleared after its end", clear_after_end, 2),
-    Case("cleared_while_running", "cleared while it runs", clear, 2, 1),
-)
-DEFERRED = (
-    Case("retries_changed", "retries changed, then cleared", change_retries_and_clear, 2),
-    Case("failed_while_deferred", "marked failed while deferred", fail, 1, 1, "failed"),
-    Case("cleared_while_deferred", "cleared while deferred", clear, 2, 1),
-    Case("two_airflows", "two Airflows, equal ids, cleared in one", run_in_two_airflows, 3, 1),
-    Case("fires_at_once", "trigger fires at once, six times", fire_at_once, 6),
-)
-CASES: Mapping[str, Case] = {case.dag_id: case for case in (*SYNC, *ALONE, *DEFERRED)}
+CASES: Mapping[str, Case] = {
+    case.dag_id: case for lines in ROUNDS for line in lines for case in line
+}
