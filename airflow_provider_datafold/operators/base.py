@@ -49,8 +49,8 @@ class HookUser:
             self._hook.stop()
 
 
-# Airflow's class comes first: where another one does, Airflow 3.3 takes the defaults of mapped tasks
-# from the signature of its own constructor, None for lists, and none of these tasks starts.
+# Airflow's class comes first: where another one does, Airflow 3.3 takes the defaults of a mapped
+# task from the signature of its own constructor, None for lists, and the task does not start.
 class DatafoldOperator(BaseOperator, HookUser):
     """Calls Datafold. A subclass says how in :meth:`call`.
 
