@@ -8,7 +8,7 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 # In two processes, each with an Airflow home of its own; the tests of a file stay together.
 IN_TWO = --numprocesses=2 --dist=loadfile
 
-.PHONY: demo dev test test-all check unit test-ui test-cluster reliability reliability-all \
+.PHONY: demo dev test test-all check unit test-ui test-cluster test-kill reliability reliability-all \
   coverage-page bench contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
@@ -47,6 +47,10 @@ test-ui: $(INSTALLED)  ## Test Airflow's UI in a real browser.
 test-cluster: $(INSTALLED)-cluster  ## Many updates on Airflow with Celery, one worker killed.
 	@dev/scripts/install_programs.sh redis-server postgresql
 	@$(BIN)/python -m dev.cluster
+
+test-kill: $(INSTALLED)-cluster  ## Gates whose processes are killed, and which people stop and clear.
+	@dev/scripts/install_programs.sh postgresql
+	@$(BIN)/python -m dev.kills
 
 coverage-page: $(INSTALLED)  ## Write docs/coverage.md from the code.
 	$(BIN)/python -m dev.scripts.api_coverage

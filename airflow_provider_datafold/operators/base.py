@@ -88,10 +88,6 @@ class DatafoldOperator(BaseOperator, HookUser):
     template_fields: Sequence[str] = ("datafold_conn_id",)
     ui_color = "#e3f0e8"
 
-    # Airflow wraps the constructor of a class whose first base has another one: were HookUser the
-    # first, mapped tasks would lose Airflow's defaults.
-    on_kill = HookUser.on_kill
-
     def execute(self, context: Context) -> Any:
         """Call Datafold.
 

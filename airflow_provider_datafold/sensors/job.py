@@ -50,9 +50,6 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     template_fields: Sequence[str] = ("datafold_conn_id",)
     ui_color = "#e3f0e8"
 
-    # See DatafoldOperator.
-    on_kill = HookUser.on_kill
-
     deferrable: bool | None
     trigger_interval: float | None
     """Seconds between two looks of the triggerer; ``None`` for its own rhythm."""
