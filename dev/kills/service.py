@@ -30,11 +30,11 @@ class _DataDiffs(DataDiffs):
         super().__init__()
         self.courses.default = _ENDLESS
 
-    def add(self, body: dict[str, Any]) -> dict[str, Any]:
+    def add(self, body: dict[str, Any], job: Any) -> dict[str, Any]:
         """Create a data diff."""
         if f"{_ENDS_AT_ONCE}.{TASK_ID}" in (body.get("tags") or ()):
-            self.courses.coming.append(_ENDED)
-        return super().add(body)
+            job = Job(_ENDED)
+        return super().add(body, job)
 
 
 class Service:
