@@ -95,8 +95,7 @@ class Service:
         sides = {"data_source1_id": 1, "table1": table, "data_source2_id": 1, "table2": table}
         with self.sandbox.state.lock:
             for _ in range(count):
-                self._diffs.courses.coming.append(_ENDED)
-                self._diffs.add({**sides, "pk_columns": ["id"]})
+                self._diffs.add({**sides, "pk_columns": ["id"]}, Job(_ENDED))
 
 
 def _delay(method: str, path: str, body: bytes) -> Delay:
