@@ -104,11 +104,11 @@ def find_at_last(hook: DatafoldHook, owner: Owner, until: float) -> Mapping[str,
     :param until: when the process may be gone, by the monotonic clock.
     :return: its ids, ``None`` if it has not appeared.
     """
-    pages, page_size = Search.BRIEF.value
+    _, page_size = Search.FULL.value
     while (left := until - time.monotonic() - _FOR_A_CANCEL) > 0:
         with suppress(DatafoldError):
             answer = hook.call_at_last(
-                data_diffs.LIST, within=left, page=pages, page_size=page_size, sort_order="desc"
+                data_diffs.LIST, within=left, page=1, page_size=page_size, sort_order="desc"
             )
             if found := choose(owner, _results(answer)).taken:
                 return {"datadiff_id": found["id"]}

@@ -20,8 +20,8 @@ import duckdb
 import psycopg2
 import pytest
 import requests
-
 from dev.cluster.services import start_postgresql
+
 from dev.comparison import duckdb_file, source, sqlite_file
 from dev.comparison.question import Side
 from dev.comparison.table import ReadError
