@@ -10,9 +10,8 @@ _SQL = """
 create table orders as
     select range as id, 'C' || range % 7 as customer, (range * 1.25)::decimal(10, 2) as amount
     from range(1, 101);
-create table orders_staging as
-    select id, customer, case id when 42 then amount + 1 else amount end as amount
-    from orders where id <> 7;
+create table orders_staging as select * from orders where id <> 7;
+update orders_staging set amount = amount + 1 where id = 42;
 """
 
 

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -27,7 +28,7 @@ from dev.comparison.table import ReadError
 from dev.local_airflow.programs import ProgramError, Programs
 from dev.sandbox import Sandbox
 from tests.conftest import API_KEY, ROOT
-from tests.test_sandbox import call
+from tests.test_sandbox import KEY, call
 
 # What all three databases understand.
 TABLES = """
@@ -90,7 +91,7 @@ def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 url = fill_postgresql(programs, home)
             except ProgramError as error:
                 if not str(error).startswith("There is no PostgreSQL"):
-                    raise
+                    pytest.fail(f"{error}\n{programs.last_lines()}")
                 pytest.skip(str(error))
             yield url
 
@@ -118,9 +119,11 @@ def start(sandbox: Any, **fields: Any) -> str:
 
 def wait(sandbox: Any, path: str, until: Callable[[Any], bool]) -> dict[str, Any]:
     for _ in range(3000):
-        diff: dict[str, Any] = call(sandbox, "GET", path).json()
+        # Without a look at the contract each time, which takes longer than the diff.
+        diff = requests.get(sandbox.url + path, headers=KEY, timeout=10).json()
         if until(diff):
-            return diff
+            shown: dict[str, Any] = call(sandbox, "GET", path).json()
+            return shown
         time.sleep(0.02)
     raise AssertionError(f"{path} is {diff['status']}")
 
@@ -538,10 +541,11 @@ def test_stops_with_a_reset(warehouse: Any) -> None:
     assert is_gone(pid)
 
 
-def test_stops_when_the_sandbox_is_killed(tmp_path: Path) -> None:
-    database = fill_duckdb(tmp_path / "warehouse.duckdb")
+@contextmanager
+def program(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], Any, str]]:
+    """Run the sandbox by itself; gives its process, what a test calls, and data source 1."""
     running = subprocess.Popen(
-        [sys.executable, "-m", "dev.sandbox", "--database", database, "--api-key", API_KEY],
+        [sys.executable, "-m", "dev.sandbox", "--api-key", API_KEY, *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -549,26 +553,46 @@ def test_stops_when_the_sandbox_is_killed(tmp_path: Path) -> None:
     )
     try:
         assert running.stdout is not None
-        url = running.stdout.readline().split()[-1]
-        body = {"data_source1_id": 1, "data_source2_id": 2, "query1": ENDLESS, "query2": ENDLESS}
-        headers = {"Authorization": f"Key {API_KEY}"}
-        requests.post(f"{url}/api/v1/datadiffs", json=body, headers=headers, timeout=10)
-        path = f"{url}/api/v1/datadiffs/3"
-        for _ in range(3000):
-            status = requests.get(path, headers=headers, timeout=10).json()["status"]
-            if status == "processing":
-                break
-            time.sleep(0.02)
-        assert status == "processing"
+        url, _, database, *_ = (running.stdout.readline().split()[-1] for _ in range(5))
+        yield running, SimpleNamespace(url=url), database
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def test_stops_when_the_sandbox_is_killed(tmp_path: Path) -> None:
+    address = fill_duckdb(tmp_path / "warehouse.duckdb")
+    with program("--database", address) as (running, sandbox, database):
+        assert database == address
+        path = start(sandbox, query1=ENDLESS, query2=ENDLESS, data_source2_id=2)
+        wait(sandbox, path, lambda diff: diff["status"] == "processing")
         listed = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(running.pid)], capture_output=True, text=True
         )
         (pid,) = map(int, listed.stdout.split())
-        running.send_signal(signal.SIGKILL)
-    finally:
         running.kill()
-        running.communicate()
     assert is_gone(pid)
+
+
+def test_has_a_database_by_default() -> None:
+    with program() as (running, sandbox, database):
+        diff, _ = compare(sandbox, **tables("orders", "orders_staging"))
+        assert figures(diff) == ("different", 0, 1, 1, 0.0)
+        assert Path(database).is_file()
+        running.terminate()
+        assert running.wait(timeout=30) == 0
+    assert not Path(database).parent.exists()
+
+
+def test_has_two_data_sources() -> None:
+    arguments = ["--database", "a", "--database", "b", "--database", "c"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "dev.sandbox", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (
+        2,
+        "python -m dev.sandbox: error: --database: there are two data sources",
+    )
 
 
 def test_worker_that_dies(warehouse: Any) -> None:
