@@ -9,7 +9,7 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 IN_TWO = --numprocesses=2 --dist=loadfile
 
 .PHONY: demo dev test test-all check unit test-ui test-cluster test-kill reliability reliability-all \
-  coverage-page bench contract constraints clean
+  mutation coverage-page bench contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
@@ -37,6 +37,9 @@ reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/rel
 reliability-all: $(INSTALLED)  ## The same with each Airflow from 2.11 on, without the page.
 	$(BIN)/nox --keywords reliability
 
+mutation: $(INSTALLED)  ## See whether the tests notice mistakes: make mutation [MUTATION="--measured file.py"].
+	@$(BIN)/python -m dev.mutation $(MUTATION)
+
 bench: $(INSTALLED)  ## Measure what the provider costs, and write docs/performance.md.
 	@$(BIN)/python -m dev.benchmarks
 
@@ -63,7 +66,7 @@ constraints:  ## Regenerate the constraint files; needs uv on PATH.
 	dev/scripts/compile_constraints.sh
 
 clean:  ## Remove what the other targets made.
-	rm -rf .venv .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .mutation .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

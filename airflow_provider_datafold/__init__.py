@@ -42,20 +42,29 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": integration,
                 "python-modules": [
                     "airflow_provider_datafold.operators.bi",
+                    "airflow_provider_datafold.operators.ci",
                     "airflow_provider_datafold.operators.data_diffs",
+                    "airflow_provider_datafold.operators.data_sources",
+                    "airflow_provider_datafold.operators.monitors",
                 ],
             }
         ],
         "sensors": [
             {
                 "integration-name": integration,
-                "python-modules": ["airflow_provider_datafold.sensors.data_diffs"],
+                "python-modules": [
+                    "airflow_provider_datafold.sensors.data_diffs",
+                    "airflow_provider_datafold.sensors.monitors",
+                ],
             }
         ],
         "triggers": [
             {
                 "integration-name": integration,
-                "python-modules": ["airflow_provider_datafold.triggers.job"],
+                "python-modules": [
+                    "airflow_provider_datafold.triggers.job",
+                    "airflow_provider_datafold.triggers.monitors",
+                ],
             }
         ],
         "connection-types": [

@@ -17,7 +17,7 @@ import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, time
 from numbers import Integral
 from typing import Any
 
@@ -29,6 +29,7 @@ Check = Callable[[str, Any], Any]
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?(e[+-]?[0-9]{1,3})?", re.ASCII)
+_SHA = re.compile(r"[0-9a-fA-F]{7,64}", re.ASCII)
 _METHOD = re.compile(r"[A-Za-z]{1,20}", re.ASCII)
 _PATH = re.compile(r"/[!-\"$-~]*", re.ASCII)
 _DOTS = re.compile(r"/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
@@ -207,6 +208,21 @@ def date_time(field: str, value: Any) -> str:
     )
 
 
+def time_of_day(field: str, value: Any) -> str:
+    """Check a time of day.
+
+    :param field: the field's name, for the error.
+    :param value: its ISO 8601 text. YAML takes some of them for numbers, unless they are quoted.
+    :return: the text.
+    :raises DatafoldInputError: it is something else.
+    """
+    if isinstance(value, str):
+        with suppress(ValueError):
+            time.fromisoformat(re.sub("[Zz]$", "+00:00", value.strip()))
+            return value.strip()
+    raise input_error(field, value, "must be a time of day in quotes, e.g. '06:30:00'")
+
+
 def one_of(*choices: str | int) -> Check:
     """Make a check of a choice.
 
@@ -286,6 +302,34 @@ def method(field: str, value: Any) -> str:
     if isinstance(value, str) and _METHOD.fullmatch(value):
         return value.upper()
     raise input_error(field, value, "must be an HTTP method, e.g. 'GET'")
+
+
+def name(field: str, value: Any) -> str:
+    """Check a name.
+
+    :param field: the field's name, for the error.
+    :param value: a string that is not empty, or the number that native rendering made of one.
+    :return: the string without the white space around it.
+    :raises DatafoldInputError: it is something else, or the text that a template makes of a null.
+    """
+    found = text(field, value).strip()
+    if found in ("", "None"):
+        raise input_error(field, value, "must be a name")
+    return found
+
+
+def sha(field: str, value: Any) -> str:
+    """Check the name of a commit.
+
+    :param field: the field's name, for the error.
+    :param value: 7 to 64 hexadecimal digits; native rendering makes a number of some.
+    :return: the string.
+    :raises DatafoldInputError: it is something else.
+    """
+    found = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(found, str) and _SHA.fullmatch(found.strip()):
+        return found.strip()
+    raise input_error(field, value, "must be a commit's sha, 7 to 64 hexadecimal digits")
 
 
 def path(field: str, value: Any) -> str:

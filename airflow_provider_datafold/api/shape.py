@@ -21,6 +21,8 @@ from airflow_provider_datafold.redaction.secret import Secret
 
 Schema = Mapping[str, Any]
 
+_FORMATS = {"date-time": fields.date_time, "time": fields.time_of_day}
+
 _TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
     "boolean": (bool,),
@@ -218,8 +220,7 @@ def _fit_string(name: str, value: Any, schema: Schema, is_top: bool) -> str | Se
     if schema.get("writeOnly"):
         # One that stood in a text of JSON is not concealed yet.
         return fields.secret(name, value if isinstance(value, Secret) else Secret(value))
-    check = fields.date_time if schema.get("format") == "date-time" else fields.text
-    fitted: str = check(name, value)
+    fitted: str = _FORMATS.get(schema.get("format", ""), fields.text)(name, value)
     return fitted
 
 

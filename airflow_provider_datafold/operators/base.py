@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
+    from airflow_provider_datafold.api.fields import Check
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
 
@@ -34,23 +35,36 @@ class HookUser:
         if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
             self.retry_policy = DEFAULT_RETRY_POLICY
         with DatafoldHook(self.datafold_conn_id) as hook:
+            # Kept afterwards: on_kill comes when the task has ended, if its time was over.
             self._hook = hook
             if self._is_killed:
                 hook.stop()
-            try:
-                yield hook
-            finally:
-                self._hook = None
+            yield hook
 
-    def stop_hook(self) -> None:
+    def checked(self, hook: DatafoldHook, **checks: Check) -> dict[str, Any]:
+        """Check arguments as Airflow rendered them.
+
+        :param hook: knows what is secret.
+        :param checks: a check for each argument, by its name.
+        :return: what the checks return, by name.
+        :raises DatafoldInputError: an argument is wrong.
+        """
+        from airflow_provider_datafold.redaction.guard import guarded
+
+        given = {name: getattr(self, name) for name in checks}
+        return guarded(
+            lambda: {name: check(name, given[name]) for name, check in checks.items()},
+            hook.redactor(),
+            given,
+        )
+
+    def on_kill(self) -> None:
         """Send nothing more when the task is stopped."""
         self._is_killed = True
         if self._hook is not None:
             self._hook.stop()
 
 
-# Airflow's class comes first: where another one does, Airflow 3.3 takes the defaults of a mapped
-# task from the signature of its own constructor, None for lists, and the task does not start.
 class DatafoldOperator(BaseOperator, HookUser):
     """Calls Datafold. A subclass says how in :meth:`call`.
 
@@ -67,6 +81,10 @@ class DatafoldOperator(BaseOperator, HookUser):
         :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.call`.
     """
 
+    # Airflow's class comes first: it takes a class whose first base has another constructor for one
+    # that has a constructor of its own, and `partial` would then hand over null for its defaults.
+    on_kill = HookUser.on_kill
+
     template_fields: Sequence[str] = ("datafold_conn_id",)
     ui_color = "#e3f0e8"
 
@@ -82,10 +100,6 @@ class DatafoldOperator(BaseOperator, HookUser):
             if page := self.page(hook):
                 DatafoldLink.persist(context, page)
             return self.call(hook)
-
-    def on_kill(self) -> None:
-        """Send nothing more when the task is stopped."""
-        self.stop_hook()
 
     def call(self, hook: DatafoldHook) -> Any:
         """Do what the operator is for.

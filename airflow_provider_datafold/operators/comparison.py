@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_datafold.api import fields
@@ -48,10 +48,11 @@ def make_config(arguments: Mapping[str, Any], options: Any) -> dict[str, Any]:
     """
     options = _options(options)
     config = {name: arguments[name] for name in ARGUMENTS}
-    config = {name: value for name, value in config.items() if not _is_none(value)}
-    for name in ("table1", "table2"):
-        if name in config:
-            config[name] = table_path(name, config[name])
+    config = {
+        name: _CHECKS.get(name, _as_it_is)(name, value)
+        for name, value in config.items()
+        if not _is_none(value)
+    }
     config |= options
     for side in _SIDES:
         _check_side(side, config)
@@ -61,7 +62,8 @@ def make_config(arguments: Mapping[str, Any], options: Any) -> dict[str, Any]:
             "pk_columns: must name the columns that identify a row, e.g. ['id']; or let Datafold "
             "infer them with options={'infer_pk': True}. Nothing was sent."
         )
-    return fitted
+    # Again, because what was JSON text or a Python repr has fields now.
+    return conceal(fitted)  # type: ignore[no-any-return]
 
 
 def table_path(field: str, value: Any) -> list[str]:
@@ -76,15 +78,42 @@ def table_path(field: str, value: Any) -> list[str]:
     """
     # A name may look like another literal: 'true', or '1.5'.
     spelled = fields.literal(value)
-    if isinstance(spelled, (list, tuple)):
+    if isinstance(spelled, Sequence) and not isinstance(spelled, str):
         parts = fields.texts(field, spelled)
-    elif isinstance(value, str) and _PATH.fullmatch(value.strip()):
+    elif isinstance(value, str) and not _is_other(spelled) and _PATH.fullmatch(value.strip()):
         parts = [_unquoted(part) for part in _PARTS.findall(value.strip())]
     else:
         parts = []
     if not parts or not all(part.strip() for part in parts):
         raise fields.input_error(field, value, _TABLE)
     return parts
+
+
+def _is_other(spelled: Any) -> bool:
+    return isinstance(spelled, (Mapping, set))
+
+
+def _sql(field: str, value: Any) -> str:
+    """Check a query: a template may well leave nothing of it."""
+    query = fields.text(field, value)
+    if not query.strip():
+        raise fields.input_error(field, value, "must be a query")
+    return query
+
+
+def _as_it_is(field: str, value: Any) -> Any:
+    return value
+
+
+_CHECKS: Mapping[str, fields.Check] = {
+    "data_source1_id": fields.positive_integer,
+    "data_source2_id": fields.positive_integer,
+    "table1": table_path,
+    "table2": table_path,
+    "query1": _sql,
+    "query2": _sql,
+}
+"""What the contract leaves open."""
 
 
 def _unquoted(part: str) -> str:

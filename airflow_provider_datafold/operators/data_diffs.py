@@ -16,6 +16,7 @@ from airflow_provider_datafold.operators.job import (
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.operators.claim import Search
@@ -78,8 +79,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         when the data diff has been started.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: seconds between two looks at the data diff; by default after a sixth of
-        the time waited, at least 1 and at most 30.
+    :param poll_interval: time between two looks at the data diff, in seconds or as a
+        :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
+        most 30.
     :param timeout: how long the data diff may take, whoever waits, in seconds or as a
         :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
         too.
@@ -138,6 +140,8 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     _gate: Gate
     _config: Mapping[str, Any]
+    _compared: Mapping[str, Any] | None = None
+    """The data diff that is done, for OpenLineage."""
     _claimed_by: Owner | None = None
     """Whose data diff is being created, as long as its id is not known."""
 
@@ -166,7 +170,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         on_empty: str = "fail",
         wait_for_completion: bool = True,
         deferrable: bool | None = None,
-        poll_interval: float | None = None,
+        poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
         cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",
@@ -177,12 +181,18 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.operators.comparison import make_config
-        from airflow_provider_datafold.operators.gate import Gate
+        from airflow_provider_datafold.operators import comparison, gate
+        from airflow_provider_datafold.redaction.guard import guarded
+        from airflow_provider_datafold.redaction.secret import conceal
 
         super().check(hook)
-        self._gate = Gate(vars(self))
-        self._config = make_config(vars(self), self.options)
+        names = (*comparison.ARGUMENTS, "options", *gate.ARGUMENTS)
+        given = conceal({name: getattr(self, name) for name in names})
+        self._gate, self._config = guarded(
+            lambda: (gate.Gate(given), comparison.make_config(given, given["options"])),
+            hook.redactor(given),
+            given,
+        )
 
     def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
         """Create the data diff, or take over the one that an earlier try created."""
@@ -209,19 +219,40 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         """Return the id and the address at once."""
         from airflow_provider_datafold.operators.gate import summary
 
-        return summary(hook, start.answer)
+        return summary(hook, start.ids["datadiff_id"], start.answer)
 
-    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> dict[str, Any]:
         """Judge the data diff."""
-        return self._gate.decide(hook, reading)
+        from airflow_provider_datafold.waiting.job import State
+
+        if reading.state is State.SUCCEEDED:
+            self._compared = reading.answer
+        return self._gate.decide(hook, ids["datadiff_id"], reading, self._config)
 
     def cancel_at_last(self, hook: DatafoldHook, until: float) -> None:
         """Cancel the data diff, even if the reply to its creation is still to come."""
-        if self._claimed_by is not None:
+        if self._ids is None and self._claimed_by is not None:
             from airflow_provider_datafold.operators.claim import find_at_last
 
             self._ids = find_at_last(hook, self._claimed_by, until)
         super().cancel_at_last(hook, until)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+        """Tell OpenLineage's provider, which alone calls this, what was compared and found.
+
+        It is called when the task fails or is skipped, too.
+
+        :param task_instance: the run of the task.
+        :return: both tables, with the limits as assertions about them; ``None`` before the data
+            diff is done.
+        """
+        if self._compared is None:
+            return None
+        from airflow_provider_datafold.operators.lineage import lineage_of
+
+        return lineage_of(self.datafold_conn_id, self._compared, self._gate.limits)
 
     def _search(self, context: Context, anew: bool) -> Search:
         from airflow_provider_datafold.operators.claim import Search

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import data_diffs, fields
@@ -20,6 +20,7 @@ from airflow_provider_datafold.waiting.verdict import Limits, Outcome, explain, 
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.redaction.redactor import Redactor
     from airflow_provider_datafold.waiting.watch import Reading
 
 ARGUMENTS = (
@@ -50,7 +51,7 @@ class Gate:
         self._on_empty = fields.one_of("fail", "pass")("on_empty", arguments["on_empty"])
         rows = ("max_rows_added", "max_rows_removed", "max_rows_different")
         allowed = arguments["allow_schema_changes"]
-        self._limits = Limits(
+        self.limits = Limits(
             **{name: _nullable(_ROWS, name, arguments[name]) for name in rows},
             min_match_ratio=_nullable(
                 fields.share, "min_match_ratio", arguments["min_match_ratio"]
@@ -58,18 +59,23 @@ class Gate:
             allow_schema_changes=fields.boolean("allow_schema_changes", allowed),
         )
 
-    def decide(self, hook: DatafoldHook, reading: Reading) -> dict[str, Any]:
+    def decide(
+        self, hook: DatafoldHook, datadiff_id: int, reading: Reading, given: Any = ()
+    ) -> dict[str, Any]:
         """Let the DAG go on, or stop it.
 
         :param hook: reads what differs, where that is worth a request.
+        :param datadiff_id: the data diff's id, which the API may leave out.
         :param reading: the data diff's end.
+        :param given: what the data diff was created with, concealed: no message repeats a secret
+            in it.
         :return: ``id``, ``status``, ``result``, ``url`` and ``diff_stats`` of the data diff.
         :raises AirflowSkipException: it differs, and ``on_difference`` says to skip.
         :raises DatafoldError: the DAG must not go on; the class says why.
         """
-        diff = reading.answer
-        name = f"Data diff {diff['id']}"
-        see = f"See {hook.data_diff_url(diff['id'])}"
+        diff, redactor = reading.answer, hook.redactor(given)
+        name = f"Data diff {datadiff_id}"
+        see = f"See {hook.data_diff_url(datadiff_id)}"
         if reading.state is State.BLOCKED:
             raise DatafoldWaitingForPersonError(
                 f"{name} waits for a person ({reading.status}), which no wait mends: confirm it or "
@@ -80,21 +86,21 @@ class Gate:
                 f"{name} was cancelled at Datafold, by nobody in this task. Clear the task for a "
                 f"new one. {see}"
             )
-        if reading.state is State.FAILED:
-            raise _failed(hook, diff, f"{name} failed", see)
-        verdict = judge(diff, self._limits)
-        if verdict.outcome is Outcome.FAILED:
-            raise _failed(hook, diff, f"{name} failed", see)
+        verdict = judge(diff, self.limits)
+        if reading.state is State.FAILED or verdict.outcome is Outcome.FAILED:
+            error = _results(hook, datadiff_id).get("error")
+            raise _failure(error, redactor, f"{name} failed", see)
+        reason = redactor.text(verdict.reason)
         passes = verdict.outcome is Outcome.PASSES or (
             verdict.outcome is Outcome.EMPTY and self._on_empty == "pass"
         )
         if passes:
-            hook.log.info("%s passes: %s. %s", name, verdict.reason, see)
-            return summary(hook, diff)
-        details = _explain(hook, diff)
+            hook.log.info("%s passes: %s. %s", name, reason, see)
+            return summary(hook, datadiff_id, diff)
+        details = _sentences(explain(_results(hook, datadiff_id)), redactor)
         if verdict.outcome is not Outcome.DIFFERS:
-            raise DatafoldNotComparedError(f"{name}: {verdict.reason}. {details}{see}")
-        message = f"{name} differs: {verdict.reason}. {details}{see}"
+            raise DatafoldNotComparedError(f"{name}: {reason}. {details}{see}")
+        message = f"{name} differs: {reason}. {details}{see}"
         if self._on_difference == "fail":
             raise DatafoldDifferenceError(message)
         if self._on_difference == "skip":
@@ -102,30 +108,31 @@ class Gate:
 
             raise AirflowSkipException(message)
         hook.log.warning("%s", message)
-        return summary(hook, diff)
+        return summary(hook, datadiff_id, diff)
 
 
-def summary(hook: DatafoldHook, diff: Mapping[str, Any]) -> dict[str, Any]:
+def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a task returns of a data diff.
 
     :param hook: knows the host.
+    :param datadiff_id: the data diff's id.
     :param diff: the data diff as the API shows it.
     :return: ``id``, ``status``, ``result``, ``url`` and ``diff_stats``.
     """
-    kept = {name: diff.get(name) for name in ("id", "status", "result")}
-    url = hook.data_diff_url(diff["id"])
-    return {**kept, "url": url, "diff_stats": diff.get("diff_stats")}
+    return {
+        "id": datadiff_id,
+        "status": diff.get("status"),
+        "result": diff.get("result"),
+        "url": hook.data_diff_url(datadiff_id),
+        "diff_stats": diff.get("diff_stats"),
+    }
 
 
-def _explain(hook: DatafoldHook, diff: Mapping[str, Any]) -> str:
-    redactor = hook.redactor()
-    reasons = explain(_results(hook, diff))
+def _sentences(reasons: Iterable[str], redactor: Redactor) -> str:
     return "".join(f"{redactor.shown(reason)}. " for reason in map(_capitalized, reasons))
 
 
-def _failed(hook: DatafoldHook, diff: Mapping[str, Any], what: str, see: str) -> DatafoldError:
-    redactor = hook.redactor()
-    error = _results(hook, diff).get("error")
+def _failure(error: Any, redactor: Redactor, what: str, see: str) -> DatafoldError:
     error = error if isinstance(error, Mapping) else {}
     parts = [str(error[name]) for name in ("error_type", "error_value") if error.get(name)]
     why = redactor.shown(": ".join(parts)) or "Datafold does not say why"
@@ -136,10 +143,10 @@ def _failed(hook: DatafoldHook, diff: Mapping[str, Any], what: str, see: str) ->
     return DatafoldJobFailedError(f"{what}: {why.rstrip('.')}. A retry starts a new one. {see}")
 
 
-def _results(hook: DatafoldHook, diff: Mapping[str, Any]) -> Mapping[str, Any]:
+def _results(hook: DatafoldHook, datadiff_id: int) -> Mapping[str, Any]:
     """Return the results of a data diff, which make a message better and nothing else."""
     try:
-        return hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=diff["id"])
+        return hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)
     except DatafoldError as error:
         hook.log.warning("Could not read what differs: %s.", error.summary)
         return {}

@@ -60,8 +60,9 @@ class DatafoldJobOperator(DatafoldOperator):
 
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: seconds between two looks at the job; by default after a sixth of the
-        time waited, at least 1 and at most 30.
+    :param poll_interval: time between two looks at the job, in seconds or as a
+        :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
+        most 30.
     :param timeout: how long the job may take, whoever waits, in seconds or as a
         :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
         too.
@@ -74,7 +75,7 @@ class DatafoldJobOperator(DatafoldOperator):
 
     wait_for_completion: bool = True
     deferrable: bool | None
-    poll_interval: float | None
+    poll_interval: float | timedelta | None
     timeout: float | timedelta
     cancel_on_kill: bool
 
@@ -129,12 +130,8 @@ class DatafoldJobOperator(DatafoldOperator):
         :param hook: for what the check must know.
         :raises DatafoldInputError: an argument is wrong.
         """
-        from airflow_provider_datafold.api.fields import positive_number
-
-        for name in ("poll_interval", "timeout"):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, timedelta):
-                positive_number(name, value)
+        self._timeout()
+        self._interval()
 
     def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
         """Start the job, or take over the one that an earlier try started.
@@ -154,10 +151,13 @@ class DatafoldJobOperator(DatafoldOperator):
         """
         raise NotImplementedError
 
-    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> Any:
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> Any:
         """Return the task's return value, or raise what the job's end means.
 
         :param hook: the hook to call.
+        :param context: Airflow's task context.
         :param ids: the job's ids.
         :param reading: the job's end.
         """
@@ -165,10 +165,9 @@ class DatafoldJobOperator(DatafoldOperator):
 
     def on_kill(self) -> None:
         """Send nothing more when the task is stopped, except the cancel of the job."""
-        hook = self._hook
         super().on_kill()
-        if hook is not None and self.cancel_on_kill and self.wait_for_completion:
-            self.cancel_at_last(hook, time.monotonic() + _LAST_SECONDS)
+        if self._hook is not None and self.cancel_on_kill and self.wait_for_completion:
+            self.cancel_at_last(self._hook, time.monotonic() + _LAST_SECONDS)
 
     def cancel_at_last(self, hook: DatafoldHook, until: float) -> None:
         """Cancel the job when the task is being killed.
@@ -191,7 +190,7 @@ class DatafoldJobOperator(DatafoldOperator):
     def _go_on(self, hook: DatafoldHook, context: Context, start: Start, begin: float) -> Any:
         if not self.wait_for_completion:
             return self.started(hook, start)
-        deadline = min(start.since + _seconds(self.timeout), begin + self._execution_seconds())
+        deadline = min(start.since + self._timeout(), begin + self._execution_seconds())
         return self._wait(
             hook, context, Wait(start.ids, start.since, deadline, start.is_taken_over)
         )
@@ -220,7 +219,7 @@ class DatafoldJobOperator(DatafoldOperator):
         from airflow_provider_datafold.waiting.watch import DEADLINE
 
         now = time.time()
-        left = 0.0 if event.get("state") == DEADLINE else _seconds(self.timeout)
+        left = 0.0 if event.get("state") == DEADLINE else self._timeout()
         known = {"since": now, "deadline": now + left, "is_taken_over": False, **event, **wait}
         return Wait(**{field.name: known[field.name] for field in fields(Wait)})
 
@@ -250,14 +249,13 @@ class DatafoldJobOperator(DatafoldOperator):
             self.log.warning("Another try of this task cancelled the %s.", self._job().noun)
             start = self.start(hook, context, anew=True)
             return self._wait(hook, context, Wait(start.ids, start.since, wait.deadline, False))
-        return self.ended(hook, wait.ids, reading)
+        return self.ended(hook, context, wait.ids, reading)
 
     def _cancel(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
         """Leave nothing running; a cancel that is refused or comes too late is no error."""
         from airflow_provider_datafold.exceptions import DatafoldError
 
         job = self._job()
-        self._ids = None
         if not self.cancel_on_kill or job.cancel is None:
             return
         try:
@@ -266,6 +264,8 @@ class DatafoldJobOperator(DatafoldOperator):
             self.log.warning("Could not cancel the %s: %s.", job.noun, error.summary)
         else:
             self.log.info("Asked Datafold to cancel the %s.", job.noun)
+        # Not before: whoever kills the task meanwhile breaks this request off.
+        self._ids = None
 
     def _execution_seconds(self) -> float:
         """Return the seconds that this try may take, with time left for a cancel."""
@@ -274,8 +274,12 @@ class DatafoldJobOperator(DatafoldOperator):
         seconds = self.execution_timeout.total_seconds()
         return max(seconds - 10.0, 0.9 * seconds)
 
+    def _timeout(self) -> float:
+        return _seconds("timeout", self.timeout)
+
     def _interval(self) -> float | None:
-        return None if self.poll_interval is None else float(self.poll_interval)
+        interval = self.poll_interval
+        return None if interval is None else _seconds("poll_interval", interval)
 
     def _job(self) -> Any:
         from airflow_provider_datafold.waiting.job import JOBS
@@ -290,5 +294,9 @@ def default_deferrable() -> bool:
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
-def _seconds(duration: float | timedelta) -> float:
-    return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+def _seconds(field: str, duration: Any) -> float:
+    from airflow_provider_datafold.api.fields import positive_number
+
+    if isinstance(duration, timedelta):
+        duration = duration.total_seconds()
+    return float(positive_number(field, duration))

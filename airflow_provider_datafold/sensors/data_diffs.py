@@ -97,11 +97,13 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         del poke_interval, timeout
         store(self, locals())
 
-    def check(self) -> None:
+    def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.operators.gate import Gate
+        from airflow_provider_datafold.operators import gate
+        from airflow_provider_datafold.redaction.guard import guarded
 
-        self._gate = Gate(vars(self))
+        given = {name: getattr(self, name) for name in (*gate.ARGUMENTS, "datadiff_id")}
+        self._gate, _ = guarded(lambda: (gate.Gate(given), self.ids()), hook.redactor(), given)
 
     def ids(self) -> dict[str, Any]:
         """Return the data diff's id."""
@@ -115,6 +117,8 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
 
         DatafoldDataDiffLink.persist(context, hook.data_diff_url(self.ids()["datadiff_id"]))
 
-    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> dict[str, Any]:
         """Judge the data diff."""
-        return self._gate.decide(hook, reading)
+        return self._gate.decide(hook, ids["datadiff_id"], reading)

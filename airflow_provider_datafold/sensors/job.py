@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
     AirflowSensorTimeout,
+    AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
 )
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 DEFAULT_POKE_INTERVAL = 60.0
 
 
-# Airflow's class comes first for the reason that DatafoldOperator has.
 class DatafoldJobSensor(BaseSensorOperator, HookUser):
     """Waits for a job that something else has started, and never cancels it.
 
@@ -43,6 +44,9 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     job_name: ClassVar[str]
     """Key of :data:`~airflow_provider_datafold.waiting.job.JOBS`."""
 
+    # As for operators, Airflow's class comes first.
+    on_kill = HookUser.on_kill
+
     template_fields: Sequence[str] = ("datafold_conn_id",)
     ui_color = "#e3f0e8"
 
@@ -56,10 +60,9 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :param context: Airflow's task context.
         :return: what became of the job; it lands in XCom.
         """
-        self.check()
         begin = time.time()
         if default_deferrable() if self.deferrable is None else self.deferrable:
-            found = self.poke(context)
+            found = self._poke_once(context)
             return found.xcom_value if found else self._defer(context, begin)
         try:
             return super().execute(context)
@@ -67,10 +70,6 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
             # The same error in every mode.
             pass
         raise self._deadline_error()
-
-    def on_kill(self) -> None:
-        """Send nothing more when the task is stopped."""
-        self.stop_hook()
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the job once.
@@ -85,8 +84,9 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
             DatafoldTransientError,
         )
 
-        job, ids = self._job(), self.ids()
         with self.open_hook() as hook:
+            self.check(hook)
+            job, ids = self._job(), self.ids()
             self.begin(hook, context)
             try:
                 reading = hook.look(job, ids)
@@ -98,7 +98,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
             if not reading.has_ended:
                 self.log.info("The %s is %s.", job.noun, reading.status)
                 return PokeReturnValue(is_done=False)
-            return PokeReturnValue(is_done=True, xcom_value=self.ended(hook, ids, reading))
+            return PokeReturnValue(is_done=True, xcom_value=self.ended(hook, context, ids, reading))
 
     def resume(
         self,
@@ -126,9 +126,9 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         if deadline is None:  # dag.test() hands over the event alone.
             is_over = event is not None and event.get("state") == DEADLINE
             deadline = time.time() + (0.0 if is_over else self.timeout)
-        self.check()
-        ids = self.ids()
         with self.open_hook() as hook:
+            self.check(hook)
+            ids = self.ids()
             reading = hook.wait(
                 self._job(),
                 ids,
@@ -136,11 +136,12 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
                 since=since,
                 poll_interval=self.trigger_interval,
             )
-            return self.ended(hook, ids, reading)
+            return self.ended(hook, context, ids, reading)
 
-    def check(self) -> None:
+    def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent.
 
+        :param hook: for what the check must know.
         :raises DatafoldInputError: an argument is wrong.
         """
         raise NotImplementedError
@@ -156,14 +157,26 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :param context: Airflow's task context.
         """
 
-    def ended(self, hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading) -> Any:
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> Any:
         """Return the task's return value, or raise what the job's end means.
 
         :param hook: the hook to call.
+        :param context: Airflow's task context.
         :param ids: the job's ids.
         :param reading: the job's end.
         """
         raise NotImplementedError
+
+    def _poke_once(self, context: Context) -> PokeReturnValue:
+        """Look as Airflow's own loop does, which alone knows these two arguments of sensors."""
+        try:
+            return self.poke(context)
+        except AirflowFailException as error:
+            if not (self.soft_fail or self.never_fail):
+                raise
+            raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
 
     def _defer(self, context: Context, begin: float) -> None:
         from airflow_provider_datafold.triggers.job import DatafoldJobTrigger

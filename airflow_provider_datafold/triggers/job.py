@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -69,16 +70,7 @@ class DatafoldJobTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what a triggerer makes the trigger of."""
-        names = [
-            "job",
-            "ids",
-            "datafold_conn_id",
-            "deadline",
-            "since",
-            "poll_interval",
-            "cancel_on_kill",
-        ]
-        return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
+        return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in _FIELDS}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
@@ -140,7 +132,9 @@ class DatafoldJobTrigger(BaseTrigger):
     async def _is_stopped(self) -> bool:
         """Ask whether a person stopped the task: a triggerer that restarts cancels, too."""
         state = await sync_to_async(partial(_state_of, self.task_instance))()
-        return state is not None and str(state) != "deferred"
+        # A task that is being cleared has none, and one whose DAG run was deleted has no state
+        # either: only a restart leaves it deferred.
+        return str(state) != "deferred"
 
 
 def _state_of(task_instance: Any) -> Any:
@@ -171,12 +165,11 @@ async def _finish(work: Any) -> None:
     """Do something to its end, though Airflow cancels a trigger again and again meanwhile."""
     task = asyncio.ensure_future(asyncio.wait_for(work, _PATIENCE))
     while not task.done():
-        try:
+        with suppress(asyncio.CancelledError, Exception):
             await asyncio.shield(task)
-        except asyncio.CancelledError:
-            continue
-        except Exception as error:
-            _log.warning("Could not cancel a job: %s.", type(error).__name__)
+    # Asked of the task itself: the last cancel may have come together with its end.
+    if not task.cancelled() and (error := task.exception()):
+        _log.warning("Could not cancel the job of a stopped task: %s.", type(error).__name__)
 
 
 def _user_agent() -> str:

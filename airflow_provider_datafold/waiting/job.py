@@ -114,7 +114,7 @@ CI_RUN = Job(
     # Free text by the contract; these are the ends that are known.
     {"done": State.SUCCEEDED, "failed": State.FAILED, "cancelled": State.CANCELLED}
     | dict.fromkeys(("waiting", "queued", "processing"), State.RUNNING),
-    ("ci_config_id",),
+    ("ci_config_id", "pr_num"),
     find=_run_of,
 )
 

@@ -14,6 +14,7 @@ from functools import partial
 from logging import Logger
 from typing import Any
 
+from airflow_provider_datafold.api.fields import format_value
 from airflow_provider_datafold.client.conversation import Conversation, Pause, converse
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
@@ -143,12 +144,13 @@ def watch(
             now, trouble_since = clock(), None
             if reading.has_ended:
                 return reading
-            if not reading.is_known and repr(reading.status) not in unknown:
-                unknown.add(repr(reading.status))
-                log.warning("Status %r is unknown: still waiting for the end.", reading.status)
+            status = str(reading.status) if reading.is_known else format_value(reading.status)
+            if not reading.is_known and status not in unknown:
+                unknown.add(status)
+                log.warning("Status %s is unknown: still waiting for the end.", status)
             if now - told_at >= _PROGRESS_EVERY:
                 told_at = now
-                log.info("The %s is %s%s.", job.noun, reading.status, _progress(reading.answer))
+                log.info("The %s is %s%s.", job.noun, status, _progress(reading.answer))
         if now >= deadline:
             break
         yield Pause(min(max(rhythm.pause(now - begin, jitter()), asked), deadline - now))

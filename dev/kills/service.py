@@ -30,11 +30,11 @@ class _DataDiffs(DataDiffs):
         super().__init__()
         self.courses.default = _ENDLESS
 
-    def add(self, body: dict[str, Any]) -> dict[str, Any]:
+    def add(self, body: dict[str, Any], job: Any) -> dict[str, Any]:
         """Create a data diff."""
         if f"{_ENDS_AT_ONCE}.{TASK_ID}" in (body.get("tags") or ()):
-            self.courses.coming.append(_ENDED)
-        return super().add(body)
+            job = Job(_ENDED)
+        return super().add(body, job)
 
 
 class Service:
@@ -95,8 +95,7 @@ class Service:
         sides = {"data_source1_id": 1, "table1": table, "data_source2_id": 1, "table2": table}
         with self.sandbox.state.lock:
             for _ in range(count):
-                self._diffs.courses.coming.append(_ENDED)
-                self._diffs.add({**sides, "pk_columns": ["id"]})
+                self._diffs.add({**sides, "pk_columns": ["id"]}, Job(_ENDED))
 
 
 def _delay(method: str, path: str, body: bytes) -> Delay:

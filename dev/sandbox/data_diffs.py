@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dev.sandbox import contract, schema
+from dev.sandbox import contract, real_diffs, schema
 from dev.sandbox.course import Course, Courses, Job, Step
 from dev.sandbox.moment import now
+from dev.sandbox.real_diffs import Comparison
 from dev.sandbox.register import Register, ordered, page_of
 from dev.sandbox.router import Router
 
@@ -17,7 +18,7 @@ Diff = dict[str, Any]
 
 _FULL = {"$ref": "#/components/schemas/ApiDataDiffFull"}
 _WAY = (Step("waiting"), Step("processing"))
-_STATS: dict[str, Any] = {
+STATS: dict[str, Any] = {
     "version": "1",
     "diff_rows_count": 0,
     "rows_added": 0,
@@ -44,7 +45,7 @@ def done(result: str, **stats: Any) -> Course:
     :param result: its result, such as ``"different"``.
     :param stats: fields of ``diff_stats``; the others are those of two equal tables.
     """
-    return Course(_WAY, "done", {"result": result, "diff_stats": _STATS | stats})
+    return Course(_WAY, "done", {"result": result, "diff_stats": STATS | stats})
 
 
 def failed(error_type: str, error_value: str, is_retryable: bool | None = None) -> Course:
@@ -69,23 +70,26 @@ class DataDiffs:
         self.courses = Courses(IDENTICAL)
         """What the diffs go through that are created next."""
         self.diffs: Register[Diff] = Register("Data diff")
-        self.jobs: dict[int, Job] = {}
+        self.jobs: dict[int, Job | Comparison] = {}
+        self.delay = 0.0
+        """Seconds that the diffs take longer that really compare and are created next."""
         for name, course in (("ORDERS", IDENTICAL), ("CUSTOMERS", DIFFERENT)):
             table = ["DB", "PUBLIC", name]
             body = {"data_source1_id": 1, "data_source2_id": 1, "table1": table, "table2": table}
             # What was there before is over.
-            self.courses.coming.append(Course((), course.end, course.outcome))
-            self.add({**body, "pk_columns": ["id"]})
+            over = Job(Course((), course.end, course.outcome))
+            self.add({**body, "pk_columns": ["id"]}, over)
 
-    def add(self, body: Diff) -> Diff:
+    def add(self, body: Diff, job: Job | Comparison) -> Diff:
         """Create a diff.
 
         :param body: what was asked for.
+        :param job: what it goes through.
         :return: the diff as it is shown.
         """
         number = self.diffs.number()
         same = body["data_source1_id"] == body["data_source2_id"]
-        self.jobs[number] = self.courses.start()
+        self.jobs[number] = job
         self.diffs[number] = {
             **schema.completed(contract.document(), _FULL, body),
             "pk_columns": body.get("pk_columns", []),
@@ -113,6 +117,7 @@ class DataDiffs:
             "done": job.ended,
             "result": job.outcome.get("result"),
             "diff_stats": job.outcome.get("diff_stats"),
+            "pk_columns": job.outcome.get("pk_columns") or diff["pk_columns"],
         }
 
     def read(self, number: int) -> Diff:
@@ -124,13 +129,21 @@ class DataDiffs:
         self.jobs[number].read()
         return self.shown(number)
 
+    def close(self) -> None:
+        """Stop all diffs that really compare."""
+        for job in self.jobs.values():
+            if isinstance(job, Comparison):
+                job.stop("cancelled")
+
 
 @router.handles("POST", "/api/v1/datadiffs")
 def create(state: State, body: Diff) -> Any:
-    """Create a diff, which then runs."""
-    for side in ("data_source1_id", "data_source2_id"):
-        state.data_sources.sources.require(body[side])
-    return state.data_diffs.add(body)
+    """Create a diff, which then runs: really if there are databases, else by its course."""
+    addresses = state.data_sources.addresses(body)
+    if not addresses:
+        return state.data_diffs.add(body, state.data_diffs.courses.start())
+    question = real_diffs.question(body, addresses, state.data_diffs.delay)
+    return state.data_diffs.add(body, Comparison(question))
 
 
 @router.handles("GET", "/api/v1/datadiffs")
@@ -145,7 +158,8 @@ def list_page(
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}")
 def show(state: State, datadiff_id: int, poll: Any) -> Any:
     """Show a diff, which goes on meanwhile."""
-    return state.data_diffs.read(datadiff_id)
+    diff = state.data_diffs.read(datadiff_id)
+    return {**diff, "diff_progress": state.data_diffs.jobs[datadiff_id].progress}
 
 
 @router.handles("PATCH", "/api/v1/datadiffs/{datadiff_id}")
@@ -185,20 +199,30 @@ def show_summary(state: State, datadiff_id: int) -> Any:
 def show_results(state: State, datadiff_id: int) -> Any:
     """Show what a diff has found; the words for its status are other ones here."""
     diff = state.data_diffs.read(datadiff_id)
-    outcome = state.data_diffs.jobs[datadiff_id].outcome
+    job = state.data_diffs.jobs[datadiff_id]
     match diff["status"]:
         case "done":
-            return _found(diff) | outcome.get("summary_results", {})
+            return results(diff, job)
         case "failed":
-            return {"status": "failed", "error": outcome.get("error", {})}
+            return {"status": "failed", "error": job.outcome.get("error", {})}
         case "cancelled":
             return {"status": "failed", "error": _CANCELLED}
         case status:
             return {"status": "pending" if status in _PENDING else "running"}
 
 
-def _found(diff: Diff) -> dict[str, Any]:
-    stats = diff["diff_stats"] or _STATS
+def results(diff: Diff, job: Job | Comparison) -> dict[str, Any]:
+    """Return what a diff has found, in figures.
+
+    :param diff: a diff that is done, as it is shown.
+    :param job: what it went through.
+    """
+    found: dict[str, Any] = job.outcome.get("summary_results", {})
+    return _by_stats(diff) | found
+
+
+def _by_stats(diff: Diff) -> dict[str, Any]:
+    stats = diff["diff_stats"] or STATS
     both = [stats["table_a_row_count"] or 0, stats["table_b_row_count"] or 0]
     columns = diff.get("include_columns") or ["amount"]
     different = stats["diff_rows_count"] or 0

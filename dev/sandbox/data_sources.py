@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dev.comparison.question import is_url
 from dev.sandbox import contract, schema
 from dev.sandbox.course import Course, Courses, Job, Step
+from dev.sandbox.problem import problem
 from dev.sandbox.register import Register
 from dev.sandbox.router import Router
+from dev.sandbox.validation import Refusal
 
 if TYPE_CHECKING:
     from dev.sandbox.state import State
@@ -49,6 +53,7 @@ class DataSources:
         self.jobs: Register[Job] = Register("Test")
         self.answers: dict[str, dict[str, Any]] = {}
         """What queries are answered with, by their text; the others get rows of numbers."""
+        self._addresses: dict[int, str] = {}
         self.add(
             {
                 "type": "pg",
@@ -81,6 +86,36 @@ class DataSources:
         visible = schema.without(body, _secrets())
         self.sources[number] = schema.completed(contract.document(), node, visible) | {"id": number}
         return self.sources[number]
+
+    def connect(self, number: int, address: str | Path) -> None:
+        """Put a database behind a data source, so that its data diffs really compare.
+
+        What the API shows of the data source stays as it is.
+
+        :param number: the data source's id.
+        :param address: the path of a DuckDB or SQLite file, or the URL of a PostgreSQL database.
+        """
+        self.sources.require(number)
+        is_path = isinstance(address, Path) or not is_url(address)
+        self._addresses[number] = str(Path(address).absolute()) if is_path else str(address)
+
+    def addresses(self, body: dict[str, Any]) -> list[str]:
+        """Return the databases that a data diff compares, none if both sides have none.
+
+        :param body: the data diff's two ids of data sources.
+        :raises Refusal: if only one side has a database.
+        """
+        found = {}
+        for field in ("data_source1_id", "data_source2_id"):
+            self.sources.require(body[field])
+            found[field] = self._addresses.get(body[field])
+        missing = [field for field, address in found.items() if address is None]
+        if len(missing) == 1:
+            message = (
+                "The sandbox has no database behind this data source, but one behind the other"
+            )
+            raise Refusal([problem(("body", missing[0]), "value_error", message, body[missing[0]])])
+        return [address for address in found.values() if address is not None]
 
 
 def _form() -> dict[str, Any]:

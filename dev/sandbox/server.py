@@ -75,3 +75,4 @@ class Sandbox:
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join(timeout=10)
+        self.state.close()

@@ -94,19 +94,27 @@ class State:
     """Is held while a request is served, so a handler needs no lock of its own."""
 
     def __post_init__(self) -> None:
-        self.reset()
+        self._begin()
 
     def reset(self) -> None:
         """Go back to the beginning: each section as it was made, no requests seen."""
+        self.close()
+        self._begin()
+        self.requests.clear()
+        self.audit.clear()
+        self.changes.clear()
+
+    def close(self) -> None:
+        """Stop what goes on in other processes."""
+        self.data_diffs.close()
+
+    def _begin(self) -> None:
         self.integrations = integrations(self.count)
         self.data_diffs = DataDiffs()
         self.monitors = Monitors()
         self.ci = CI()
         self.data_sources = DataSources()
         self.explore = Lineage()
-        self.requests.clear()
-        self.audit.clear()
-        self.changes.clear()
 
     def note(self, action: str, integration: dict[str, Any]) -> None:
         """Add to the audit trail.

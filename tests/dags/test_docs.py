@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from dev.sandbox.course import Course
+from dev.sandbox.data_diffs import IDENTICAL
 from dev.sandbox.state import integration
 from tests import documents
 from tests.conftest import HOME, ROOT
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.airflow
 README = ROOT / "README.md"
 OPERATORS = ROOT / "docs" / "operators.md"
 CONNECTION = ROOT / "docs" / "connection.md"
+DATA_DIFFS = ROOT / "docs" / "data_diffs.md"
 
 DAG_FILE = """
 from datetime import datetime
@@ -31,7 +34,11 @@ from datetime import datetime
 from airflow.providers.common.compat.sdk import DAG
 
 with DAG(
-    "{heading}", schedule=None, start_date=datetime(2024, 1, 1), default_args={{"retries": 0}}
+    "{heading}",
+    schedule=None,
+    start_date=datetime(2024, 1, 1),
+    default_args={{"retries": 0}},
+    params={{"datadiff_id": 1}},
 ) as dag:
 {snippet}
 """
@@ -166,6 +173,44 @@ def test_operator_s_snippet_runs(heading: str, run_dag: Any, sandbox: Any) -> No
 
 def test_every_snippet_is_run() -> None:
     assert [snippet(heading) for heading in HEADINGS] == documents.blocks(OPERATORS, "python")
+
+
+START, LOOK = "POST /api/v1/datadiffs", "GET /api/v1/datadiffs/3"
+GATES = {
+    "First gate": [START, LOOK],
+    "Arguments": [START, LOOK],
+    "Choosing limits": [START, LOOK],
+    "What comes back": [START, LOOK],
+    "What waiting costs": ["GET /api/v1/datadiffs", START, LOOK, LOOK],
+    "The sensor": ["GET /api/v1/datadiffs/1"],
+}
+"""What the snippets of docs/data_diffs.md send, by their headings."""
+
+
+def gate(heading: str) -> str:
+    (found,) = documents.blocks_in(documents.section(DATA_DIFFS, heading), "python")
+    return found
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("heading", GATES)
+def test_gate_s_snippet_runs(heading: str, run_dag: Any, sandbox: Any) -> None:
+    # It has ended when somebody first looks at it.
+    sandbox.state.data_diffs.courses.default = Course((), "done", IDENTICAL.outcome)
+    name = heading.replace(" ", "_")
+
+    source = textwrap.indent(gate(heading), "    ")
+    run = run_dag(DAG_FILE.format(heading=name, snippet=source), name)
+
+    assert run.state == "success"
+    sent = [f"{request.method} {request.path}" for request in sandbox.state.requests]
+    assert sent == GATES[heading]
+    returned = {task.task_id: task.xcom_pull(task.task_id) for task in run.get_task_instances()}
+    assert returned["gate"]["result"] == "identical"
+
+
+def test_every_gate_s_snippet_is_run() -> None:
+    assert [gate(heading) for heading in GATES] == documents.blocks(DATA_DIFFS, "python")
 
 
 @pytest.mark.usefixtures("connections")

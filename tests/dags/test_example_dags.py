@@ -18,15 +18,24 @@ import pytest
 from airflow import __version__ as airflow_version
 from fastapi import HTTPException
 
+from dev.local_airflow.warehouse import NEW_PAYMENTS, PAYMENTS, create_warehouse
 from dev.sandbox.state import Entry
 from tests.conftest import API_KEY, HOME, ROOT, TOKEN, shows_error
 from tests.relay import Relay
 
 pytestmark = pytest.mark.airflow
 
-UPDATE, AFTER, AROUND, MANY = (
+UPDATE, AFTER, AROUND, MANY, PUBLISH, MIGRATE, PARTITION = (
     ROOT / "example_dags" / f"{name}.py"
-    for name in ("update_hightouch", "after_a_load", "around_a_load", "many_at_once")
+    for name in (
+        "update_hightouch",
+        "after_a_load",
+        "around_a_load",
+        "many_at_once",
+        "write_audit_publish",
+        "migrate_tables",
+        "gate_partition",
+    )
 )
 
 
@@ -277,6 +286,123 @@ def test_many_at_once_one_of_which_fails(run_dag: Any, sandbox: Any) -> None:
         "3": "success",
     }
     assert {entry.bi_datasource_id for entry in sandbox.state.audit} == {1, 3}
+
+
+@pytest.fixture
+def shop(sandbox: Any, warehouse: Path, tmp_path: Path) -> Path:
+    """The file of a warehouse that has tables, and that the sandbox really compares."""
+    copy = tmp_path / "copy.db"
+    for number, file in enumerate((warehouse, copy), 1):
+        create_warehouse(file)
+        sandbox.state.data_sources.connect(number, file)
+    return warehouse
+
+
+def execute(file: Path, sql: str) -> Any:
+    with closing(sqlite3.connect(file)) as connection:
+        row = connection.execute(sql).fetchone()
+        connection.commit()
+        return row
+
+
+@pytest.mark.usefixtures("connections")
+def test_write_audit_publish(run_dag: Any, shop: Path) -> None:
+    ours = "SELECT count(*), sum(amount) FROM payments"
+    for added in (NEW_PAYMENTS, 0):
+        run = run_dag(PUBLISH.read_text(), "datafold_write_audit_publish")
+        assert run.state == "success"
+        audit = run.get_task_instance("audit").xcom_pull("audit")
+        assert audit["diff_stats"]["rows_added"] == added
+        assert execute(shop, ours) == (PAYMENTS, 0.5 * PAYMENTS * (PAYMENTS + 1) / 2)
+    assert execute(shop, ours.replace("payments", "payments_before"))[0] == PAYMENTS
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("DELETE FROM raw_payments WHERE id = 7", "rows removed 1 (at most 0)"),
+        ("UPDATE raw_payments SET amount = 0 WHERE id < 12", "rows different 11 (at most 10)"),
+        (
+            "INSERT INTO raw_payments SELECT id + 2000, amount FROM raw_payments",
+            f"rows added {PAYMENTS + NEW_PAYMENTS} (at most 100)",
+        ),
+    ],
+)
+def test_what_is_wrong_is_not_published(
+    change: str, reason: str, run_dag: Any, shop: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    execute(shop, change)
+    run = run_dag(PUBLISH.read_text(), "datafold_write_audit_publish")
+    assert states(run) == {"write": "success", "audit": "failed", "publish": "upstream_failed"}
+    assert execute(shop, "SELECT count(*) FROM payments") == (PAYMENTS - NEW_PAYMENTS,)
+    printed = capfd.readouterr()
+    message = f"Data diff 3 differs: {reason}"
+    assert shows_error(printed.out + printed.err, "DatafoldDifferenceError", message)
+
+
+@pytest.mark.usefixtures("connections")
+def test_migrate_tables(run_dag: Any, shop: Path) -> None:
+    run = run_dag(MIGRATE.read_text(), "datafold_migrate_tables")
+    assert run.state == "success"
+    assert {task.rendered_map_index for task in run.get_task_instances()} == {
+        "customers",
+        "products",
+        "prices",
+        None,
+    }
+
+
+@pytest.mark.usefixtures("connections")
+def test_migrate_tables_that_are_not_equal(
+    run_dag: Any, shop: Path, tmp_path: Path, sandbox: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    execute(tmp_path / "copy.db", "UPDATE customers SET name = 'Adele' WHERE id = 1")
+    execute(tmp_path / "copy.db", "DROP TABLE prices")
+    run = run_dag(MIGRATE.read_text().replace("retries=2", "retries=0"), "datafold_migrate_tables")
+    assert run.state == "failed"
+    assert {task.rendered_map_index: str(task.state) for task in run.get_task_instances()} == {
+        "customers": "success",
+        "products": "success",
+        "prices": "failed",
+        None: "failed",
+    }
+    printed = capfd.readouterr()
+    message = "Not equal: customers (different), prices (not compared)."
+    assert shows_error(printed.out + printed.err, "AirflowFailException", message)
+    for number in (3, 4, 5):
+        assert f"{sandbox.url}/datadiffs/{number}/overview" in printed.out
+
+
+@pytest.mark.usefixtures("connections")
+def test_gate_partition(run_dag: Any, shop: Path, tmp_path: Path) -> None:
+    reserialize(PARTITION, tmp_path)
+    for _ in range(2):
+        run = run_dag(PARTITION.read_text(), "datafold_gate_partition")
+        assert run.state == "success"
+        gate = run.get_task_instance("gate").xcom_pull("gate")
+        assert gate["diff_stats"]["table_b_row_count"] == PAYMENTS // 10
+    days = "SELECT count(*), count(DISTINCT day) FROM events"
+    assert execute(shop, days) == (PAYMENTS // 10, 1)
+    events = "SELECT uri FROM asset_event JOIN asset ON asset.id = asset_id"
+    assert query(f"{events} WHERE uri LIKE '%/events'") == ["warehouse://shop/events"] * 2
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_partition_that_is_not_right_is_not_announced(
+    run_dag: Any, shop: Path, tmp_path: Path
+) -> None:
+    # One that the load would have to delete, and does not.
+    execute(shop, "INSERT INTO events SELECT id, day, 'x' FROM raw_events")
+    reserialize(PARTITION, tmp_path)
+    events = "SELECT asset_event.id FROM asset_event JOIN asset ON asset.id = asset_id"
+    before = query(f"{events} WHERE uri LIKE '%/events'")
+    source = PARTITION.read_text().replace(
+        "DELETE FROM events WHERE", "DELETE FROM events WHERE 0 AND"
+    )
+    run = run_dag(source, "datafold_gate_partition")
+    assert states(run) == {"load": "success", "gate": "failed"}
+    assert query(f"{events} WHERE uri LIKE '%/events'") == before
 
 
 def windows(lines: list[str], length: int) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What all operators and sensors share."""
+"""What operators and sensors share."""
 
 from __future__ import annotations
 
@@ -8,16 +8,30 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
-from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.operators.base import DatafoldOperator, HookUser
+from airflow_provider_datafold.operators.bi import DatafoldSyncIntegrationOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
+from airflow_provider_datafold.sensors.job import DatafoldJobSensor
 
 
 @pytest.mark.parametrize(
-    "kind", [DatafoldUpdateHightouchOperator, DatafoldRunDataDiffOperator, DatafoldDataDiffSensor]
+    ("kind", "argument"),
+    [
+        (DatafoldSyncIntegrationOperator, "bi_datasource_id"),
+        (DatafoldDataDiffSensor, "datadiff_id"),
+    ],
 )
-def test_a_mapped_task_has_airflows_defaults(kind: Any) -> None:
-    with DAG("d", schedule=None, start_date=datetime(2024, 1, 1)):
-        mapped = kind.partial(task_id="t").expand(datafold_conn_id=["a", "b"])
+def test_a_mapped_task_has_the_defaults_of_airflow(kind: Any, argument: str) -> None:
+    with DAG("mapped", schedule=None, start_date=datetime(2024, 1, 1)):
+        task = kind.partial(task_id="mapped").expand(**{argument: [1, 2]})
+    assert task.inlets == task.outlets == []
 
-    assert mapped.inlets == mapped.outlets == []
+
+@pytest.mark.parametrize("kind", [DatafoldOperator, DatafoldJobSensor])
+def test_a_class_has_no_constructor_for_airflow_to_wrap(kind: Any) -> None:
+    assert "__init__" not in vars(kind)
+
+
+@pytest.mark.parametrize("kind", [DatafoldOperator, DatafoldJobSensor])
+def test_a_stop_reaches_the_hook(kind: Any) -> None:
+    assert kind.on_kill is HookUser.on_kill

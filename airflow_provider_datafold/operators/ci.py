@@ -1,0 +1,231 @@
+"""Operators for CI: data diffs for a pull request, started by the DAG that built its data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.operators.base import DatafoldOperator, store
+from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT, DatafoldJobOperator, Start
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.waiting.watch import Reading
+
+
+class DatafoldCIOperator(DatafoldJobOperator):
+    """What the operators of CI share: a run of Datafold's CI, and its end.
+
+    :param ci_config_id: id of the CI configuration in Datafold, a positive integer or its text.
+    """
+
+    job_name = "ci_run"
+
+    template_fields: Sequence[str] = (*DatafoldOperator.template_fields, "ci_config_id")
+
+    ci_config_id: int | str
+
+    def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
+        """Return the ids at once."""
+        return self._result(start.ids, None)
+
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> dict[str, Any]:
+        """Judge the run."""
+        from airflow_provider_datafold.exceptions import (
+            DatafoldJobCancelledError,
+            DatafoldJobFailedError,
+        )
+        from airflow_provider_datafold.waiting.job import State
+
+        name = f"CI run {ids['run_id']} of pull request {ids['pr_num']}"
+        if reading.state is State.FAILED:
+            raise DatafoldJobFailedError(f"{name} failed at Datafold. A retry starts a new one.")
+        if reading.state is State.CANCELLED:
+            raise DatafoldJobCancelledError(f"{name} was cancelled at Datafold.")
+        self.log.info("%s is %s.", name, reading.status)
+        return self._result(ids, reading.status)
+
+    def _result(self, ids: Mapping[str, Any], status: str | None) -> dict[str, Any]:
+        return {"ci_config_id": ids["ci_config_id"], "run_id": ids["run_id"], "status": status}
+
+
+class DatafoldTriggerCIOperator(DatafoldCIOperator):
+    """Start Datafold's CI for a pull request.
+
+    ``POST /api/v1/ci/{ci_config_id}/trigger`` of Datafold's API; Datafold Classic has it.
+
+    .. code-block:: python
+
+        DatafoldTriggerCIOperator(
+            task_id="ci",
+            ci_config_id=3,
+            pr_number="{{ params.pr_number }}",
+            pr_sha="{{ params.pr_sha }}",
+            base_sha="{{ params.base_sha }}",
+            pr_branch="{{ params.pr_branch }}",
+            base_branch="main",
+        )
+
+    :param ci_config_id: id of the CI configuration in Datafold, a positive integer or its text.
+    :param pr_number: number of the pull request.
+    :param pr_sha: sha of its newest commit, 7 to 64 hexadecimal digits.
+    :param base_sha: sha of the commit that it is compared with.
+    :param pr_branch: its branch.
+    :param base_branch: the branch that it goes into.
+    :param wait_for_completion: whether to wait for the run's end.
+    :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
+        Airflow's ``[operators] default_deferrable`` says.
+    :param poll_interval: time between two looks at the run, in seconds or as a
+        :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
+        most 30.
+    :param timeout: how long the run may take, whoever waits, in seconds or as a
+        :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
+        too.
+    :param cancel_on_kill: has no effect: Datafold's API cannot cancel a CI run.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :return: ``{"ci_config_id", "run_id", "status"}``; it lands in XCom. ``status`` is null without
+        a wait.
+    :raises DatafoldJobFailedError: the run failed; Airflow's retry starts a new one.
+    :raises DatafoldJobCancelledError: someone cancelled the run.
+    :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
+    :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        *DatafoldCIOperator.template_fields,
+        "pr_number",
+        "pr_sha",
+        "base_sha",
+        "pr_branch",
+        "base_branch",
+    )
+
+    pr_number: int | str
+    pr_sha: str
+    base_sha: str
+    pr_branch: str
+    base_branch: str
+
+    def __init__(
+        self,
+        *,
+        ci_config_id: int | str,
+        pr_number: int | str,
+        pr_sha: str,
+        base_sha: str,
+        pr_branch: str,
+        base_branch: str,
+        wait_for_completion: bool = False,
+        deferrable: bool | None = None,
+        poll_interval: float | timedelta | None = None,
+        timeout: float | timedelta = DEFAULT_TIMEOUT,
+        cancel_on_kill: bool = True,
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        store(self, locals())
+
+    def check(self, hook: DatafoldHook) -> None:
+        """Check all arguments, before anything is sent."""
+        from airflow_provider_datafold.api.fields import positive_integer
+        from airflow_provider_datafold.operators.ci_run import FACTS
+
+        super().check(hook)
+        self._facts = self.checked(hook, **FACTS)
+        self._given = self.checked(hook, ci_config_id=positive_integer)
+
+    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+        """Start the run."""
+        from airflow_provider_datafold.operators.ci_run import trigger_once
+
+        run_id = trigger_once(hook, self._given["ci_config_id"], self._facts)
+        pr_num = self._facts["pr_number"]
+        self.log.info("Started CI run %d for pull request %d.", run_id, pr_num)
+        return Start({**self._given, "pr_num": pr_num, "run_id": run_id}, {}, time.time())
+
+
+class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
+    """Tell Datafold's CI which tables a pull request changes, so that it compares them.
+
+    ``POST /api/v1/ci/{ci_config_id}/{pr_num}`` of Datafold's API; Datafold Classic has it.
+
+    .. code-block:: python
+
+        DatafoldUploadCIChangesOperator(
+            task_id="changes",
+            ci_config_id=3,
+            pr_num="{{ params.pr_number }}",
+            changes=[{"prod": "DB.PUBLIC.ORDERS", "pr": "DB.PR_12.ORDERS", "pk": ["id"]}],
+        )
+
+    :param ci_config_id: id of the CI configuration in Datafold, a positive integer or its text.
+    :param pr_num: number of the pull request.
+    :param changes: a list of ``{"prod": str, "pr": str}``, perhaps with ``pk``,
+        ``include_columns`` and ``exclude_columns``, each a list of strings; the JSON text or the
+        Python repr of such a list will do.
+    :param wait_for_completion: whether to wait for the run's end.
+    :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
+        Airflow's ``[operators] default_deferrable`` says.
+    :param poll_interval: time between two looks at the run, in seconds or as a
+        :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
+        most 30.
+    :param timeout: how long the run may take, whoever waits, in seconds or as a
+        :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
+        too.
+    :param cancel_on_kill: has no effect: Datafold's API cannot cancel a CI run.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :return: ``{"ci_config_id", "run_id", "status"}``; it lands in XCom. ``status`` is null without
+        a wait.
+    :raises DatafoldConflictError: the pull request has no active CI run.
+    :raises DatafoldJobFailedError: the run failed; Airflow's retry starts a new one.
+    :raises DatafoldJobCancelledError: someone cancelled the run.
+    :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
+    :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
+    """
+
+    template_fields: Sequence[str] = (*DatafoldCIOperator.template_fields, "pr_num", "changes")
+    template_fields_renderers = {"changes": "json"}  # noqa: RUF012 - typed so by Airflow
+
+    pr_num: int | str
+    changes: Sequence[Mapping[str, Any]] | str
+
+    def __init__(
+        self,
+        *,
+        ci_config_id: int | str,
+        pr_num: int | str,
+        changes: Sequence[Mapping[str, Any]] | str,
+        wait_for_completion: bool = False,
+        deferrable: bool | None = None,
+        poll_interval: float | timedelta | None = None,
+        timeout: float | timedelta = DEFAULT_TIMEOUT,
+        cancel_on_kill: bool = True,
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        store(self, locals())
+
+    def check(self, hook: DatafoldHook) -> None:
+        """Check all arguments, before anything is sent."""
+        from airflow_provider_datafold.api.fields import positive_integer
+
+        super().check(hook)
+        self._given = self.checked(hook, ci_config_id=positive_integer, pr_num=positive_integer)
+
+    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+        """Upload the changes."""
+        from airflow_provider_datafold.operators.ci_run import upload
+
+        run_id = upload(hook, **self._given, changes=self.changes)
+        self.log.info("Told CI run %d what the pull request changes.", run_id)
+        return Start({**self._given, "run_id": run_id}, {}, time.time())

@@ -1,0 +1,79 @@
+"""A run of Datafold's CI: started once, even if the reply is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.exceptions import DatafoldConflictError
+from airflow_provider_datafold.operators.once import start_once
+
+if TYPE_CHECKING:
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+
+FACTS = {
+    "pr_number": fields.positive_integer,
+    "pr_sha": fields.sha,
+    "base_sha": fields.sha,
+    "pr_branch": fields.name,
+    "base_branch": fields.name,
+}
+"""Checks of the facts of a pull request, by the API's names."""
+
+
+def trigger_once(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
+    """Start CI for a pull request.
+
+    :param hook: the hook to call.
+    :param ci_config_id: id of the CI configuration.
+    :param facts: the five facts of the pull request, by the API's names.
+    :return: the run's id.
+    :raises DatafoldError: it could not be started.
+    """
+    newest = _newest_run(hook, ci_config_id, facts)
+
+    def start() -> int | None:
+        return _run_id(hook.trigger_ci(ci_config_id, **facts))
+
+    def find() -> int | None:
+        run_id = _newest_run(hook, ci_config_id, facts)
+        return run_id if run_id > newest else None
+
+    return start_once(hook, "CI run", start, find)
+
+
+def upload(hook: DatafoldHook, ci_config_id: int, pr_num: int, changes: Any) -> int:
+    """Name the tables of a pull request; the last call counts, so a retry does no harm.
+
+    :param hook: the hook to call.
+    :param ci_config_id: id of the CI configuration.
+    :param pr_num: number of the pull request.
+    :param changes: the tables.
+    :return: the run's id.
+    :raises DatafoldConflictError: the pull request has no active CI run.
+    :raises DatafoldError: a call failed.
+    """
+    answer = hook.upload_ci_changes(ci_config_id, pr_num, changes)
+    run_id = _run_id(answer)
+    if run_id is None or answer.get("run_id") is None:
+        raise DatafoldConflictError(
+            f"Pull request {pr_num} of CI configuration {ci_config_id} has no active CI run (the "
+            f"response's 'run_id' is null), so Datafold took no changes. Start one first, e.g. "
+            f"with DatafoldTriggerCIOperator."
+        )
+    return run_id
+
+
+def _newest_run(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
+    """Return the id of a commit's newest run, 0 without one."""
+    runs = hook.list_ci_runs(ci_config_id, pr_sha=facts["pr_sha"], pr_num=facts["pr_number"])
+    ids = (run.get("id") for run in runs if isinstance(run, dict))
+    return max((run_id for run_id in ids if isinstance(run_id, int)), default=0)
+
+
+def _run_id(answer: Mapping[str, Any]) -> int | None:
+    """Return a run's id, which the contract has under two names."""
+    found = (answer.get(name) for name in ("ci_run_id", "run_id"))
+    return next((run_id for run_id in found if isinstance(run_id, int)), None)

@@ -1,0 +1,104 @@
+"""Operators for data sources."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.operators.base import DatafoldOperator, store
+from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT, DatafoldJobOperator, Start
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.waiting.watch import Reading
+
+
+class DatafoldTestDataSourceOperator(DatafoldJobOperator):
+    """Test whether Datafold can read a data source, before a DAG relies on it.
+
+    ``POST /api/v1/data_sources/{data_source_id}/test`` of Datafold's API starts the test; the task
+    waits for its end.
+
+    .. code-block:: python
+
+        DatafoldTestDataSourceOperator(task_id="preflight", data_source_id=1)
+
+    :param data_source_id: id of the data source, a positive integer or its text.
+    :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
+        Airflow's ``[operators] default_deferrable`` says.
+    :param poll_interval: time between two looks at the test, in seconds or as a
+        :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
+        most 30.
+    :param timeout: how long the test may take, whoever waits, in seconds or as a
+        :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
+        too.
+    :param cancel_on_kill: has no effect: Datafold's API cannot cancel a test.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :return: ``{"data_source_id", "job_id", "status", "results"}``, in every mode the same; it
+        lands in XCom.
+    :raises DatafoldJobFailedError: a step failed: which one, and what it said; Airflow's retry
+        starts a new test.
+    :raises DatafoldWaitingForPersonError: Datafold wants a login.
+    :raises DatafoldJobCancelledError: someone cancelled the test.
+    :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
+    :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
+    """
+
+    job_name = "data_source_test"
+
+    template_fields: Sequence[str] = (*DatafoldOperator.template_fields, "data_source_id")
+
+    data_source_id: int | str
+
+    def __init__(
+        self,
+        *,
+        data_source_id: int | str,
+        deferrable: bool | None = None,
+        poll_interval: float | timedelta | None = None,
+        timeout: float | timedelta = DEFAULT_TIMEOUT,
+        cancel_on_kill: bool = True,
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        store(self, locals())
+
+    def check(self, hook: DatafoldHook) -> None:
+        """Check all arguments, before anything is sent."""
+        from airflow_provider_datafold.api.fields import positive_integer
+
+        super().check(hook)
+        self._given = self.checked(hook, data_source_id=positive_integer)
+
+    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+        """Start the test."""
+        from airflow_provider_datafold.exceptions import DatafoldAnswerError
+
+        data_source_id = self._given["data_source_id"]
+        job_id = hook.test_data_source(data_source_id).get("job_id")
+        if not isinstance(job_id, int):
+            raise DatafoldAnswerError(
+                f"Datafold started a test of data source {data_source_id} and does not tell its "
+                f"job_id."
+            )
+        self.log.info("Started test %d of data source %d.", job_id, data_source_id)
+        return Start({"job_id": job_id}, {}, time.time())
+
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> dict[str, Any]:
+        """Judge the test."""
+        from airflow_provider_datafold.operators.source_test import conclude
+
+        return {
+            **self._given,
+            **ids,
+            "status": reading.status,
+            "results": conclude(hook, self._given["data_source_id"], reading),
+        }

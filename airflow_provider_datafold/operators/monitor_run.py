@@ -1,0 +1,136 @@
+"""What the end of a monitor run means for a DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.api import fields, monitors
+from airflow_provider_datafold.exceptions import (
+    DatafoldAlertError,
+    DatafoldJobCancelledError,
+    DatafoldJobFailedError,
+)
+from airflow_provider_datafold.links import DatafoldDataDiffLink
+from airflow_provider_datafold.operators.once import start_once
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.waiting.watch import Reading
+
+
+ON_ALERT = fields.one_of("fail", "skip", "pass")
+"""Checks what to do if a run ends with an alert."""
+
+_PAGE_SIZE = 100
+
+
+def conclude(
+    hook: DatafoldHook,
+    context: Context,
+    ids: Mapping[str, Any],
+    reading: Reading,
+    on_alert: str,
+) -> dict[str, Any]:
+    """Let a DAG go on after a monitor run, or stop it.
+
+    :param hook: knows the host, and what is secret.
+    :param context: Airflow's task context, which keeps the link to the run's data diff.
+    :param ids: ``monitor_id`` and ``run_id``.
+    :param reading: the run's end.
+    :param on_alert: what to do on an alert.
+    :return: ``monitor_id``, ``run_id``, ``state``, ``diff_id`` and ``url``.
+    :raises AirflowSkipException: it alerts, and ``on_alert`` says to skip.
+    :raises DatafoldAlertError: it alerts.
+    :raises DatafoldJobFailedError: the run failed at Datafold.
+    :raises DatafoldJobCancelledError: someone cancelled the run.
+    """
+    redactor = hook.redactor()
+    result = summary(hook, ids, reading.answer)
+    if result["url"]:
+        DatafoldDataDiffLink.persist(context, result["url"])
+    name = f"Run {ids['run_id']} of monitor {ids['monitor_id']}"
+    see = f" See {result['url']}" if result["url"] else ""
+    for warning in reading.answer.get("warnings") or ():
+        hook.log.warning("%s: %s", name, redactor.shown(str(warning)))
+    match reading.status:
+        case "alert":
+            _on_alert(hook, f"{name} alerts.{see}", on_alert)
+        case "error":
+            why = redactor.shown(str(reading.answer.get("error") or "Datafold does not say why"))
+            raise DatafoldJobFailedError(
+                f"{name} failed: {why.rstrip('.')}. A retry starts a new one.{see}"
+            )
+        case "cancelled":
+            raise DatafoldJobCancelledError(f"{name} was cancelled at Datafold.{see}")
+        case "skipped":
+            hook.log.warning("%s was skipped at Datafold: nothing was checked.", name)
+        case "learning":
+            hook.log.info("%s passes: the monitor is still learning what is normal.", name)
+        case status:
+            hook.log.info("%s passes: %s.%s", name, status, see)
+    return result
+
+
+def summary(
+    hook: DatafoldHook, ids: Mapping[str, Any], answer: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a task returns of a monitor run.
+
+    :param hook: knows the host.
+    :param ids: ``monitor_id`` and ``run_id``.
+    :param answer: the run as the API shows it.
+    :return: ``monitor_id``, ``run_id``, ``state``, ``diff_id``, and ``url``: the address of the
+        run's data diff, ``None`` without one.
+    """
+    diff_id = answer.get("diff_id")
+    url = hook.data_diff_url(diff_id) if isinstance(diff_id, int) else None
+    return {**ids, "state": answer.get("state"), "diff_id": diff_id, "url": url}
+
+
+def _on_alert(hook: DatafoldHook, message: str, on_alert: str) -> None:
+    if on_alert == "fail":
+        raise DatafoldAlertError(message)
+    if on_alert == "skip":
+        from airflow.providers.common.compat.sdk import AirflowSkipException
+
+        raise AirflowSkipException(message)
+    hook.log.warning("%s", message)
+
+
+def run_once(hook: DatafoldHook, monitor_id: int) -> int:
+    """Run a monitor once, even if the reply is lost.
+
+    :param hook: the hook to call.
+    :param monitor_id: the monitor's id.
+    :return: the run's id.
+    :raises DatafoldError: the monitor could not be run.
+    """
+    newest = _newest_run(hook, monitor_id)
+
+    def start() -> int | None:
+        run_id = hook.call(monitors.RUN, monitor_id=monitor_id).get("run_id")
+        return run_id if isinstance(run_id, int) else None
+
+    def find() -> int | None:
+        run_id = _newest_run(hook, monitor_id)
+        return run_id if run_id > newest else None
+
+    return start_once(hook, "monitor run", start, find)
+
+
+def _newest_run(hook: DatafoldHook, monitor_id: int) -> int:
+    """Return the id of a monitor's newest run, 0 without one."""
+    first = _runs(hook, monitor_id, 1)
+    pages = first.get("total_pages")
+    # The contract does not say which end of the list is the newest one.
+    last = _runs(hook, monitor_id, pages) if isinstance(pages, int) and pages > 1 else {}
+    runs = [*(first.get("runs") or ()), *(last.get("runs") or ())]
+    ids = (run.get("run_id") for run in runs if isinstance(run, dict))
+    return max((run_id for run_id in ids if isinstance(run_id, int)), default=0)
+
+
+def _runs(hook: DatafoldHook, monitor_id: int, page: int) -> dict[str, Any]:
+    return hook.call(monitors.LIST_RUNS, monitor_id=monitor_id, page=page, page_size=_PAGE_SIZE)

@@ -1,0 +1,100 @@
+"""Sensors for monitors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.operators.base import Links, store
+from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT
+from airflow_provider_datafold.sensors.job import DEFAULT_POKE_INTERVAL, DatafoldJobSensor
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.waiting.watch import Reading
+
+
+class DatafoldMonitorRunSensor(DatafoldJobSensor):
+    """Wait for a run of a monitor that something else has started, e.g. the monitor's schedule.
+
+    .. code-block:: python
+
+        DatafoldMonitorRunSensor(task_id="check", monitor_id=7, run_id="{{ params.run_id }}")
+
+    :param monitor_id: id of the monitor, a positive integer or its text.
+    :param run_id: id of the run.
+    :param on_alert: what to do if the run ends with an alert: ``"fail"`` the task, ``"skip"`` it
+        and what follows, or ``"pass"`` with a warning.
+    :param deferrable: whether to wait in the triggerer, whatever ``mode`` says; by default as
+        Airflow's ``[operators] default_deferrable`` says.
+    :param poke_interval: seconds between two looks; by default 60 or, in the triggerer, after a
+        sixth of the time waited, at least 1 and at most 30.
+    :param timeout: how long to wait, in seconds or as a :class:`~datetime.timedelta`; 24 hours by
+        default. Deferred, the task's ``execution_timeout`` counts, too.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :return: ``{"monitor_id", "run_id", "state", "diff_id", "url"}``, in every mode the same; it
+        lands in XCom.
+    :raises DatafoldDeadlineError: it had not ended after ``timeout``.
+    :raises DatafoldError: as for
+        :class:`~airflow_provider_datafold.operators.monitors.DatafoldRunMonitorOperator`.
+    """
+
+    job_name = "monitor_run"
+
+    template_fields: Sequence[str] = (
+        *DatafoldJobSensor.template_fields,
+        "monitor_id",
+        "run_id",
+        "on_alert",
+    )
+    operator_extra_links = Links("DatafoldDataDiffLink")
+
+    monitor_id: int | str
+    run_id: int | str
+    on_alert: str
+
+    def __init__(
+        self,
+        *,
+        monitor_id: int | str,
+        run_id: int | str,
+        on_alert: str = "fail",
+        deferrable: bool | None = None,
+        poke_interval: float | timedelta | None = None,
+        timeout: float | timedelta = DEFAULT_TIMEOUT,
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            poke_interval=DEFAULT_POKE_INTERVAL if poke_interval is None else poke_interval,
+            timeout=timeout,
+            **kwargs,
+        )
+        # Those two are kept by Airflow's own sensor, in seconds.
+        trigger_interval = None if poke_interval is None else self.poke_interval
+        del poke_interval, timeout
+        store(self, locals())
+
+    def check(self, hook: DatafoldHook) -> None:
+        """Check all arguments, before anything is sent."""
+        from airflow_provider_datafold.api.fields import positive_integer
+        from airflow_provider_datafold.operators.monitor_run import ON_ALERT
+
+        self._on_alert = self.checked(hook, on_alert=ON_ALERT)["on_alert"]
+        self._ids = self.checked(hook, monitor_id=positive_integer, run_id=positive_integer)
+
+    def ids(self) -> dict[str, Any]:
+        """Return the ids of the monitor and of the run."""
+        return self._ids
+
+    def ended(
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+    ) -> dict[str, Any]:
+        """Judge the run."""
+        from airflow_provider_datafold.operators.monitor_run import conclude
+
+        return conclude(hook, context, ids, reading, self._on_alert)

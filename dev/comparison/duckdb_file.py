@@ -1,0 +1,63 @@
+"""A side that is in a DuckDB file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from dev.comparison.question import quoted
+from dev.comparison.table import ReadError, Table, columns_of
+
+_ATTEMPTS = 40
+_PAUSE = 0.25
+_TAKEN = {"memory", "system", "temp"}
+
+
+def copy(connection: DuckDBPyConnection, path: Path, select: str, name: str) -> Table:
+    """Copy a side.
+
+    The file is only open while it is copied: as long as it is, nobody else can write to it.
+
+    :param connection: DuckDB in memory.
+    :param path: the file.
+    :param select: the query for the side's rows.
+    :param name: the table to create.
+    """
+    # DuckDB itself calls a database by the file's name, so a table's name may start with it.
+    database = quoted(path.stem if path.stem not in _TAKEN else f"{path.stem}_file")
+    _attach(connection, path, database)
+    try:
+        connection.execute(f"use {database}")
+        described = connection.execute(f"describe {select}").fetchall()
+        table = Table(name, columns_of([(row[0], row[1]) for row in described]))
+        fields = ", ".join(column.field for column in table.columns)
+        connection.execute(
+            f"create table memory.main.{name} as select * from ({select}) as side({fields})"
+        )
+    except duckdb.Error as error:
+        raise ReadError("QueryError", str(error)) from error
+    finally:
+        connection.execute("use memory")
+        connection.execute(f"detach {database}")
+    return table
+
+
+def _attach(connection: DuckDBPyConnection, path: Path, database: str) -> None:
+    address = str(path).replace("'", "''")
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            connection.execute(f"attach '{address}' as {database} (read_only)")
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise ReadError("DatabaseError", str(error)) from error
+            if attempt == _ATTEMPTS:
+                message = f"{path.name} is open for writing in another process: {error}"
+                raise ReadError("DatabaseLocked", message, is_retryable=True) from error
+            time.sleep(_PAUSE)
+        except duckdb.Error as error:
+            raise ReadError("DatabaseError", str(error)) from error
+        else:
+            return

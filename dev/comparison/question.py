@@ -1,0 +1,129 @@
+"""What is to be compared, and how."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+STEPS = 4
+"""Copying each side, judging the key, comparing the values."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two things that are compared: a table or a query.
+
+    :param address: the path of a DuckDB or SQLite file, or the URL of a PostgreSQL database.
+    :param table: the table's name in parts, such as ``["main", "orders"]``.
+    :param query: a query, where there is no table.
+    :param filter: a condition in SQL that rows must meet.
+    """
+
+    address: str
+    table: list[str] | None = None
+    query: str | None = None
+    filter: str | None = None
+
+    @property
+    def select(self) -> str:
+        """The query for the rows of this side."""
+        source = (
+            ".".join(map(quoted, self.table))
+            if self.table
+            # On lines of its own, because it may end in a comment.
+            else f"(\n{(self.query or '').strip().rstrip(';')}\n) as query"
+        )
+        condition = f" where (\n{self.filter}\n)" if self.filter else ""
+        return f"select * from {source}{condition}"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """By how much two numbers may differ and still count as equal.
+
+    :param value: the greatest difference.
+    :param relative: whether that is a share of the greater one of the two numbers.
+    """
+
+    value: float
+    relative: bool = False
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which share of the keys is compared: everything, unless there is a limit.
+
+    :param ratio: the share, from 0 to 1.
+    :param max_rows: how many at most.
+    :param threshold: how many rows the larger side must have to be sampled at all.
+    """
+
+    ratio: float | None = None
+    max_rows: int | None = None
+    threshold: int = 0
+
+
+@dataclass(frozen=True)
+class Question:
+    """A whole comparison.
+
+    :param sides: the two sides.
+    :param judges_schema: whether different columns make a difference.
+    :param keys: the columns that identify a row.
+    :param infers_keys: whether to look for a column that does, where there are no keys.
+    :param included: the columns to compare, ``None`` for all.
+    :param excluded: the columns not to compare.
+    :param renamed: pairs of the first side's name and the second side's name of a column.
+    :param tolerance: for all columns of decimal or floating point numbers.
+    :param tolerances: for columns of numbers by name.
+    :param sampling: which share of the keys to compare.
+    :param delay: seconds to wait before the end, to try a slow comparison.
+    """
+
+    sides: list[Side]
+    judges_schema: bool = True
+    keys: list[str] = field(default_factory=list)
+    infers_keys: bool = False
+    included: list[str] | None = None
+    excluded: list[str] = field(default_factory=list)
+    renamed: list[list[str]] = field(default_factory=list)
+    tolerance: Tolerance = Tolerance(0.0)
+    tolerances: dict[str, Tolerance] = field(default_factory=dict)
+    sampling: Sampling = Sampling()
+    delay: float = 0.0
+
+    def dump(self) -> str:
+        """Return this as a line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def load(cls, text: str) -> Question:
+        """Return what :meth:`dump` wrote.
+
+        :param text: a line of JSON.
+        """
+        fields: dict[str, Any] = json.loads(text)
+        fields["sides"] = [Side(**side) for side in fields["sides"]]
+        fields["tolerance"] = Tolerance(**fields["tolerance"])
+        fields["tolerances"] = {
+            name: Tolerance(**tolerance) for name, tolerance in fields["tolerances"].items()
+        }
+        fields["sampling"] = Sampling(**fields["sampling"])
+        return cls(**fields)
+
+
+def is_url(address: str) -> bool:
+    """Return whether an address is a URL of PostgreSQL, and no path.
+
+    :param address: where a database is.
+    """
+    return address.startswith(("postgresql://", "postgres://"))
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL writes it.
+
+    :param name: a table's or a column's name.
+    """
+    return '"' + name.replace('"', '""') + '"'

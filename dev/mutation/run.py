@@ -1,0 +1,204 @@
+"""The whole run: measures the tests, then tries each mutant on them."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import coverage
+import pytest
+
+from dev.mutation import measurement
+from dev.mutation.choice import Choice, file_of
+from dev.mutation.insertion import Functions, MutantFinder, NotPossibleError, forget
+from dev.mutation.mutant import Mutant
+from dev.mutation.trial import Outcome, Watch, Work, each
+
+OPTIONS = (
+    "--quiet",
+    "--capture=no",
+    *(f"--override-ini={option}" for option in ("addopts=", "tmp_path_retention_policy=none")),
+    *(
+        f"-pno:{plugin}"
+        for plugin in (
+            "cacheprovider",
+            "cov",
+            "faulthandler",
+            "junitxml",
+            "unraisableexception",
+            "xdist",
+        )
+    ),
+    "--import-mode=importlib",
+    "-m=not ui",
+)
+
+
+PACKAGE = Path("airflow_provider_datafold")
+
+
+class Run:
+    """A plugin of pytest that tries mutants where pytest would run the tests.
+
+    Each trial is a fork of this process, which has imported Airflow and all tests already. A
+    mistake in a function is made in the function that is there. One that shows when modules are
+    imported needs them imported anew: such a trial takes longer.
+
+    :param mutants: the mutants.
+    :param jobs: how many processes to use at a time.
+    :param tell: is told of each mutant that was tried.
+    :param is_measured: whether to use the last measurement of the tests.
+    """
+
+    def __init__(
+        self,
+        mutants: Iterable[Mutant],
+        jobs: int,
+        tell: Callable[[Mutant, Outcome], None],
+        *,
+        is_measured: bool,
+    ) -> None:
+        self._mutants = mutants
+        self._jobs = jobs
+        self._tell = tell
+        self._is_measured = is_measured
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Do the whole run."""
+        items = {item.nodeid: item for item in session.items}
+        functions = Functions(PACKAGE.resolve())
+        # What all forks share stays shared.
+        gc.collect()
+        gc.freeze()
+        if not self._is_measured:
+            self._measure(items)
+        found = measurement.load()
+        choice = Choice(found)
+        left_out = found.failing | choice.slow
+        plans = (
+            (mutant, _work(mutant, choice, items, functions), Watch(found.seconds, left_out))
+            for mutant in self._mutants
+        )
+        for mutant, outcome in each(plans, self._jobs):
+            choice.note(mutant, outcome.failed)
+            self._tell(mutant, outcome)
+        return True
+
+    def _measure(self, items: dict[str, pytest.Item]) -> None:
+        """Run all tests without a mutant, in both of the ways in which mutants are tried."""
+        measurement.start()
+        files: dict[str, list[pytest.Item]] = {}
+        for test, item in items.items():
+            files.setdefault(file_of(test), []).append(item)
+        seconds: dict[str, float] = {}
+        failing: set[str] = set()
+        imported = (
+            (file, partial(_measure, file, number), Watch({}, frozenset()))
+            for number, file in enumerate(files)
+        )
+        for file, outcome in each(imported, self._jobs):
+            seconds |= outcome.seconds
+            failing |= _failures(file, outcome)
+        present = (
+            (file, partial(_run, found, is_all=True), Watch(seconds, frozenset()))
+            for file, found in files.items()
+        )
+        for file, outcome in each(present, self._jobs):
+            failing |= _failures(file, outcome)
+        measurement.save(seconds, frozenset(failing))
+
+
+def _failures(file: str, outcome: Outcome) -> set[str]:
+    if outcome.end != "well":
+        raise RuntimeError(f"Without a mutant, {file} ended {outcome.end}. {outcome.problem}")
+    return {*outcome.failed}
+
+
+def _work(
+    mutant: Mutant, choice: Choice, items: dict[str, pytest.Item], functions: Functions
+) -> Work:
+    files = choice.files(mutant)
+    if choice.is_imported(mutant):
+        return partial(_try_imported, mutant, files)
+    tests = [items[test] for test in choice.tests(mutant) if test in items]
+    return partial(_try_present, functions, mutant, tests, files)
+
+
+def _try_present(
+    functions: Functions,
+    mutant: Mutant,
+    items: list[pytest.Item],
+    files: list[str],
+    watch: Watch,
+) -> None:
+    if not items:
+        return
+    try:
+        functions.change(mutant)
+    except NotPossibleError:
+        _try_imported(mutant, files, watch)
+    else:
+        _run(items, watch)
+
+
+def _try_imported(mutant: Mutant, files: list[str], watch: Watch) -> None:
+    _forget()
+    sys.meta_path.insert(0, MutantFinder(mutant))
+    for file in files:
+        _run_anew(file, watch, "--exitfirst")
+        if watch.outcome.failed:
+            return
+
+
+def _measure(file: str, number: int, watch: Watch) -> None:
+    _forget()
+    lines = measurement.part(number)
+    lines.start()
+    _run_anew(file, watch, plugins=[_Contexts(lines)])
+    lines.stop()
+    lines.save()
+
+
+def _forget() -> None:
+    forget(("airflow_provider_datafold", "dev", "tests"), but="dev.mutation")
+
+
+def _run(items: list[pytest.Item], watch: Watch, *, is_all: bool = False) -> None:
+    """Run tests that are imported already, until one fails."""
+    for item, following in _pairs(items):
+        if not item.config.pluginmanager.is_registered(watch):
+            item.config.pluginmanager.register(watch)
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if watch.outcome.failed and not is_all:
+            return
+
+
+def _pairs(items: list[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
+    yield from zip(items, [*items[1:], None], strict=True)
+
+
+def _run_anew(file: str, watch: Watch, *options: str, plugins: Iterable[object] = ()) -> None:
+    """Run a file of tests as pytest does."""
+    watch.start()
+    # Its Airflow home is gone after each run.
+    sys.modules.pop("tests.conftest", None)
+    code = pytest.main([*OPTIONS, *options, file], plugins=[watch, *plugins])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        # An error while the tests are imported finds a mutant, too.
+        watch.outcome.failed = watch.outcome.failed or [file]
+
+
+class _Contexts:
+    """A plugin of pytest that has each line noted with the test that runs it."""
+
+    def __init__(self, lines: coverage.Coverage) -> None:
+        self._lines = lines
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._lines.switch_context(nodeid)
+
+    def pytest_runtest_logfinish(self) -> None:
+        self._lines.switch_context("")

@@ -1,0 +1,177 @@
+"""Data diffs that really compare: those of data sources with a database behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dev.comparison.process import Process
+from dev.comparison.question import STEPS, Question, Sampling, Side, Tolerance
+from dev.sandbox import contract
+from dev.sandbox.problem import Problem, problem
+from dev.sandbox.validation import Refusal
+
+Body = dict[str, Any]
+
+_SERVED = {
+    "archived",
+    "column_mapping",
+    "columns_to_compare",
+    "data_source1_id",
+    "data_source2_id",
+    "diff_tolerance",
+    "diff_tolerances_per_column",
+    "exclude_columns",
+    "filter1",
+    "filter2",
+    "include_columns",
+    "infer_pk",
+    "pk_columns",
+    "purged",
+    "query1",
+    "query2",
+    "sampling_max_rows",
+    "sampling_ratio",
+    "sampling_threshold",
+    "table1",
+    "table2",
+    "tags",
+    "tolerance_mode",
+}
+_LEAST = {"diff_tolerance": 0, "sampling_max_rows": 1, "sampling_threshold": 0}
+
+
+def question(body: Body, addresses: list[str], delay: float = 0.0) -> Question:
+    """Return what a diff is to compare.
+
+    :param body: what was asked for.
+    :param addresses: the database of each side.
+    :param delay: seconds that it takes longer.
+    :raises Refusal: if it asks for something that the sandbox does not do.
+    """
+    if found := [*_unserved(body), *_wrong(body)]:
+        raise Refusal(found)
+    included = body.get("include_columns")
+    return Question(
+        sides=[
+            Side(
+                address,
+                table=body.get(f"table{place}"),
+                query=body.get(f"query{place}"),
+                filter=body.get(f"filter{place}"),
+            )
+            for place, address in enumerate(addresses, 1)
+        ],
+        judges_schema=body["data_source1_id"] == body["data_source2_id"],
+        keys=body.get("pk_columns") or [],
+        infers_keys=body.get("infer_pk", False),
+        included=included or body.get("columns_to_compare") or None,
+        excluded=[] if included else body.get("exclude_columns") or [],
+        renamed=[list(pair) for pair in body.get("column_mapping") or ()],
+        tolerance=_tolerance(body.get("diff_tolerance"), body.get("tolerance_mode")),
+        tolerances={
+            each["column_name"]: _tolerance(each["tolerance_value"], each["tolerance_mode"])
+            for each in body.get("diff_tolerances_per_column") or ()
+        },
+        sampling=Sampling(
+            ratio=body.get("sampling_ratio"),
+            max_rows=body.get("sampling_max_rows"),
+            threshold=body.get("sampling_threshold") or 0,
+        ),
+        delay=delay,
+    )
+
+
+def _tolerance(value: float | None, mode: str | None) -> Tolerance:
+    return Tolerance(value or 0.0, relative=mode == "relative")
+
+
+def _unserved(body: Body) -> list[Problem]:
+    """Return a problem for each field that asks for something that the sandbox does not do."""
+    node = contract.resolved(contract.document(), {"$ref": "#/components/schemas/ApiDataDiffData"})
+    return [
+        problem(
+            ("body", name),
+            "not_supported",
+            "The sandbox does not do this when it really compares",
+            value,
+        )
+        for name, value in body.items()
+        if name not in _SERVED and value not in (None, node["properties"][name].get("default"))
+    ]
+
+
+def _wrong(body: Body) -> list[Problem]:
+    found = []
+    for place in (1, 2):
+        if bool(body.get(f"table{place}")) == bool(body.get(f"query{place}")):
+            message = f"Input should have either table{place} or query{place}"
+            found.append(problem(("body", f"table{place}"), "value_error", message, None))
+    for name, least in _LEAST.items():
+        value = body.get(name)
+        if value is not None and value < least:
+            message = f"Input should be greater than or equal to {least}"
+            found.append(problem(("body", name), "greater_than_equal", message, value))
+    ratio = body.get("sampling_ratio")
+    if ratio is not None and not 0 < ratio < 1:
+        message = "Input should be between 0 and 1"
+        found.append(problem(("body", "sampling_ratio"), "value_error", message, ratio))
+    return found
+
+
+class Comparison:
+    """A diff that really compares; to a reader it is a job as one that has a course.
+
+    :param question: what is to be compared.
+    """
+
+    def __init__(self, question: Question) -> None:
+        self._process = Process(question)
+        self._stopped: str | None = None
+
+    @property
+    def pid(self) -> int:
+        """The id of the process that compares."""
+        return self._process.pid
+
+    @property
+    def status(self) -> str:
+        """The status now."""
+        if self._stopped is not None:
+            return self._stopped
+        if self._process.ended:
+            return "failed" if self._process.error else "done"
+        return "waiting" if self._process.step is None else "processing"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the status stays as it is."""
+        return self._stopped is not None or self._process.ended
+
+    @property
+    def outcome(self) -> Mapping[str, Any]:
+        """What was found, which is nothing before the end."""
+        if self._stopped is not None or not self._process.ended:
+            return {}
+        if self._process.error:
+            return {"result": "error", "error": self._process.error}
+        return self._process.answer or {}
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """How far it has come."""
+        done = STEPS if self.status == "done" else self._process.step or 0
+        return {"version": "1", "completed_steps": done, "total_steps": STEPS}
+
+    def read(self) -> str:
+        """Return the status to a caller."""
+        return self.status
+
+    def stop(self, status: str) -> None:
+        """End at once, unless it has ended.
+
+        :param status: the status from then on.
+        """
+        if not self.ended:
+            self._stopped = status
+            self._process.stop()

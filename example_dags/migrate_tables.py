@@ -1,0 +1,53 @@
+"""Compare the tables of an old data source with those of a new one, and sum up which are equal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
+
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+
+TABLES: list[dict[str, Any]] = [
+    {"table1": "customers", "table2": "customers", "pk_columns": ["id"]},
+    {"table1": "products", "table2": "products", "pk_columns": ["sku"]},
+    {"table1": "prices", "table2": "prices", "pk_columns": ["sku", "country"]},
+]
+
+
+@task(trigger_rule="all_done")
+def sum_up(ti: Any = None) -> None:
+    """Print a line for each table, and fail unless all are equal."""
+    wrong = []
+    for index, table in enumerate(TABLES):
+        # A gate that failed has returned nothing, but it has kept its link.
+        diff = ti.xcom_pull("compare", map_indexes=index) or {"result": "not compared"}
+        url = ti.xcom_pull("compare", map_indexes=index, key="datafold_data_diff_url")
+        print(f"{table['table2']}: {diff['result']}, {diff.get('diff_stats')}, {url}")
+        if diff["result"] != "identical":
+            wrong.append(f"{table['table2']} ({diff['result']})")
+    if wrong:
+        raise AirflowFailException(f"Not equal: {', '.join(wrong)}.")
+
+
+with DAG(
+    dag_id="datafold_migrate_tables",
+    description="Compare many tables of two data sources, with a task for each",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=datetime(2024, 1, 1),
+    catchup=False,
+    tags=["datafold"],
+) as dag:
+    compare = DatafoldRunDataDiffOperator.partial(
+        task_id="compare",
+        data_source1_id=1,
+        data_source2_id=2,
+        on_difference="pass",  # Each table is looked at, and the summary judges.
+        deferrable=True,  # However many wait, they take no worker slot.
+        max_active_tis_per_dag=8,  # As many as the databases can bear.
+        retries=2,
+        map_index_template="{{ task.table2 }}",
+    ).expand_kwargs(TABLES)
+    compare >> sum_up()

@@ -1,0 +1,42 @@
+"""The kinds of job, held against the contract that the sandbox serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.waiting.job import DATA_DIFF, JOBS, MONITOR_RUN, Job, State
+from dev.sandbox import contract
+
+
+def _words(value: Any) -> list[list[str]]:
+    """All lists of words that the contract lets something be one of."""
+    if isinstance(value, dict):
+        found = [value["enum"]] if isinstance(value.get("enum"), list) else []
+        return found + [words for item in value.values() for words in _words(item)]
+    return [words for item in value for words in _words(item)] if isinstance(value, list) else []
+
+
+@pytest.mark.parametrize("job", [DATA_DIFF, MONITOR_RUN], ids=lambda job: job.name)
+def test_every_status_of_the_contract_is_known(job: Job) -> None:
+    lists = _words(contract.document())
+    assert [words for words in lists if set(words) == set(job.states)]
+
+
+@pytest.mark.parametrize("job", JOBS.values(), ids=lambda job: job.name)
+def test_a_trigger_finds_its_kind_by_name(job: Job) -> None:
+    assert JOBS[job.name] is job
+    assert State.SUCCEEDED in job.states.values()
+    ids = {name: number for number, name in enumerate(job.asks, 1)}
+    assert job.values({**ids, "more": 5}) == ids
+    # The read takes just these.
+    assert job.read.request(**job.values(ids)).path.startswith("/api/v1/")
+
+
+def test_only_a_data_diff_can_be_cancelled() -> None:
+    assert [job.name for job in JOBS.values() if job.cancel] == ["data_diff"]
+    assert DATA_DIFF.cancel is not None
+    assert DATA_DIFF.cancel.request(**DATA_DIFF.values({"datadiff_id": 7})).path == (
+        "/api/v1/datadiffs/7/cancel"
+    )

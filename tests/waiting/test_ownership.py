@@ -1,0 +1,191 @@
+"""Whose data diff it is: tags, generations, and the choice among those of an account."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.redaction.secret import conceal
+from airflow_provider_datafold.waiting.ownership import Owner, choose, created_at, owner_of
+
+SINCE = datetime(2024, 5, 1, 6, 0, tzinfo=timezone.utc)
+BODY = {"data_source1_id": 1, "data_source2_id": 1, "table1": ["A"], "table2": ["B"]}
+OWNER = Owner("airflow:0123456789ab", "0-ba9876543210", SINCE)
+OTHER_GENERATION = f"{OWNER.task}:1-ba9876543210"
+
+
+def owner(body: Any = BODY, retries: Any = 2, start: Any = SINCE, **ti: Any) -> Owner:
+    names = {"dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1, "max_tries": 2}
+    context: Any = {
+        "ti": SimpleNamespace(**{**names, **ti}),
+        "task": SimpleNamespace(retries=retries),
+        "dag_run": SimpleNamespace(start_date=start),
+    }
+    return owner_of(context, body)
+
+
+def diff(number: Any, status: Any, *tags: Any, **more: Any) -> dict[str, Any]:
+    return {"id": number, "status": status, "tags": list(tags), **more}
+
+
+def test_the_tag_names_task_and_generation() -> None:
+    assert re.fullmatch(r"airflow:[0-9a-f]{12}:0-[0-9a-f]{12}", owner().tag)
+    assert owner() == owner()
+    assert owner().since == SINCE
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"dag_id": "e"},
+        {"task_id": "u"},
+        {"run_id": "s"},
+        {"map_index": 0},
+        {"start": SINCE + timedelta(microseconds=1)},
+        {"start": None},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_another_run_is_another_task(other: dict[str, Any]) -> None:
+    # Equal run ids in two Airflows with one account: the start tells them apart.
+    assert owner(**other).task != owner().task
+    assert owner(**other).generation == owner().generation
+
+
+@pytest.mark.parametrize(
+    "other", [{"max_tries": 3}, {"retries": 1}, {"body": {**BODY, "table1": ["C"]}}], ids=repr
+)
+def test_what_was_cleared_or_asks_for_something_else_is_another_generation(
+    other: dict[str, Any],
+) -> None:
+    assert owner(**other).task == owner().task
+    assert owner(**other).generation != owner().generation
+
+
+def test_a_retry_is_no_other_generation() -> None:
+    assert owner(try_number=1) == owner(try_number=3)
+
+
+def test_the_order_of_a_body_does_not_matter() -> None:
+    assert owner(dict(reversed(BODY.items()))) == owner()
+
+
+def test_what_airflow_does_not_know_is_no_error() -> None:
+    assert owner(max_tries=None, retries=None).generation.startswith("0-")
+
+
+def test_no_secret_gets_into_a_tag() -> None:
+    bodies = [
+        conceal({**BODY, "data_source1_session_parameters": {"password": password}})
+        for password in ("one-planted-password", "another-planted-password")
+    ]
+    # Not even a hash of it, which could be guessed at.
+    assert owner(bodies[0]) == owner(bodies[1]) != owner()
+
+
+@pytest.mark.parametrize(
+    ("tags", "owns", "owned_before"),
+    [
+        ([OWNER.tag], True, False),
+        (["nightly", OWNER.tag], True, False),
+        ([OTHER_GENERATION], False, True),
+        ([OTHER_GENERATION, OWNER.tag], True, False),
+        ([OWNER.task], False, False),
+        ([f"{OWNER.task}x:0-ba9876543210"], False, False),
+        (["airflow:another-task:0-ba9876543210"], False, False),
+        ([None, 5, {"a": 1}], False, False),
+        ([], False, False),
+        (None, False, False),
+        (OWNER.tag, False, False),
+    ],
+)
+def test_tells_its_own(tags: Any, owns: bool, owned_before: bool) -> None:
+    found = {"id": 1, "tags": tags}
+    assert OWNER.owns(found) is owns
+    assert OWNER.owned_before(found) is owned_before
+
+
+def test_a_diff_without_tags_is_nobodys() -> None:
+    assert not OWNER.owns({"id": 1})
+    assert not OWNER.owned_before({"id": 1})
+
+
+MINE, OLD = OWNER.tag, OTHER_GENERATION
+
+
+@pytest.mark.parametrize(
+    ("diffs", "taken", "left"),
+    [
+        ([], None, ()),
+        ([diff(1, "processing"), diff(2, "done", "nightly")], None, ()),
+        # One of this generation that runs, is done, or is in a state that nobody knows.
+        ([diff(1, "processing", MINE)], 1, ()),
+        ([diff(1, "waiting", MINE)], 1, ()),
+        ([diff(1, "done", MINE)], 1, ()),
+        ([diff(1, "paused", MINE)], 1, ()),
+        ([diff(1, None, MINE)], 1, ()),
+        # Never one that failed or was cancelled.
+        ([diff(1, "failed", MINE)], None, ()),
+        ([diff(1, "cancelled", MINE)], None, ()),
+        ([diff(3, "cancelled", MINE), diff(2, "failed", MINE), diff(1, "done", MINE)], 1, ()),
+        # The newest; an older one that runs as well is left.
+        ([diff(2, "processing", MINE), diff(1, "processing", MINE)], 2, (1,)),
+        ([diff(2, "processing", MINE), diff(1, "done", MINE)], 2, ()),
+        ([diff(2, "done", MINE), diff(1, "waiting", MINE)], 2, (1,)),
+        # Another generation's is cancelled where it still runs.
+        ([diff(1, "processing", OLD)], None, (1,)),
+        ([diff(1, "needs_confirmation", OLD)], None, (1,)),
+        ([diff(1, "paused", OLD)], None, (1,)),
+        ([diff(1, "done", OLD)], None, ()),
+        ([diff(1, "cancelled", OLD), diff(2, "failed", OLD)], None, ()),
+        ([diff(3, "processing", OLD), diff(2, "done", MINE), diff(1, "queued", OLD)], 2, (3, 1)),
+        # The contract lets an id be null.
+        ([diff(None, "processing", MINE)], None, ()),
+        ([diff("1", "processing", OLD)], None, ()),
+        ([{"status": "processing", "tags": [MINE]}], None, ()),
+        # Pages move while others make diffs: one may come twice, further on the second time.
+        ([diff(2, "processing", MINE), diff(2, "done", MINE)], 2, ()),
+        ([diff(2, "processing", OLD), diff(2, "processing", OLD)], None, (2,)),
+    ],
+)
+def test_chooses(diffs: list[dict[str, Any]], taken: int | None, left: tuple[int, ...]) -> None:
+    choice = choose(OWNER, diffs)
+    assert (choice.taken and choice.taken["id"]) == taken
+    assert choice.left == left
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-05-01T06:00:00Z", SINCE),
+        ("2024-05-01T08:00:00+02:00", SINCE),
+        ("2024-05-01T06:00:00.000000+00:00", SINCE),
+        ("2024-05-01T06:00:00", None),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+        (1714543200, None),
+    ],
+)
+def test_reads_when_a_diff_was_made(text: Any, moment: datetime | None) -> None:
+    assert created_at({"created_at": text}) == moment
+
+
+@pytest.mark.parametrize(
+    ("made", "precedes"),
+    [
+        (SINCE - timedelta(hours=1, seconds=1), True),
+        (SINCE - timedelta(hours=1), False),
+        (SINCE, False),
+        (None, False),
+    ],
+)
+def test_clocks_may_differ_by_an_hour(made: datetime | None, precedes: bool) -> None:
+    found = {"created_at": made and made.isoformat()}
+    assert OWNER.precedes(found) is precedes
+    assert replace(OWNER, since=None).precedes(found) is False

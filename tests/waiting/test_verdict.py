@@ -1,0 +1,274 @@
+"""What a gate makes of the results of a data diff, rule by rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.waiting.verdict import Limits, Outcome, Verdict, explain, judge
+
+PASSES, DIFFERS = Outcome.PASSES, Outcome.DIFFERS
+NOT_COMPARED = Outcome.NOT_COMPARED
+
+EQUAL: dict[str, Any] = {
+    "rows_added": 0,
+    "rows_removed": 0,
+    "diff_rows_count": 0,
+    "match_ratio": 1.0,
+    "diff_schema": 0.0,
+}
+_ACROSS = " (across databases the schema is not judged)"
+
+
+def diff(result: Any = "different", kind: str = "in_db", **stats: Any) -> dict[str, Any]:
+    return {"result": result, "kind": kind, "diff_stats": EQUAL | stats}
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome", "reason"),
+    [
+        ("identical", PASSES, "identical"),
+        ("empty", Outcome.EMPTY, "there are no rows to compare"),
+        ("error", Outcome.FAILED, "the comparison failed"),
+        ("missing-pks", NOT_COMPARED, "a side lacks primary key columns"),
+        ("bad-pks", NOT_COMPARED, "primary keys are null or not unique"),
+        (None, NOT_COMPARED, "Datafold gives no result"),
+        ("partly", NOT_COMPARED, "the result is 'partly'"),
+        ("Identical", NOT_COMPARED, "the result is 'Identical'"),
+        (7, NOT_COMPARED, "the result is 7"),
+        (["identical"], NOT_COMPARED, "the result is ['identical']"),
+        ("", NOT_COMPARED, "the result is ''"),
+    ],
+)
+@pytest.mark.parametrize(
+    "limits", [Limits(), Limits(max_rows_added=9), Limits(allow_schema_changes=True)], ids=repr
+)
+def test_each_result(result: Any, outcome: Outcome, reason: str, limits: Limits) -> None:
+    # Not even a figure beyond a limit changes it.
+    found = judge(diff(result, rows_added=50, match_ratio=0.1), limits)
+    assert found == Verdict(outcome, reason)
+
+
+def test_a_result_that_nobody_knows_is_cut() -> None:
+    assert len(judge(diff("x" * 10_000), Limits()).reason) < 200
+
+
+def test_without_limits_nothing_may_differ() -> None:
+    assert judge(diff(rows_added=3, match_ratio=0.95), Limits()) == Verdict(
+        DIFFERS, "rows added 3, rows removed 0, rows different 0, match ratio 0.95"
+    )
+
+
+def test_figures_that_were_not_measured_are_said_to_be_so() -> None:
+    assert judge({"result": "different", "diff_stats": None}, Limits()).reason == (
+        "rows added not measured, rows removed not measured, rows different not measured, "
+        "match ratio not measured"
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "stats", "outcome", "reason"),
+    [
+        # Each limit: reached, and passed by one.
+        ({"max_rows_added": 3}, {"rows_added": 3}, PASSES, "rows added 3 (at most 3)"),
+        ({"max_rows_added": 3}, {"rows_added": 4}, DIFFERS, "rows added 4 (at most 3)"),
+        ({"max_rows_removed": 3}, {"rows_removed": 3}, PASSES, "rows removed 3 (at most 3)"),
+        ({"max_rows_removed": 3}, {"rows_removed": 4}, DIFFERS, "rows removed 4 (at most 3)"),
+        ({"max_rows_different": 3}, {"diff_rows_count": 3}, PASSES, "different 3 (at most 3)"),
+        (
+            {"max_rows_different": 3},
+            {"diff_rows_count": 4},
+            DIFFERS,
+            "rows different 4 (at most 3)",
+        ),
+        ({"min_match_ratio": 0.9}, {"match_ratio": 0.9}, PASSES, "ratio 0.9 (at least 0.9)"),
+        (
+            {"min_match_ratio": 0.9},
+            {"match_ratio": 0.89},
+            DIFFERS,
+            "match ratio 0.89 (at least 0.9)",
+        ),
+        ({"min_match_ratio": 1}, {"match_ratio": 1}, PASSES, "ratio 1 (at least 1)"),
+        ({"min_match_ratio": 0}, {"match_ratio": 0.0}, PASSES, "ratio 0 (at least 0)"),
+        # Once one limit is given, those that are not given are 0.
+        ({"max_rows_added": 0}, {"rows_removed": 1}, DIFFERS, "rows removed 1 (at most 0)"),
+        ({"max_rows_added": 9}, {"diff_rows_count": 1}, DIFFERS, "rows different 1 (at most 0)"),
+        ({"max_rows_removed": 9}, {"rows_added": 1}, DIFFERS, "rows added 1 (at most 0)"),
+        ({"allow_schema_changes": True}, {"rows_added": 1}, DIFFERS, "rows added 1 (at most 0)"),
+        ({"max_rows_added": 9}, {}, PASSES, "rows added 0 (at most 9), rows removed 0 (at most 0)"),
+        # ... unless the ratio stands for them.
+        (
+            {"min_match_ratio": 0.9},
+            {"rows_added": 50, "rows_removed": 50, "diff_rows_count": 50, "match_ratio": 0.95},
+            PASSES,
+            "within the limits: match ratio 0.95 (at least 0.9), schema unchanged",
+        ),
+        (
+            {"min_match_ratio": 0.9, "max_rows_added": 9},
+            {"rows_added": 10, "match_ratio": 0.95},
+            DIFFERS,
+            "rows added 10 (at most 9)",
+        ),
+        (
+            {"min_match_ratio": 0.9, "max_rows_added": 9},
+            {"rows_added": 9, "rows_removed": 50, "match_ratio": 0.95},
+            PASSES,
+            "rows added 9 (at most 9), match ratio 0.95 (at least 0.9)",
+        ),
+        # All that is beyond its limit is named, and only that.
+        (
+            {"max_rows_added": 1, "max_rows_removed": 1, "max_rows_different": 1},
+            {"rows_added": 2, "rows_removed": 1, "diff_rows_count": 3, "diff_schema": 0.5},
+            DIFFERS,
+            "rows added 2 (at most 1), rows different 3 (at most 1), schema changed",
+        ),
+        # The schema.
+        ({"max_rows_added": 1}, {"diff_schema": 0.5}, DIFFERS, "schema changed"),
+        ({"min_match_ratio": 0.5}, {"diff_schema": 1}, DIFFERS, "schema changed"),
+        (
+            {"allow_schema_changes": True},
+            {"diff_schema": 0.5},
+            PASSES,
+            "rows different 0 (at most 0)",
+        ),
+        (
+            {"max_rows_added": 1, "allow_schema_changes": True},
+            {"rows_added": 1, "diff_schema": None},
+            PASSES,
+            "rows added 1 (at most 1)",
+        ),
+        # What was not measured.
+        ({"max_rows_added": 1}, {"rows_added": None}, NOT_COMPARED, "limit for: rows added"),
+        ({"max_rows_added": 1}, {"rows_removed": None}, NOT_COMPARED, "limit for: rows removed"),
+        (
+            {"max_rows_added": 1},
+            {"diff_rows_count": None},
+            NOT_COMPARED,
+            "limit for: rows different",
+        ),
+        ({"max_rows_added": 1}, {"diff_schema": None}, NOT_COMPARED, "limit for: schema"),
+        ({"min_match_ratio": 0.9}, {"match_ratio": None}, NOT_COMPARED, "limit for: match ratio"),
+        (
+            {"min_match_ratio": 0.9},
+            {"rows_added": None, "rows_removed": None, "diff_rows_count": None},
+            PASSES,
+            "match ratio 1 (at least 0.9)",
+        ),
+        (
+            {"max_rows_added": 1, "min_match_ratio": 0.9},
+            {"rows_added": 5, "match_ratio": None},
+            NOT_COMPARED,
+            "limit for: match ratio",
+        ),
+        # A figure that is none, and a ratio that may be a percentage.
+        ({"max_rows_added": 1}, {"rows_added": True}, NOT_COMPARED, "limit for: rows added"),
+        ({"max_rows_added": 1}, {"rows_added": "0"}, NOT_COMPARED, "limit for: rows added"),
+        ({"min_match_ratio": 0.9}, {"match_ratio": 95.0}, NOT_COMPARED, "limit for: match ratio"),
+    ],
+)
+def test_each_limit(
+    limits: dict[str, Any], stats: dict[str, Any], outcome: Outcome, reason: str
+) -> None:
+    found = judge(diff(**stats), Limits(**limits))
+    assert found.outcome is outcome
+    assert reason in found.reason
+    if outcome is DIFFERS:
+        # What is within its limit is not named.
+        assert found.reason == reason
+    if outcome is NOT_COMPARED:
+        assert found.reason == f"Datafold did not measure what there is a {reason}"
+
+
+@pytest.mark.parametrize(
+    ("limits", "stats", "expected"),
+    [
+        ({}, {"rows_added": 3}, (DIFFERS, "match ratio 1" + _ACROSS)),
+        ({}, {"diff_schema": 0.5}, (DIFFERS, "match ratio 1" + _ACROSS)),
+        ({"max_rows_added": 3}, {"rows_added": 3}, (PASSES, "(at most 0)" + _ACROSS)),
+        ({"max_rows_added": 3}, {"diff_schema": 0.5}, (PASSES, "(at most 0)" + _ACROSS)),
+        ({"max_rows_added": 3}, {"rows_added": 4}, (DIFFERS, "(at most 3)" + _ACROSS)),
+        ({"max_rows_added": 3}, {"diff_schema": None}, (PASSES, "(at most 0)" + _ACROSS)),
+    ],
+)
+def test_across_databases_the_schema_is_not_judged(
+    limits: dict[str, Any], stats: dict[str, Any], expected: tuple[Outcome, str]
+) -> None:
+    found = judge(diff(kind="cross_db", **stats), Limits(**limits))
+    assert found.outcome is expected[0]
+    assert found.reason.endswith(expected[1])
+    assert "schema changed" not in found.reason
+
+
+def test_a_changed_schema_is_said_without_limits_too() -> None:
+    assert judge(diff(diff_schema=0.5), Limits()).reason.endswith(", schema changed")
+
+
+@pytest.mark.parametrize(
+    ("limits", "given"),
+    [
+        (Limits(), False),
+        (Limits(max_rows_added=0), True),
+        (Limits(min_match_ratio=0.0), True),
+        (Limits(allow_schema_changes=True), True),
+    ],
+)
+def test_a_limit_of_zero_is_one(limits: Limits, given: bool) -> None:
+    assert limits.are_given is given
+
+
+def column(name: Any, count: Any) -> dict[str, Any]:
+    return {"column_name": name, "values_different": count, "match": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("results", "sentences"),
+    [
+        ({}, []),
+        ({"status": "success", "values": None, "schema": None, "pks": None}, []),
+        ({"values": [], "schema": "x", "pks": 5}, []),
+        ({"values": {"columns_diff_stats": [column("a", 0), column("b", None), "odd"]}}, []),
+        (
+            {"values": {"columns_diff_stats": [column("a", 2), column("b", 7), column("c", 2)]}},
+            ["values differ in 'b' (7), 'a' (2), 'c' (2)"],
+        ),
+        (
+            {"values": {"columns_diff_stats": [column(f"c{n}", n) for n in range(1, 9)]}},
+            ["values differ in 'c8' (8), 'c7' (7), 'c6' (6), 'c5' (5), 'c4' (4) and 3 more"],
+        ),
+        (
+            {"values": {"columns_diff_stats": [{"values_different": 3}]}},
+            ["values differ in None (3)"],
+        ),
+        ({"schema": {"exclusive_columns": [["a"], []]}}, ["only side 1 has 'a'"]),
+        (
+            {"schema": {"exclusive_columns": [["a", "b"], ["c"]]}},
+            ["only side 1 has 'a', 'b'", "only side 2 has 'c'"],
+        ),
+        (
+            {"schema": {"exclusive_columns": [[f"c{n}" for n in range(6)], None]}},
+            ["only side 1 has 'c0', 'c1', 'c2', 'c3', 'c4' and 1 more"],
+        ),
+        ({"schema": {"column_type_differs": ["a"]}}, ["other types: 'a'"]),
+        ({"pks": {"dupes": [0, 0], "nulls": [0, 0]}}, []),
+        ({"pks": {"dupes": [0, 3], "nulls": [None, None]}}, ["doubled primary keys: 0 and 3"]),
+        ({"pks": {"dupes": None, "nulls": [1, 0]}}, ["null primary keys: 1 and 0"]),
+    ],
+)
+def test_explains(results: dict[str, Any], sentences: list[str]) -> None:
+    assert explain(results) == sentences
+
+
+def test_explains_all_of_it() -> None:
+    results = {
+        "values": {"columns_diff_stats": [column("a", 1)]},
+        "schema": {"exclusive_columns": [[], ["b"]], "column_type_differs": ["c"]},
+        "pks": {"dupes": [1, 0], "nulls": [0, 2]},
+    }
+    assert explain(results) == [
+        "values differ in 'a' (1)",
+        "only side 2 has 'b'",
+        "other types: 'c'",
+        "doubled primary keys: 1 and 0",
+        "null primary keys: 0 and 2",
+    ]

@@ -1,0 +1,325 @@
+"""The wait, with a clock of its own and a service that says what a script holds."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.client.answer import Answer
+from airflow_provider_datafold.client.conversation import Pause, Send
+from airflow_provider_datafold.connection.settings import Settings
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldAuthenticationError,
+    DatafoldConnectionError,
+    DatafoldDeadlineError,
+    DatafoldError,
+    DatafoldNotFoundError,
+    DatafoldPermissionError,
+    DatafoldRateLimitError,
+    DatafoldServerError,
+    DatafoldStoppedError,
+    DatafoldTimeoutError,
+    DatafoldUnreachableError,
+)
+from airflow_provider_datafold.redaction.secret import Secret
+from airflow_provider_datafold.waiting.job import CI_RUN, DATA_DIFF, MONITOR_RUN, Job, State
+from airflow_provider_datafold.waiting.watch import LONGEST_TROUBLE, Reading, Rhythm, watch
+
+SETTINGS = Settings("datafold_default", "https://datafold.test", Secret("planted-api-key-7c1f"))
+IDS = {"datadiff_id": 7}
+START = 1_700_000_000.0
+
+
+class Service:
+    """Answers the looks at a job by a script, and lets the time pass that a wait pauses.
+
+    :param script: what each look gives: an answer, an error, or a status of a data diff. The last
+        one stays.
+    :param per_look: seconds that a look takes.
+    """
+
+    def __init__(self, *script: Any, per_look: float = 0.0) -> None:
+        self._script = list(script)
+        self._per_look = per_look
+        self.now = START
+        self.pauses: list[float] = []
+        self.paths: list[str] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def carry(self, conversation: Any) -> Any:
+        outcome = None
+        while len(self.paths) < 10_000:
+            try:
+                step = conversation.send(outcome)
+            except StopIteration as end:
+                return end.value
+            outcome = None
+            if isinstance(step, Pause):
+                self.pauses.append(step.seconds)
+                self.now += step.seconds
+            else:
+                assert isinstance(step, Send)
+                self.paths.append(step.request.path)
+                self.now += self._per_look
+                outcome = self._next()
+        raise AssertionError("The wait does not end.")
+
+    def _next(self) -> Any:
+        said = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if isinstance(said, str):
+            said = {"id": 7, "status": said}
+        if isinstance(said, (dict, list)):
+            return Answer(200, {}, json.dumps(said).encode())
+        return said
+
+    def wait(
+        self,
+        *,
+        job: Job = DATA_DIFF,
+        ids: Any = IDS,
+        limit: float = 86_400.0,
+        waited: float | None = None,
+        interval: float | None = None,
+        jitter: float = 0.5,
+    ) -> Reading:
+        reading: Reading = self.carry(
+            watch(
+                job,
+                ids,
+                SETTINGS,
+                logging.getLogger("wait"),
+                deadline=START + limit,
+                rhythm=Rhythm(interval),
+                since=None if waited is None else START - waited,
+                clock=self.clock,
+                jitter=lambda: jitter,
+            )
+        )
+        return reading
+
+
+def refused(status: int, **headers: str) -> Answer:
+    return Answer(status, {name.replace("_", "-"): text for name, text in headers.items()}, b"")
+
+
+def runs(count: int, *ends: Any) -> Iterable[Any]:
+    return [*["processing"] * count, *ends]
+
+
+@pytest.fixture(autouse=True)
+def _logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("done", State.SUCCEEDED),
+        ("failed", State.FAILED),
+        ("cancelled", State.CANCELLED),
+        ("needs_confirmation", State.BLOCKED),
+        ("needs_authentication", State.BLOCKED),
+    ],
+)
+def test_ends_with_the_job(status: str, state: State) -> None:
+    service = Service("waiting", "queued", "processing", {"id": 7, "status": status, "x": 1})
+    reading = service.wait()
+    assert (reading.state, reading.status, reading.is_known) == (state, status, True)
+    assert reading.answer == {"id": 7, "status": status, "x": 1}
+    assert service.paths == ["/api/v1/datadiffs/7"] * 4
+
+
+def test_a_job_that_has_ended_takes_one_look() -> None:
+    service = Service("done")
+    service.wait(limit=-10)
+    assert service.pauses == []
+
+
+def test_looks_after_a_second_and_then_after_a_sixth_of_the_time_waited() -> None:
+    service = Service(*runs(70, "done"))
+    service.wait()
+    assert service.pauses[:6] == [1.0] * 6
+    for before, pause in enumerate(service.pauses):
+        assert pause == pytest.approx(min(max(1.0, sum(service.pauses[:before]) / 6), 30.0))
+    assert service.pauses[-1] == 30.0
+
+
+def test_goes_on_in_the_rhythm_of_a_wait_that_began_elsewhere() -> None:
+    service = Service("processing", "done")
+    service.wait(waited=60.0)
+    assert service.pauses == [10.0]
+
+
+def test_many_waits_do_not_look_at_once() -> None:
+    pauses = [Rhythm().pause(60.0, jitter) for jitter in (0.0, 0.5, 1.0)]
+    assert pauses == pytest.approx([9.0, 10.0, 11.0])
+
+
+def test_a_given_interval_is_kept() -> None:
+    service = Service(*runs(5, "done"))
+    service.wait(interval=7.0, jitter=1.0)
+    assert service.pauses == [7.0] * 5
+
+
+def test_the_last_look_is_at_the_deadline() -> None:
+    service = Service("processing", per_look=0.25)
+    with pytest.raises(DatafoldDeadlineError) as caught:
+        service.wait(limit=100.0, interval=30.0)
+    assert len(service.paths) == 5
+    # The pause before the last look is cut, and no look comes later.
+    assert service.pauses == [30.0, 30.0, 30.0, 100.0 - 91.0]
+    assert "the data diff had not ended after 100 s" in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_a_job_that_ends_at_the_deadline_has_ended() -> None:
+    service = Service(*runs(4, "done"))
+    assert service.wait(limit=100.0, interval=30.0).state is State.SUCCEEDED
+
+
+def test_a_fault_at_the_deadline_is_not_the_error() -> None:
+    service = Service(refused(503))
+    with pytest.raises(DatafoldDeadlineError) as caught:
+        service.wait(limit=10.0, interval=5.0)
+    assert caught.value.__context__ is None
+
+
+PASSING = [
+    refused(503),
+    refused(502),
+    refused(500),
+    refused(408),
+    refused(429),
+    DatafoldConnectionError("broke"),
+    DatafoldUnreachableError("could not connect"),
+    DatafoldTimeoutError("took too long"),
+]
+
+
+@pytest.mark.parametrize("fault", PASSING, ids=repr)
+def test_a_passing_fault_does_not_end_the_wait(
+    fault: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = Service("processing", fault, fault, "processing", fault, "done")
+    assert service.wait(interval=5.0).state is State.SUCCEEDED
+    # Each look is a single request: the next one comes in the rhythm.
+    assert service.pauses == [5.0] * 5
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 3
+    assert all(text.startswith("Could not look at the data diff: ") for text in warnings)
+    assert all(text.endswith(" It goes on.") for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause"), [("120", 120.0), ("2", 5.0), ("nonsense", 5.0), ("90000", 1000.0)]
+)
+def test_a_wait_that_the_service_asks_for_is_honoured(asked: str, pause: float) -> None:
+    service = Service(refused(429, Retry_After=asked), "done")
+    service.wait(interval=5.0, limit=1000.0)
+    assert service.pauses == [pause]
+
+
+def test_an_hour_of_trouble_gives_up() -> None:
+    service = Service(refused(503))
+    with pytest.raises(DatafoldServerError) as caught:
+        service.wait(interval=600.0)
+    assert service.now - START == LONGEST_TROUBLE + 600.0
+    assert "GET /api/v1/datadiffs/7 on https://datafold.test" in str(caught.value)
+
+
+def test_trouble_that_ends_counts_anew() -> None:
+    hour = [refused(503)] * 7
+    service = Service(*hour, "processing", *hour, "processing", *hour, "done")
+    assert service.wait(interval=600.0).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (refused(401), DatafoldAuthenticationError),
+        (refused(403), DatafoldPermissionError),
+        (refused(404), DatafoldNotFoundError),
+        (Answer(200, {}, b"<html>"), DatafoldAnswerError),
+        (DatafoldStoppedError("stopped"), DatafoldStoppedError),
+    ],
+)
+def test_what_no_wait_mends_ends_it_at_once(said: Any, kind: type[DatafoldError]) -> None:
+    service = Service("processing", said)
+    with pytest.raises(DatafoldError) as caught:
+        service.wait()
+    assert type(caught.value) is kind
+    assert len(service.paths) == 2
+
+
+def test_a_rate_limit_that_lasts_gives_up_and_is_honoured_until_then() -> None:
+    service = Service(refused(429, Retry_After="60"))
+    with pytest.raises(DatafoldRateLimitError):
+        service.wait()
+    # Never earlier than asked, and in its own rhythm once that is slower.
+    assert min(service.pauses) == 60.0
+
+
+@pytest.mark.parametrize("status", ["paused", None, 5, ["done"], {"done": 1}, "DONE"])
+def test_an_unknown_status_is_no_end(status: Any, caplog: pytest.LogCaptureFixture) -> None:
+    odd = {"id": 7, "status": status}
+    service = Service(odd, odd, odd, "processing", odd, "done")
+    assert service.wait(interval=1.0).state is State.SUCCEEDED
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Status {status!r} is unknown: still waiting for the end."
+    ]
+
+
+def test_each_unknown_status_is_told_once_and_cut(caplog: pytest.LogCaptureFixture) -> None:
+    service = Service("paused", "held\nback", "paused", "x" * 5000, "done")
+    service.wait(interval=30.0)
+    texts = [record.getMessage() for record in caplog.records]
+    assert [text for text in texts if "'paused'" in text] == [texts[0], texts[2]]
+    assert texts[1] == "Status 'held\\nback' is unknown: still waiting for the end."
+    assert texts[2] == "The data diff is 'paused'."
+    assert max(map(len, texts)) < 200
+
+
+def test_progress_is_told_once_a_minute_at_most(caplog: pytest.LogCaptureFixture) -> None:
+    steps = {"completed_steps": 3, "total_steps": 8}
+    running = {"id": 7, "status": "processing", "diff_progress": steps}
+    service = Service(*[running] * 30, "done")
+    service.wait(interval=10.0)
+    texts = [record.getMessage() for record in caplog.records]
+    assert texts == ["The data diff is processing (3 of 8 steps)."] * 4
+
+
+@pytest.mark.parametrize(
+    "progress", [None, {}, [], "half", {"completed_steps": None, "total_steps": 8}]
+)
+def test_progress_may_not_be_known(progress: Any, caplog: pytest.LogCaptureFixture) -> None:
+    running = {"id": 7, "status": "queued", "diff_progress": progress}
+    service = Service(running, running, "done")
+    service.wait(interval=100.0)
+    assert [record.getMessage() for record in caplog.records] == ["The data diff is queued."]
+
+
+def test_other_kinds_of_job_are_found_by_their_ids() -> None:
+    service = Service({"id": 5, "state": "checking"}, {"id": 5, "state": "alert"})
+    reading = service.wait(job=MONITOR_RUN, ids={"monitor_id": 3, "run_id": 5})
+    assert (reading.state, reading.status) == (State.SUCCEEDED, "alert")
+    assert service.paths == ["/api/v1/monitors/3/runs/5"] * 2
+
+
+def test_a_run_of_a_list_is_found_by_its_id() -> None:
+    others = [{"id": 1, "status": "done"}, "odd", {"id": 2, "status": "failed"}]
+    service = Service(
+        others,
+        [*others, {"id": 9, "status": "processing"}],
+        [{"id": 9}],
+        [{"id": 9, "status": "failed"}],
+    )
+    reading = service.wait(job=CI_RUN, ids={"ci_config_id": 4, "run_id": 9})
+    assert reading.state is State.FAILED
+    assert len(service.paths) == 4
