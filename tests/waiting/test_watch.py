@@ -175,7 +175,7 @@ def test_the_last_look_is_at_the_deadline() -> None:
     assert len(service.paths) == 5
     # The pause before the last look is cut, and no look comes later.
     assert service.pauses == [30.0, 30.0, 30.0, 100.0 - 91.0]
-    assert "the data diff had not ended after 100 s" in str(caught.value)
+    assert "The data diff had not ended after 100 s" in str(caught.value)
     assert caught.value.__context__ is None
 
 
@@ -272,7 +272,7 @@ def test_an_unknown_status_is_no_end(status: Any, caplog: pytest.LogCaptureFixtu
     service = Service(odd, odd, odd, "processing", odd, "done")
     assert service.wait(interval=1.0).state is State.SUCCEEDED
     assert [record.getMessage() for record in caplog.records] == [
-        f"Status {status!r} is unknown: still waiting for the end."
+        f"Status {status!r} is unknown: still waiting."
     ]
 
 
@@ -281,7 +281,7 @@ def test_each_unknown_status_is_told_once_and_cut(caplog: pytest.LogCaptureFixtu
     service.wait(interval=30.0)
     texts = [record.getMessage() for record in caplog.records]
     assert [text for text in texts if "'paused'" in text] == [texts[0], texts[2]]
-    assert texts[1] == "Status 'held\\nback' is unknown: still waiting for the end."
+    assert texts[1] == "Status 'held\\nback' is unknown: still waiting."
     assert texts[2] == "The data diff is 'paused'."
     assert max(map(len, texts)) < 200
 
