@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
 
-MOST_SECONDS = 5.0
+MOST_SECONDS = 4.0
 """How long the tests of one mutant may take, by their usual times."""
 
-_QUICK, _SLOW = 0.2, 3.0
-"""Seconds. A test that is not quick comes last, and one that is slow has no part in files of tests.
-"""
+_QUICK = 0.2
+"""Seconds. Tests that take longer come last."""
 
 
 class Choice:
@@ -28,15 +28,13 @@ class Choice:
         self._failing = measurement.failing
         self._lines = measurement.lines
         self._found: dict[Path, Counter[str]] = defaultdict(Counter)
-        self.slow = frozenset(test for test, taken in self._seconds.items() if taken > _SLOW)
         self._seconds_of_files: dict[str, float] = defaultdict(float)
         for test, seconds in self._seconds.items():
-            if test not in self.slow:
-                self._seconds_of_files[file_of(test)] += seconds
+            self._seconds_of_files[file_of(test)] += seconds
 
     def note(self, mutant: Mutant, failed: Iterable[str]) -> None:
         """Note which tests found a mutant."""
-        self._found[mutant.file].update(map(file_of, failed))
+        self._found[mutant.file].update(failed)
 
     def is_imported(self, mutant: Mutant) -> bool:
         """Say whether a mutant shows when modules are imported, and not only when it is called."""
@@ -45,16 +43,18 @@ class Choice:
     def tests(self, mutant: Mutant) -> list[str]:
         """Choose tests for a mutant that shows when it is called.
 
-        :return: tests that run its lines: the quick ones, one case of each function, before others.
+        :return: tests that run its lines: the quick ones before others, and of them first those
+            that found others in the same module, then one case of each function.
         """
+        found = self._found[mutant.file]
         ranks: Counter[str] = Counter()
         keys = {}
         reaching = self._reaching(mutant) - {""} - self._failing
         for test in sorted(reaching, key=lambda test: (self._seconds[test], test)):
             function = test.partition("[")[0]
-            keys[test] = (self._seconds[test] > _QUICK, ranks[function])
+            keys[test] = (self._seconds[test] > _QUICK, -found[test], ranks[function])
             ranks[function] += 1
-        return [*_limited(sorted(keys, key=keys.__getitem__), self._seconds, MOST_SECONDS)]
+        return [*_limited(sorted(keys, key=keys.__getitem__), self._seconds)]
 
     def files(self, mutant: Mutant) -> list[str]:
         """Choose files of tests for any other mutant.
@@ -64,9 +64,17 @@ class Choice:
         """
         lines = self._lines.get(mutant.file.resolve(), {})
         reaching = {file_of(test) for tests in lines.values() for test in tests}
-        found, seconds = self._found[mutant.file], self._seconds_of_files
+        found: Counter[str] = Counter()
+        for test, times in self._found[mutant.file].items():
+            found[file_of(test)] += times
+        seconds = self._seconds_of_files
         keys = {file: (-found[file], file not in reaching, seconds[file]) for file in seconds}
-        return [*_limited(sorted(keys, key=keys.__getitem__), seconds, 3 * MOST_SECONDS)]
+        return sorted(keys, key=keys.__getitem__)
+
+    def order(self, mutant: Mutant) -> Callable[[str], Any]:
+        """Return a key to sort the tests of a file by, as :meth:`tests` does."""
+        found = self._found[mutant.file].copy()
+        return lambda test: (-found[test], self._seconds.get(test, 0.0))
 
     def _reaching(self, mutant: Mutant) -> frozenset[str]:
         lines = self._lines.get(mutant.file.resolve(), {})
@@ -78,9 +86,9 @@ def file_of(test: str) -> str:
     return test.partition("::")[0]
 
 
-def _limited(names: Iterable[str], seconds: Mapping[str, float], most: float) -> Iterator[str]:
+def _limited(names: Iterable[str], seconds: Mapping[str, float]) -> Iterator[str]:
     total = 0.0
     for name in names:
-        total += seconds[name]
-        if total <= most:
+        if total + seconds[name] <= MOST_SECONDS:
+            total += seconds[name]
             yield name

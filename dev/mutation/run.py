@@ -12,7 +12,7 @@ import coverage
 import pytest
 
 from dev.mutation import measurement
-from dev.mutation.choice import Choice, file_of
+from dev.mutation.choice import MOST_SECONDS, Choice, file_of
 from dev.mutation.insertion import Functions, MutantFinder, NotPossibleError, forget
 from dev.mutation.mutant import Mutant
 from dev.mutation.trial import Outcome, Watch, Work, each
@@ -36,6 +36,9 @@ OPTIONS = (
     "-m=not ui",
 )
 
+
+_MOST_SECONDS = 3 * MOST_SECONDS
+"""As in :mod:`choice`, for mutants that no one line brings to light."""
 
 PACKAGE = Path("airflow_provider_datafold")
 
@@ -77,9 +80,12 @@ class Run:
             self._measure(items)
         found = measurement.load()
         choice = Choice(found)
-        left_out = found.failing | choice.slow
         plans = (
-            (mutant, _work(mutant, choice, items, functions), Watch(found.seconds, left_out))
+            (
+                mutant,
+                _work(mutant, choice, items, functions),
+                Watch(found.seconds, found.failing, choice.order(mutant), _MOST_SECONDS),
+            )
             for mutant in self._mutants
         )
         for mutant, outcome in each(plans, self._jobs):
@@ -96,14 +102,13 @@ class Run:
         seconds: dict[str, float] = {}
         failing: set[str] = set()
         imported = (
-            (file, partial(_measure, file, number), Watch({}, frozenset()))
-            for number, file in enumerate(files)
+            (file, partial(_measure, file, number), Watch({})) for number, file in enumerate(files)
         )
         for file, outcome in each(imported, self._jobs):
             seconds |= outcome.seconds
             failing |= _failures(file, outcome)
         present = (
-            (file, partial(_run, found, is_all=True), Watch(seconds, frozenset()))
+            (file, partial(_run, found, is_all=True), Watch(seconds))
             for file, found in files.items()
         )
         for file, outcome in each(present, self._jobs):
@@ -149,7 +154,8 @@ def _try_imported(mutant: Mutant, files: list[str], watch: Watch) -> None:
     sys.meta_path.insert(0, MutantFinder(mutant))
     for file in files:
         _run_anew(file, watch, "--exitfirst")
-        if watch.outcome.failed:
+        # Importing a file of tests for the last quick ones would take longer than they do.
+        if watch.outcome.failed or watch.left < _MOST_SECONDS / 10:
             return
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import mmap
 import os
 import signal
@@ -15,7 +16,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import pytest
 
@@ -49,12 +50,22 @@ class Watch:
 
     :param usual: the seconds that tests usually take.
     :param left_out: the tests that are not to run.
+    :param order: a key to sort the tests of a file by, by node id; as they are by default.
+    :param most_seconds: how long all tests of the files may take, by their usual times.
     """
 
-    def __init__(self, usual: Mapping[str, float], left_out: Set[str]) -> None:
+    def __init__(
+        self,
+        usual: Mapping[str, float],
+        left_out: Set[str] = frozenset(),
+        order: Callable[[str], Any] = lambda _: 0,
+        most_seconds: float = math.inf,
+    ) -> None:
         self.outcome = Outcome()
         self._usual = usual
         self._left_out = left_out
+        self._order = order
+        self.left = most_seconds
         self._deadline = mmap.mmap(-1, struct.calcsize("d"))
 
     @property
@@ -76,9 +87,14 @@ class Watch:
         sys.dont_write_bytecode = False
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave tests out, and have the quick ones first."""
-        items[:] = [item for item in items if item.nodeid not in self._left_out]
-        items.sort(key=lambda item: self._usual.get(item.nodeid, 0.0))
+        """Leave tests out, and sort the others, as many as there is time for."""
+        chosen = []
+        for item in sorted(items, key=lambda item: self._order(item.nodeid)):
+            seconds = self._usual.get(item.nodeid, 0.0)
+            if item.nodeid not in self._left_out and seconds <= self.left:
+                self.left -= seconds
+                chosen.append(item)
+        items[:] = chosen
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Start the clock."""
