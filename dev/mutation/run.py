@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import coverage
 import pytest
 
 from dev.mutation import measurement
-from dev.mutation.choice import MOST_SECONDS, Choice, file_of
+from dev.mutation.choice import Choice, by_file
 from dev.mutation.insertion import Functions, MutantFinder, NotPossibleError, forget
 from dev.mutation.mutant import Mutant
 from dev.mutation.trial import Outcome, Watch, Work, each
@@ -36,9 +36,6 @@ OPTIONS = (
     "-m=not ui",
 )
 
-
-_MOST_SECONDS = 3 * MOST_SECONDS
-"""As in :mod:`choice`, for mutants that no one line brings to light."""
 
 PACKAGE = Path("airflow_provider_datafold")
 
@@ -80,14 +77,7 @@ class Run:
             self._measure(items)
         found = measurement.load()
         choice = Choice(found)
-        plans = (
-            (
-                mutant,
-                _work(mutant, choice, items, functions),
-                Watch(found.seconds, found.failing, choice.order(mutant), _MOST_SECONDS),
-            )
-            for mutant in self._mutants
-        )
+        plans = (_plan(mutant, choice, items, functions, found.seconds) for mutant in self._mutants)
         for mutant, outcome in each(plans, self._jobs):
             choice.note(mutant, outcome.failed)
             self._tell(mutant, outcome)
@@ -96,9 +86,7 @@ class Run:
     def _measure(self, items: dict[str, pytest.Item]) -> None:
         """Run all tests without a mutant, in both of the ways in which mutants are tried."""
         measurement.start()
-        files: dict[str, list[pytest.Item]] = {}
-        for test, item in items.items():
-            files.setdefault(file_of(test), []).append(item)
+        files = by_file(items)
         seconds: dict[str, float] = {}
         failing: set[str] = set()
         imported = (
@@ -108,8 +96,8 @@ class Run:
             seconds |= outcome.seconds
             failing |= _failures(file, outcome)
         present = (
-            (file, partial(_run, found, is_all=True), Watch(seconds))
-            for file, found in files.items()
+            (file, partial(_run, [items[test] for test in tests], is_all=True), Watch(seconds))
+            for file, tests in files.items()
         )
         for file, outcome in each(present, self._jobs):
             failing |= _failures(file, outcome)
@@ -122,40 +110,40 @@ def _failures(file: str, outcome: Outcome) -> set[str]:
     return {*outcome.failed}
 
 
-def _work(
-    mutant: Mutant, choice: Choice, items: dict[str, pytest.Item], functions: Functions
-) -> Work:
-    files = choice.files(mutant)
+def _plan(
+    mutant: Mutant,
+    choice: Choice,
+    items: dict[str, pytest.Item],
+    functions: Functions,
+    seconds: Mapping[str, float],
+) -> tuple[Mutant, Work, Watch]:
+    tests = [test for test in choice.tests(mutant) if test in items]
     if choice.is_imported(mutant):
-        return partial(_try_imported, mutant, files)
-    tests = [items[test] for test in choice.tests(mutant) if test in items]
-    return partial(_try_present, functions, mutant, tests, files)
+        work = partial(_try_imported, mutant, tests)
+    else:
+        work = partial(_try_present, mutant, [items[test] for test in tests], functions)
+    return mutant, work, Watch(seconds, tests)
 
 
 def _try_present(
-    functions: Functions,
-    mutant: Mutant,
-    items: list[pytest.Item],
-    files: list[str],
-    watch: Watch,
+    mutant: Mutant, items: list[pytest.Item], functions: Functions, watch: Watch
 ) -> None:
     if not items:
         return
     try:
         functions.change(mutant)
     except NotPossibleError:
-        _try_imported(mutant, files, watch)
+        _try_imported(mutant, [item.nodeid for item in items], watch)
     else:
         _run(items, watch)
 
 
-def _try_imported(mutant: Mutant, files: list[str], watch: Watch) -> None:
+def _try_imported(mutant: Mutant, tests: list[str], watch: Watch) -> None:
     _forget()
     sys.meta_path.insert(0, MutantFinder(mutant))
-    for file in files:
+    for file in by_file(tests):
         _run_anew(file, watch, "--exitfirst")
-        # Importing a file of tests for the last quick ones would take longer than they do.
-        if watch.outcome.failed or watch.left < _MOST_SECONDS / 10:
+        if watch.outcome.failed:
             return
 
 

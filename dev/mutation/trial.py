@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import mmap
 import os
 import signal
@@ -13,10 +12,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 import pytest
 
@@ -49,23 +48,13 @@ class Watch:
     """A plugin of pytest that notes how tests end, and tells the parent how long to wait.
 
     :param usual: the seconds that tests usually take.
-    :param left_out: the tests that are not to run.
-    :param order: a key to sort the tests of a file by, by node id; as they are by default.
-    :param most_seconds: how long all tests of the files may take, by their usual times.
+    :param chosen: the tests of the files that are to run, in this order; all by default.
     """
 
-    def __init__(
-        self,
-        usual: Mapping[str, float],
-        left_out: Set[str] = frozenset(),
-        order: Callable[[str], Any] = lambda _: 0,
-        most_seconds: float = math.inf,
-    ) -> None:
+    def __init__(self, usual: Mapping[str, float], chosen: Sequence[str] | None = None) -> None:
         self.outcome = Outcome()
         self._usual = usual
-        self._left_out = left_out
-        self._order = order
-        self.left = most_seconds
+        self._chosen = chosen
         self._deadline = mmap.mmap(-1, struct.calcsize("d"))
 
     @property
@@ -87,14 +76,10 @@ class Watch:
         sys.dont_write_bytecode = False
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave tests out, and sort the others, as many as there is time for."""
-        chosen = []
-        for item in sorted(items, key=lambda item: self._order(item.nodeid)):
-            seconds = self._usual.get(item.nodeid, 0.0)
-            if item.nodeid not in self._left_out and seconds <= self.left:
-                self.left -= seconds
-                chosen.append(item)
-        items[:] = chosen
+        """Choose tests."""
+        if self._chosen is not None:
+            present = {item.nodeid: item for item in items}
+            items[:] = [present[test] for test in self._chosen if test in present]
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Start the clock."""
