@@ -32,6 +32,10 @@ class Choice:
         """Note which tests found a mutant."""
         self._found[mutant.file].update(failed)
 
+    def leave_out(self, test: str) -> None:
+        """Choose a test no more: it fails without a mutant."""
+        self._tests = self._tests - {test}
+
     def is_imported(self, mutant: Mutant) -> bool:
         """Say whether a mutant shows when modules are imported, and not only when it is called."""
         return mutant.function is None or "" in self._reaching(mutant, mutant.lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from dev.mutation import measurement
 from dev.mutation.choice import Choice, by_file
 from dev.mutation.insertion import Functions, MutantFinder, NotPossibleError, forget
+from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
 from dev.mutation.trial import Outcome, Watch, Work, each
 
@@ -75,13 +76,21 @@ class Run:
         gc.freeze()
         if not self._is_measured:
             self._measure(items)
-        found = measurement.load()
-        choice = Choice(found)
-        plans = (_plan(mutant, choice, items, functions, found.seconds) for mutant in self._mutants)
-        for mutant, outcome in each(plans, self._jobs):
-            choice.note(mutant, outcome.failed)
-            self._tell(mutant, outcome)
+        self._try(Tests(items, functions, measurement.load()))
         return True
+
+    def _try(self, tests: Tests) -> None:
+        doubtful = []
+        for mutant, outcome in each(map(tests.plan, self._mutants), self._jobs):
+            if tests.prove(mutant, outcome):
+                self._tell(mutant, outcome)
+            else:
+                doubtful.append((mutant, outcome.failed))
+        # A test may fail because of those that ran before it.
+        plans = (tests.plan(mutant, first=failed) for mutant, failed in doubtful)
+        for mutant, outcome in each(plans, self._jobs):
+            tests.prove(mutant, outcome)
+            self._tell(mutant, outcome)
 
     def _measure(self, items: dict[str, pytest.Item]) -> None:
         """Run all tests without a mutant, in both of the ways in which mutants are tried."""
@@ -110,19 +119,59 @@ def _failures(file: str, outcome: Outcome) -> set[str]:
     return {*outcome.failed}
 
 
-def _plan(
-    mutant: Mutant,
-    choice: Choice,
-    items: dict[str, pytest.Item],
-    functions: Functions,
-    seconds: Mapping[str, float],
-) -> tuple[Mutant, Work, Watch]:
-    tests = [test for test in choice.tests(mutant) if test in items]
-    if choice.is_imported(mutant):
-        work = partial(_try_imported, mutant, tests)
-    else:
-        work = partial(_try_present, mutant, [items[test] for test in tests], functions)
-    return mutant, work, Watch(seconds, tests)
+class Tests:
+    """The tests, and what they have found.
+
+    :param items: the tests by node id.
+    :param functions: the functions that mutants can be put into.
+    :param measured: what is known of the tests.
+    """
+
+    def __init__(
+        self, items: dict[str, pytest.Item], functions: Functions, measured: Measurement
+    ) -> None:
+        self._items = items
+        self._functions = functions
+        self._seconds = measured.seconds
+        self._choice = Choice(measured)
+        self._passing: dict[str, bool] = {}
+
+    def plan(self, mutant: Mutant, *, first: Sequence[str] = ()) -> tuple[Mutant, Work, Watch]:
+        """Plan a trial.
+
+        :param mutant: what to try.
+        :param first: the tests to begin with.
+        """
+        chosen = [test for test in self._choice.tests(mutant) if test in self._items]
+        sound = [test for test in first if self._passing.get(test, True)]
+        tests = [*sound, *(test for test in chosen if test not in first)]
+        if self._choice.is_imported(mutant):
+            work = partial(_try_imported, mutant, tests)
+        else:
+            items = [self._items[test] for test in tests]
+            work = partial(_try_present, mutant, items, self._functions)
+        return mutant, work, Watch(self._seconds, tests)
+
+    def prove(self, mutant: Mutant, outcome: Outcome) -> bool:
+        """Say whether an outcome is beyond doubt, and learn from it.
+
+        :return: whether the mutant survived, or was found by a test that no other ran before, and
+            that passes alone without a mutant.
+        """
+        failed = [test for test in outcome.failed if test in self._items]
+        if not failed:
+            return True
+        self._choice.note(mutant, failed)
+        return len(outcome.seconds) == 1 and self._passes(failed[0])
+
+    def _passes(self, test: str) -> bool:
+        if test not in self._passing:
+            plan = (test, partial(_run, [self._items[test]]), Watch(self._seconds))
+            ((_, outcome),) = each([plan], 1)
+            self._passing[test] = not outcome.failed
+            if outcome.failed:
+                self._choice.leave_out(test)
+        return self._passing[test]
 
 
 def _try_present(
