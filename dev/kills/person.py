@@ -114,7 +114,7 @@ class Person:
         :param map_index: which of the mapped ones, -1 if it is not mapped.
         """
         path = f"{self._run(dag_id)}/taskInstances/{task_id}/xcomEntries/return_value"
-        response = self._send("GET", f"{path}?map_index={map_index}&deserialize=true")
+        response = self._send("GET", f"{path}?map_index={map_index}&stringify=false")
         if response.status_code == 404:
             return None
         response.raise_for_status()
