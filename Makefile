@@ -8,8 +8,8 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 # In two processes, each with an Airflow home of its own; the tests of a file stay together.
 IN_TWO = --numprocesses=2 --dist=loadfile
 
-.PHONY: demo dev test test-all check unit test-ui test-cluster reliability reliability-all \
-  coverage-page bench contract constraints clean
+.PHONY: demo dev test test-all check unit test-ui test-cluster test-kill reliability reliability-all \
+  mutation coverage-page bench contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
@@ -37,6 +37,9 @@ reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/rel
 reliability-all: $(INSTALLED)  ## The same with each Airflow from 2.11 on, without the page.
 	$(BIN)/nox --keywords reliability
 
+mutation: $(INSTALLED)  ## See whether the tests notice mistakes: make mutation [MUTATION="--measured file.py"].
+	@$(BIN)/python -m dev.mutation $(MUTATION)
+
 bench: $(INSTALLED)  ## Measure what the provider costs, and write docs/performance.md.
 	@$(BIN)/python -m dev.benchmarks
 
@@ -47,6 +50,10 @@ test-ui: $(INSTALLED)  ## Test Airflow's UI in a real browser.
 test-cluster: $(INSTALLED)-cluster  ## Many updates on Airflow with Celery, one worker killed.
 	@dev/scripts/install_programs.sh redis-server postgresql
 	@$(BIN)/python -m dev.cluster
+
+test-kill: $(INSTALLED)-cluster  ## Gates whose processes are killed, and which people stop and clear.
+	@dev/scripts/install_programs.sh postgresql
+	@$(BIN)/python -m dev.kills
 
 coverage-page: $(INSTALLED)  ## Write docs/coverage.md from the code.
 	$(BIN)/python -m dev.scripts.api_coverage
@@ -59,7 +66,7 @@ constraints:  ## Regenerate the constraint files; needs uv on PATH.
 	dev/scripts/compile_constraints.sh
 
 clean:  ## Remove what the other targets made.
-	rm -rf .venv .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .mutation .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -14,6 +14,7 @@ AIRFLOWS = ("2.11", "3.0", "3.1", "3.2", "3.3")
 
 # Slow, and the same whatever the version of Airflow: `make test` has them, on the newest one.
 LEFT_OUT = (
+    "tests/sandbox",
     "tests/system",
     "tests/test_api_coverage.py",
     "tests/test_benchmarks.py",

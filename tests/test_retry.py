@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold import exceptions
+from airflow_provider_datafold.client.retry import wait
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import answers, asks_to_wait, says
 from dev.faults.server import Door
@@ -53,6 +54,23 @@ def test_default_retries_come_to_an_end(serve: Any, connect: Any, log: Any) -> N
     # About half a second, then twice as long each time; a bit more or less by chance.
     first, second, third = waits(log)
     assert 0.3 <= first <= 0.7 <= second <= 1.3 <= third <= 2.5
+
+
+@pytest.mark.parametrize(
+    ("attempt", "jitter", "seconds"),
+    [
+        (1, 0.0, 0.375),
+        (1, 0.5, 0.5),
+        (1, 1.0, 0.625),
+        (2, 0.0, 0.75),
+        (3, 1.0, 2.5),
+        (6, 0.5, 16.0),
+        (7, 0.5, 30.0),
+        (1_000, 0.0, 30.0),
+    ],
+)
+def test_wait_is_doubled_each_time(attempt: int, jitter: float, seconds: float) -> None:
+    assert wait(attempt, None, jitter) == seconds
 
 
 @pytest.mark.parametrize("retries", [1, "1"])

@@ -10,11 +10,12 @@ import pytest
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY as POLICY
 
-if not POLICY:
+try:
+    from airflow.sdk import RetryDecision
+except ImportError:
     pytest.skip("Airflow has retry policies from 3.3 on", allow_module_level=True)
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import RetryDecision
 
 BUSY = exceptions.DatafoldRateLimitError("x", retry_after=3600)
 
@@ -57,6 +58,20 @@ def test_a_task_that_waits_as_long_anyway_does_as_it_is_set(hours: int) -> None:
 def test_backoff_of_the_task_counts(try_number: int, task: Any, is_own: bool) -> None:
     decision = evaluate(BUSY, try_number, retry_delay=timedelta(hours=0.5), **task)
     assert (decision == RetryDecision.default()) is is_own
+
+
+@pytest.mark.parametrize(
+    ("hours", "try_number", "backoff"),
+    [
+        (0.4, 2, True),  # twice the delay, not three times
+        (2, 9, 0.5),  # ever shorter
+    ],
+)
+def test_backoff_of_the_task_is_no_longer_than_airflows(
+    hours: float, try_number: int, backoff: Any
+) -> None:
+    task = {"retry_delay": timedelta(hours=hours), "retry_exponential_backoff": backoff}
+    assert evaluate(BUSY, try_number, **task).retry_delay == timedelta(hours=1)
 
 
 def test_waits_no_longer_than_a_day() -> None:

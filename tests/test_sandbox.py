@@ -222,7 +222,7 @@ def test_refusal_says_when_to_come_back() -> None:
 def test_shows_the_integrations_to_people(sandbox: Any) -> None:
     answer = call(sandbox, "GET", "/settings/integrations", headers={})
     assert answer.headers["Content-Type"].startswith("text/html")
-    assert "<td>7<td>hightouch<td>Hightouch 7<td>0 0 * * *" in answer.text
+    assert "<td>7</td><td>hightouch</td><td>Hightouch 7</td><td>0 0 * * *</td>" in answer.text
     assert sandbox.state.requests == []
 
 
@@ -971,10 +971,13 @@ def test_shows_a_data_diff_to_people(sandbox: Any) -> None:
     body = {**DIFF, "table2": None, "query2": "select '<b>'"}
     create(sandbox, "/api/v1/datadiffs", body)
     page = call(sandbox, "GET", "/datadiffs/3/overview", headers={}).text
-    assert "<tr><td>Status<td>waiting" in page
-    assert "<td>DB.PUBLIC.A<tr>" in page
-    assert "select &#x27;&lt;b&gt;" in page
-    assert "<td>rows_added<td>3" in call(sandbox, "GET", "/datadiffs/2/overview").text
+    assert '<span class="badge quiet">waiting</span>' in page
+    assert "<td>Warehouse (1)</td><td>Warehouse (1)</td>" in page
+    assert "<pre>DB.PUBLIC.A</pre>" in page
+    assert "select &#39;&lt;b&gt;" in page
+    page = call(sandbox, "GET", "/datadiffs/2/overview").text
+    assert 'added (only in the second)</th><td class="number">3</td>' in page
+    assert '<td>amount</td><td class="number">5</td>' in page
     assert call(sandbox, "GET", "/datadiffs/99/overview").status_code == 404
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -266,6 +267,14 @@ class DatafoldHook(
     def place(self) -> str:
         """Where calls go, for a line of log."""
         return f"{self._settings.base_url} (Airflow connection {self.datafold_conn_id!r})"
+
+    @property
+    def host(self) -> str:
+        """The host that calls go to, with its port if it has one.
+
+        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
+        """
+        return urlsplit(self._settings.base_url).netloc
 
     def data_diff_url(self, datadiff_id: int) -> str:
         """Return the address of a data diff's page, for people.

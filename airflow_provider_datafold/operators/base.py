@@ -81,12 +81,12 @@ class DatafoldOperator(BaseOperator, HookUser):
         :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.call`.
     """
 
+    # Airflow's class comes first: it takes a class whose first base has another constructor for one
+    # that has a constructor of its own, and `partial` would then hand over null for its defaults.
+    on_kill = HookUser.on_kill
+
     template_fields: Sequence[str] = ("datafold_conn_id",)
     ui_color = "#e3f0e8"
-
-    # Airflow wraps the constructor of a class whose first base has another one: were HookUser the
-    # first, mapped tasks would lose Airflow's defaults.
-    on_kill = HookUser.on_kill
 
     def execute(self, context: Context) -> Any:
         """Call Datafold.

@@ -81,8 +81,9 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
     :param wait_for_completion: whether to wait for the run's end.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: seconds between two looks at the run; by default after a sixth of the
-        time waited, at least 1 and at most 30.
+    :param poll_interval: time between two looks at the run, in seconds or as a
+        :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
+        most 30.
     :param timeout: how long the run may take, whoever waits, in seconds or as a
         :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
         too.
@@ -123,7 +124,7 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
         base_branch: str,
         wait_for_completion: bool = False,
         deferrable: bool | None = None,
-        poll_interval: float | None = None,
+        poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
         cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",
@@ -173,8 +174,9 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
     :param wait_for_completion: whether to wait for the run's end.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: seconds between two looks at the run; by default after a sixth of the
-        time waited, at least 1 and at most 30.
+    :param poll_interval: time between two looks at the run, in seconds or as a
+        :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
+        most 30.
     :param timeout: how long the run may take, whoever waits, in seconds or as a
         :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
         too.
@@ -204,7 +206,7 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
         changes: Sequence[Mapping[str, Any]] | str,
         wait_for_completion: bool = False,
         deferrable: bool | None = None,
-        poll_interval: float | None = None,
+        poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
         cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",

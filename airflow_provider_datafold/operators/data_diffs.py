@@ -16,6 +16,7 @@ from airflow_provider_datafold.operators.job import (
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.operators.claim import Search
@@ -139,6 +140,8 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     _gate: Gate
     _config: Mapping[str, Any]
+    _compared: Mapping[str, Any] | None = None
+    """The data diff that is done, for OpenLineage."""
     _claimed_by: Owner | None = None
     """Whose data diff is being created, as long as its id is not known."""
 
@@ -222,6 +225,10 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
     ) -> dict[str, Any]:
         """Judge the data diff."""
+        from airflow_provider_datafold.waiting.job import State
+
+        if reading.state is State.SUCCEEDED:
+            self._compared = reading.answer
         return self._gate.decide(hook, ids["datadiff_id"], reading, self._config)
 
     def cancel_at_last(self, hook: DatafoldHook, until: float) -> None:
@@ -231,6 +238,21 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
             self._ids = find_at_last(hook, self._claimed_by, until)
         super().cancel_at_last(hook, until)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+        """Tell OpenLineage's provider, which alone calls this, what was compared and found.
+
+        It is called when the task fails or is skipped, too.
+
+        :param task_instance: the run of the task.
+        :return: both tables, with the limits as assertions about them; ``None`` before the data
+            diff is done.
+        """
+        if self._compared is None:
+            return None
+        from airflow_provider_datafold.operators.lineage import lineage_of
+
+        return lineage_of(self.datafold_conn_id, self._compared, self._gate.limits)
 
     def _search(self, context: Context, anew: bool) -> Search:
         from airflow_provider_datafold.operators.claim import Search

@@ -30,8 +30,9 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
     :param data_source_id: id of the data source, a positive integer or its text.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: seconds between two looks at the test; by default after a sixth of the
-        time waited, at least 1 and at most 30.
+    :param poll_interval: time between two looks at the test, in seconds or as a
+        :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
+        most 30.
     :param timeout: how long the test may take, whoever waits, in seconds or as a
         :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
         too.
@@ -59,7 +60,7 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         *,
         data_source_id: int | str,
         deferrable: bool | None = None,
-        poll_interval: float | None = None,
+        poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
         cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",

@@ -51,7 +51,7 @@ class Gate:
         self._on_empty = fields.one_of("fail", "pass")("on_empty", arguments["on_empty"])
         rows = ("max_rows_added", "max_rows_removed", "max_rows_different")
         allowed = arguments["allow_schema_changes"]
-        self._limits = Limits(
+        self.limits = Limits(
             **{name: _nullable(_ROWS, name, arguments[name]) for name in rows},
             min_match_ratio=_nullable(
                 fields.share, "min_match_ratio", arguments["min_match_ratio"]
@@ -86,7 +86,7 @@ class Gate:
                 f"{name} was cancelled at Datafold, by nobody in this task. Clear the task for a "
                 f"new one. {see}"
             )
-        verdict = judge(diff, self._limits)
+        verdict = judge(diff, self.limits)
         if reading.state is State.FAILED or verdict.outcome is Outcome.FAILED:
             error = _results(hook, datadiff_id).get("error")
             raise _failure(error, redactor, f"{name} failed", see)

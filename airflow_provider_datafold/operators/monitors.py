@@ -33,8 +33,9 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
         and what follows, or ``"pass"`` with a warning.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: seconds between two looks at the run; by default after a sixth of the
-        time waited, at least 1 and at most 30.
+    :param poll_interval: time between two looks at the run, in seconds or as a
+        :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
+        most 30.
     :param timeout: how long the run may take, whoever waits, in seconds or as a
         :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
         too.
@@ -68,7 +69,7 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
         monitor_id: int | str,
         on_alert: str = "fail",
         deferrable: bool | None = None,
-        poll_interval: float | None = None,
+        poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
         cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",

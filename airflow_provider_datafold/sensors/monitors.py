@@ -79,23 +79,22 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         del poke_interval, timeout
         store(self, locals())
 
-    def check(self) -> None:
+    def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.operators.monitor_run import check_on_alert
+        from airflow_provider_datafold.api.fields import positive_integer
+        from airflow_provider_datafold.operators.monitor_run import ON_ALERT
 
-        check_on_alert(self.on_alert)
+        self._on_alert = self.checked(hook, on_alert=ON_ALERT)["on_alert"]
+        self._ids = self.checked(hook, monitor_id=positive_integer, run_id=positive_integer)
 
     def ids(self) -> dict[str, Any]:
         """Return the ids of the monitor and of the run."""
-        from airflow_provider_datafold.api.fields import positive_integer
-
-        names = ("monitor_id", "run_id")
-        return {name: positive_integer(name, getattr(self, name)) for name in names}
+        return self._ids
 
     def ended(
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
     ) -> dict[str, Any]:
         """Judge the run."""
-        from airflow_provider_datafold.operators.monitor_run import check_on_alert, conclude
+        from airflow_provider_datafold.operators.monitor_run import conclude
 
-        return conclude(hook, context, ids, reading, check_on_alert(self.on_alert))
+        return conclude(hook, context, ids, reading, self._on_alert)

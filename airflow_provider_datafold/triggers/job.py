@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
@@ -18,10 +18,17 @@ from airflow_provider_datafold.exceptions import DatafoldDeadlineError, Datafold
 from airflow_provider_datafold.waiting.job import JOBS
 from airflow_provider_datafold.waiting.watch import DEADLINE, TROUBLE, Rhythm, watch
 
+if TYPE_CHECKING:
+    from airflow_provider_datafold.api.operation import Operation
+
 _log = logging.getLogger(__name__)
 
-_PATIENCE = 15.0
-"""Seconds that a cancel, or the question for the task's state, may take."""
+_TO_CANCEL = 15.0
+"""Seconds that a cancel may take."""
+
+_TO_ASK = 30.0
+"""Seconds that the question for the task's state may take: Airflow 3.0 to 3.2 build an API for the
+first one, which takes 5 s on a machine that has nothing else to do."""
 
 _FIELDS = (
     "job",
@@ -116,22 +123,27 @@ class DatafoldJobTrigger(BaseTrigger):
             await self._cancel()
 
     async def _cancel(self) -> None:
-        """Cancel the job over a connection of its own: the trigger's is being closed."""
-        from airflow_provider_datafold.client.aio import AsyncClient
-
+        """Cancel the job; a cancel that is refused or comes too late is no error."""
         job = JOBS[self.job]
         if job.cancel is None:
             return
         try:
-            settings = await fetch_settings_async(self.datafold_conn_id)
-            async with AsyncClient(settings, _user_agent()) as client:
-                await client.call(job.cancel, **job.values(self.ids))
+            await asyncio.wait_for(self._send(job.cancel, job.values(self.ids)), _TO_CANCEL)
         except DatafoldError as error:
             _log.warning("Could not cancel the %s: %s.", job.noun, error.summary)
 
+    async def _send(self, operation: Operation[Any], values: Mapping[str, Any]) -> None:
+        """Call an operation over a connection of its own: the trigger's is being closed."""
+        from airflow_provider_datafold.client.aio import AsyncClient
+
+        settings = await fetch_settings_async(self.datafold_conn_id)
+        async with AsyncClient(settings, _user_agent()) as client:
+            await client.call(operation, **values)
+
     async def _is_stopped(self) -> bool:
         """Ask whether a person stopped the task: a triggerer that restarts cancels, too."""
-        state = await sync_to_async(partial(_state_of, self.task_instance))()
+        question = sync_to_async(partial(_state_of, self.task_instance))
+        state = await asyncio.wait_for(question(), _TO_ASK)
         # A task that is being cleared has none, and one whose DAG run was deleted has no state
         # either: only a restart leaves it deferred.
         return str(state) != "deferred"
@@ -163,7 +175,7 @@ def _state_of(task_instance: Any) -> Any:
 
 async def _finish(work: Any) -> None:
     """Do something to its end, though Airflow cancels a trigger again and again meanwhile."""
-    task = asyncio.ensure_future(asyncio.wait_for(work, _PATIENCE))
+    task = asyncio.ensure_future(work)
     while not task.done():
         with suppress(asyncio.CancelledError, Exception):
             await asyncio.shield(task)

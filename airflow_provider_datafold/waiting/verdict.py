@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -15,6 +15,8 @@ _NOT_COMPARED = {
     "bad-pks": "primary keys are null or not unique",
     "None": "Datafold gives no result",
 }
+_NOTHING = (("compared", False),)
+"""What is asserted where nothing was compared."""
 
 
 class Outcome(Enum):
@@ -33,10 +35,12 @@ class Verdict:
 
     :param outcome: for the gate.
     :param reason: why, in one line without a full stop.
+    :param assertions: what was asserted, e.g. ``"rows_added <= 5"``, and whether it holds.
     """
 
     outcome: Outcome
     reason: str
+    assertions: tuple[tuple[str, bool], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -74,18 +78,18 @@ def judge(diff: Mapping[str, Any], limits: Limits) -> Verdict:
     """
     match diff.get("result"):
         case "identical":
-            return Verdict(Outcome.PASSES, "identical")
+            return Verdict(Outcome.PASSES, "identical", (("identical", True),))
         case "empty":
-            return Verdict(Outcome.EMPTY, "there are no rows to compare")
+            return Verdict(Outcome.EMPTY, "there are no rows to compare", _NOTHING)
         case "error":
             return Verdict(Outcome.FAILED, "the comparison failed")
         case "different" if limits.are_given:
             return _judge_by_limits(diff, limits)
         case "different":
-            return Verdict(Outcome.DIFFERS, _figures(diff))
+            return Verdict(Outcome.DIFFERS, _figures(diff), (("identical", False),))
         case result:
             reason = _NOT_COMPARED.get(str(result), f"the result is {format_value(result)}")
-            return Verdict(Outcome.NOT_COMPARED, reason)
+            return Verdict(Outcome.NOT_COMPARED, reason, _NOTHING)
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,14 @@ class _Check:
     :param found: the figure, ``None`` where it was not measured.
     :param is_within: whether it is within the limit.
     :param words: both in words.
+    :param assertion: the limit by the API's name for the figure.
     """
 
     name: str
     found: float | None
     is_within: bool
     words: str
+    assertion: str
 
 
 def _judge_by_limits(diff: Mapping[str, Any], limits: Limits) -> Verdict:
@@ -110,15 +116,19 @@ def _judge_by_limits(diff: Mapping[str, Any], limits: Limits) -> Verdict:
         *_ratio_checks(diff, limits),
         *_schema_checks(diff, limits),
     ]
+    assertions = tuple(
+        (check.assertion, check.found is not None and check.is_within) for check in checks
+    )
     unmeasured = [check.name for check in checks if check.found is None]
     beyond = [check.words for check in checks if not check.is_within]
     if unmeasured:
         reason = f"Datafold did not measure what there is a limit for: {', '.join(unmeasured)}"
-        return Verdict(Outcome.NOT_COMPARED, reason)
+        return Verdict(Outcome.NOT_COMPARED, reason, assertions)
+    note = _schema_note(diff)
     if beyond:
-        return Verdict(Outcome.DIFFERS, f"{', '.join(beyond)}{_schema_note(diff)}")
+        return Verdict(Outcome.DIFFERS, f"{', '.join(beyond)}{note}", assertions)
     within = ", ".join(check.words for check in checks)
-    return Verdict(Outcome.PASSES, f"within the limits: {within}{_schema_note(diff)}")
+    return Verdict(Outcome.PASSES, f"within the limits: {within}{note}", assertions)
 
 
 def _row_checks(diff: Mapping[str, Any], limits: Limits) -> Iterator[_Check]:
@@ -127,11 +137,12 @@ def _row_checks(diff: Mapping[str, Any], limits: Limits) -> Iterator[_Check]:
         "rows removed": ("rows_removed", limits.max_rows_removed),
         "rows different": ("diff_rows_count", limits.max_rows_different),
     }
-    for name, (field, limit) in figures.items():
+    for name, (stat, limit) in figures.items():
         if limit is None and limits.min_match_ratio is not None:
             continue
-        most, found = limit or 0, _stat(diff, field)
-        yield _Check(name, found, (found or 0) <= most, f"{name} {_plain(found)} (at most {most})")
+        most, found = limit or 0, _stat(diff, stat)
+        words = f"{name} {_plain(found)} (at most {most})"
+        yield _Check(name, found, (found or 0) <= most, words, f"{stat} <= {most}")
 
 
 def _ratio_checks(diff: Mapping[str, Any], limits: Limits) -> Iterator[_Check]:
@@ -141,14 +152,15 @@ def _ratio_checks(diff: Mapping[str, Any], limits: Limits) -> Iterator[_Check]:
         # A percentage would be above any limit.
         ratio = None if ratio is None or ratio > 1 else ratio
         words = f"match ratio {_plain(ratio)} (at least {least:g})"
-        yield _Check("match ratio", ratio, (ratio or 0) >= least, words)
+        is_within = (ratio or 0) >= least
+        yield _Check("match ratio", ratio, is_within, words, f"match_ratio >= {least:g}")
 
 
 def _schema_checks(diff: Mapping[str, Any], limits: Limits) -> Iterator[_Check]:
     if not (limits.allow_schema_changes or _is_across(diff)):
         changed = _stat(diff, "diff_schema")
         words = "schema changed" if changed else "schema unchanged"
-        yield _Check("schema", changed, not changed, words)
+        yield _Check("schema", changed, not changed, words, "diff_schema = 0")
 
 
 def _figures(diff: Mapping[str, Any]) -> str:
@@ -217,8 +229,8 @@ def _schema(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _keys(results: Mapping[str, Any]) -> Iterator[str]:
     keys = _part(results, "pks")
-    for field, words in (("dupes", "doubled primary keys"), ("nulls", "null primary keys")):
-        counts = _list(keys, field)
+    for key, words in (("dupes", "doubled primary keys"), ("nulls", "null primary keys")):
+        counts = _list(keys, key)
         if any(counts):
             yield f"{words}: {' and '.join(map(str, counts))}"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dev.cluster.services import start_postgresql, start_redis
+from dev.cluster.redis import start_redis
 from dev.local_airflow import ROOT, LocalAirflow, connections_to
+from dev.local_airflow.postgresql import start_postgresql
 from dev.local_airflow.programs import Program, Programs
 from dev.sandbox import Sandbox
 

@@ -18,16 +18,13 @@ class KeyFigures:
     :param rows: how many rows there are.
     :param nulls: how many of them have a null in their key.
     :param distincts: how many keys there are.
+    :param dupes: how many rows repeat the key of another one.
     """
 
     rows: int
-    nulls: int
-    distincts: int
-
-    @property
-    def dupes(self) -> int:
-        """How many rows repeat the key of another one."""
-        return self.rows - self.nulls - self.distincts
+    nulls: int = 0
+    distincts: int = 0
+    dupes: int = 0
 
     @property
     def is_bad(self) -> bool:
@@ -65,7 +62,8 @@ def measure(connection: DuckDBPyConnection, table: str, fields: list[str]) -> Ke
         f" (select count(*) from {table} where {some_null}),"
         f" (select count(*) from (select distinct {key} from {table} where not ({some_null})))"
     ).fetchone()
-    return KeyFigures(*(row or (0, 0, 0)))
+    rows, nulls, distincts = row or (0, 0, 0)
+    return KeyFigures(rows, nulls, distincts, dupes=rows - nulls - distincts)
 
 
 def _infer(connection: DuckDBPyConnection, tables: list[Table], pairing: Pairing) -> list[Pair]:

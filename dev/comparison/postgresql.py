@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any, BinaryIO
 
+import psycopg2
 from duckdb import DuckDBPyConnection
 
 from dev.comparison.table import ReadError, Table, columns_of, load
@@ -35,11 +36,6 @@ def copy(connection: DuckDBPyConnection, url: str, select: str, name: str) -> Ta
     :param name: the table to create.
     """
     try:
-        import psycopg2
-    except ImportError as error:
-        message = "PostgreSQL needs the package psycopg2-binary: pip install psycopg2-binary"
-        raise ReadError("DriverNotFound", message) from error
-    try:
         with closing(psycopg2.connect(url, connect_timeout=_SECONDS_TO_CONNECT)) as database:
             database.set_session(readonly=True, isolation_level="REPEATABLE READ")
             database.set_client_encoding("UTF8")
@@ -50,6 +46,11 @@ def copy(connection: DuckDBPyConnection, url: str, select: str, name: str) -> Ta
 
 def _copy(connection: DuckDBPyConnection, database: Any, select: str, name: str) -> Table:
     cursor = database.cursor()
+    # Since PostgreSQL 14 it can notice that this process was killed, and then stop as well.
+    cursor.execute(
+        "select set_config(name, '1000', false) from pg_settings"
+        " where name = 'client_connection_check_interval'"
+    )
     cursor.execute(f"select * from ({select}) as side limit 0")
     found = cursor.description
     cursor.execute(

@@ -52,7 +52,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which share of the keys is compared.
+    """Which share of the keys is compared: everything, unless there is a limit.
 
     :param ratio: the share, from 0 to 1.
     :param max_rows: how many at most.
@@ -77,7 +77,7 @@ class Question:
     :param renamed: pairs of the first side's name and the second side's name of a column.
     :param tolerance: for all columns of decimal or floating point numbers.
     :param tolerances: for columns of numbers by name.
-    :param sampling: which share to compare, ``None`` for everything.
+    :param sampling: which share of the keys to compare.
     :param delay: seconds to wait before the end, to try a slow comparison.
     """
 
@@ -88,9 +88,9 @@ class Question:
     included: list[str] | None = None
     excluded: list[str] = field(default_factory=list)
     renamed: list[list[str]] = field(default_factory=list)
-    tolerance: Tolerance | None = None
+    tolerance: Tolerance = Tolerance(0.0)
     tolerances: dict[str, Tolerance] = field(default_factory=dict)
-    sampling: Sampling | None = None
+    sampling: Sampling = Sampling()
     delay: float = 0.0
 
     def dump(self) -> str:
@@ -105,13 +105,11 @@ class Question:
         """
         fields: dict[str, Any] = json.loads(text)
         fields["sides"] = [Side(**side) for side in fields["sides"]]
-        if fields["tolerance"]:
-            fields["tolerance"] = Tolerance(**fields["tolerance"])
+        fields["tolerance"] = Tolerance(**fields["tolerance"])
         fields["tolerances"] = {
             name: Tolerance(**tolerance) for name, tolerance in fields["tolerances"].items()
         }
-        if fields["sampling"]:
-            fields["sampling"] = Sampling(**fields["sampling"])
+        fields["sampling"] = Sampling(**fields["sampling"])
         return cls(**fields)
 
 

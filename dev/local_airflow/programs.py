@@ -162,6 +162,14 @@ class Programs:
         self._running.remove(program)
         return program.kill()
 
+    def stop(self, program: Program) -> None:
+        """Stop a program of this run.
+
+        :param program: the program.
+        """
+        self._running.remove(program)
+        program.stop()
+
     def until(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait.
 

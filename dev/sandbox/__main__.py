@@ -4,24 +4,98 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import signal
+import tempfile
+import textwrap
 import threading
 from contextlib import suppress
+from pathlib import Path
 
+from dev.comparison.question import is_url
+from dev.comparison.sample import create_sample
 from dev.sandbox.bi import ASSUMPTION
 from dev.sandbox.server import DEFAULT_API_KEY, Sandbox
 from dev.sandbox.state import State
 from dev.sandbox.weather import Weather
+
+_HELP = """\
+Data diffs really compare the tables and queries of the databases that --database names.
+
+To try a DAG of your own:
+
+  1. Start the sandbox with the database that the DAG loads into, a DuckDB or SQLite file or a
+     PostgreSQL URL. A file need not be there yet.
+
+       python -m dev.sandbox --database warehouse.db
+
+  2. In the shell in which Airflow runs, export the connection datafold_default that the sandbox
+     prints, and one to the database, which for an SQLite file is
+
+       export AIRFLOW_CONN_WAREHOUSE_DEFAULT='{"conn_type": "sqlite", "host": "/.../warehouse.db"}'
+
+  3. In the DAG, compare with data source 1 on both sides. The second --database, if there is one,
+     is data source 2, otherwise both have the same one.
+
+       DatafoldRunDataDiffOperator(
+           task_id="compare",
+           data_source1_id=1,
+           data_source2_id=1,
+           table1="orders",
+           table2="orders_staging",
+           pk_columns=["id"],
+       )
+
+     Monitors of data source 1 really run, if they are tests (which alert if their query returns
+     rows) or metrics "row_count" with absolute thresholds.
+
+  4. The link on the task's page leads to the diff: its figures, and the first rows that differ.
+
+What a diff says:
+
+  identical    same rows and, within one data source, same columns with the same types
+  different    anything else that was compared; rows_added are only in side 2, rows_removed only in
+               side 1, diff_rows_count have other values; match_ratio is the share of all keys whose
+               rows are equal
+  empty        both sides have no rows
+  missing-pks  no primary key was given or could be inferred, or a side has no such column
+  bad-pks      a key is null or occurs twice
+
+It knows tables, queries, filters, included, excluded and renamed columns, infer_pk, tolerances
+(relative ones as a share of the greater number), sampling_ratio, sampling_max_rows and
+sampling_threshold. It refuses other options with a 422.
+
+Only one process can have a DuckDB file open for writing, and nobody else can read it meanwhile: a
+diff waits 10 s for that, then fails. Close the file at the end of the task that loads.
+"""
 
 
 def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(
         prog="python -m dev.sandbox",
-        description="A stand-in for Datafold's API on 127.0.0.1. " + ASSUMPTION,
+        description=textwrap.fill("A stand-in for Datafold's API on 127.0.0.1. " + ASSUMPTION, 100),
+        epilog=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="port (default: a free one)")
     parser.add_argument(
         "--api-key", default=DEFAULT_API_KEY, help="the key to accept (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--database",
+        action="append",
+        default=[],
+        metavar="FILE_OR_URL",
+        help="what data diffs compare: once or twice, for data sources 1 and 2 (default: a new "
+        "DuckDB file with the tables orders and orders_staging)",
+    )
+    parser.add_argument(
+        "--delay",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how much longer a data diff takes (default: 0)",
     )
     parser.add_argument(
         "--integrations", type=int, default=10, help="how many there are (default: %(default)s)"
@@ -41,18 +115,40 @@ def main() -> None:
         help="calls a second beyond which it answers 429 (default: no limit)",
     )
     arguments = parser.parse_args()
+    if len(arguments.database) > 2:
+        parser.error("--database: there are two data sources")
     sandbox = Sandbox(
         api_key=arguments.api_key,
         port=arguments.port,
         state=State(count=arguments.integrations),
         weather=Weather(flaky=arguments.flaky, rate=arguments.rate),
     )
-    with suppress(KeyboardInterrupt), sandbox:
+    sandbox.state.data_diffs.delay = arguments.delay
+    # So that nothing stays behind when it is stopped in the usual way.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with (
+        suppress(KeyboardInterrupt),
+        tempfile.TemporaryDirectory(prefix="datafold-sandbox-") as folder,
+        sandbox,
+    ):
+        databases = arguments.database or [create_sample(Path(folder) / "warehouse.duckdb")]
         print(f"The sandbox listens at {sandbox.url}", flush=True)
         print(f"Its API is described at {sandbox.url}/docs", flush=True)
+        for number, database in ((1, databases[0]), (2, databases[-1])):
+            sandbox.state.data_sources.connect(number, database)
+            print(f"Data source {number} is {_shown(database)}", flush=True)
         connection = {"conn_type": "datafold", "host": sandbox.url, "password": sandbox.api_key}
         print(f"AIRFLOW_CONN_DATAFOLD_DEFAULT='{json.dumps(connection)}'", flush=True)
         threading.Event().wait()
+
+
+def _shown(database: str) -> str:
+    """Return where a database is, without a password."""
+    return (
+        re.sub("://.*@", "://***@", database)
+        if is_url(database)
+        else str(Path(database).absolute())
+    )
 
 
 if __name__ == "__main__":

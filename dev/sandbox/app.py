@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -71,6 +72,14 @@ class Service:
         """
         body = await request.body()
         path = request.scope["raw_path"].decode("latin-1")
+        delay = self._weather.delay(request.method, path, body)
+        if not await _stays(request, delay.before):
+            return Response(status_code=499)
+        response = self._serve(request, path, body)
+        await _stays(request, delay.after)
+        return response
+
+    def _serve(self, request: Request, path: str, body: bytes) -> Response:
         with self._state.lock:
             try:
                 response = self._answer(request, path, body)
@@ -124,6 +133,17 @@ class Service:
         number = in_path[0] if in_path else created
         action = route.handler.__name__
         self._state.changes.append(Change(section, action, number, operation.method, path))
+
+
+async def _stays(request: Request, seconds: float) -> bool:
+    """Say whether a caller has not left after some time; one that leaves ends it."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while (left := deadline - loop.time()) > 0:
+        if await request.is_disconnected():
+            return False
+        await asyncio.sleep(min(left, 0.1))
+    return True
 
 
 def create_app(api_key: str, state: State, weather: Weather) -> FastAPI:

@@ -66,6 +66,11 @@ class Job:
         return not self._steps
 
     @property
+    def progress(self) -> dict[str, Any] | None:
+        """How far it has come, which a course does not say."""
+        return None
+
+    @property
     def outcome(self) -> Mapping[str, Any]:
         """What the job has brought, which is nothing before the end."""
         return self._outcome if self.ended else {}

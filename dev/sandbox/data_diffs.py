@@ -18,7 +18,7 @@ Diff = dict[str, Any]
 
 _FULL = {"$ref": "#/components/schemas/ApiDataDiffFull"}
 _WAY = (Step("waiting"), Step("processing"))
-_STATS: dict[str, Any] = {
+STATS: dict[str, Any] = {
     "version": "1",
     "diff_rows_count": 0,
     "rows_added": 0,
@@ -45,7 +45,7 @@ def done(result: str, **stats: Any) -> Course:
     :param result: its result, such as ``"different"``.
     :param stats: fields of ``diff_stats``; the others are those of two equal tables.
     """
-    return Course(_WAY, "done", {"result": result, "diff_stats": _STATS | stats})
+    return Course(_WAY, "done", {"result": result, "diff_stats": STATS | stats})
 
 
 def failed(error_type: str, error_value: str, is_retryable: bool | None = None) -> Course:
@@ -158,9 +158,8 @@ def list_page(
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}")
 def show(state: State, datadiff_id: int, poll: Any) -> Any:
     """Show a diff, which goes on meanwhile."""
-    job = state.data_diffs.jobs.get(datadiff_id)
-    progress = {"diff_progress": job.progress} if isinstance(job, Comparison) else {}
-    return state.data_diffs.read(datadiff_id) | progress
+    diff = state.data_diffs.read(datadiff_id)
+    return {**diff, "diff_progress": state.data_diffs.jobs[datadiff_id].progress}
 
 
 @router.handles("PATCH", "/api/v1/datadiffs/{datadiff_id}")
@@ -200,20 +199,30 @@ def show_summary(state: State, datadiff_id: int) -> Any:
 def show_results(state: State, datadiff_id: int) -> Any:
     """Show what a diff has found; the words for its status are other ones here."""
     diff = state.data_diffs.read(datadiff_id)
-    outcome = state.data_diffs.jobs[datadiff_id].outcome
+    job = state.data_diffs.jobs[datadiff_id]
     match diff["status"]:
         case "done":
-            return _found(diff) | outcome.get("summary_results", {})
+            return results(diff, job)
         case "failed":
-            return {"status": "failed", "error": outcome.get("error", {})}
+            return {"status": "failed", "error": job.outcome.get("error", {})}
         case "cancelled":
             return {"status": "failed", "error": _CANCELLED}
         case status:
             return {"status": "pending" if status in _PENDING else "running"}
 
 
-def _found(diff: Diff) -> dict[str, Any]:
-    stats = diff["diff_stats"] or _STATS
+def results(diff: Diff, job: Job | Comparison) -> dict[str, Any]:
+    """Return what a diff has found, in figures.
+
+    :param diff: a diff that is done, as it is shown.
+    :param job: what it went through.
+    """
+    found: dict[str, Any] = job.outcome.get("summary_results", {})
+    return _by_stats(diff) | found
+
+
+def _by_stats(diff: Diff) -> dict[str, Any]:
+    stats = diff["diff_stats"] or STATS
     both = [stats["table_a_row_count"] or 0, stats["table_b_row_count"] or 0]
     columns = diff.get("include_columns") or ["amount"]
     different = stats["diff_rows_count"] or 0

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from dev.sandbox import data_diffs
 from dev.sandbox.state import State
+
+_TEMPLATES = Environment(
+    loader=PackageLoader(__package__),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 def create_pages(state: State) -> APIRouter:
@@ -23,37 +31,50 @@ def create_pages(state: State) -> APIRouter:
     def show_integrations() -> str:
         """Show the integrations."""
         with state.lock:
-            shown = list(state.integrations.values())
+            shown = [dict(integration) for integration in state.integrations.values()]
         columns = ("id", "type", "name", "indexing_cron")
-        rows = ([integration.get(name) for name in columns] for integration in shown)
-        return _page("Integrations", columns, rows)
+        return _page("integrations.html", integrations=shown, columns=columns)
 
     @router.get("/datadiffs/{datadiff_id}/overview")
     def show_data_diff(datadiff_id: int) -> str:
         """Show a data diff."""
         with state.lock:
-            diff = state.data_diffs.shown(datadiff_id)
-        rows = [
-            ("Status", diff["status"]),
-            ("Result", diff["result"]),
-            ("First side", _side(diff, 1)),
-            ("Second side", _side(diff, 2)),
-            *(diff["diff_stats"] or {}).items(),
-        ]
-        return _page(f"Data diff {datadiff_id}", ("", ""), rows)
+            return _page("data_diff.html", **_data_diff(state, datadiff_id))
 
     return router
 
 
-def _side(diff: dict[str, Any], number: int) -> str:
+def _data_diff(state: State, number: int) -> dict[str, Any]:
+    """Return what the page of a data diff shows."""
+    diff = state.data_diffs.shown(number)
+    job = state.data_diffs.jobs[number]
+    stats = diff["diff_stats"]
+    results = data_diffs.results(diff, job) if diff["status"] == "done" else {}
+    compared = (results.get("values") or {}).get("columns_diff_stats", ())
+    columns = [column for column in compared if column["values_different"]]
+    return {
+        "diff": diff,
+        "progress": job.progress,
+        "error": job.outcome.get("error"),
+        "sides": [_side(state, diff, place) for place in (1, 2)],
+        "stats": stats and {**data_diffs.STATS, **stats},
+        "results": {"pks": None, "schema": None, **results},
+        "columns": sorted(columns, key=lambda column: -int(column["values_different"])),
+        "rows": job.outcome.get("rows"),
+    }
+
+
+def _side(state: State, diff: dict[str, Any], place: int) -> dict[str, Any]:
     """Return what is compared on a side of a diff."""
-    table = ".".join(diff.get(f"table{number}") or ())
-    return table or diff.get(f"query{number}") or diff.get(f"file{number}") or ""
+    table = ".".join(diff[f"table{place}"] or ())
+    number = diff[f"data_source{place}_id"]
+    return {
+        "source": f"{state.data_sources.sources[number]['name']} ({number})",
+        "what": table or diff[f"query{place}"] or diff[f"file{place}"] or "",
+        "filter": diff[f"filter{place}"],
+        "rows": (diff["diff_stats"] or {}).get(f"table_{'ab'[place - 1]}_row_count"),
+    }
 
 
-def _page(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    heads = "".join(f"<th>{name}" for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(value))}" for value in row) for row in rows
-    )
-    return f"<!doctype html><title>{title}</title><table><tr>{heads}{body}</table>"
+def _page(template: str, **shown: Any) -> str:
+    return _TEMPLATES.get_template(template).render(**shown)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,11 +38,7 @@ _SERVED = {
     "tags",
     "tolerance_mode",
 }
-_LIMITS = {
-    "diff_tolerance": (0, math.inf, "not be negative"),
-    "sampling_max_rows": (1, math.inf, "be at least 1"),
-    "sampling_threshold": (0, math.inf, "not be negative"),
-}
+_LEAST = {"diff_tolerance": 0, "sampling_max_rows": 1, "sampling_threshold": 0}
 
 
 def question(body: Body, addresses: list[str], delay: float = 0.0) -> Question:
@@ -56,34 +51,39 @@ def question(body: Body, addresses: list[str], delay: float = 0.0) -> Question:
     """
     if found := [*_unserved(body), *_wrong(body)]:
         raise Refusal(found)
-    sides = [
-        Side(address, *(body.get(f"{name}{place}") for name in ("table", "query", "filter")))
-        for place, address in enumerate(addresses, 1)
-    ]
-    relative = body.get("tolerance_mode") == "relative"
-    tolerance = body.get("diff_tolerance")
-    sampling = [body.get(f"sampling_{name}") for name in ("ratio", "max_rows", "threshold")]
     included = body.get("include_columns")
     return Question(
-        sides=sides,
+        sides=[
+            Side(
+                address,
+                table=body.get(f"table{place}"),
+                query=body.get(f"query{place}"),
+                filter=body.get(f"filter{place}"),
+            )
+            for place, address in enumerate(addresses, 1)
+        ],
         judges_schema=body["data_source1_id"] == body["data_source2_id"],
         keys=body.get("pk_columns") or [],
         infers_keys=body.get("infer_pk", False),
         included=included or body.get("columns_to_compare") or None,
         excluded=[] if included else body.get("exclude_columns") or [],
         renamed=[list(pair) for pair in body.get("column_mapping") or ()],
-        tolerance=None if tolerance is None else Tolerance(tolerance, relative),
+        tolerance=_tolerance(body.get("diff_tolerance"), body.get("tolerance_mode")),
         tolerances={
-            each["column_name"]: Tolerance(
-                each["tolerance_value"], each["tolerance_mode"] == "relative"
-            )
+            each["column_name"]: _tolerance(each["tolerance_value"], each["tolerance_mode"])
             for each in body.get("diff_tolerances_per_column") or ()
         },
-        sampling=Sampling(sampling[0], sampling[1], sampling[2] or 0)
-        if any(value is not None for value in sampling[:2])
-        else None,
+        sampling=Sampling(
+            ratio=body.get("sampling_ratio"),
+            max_rows=body.get("sampling_max_rows"),
+            threshold=body.get("sampling_threshold") or 0,
+        ),
         delay=delay,
     )
+
+
+def _tolerance(value: float | None, mode: str | None) -> Tolerance:
+    return Tolerance(value or 0.0, relative=mode == "relative")
 
 
 def _unserved(body: Body) -> list[Problem]:
@@ -107,10 +107,11 @@ def _wrong(body: Body) -> list[Problem]:
         if bool(body.get(f"table{place}")) == bool(body.get(f"query{place}")):
             message = f"Input should have either table{place} or query{place}"
             found.append(problem(("body", f"table{place}"), "value_error", message, None))
-    for name, (least, most, words) in _LIMITS.items():
+    for name, least in _LEAST.items():
         value = body.get(name)
-        if value is not None and not least <= value <= most:
-            found.append(problem(("body", name), "value_error", f"Input should {words}", value))
+        if value is not None and value < least:
+            message = f"Input should be greater than or equal to {least}"
+            found.append(problem(("body", name), "greater_than_equal", message, value))
     ratio = body.get("sampling_ratio")
     if ratio is not None and not 0 < ratio < 1:
         message = "Input should be between 0 and 1"
@@ -159,7 +160,7 @@ class Comparison:
     @property
     def progress(self) -> dict[str, Any]:
         """How far it has come."""
-        done = STEPS if self.ended else self._process.step or 0
+        done = STEPS if self.status == "done" else self._process.step or 0
         return {"version": "1", "completed_steps": done, "total_steps": STEPS}
 
     def read(self) -> str:

@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Delay:
+    """How a request is slowed.
+
+    :param before: seconds until it is served; nobody serves it if the caller has left by then.
+    :param after: seconds between serving it and the response.
+    """
+
+    before: float = 0.0
+    after: float = 0.0
+
+
+NO_DELAY = Delay()
 
 
 class Weather:
@@ -13,9 +30,17 @@ class Weather:
     :param rate: calls a second that are let through, the rest is answered with 429; 0 for no
         limit.
     :param seed: seed of the random numbers, so that a run can be repeated.
+    :param delay: how a request is slowed, given its method, path and body.
     """
 
-    def __init__(self, flaky: float = 0.0, rate: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        flaky: float = 0.0,
+        rate: float = 0.0,
+        seed: int = 0,
+        delay: Callable[[str, str, bytes], Delay] = lambda method, path, body: NO_DELAY,
+    ) -> None:
+        self.delay = delay
         self._flaky = flaky
         self._rate = rate
         self._random = random.Random(seed)  # noqa: S311 - nothing secret

@@ -1,0 +1,88 @@
+"""The test with real processes: ``make test-kill``.
+
+Gates wait in an Airflow of scheduler, workers and triggerer for data diffs of the sandbox, which
+takes three seconds to cancel one. Their processes are killed, people stop and clear the tasks; for
+each case it is counted how many data diffs were made, and that none is left running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Thread
+
+from dev.kills.cases import CASES, ROUNDS, Case
+from dev.kills.result import HEADER, Result, play
+from dev.kills.scene import Scene
+from dev.kills.service import Service
+from dev.local_airflow import ROOT
+from dev.local_airflow.programs import ProgramError, Programs
+
+LOGS = ROOT / "build" / "kills"
+LONGEST_RUN = 420.0
+
+
+def main() -> int:
+    """Run the test.
+
+    :return: exit code, 0 when all is as it must be.
+    """
+    parser = argparse.ArgumentParser(prog="python -m dev.kills", description=__doc__)
+    parser.add_argument(
+        "cases", nargs="*", metavar="CASE", help=f"all by default: {', '.join(CASES)}"
+    )
+    chosen = parser.parse_args().cases or list(CASES)
+    if unknown := [name for name in chosen if name not in CASES]:
+        parser.error(f"no such case: {', '.join(unknown)}")
+    shutil.rmtree(LOGS, ignore_errors=True)
+    (LOGS / "elsewhere").mkdir(parents=True)
+    print(f"All programs write their logs to {LOGS.relative_to(ROOT)}\n")
+    programs = Programs(LOGS, LONGEST_RUN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, programs.interrupt)
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="datafold-kills-")))
+        service = Service()
+        stack.enter_context(service.sandbox)
+        elsewhere = stack.enter_context(Programs(LOGS / "elsewhere", LONGEST_RUN))
+        stack.enter_context(programs)
+        try:
+            results = _run(programs, Scene(programs, elsewhere, home, service), set(chosen))
+        except ProgramError as error:
+            print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("\nInterrupted; everything that was started is stopped.", file=sys.stderr)
+            return 130
+    passed = sum(result.is_right for result in results)
+    print(f"\n{passed} passed, {len(results) - passed} failed in {programs.seconds:.0f} s")
+    return 0 if passed == len(chosen) else 1
+
+
+def _run(programs: Programs, scene: Scene, chosen: set[str]) -> list[Result]:
+    scene.start()
+    print(f"Airflow runs after {programs.seconds:.0f} s\n\n{HEADER}", flush=True)
+    results: list[Result] = []
+
+    def play_all(cases: Iterable[Case]) -> None:
+        for case in cases:
+            if case.dag_id in chosen:
+                results.append(play(case, scene))
+                print(results[-1], flush=True)
+
+    for lines in ROUNDS:
+        threads = [Thread(target=play_all, args=[line], daemon=True) for line in lines]
+        for thread in threads:
+            thread.start()
+        programs.until("the cases ended", lambda: not any(map(Thread.is_alive, threads)))  # noqa: B023
+    return results
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""What is done to the gates, and what must come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Thread
+
+from dev.kills.gate import Gate
+from dev.kills.plan import NEIGHBOUR, RETRIES, change_retries
+
+_YOUNGER = 150
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something that happens to a gate.
+
+    :param dag_id: the gate's DAG.
+    :param title: what happens.
+    :param play: makes it happen.
+    :param diffs: how many data diffs there must be.
+    :param cancelled: how many of them must be cancelled; the others must have come to their end.
+    :param state: the task's state in the end.
+    """
+
+    dag_id: str
+    title: str
+    play: Callable[[Gate], None]
+    diffs: int = 1
+    cancelled: int = 0
+    state: str = "success"
+
+
+def kill_worker(gate: Gate) -> None:
+    """Kill the worker in mid-wait."""
+    gate.start()
+    diff = gate.wait_for_diff()
+    gate.wait_for_look(diff)
+    gate.kill_worker()
+    gate.wait_for_look(diff)
+    gate.finish(diff)
+
+
+def kill_worker_while_creating(gate: Gate) -> None:
+    """Kill the worker when the service has taken the creation, and not answered it."""
+    gate.start()
+    diff = gate.wait_for_diff()
+    gate.kill_worker()
+    gate.wait_for_look(diff)
+    gate.finish(diff)
+
+
+def kill_worker_before_others(gate: Gate) -> None:
+    """Kill the worker, then create more data diffs than a page shows."""
+    gate.start()
+    diff = gate.wait_for_diff()
+    gate.wait_for_look(diff)
+    gate.kill_worker()
+    gate.scene.service.add_strangers(_YOUNGER)
+    gate.wait_for_look(diff)
+    gate.finish(diff)
+
+
+def kill_triggerer(gate: Gate) -> None:
+    """Kill the triggerer, and start it again."""
+    gate.start()
+    diff = gate.wait_for_diff()
+    gate.wait_for_look(diff)
+    gate.scene.kill_triggerer()
+    gate.scene.start_triggerer()
+    gate.wait_for_look(diff)
+    gate.finish(diff)
+
+
+def restart_triggerer(gate: Gate) -> None:
+    """Stop the triggerer as whoever restarts it does, and start it again."""
+    gate.start()
+    diff = gate.wait_for_diff()
+    gate.wait_for_look(diff)
+    gate.scene.stop_triggerer()
+    gate.scene.start_triggerer()
+    gate.wait_for_look(diff)
+    gate.finish(diff)
+
+
+def fail(gate: Gate) -> None:
+    """Mark the task as failed while it waits."""
+    gate.start()
+    diff = gate.wait_for_diff()
+    gate.wait_for_look(diff)
+    gate.fail()
+    gate.wait_for_end()
+
+
+def fail_while_creating(gate: Gate) -> None:
+    """Mark the task as failed when the service has taken the creation, and not answered it."""
+    gate.start()
+    gate.wait_for_diff()
+    gate.fail()
+    gate.wait_for_end()
+
+
+def clear_after_end(gate: Gate) -> None:
+    """Clear the task when it has succeeded."""
+    gate.start()
+    gate.finish(gate.wait_for_diff())
+    gate.clear()
+    gate.finish(gate.wait_for_diff(2))
+
+
+def clear(gate: Gate) -> None:
+    """Clear the task while it waits."""
+    gate.start()
+    diff = gate.wait_for_diff()
+    gate.wait_for_look(diff)
+    gate.clear()
+    diff = gate.wait_for_diff(2)
+    gate.wait_for_look(diff)
+    gate.finish(diff)
+
+
+def change_retries_and_clear(gate: Gate) -> None:
+    """Change the number of retries in the DAG's file, and clear the task, while the run goes on."""
+    neighbour = Gate(gate.scene, gate.dag_id, NEIGHBOUR)
+    gate.start()
+    gate.finish(gate.wait_for_diff())
+    change_retries(gate.dag_id, RETRIES + 1, gate.scene.home)
+    person = gate.scene.person
+    gate.until(
+        "Airflow had read the DAG again",
+        lambda: person.retries(gate.dag_id, gate.task_id) == RETRIES + 1,
+    )
+    gate.clear()
+    gate.finish(gate.wait_for_diff(2))
+    neighbour.finish(neighbour.wait_for_diff())
+
+
+def run_in_two_airflows(gate: Gate) -> None:
+    """Run the same run of the same DAG in two Airflows, and clear the task in one."""
+    other = Thread(target=gate.scene.run_elsewhere, args=[gate.dag_id], daemon=True)
+    other.start()
+    there = gate.wait_for_diff()
+    gate.start()
+    here = gate.wait_for_diff(2)
+    gate.wait_for_look(here)
+    gate.clear()
+    again = gate.wait_for_diff(3)
+    gate.wait_for_look(there)
+    gate.scene.service.finish(there)
+    gate.until("the other Airflow's run ended", lambda: not other.is_alive())
+    gate.finish(again)
+
+
+def fire_at_once(gate: Gate) -> None:
+    """Let the data diff end before the triggerer looks."""
+    gate.start()
+    gate.wait_for_end()
+
+
+_EARLY = (
+    (Case("worker_killed", "worker killed in mid-wait", kill_worker),),
+    (
+        Case(
+            "worker_killed_while_creating",
+            "worker killed, creation's response pending",
+            kill_worker_while_creating,
+        ),
+    ),
+    (
+        Case(
+            "failed_while_creating",
+            "marked failed, creation's response pending",
+            fail_while_creating,
+            diffs=1,
+            cancelled=1,
+            state="failed",
+        ),
+        Case(
+            "worker_killed_150_younger",
+            f"worker killed, {_YOUNGER} data diffs are younger",
+            kill_worker_before_others,
+        ),
+    ),
+    (Case("failed_while_running", "marked failed while it runs", fail, 1, 1, "failed"),),
+    (Case("cleared_after_end", "cleared after its end", clear_after_end, 2),),
+    (Case("cleared_while_running", "cleared while it runs", clear, 2, 1),),
+    # These end the triggerer of all.
+    (
+        Case("triggerer_killed", "triggerer killed in mid-wait", kill_triggerer),
+        Case("triggerer_restarted", "triggerer restarted in mid-wait", restart_triggerer),
+    ),
+)
+_LATE = (
+    (Case("retries_changed", "retries changed, then cleared", change_retries_and_clear, 2),),
+    (Case("failed_while_deferred", "marked failed while deferred", fail, 1, 1, "failed"),),
+    (Case("cleared_while_deferred", "cleared while deferred", clear, 2, 1),),
+    (Case("two_airflows", "two Airflows, equal ids, cleared in one", run_in_two_airflows, 3, 1),),
+    (Case("fires_at_once", "trigger fires at once, six times", fire_at_once, 6),),
+)
+ROUNDS = (_EARLY, _LATE)
+"""What runs side by side in each round, and there one after the other."""
+
+CASES: Mapping[str, Case] = {
+    case.dag_id: case for lines in ROUNDS for line in lines for case in line
+}

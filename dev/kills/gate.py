@@ -1,0 +1,127 @@
+"""One gate of a case, with what can be done to it and what is to be seen of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dev.kills.person import Task
+from dev.kills.plan import TASK_ID
+from dev.kills.scene import Scene
+
+_LONGEST_WAIT = 90.0
+_ENDS = ("success", "failed", "skipped", "upstream_failed", "removed")
+
+
+class CaseError(Exception):
+    """A case did not get on."""
+
+
+class Gate:
+    """A gate of a DAG's run.
+
+    :param scene: where it is.
+    :param dag_id: the DAG.
+    :param task_id: the gate.
+    """
+
+    def __init__(self, scene: Scene, dag_id: str, task_id: str = TASK_ID) -> None:
+        self.scene = scene
+        self.dag_id = dag_id
+        self.task_id = task_id
+
+    @property
+    def tasks(self) -> list[Task]:
+        """Its task instances, of which there are several if it is mapped."""
+        return self.scene.person.tasks(self.dag_id, self.task_id)
+
+    @property
+    def task(self) -> Task:
+        """Its only task instance."""
+        (task,) = self.tasks
+        return task
+
+    @property
+    def diffs(self) -> list[int]:
+        """The ids of its data diffs, in the order of their creation."""
+        return self.scene.service.ids(f"{self.dag_id}.{self.task_id}")
+
+    def values(self) -> list[Any]:
+        """Return what its task instances returned."""
+        return [
+            self.scene.person.value(self.dag_id, self.task_id, task.map_index)
+            for task in self.tasks
+        ]
+
+    def start(self) -> None:
+        """Start the DAG's run."""
+        self.scene.person.trigger(self.dag_id)
+
+    def fail(self) -> None:
+        """Mark it as failed."""
+        self.scene.person.fail(self.dag_id, self.task_id)
+
+    def clear(self) -> None:
+        """Clear it."""
+        self.scene.person.clear(self.dag_id, self.task_id)
+
+    def kill_worker(self) -> None:
+        """Kill its process, with the worker."""
+        self.scene.kill_worker(self.task)
+
+    def wait_for_diff(self, count: int = 1) -> int:
+        """Wait until there are so many data diffs.
+
+        :param count: how many.
+        :return: the newest one's id.
+        """
+        self.until(f"it had {count} data diffs", lambda: len(self.diffs) >= count)
+        return self.diffs[-1]
+
+    def wait_for_look(self, number: int) -> None:
+        """Wait until somebody looks at a data diff.
+
+        :param number: its id.
+        """
+        before = self.scene.service.reads(number)
+        self.until(
+            f"it looked at data diff {number}", lambda: self.scene.service.reads(number) > before
+        )
+
+    def wait_for_state(self, state: str) -> None:
+        """Wait until it is in a state.
+
+        :param state: Airflow's word for it.
+        """
+        self.until(
+            f"it was {state}",
+            lambda: bool(self.tasks) and all(task.state == state for task in self.tasks),
+        )
+
+    def wait_for_end(self) -> None:
+        """Wait until Airflow has finished with it."""
+        self.until(
+            "it ended", lambda: bool(self.tasks) and all(task.state in _ENDS for task in self.tasks)
+        )
+
+    def finish(self, number: int) -> None:
+        """Let a data diff come to its end, and wait until Airflow has finished with the gate.
+
+        :param number: its id.
+        """
+        self.scene.service.finish(number)
+        self.wait_for_end()
+
+    def until(self, what: str, condition: Callable[[], bool]) -> None:
+        """Wait.
+
+        :param what: what to wait for, in words.
+        :param condition: whether it has come about.
+        :raises CaseError: it takes too long.
+        """
+        deadline = time.monotonic() + _LONGEST_WAIT
+        while not condition():
+            if time.monotonic() > deadline:
+                raise CaseError(f"{_LONGEST_WAIT:g} s were over before {what}")
+            time.sleep(0.3)

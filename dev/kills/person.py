@@ -1,0 +1,136 @@
+"""What a person does with tasks, and sees of them: through Airflow's API, as its pages do it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from dev.kills.plan import RUN_ID
+
+_TIMEOUT = 30
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task instance.
+
+    :param state: Airflow's word for how it is, ``None`` before it is scheduled.
+    :param try_number: the number of its last try, 0 before the first.
+    :param pid: the process of that try.
+    :param map_index: which of the mapped ones it is, -1 if it is not mapped.
+    """
+
+    state: str | None
+    try_number: int
+    pid: int | None
+    map_index: int
+
+
+class Person:
+    """Somebody who is logged in to Airflow.
+
+    :param url: Airflow's address.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._token = self._ask("GET", "/auth/token")["access_token"]
+
+    def trigger(self, dag_id: str) -> None:
+        """Start the DAG's run.
+
+        :param dag_id: the DAG.
+        """
+        logical_date = RUN_ID.partition("__")[2]
+        self._ask(
+            "POST",
+            f"/api/v2/dags/{dag_id}/dagRuns",
+            {"dag_run_id": RUN_ID, "logical_date": logical_date},
+        )
+
+    def has(self, dag_id: str) -> bool:
+        """Say whether Airflow has read the DAG.
+
+        :param dag_id: the DAG.
+        """
+        found = self._ask("GET", "/api/v2/dags?limit=100")["dags"]
+        return any(dag["dag_id"] == dag_id for dag in found)
+
+    def retries(self, dag_id: str, task_id: str) -> int:
+        """Return how often Airflow would try a task again by the DAG as it has read it last.
+
+        :param dag_id: the DAG.
+        :param task_id: the task.
+        """
+        return int(self._ask("GET", f"/api/v2/dags/{dag_id}/tasks/{task_id}")["retries"])
+
+    def tasks(self, dag_id: str, task_id: str) -> list[Task]:
+        """Look at a task's instances, in the order of their map indexes.
+
+        :param dag_id: the DAG.
+        :param task_id: the task.
+        """
+        page = self._ask("GET", f"{self._run(dag_id)}/taskInstances?limit=100")
+        found = [
+            Task(entry["state"], entry["try_number"] or 0, entry["pid"], entry["map_index"])
+            for entry in page["task_instances"]
+            if entry["task_id"] == task_id
+        ]
+        return sorted(found, key=lambda task: task.map_index)
+
+    def fail(self, dag_id: str, task_id: str) -> None:
+        """Mark a task as failed.
+
+        :param dag_id: the DAG.
+        :param task_id: the task.
+        """
+        self._ask("PATCH", f"{self._run(dag_id)}/taskInstances/{task_id}", {"new_state": "failed"})
+
+    def clear(self, dag_id: str, task_id: str) -> None:
+        """Clear a task.
+
+        :param dag_id: the DAG.
+        :param task_id: the task.
+        """
+        self._ask(
+            "POST",
+            f"/api/v2/dags/{dag_id}/clearTaskInstances",
+            {
+                "dry_run": False,
+                "dag_run_id": RUN_ID,
+                "task_ids": [task_id],
+                "only_failed": False,
+                "reset_dag_runs": True,
+            },
+        )
+
+    def value(self, dag_id: str, task_id: str, map_index: int) -> Any:
+        """Return what a task returned, ``None`` if it has returned nothing.
+
+        :param dag_id: the DAG.
+        :param task_id: the task.
+        :param map_index: which of the mapped ones, -1 if it is not mapped.
+        """
+        path = f"{self._run(dag_id)}/taskInstances/{task_id}/xcomEntries/return_value"
+        response = self._send("GET", f"{path}?map_index={map_index}&stringify=false")
+        if response.status_code == 404:
+            return None
+        response.raise_for_status()
+        return response.json()["value"]
+
+    def _run(self, dag_id: str) -> str:
+        return f"/api/v2/dags/{dag_id}/dagRuns/{RUN_ID}"
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        response = self._send(method, path, body)
+        if not response.ok:
+            raise RuntimeError(f"{method} {path}: {response.status_code} {response.text}")
+        return response.json()
+
+    def _send(self, method: str, path: str, body: Any = None) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self._token}"} if path != "/auth/token" else {}
+        return requests.request(
+            method, f"{self._url}{path}", json=body, headers=headers, timeout=_TIMEOUT
+        )

@@ -1,0 +1,73 @@
+"""The DAGs of the cases: each has one task, a gate, and tags its data diffs with its own id."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+TASK_ID = "gate"
+NEIGHBOUR = "neighbour"
+RUN_ID = "manual__2024-01-01T00:00:00+00:00"
+"""As ``airflow dags test`` calls the run of that day."""
+
+RETRIES = 2
+"""How often Airflow tries a gate again, unless :func:`change_retries` has said otherwise."""
+
+_RETRIES = "retries-of-{}"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How a gate is set up.
+
+    :param dag_id: the DAG's id.
+    :param deferrable: whether the triggerer waits.
+    :param count: how many mapped tasks there are; by default it is not mapped.
+    :param has_neighbour: whether another task keeps the DAG run going when the gate has ended.
+    """
+
+    dag_id: str
+    deferrable: bool = False
+    count: int | None = None
+    has_neighbour: bool = False
+
+
+GATES = {
+    gate.dag_id: gate
+    for gate in (
+        Gate("worker_killed"),
+        Gate("worker_killed_while_creating"),
+        Gate("worker_killed_150_younger"),
+        Gate("triggerer_killed", deferrable=True),
+        Gate("triggerer_restarted", deferrable=True),
+        Gate("failed_while_running"),
+        Gate("failed_while_creating"),
+        Gate("failed_while_deferred", deferrable=True),
+        Gate("cleared_after_end"),
+        Gate("cleared_while_running"),
+        Gate("cleared_while_deferred", deferrable=True),
+        Gate("retries_changed", has_neighbour=True),
+        Gate("two_airflows", deferrable=True),
+        Gate("fires_at_once", deferrable=True, count=6),
+    )
+}
+
+
+def change_retries(dag_id: str, retries: int, home: Path) -> None:
+    """Change how often Airflow tries a gate again, from the next parse on.
+
+    :param dag_id: the gate's DAG.
+    :param retries: how often.
+    :param home: Airflow's home.
+    """
+    (home / _RETRIES.format(dag_id)).write_text(str(retries))
+
+
+def retries_of(dag_id: str) -> int:
+    """Return how often Airflow tries a gate again; its processes ask.
+
+    :param dag_id: the gate's DAG.
+    """
+    file = Path(os.environ["AIRFLOW_HOME"], _RETRIES.format(dag_id))
+    return int(file.read_text()) if file.exists() else RETRIES

@@ -1,0 +1,108 @@
+"""The sandbox, as the cases steer it: each data diff runs until its case ends it."""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+from typing import Any
+
+from dev.kills.plan import TASK_ID
+from dev.sandbox import Sandbox
+from dev.sandbox.course import Course, Job, Step
+from dev.sandbox.data_diffs import IDENTICAL, DataDiffs
+from dev.sandbox.weather import NO_DELAY, Delay, Weather
+
+_ENDLESS = Course((Step("processing", seconds=math.inf),), IDENTICAL.end, IDENTICAL.outcome)
+_ENDED = Course((), IDENTICAL.end, IDENTICAL.outcome)
+_HELD_BACK = ("worker_killed_while_creating", "failed_while_creating")
+"""The cases in which the creation is taken, and the response does not come."""
+_ENDS_AT_ONCE = "fires_at_once"
+_TO_CANCEL = 3.0
+_NEVER = 120.0
+"""Seconds; longer than a case, and as long as the last response could be waited for."""
+
+
+class _DataDiffs(DataDiffs):
+    """Data diffs that run until they are ended, except those of one case."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.courses.default = _ENDLESS
+
+    def add(self, body: dict[str, Any], job: Any) -> dict[str, Any]:
+        """Create a data diff."""
+        if f"{_ENDS_AT_ONCE}.{TASK_ID}" in (body.get("tags") or ()):
+            job = Job(_ENDED)
+        return super().add(body, job)
+
+
+class Service:
+    """A sandbox that takes three seconds to cancel a data diff.
+
+    A data diff belongs to a case by its tag, ``<DAG>.<task>``.
+    """
+
+    def __init__(self) -> None:
+        self.sandbox = Sandbox(secrets.token_urlsafe(), weather=Weather(delay=_delay))
+        self.sandbox.state.data_diffs = self._diffs = _DataDiffs()
+
+    def ids(self, tag: str) -> list[int]:
+        """Return the ids of a case's data diffs, in the order of their creation.
+
+        :param tag: the case's tag.
+        """
+        with self.sandbox.state.lock:
+            return sorted(
+                number
+                for number in self._diffs.diffs
+                if tag in (self._diffs.diffs[number].get("tags") or ())
+            )
+
+    def reads(self, number: int) -> int:
+        """Return how often a data diff was looked at.
+
+        :param number: its id.
+        """
+        path = f"/api/v1/datadiffs/{number}"
+        with self.sandbox.state.lock:
+            requests = self.sandbox.state.requests
+            return sum(seen.method == "GET" and seen.path == path for seen in requests)
+
+    def status(self, number: int) -> str:
+        """Return the status of a data diff.
+
+        :param number: its id.
+        """
+        with self.sandbox.state.lock:
+            return str(self._diffs.shown(number)["status"])
+
+    def finish(self, number: int) -> None:
+        """Let a data diff come to its end.
+
+        :param number: its id.
+        """
+        with self.sandbox.state.lock:
+            if not self._diffs.jobs[number].ended:
+                self._diffs.jobs[number] = Job(_ENDED)
+
+    def add_strangers(self, count: int) -> None:
+        """Create data diffs that are nobody's.
+
+        :param count: how many.
+        """
+        table = ["DB", "PUBLIC", "OTHER"]
+        sides = {"data_source1_id": 1, "table1": table, "data_source2_id": 1, "table2": table}
+        with self.sandbox.state.lock:
+            for _ in range(count):
+                self._diffs.add({**sides, "pk_columns": ["id"]}, Job(_ENDED))
+
+
+def _delay(method: str, path: str, body: bytes) -> Delay:
+    if path.endswith("/cancel"):
+        return Delay(before=_TO_CANCEL)
+    if (method, path) == ("POST", "/api/v1/datadiffs"):
+        tags = json.loads(body).get("tags") or ()
+        if any(f"{dag_id}.{TASK_ID}" in tags for dag_id in _HELD_BACK):
+            return Delay(after=_NEVER)
+    return NO_DELAY

@@ -1,0 +1,68 @@
+"""Count the mutants that the tests find: ``python -m dev.mutation``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dev.mutation import mutant
+from dev.mutation.measurement import FOLDER
+from dev.mutation.run import OPTIONS, PACKAGE, Run
+from dev.mutation.score import LEAST, SURVIVED, Score
+
+GENERATED = PACKAGE / "redaction" / "names.py"
+
+# They run other programs, in which there is no mutant, or are not about the package.
+LEFT_OUT = (
+    "tests/dags",
+    "tests/system",
+    "tests/test_api_coverage.py",
+    "tests/test_benchmarks.py",
+    "tests/test_connections_command.py",
+    "tests/test_demo.py",
+    "tests/test_new_operation.py",
+    "tests/test_reliability.py",
+    "tests/test_sandbox.py",
+    "tests/test_seventh_kind.py",
+    "tests/test_wheel.py",
+)
+
+
+def main() -> int:
+    """Run the command.
+
+    :return: exit code, 0 when the tests find enough of the mutants.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m dev.mutation",
+        description="Make one mistake after the other in the package, and see if a test fails.",
+    )
+    parser.add_argument("files", nargs="*", type=Path, help="modules to make mistakes in; all")
+    parser.add_argument("--jobs", type=int, default=2, help="processes to use at a time; 2")
+    parser.add_argument("--measured", action="store_true", help="use the last times of the tests")
+    parser.add_argument("--survived", action="store_true", help="try those that survived last time")
+    arguments = parser.parse_args()
+    files = arguments.files or sorted({*PACKAGE.rglob("*.py")} - {GENERATED})
+    mutants = [found for file in files for found in mutant.find(file)]
+    if arguments.survived:
+        survived = SURVIVED.read_text().splitlines()
+        mutants = [found for found in mutants if str(found) in survived]
+    FOLDER.mkdir(exist_ok=True)
+    score = Score(len(mutants))
+    run = Run(mutants, arguments.jobs, score.add, is_measured=arguments.measured)
+    ignored = (f"--ignore={path}" for path in LEFT_OUT)
+    start = time.monotonic()
+    code = pytest.main([*OPTIONS, "tests", *ignored], plugins=[run])
+    print(f"{score}, in {(time.monotonic() - start) / 60:.0f} minutes.")
+    print(f"Those that survived are in {SURVIVED}.")
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        return int(code)
+    return 0 if score.value >= LEAST else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

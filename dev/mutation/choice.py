@@ -1,0 +1,84 @@
+"""The tests that a mutant is tried on."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Set
+from pathlib import Path
+
+from dev.mutation.measurement import Measurement
+from dev.mutation.mutant import Mutant
+
+MOST_SECONDS = 5.0
+"""How long the tests of one mutant may take, by their usual times."""
+
+_QUICK = 0.2
+"""Seconds. Tests that take longer come last."""
+
+
+class Choice:
+    """Chooses tests, and learns from what they find.
+
+    :param measurement: of all tests.
+    """
+
+    def __init__(self, measurement: Measurement) -> None:
+        self._seconds = measurement.seconds
+        self._lines = measurement.lines
+        self._tests = measurement.seconds.keys() - measurement.failing
+        self._found: dict[Path, Counter[str]] = defaultdict(Counter)
+
+    def note(self, mutant: Mutant, failed: Iterable[str]) -> None:
+        """Note which tests found a mutant."""
+        self._found[mutant.file].update(failed)
+
+    def leave_out(self, test: str) -> None:
+        """Choose a test no more: it fails without a mutant."""
+        self._tests = self._tests - {test}
+
+    def is_imported(self, mutant: Mutant) -> bool:
+        """Say whether a mutant shows when modules are imported, and not only when it is called."""
+        return mutant.function is None or "" in self._reaching(mutant, mutant.lines)
+
+    def tests(self, mutant: Mutant) -> list[str]:
+        """Choose tests.
+
+        :return: tests that run the mutant's lines. If it shows when modules are imported, these are
+            tests that run any line of the module, and then all others. Those that found others in
+            the module come first, then one case of each quick function.
+        """
+        found = self._found[mutant.file]
+        if self.is_imported(mutant):
+            lines = self._lines.get(mutant.file.resolve(), {})
+            reaching, tests = self._reaching(mutant, lines), frozenset(self._tests)
+        else:
+            reaching = self._reaching(mutant, mutant.lines)
+            tests = frozenset(reaching & self._tests)
+        ranks: Counter[str] = Counter()
+        keys = {}
+        for test in sorted(tests, key=lambda test: (self._seconds[test], test)):
+            function = test.partition("[")[0]
+            is_slow = self._seconds[test] > _QUICK
+            keys[test] = (-found[test], test not in reaching, is_slow, ranks[function])
+            ranks[function] += 1
+        return [*_limited(sorted(keys, key=keys.__getitem__), self._seconds)]
+
+    def _reaching(self, mutant: Mutant, lines: Iterable[int]) -> Set[str]:
+        tests = self._lines.get(mutant.file.resolve(), {})
+        return frozenset().union(*(tests.get(line, ()) for line in lines))
+
+
+def by_file(tests: Iterable[str]) -> dict[str, list[str]]:
+    """Group tests by the file that they are in, in the order in which the files appear."""
+    files: dict[str, list[str]] = {}
+    for test in tests:
+        files.setdefault(test.partition("::")[0], []).append(test)
+    return files
+
+
+def _limited(tests: Iterable[str], seconds: Mapping[str, float]) -> Iterator[str]:
+    total = 0.0
+    for test in tests:
+        if total + seconds[test] <= MOST_SECONDS:
+            total += seconds[test]
+            yield test

@@ -1,0 +1,71 @@
+"""Which tests there are, which lines each runs, how long it takes, and which fail anyway."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import coverage
+
+FOLDER = Path(".mutation")
+_LINES = FOLDER / "lines"
+_TESTS = FOLDER / "tests.json"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a run of all tests has shown.
+
+    :param seconds: how long each test takes, by node id.
+    :param failing: the tests that fail without any mutant, which say nothing of one.
+    :param lines: by file and line the tests that run it; ``""`` stands for the time in which
+        modules are imported.
+    """
+
+    seconds: Mapping[str, float]
+    failing: frozenset[str]
+    lines: Mapping[Path, Mapping[int, frozenset[str]]]
+
+
+def start() -> None:
+    """Forget what was measured before."""
+    _LINES.mkdir(parents=True, exist_ok=True)
+    for old in _LINES.iterdir():
+        old.unlink()
+
+
+def part(number: int) -> coverage.Coverage:
+    """Make what measures the lines of some tests.
+
+    :param number: which tests.
+    """
+    return coverage.Coverage(
+        data_file=str(_LINES / f"{number}"), source=["airflow_provider_datafold"]
+    )
+
+
+def save(seconds: Mapping[str, float], failing: frozenset[str]) -> None:
+    """Keep what is not about lines, which are kept already."""
+    _TESTS.write_text(json.dumps({"seconds": seconds, "failing": sorted(failing)}))
+
+
+def load() -> Measurement:
+    """Return the last measurement.
+
+    :raises FileNotFoundError: there is none.
+    """
+    tests = json.loads(_TESTS.read_text())
+    data = coverage.CoverageData(no_disk=True)
+    for path in _LINES.iterdir():
+        read = coverage.CoverageData(str(path))
+        read.read()
+        data.update(read)
+    lines = {
+        Path(file): {
+            line: frozenset(found) for line, found in data.contexts_by_lineno(file).items()
+        }
+        for file in data.measured_files()
+    }
+    return Measurement(tests["seconds"], frozenset(tests["failing"]), lines)

@@ -1,0 +1,140 @@
+"""A module of the package with one mistake in it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dev.mutation.operators import mistakes
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_Place = tuple[ast.AST, str, int | None]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A mistake, and where it is.
+
+    :param file: the module's file, relative to the root of the project.
+    :param number: the mutant's number in the file, from 1.
+    :param lines: the lines that the mistake spans.
+    :param function: the outermost function that it is in the body of, ``None`` where it is in none.
+    :param before: the piece of code that is right.
+    :param after: what stands in its place.
+    """
+
+    file: Path
+    number: int
+    lines: range
+    function: ast.FunctionDef | ast.AsyncFunctionDef | None
+    before: str
+    after: str
+    _tree: ast.Module = field(repr=False)
+    _place: _Place = field(repr=False)
+    _mistake: ast.AST = field(repr=False)
+
+    @property
+    def module(self) -> str:
+        """The name to import it by."""
+        parts = self.file.with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.lines.start}: {self.before}  ->  {self.after}"
+
+    def tree(self) -> ast.Module:
+        """Make the mistake. For a process that does nothing else: it can't be taken back."""
+        parent, name, index = self._place
+        if index is None:
+            setattr(parent, name, self._mistake)
+        else:
+            getattr(parent, name)[index] = self._mistake
+        return ast.fix_missing_locations(self._tree)
+
+
+def find(file: Path) -> Iterator[Mutant]:
+    """Find the mutants of a module.
+
+    :param file: its file, relative to the current directory.
+    :return: the mutants, in the order of the code.
+    """
+    tree = ast.parse(file.read_text(encoding="utf-8"), file)
+    number = 0
+    for node, place, function in _walk(tree, None):
+        for mistake in mistakes(node):
+            number += 1
+            yield Mutant(
+                file,
+                number,
+                _lines(node, place[0]),
+                function,
+                _text(node),
+                _text(mistake),
+                tree,
+                place,
+                mistake,
+            )
+
+
+def _walk(
+    parent: ast.AST, function: ast.FunctionDef | ast.AsyncFunctionDef | None
+) -> Iterator[tuple[ast.AST, _Place, ast.FunctionDef | ast.AsyncFunctionDef | None]]:
+    for name, value in ast.iter_fields(parent):
+        inner = function
+        if function is None and name == "body" and isinstance(parent, _FUNCTIONS):
+            inner = parent
+        for index, node in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(node, ast.AST) and not _is_left_out(node, parent, name):
+                place = (parent, name, index if isinstance(value, list) else None)
+                if not (isinstance(node, ast.Constant) and _is_text(node, parent)):
+                    yield node, place, inner
+                yield from _walk(node, inner)
+
+
+def _is_left_out(node: ast.AST, parent: ast.AST, name: str) -> bool:
+    """Say whether no mistake in a piece of code could show, or could be one."""
+    return (
+        # Read by type checkers and editors alone.
+        name in ("annotation", "returns")
+        or isinstance(node, ast.Assert)
+        or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) == "TypeVar")
+        or (isinstance(parent, ast.Subscript) and name == "slice" and _is_type(parent))
+        # A docstring.
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        # What only a subclass does.
+        or (isinstance(node, ast.Raise) and ast.unparse(node) == "raise NotImplementedError")
+        # Targets of assignments.
+        or isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del))
+    )
+
+
+def _is_type(node: ast.Subscript) -> bool:
+    named = ast.unparse(node.value).rpartition(".")[2]
+    return named in ("Callable", "Generator", "Generic", "Literal", "dict", "list", "tuple", "type")
+
+
+def _is_text(node: ast.Constant, parent: ast.AST) -> bool:
+    """Say whether a constant is wording: has words, or is a part of a text that has."""
+    parts = parent.values if isinstance(parent, ast.JoinedStr) else [node]
+    return any(
+        isinstance(part, ast.Constant)
+        and isinstance(part.value, str)
+        and any(char.isspace() for char in part.value)
+        for part in parts
+    )
+
+
+def _lines(node: ast.AST, parent: ast.AST) -> range:
+    # Of a compound statement the condition counts. A comprehension has no place of its own.
+    shown = node.test if isinstance(node, (ast.If, ast.While)) else node
+    placed = shown if hasattr(shown, "lineno") else parent
+    return range(placed.lineno, placed.end_lineno + 1)  # type: ignore[attr-defined]
+
+
+def _text(node: ast.AST) -> str:
+    if isinstance(node, (ast.If, ast.While)):
+        return f"{type(node).__name__.lower()} {ast.unparse(node.test)}"
+    return " ".join(ast.unparse(node).split())

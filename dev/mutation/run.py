@@ -1,0 +1,247 @@
+"""The whole run: measures the tests, then tries each mutant on them."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import coverage
+import pytest
+
+from dev.mutation import measurement
+from dev.mutation.choice import Choice, by_file
+from dev.mutation.insertion import Functions, MutantFinder, NotPossibleError, forget
+from dev.mutation.measurement import Measurement
+from dev.mutation.mutant import Mutant
+from dev.mutation.trial import Outcome, Watch, Work, each
+
+OPTIONS = (
+    "--quiet",
+    "--capture=no",
+    *(f"--override-ini={option}" for option in ("addopts=", "tmp_path_retention_policy=none")),
+    *(
+        f"-pno:{plugin}"
+        for plugin in (
+            "cacheprovider",
+            "cov",
+            "faulthandler",
+            "junitxml",
+            "unraisableexception",
+            "xdist",
+        )
+    ),
+    "--import-mode=importlib",
+    "-m=not ui",
+)
+
+
+PACKAGE = Path("airflow_provider_datafold")
+
+
+class Run:
+    """A plugin of pytest that tries mutants where pytest would run the tests.
+
+    Each trial is a fork of this process, which has imported Airflow and all tests already. A
+    mistake in a function is made in the function that is there. One that shows when modules are
+    imported needs them imported anew: such a trial takes longer.
+
+    :param mutants: the mutants.
+    :param jobs: how many processes to use at a time.
+    :param tell: is told of each mutant that was tried.
+    :param is_measured: whether to use the last measurement of the tests.
+    """
+
+    def __init__(
+        self,
+        mutants: Iterable[Mutant],
+        jobs: int,
+        tell: Callable[[Mutant, Outcome], None],
+        *,
+        is_measured: bool,
+    ) -> None:
+        self._mutants = mutants
+        self._jobs = jobs
+        self._tell = tell
+        self._is_measured = is_measured
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Do the whole run."""
+        items = {item.nodeid: item for item in session.items}
+        functions = Functions(PACKAGE.resolve())
+        # What all forks share stays shared.
+        gc.collect()
+        gc.freeze()
+        if not self._is_measured:
+            self._measure(items)
+        self._try(Tests(items, functions, measurement.load()))
+        return True
+
+    def _try(self, tests: Tests) -> None:
+        doubtful = []
+        for mutant, outcome in each(map(tests.plan, self._mutants), self._jobs):
+            if tests.prove(mutant, outcome):
+                self._tell(mutant, outcome)
+            else:
+                doubtful.append((mutant, outcome.failed))
+        # A test may fail because of those that ran before it.
+        plans = (tests.plan(mutant, first=failed) for mutant, failed in doubtful)
+        for mutant, outcome in each(plans, self._jobs):
+            tests.prove(mutant, outcome)
+            self._tell(mutant, outcome)
+
+    def _measure(self, items: dict[str, pytest.Item]) -> None:
+        """Run all tests without a mutant, in both of the ways in which mutants are tried."""
+        measurement.start()
+        files = by_file(items)
+        seconds: dict[str, float] = {}
+        failing: set[str] = set()
+        imported = (
+            (file, partial(_measure, file, number), Watch({})) for number, file in enumerate(files)
+        )
+        for file, outcome in each(imported, self._jobs):
+            seconds |= outcome.seconds
+            failing |= _failures(file, outcome)
+        present = (
+            (file, partial(_run, [items[test] for test in tests], is_all=True), Watch(seconds))
+            for file, tests in files.items()
+        )
+        for file, outcome in each(present, self._jobs):
+            failing |= _failures(file, outcome)
+        measurement.save(seconds, frozenset(failing))
+
+
+def _failures(file: str, outcome: Outcome) -> set[str]:
+    if outcome.end != "well":
+        raise RuntimeError(f"Without a mutant, {file} ended {outcome.end}. {outcome.problem}")
+    return {*outcome.failed}
+
+
+class Tests:
+    """The tests, and what they have found.
+
+    :param items: the tests by node id.
+    :param functions: the functions that mutants can be put into.
+    :param measured: what is known of the tests.
+    """
+
+    def __init__(
+        self, items: dict[str, pytest.Item], functions: Functions, measured: Measurement
+    ) -> None:
+        self._items = items
+        self._functions = functions
+        self._seconds = measured.seconds
+        self._choice = Choice(measured)
+        self._passing: dict[str, bool] = {}
+
+    def plan(self, mutant: Mutant, *, first: Sequence[str] = ()) -> tuple[Mutant, Work, Watch]:
+        """Plan a trial.
+
+        :param mutant: what to try.
+        :param first: the tests to begin with.
+        """
+        chosen = [test for test in self._choice.tests(mutant) if test in self._items]
+        sound = [test for test in first if self._passing.get(test, True)]
+        tests = [*sound, *(test for test in chosen if test not in first)]
+        if self._choice.is_imported(mutant):
+            work = partial(_try_imported, mutant, tests)
+        else:
+            items = [self._items[test] for test in tests]
+            work = partial(_try_present, mutant, items, self._functions)
+        return mutant, work, Watch(self._seconds, tests)
+
+    def prove(self, mutant: Mutant, outcome: Outcome) -> bool:
+        """Say whether an outcome is beyond doubt, and learn from it.
+
+        :return: whether the mutant survived, or was found by a test that no other ran before, and
+            that passes alone without a mutant.
+        """
+        failed = [test for test in outcome.failed if test in self._items]
+        if not failed:
+            return True
+        self._choice.note(mutant, failed)
+        return len(outcome.seconds) == 1 and self._passes(failed[0])
+
+    def _passes(self, test: str) -> bool:
+        if test not in self._passing:
+            plan = (test, partial(_run, [self._items[test]]), Watch(self._seconds))
+            ((_, outcome),) = each([plan], 1)
+            self._passing[test] = not outcome.failed
+            if outcome.failed:
+                self._choice.leave_out(test)
+        return self._passing[test]
+
+
+def _try_present(
+    mutant: Mutant, items: list[pytest.Item], functions: Functions, watch: Watch
+) -> None:
+    if not items:
+        return
+    try:
+        functions.change(mutant)
+    except NotPossibleError:
+        _try_imported(mutant, [item.nodeid for item in items], watch)
+    else:
+        _run(items, watch)
+
+
+def _try_imported(mutant: Mutant, tests: list[str], watch: Watch) -> None:
+    _forget()
+    sys.meta_path.insert(0, MutantFinder(mutant))
+    for file in by_file(tests):
+        _run_anew(file, watch, "--exitfirst")
+        if watch.outcome.failed:
+            return
+
+
+def _measure(file: str, number: int, watch: Watch) -> None:
+    _forget()
+    lines = measurement.part(number)
+    lines.start()
+    _run_anew(file, watch, plugins=[_Contexts(lines)])
+    lines.stop()
+    lines.save()
+
+
+def _forget() -> None:
+    forget(("airflow_provider_datafold", "dev", "tests"), but="dev.mutation")
+
+
+def _run(items: list[pytest.Item], watch: Watch, *, is_all: bool = False) -> None:
+    """Run tests that are imported already, until one fails."""
+    for item, following in _pairs(items):
+        if not item.config.pluginmanager.is_registered(watch):
+            item.config.pluginmanager.register(watch)
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if watch.outcome.failed and not is_all:
+            return
+
+
+def _pairs(items: list[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
+    yield from zip(items, [*items[1:], None], strict=True)
+
+
+def _run_anew(file: str, watch: Watch, *options: str, plugins: Iterable[object] = ()) -> None:
+    """Run a file of tests as pytest does."""
+    watch.start()
+    # Its Airflow home is gone after each run.
+    sys.modules.pop("tests.conftest", None)
+    code = pytest.main([*OPTIONS, *options, file], plugins=[watch, *plugins])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        # An error while the tests are imported finds a mutant, too.
+        watch.outcome.failed = watch.outcome.failed or [file]
+
+
+class _Contexts:
+    """A plugin of pytest that has each line noted with the test that runs it."""
+
+    def __init__(self, lines: coverage.Coverage) -> None:
+        self._lines = lines
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._lines.switch_context(nodeid)
+
+    def pytest_runtest_logfinish(self) -> None:
+        self._lines.switch_context("")

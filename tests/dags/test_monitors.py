@@ -1,0 +1,547 @@
+"""The operators and the sensor of monitors, each in a real Airflow and over a real socket."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import HTTPException
+
+from dev.faults import behaviours
+from dev.faults.server import Then
+from dev.sandbox.course import Course, Job, Step
+from dev.sandbox.moment import now
+from dev.sandbox.monitors import run_course
+from tests import modes
+from tests.conftest import API_KEY, HOME, shows_error
+from tests.modes import MODES, in_both
+
+pytestmark = pytest.mark.airflow
+
+MONITOR = 4
+RUN = "DatafoldRunMonitorOperator(monitor_id=4)"
+SENSOR = "DatafoldMonitorRunSensor(monitor_id=4, run_id=1)"
+
+
+def ends(state: str, **outcome: Any) -> Course:
+    return run_course(state, **outcome)
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run may end, and what a task makes of it.
+
+    :param course: of the run.
+    :param state: of the task.
+    :param error: that the task fails with, and how its text goes on after the run's name.
+    :param said: what the log says, too.
+    :param on_alert: the argument.
+    """
+
+    course: Course
+    state: str = "success"
+    error: tuple[str, str] | None = None
+    said: str = ""
+    on_alert: str = "fail"
+
+
+FAILED = "failed"
+ENDS = {
+    "ok": End(ends("ok"), said="passes: ok."),
+    "all states on the way": End(
+        Course((Step("created"), Step("queued"), Step("checking", reads=2)), "ok")
+    ),
+    "a state that nobody knows": End(Course((Step("dreaming"),), "ok"), said="dreaming"),
+    "learning": End(ends("learning"), said="still learning"),
+    "skipped": End(ends("skipped"), said="was skipped at Datafold: nothing was checked."),
+    "warnings": End(ends("ok", warnings=["The table is empty"]), said=": The table is empty"),
+    "alert": End(ends("alert"), FAILED, ("DatafoldAlertError", "alerts.")),
+    "alert with a diff": End(
+        ends("alert", diff_id=9), FAILED, ("DatafoldAlertError", "alerts. See {url}")
+    ),
+    "alert skips": End(ends("alert", diff_id=9), "skipped", said="alerts. See", on_alert="skip"),
+    "alert passes": End(ends("alert", diff_id=9), said="alerts. See", on_alert="pass"),
+    "error": End(
+        ends("error", error=f"No table: {API_KEY}."),
+        FAILED,
+        ("DatafoldJobFailedError", "failed: No table: ***. A retry starts a new one."),
+    ),
+    "error without a text": End(
+        ends("error"), FAILED, ("DatafoldJobFailedError", "failed: Datafold does not say why.")
+    ),
+    "cancelled": End(
+        ends("cancelled"), FAILED, ("DatafoldJobCancelledError", "was cancelled at Datafold.")
+    ),
+}
+
+
+def check(end: End, outcome: modes.Outcome, sandbox: Any) -> None:
+    """Hold what became of the tasks against the end of their runs, 1 and 2, whoever had which."""
+    assert outcome.states == dict.fromkeys(MODES, end.state)
+    assert end.said in outcome.plain_log
+    url = f"{sandbox.url}/datadiffs/9/overview"
+    diff_id = end.course.outcome.get("diff_id")
+    returned = list(outcome.returned.values())
+    if end.state == "success":
+        assert sorted(value.pop("run_id") for value in returned) == [1, 2]
+        wanted = {"monitor_id": MONITOR, "state": end.course.end, "diff_id": diff_id}
+        assert returned == [{**wanted, "url": url if diff_id else None}] * 2
+    else:
+        assert returned == [None, None]
+    if end.error:
+        kind, text = end.error
+        for run_id in (1, 2):
+            shown = f"Run {run_id} of monitor {MONITOR} {text.format(url=url)}"
+            assert shows_error(outcome.log, kind, shown)
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("name", ENDS)
+def test_a_run_that_the_operator_starts(
+    name: str, run_dag: Any, sandbox: Any, capfd: Any, log: Any
+) -> None:
+    end = ENDS[name]
+    sandbox.state.monitors.courses.default = end.course
+    call = f"DatafoldRunMonitorOperator(monitor_id=4, on_alert={end.on_alert!r})"
+
+    outcome = modes.run(run_dag, capfd, log, in_both(call), "run")
+
+    check(end, outcome, sandbox)
+    posts = [seen.path for seen in sandbox.state.requests if seen.method != "GET"]
+    assert posts == ["/api/v1/monitors/4/run"] * 2
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("name", ENDS)
+def test_a_run_that_the_sensor_waits_for(
+    name: str, run_dag: Any, sandbox: Any, capfd: Any, log: Any
+) -> None:
+    end = ENDS[name]
+    state = sandbox.state.monitors
+    for run_id in (1, 2):
+        state.jobs[run_id] = Job(end.course)
+        state.runs[run_id] = {"run_id": run_id, "monitor_id": MONITOR, "started_at": now()}
+    # The first run is for the worker, the second one for the triggerer.
+    tasks = in_both(f"DatafoldMonitorRunSensor(monitor_id=4, run_id=1, on_alert={end.on_alert!r})")
+    worker, triggerer = tasks.splitlines()
+    tasks = f"{worker}\n{triggerer.replace('run_id=1', 'run_id=2')}"
+
+    outcome = modes.run(run_dag, capfd, log, tasks, "sense")
+
+    check(end, outcome, sandbox)
+    assert {seen.method for seen in sandbox.state.requests} == {"GET"}
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("sense", [False, True])
+def test_the_link_leads_to_the_diff(
+    sense: bool, run_dag: Any, sandbox: Any, capfd: Any, log: Any
+) -> None:
+    state = sandbox.state.monitors
+    state.courses.default = Course((), "alert", {"diff_id": 9})
+    if sense:
+        state.jobs[1] = state.courses.start()
+        state.runs[1] = {"run_id": 1, "monitor_id": MONITOR, "started_at": now()}
+
+    outcome = modes.run(run_dag, capfd, log, in_both(SENSOR if sense else RUN), "link")
+
+    assert outcome.states == dict.fromkeys(MODES, FAILED)
+    assert outcome.links == dict.fromkeys(MODES, f"{sandbox.url}/datadiffs/9/overview")
+
+
+class Troubled(Job):
+    """A job that cannot be looked at for some time.
+
+    :param statuses: what the first looks are answered with.
+    """
+
+    def __init__(self, statuses: list[int], course: Course) -> None:
+        super().__init__(course)
+        self._statuses = [*statuses]
+
+    def read(self) -> str:
+        if self._statuses:
+            raise HTTPException(self._statuses.pop(0), "Not now")
+        return super().read()
+
+
+PASSING = [500, 502, 503, 504, 429, 408]
+FINAL = {
+    401: "DatafoldAuthenticationError",
+    403: "DatafoldPermissionError",
+    404: "DatafoldNotFoundError",
+}
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_passing_fault_does_not_end_a_wait(
+    run_dag: Any,
+    sandbox: Any,
+    capfd: Any,
+    log: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    courses = sandbox.state.monitors.courses
+    monkeypatch.setattr(courses, "start", lambda: Troubled(PASSING, ends("ok")))
+
+    outcome = modes.run(run_dag, capfd, log, in_both(RUN), "troubled")
+
+    assert outcome.states == dict.fromkeys(MODES, "success")
+    assert outcome.log.count("Could not look at the monitor run") >= 2 * len(PASSING)
+    looks = [seen.path for seen in sandbox.state.requests if "/runs/" in seen.path]
+    # And once more after the triggerer's.
+    assert len(looks) == 2 * (len(PASSING) + 3) + 1
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("status", FINAL)
+def test_a_lasting_fault_ends_a_wait_at_once(
+    status: int,
+    run_dag: Any,
+    sandbox: Any,
+    capfd: Any,
+    log: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    courses = sandbox.state.monitors.courses
+    monkeypatch.setattr(courses, "start", lambda: Troubled([status] * 9, ends("ok")))
+
+    outcome = modes.run(run_dag, capfd, log, in_both(RUN), "refused")
+
+    assert outcome.states == dict.fromkeys(MODES, FAILED)
+    assert FINAL[status] in outcome.log
+    looks = [seen.path for seen in sandbox.state.requests if "/runs/" in seen.path]
+    assert len(looks) == 3
+
+
+def test_a_connection_that_breaks_does_not_end_a_wait(
+    run_dag: Any, serve: Any, capfd: Any, log: Any
+) -> None:
+    def says(value: Any) -> Any:
+        return behaviours.answers(200, json.dumps(value).encode())
+
+    run = {"run_id": 5, "monitor_id": 4, "warnings": []}
+    serve(
+        says({"runs": [], "total_pages": 0}),
+        says({"run_id": 5}),
+        says({**run, "state": "queued"}),
+        behaviours.says(),
+        behaviours.says(Then.RESET),
+        says({**run, "state": "ok"}),
+    )
+    tasks = in_both(RUN).splitlines()[0]
+
+    outcome = modes.run(run_dag, capfd, log, tasks, "broken")
+
+    assert outcome.states == {"worker": "success"}
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("call", [RUN, SENSOR])
+def test_a_run_that_takes_too_long(
+    call: str, run_dag: Any, sandbox: Any, capfd: Any, log: Any
+) -> None:
+    state = sandbox.state.monitors
+    state.courses.default = Course((Step("checking", reads=10**6),), "ok")
+    state.jobs[1] = state.courses.start()
+    state.runs[1] = {"run_id": 1, "monitor_id": MONITOR, "started_at": now()}
+    call = call.replace(")", ", timeout=0.3)")
+
+    outcome = modes.run(run_dag, capfd, log, in_both(call), "late")
+
+    assert outcome.states == dict.fromkeys(MODES, FAILED)
+    assert shows_error(outcome.log, "DatafoldDeadlineError", "")
+    posts = [seen.path for seen in sandbox.state.requests if seen.method != "GET"]
+    assert posts == ([] if call.startswith("DatafoldMonitorRunSensor") else [posts[0]] * 2)
+
+
+WRONG = {
+    "monitor_id": [
+        (RUN.replace("4", wrong), native)
+        for wrong in ("0", "None", "True", "'x'", repr(API_KEY), "'{{ params.nothing }}'", "4.5")
+        for native in (False, True)
+    ],
+    "on_alert": [(RUN.replace(")", ", on_alert='warn')"), False)],
+    "timeout": [(RUN.replace(")", ", timeout=0)"), False)],
+    "run_id": [
+        (SENSOR.replace("run_id=1", "run_id='{{ params.nothing }}'"), False),
+        (SENSOR.replace("run_id=1", "run_id=-1"), True),
+    ],
+}
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize(
+    ("field", "call", "native"),
+    [(field, *case) for field, cases in WRONG.items() for case in cases],
+)
+def test_wrong_arguments_send_nothing(
+    field: str,
+    call: str,
+    native: bool,
+    run_dag: Any,
+    sandbox: Any,
+    capfd: Any,
+    log: Any,
+) -> None:
+    params = {"nothing": None}
+
+    outcome = modes.run(run_dag, capfd, log, in_both(call), "wrong", params, native=native)
+
+    assert outcome.states == dict.fromkeys(MODES, FAILED)
+    assert sandbox.state.requests == []
+    assert shows_error(outcome.log, "DatafoldInputError", f"{field}: ")
+
+
+RIGHT = [
+    (RUN.replace("=4", "='4'"), False),
+    (RUN.replace("=4", "='{{ params.id }}', on_alert='{{ params.on_alert }}'"), False),
+    (RUN.replace("=4", "='{{ params.id }}', on_alert='{{ params.on_alert }}'"), True),
+]
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize(("call", "native"), RIGHT)
+def test_ways_to_name_a_monitor(
+    call: str,
+    native: bool,
+    run_dag: Any,
+    sandbox: Any,
+    capfd: Any,
+    log: Any,
+) -> None:
+    sandbox.state.monitors.courses.default = Course((), "alert")
+    params = {"id": 4, "on_alert": "pass"}
+    on_alert = "" if "on_alert" in call else ", on_alert='pass')"
+    call = call.replace(")", on_alert) if on_alert else call
+
+    outcome = modes.run(run_dag, capfd, log, in_both(call), "right", params, native=native)
+
+    assert outcome.states == dict.fromkeys(MODES, "success")
+    assert {value["monitor_id"] for value in outcome.returned.values()} == {4}
+
+
+TOGGLE = "DatafoldToggleMonitorOperator(task_id='t', monitor_id={}, enabled={})"
+FROM_PARAMS = TOGGLE.format("'{{ params.id }}'", "'{{ params.enabled }}'")
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("enabled", [False, True])
+def test_toggle(
+    enabled: bool, native: bool, run_dag: Any, sandbox: Any, capfd: Any, log: Any
+) -> None:
+    sandbox.state.monitors.monitors[2]["enabled"] = not enabled
+    params = {"id": 2, "enabled": enabled}
+
+    outcome = modes.run(run_dag, capfd, log, FROM_PARAMS, "toggle", params, native=native)
+
+    assert outcome.states == {"t": "success"}
+    assert outcome.returned == {"t": {"monitor_id": 2, "enabled": enabled}}
+    assert sandbox.state.monitors.monitors[2]["enabled"] is enabled
+    assert f"{'Resumed' if enabled else 'Paused'} monitor 2." in outcome.log
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize(
+    ("field", "call"),
+    [
+        ("monitor_id", TOGGLE.format("0", "True")),
+        ("enabled", TOGGLE.format("2", "'maybe'")),
+        ("enabled", TOGGLE.format("2", "None")),
+        ("enabled", TOGGLE.format("2", "1")),
+    ],
+)
+def test_wrong_toggles_send_nothing(
+    field: str, call: str, run_dag: Any, sandbox: Any, capfd: Any, log: Any
+) -> None:
+    outcome = modes.run(run_dag, capfd, log, call, "wrong_toggle")
+
+    assert outcome.states == {"t": FAILED}
+    assert sandbox.state.requests == []
+    assert shows_error(outcome.log, "DatafoldInputError", f"{field}: ")
+
+
+SPEC: dict[str, Any] = {
+    "name": "Orders come in daily",
+    "schedule": {"type": "crontab", "cron": "0 7 * * *"},
+    "connection_id": 1,
+    "query": "select 1 from orders where customer is null",
+    "tags": ["orders"],
+}
+YAML = """
+name: {{ params.name }}
+schedule:
+  interval: {every: hour}
+connection_id: 1
+query: >
+  select *
+  from orders
+  where day = '{{ ds }}'
+tags: [a, b]
+"""
+
+
+@pytest.fixture
+def specs() -> Iterator[Path]:
+    """A folder of specs beside the DAG's file."""
+    folder = HOME / "dags" / "specs"
+    folder.mkdir()
+    yield folder
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+
+
+def apply(spec: str) -> str:
+    return f"DatafoldApplyMonitorOperator(task_id='t', kind='test', spec={spec})"
+
+
+def named(sandbox: Any, name: str) -> list[Any]:
+    monitors = sandbox.state.monitors.monitors.values()
+    return [monitor for monitor in monitors if monitor["name"] == name]
+
+
+@pytest.mark.usefixtures("connections")
+def test_applied_three_times(run_dag: Any, sandbox: Any, capfd: Any, log: Any) -> None:
+    for number in range(230):
+        sandbox.state.monitors.add("test", {**SPEC, "name": f"Other {number}"})
+
+    def applied(**changes: Any) -> Any:
+        spec = repr({**SPEC, **changes})
+        return modes.run(run_dag, capfd, log, apply(spec), "apply").returned["t"]
+
+    first, same = applied(), applied()
+    changed = applied(tags=["orders", "daily"], enabled=False)
+    again = applied(tags=["daily", "orders"], enabled=False)
+
+    (monitor,) = named(sandbox, SPEC["name"])
+    results = (first, same, changed, again)
+    assert [result["action"] for result in results] == [
+        "created",
+        "unchanged",
+        "updated",
+        "unchanged",
+    ]
+    assert {result["monitor_id"] for result in results} == {monitor["id"]}
+    assert monitor["tags"] == ["orders", "daily"]
+    assert monitor["enabled"] is False
+    writes = [seen.path for seen in sandbox.state.requests if seen.method != "GET"]
+    one = f"/api/v1/monitors/{monitor['id']}"
+    assert writes == ["/api/v1/monitors/create/test", f"{one}/update", f"{one}/toggle"]
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize(
+    "spec",
+    ["'{{ params.spec }}'", "'{{ params.spec | tojson }}'", "'{{ params.whole }}'"],
+)
+def test_a_spec_from_params(
+    spec: str, native: bool, run_dag: Any, sandbox: Any, capfd: Any, log: Any
+) -> None:
+    params = {"spec": SPEC, "whole": json.dumps(SPEC)}
+
+    outcome = modes.run(run_dag, capfd, log, apply(spec), "from_params", params, native=native)
+
+    (monitor,) = named(sandbox, SPEC["name"])
+    assert outcome.returned == {"t": {"monitor_id": monitor["id"], "action": "created"}}
+    assert {name: monitor[name] for name in SPEC} == SPEC
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("native", [False, True])
+def test_a_spec_from_a_file(
+    native: bool,
+    specs: Path,
+    run_dag: Any,
+    sandbox: Any,
+    capfd: Any,
+    log: Any,
+) -> None:
+    (specs / "orders.yaml").write_text(YAML)
+    params = {"name": "Rendered"}
+
+    call = apply("'specs/orders.yaml'")
+    outcome = modes.run(run_dag, capfd, log, call, "from_file", params, native=native)
+
+    assert outcome.states == {"t": "success"}
+    (monitor,) = named(sandbox, "Rendered")
+    assert re.search(r"where day = '\d{4}-\d\d-\d\d'", monitor["query"])
+    assert monitor["schedule"] == {"interval": {"type": "hourly", "every": "hour"}} or (
+        monitor["schedule"] == {"interval": {"every": "hour"}}
+    )
+
+
+@pytest.mark.usefixtures("connections")
+def test_mapped_over_a_folder(
+    specs: Path, run_dag: Any, sandbox: Any, capfd: Any, log: Any
+) -> None:
+    (specs / "a.yaml").write_text(YAML)
+    (specs / "b.yml").write_text(YAML.replace("{{ params.name }}", "B"))
+    (specs / "c.json").write_text(json.dumps({**SPEC, "name": "C"}))
+    call = """DatafoldApplyMonitorOperator.partial(task_id="t", kind="test").expand(
+        spec=["specs/a.yaml", "specs/b.yml", "specs/c.json"]
+    )"""
+
+    outcome = modes.run(run_dag, capfd, log, call, "folder", {"name": "A"})
+
+    assert outcome.states == dict.fromkeys(("t[0]", "t[1]", "t[2]"), "success")
+    assert [len(named(sandbox, name)) for name in "ABC"] == [1, 1, 1]
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize(
+    ("error", "text", "call"),
+    [
+        ("DatafoldInputError", "kind: must be one of", apply("{}").replace("'test'", "'fresh'")),
+        ("DatafoldInputError", "spec: must be an object", apply("[1]")),
+        ("DatafoldInputError", "spec: must be an object", apply("''")),
+        ("DatafoldInputError", "spec: must be an object", apply("'just a text'")),
+        ("DatafoldInputError", "spec: is neither YAML nor JSON (line 2)", apply(r"'a: 1\n b: ['")),
+        ("DatafoldInputError", "schedule: is missing", apply("{'connection_id': 1}")),
+        (
+            "DatafoldInputError",
+            "spec: has no field 'Query'; did you mean 'query'?",
+            apply(repr({**SPEC, "Query": "select 1"})),
+        ),
+        (
+            "DatafoldInputError",
+            "schedule.interval.utc_at: must be a time of day in quotes",
+            apply("'{{ params.spec }}'"),
+        ),
+    ],
+)
+def test_wrong_specs_send_nothing(
+    error: str,
+    text: str,
+    call: str,
+    run_dag: Any,
+    sandbox: Any,
+    capfd: Any,
+    log: Any,
+) -> None:
+    interval = {"every": "day", "utc_at": 12 * 3600}
+    params = {"spec": {**SPEC, "schedule": {"interval": interval}}}
+
+    outcome = modes.run(run_dag, capfd, log, call, "wrong_spec", params)
+
+    assert outcome.states == {"t": FAILED}
+    assert sandbox.state.requests == []
+    assert shows_error(outcome.log, error, text)
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_file_that_is_not_there_sends_nothing(
+    run_dag: Any, sandbox: Any, capfd: Any, log: Any
+) -> None:
+    outcome = modes.run(run_dag, capfd, log, apply("'specs/nowhere.yaml'"), "no_file")
+
+    assert outcome.states == {"t": FAILED}
+    assert sandbox.state.requests == []
+    assert "nowhere.yaml" in outcome.log
