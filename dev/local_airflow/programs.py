@@ -139,17 +139,18 @@ class Programs:
         self._running.append(program)
         return program
 
-    def run(self, command: Command) -> None:
+    def run(self, command: Command, *, may_fail: bool = False) -> None:
         """Run a program to its end.
 
         :param command: how to start it.
+        :param may_fail: whether a failure of the program is no error.
         :raises ProgramError: it failed, or the time is over.
         """
         program = self.start(command)
         self.until(f"{command.name} has ended", lambda: program.exit_code is not None)
         self._running.remove(program)
         program.kill()
-        if program.exit_code:
+        if program.exit_code and not may_fail:
             raise ProgramError(f"{command.name} failed with exit code {program.exit_code}.")
 
     def kill(self, program: Program) -> set[int]:
