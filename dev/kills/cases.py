@@ -74,14 +74,17 @@ def kill_triggerer(gate: Gate) -> None:
 
 
 def restart_triggerer(gate: Gate) -> None:
-    """Stop the triggerer as whoever restarts it does, and start it again."""
+    """Stop the triggerer as whoever restarts it does, and start it again; the gate is mapped."""
     gate.start()
-    diff = gate.wait_for_diff()
-    gate.wait_for_look(diff)
+    gate.wait_for_diff(2)
+    for diff in gate.diffs:
+        gate.wait_for_look(diff)
     gate.scene.stop_triggerer()
     gate.scene.start_triggerer()
-    gate.wait_for_look(diff)
-    gate.finish(diff)
+    for diff in gate.diffs:
+        gate.wait_for_look(diff)
+        gate.scene.service.finish(diff)
+    gate.wait_for_end()
 
 
 def fail(gate: Gate) -> None:
@@ -188,7 +191,7 @@ _EARLY = (
     # These end the triggerer of all.
     (
         Case("triggerer_killed", "triggerer killed in mid-wait", kill_triggerer),
-        Case("triggerer_restarted", "triggerer restarted in mid-wait", restart_triggerer),
+        Case("triggerer_restarted", "triggerer restarted, two wait", restart_triggerer, 2),
     ),
 )
 _LATE = (
