@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -214,9 +215,11 @@ def named(row: Row) -> str:
 
 def declared(row: Row) -> Any:
     """The package's declaration of an operation."""
-    (found,) = [
-        each
-        for each in api_coverage.declared()
-        if api_coverage.name_of(each) == api_coverage.name_of(row.asked)
-    ]
-    return found
+    return _declared()[api_coverage.name_of(row.asked)]
+
+
+@cache
+def _declared() -> dict[str, Any]:
+    found = [(api_coverage.name_of(each), each) for each in api_coverage.declared()]
+    assert len(dict(found)) == len(found)
+    return dict(found)

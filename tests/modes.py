@@ -35,13 +35,15 @@ with DAG(
 class Outcome:
     """What became of the tasks.
 
-    :param states: by their ids.
+    :param states: by their ids, such as ``t``, or ``t[0]`` for a mapped task.
     :param returned: their return values, by their ids.
+    :param links: the addresses of the data diffs that they link to, by their ids.
     :param log: everything that was printed and logged.
     """
 
     states: dict[str, str]
     returned: dict[str, Any]
+    links: dict[str, Any]
     log: str
 
     @property
@@ -89,7 +91,16 @@ def run(
     found = run_dag(source, dag_id).get_task_instances()
     printed = capfd.readouterr()
     return Outcome(
-        {task.task_id: str(task.state) for task in found},
-        {task.task_id: task.xcom_pull(task.task_id) for task in found},
+        {_named(task): str(task.state) for task in found},
+        {_named(task): _pull(task, "return_value") for task in found},
+        {_named(task): _pull(task, "datafold_data_diff_url") for task in found},
         printed.out + printed.err + log.text,
     )
+
+
+def _named(task: Any) -> str:
+    return str(task.task_id) if task.map_index < 0 else f"{task.task_id}[{task.map_index}]"
+
+
+def _pull(task: Any, key: str) -> Any:
+    return task.xcom_pull(task.task_id, key=key, map_indexes=task.map_index)

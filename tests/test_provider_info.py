@@ -111,9 +111,14 @@ def test_provider_info_names_modules_that_exist() -> None:
     assert sorted(modules) == [
         "airflow_provider_datafold.hooks.datafold",
         "airflow_provider_datafold.operators.bi",
+        "airflow_provider_datafold.operators.ci",
         "airflow_provider_datafold.operators.data_diffs",
+        "airflow_provider_datafold.operators.data_sources",
+        "airflow_provider_datafold.operators.monitors",
         "airflow_provider_datafold.sensors.data_diffs",
+        "airflow_provider_datafold.sensors.monitors",
         "airflow_provider_datafold.triggers.job",
+        "airflow_provider_datafold.triggers.monitors",
     ]
     assert all(find_spec(module) for module in modules)
 

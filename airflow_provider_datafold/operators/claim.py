@@ -10,21 +10,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import data_diffs
-from airflow_provider_datafold.exceptions import (
-    DatafoldAnswerError,
-    DatafoldError,
-    DatafoldRateLimitError,
-    DatafoldStoppedError,
-    DatafoldTransientError,
-    DatafoldUnreachableError,
-)
+from airflow_provider_datafold.exceptions import DatafoldError, DatafoldStoppedError
+from airflow_provider_datafold.operators.once import start_once
 from airflow_provider_datafold.waiting.ownership import Choice, Owner, choose
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
-_PAUSES = (0.0, 2.0, 5.0)
-"""Seconds before each look for a data diff whose creation was not answered."""
 _FOR_A_CANCEL = 1.5
 _AT_LAST_EVERY = 0.3
 """Seconds, while a task is being killed."""
@@ -66,23 +58,15 @@ def claim(hook: DatafoldHook, owner: Owner, config: Mapping[str, Any], search: S
     if choice.taken is not None:
         return Claim(choice.taken, is_taken_over=True)
     config = {**config, "tags": [*(config.get("tags") or ()), owner.tag]}
-    try:
+
+    def start() -> Mapping[str, Any] | None:
         diff = hook.call(data_diffs.CREATE, config)
-    except (DatafoldUnreachableError, DatafoldRateLimitError, DatafoldStoppedError):
-        raise
-    except (DatafoldTransientError, DatafoldAnswerError) as error:
-        hook.log.warning("Looking for the data diff: its creation failed: %s.", error.summary)
-        if found := _find_lost(hook, owner):
-            return Claim(found, is_taken_over=False)
-        raise
-    if isinstance(diff.get("id"), int):
-        return Claim(diff, is_taken_over=False)
-    if found := _find_lost(hook, owner):
-        return Claim(found, is_taken_over=False)
-    raise DatafoldAnswerError(
-        f"Datafold accepted a data diff and does not tell its id. The data diff has the tag "
-        f"{owner.tag!r}."
-    )
+        return diff if isinstance(diff.get("id"), int) else None
+
+    def find_lost() -> Mapping[str, Any] | None:
+        return find(hook, owner, Search.FULL).taken
+
+    return Claim(start_once(hook, "data diff", start, find_lost), is_taken_over=False)
 
 
 def find(hook: DatafoldHook, owner: Owner, search: Search) -> Choice:
@@ -131,14 +115,6 @@ def cancel_left(hook: DatafoldHook, choice: Choice) -> None:
             hook.log.warning("Could not cancel data diff %d: %s.", number, error.summary)
         else:
             hook.log.info("Cancelled data diff %d, which an earlier run of this task left.", number)
-
-
-def _find_lost(hook: DatafoldHook, owner: Owner) -> Mapping[str, Any] | None:
-    for pause in _PAUSES:
-        hook.pause(pause)
-        if found := find(hook, owner, Search.FULL).taken:
-            return found
-    return None
 
 
 def _newest(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields, monitors
@@ -238,7 +237,8 @@ def _find(hook: DatafoldHook, kind: str, name: str) -> int | None:
 def _all(hook: DatafoldHook) -> Iterator[Mapping[str, Any]]:
     """Read all monitors, each once though the pages may move meanwhile."""
     seen: set[Any] = set()
-    for page in count(1):
+    page = 1
+    while True:
         answer = hook.list_monitors(
             page=page, page_size=_PAGE_SIZE, order_by="id", sort_order="asc"
         )
@@ -249,6 +249,7 @@ def _all(hook: DatafoldHook) -> Iterator[Mapping[str, Any]]:
         pages = answer.get("total_pages")
         if not fresh or (isinstance(pages, int) and page >= pages):
             return
+        page += 1
 
 
 def _create(hook: DatafoldHook, kind: str, spec: Mapping[str, Any]) -> int:

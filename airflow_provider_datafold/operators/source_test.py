@@ -63,5 +63,5 @@ def _said(result: Any) -> str:
             if isinstance(result.get(key), str):
                 return str(result[key])
     if result is None:
-        return "no reason is given"
+        return "Datafold does not say why"
     return result if isinstance(result, str) else json.dumps(result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -64,11 +65,9 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         if default_deferrable() if self.deferrable is None else self.deferrable:
             found = self._poke_once(context)
             return found.xcom_value if found else self._defer(context, begin)
-        try:
+        # The same error in every mode.
+        with suppress(AirflowSensorTimeout):
             return super().execute(context)
-        except AirflowSensorTimeout:
-            # The same error in every mode.
-            pass
         raise self._deadline_error()
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -96,7 +95,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
                 self.log.warning("Could not look at the %s: %s.", job.noun, error.summary)
                 return PokeReturnValue(is_done=False)
             if not reading.has_ended:
-                self.log.info("The %s is %s.", job.noun, reading.status)
+                self.log.info("The %s is %s.", job.noun, reading.shown_status)
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self.ended(hook, context, ids, reading))
 
@@ -118,6 +117,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :param deadline: when it ends, in seconds since the epoch.
         :return: what became of the job; it lands in XCom.
         """
+        from airflow_provider_datafold.exceptions import DatafoldDeadlineError
         from airflow_provider_datafold.waiting.watch import DEADLINE
 
         # Airflow 3.0 hands the event of a failed try to the next one.
@@ -125,18 +125,20 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
             return self.execute(context)
         if deadline is None:  # dag.test() hands over the event alone.
             is_over = event is not None and event.get("state") == DEADLINE
-            deadline = time.time() + (0.0 if is_over else self.timeout)
+            deadline = time.time() + (0.0 if is_over else self._longest())
         with self.open_hook() as hook:
             self.check(hook)
             ids = self.ids()
-            reading = hook.wait(
-                self._job(),
-                ids,
-                deadline=deadline,
-                since=since,
-                poll_interval=self.trigger_interval,
-            )
-            return self.ended(hook, context, ids, reading)
+            with suppress(DatafoldDeadlineError):
+                reading = hook.wait(
+                    self._job(),
+                    ids,
+                    deadline=deadline,
+                    since=since,
+                    poll_interval=self.trigger_interval,
+                )
+                return self.ended(hook, context, ids, reading)
+        raise self._deadline_error()
 
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent.
@@ -181,8 +183,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     def _defer(self, context: Context, begin: float) -> None:
         from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 
-        longest = self.execution_timeout or timedelta.max
-        deadline = begin + min(self.timeout, longest.total_seconds())
+        deadline = begin + self._longest()
         self.defer(
             trigger=DatafoldJobTrigger(
                 job=self.job_name,
@@ -200,12 +201,18 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
             },
         )
 
+    def _longest(self) -> float:
+        """Return the seconds that this sensor may wait."""
+        limit = self.execution_timeout or timedelta.max
+        return min(self.timeout, limit.total_seconds())
+
     def _deadline_error(self) -> Exception:
         from airflow_provider_datafold.exceptions import DatafoldDeadlineError
 
         return DatafoldDeadlineError(
-            f"The {self._job().noun} had not ended after {self.timeout:g} s, as long as the "
-            f"sensor's 'timeout' lets it wait. It goes on: the sensor did not start it."
+            f"The {self._job().noun} had not ended after {self._longest():g} s, as long as the "
+            f"sensor's 'timeout' and 'execution_timeout' let it wait. It goes on: the sensor did "
+            f"not start it."
         )
 
     def _job(self) -> Any:

@@ -58,6 +58,11 @@ class Reading:
         """Whether there is nothing to wait for any more."""
         return self.state is not State.RUNNING
 
+    @property
+    def shown_status(self) -> str:
+        """The status, fit for a log."""
+        return str(self.status) if self.is_known else format_value(self.status)
+
 
 @dataclass(frozen=True)
 class Rhythm:
@@ -144,19 +149,19 @@ def watch(
             now, trouble_since = clock(), None
             if reading.has_ended:
                 return reading
-            status = str(reading.status) if reading.is_known else format_value(reading.status)
-            if not reading.is_known and status not in unknown:
-                unknown.add(status)
-                log.warning("Status %s is unknown: still waiting for the end.", status)
+            if not reading.is_known and reading.shown_status not in unknown:
+                unknown.add(reading.shown_status)
+                log.warning("Status %s is unknown: still waiting.", reading.shown_status)
             if now - told_at >= _PROGRESS_EVERY:
                 told_at = now
-                log.info("The %s is %s%s.", job.noun, status, _progress(reading.answer))
+                progress = _progress(reading.answer)
+                log.info("The %s is %s%s.", job.noun, reading.shown_status, progress)
         if now >= deadline:
             break
         yield Pause(min(max(rhythm.pause(now - begin, jitter()), asked), deadline - now))
     # Raised out here: in a handler it would carry the error of the last look.
     raise DatafoldDeadlineError(
-        f"the {job.noun} had not ended after {now - begin:.0f} s, as long as the task's 'timeout' "
+        f"The {job.noun} had not ended after {now - begin:.0f} s, as long as the task's 'timeout' "
         f"and 'execution_timeout' let it run. Give it more time, or less to do."
     )
 

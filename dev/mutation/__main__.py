@@ -12,7 +12,7 @@ import pytest
 from dev.mutation import mutant
 from dev.mutation.measurement import FOLDER
 from dev.mutation.run import OPTIONS, PACKAGE, Run
-from dev.mutation.score import LEAST, Score
+from dev.mutation.score import LEAST, SURVIVED, Score
 
 GENERATED = PACKAGE / "redaction" / "names.py"
 
@@ -44,9 +44,13 @@ def main() -> int:
     parser.add_argument("files", nargs="*", type=Path, help="modules to make mistakes in; all")
     parser.add_argument("--jobs", type=int, default=2, help="processes to use at a time; 2")
     parser.add_argument("--measured", action="store_true", help="use the last times of the tests")
+    parser.add_argument("--survived", action="store_true", help="try those that survived last time")
     arguments = parser.parse_args()
     files = arguments.files or sorted({*PACKAGE.rglob("*.py")} - {GENERATED})
     mutants = [found for file in files for found in mutant.find(file)]
+    if arguments.survived:
+        survived = SURVIVED.read_text().splitlines()
+        mutants = [found for found in mutants if str(found) in survived]
     FOLDER.mkdir(exist_ok=True)
     score = Score(len(mutants))
     run = Run(mutants, arguments.jobs, score.add, is_measured=arguments.measured)
@@ -54,7 +58,7 @@ def main() -> int:
     start = time.monotonic()
     code = pytest.main([*OPTIONS, "tests", *ignored], plugins=[run])
     print(f"{score}, in {(time.monotonic() - start) / 60:.0f} minutes.")
-    print(f"Those that survived are in {FOLDER / 'survived.txt'}.")
+    print(f"Those that survived are in {SURVIVED}.")
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         return int(code)
     return 0 if score.value >= LEAST else 1

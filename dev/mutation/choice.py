@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 
 from dev.mutation.measurement import Measurement
@@ -12,9 +12,8 @@ from dev.mutation.mutant import Mutant
 MOST_SECONDS = 5.0
 """How long the tests of one mutant may take, by their usual times."""
 
-_QUICK, _SLOW = 0.2, 3.0
-"""Seconds. A test that is not quick comes last, and one that is slow has no part in files of tests.
-"""
+_QUICK = 0.2
+"""Seconds. Tests that take longer come last."""
 
 
 class Choice:
@@ -25,62 +24,61 @@ class Choice:
 
     def __init__(self, measurement: Measurement) -> None:
         self._seconds = measurement.seconds
-        self._failing = measurement.failing
         self._lines = measurement.lines
+        self._tests = measurement.seconds.keys() - measurement.failing
         self._found: dict[Path, Counter[str]] = defaultdict(Counter)
-        self.slow = frozenset(test for test, taken in self._seconds.items() if taken > _SLOW)
-        self._seconds_of_files: dict[str, float] = defaultdict(float)
-        for test, seconds in self._seconds.items():
-            if test not in self.slow:
-                self._seconds_of_files[file_of(test)] += seconds
 
     def note(self, mutant: Mutant, failed: Iterable[str]) -> None:
         """Note which tests found a mutant."""
-        self._found[mutant.file].update(map(file_of, failed))
+        self._found[mutant.file].update(failed)
+
+    def leave_out(self, test: str) -> None:
+        """Choose a test no more: it fails without a mutant."""
+        self._tests = self._tests - {test}
 
     def is_imported(self, mutant: Mutant) -> bool:
         """Say whether a mutant shows when modules are imported, and not only when it is called."""
-        return mutant.function is None or "" in self._reaching(mutant)
+        return mutant.function is None or "" in self._reaching(mutant, mutant.lines)
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """Choose tests for a mutant that shows when it is called.
+        """Choose tests.
 
-        :return: tests that run its lines: the quick ones, one case of each function, before others.
+        :return: tests that run the mutant's lines. If it shows when modules are imported, these are
+            tests that run any line of the module, and then all others. Those that found others in
+            the module come first, then one case of each quick function.
         """
+        found = self._found[mutant.file]
+        if self.is_imported(mutant):
+            lines = self._lines.get(mutant.file.resolve(), {})
+            reaching, tests = self._reaching(mutant, lines), frozenset(self._tests)
+        else:
+            reaching = self._reaching(mutant, mutant.lines)
+            tests = frozenset(reaching & self._tests)
         ranks: Counter[str] = Counter()
         keys = {}
-        reaching = self._reaching(mutant) - {""} - self._failing
-        for test in sorted(reaching, key=lambda test: (self._seconds[test], test)):
+        for test in sorted(tests, key=lambda test: (self._seconds[test], test)):
             function = test.partition("[")[0]
-            keys[test] = (self._seconds[test] > _QUICK, ranks[function])
+            is_slow = self._seconds[test] > _QUICK
+            keys[test] = (-found[test], test not in reaching, is_slow, ranks[function])
             ranks[function] += 1
-        return [*_limited(sorted(keys, key=keys.__getitem__), self._seconds, MOST_SECONDS)]
+        return [*_limited(sorted(keys, key=keys.__getitem__), self._seconds)]
 
-    def files(self, mutant: Mutant) -> list[str]:
-        """Choose files of tests for any other mutant.
-
-        :return: the files: first those that found others in the same module, then those that run
-            any line of it, the quick ones before others.
-        """
-        lines = self._lines.get(mutant.file.resolve(), {})
-        reaching = {file_of(test) for tests in lines.values() for test in tests}
-        found, seconds = self._found[mutant.file], self._seconds_of_files
-        keys = {file: (-found[file], file not in reaching, seconds[file]) for file in seconds}
-        return [*_limited(sorted(keys, key=keys.__getitem__), seconds, 3 * MOST_SECONDS)]
-
-    def _reaching(self, mutant: Mutant) -> frozenset[str]:
-        lines = self._lines.get(mutant.file.resolve(), {})
-        return frozenset().union(*(lines.get(line, ()) for line in mutant.lines))
+    def _reaching(self, mutant: Mutant, lines: Iterable[int]) -> Set[str]:
+        tests = self._lines.get(mutant.file.resolve(), {})
+        return frozenset().union(*(tests.get(line, ()) for line in lines))
 
 
-def file_of(test: str) -> str:
-    """Return the file that a test is in."""
-    return test.partition("::")[0]
+def by_file(tests: Iterable[str]) -> dict[str, list[str]]:
+    """Group tests by the file that they are in, in the order in which the files appear."""
+    files: dict[str, list[str]] = {}
+    for test in tests:
+        files.setdefault(test.partition("::")[0], []).append(test)
+    return files
 
 
-def _limited(names: Iterable[str], seconds: Mapping[str, float], most: float) -> Iterator[str]:
+def _limited(tests: Iterable[str], seconds: Mapping[str, float]) -> Iterator[str]:
     total = 0.0
-    for name in names:
-        total += seconds[name]
-        if total <= most:
-            yield name
+    for test in tests:
+        if total + seconds[test] <= MOST_SECONDS:
+            total += seconds[test]
+            yield test

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +12,9 @@ import coverage
 import pytest
 
 from dev.mutation import measurement
-from dev.mutation.choice import Choice, file_of
+from dev.mutation.choice import Choice, by_file
 from dev.mutation.insertion import Functions, MutantFinder, NotPossibleError, forget
+from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
 from dev.mutation.trial import Outcome, Watch, Work, each
 
@@ -75,36 +76,37 @@ class Run:
         gc.freeze()
         if not self._is_measured:
             self._measure(items)
-        found = measurement.load()
-        choice = Choice(found)
-        left_out = found.failing | choice.slow
-        plans = (
-            (mutant, _work(mutant, choice, items, functions), Watch(found.seconds, left_out))
-            for mutant in self._mutants
-        )
-        for mutant, outcome in each(plans, self._jobs):
-            choice.note(mutant, outcome.failed)
-            self._tell(mutant, outcome)
+        self._try(Tests(items, functions, measurement.load()))
         return True
+
+    def _try(self, tests: Tests) -> None:
+        doubtful = []
+        for mutant, outcome in each(map(tests.plan, self._mutants), self._jobs):
+            if tests.prove(mutant, outcome):
+                self._tell(mutant, outcome)
+            else:
+                doubtful.append((mutant, outcome.failed))
+        # A test may fail because of those that ran before it.
+        plans = (tests.plan(mutant, first=failed) for mutant, failed in doubtful)
+        for mutant, outcome in each(plans, self._jobs):
+            tests.prove(mutant, outcome)
+            self._tell(mutant, outcome)
 
     def _measure(self, items: dict[str, pytest.Item]) -> None:
         """Run all tests without a mutant, in both of the ways in which mutants are tried."""
         measurement.start()
-        files: dict[str, list[pytest.Item]] = {}
-        for test, item in items.items():
-            files.setdefault(file_of(test), []).append(item)
+        files = by_file(items)
         seconds: dict[str, float] = {}
         failing: set[str] = set()
         imported = (
-            (file, partial(_measure, file, number), Watch({}, frozenset()))
-            for number, file in enumerate(files)
+            (file, partial(_measure, file, number), Watch({})) for number, file in enumerate(files)
         )
         for file, outcome in each(imported, self._jobs):
             seconds |= outcome.seconds
             failing |= _failures(file, outcome)
         present = (
-            (file, partial(_run, found, is_all=True), Watch(seconds, frozenset()))
-            for file, found in files.items()
+            (file, partial(_run, [items[test] for test in tests], is_all=True), Watch(seconds))
+            for file, tests in files.items()
         )
         for file, outcome in each(present, self._jobs):
             failing |= _failures(file, outcome)
@@ -117,37 +119,78 @@ def _failures(file: str, outcome: Outcome) -> set[str]:
     return {*outcome.failed}
 
 
-def _work(
-    mutant: Mutant, choice: Choice, items: dict[str, pytest.Item], functions: Functions
-) -> Work:
-    files = choice.files(mutant)
-    if choice.is_imported(mutant):
-        return partial(_try_imported, mutant, files)
-    tests = [items[test] for test in choice.tests(mutant) if test in items]
-    return partial(_try_present, functions, mutant, tests, files)
+class Tests:
+    """The tests, and what they have found.
+
+    :param items: the tests by node id.
+    :param functions: the functions that mutants can be put into.
+    :param measured: what is known of the tests.
+    """
+
+    def __init__(
+        self, items: dict[str, pytest.Item], functions: Functions, measured: Measurement
+    ) -> None:
+        self._items = items
+        self._functions = functions
+        self._seconds = measured.seconds
+        self._choice = Choice(measured)
+        self._passing: dict[str, bool] = {}
+
+    def plan(self, mutant: Mutant, *, first: Sequence[str] = ()) -> tuple[Mutant, Work, Watch]:
+        """Plan a trial.
+
+        :param mutant: what to try.
+        :param first: the tests to begin with.
+        """
+        chosen = [test for test in self._choice.tests(mutant) if test in self._items]
+        sound = [test for test in first if self._passing.get(test, True)]
+        tests = [*sound, *(test for test in chosen if test not in first)]
+        if self._choice.is_imported(mutant):
+            work = partial(_try_imported, mutant, tests)
+        else:
+            items = [self._items[test] for test in tests]
+            work = partial(_try_present, mutant, items, self._functions)
+        return mutant, work, Watch(self._seconds, tests)
+
+    def prove(self, mutant: Mutant, outcome: Outcome) -> bool:
+        """Say whether an outcome is beyond doubt, and learn from it.
+
+        :return: whether the mutant survived, or was found by a test that no other ran before, and
+            that passes alone without a mutant.
+        """
+        failed = [test for test in outcome.failed if test in self._items]
+        if not failed:
+            return True
+        self._choice.note(mutant, failed)
+        return len(outcome.seconds) == 1 and self._passes(failed[0])
+
+    def _passes(self, test: str) -> bool:
+        if test not in self._passing:
+            plan = (test, partial(_run, [self._items[test]]), Watch(self._seconds))
+            ((_, outcome),) = each([plan], 1)
+            self._passing[test] = not outcome.failed
+            if outcome.failed:
+                self._choice.leave_out(test)
+        return self._passing[test]
 
 
 def _try_present(
-    functions: Functions,
-    mutant: Mutant,
-    items: list[pytest.Item],
-    files: list[str],
-    watch: Watch,
+    mutant: Mutant, items: list[pytest.Item], functions: Functions, watch: Watch
 ) -> None:
     if not items:
         return
     try:
         functions.change(mutant)
     except NotPossibleError:
-        _try_imported(mutant, files, watch)
+        _try_imported(mutant, [item.nodeid for item in items], watch)
     else:
         _run(items, watch)
 
 
-def _try_imported(mutant: Mutant, files: list[str], watch: Watch) -> None:
+def _try_imported(mutant: Mutant, tests: list[str], watch: Watch) -> None:
     _forget()
     sys.meta_path.insert(0, MutantFinder(mutant))
-    for file in files:
+    for file in by_file(tests):
         _run_anew(file, watch, "--exitfirst")
         if watch.outcome.failed:
             return

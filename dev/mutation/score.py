@@ -11,6 +11,9 @@ from dev.mutation.trial import Outcome
 LEAST = 0.95
 """The part of the mutants that the tests must find."""
 
+SURVIVED = FOLDER / "survived.txt"
+"""One mutant a line."""
+
 _EVERY = 200
 
 
@@ -23,7 +26,7 @@ class Score:
     def __init__(self, total: int) -> None:
         self._total = total
         self._counts: Counter[str] = Counter()
-        self._lists = {word: FOLDER / f"{word}.txt" for word in ("killed", "survived", "late")}
+        self._lists = {word: FOLDER / f"{word}.txt" for word in ("killed", SURVIVED.stem, "late")}
         for path in self._lists.values():
             path.write_text("")
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import IO, TypeVar
@@ -48,13 +48,13 @@ class Watch:
     """A plugin of pytest that notes how tests end, and tells the parent how long to wait.
 
     :param usual: the seconds that tests usually take.
-    :param left_out: the tests that are not to run.
+    :param chosen: the tests of the files that are to run, in this order; all by default.
     """
 
-    def __init__(self, usual: Mapping[str, float], left_out: Set[str]) -> None:
+    def __init__(self, usual: Mapping[str, float], chosen: Sequence[str] | None = None) -> None:
         self.outcome = Outcome()
         self._usual = usual
-        self._left_out = left_out
+        self._chosen = chosen
         self._deadline = mmap.mmap(-1, struct.calcsize("d"))
 
     @property
@@ -76,9 +76,10 @@ class Watch:
         sys.dont_write_bytecode = False
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave tests out, and have the quick ones first."""
-        items[:] = [item for item in items if item.nodeid not in self._left_out]
-        items.sort(key=lambda item: self._usual.get(item.nodeid, 0.0))
+        """Choose tests."""
+        if self._chosen is not None:
+            present = {item.nodeid: item for item in items}
+            items[:] = [present[test] for test in self._chosen if test in present]
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Start the clock."""

@@ -46,6 +46,9 @@ To try a DAG of your own:
            pk_columns=["id"],
        )
 
+     Monitors of data source 1 really run, if they are tests (which alert if their query returns
+     rows) or metrics "row_count" with absolute thresholds.
+
   4. The link on the task's page leads to the diff: its figures, and the first rows that differ.
 
 What a diff says:

@@ -90,6 +90,8 @@ class DataSources:
     def connect(self, number: int, address: str | Path) -> None:
         """Put a database behind a data source, so that its data diffs really compare.
 
+        Its monitors really run, if they are tests or count rows.
+
         What the API shows of the data source stays as it is.
 
         :param number: the data source's id.
@@ -98,6 +100,13 @@ class DataSources:
         self.sources.require(number)
         is_path = isinstance(address, Path) or not is_url(address)
         self._addresses[number] = str(Path(address).absolute()) if is_path else str(address)
+
+    def address(self, number: int | None) -> str | None:
+        """Return the database behind a data source, ``None`` if there is none.
+
+        :param number: the data source's id.
+        """
+        return None if number is None else self._addresses.get(number)
 
     def addresses(self, body: dict[str, Any]) -> list[str]:
         """Return the databases that a data diff compares, none if both sides have none.

@@ -9,6 +9,7 @@ from fastapi import HTTPException
 from dev.sandbox import moment
 from dev.sandbox.course import Course, Courses, Job, Step
 from dev.sandbox.moment import now
+from dev.sandbox.real_runs import Count, expectation
 from dev.sandbox.register import Register, ordered, page_of
 from dev.sandbox.router import Router
 
@@ -41,7 +42,7 @@ class Monitors:
         """What the runs go through that are started next."""
         self.monitors: Register[Spec] = Register("Monitor")
         self.runs: Register[Spec] = Register("Run")
-        self.jobs: dict[int, Job] = {}
+        self.jobs: dict[int, Job | Count] = {}
         hourly = {"interval": {"type": "hourly", "every": "hour"}}
         daily = {"type": "crontab", "cron": "0 6 * * *"}
         side = {"connection_id": 1, "table": "DB.PUBLIC.ORDERS"}
@@ -83,6 +84,26 @@ class Monitors:
             "modified_at": now(),
         }
         return number
+
+    def start(self, number: int, address: str | None) -> int:
+        """Start a run: one that really counts, if it is of a kind that can, else by its course.
+
+        :param number: the monitor's id.
+        :param address: the database of its data source, ``None`` if it has none.
+        :return: the run's id.
+        """
+        monitor = self.monitors[number]
+        expected = None if address is None else expectation(monitor, address)
+        run = self.runs.number()
+        self.jobs[run] = self.courses.start() if expected is None else Count(expected)
+        self.runs[run] = {"run_id": run, "monitor_id": number, "started_at": now()}
+        return run
+
+    def close(self) -> None:
+        """Stop all runs that really count."""
+        for job in self.jobs.values():
+            if isinstance(job, Count):
+                job.stop("cancelled")
 
     def runs_of(self, number: int) -> list[Spec]:
         """Return the runs of a monitor as they are now, the newest first.
@@ -226,11 +247,8 @@ def delete(state: State, id: int) -> None:
 @router.handles("POST", "/api/v1/monitors/{id}/run")
 def run(state: State, id: int) -> Any:
     """Start a run of a monitor."""
-    state.monitors.monitors.require(id)
-    number = state.monitors.runs.number()
-    state.monitors.jobs[number] = state.monitors.courses.start()
-    state.monitors.runs[number] = {"run_id": number, "monitor_id": id, "started_at": now()}
-    return {"run_id": number}
+    source = state.monitors.monitors[id].get("connection_id")
+    return {"run_id": state.monitors.start(id, state.data_sources.address(source))}
 
 
 @router.handles("GET", "/api/v1/monitors/{id}/runs")

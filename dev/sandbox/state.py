@@ -107,6 +107,7 @@ class State:
     def close(self) -> None:
         """Stop what goes on in other processes."""
         self.data_diffs.close()
+        self.monitors.close()
 
     def _begin(self) -> None:
         self.integrations = integrations(self.count)

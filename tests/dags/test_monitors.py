@@ -56,9 +56,7 @@ ENDS = {
     "all states on the way": End(
         Course((Step("created"), Step("queued"), Step("checking", reads=2)), "ok")
     ),
-    "a state that nobody knows": End(
-        Course((Step("dreaming"),), "ok"), said="Status 'dreaming' is unknown"
-    ),
+    "a state that nobody knows": End(Course((Step("dreaming"),), "ok"), said="dreaming"),
     "learning": End(ends("learning"), said="still learning"),
     "skipped": End(ends("skipped"), said="was skipped at Datafold: nothing was checked."),
     "warnings": End(ends("ok", warnings=["The table is empty"]), said=": The table is empty"),
@@ -82,27 +80,24 @@ ENDS = {
 }
 
 
-def check(end: End, outcome: modes.Outcome, runs: dict[str, int], sandbox: Any) -> None:
-    """Hold what became of the tasks against the end of their runs, the same in both modes."""
+def check(end: End, outcome: modes.Outcome, sandbox: Any) -> None:
+    """Hold what became of the tasks against the end of their runs, 1 and 2, whoever had which."""
     assert outcome.states == dict.fromkeys(MODES, end.state)
     assert end.said in outcome.plain_log
     url = f"{sandbox.url}/datadiffs/9/overview"
     diff_id = end.course.outcome.get("diff_id")
-    for mode, run_id in runs.items():
-        if end.error:
-            kind, text = end.error
-            text = f"Run {run_id} of monitor {MONITOR} {text.format(url=url)}"
-            assert shows_error(outcome.log, kind, text)
-        elif end.state == "success":
-            assert outcome.returned[mode] == {
-                "monitor_id": MONITOR,
-                "run_id": run_id,
-                "state": end.course.end,
-                "diff_id": diff_id,
-                "url": url if diff_id else None,
-            }
-        else:
-            assert outcome.returned[mode] is None
+    returned = list(outcome.returned.values())
+    if end.state == "success":
+        assert sorted(value.pop("run_id") for value in returned) == [1, 2]
+        wanted = {"monitor_id": MONITOR, "state": end.course.end, "diff_id": diff_id}
+        assert returned == [{**wanted, "url": url if diff_id else None}] * 2
+    else:
+        assert returned == [None, None]
+    if end.error:
+        kind, text = end.error
+        for run_id in (1, 2):
+            shown = f"Run {run_id} of monitor {MONITOR} {text.format(url=url)}"
+            assert shows_error(outcome.log, kind, shown)
 
 
 @pytest.mark.usefixtures("connections")
@@ -116,14 +111,9 @@ def test_a_run_that_the_operator_starts(
 
     outcome = modes.run(run_dag, capfd, log, in_both(call), "run")
 
-    started = re.findall(r"Started run (\d) of monitor 4", outcome.plain_log)
-    assert sorted(set(started)) == ["1", "2"]
-    order = [value["run_id"] if value else None for value in outcome.returned.values()]
-    numbers = order if None not in order else [1, 2]
-    assert sorted(numbers) == [1, 2]
-    check(end, outcome, dict(zip(outcome.returned, numbers, strict=True)), sandbox)
-    posts = [seen for seen in sandbox.state.requests if seen.method != "GET"]
-    assert [seen.path for seen in posts] == ["/api/v1/monitors/4/run"] * 2
+    check(end, outcome, sandbox)
+    posts = [seen.path for seen in sandbox.state.requests if seen.method != "GET"]
+    assert posts == ["/api/v1/monitors/4/run"] * 2
 
 
 @pytest.mark.usefixtures("connections")
@@ -136,17 +126,32 @@ def test_a_run_that_the_sensor_waits_for(
     for run_id in (1, 2):
         state.jobs[run_id] = Job(end.course)
         state.runs[run_id] = {"run_id": run_id, "monitor_id": MONITOR, "started_at": now()}
-    calls = [
-        in_both(f"DatafoldMonitorRunSensor(monitor_id=4, run_id={run}, on_alert={end.on_alert!r})")
-        for run in (1, 2)
-    ]
     # The first run is for the worker, the second one for the triggerer.
-    tasks = "\n    ".join(call.splitlines()[place].strip() for place, call in enumerate(calls))
+    tasks = in_both(f"DatafoldMonitorRunSensor(monitor_id=4, run_id=1, on_alert={end.on_alert!r})")
+    worker, triggerer = tasks.splitlines()
+    tasks = f"{worker}\n{triggerer.replace('run_id=1', 'run_id=2')}"
 
     outcome = modes.run(run_dag, capfd, log, tasks, "sense")
 
-    check(end, outcome, {"worker": 1, "triggerer": 2}, sandbox)
+    check(end, outcome, sandbox)
     assert {seen.method for seen in sandbox.state.requests} == {"GET"}
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("sense", [False, True])
+def test_the_link_leads_to_the_diff(
+    sense: bool, run_dag: Any, sandbox: Any, capfd: Any, log: Any
+) -> None:
+    state = sandbox.state.monitors
+    state.courses.default = Course((), "alert", {"diff_id": 9})
+    if sense:
+        state.jobs[1] = state.courses.start()
+        state.runs[1] = {"run_id": 1, "monitor_id": MONITOR, "started_at": now()}
+
+    outcome = modes.run(run_dag, capfd, log, in_both(SENSOR if sense else RUN), "link")
+
+    assert outcome.states == dict.fromkeys(MODES, FAILED)
+    assert outcome.links == dict.fromkeys(MODES, f"{sandbox.url}/datadiffs/9/overview")
 
 
 class Troubled(Job):
@@ -486,7 +491,7 @@ def test_mapped_over_a_folder(
 
     outcome = modes.run(run_dag, capfd, log, call, "folder", {"name": "A"})
 
-    assert outcome.states == {"t": "success"}
+    assert outcome.states == dict.fromkeys(("t[0]", "t[1]", "t[2]"), "success")
     assert [len(named(sandbox, name)) for name in "ABC"] == [1, 1, 1]
 
 

@@ -175,7 +175,7 @@ def test_the_last_look_is_at_the_deadline() -> None:
     assert len(service.paths) == 5
     # The pause before the last look is cut, and no look comes later.
     assert service.pauses == [30.0, 30.0, 30.0, 100.0 - 91.0]
-    assert "the data diff had not ended after 100 s" in str(caught.value)
+    assert "The data diff had not ended after 100 s" in str(caught.value)
     assert caught.value.__context__ is None
 
 
@@ -272,7 +272,7 @@ def test_an_unknown_status_is_no_end(status: Any, caplog: pytest.LogCaptureFixtu
     service = Service(odd, odd, odd, "processing", odd, "done")
     assert service.wait(interval=1.0).state is State.SUCCEEDED
     assert [record.getMessage() for record in caplog.records] == [
-        f"Status {status!r} is unknown: still waiting for the end."
+        f"Status {status!r} is unknown: still waiting."
     ]
 
 
@@ -281,7 +281,7 @@ def test_each_unknown_status_is_told_once_and_cut(caplog: pytest.LogCaptureFixtu
     service.wait(interval=30.0)
     texts = [record.getMessage() for record in caplog.records]
     assert [text for text in texts if "'paused'" in text] == [texts[0], texts[2]]
-    assert texts[1] == "Status 'held\\nback' is unknown: still waiting for the end."
+    assert texts[1] == "Status 'held\\nback' is unknown: still waiting."
     assert texts[2] == "The data diff is 'paused'."
     assert max(map(len, texts)) < 200
 
@@ -320,6 +320,6 @@ def test_a_run_of_a_list_is_found_by_its_id() -> None:
         [{"id": 9}],
         [{"id": 9, "status": "failed"}],
     )
-    reading = service.wait(job=CI_RUN, ids={"ci_config_id": 4, "run_id": 9})
+    reading = service.wait(job=CI_RUN, ids={"ci_config_id": 4, "run_id": 9, "pr_num": 2})
     assert reading.state is State.FAILED
-    assert len(service.paths) == 4
+    assert service.paths == ["/api/v1/ci/4/runs?pr_num=2"] * 4

@@ -1,0 +1,93 @@
+"""Runs of monitors that really count rows: those of data sources with a database behind them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dev.comparison.question import Question, Side
+from dev.sandbox.real_diffs import Comparison
+
+Spec = dict[str, Any]
+
+_STATES = {"waiting": "queued", "processing": "checking", "cancelled": "cancelled"}
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """How many rows there may be without an alert.
+
+    :param side: what the rows are of.
+    :param least: the fewest.
+    :param most: the most.
+    """
+
+    side: Side
+    least: float = 0
+    most: float = math.inf
+
+
+def expectation(monitor: Spec, address: str) -> Expectation | None:
+    """Return what a run of a monitor counts, ``None`` if it is of a kind that follows a course.
+
+    A test alerts if its query returns rows, a metric ``row_count`` outside of absolute thresholds.
+
+    :param monitor: the monitor.
+    :param address: the database of its data source.
+    """
+    metric, alert = monitor.get("metric") or {}, monitor.get("alert") or {"type": "absolute"}
+    if monitor["monitor_type"] == "test" and monitor.get("query"):
+        return Expectation(Side(address, query=monitor["query"]), most=0)
+    if metric.get("metric") != "row_count" or not metric.get("table"):
+        return None
+    if alert["type"] != "absolute":
+        return None
+    least, most = alert.get("min"), alert.get("max")
+    return Expectation(
+        Side(address, table=metric["table"].split("."), filter=metric.get("filter")),
+        least=-math.inf if least is None else least,
+        most=math.inf if most is None else most,
+    )
+
+
+class Count:
+    """A run that really counts; to a reader it is a job as one that has a course.
+
+    :param expected: what it counts, and when it alerts.
+    """
+
+    def __init__(self, expected: Expectation) -> None:
+        self._expected = expected
+        # Compared with itself: that counts its rows.
+        self._comparison = Comparison(Question(sides=[expected.side, expected.side]))
+
+    @property
+    def status(self) -> str:
+        """The state now."""
+        match self._comparison.status:
+            case "done":
+                rows = self._comparison.outcome["diff_stats"]["table_a_row_count"]
+                return "ok" if self._expected.least <= rows <= self._expected.most else "alert"
+            case "failed":
+                return "error"
+            case status:
+                return _STATES[status]
+
+    @property
+    def outcome(self) -> Mapping[str, Any]:
+        """What went wrong, if anything did."""
+        error = self._comparison.outcome.get("error")
+        return {"error": error["error_value"]} if error else {}
+
+    def read(self) -> str:
+        """Return the state to a caller."""
+        return self.status
+
+    def stop(self, status: str) -> None:
+        """End at once, unless it has ended.
+
+        :param status: the state from then on.
+        """
+        self._comparison.stop(status)

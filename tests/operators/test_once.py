@@ -1,0 +1,209 @@
+"""What is started once, even if the reply is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldConnectionError,
+    DatafoldError,
+    DatafoldPermissionError,
+    DatafoldRateLimitError,
+    DatafoldServerError,
+    DatafoldStoppedError,
+    DatafoldTimeoutError,
+    DatafoldUnreachableError,
+)
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators import once
+from airflow_provider_datafold.operators.ci_run import trigger_once
+from airflow_provider_datafold.operators.monitor_run import run_once
+
+PAUSES = (0.0, 0.01, 0.01)
+FACTS = {
+    "pr_number": 8,
+    "pr_sha": "abcdef1",
+    "base_sha": "abcdef2",
+    "pr_branch": "feature",
+    "base_branch": "main",
+}
+
+
+@pytest.fixture
+def hook(connections: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatafoldHook]:
+    monkeypatch.setattr(once, "_PAUSES", PAUSES)
+    with DatafoldHook() as hook:
+        yield hook
+
+
+class Script:
+    """Says, or raises, one thing after another.
+
+    :param script: what to say; the last one stays.
+    """
+
+    def __init__(self, *script: Any) -> None:
+        self._script = list(script)
+        self.count = 0
+
+    def __call__(self) -> Any:
+        self.count += 1
+        said = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
+def test_what_is_answered_is_not_looked_for(hook: DatafoldHook) -> None:
+    start, find = Script(5), Script(AssertionError())
+
+    assert once.start_once(hook, "thing", start, find) == 5
+    assert (start.count, find.count) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        DatafoldTimeoutError("No response"),
+        DatafoldConnectionError("It broke"),
+        DatafoldServerError("500"),
+        DatafoldAnswerError("No JSON"),
+        None,
+    ],
+)
+@pytest.mark.parametrize("looks", range(len(PAUSES)))
+def test_what_is_not_answered_is_found(lost: Any, looks: int, hook: DatafoldHook) -> None:
+    start, find = Script(lost), Script(*[None] * looks, 6)
+
+    assert once.start_once(hook, "thing", start, find) == 6
+    assert (start.count, find.count) == (1, looks + 1)
+
+
+@pytest.mark.parametrize(
+    "lost", [DatafoldTimeoutError("No response"), DatafoldAnswerError("No JSON")]
+)
+def test_what_was_not_started_is_an_error(lost: DatafoldError, hook: DatafoldHook) -> None:
+    start, find = Script(lost), Script(None)
+
+    with pytest.raises(type(lost)) as caught:
+        once.start_once(hook, "thing", start, find)
+
+    assert caught.value is lost
+    assert (start.count, find.count) == (1, len(PAUSES))
+
+
+def test_what_is_started_and_never_found_is_an_error(hook: DatafoldHook) -> None:
+    start, find = Script(None), Script(None)
+
+    with pytest.raises(DatafoldAnswerError, match="started a thing and does not tell which"):
+        once.start_once(hook, "thing", start, find)
+
+    assert (start.count, find.count) == (1, len(PAUSES))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DatafoldUnreachableError("Could not connect"),
+        DatafoldRateLimitError("429"),
+        DatafoldStoppedError("Stopped"),
+        DatafoldPermissionError("403"),
+    ],
+)
+def test_what_cannot_have_been_started_is_not_looked_for(
+    error: DatafoldError, hook: DatafoldHook
+) -> None:
+    start, find = Script(error), Script(5)
+
+    with pytest.raises(type(error)):
+        once.start_once(hook, "thing", start, find)
+
+    assert (start.count, find.count) == (1, 0)
+
+
+def test_a_stop_ends_the_search(hook: DatafoldHook) -> None:
+    hook.stop()
+
+    with pytest.raises(DatafoldStoppedError):
+        once.start_once(
+            hook, "thing", Script(DatafoldTimeoutError("No")), lambda: hook.get_monitor(4)
+        )
+
+
+def start(hook: DatafoldHook, name: str) -> int:
+    return run_once(hook, 4) if name == "run_monitor" else trigger_once(hook, 2, FACTS)
+
+
+def started(sandbox: Any) -> list[int]:
+    return [*sandbox.state.monitors.runs, *sandbox.state.ci.runs[2]]
+
+
+@pytest.mark.parametrize("name", ["run_monitor", "trigger_ci"])
+@pytest.mark.parametrize("count", [0, 1, 130])
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_a_lost_reply(
+    name: str,
+    count: int,
+    is_taken: bool,
+    hook: DatafoldHook,
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for _ in range(count):
+        start(hook, name)
+    real = DatafoldHook.call
+
+    def call(self: DatafoldHook, operation: Any, *body: Any, **values: Any) -> Any:
+        if operation.method == "POST":
+            if is_taken:
+                real(self, operation, *body, **values)
+            raise DatafoldTimeoutError("The reply is lost")
+        return real(self, operation, *body, **values)
+
+    monkeypatch.setattr(DatafoldHook, "call", call)
+    if is_taken:
+        assert start(hook, name) == started(sandbox)[-1]
+    else:
+        with pytest.raises(DatafoldTimeoutError):
+            start(hook, name)
+
+    assert len(started(sandbox)) == count + is_taken
+
+
+@pytest.mark.parametrize("name", ["run_monitor", "trigger_ci"])
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {},
+        {"runs": None, "total_pages": 3},
+        {"runs": ["nonsense", {}, {"run_id": "x"}], "total_pages": "x"},
+    ],
+)
+def test_a_list_that_says_little(
+    name: str, listed: Any, hook: DatafoldHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = listed.get("runs") or []
+    answers = {"LIST_RUNS": listed if name == "run_monitor" else runs}
+
+    def call(self: DatafoldHook, operation: Any, *body: Any, **values: Any) -> Any:
+        return answers["LIST_RUNS"] if operation.method == "GET" else {"ci_run_id": None}
+
+    monkeypatch.setattr(DatafoldHook, "call", call)
+
+    with pytest.raises(DatafoldAnswerError, match="does not tell which"):
+        start(hook, name)
+
+
+def test_the_oldest_runs_may_come_first(
+    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = type(sandbox.state.monitors).runs_of
+    monkeypatch.setattr(
+        type(sandbox.state.monitors), "runs_of", lambda self, number: real(self, number)[::-1]
+    )
+
+    test_a_lost_reply("run_monitor", 130, True, hook, sandbox, monkeypatch)

@@ -1,0 +1,144 @@
+"""Mutants: which ones there are, and whether a run finds those that tests notice."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dev.mutation.insertion import Functions
+from dev.mutation.mutant import Mutant, find
+from tests.conftest import ROOT
+
+
+def mutants(folder: Path, code: str) -> list[Mutant]:
+    file = folder / "module.py"
+    file.write_text(code)
+    return list(find(file))
+
+
+@pytest.mark.parametrize(
+    ("code", "mistakes"),
+    [
+        ("a = b < c", ["a = None", "b <= c"]),
+        ("a = b and c", ["a = None", "b or c"]),
+        ("a = not b", ["a = None", "b"]),
+        ("a = 7", ["8"]),
+        ("a = True", ["False"]),
+        ("a = 'b'", ["'bX'"]),
+        ("a(b, c, d=e)", ["pass", "a(b, d=e)", "a(b, c)"]),
+        ("a = min(b)", ["a = None", "min()", "max(b)"]),
+        ("a = b if c else d", ["a = None", "b", "d"]),
+        ("if a: pass", ["if not a"]),
+        ("a = [b, 1]", ["a = None", "[1]", "2"]),
+        ("a = {b: c}", ["a = None", "{}"]),
+        ("a = [b for b in c if d]", ["a = None", "for b in c"]),
+        ("a = lambda: b", ["a = None", "lambda: None"]),
+        ("a += b", ["pass"]),
+        ("raise a", ["pass"]),
+        ("def a(): return b", ["return None"]),
+        ("while a: break", ["while not a", "pass"]),
+    ],
+)
+def test_each_piece_of_code_has_its_mistakes(
+    code: str, mistakes: list[str], tmp_path: Path
+) -> None:
+    assert [mutant.after for mutant in mutants(tmp_path, code)] == mistakes
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"""A docstring."""',
+        "a: list[int]",
+        "def a(b: int) -> dict[str, int]: pass",
+        "if TYPE_CHECKING:\n    import a",
+        "assert a < b",
+        "raise NotImplementedError",
+        "T = TypeVar('T')",
+    ],
+)
+def test_what_no_test_could_notice_is_left_alone(code: str, tmp_path: Path) -> None:
+    assert [mutant for mutant in mutants(tmp_path, code) if "None" not in mutant.after] == []
+
+
+def test_wording_is_left_alone(tmp_path: Path) -> None:
+    found = mutants(tmp_path, "a('two words', f'two {words}', 'word', f'/{path}')")
+    assert [mutant.after for mutant in found if mutant.before != found[0].before] == [
+        "'wordX'",
+        "'/X'",
+    ]
+
+
+def test_a_function_that_is_imported_is_changed(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text("class A:\n    @property\n    def b(self):\n        return 7 + 1\n")
+    spec = importlib.util.spec_from_file_location("module", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    object_ = module.A()
+    assert object_.b == 8
+
+    (minus,) = [mutant for mutant in find(file) if mutant.after == "7 - 1"]
+    Functions(tmp_path).change(minus)
+    assert object_.b == 6
+
+
+CODE = '''"""A module."""
+
+LIMIT = 7
+TWICE = 2 * LIMIT
+
+
+def clip(number):
+    """Limit a number."""
+    return LIMIT if number > LIMIT else number
+
+
+def unused(number):
+    """Do what no test asks for."""
+    return number + 1
+'''
+TESTS = """
+from airflow_provider_datafold import limits
+
+def test_clip():
+    assert limits.LIMIT == 7
+    assert (limits.clip(6), limits.clip(8)) == (6, 7)
+"""
+
+
+def test_a_run_finds_what_tests_notice(tmp_path: Path) -> None:
+    for path, content in {
+        "airflow_provider_datafold/__init__.py": "",
+        "airflow_provider_datafold/limits.py": CODE,
+        "tests/__init__.py": "",
+        "tests/test_limits.py": TESTS,
+    }.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(content)
+
+    command = [sys.executable, "-m", "dev.mutation"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+    assert done.returncode == 1, done.stderr
+    survived = (tmp_path / ".mutation" / "survived.txt").read_text().splitlines()
+    assert [line.split(": ", 1)[1] for line in survived] == [
+        "TWICE = 2 * LIMIT  ->  TWICE = None",
+        "2 * LIMIT  ->  2 / LIMIT",
+        "2  ->  3",
+        "number > LIMIT  ->  number >= LIMIT",
+        "return number + 1  ->  return None",
+        "number + 1  ->  number - 1",
+        "1  ->  2",
+    ]
+    assert "11 of 11 mutants: 4 killed, 7 survived, 0 late; 36.4% found" in done.stdout
