@@ -191,9 +191,17 @@ class DatafoldJobOperator(DatafoldOperator):
         if not self.wait_for_completion:
             return self.started(hook, start)
         deadline = min(start.since + self._timeout(), begin + self._execution_seconds())
-        return self._wait(
-            hook, context, Wait(start.ids, start.since, deadline, start.is_taken_over)
-        )
+        wait = Wait(start.ids, start.since, deadline, start.is_taken_over)
+        if self._has_ended(start):
+            # Airflow loses the end of a trigger that fires at once, and a try with it.
+            return self._finish(hook, context, wait)
+        return self._wait(hook, context, wait)
+
+    def _has_ended(self, start: Start) -> bool:
+        from airflow_provider_datafold.waiting.job import State
+
+        job = self._job()
+        return job.state_of(start.answer.get(job.status)) not in (None, State.RUNNING)
 
     def _wait(self, hook: DatafoldHook, context: Context, wait: Wait) -> Any:
         if not self.is_deferrable:
