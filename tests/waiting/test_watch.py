@@ -320,6 +320,6 @@ def test_a_run_of_a_list_is_found_by_its_id() -> None:
         [{"id": 9}],
         [{"id": 9, "status": "failed"}],
     )
-    reading = service.wait(job=CI_RUN, ids={"ci_config_id": 4, "run_id": 9})
+    reading = service.wait(job=CI_RUN, ids={"ci_config_id": 4, "pr_num": 5, "run_id": 9})
     assert reading.state is State.FAILED
     assert len(service.paths) == 4
