@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow_provider_datafold.operators.base import DatafoldOperator
 
@@ -204,8 +204,11 @@ class DatafoldJobOperator(DatafoldOperator):
         return job.state_of(start.answer.get(job.status)) not in (None, State.RUNNING)
 
     def _wait(self, hook: DatafoldHook, context: Context, wait: Wait) -> Any:
-        if not self.is_deferrable:
-            return self._finish(hook, context, wait)
+        if self.is_deferrable:
+            self._defer(context, wait)
+        return self._finish(hook, context, wait)
+
+    def _defer(self, context: Context, wait: Wait) -> NoReturn:
         from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 
         self.defer(
@@ -221,7 +224,6 @@ class DatafoldJobOperator(DatafoldOperator):
             method_name="resume",
             kwargs={"try_number": context["ti"].try_number, **asdict(wait)},
         )
-        return None
 
     def _resumed(self, event: Mapping[str, Any], wait: Mapping[str, Any]) -> Wait:
         from airflow_provider_datafold.waiting.watch import DEADLINE
