@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
-from pathlib import Path
 
 from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
 
-MOST_SECONDS = 5.0
+MOST_SECONDS = 4.0
 """How long the tests of one mutant may take, by their usual times."""
 
 _QUICK = 0.2
@@ -20,17 +19,20 @@ class Choice:
     """Chooses tests, and learns from what they find.
 
     :param measurement: of all tests.
+    :param late: tests that come late, because they need what each trial has to start anew.
     """
 
-    def __init__(self, measurement: Measurement) -> None:
+    def __init__(self, measurement: Measurement, late: Set[str] = frozenset()) -> None:
+        self._late = late
         self._seconds = measurement.seconds
         self._lines = measurement.lines
         self._tests = measurement.seconds.keys() - measurement.failing
-        self._found: dict[Path, Counter[str]] = defaultdict(Counter)
+        self._found: dict[object, Counter[str]] = defaultdict(Counter)
 
     def note(self, mutant: Mutant, failed: Iterable[str]) -> None:
         """Note which tests found a mutant."""
-        self._found[mutant.file].update(failed)
+        for place in (mutant.file, mutant.function):
+            self._found[place].update(failed)
 
     def leave_out(self, test: str) -> None:
         """Choose a test no more: it fails without a mutant."""
@@ -45,9 +47,9 @@ class Choice:
 
         :return: tests that run the mutant's lines. If it shows when modules are imported, these are
             tests that run any line of the module, and then all others. Those that found others in
-            the module come first, then one case of each quick function.
+            the function or the module come first, then one case of each quick function.
         """
-        found = self._found[mutant.file]
+        near, far = self._found[mutant.function], self._found[mutant.file]
         if self.is_imported(mutant):
             lines = self._lines.get(mutant.file.resolve(), {})
             reaching, tests = self._reaching(mutant, lines), frozenset(self._tests)
@@ -58,8 +60,9 @@ class Choice:
         keys = {}
         for test in sorted(tests, key=lambda test: (self._seconds[test], test)):
             function = test.partition("[")[0]
-            is_slow = self._seconds[test] > _QUICK
-            keys[test] = (-found[test], test not in reaching, is_slow, ranks[function])
+            is_slow = self._seconds[test] > _QUICK or test in self._late
+            found = (-near[test], -far[test])
+            keys[test] = (*found, test not in reaching, is_slow, ranks[function])
             ranks[function] += 1
         return [*_limited(sorted(keys, key=keys.__getitem__), self._seconds)]
 

@@ -38,6 +38,9 @@ OPTIONS = (
 )
 
 
+_SANDBOX = "running_sandbox"
+"""The fixture that takes longer to start than most tests to run."""
+
 PACKAGE = Path("airflow_provider_datafold")
 
 
@@ -133,7 +136,8 @@ class Tests:
         self._items = items
         self._functions = functions
         self._seconds = measured.seconds
-        self._choice = Choice(measured)
+        dear = {test for test, item in items.items() if _SANDBOX in _fixtures(item)}
+        self._choice = Choice(measured, dear)
         self._passing: dict[str, bool] = {}
 
     def plan(self, mutant: Mutant, *, first: Sequence[str] = ()) -> tuple[Mutant, Work, Watch]:
@@ -172,6 +176,10 @@ class Tests:
             if outcome.failed:
                 self._choice.leave_out(test)
         return self._passing[test]
+
+
+def _fixtures(item: pytest.Item) -> Sequence[str]:
+    return getattr(item, "fixturenames", ())
 
 
 def _try_present(
