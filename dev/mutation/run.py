@@ -83,17 +83,15 @@ class Run:
         return True
 
     def _try(self, tests: Tests) -> None:
-        doubtful = []
-        for mutant, outcome in each(map(tests.plan, self._mutants), self._jobs):
-            if tests.prove(mutant, outcome):
-                self._tell(mutant, outcome)
-            else:
-                doubtful.append((mutant, outcome.failed))
-        # A test may fail because of those that ran before it.
-        plans = (tests.plan(mutant, first=failed) for mutant, failed in doubtful)
-        for mutant, outcome in each(plans, self._jobs):
-            tests.prove(mutant, outcome)
-            self._tell(mutant, outcome)
+        waiting = list(self._mutants)
+        while waiting:
+            doubtful = []
+            for mutant, outcome in each(map(tests.plan, waiting), self._jobs):
+                if tests.prove(mutant, outcome):
+                    self._tell(mutant, outcome)
+                else:
+                    doubtful.append(mutant)
+            waiting = doubtful
 
     def _measure(self, items: dict[str, pytest.Item]) -> None:
         """Run all tests without a mutant, in both of the ways in which mutants are tried."""
@@ -138,17 +136,18 @@ class Tests:
         self._seconds = measured.seconds
         dear = {test for test, item in items.items() if _SANDBOX in _fixtures(item)}
         self._choice = Choice(measured, dear)
-        self._passing: dict[str, bool] = {}
+        self._trusted: set[str] = set()
 
-    def plan(self, mutant: Mutant, *, first: Sequence[str] = ()) -> tuple[Mutant, Work, Watch]:
+    def plan(
+        self, mutant: Mutant, chosen: Sequence[str] | None = None
+    ) -> tuple[Mutant, Work, Watch]:
         """Plan a trial.
 
         :param mutant: what to try.
-        :param first: the tests to begin with.
+        :param chosen: the tests to try it on; by default those that may find it.
         """
-        chosen = [test for test in self._choice.tests(mutant) if test in self._items]
-        sound = [test for test in first if self._passing.get(test, True)]
-        tests = [*sound, *(test for test in chosen if test not in first)]
+        found = self._choice.tests(mutant) if chosen is None else chosen
+        tests = [test for test in found if test in self._items]
         if self._choice.is_imported(mutant):
             work = partial(_try_imported, mutant, tests)
         else:
@@ -159,23 +158,29 @@ class Tests:
     def prove(self, mutant: Mutant, outcome: Outcome) -> bool:
         """Say whether an outcome is beyond doubt, and learn from it.
 
-        :return: whether the mutant survived, or was found by a test that no other ran before, and
-            that passes alone without a mutant.
-        """
-        failed = [test for test in outcome.failed if test in self._items]
-        if not failed:
-            return True
-        self._choice.note(mutant, failed)
-        return len(outcome.seconds) == 1 and self._passes(failed[0])
+        A test may fail because of those that ran before it, or because none did. So the first time
+        that it finds a mutant, it has to find it alone, and to pass alone without one. Otherwise it
+        is never asked again.
 
-    def _passes(self, test: str) -> bool:
-        if test not in self._passing:
-            plan = (test, partial(_run, [self._items[test]]), Watch(self._seconds))
-            ((_, outcome),) = each([plan], 1)
-            self._passing[test] = not outcome.failed
-            if outcome.failed:
-                self._choice.leave_out(test)
-        return self._passing[test]
+        :return: whether no other trial is needed.
+        """
+        for test in outcome.failed:
+            if test not in self._items:
+                continue  # A file of tests that can't be imported.
+            if test not in self._trusted:
+                control = (mutant, partial(_run, [self._items[test]]), Watch(self._seconds))
+                is_alone = len(outcome.seconds) == 1
+                if _fails(control) or not (is_alone or _fails(self.plan(mutant, [test]))):
+                    self._choice.leave_out(test)
+                    return False
+                self._trusted.add(test)
+            self._choice.note(mutant, [test])
+        return True
+
+
+def _fails(plan: tuple[Mutant, Work, Watch]) -> bool:
+    ((_, outcome),) = each([plan], 1)
+    return bool(outcome.failed)
 
 
 def _fixtures(item: pytest.Item) -> Sequence[str]:
