@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
 
-MOST_SECONDS = 4.0
-"""How long the tests of one mutant may take, by their usual times."""
+FEW_SECONDS, MOST_SECONDS = 4.0, 60.0
+"""How long the tests of one mutant may take, by their usual times: at first, and if it survives."""
 
 _QUICK = 0.2
 """Seconds. Tests that take longer come last."""
@@ -42,9 +42,11 @@ class Choice:
         """Say whether a mutant shows when modules are imported, and not only when it is called."""
         return mutant.function is None or "" in self._reaching(mutant, mutant.lines)
 
-    def tests(self, mutant: Mutant) -> list[str]:
+    def tests(self, mutant: Mutant, most_seconds: float) -> list[str]:
         """Choose tests.
 
+        :param mutant: the mutant.
+        :param most_seconds: how long they may take, by their usual times.
         :return: tests that run the mutant's lines. If it shows when modules are imported, these are
             tests that run any line of the module, and then all others. Those that found others in
             the function or the module come first, then one case of each quick function.
@@ -64,7 +66,7 @@ class Choice:
             found = (-near[test], -far[test])
             keys[test] = (*found, test not in reaching, is_slow, ranks[function])
             ranks[function] += 1
-        return [*_limited(sorted(keys, key=keys.__getitem__), self._seconds)]
+        return [*_limited(sorted(keys, key=keys.__getitem__), self._seconds, most_seconds)]
 
     def _reaching(self, mutant: Mutant, lines: Iterable[int]) -> Set[str]:
         tests = self._lines.get(mutant.file.resolve(), {})
@@ -79,9 +81,9 @@ def by_file(tests: Iterable[str]) -> dict[str, list[str]]:
     return files
 
 
-def _limited(tests: Iterable[str], seconds: Mapping[str, float]) -> Iterator[str]:
+def _limited(tests: Iterable[str], seconds: Mapping[str, float], most: float) -> Iterator[str]:
     total = 0.0
     for test in tests:
-        if total + seconds[test] <= MOST_SECONDS:
+        if total + seconds[test] <= most:
             total += seconds[test]
             yield test

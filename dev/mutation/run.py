@@ -12,11 +12,11 @@ import coverage
 import pytest
 
 from dev.mutation import measurement
-from dev.mutation.choice import Choice, by_file
+from dev.mutation.choice import FEW_SECONDS, MOST_SECONDS, Choice, by_file
 from dev.mutation.insertion import Functions, MutantFinder, NotPossibleError, forget
 from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
-from dev.mutation.trial import Outcome, Watch, Work, each
+from dev.mutation.trial import Outcome, Watch, Work, each, is_found
 
 OPTIONS = (
     "--quiet",
@@ -79,19 +79,28 @@ class Run:
         gc.freeze()
         if not self._is_measured:
             self._measure(items)
-        self._try(Tests(items, functions, measurement.load()))
-        return True
-
-    def _try(self, tests: Tests) -> None:
+        tests = Tests(items, functions, measurement.load())
         waiting = list(self._mutants)
-        while waiting:
-            doubtful = []
-            for mutant, outcome in each(map(tests.plan, waiting), self._jobs):
-                if tests.prove(mutant, outcome):
+        # Most need few tests to be found.
+        for is_last in (False, True):
+            survived = []
+            for mutant, outcome in self._try(tests, waiting):
+                if is_found(outcome) or is_last:
                     self._tell(mutant, outcome)
                 else:
+                    survived.append(mutant)
+            tests.seconds, waiting = MOST_SECONDS, survived
+        return True
+
+    def _try(self, tests: Tests, mutants: list[Mutant]) -> Iterator[tuple[Mutant, Outcome]]:
+        while mutants:
+            doubtful = []
+            for mutant, outcome in each(map(tests.plan, mutants), self._jobs):
+                if tests.prove(mutant, outcome):
+                    yield mutant, outcome
+                else:
                     doubtful.append(mutant)
-            waiting = doubtful
+            mutants = doubtful
 
     def _measure(self, items: dict[str, pytest.Item]) -> None:
         """Run all tests without a mutant, in both of the ways in which mutants are tried."""
@@ -133,7 +142,8 @@ class Tests:
     ) -> None:
         self._items = items
         self._functions = functions
-        self._seconds = measured.seconds
+        self.seconds = FEW_SECONDS
+        self._usual = measured.seconds
         dear = {test for test, item in items.items() if _SANDBOX in _fixtures(item)}
         self._choice = Choice(measured, dear)
         self._trusted: set[str] = set()
@@ -146,14 +156,14 @@ class Tests:
         :param mutant: what to try.
         :param chosen: the tests to try it on; by default those that may find it.
         """
-        found = self._choice.tests(mutant) if chosen is None else chosen
+        found = self._choice.tests(mutant, self.seconds) if chosen is None else chosen
         tests = [test for test in found if test in self._items]
         if self._choice.is_imported(mutant):
             work = partial(_try_imported, mutant, tests)
         else:
             items = [self._items[test] for test in tests]
             work = partial(_try_present, mutant, items, self._functions)
-        return mutant, work, Watch(self._seconds, tests)
+        return mutant, work, Watch(self._usual, tests)
 
     def prove(self, mutant: Mutant, outcome: Outcome) -> bool:
         """Say whether an outcome is beyond doubt, and learn from it.
@@ -168,7 +178,7 @@ class Tests:
             if test not in self._items:
                 continue  # A file of tests that can't be imported.
             if test not in self._trusted:
-                control = (mutant, partial(_run, [self._items[test]]), Watch(self._seconds))
+                control = (mutant, partial(_run, [self._items[test]]), Watch(self._usual))
                 is_alone = len(outcome.seconds) == 1
                 if _fails(control) or not (is_alone or _fails(self.plan(mutant, [test]))):
                     self._choice.leave_out(test)
