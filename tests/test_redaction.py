@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import redact
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.redaction.redactor import Redactor
-from airflow_provider_datafold.redaction.secret import Secret
+from airflow_provider_datafold.redaction.secret import Secret, encode
 from dev.faults.behaviours import answers, echoes
 from tests.conftest import API_KEY, TOKEN
 from tests.integrations import KINDS, SECRET_FIELDS
@@ -341,3 +341,14 @@ def test_airflow_knows_a_secret_of_any_call(serve: Any) -> None:
     serve(answers())
     ask("POST", json={"some": [{"client_secret": "Uf2mAs6Dk8Wy"}]})
     assert is_masked("Uf2mAs6Dk8Wy")
+
+
+@pytest.mark.parametrize(("texts", "is_found"), [(10_000, False), (10_001, True)])
+def test_a_value_that_is_too_large_to_tell_may_hold_a_secret(texts: int, is_found: bool) -> None:
+    assert Redactor([Secret(TOKEN)]).finds_in(["x"] * texts) is is_found
+
+
+def test_a_body_is_written_as_utf8() -> None:
+    assert encode({"name": "é", "token": Secret("ü")}).reveal() == (
+        '{"name": "é", "token": "ü"}'.encode()
+    )
