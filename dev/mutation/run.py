@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import coverage
 import pytest
 
 from dev.mutation import measurement
-from dev.mutation.choice import FEW_SECONDS, MOST_SECONDS, Choice, by_file
+from dev.mutation.choice import Choice, by_file
 from dev.mutation.insertion import Functions, MutantFinder, NotPossibleError, forget
 from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
@@ -79,28 +80,25 @@ class Run:
         gc.freeze()
         if not self._is_measured:
             self._measure(items)
-        tests = Tests(items, functions, measurement.load())
-        waiting = list(self._mutants)
-        # Most need few tests to be found.
-        for is_last in (False, True):
-            survived = []
-            for mutant, outcome in self._try(tests, waiting):
-                if is_found(outcome) or is_last:
-                    self._tell(mutant, outcome)
-                else:
-                    survived.append(mutant)
-            tests.seconds, waiting = MOST_SECONDS, survived
+        self._try(Tests(items, functions, measurement.load()))
         return True
 
-    def _try(self, tests: Tests, mutants: list[Mutant]) -> Iterator[tuple[Mutant, Outcome]]:
-        while mutants:
-            doubtful = []
-            for mutant, outcome in each(map(tests.plan, mutants), self._jobs):
-                if tests.prove(mutant, outcome):
-                    yield mutant, outcome
+    def _try(self, tests: Tests) -> None:
+        waiting = deque((mutant, False) for mutant in self._mutants)
+
+        def plans() -> Iterator[tuple[tuple[Mutant, bool], Work, Watch]]:
+            while waiting:
+                mutant, is_last = waiting.popleft()
+                yield (mutant, is_last), *tests.plan(mutant, is_last=is_last)
+
+        while waiting:
+            for (mutant, is_last), outcome in each(plans(), self._jobs):
+                if not tests.prove(mutant, outcome):
+                    waiting.appendleft((mutant, is_last))
+                elif is_last or is_found(outcome):
+                    self._tell(mutant, outcome)
                 else:
-                    doubtful.append(mutant)
-            mutants = doubtful
+                    waiting.appendleft((mutant, True))
 
     def _measure(self, items: dict[str, pytest.Item]) -> None:
         """Run all tests without a mutant, in both of the ways in which mutants are tried."""
@@ -142,28 +140,27 @@ class Tests:
     ) -> None:
         self._items = items
         self._functions = functions
-        self.seconds = FEW_SECONDS
         self._usual = measured.seconds
         dear = {test for test, item in items.items() if _SANDBOX in _fixtures(item)}
         self._choice = Choice(measured, dear)
         self._trusted: set[str] = set()
 
-    def plan(
-        self, mutant: Mutant, chosen: Sequence[str] | None = None
-    ) -> tuple[Mutant, Work, Watch]:
+    def plan(self, mutant: Mutant, *, is_last: bool) -> tuple[Work, Watch]:
         """Plan a trial.
 
         :param mutant: what to try.
-        :param chosen: the tests to try it on; by default those that may find it.
+        :param is_last: whether to try it on more than a few quick tests.
         """
-        found = self._choice.tests(mutant, self.seconds) if chosen is None else chosen
-        tests = [test for test in found if test in self._items]
+        return self._plan(mutant, self._choice.tests(mutant, is_last=is_last))
+
+    def _plan(self, mutant: Mutant, chosen: Sequence[str]) -> tuple[Work, Watch]:
+        tests = [test for test in chosen if test in self._items]
         if self._choice.is_imported(mutant):
             work = partial(_try_imported, mutant, tests)
         else:
             items = [self._items[test] for test in tests]
             work = partial(_try_present, mutant, items, self._functions)
-        return mutant, work, Watch(self._usual, tests)
+        return work, Watch(self._usual, tests)
 
     def prove(self, mutant: Mutant, outcome: Outcome) -> bool:
         """Say whether an outcome is beyond doubt, and learn from it.
@@ -178,9 +175,11 @@ class Tests:
             if test not in self._items:
                 continue  # A file of tests that can't be imported.
             if test not in self._trusted:
-                control = (mutant, partial(_run, [self._items[test]]), Watch(self._usual))
+                control = partial(_run, [self._items[test]])
                 is_alone = len(outcome.seconds) == 1
-                if _fails(control) or not (is_alone or _fails(self.plan(mutant, [test]))):
+                if _fails(control, Watch(self._usual)) or not (
+                    is_alone or _fails(*self._plan(mutant, [test]))
+                ):
                     self._choice.leave_out(test)
                     return False
                 self._trusted.add(test)
@@ -188,8 +187,8 @@ class Tests:
         return True
 
 
-def _fails(plan: tuple[Mutant, Work, Watch]) -> bool:
-    ((_, outcome),) = each([plan], 1)
+def _fails(work: Work, watch: Watch) -> bool:
+    ((_, outcome),) = each([("", work, watch)], 1)
     return bool(outcome.failed)
 
 

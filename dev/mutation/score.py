@@ -58,7 +58,8 @@ def path(word: str) -> Path:
 
 def listed(word: str) -> list[str]:
     """Return the mutants that were written down."""
-    return [line.partition("\t")[0] for line in path(word).read_text().splitlines()]
+    written = path(word).read_text() if path(word).exists() else ""
+    return [line.partition("\t")[0] for line in written.splitlines()]
 
 
 def tried() -> list[str]:
