@@ -80,6 +80,13 @@ class Person:
         ]
         return sorted(found, key=lambda task: task.map_index)
 
+    def run_state(self, dag_id: str) -> str:
+        """Return Airflow's word for how the DAG's run is.
+
+        :param dag_id: the DAG.
+        """
+        return str(self._ask("GET", self._run(dag_id))["state"])
+
     def fail(self, dag_id: str, task_id: str) -> None:
         """Mark a task as failed.
 

@@ -40,7 +40,7 @@ GATES = {
         Gate("worker_killed_while_creating"),
         Gate("worker_killed_150_younger"),
         Gate("triggerer_killed", deferrable=True),
-        Gate("triggerer_restarted", deferrable=True),
+        Gate("triggerer_restarted", deferrable=True, count=2),
         Gate("failed_while_running"),
         Gate("failed_while_creating"),
         Gate("failed_while_deferred", deferrable=True),

@@ -19,6 +19,8 @@ from dev.local_airflow.programs import Program, Programs
 from dev.sandbox import Sandbox
 
 _DAGS = ROOT / "dev" / "kills" / "dags"
+_TO_STOP = 60.0
+"""Seconds that a cluster gives a triggerer to stop."""
 _SETTINGS = {
     **FOR_PEOPLE,
     "PYTHONPATH": str(ROOT),
@@ -84,7 +86,7 @@ class Scene:
 
     def stop_triggerer(self) -> None:
         """Ask the triggerer to end, as whoever restarts it does."""
-        self._programs.stop(self._take_triggerer())
+        self._programs.stop(self._take_triggerer(), _TO_STOP)
 
     def kill_worker(self, task: Task) -> None:
         """End a task, and the worker that looks after it, as the end of their machine would.

@@ -92,11 +92,14 @@ class Program:
         self._process.wait()
         return killed
 
-    def stop(self) -> None:
-        """Ask it to stop, and kill what is left of it."""
+    def stop(self, seconds: float = _SECONDS_TO_STOP) -> None:
+        """Ask it to stop, and kill what is left of it.
+
+        :param seconds: how long it may take.
+        """
         self._process.send_signal(self.command.stop_signal)
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_SECONDS_TO_STOP)
+            self._process.wait(seconds)
         self.kill()
 
 
@@ -162,13 +165,14 @@ class Programs:
         self._running.remove(program)
         return program.kill()
 
-    def stop(self, program: Program) -> None:
+    def stop(self, program: Program, seconds: float) -> None:
         """Stop a program of this run.
 
         :param program: the program.
+        :param seconds: how long it may take before it is killed.
         """
         self._running.remove(program)
-        program.stop()
+        program.stop(seconds)
 
     def until(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait.
