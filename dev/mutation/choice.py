@@ -33,7 +33,7 @@ class Choice:
 
     def note(self, mutant: Mutant, failed: Iterable[str]) -> None:
         """Note which tests found a mutant."""
-        for place in (mutant.file, mutant.function):
+        for place in _places(mutant):
             self._found[place].update(failed)
 
     def leave_out(self, test: str) -> None:
@@ -55,7 +55,7 @@ class Choice:
         :return: tests that run the mutant's lines. If it shows when modules are imported, these are
             tests that run any line of the module, and then all others.
         """
-        near, far = self._found[mutant.function], self._found[mutant.file]
+        near, far = (self._found[place] for place in _places(mutant))
         if self.is_imported(mutant):
             reaching, tests = self._reaching(mutant, self._lines_of(mutant)), frozenset(self._tests)
         else:
@@ -89,6 +89,10 @@ class Choice:
     def _reaching(self, mutant: Mutant, lines: Iterable[int]) -> Set[str]:
         tests = self._lines_of(mutant)
         return frozenset().union(*(tests.get(line, ()) for line in lines))
+
+
+def _places(mutant: Mutant) -> tuple[object, object]:
+    return (mutant.file, mutant.function), mutant.file
 
 
 def file_of(test: str) -> str:
