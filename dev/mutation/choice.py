@@ -42,7 +42,11 @@ class Choice:
 
     def is_imported(self, mutant: Mutant) -> bool:
         """Say whether a mutant shows when modules are imported, and not only when it is called."""
-        return mutant.function is None or "" in self._reaching(mutant, mutant.lines)
+        if mutant.function is None:
+            return True
+        body = mutant.function.body
+        lines = range(body[0].lineno, (body[-1].end_lineno or body[-1].lineno) + 1)
+        return "" in self._reaching(mutant, lines)
 
     def tests(self, mutant: Mutant, *, is_last: bool) -> list[str]:
         """Choose tests.
