@@ -25,6 +25,7 @@ LEFT_OUT = (
     "tests/test_benchmarks.py",
     "tests/test_connections_command.py",
     "tests/test_demo.py",
+    "tests/test_mutation.py",
     "tests/test_new_operation.py",
     "tests/test_reliability.py",
     "tests/test_sandbox.py",

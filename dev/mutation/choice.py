@@ -33,7 +33,7 @@ class Choice:
 
     def note(self, mutant: Mutant, failed: Iterable[str]) -> None:
         """Note which tests found a mutant."""
-        for place in (mutant.file, mutant.function):
+        for place in _places(mutant):
             self._found[place].update(failed)
 
     def leave_out(self, test: str) -> None:
@@ -42,7 +42,11 @@ class Choice:
 
     def is_imported(self, mutant: Mutant) -> bool:
         """Say whether a mutant shows when modules are imported, and not only when it is called."""
-        return mutant.function is None or "" in self._reaching(mutant, mutant.lines)
+        if mutant.function is None:
+            return True
+        body = mutant.function.body
+        lines = range(body[0].lineno, (body[-1].end_lineno or body[-1].lineno) + 1)
+        return "" in self._reaching(mutant, lines)
 
     def tests(self, mutant: Mutant, *, is_last: bool) -> list[str]:
         """Choose tests.
@@ -55,7 +59,7 @@ class Choice:
         :return: tests that run the mutant's lines. If it shows when modules are imported, these are
             tests that run any line of the module, and then all others.
         """
-        near, far = self._found[mutant.function], self._found[mutant.file]
+        near, far = (self._found[place] for place in _places(mutant))
         if self.is_imported(mutant):
             reaching, tests = self._reaching(mutant, self._lines_of(mutant)), frozenset(self._tests)
         else:
@@ -89,6 +93,10 @@ class Choice:
     def _reaching(self, mutant: Mutant, lines: Iterable[int]) -> Set[str]:
         tests = self._lines_of(mutant)
         return frozenset().union(*(tests.get(line, ()) for line in lines))
+
+
+def _places(mutant: Mutant) -> tuple[object, object]:
+    return (mutant.file, mutant.function), mutant.file
 
 
 def file_of(test: str) -> str:

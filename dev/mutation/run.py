@@ -19,25 +19,16 @@ from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
 from dev.mutation.trial import Outcome, Watch, Work, each, is_found
 
+_UNNEEDED = ("cacheprovider", "cov", "faulthandler", "junitxml", "unraisableexception", "xdist")
 OPTIONS = (
     "--quiet",
     "--capture=no",
-    *(f"--override-ini={option}" for option in ("addopts=", "tmp_path_retention_policy=none")),
-    *(
-        f"-pno:{plugin}"
-        for plugin in (
-            "cacheprovider",
-            "cov",
-            "faulthandler",
-            "junitxml",
-            "unraisableexception",
-            "xdist",
-        )
-    ),
     "--import-mode=importlib",
+    "--override-ini=addopts=",
+    "--override-ini=tmp_path_retention_policy=none",
     "-m=not ui",
+    *(f"-pno:{plugin}" for plugin in _UNNEEDED),
 )
-
 
 _SANDBOX = "running_sandbox"
 """The fixture that takes longer to start than most tests to run."""
@@ -233,16 +224,12 @@ def _forget() -> None:
 
 def _run(items: list[pytest.Item], watch: Watch, *, is_all: bool = False) -> None:
     """Run tests that are imported already, until one fails."""
-    for item, following in _pairs(items):
+    for item, following in zip(items, [*items[1:], None], strict=True):
         if not item.config.pluginmanager.is_registered(watch):
             item.config.pluginmanager.register(watch)
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if watch.outcome.failed and not is_all:
             return
-
-
-def _pairs(items: list[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
-    yield from zip(items, [*items[1:], None], strict=True)
 
 
 def _run_anew(file: str, watch: Watch, *options: str, plugins: Iterable[object] = ()) -> None:
