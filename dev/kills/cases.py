@@ -147,7 +147,7 @@ def run_in_two_airflows(gate: Gate) -> None:
     other = Thread(target=gate.scene.run_elsewhere, args=[gate.dag_id], daemon=True)
     other.start()
     there = gate.wait_for_diff()
-    gate.start()
+    gate.start(gate.scene.run_id_elsewhere())
     here = gate.wait_for_diff(2)
     gate.wait_for_look(here)
     gate.clear()

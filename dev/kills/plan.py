@@ -8,8 +8,8 @@ from pathlib import Path
 
 TASK_ID = "gate"
 NEIGHBOUR = "neighbour"
-RUN_ID = "manual__2024-01-01T00:00:00+00:00"
-"""As ``airflow dags test`` calls the run of that day."""
+LOGICAL_DATE = "2024-01-01T00:00:00+00:00"
+RUN_ID = f"manual__{LOGICAL_DATE}"
 
 RETRIES = 2
 """How often Airflow tries a gate again, unless :func:`change_retries` has said otherwise."""
