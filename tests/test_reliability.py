@@ -6,12 +6,16 @@ from collections.abc import Mapping
 
 import pytest
 
-from dev.faults import page
+from dev.faults import page, section
 from dev.faults.fault import Fault
 from dev.faults.outcome import MEMORY, differences, shortcoming
 from dev.faults.run import DRIVERS, OURS, THEIRS, Measurement
-from dev.faults.runner import Trial, measure
+from dev.faults.runner import Trial, measure, measure_waits
 from dev.faults.table import FAULTS
+from dev.faults.wait import OPERATORS, WORKER, Wait
+from dev.faults.waiting import Waited
+from dev.faults.waiting import differences as wait_differences
+from dev.faults.waits import WAITS
 
 _HEAVY = [fault for fault in FAULTS if fault.heavy]
 _DRIPPING = [fault for fault in FAULTS if "drips" in fault.name]
@@ -39,10 +43,53 @@ def test_fault(fault: Fault, driver: str, measured: Mapping[Trial, Measurement])
 
 
 def test_the_page_says_what_is_declared() -> None:
-    rows = [line for line in page.PATH.read_text().splitlines() if line.startswith("| `")]
-    assert len(rows) == len(FAULTS)
-    for fault, row in zip(FAULTS, rows, strict=True):
+    first, second = page.PATH.read_text().split(section.TITLE)
+    assert len(rows_of(first)) == len(FAULTS)
+    for fault, row in zip(FAULTS, rows_of(first), strict=True):
         assert row.startswith(page.declared(fault))
+    assert rows_of(second) == [section.declared(wait) for wait in WAITS]
+
+
+def rows_of(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("| `")]
+
+
+_WAITS = [(wait, mode) for wait in WAITS for mode in wait.modes]
+
+
+@pytest.fixture(scope="module")
+def waited() -> Mapping[Trial, Waited]:
+    return measure_waits((wait.name, mode) for wait, mode in _WAITS)
+
+
+def test_each_wait_has_its_own_name() -> None:
+    names = {wait.name for wait in WAITS} | {fault.name for fault in FAULTS}
+    assert len(names) == len(WAITS) + len(FAULTS)
+
+
+@pytest.mark.parametrize(("wait", "mode"), _WAITS, ids=str)
+def test_wait(wait: Wait, mode: str, waited: Mapping[Trial, Waited]) -> None:
+    assert not list(wait_differences(wait, mode, waited[wait.name, mode]))
+
+
+def test_one_data_diff_whatever_becomes_of_the_reply(waited: Mapping[Trial, Waited]) -> None:
+    lost = [wait for wait in WAITS if wait.name.startswith(("taken-", "search-"))]
+    assert len(lost) > 20
+    for wait in lost:
+        for mode in OPERATORS:
+            found = waited[wait.name, mode]
+            assert (found.made, found.left) == (1, 0)
+
+
+def test_a_difference_of_a_wait_is_found(waited: Mapping[Trial, Waited]) -> None:
+    wait = next(wait for wait in WAITS if wait.name == "poll-401")
+
+    found = list(wait_differences(wait, WORKER, waited["poll-401-everything", WORKER]))
+
+    assert found == [
+        "jobs cancelled: 'none', declared: 1",
+        "jobs left running: 1, declared: 'none'",
+    ]
 
 
 @each_driver

@@ -181,6 +181,9 @@ def request(method: str, **more: Any) -> Callable[[], Any]:
         (lambda: DatafoldHook().delete_integration(7), 500, True),
         (lambda: DatafoldHook().create_integration("dbt", KINDS["dbt"].required), 500, False),
         (lambda: DatafoldHook().create_integration("dbt", KINDS["dbt"].required), 503, True),
+        # What it started can be looked for, so 503 is not believed.
+        (lambda: DatafoldHook().run_monitor(7), 503, False),
+        (lambda: DatafoldHook().run_monitor(7), 429, True),
         (lambda: DatafoldHook().update_integration("dbt", 7, KINDS["dbt"].required), 500, True),
     ],
 )

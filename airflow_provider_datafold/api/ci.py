@@ -26,7 +26,9 @@ LIST_RUNS = Operation(
     },
     is_classic=True,
 )
-TRIGGER = Operation("POST", f"{_ONE}/trigger", Effect.STARTS, _NOUN, dict, is_classic=True)
+TRIGGER = Operation(
+    "POST", f"{_ONE}/trigger", Effect.STARTS, _NOUN, dict, is_classic=True, is_findable=True
+)
 UPLOAD = Operation(
     "POST",
     f"{_ONE}/{{pr_num}}",

@@ -28,7 +28,7 @@ LIST = Operation(
     },
 )
 # Only the data sources that it names may be missing.
-CREATE = Operation("POST", _PATH, Effect.STARTS, "data source", dict)
+CREATE = Operation("POST", _PATH, Effect.STARTS, "data source", dict, is_findable=True)
 GET = Operation("GET", _ONE, Effect.READS, _NOUN, dict)
 UPDATE = Operation("PATCH", _ONE, Effect.SETS, _NOUN, object, may_be_empty=True)
 CANCEL = Operation("POST", f"{_ONE}/cancel", Effect.SETS, _NOUN, dict)

@@ -33,7 +33,15 @@ LIST = Operation(
 )
 GET = Operation("GET", _ONE, Effect.READS, _NOUN, dict)
 CREATE = {
-    kind: Operation("POST", f"{_PATH}/create/{kind}", Effect.STARTS, _NOUN, dict, body_name="spec")
+    kind: Operation(
+        "POST",
+        f"{_PATH}/create/{kind}",
+        Effect.STARTS,
+        _NOUN,
+        dict,
+        body_name="spec",
+        is_findable=True,
+    )
     for kind in KINDS
 }
 UPDATE = Operation(
@@ -41,7 +49,7 @@ UPDATE = Operation(
 )
 TOGGLE = Operation("PUT", f"{_ONE}/toggle", Effect.SETS, _NOUN, object, may_be_empty=True)
 DELETE = Operation("DELETE", _ONE, Effect.SETS, _NOUN, object, may_be_empty=True)
-RUN = Operation("POST", f"{_ONE}/run", Effect.STARTS, _NOUN, dict)
+RUN = Operation("POST", f"{_ONE}/run", Effect.STARTS, _NOUN, dict, is_findable=True)
 LIST_RUNS = Operation(
     "GET",
     f"{_ONE}/runs",

@@ -77,6 +77,7 @@ class Operation(Generic[Returned]):
     :param carries_secrets: whether secrets travel: what stands under the name of a secret is then
         redacted in the response. Elsewhere these names may be a user's own columns.
     :param is_classic: whether only Datafold Classic has it.
+    :param is_findable: whether what it starts can be looked for when the reply is lost.
     """
 
     method: str
@@ -92,6 +93,7 @@ class Operation(Generic[Returned]):
     largest: int = 10 * _MIB
     carries_secrets: bool = False
     is_classic: bool = False
+    is_findable: bool = False
 
     def request(self, body: Any = OMITTED, /, **values: Any) -> Request:
         """Make a request for this operation.

@@ -95,7 +95,7 @@ def converse(
         wait = retry.wait(attempt, failure.retry_after, jitter())
         is_over = (
             attempt > retries
-            or not retry.is_retryable(failure, is_repeatable=request.operation.effect.is_repeatable)
+            or not retry.is_retryable(failure, request.operation)
             or (settings.call_timeout or float("inf")) < clock() - start + wait
         )
         if is_over:

@@ -19,7 +19,14 @@ from airflow_provider_datafold.exceptions import (
 PROXY_REFUSES = re.compile(r"\b(401|403|407)\b")
 """Statuses with which a proxy says that it lets nobody through."""
 
-_TLS_BROKE = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+_TLS_BROKE = (
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+    ssl.SSLSyscallError,
+    # What an event loop waited for, when the connection broke.
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+)
 
 
 class Causes:

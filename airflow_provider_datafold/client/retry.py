@@ -7,7 +7,9 @@ import re
 from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from typing import Any
 
+from airflow_provider_datafold.api.operation import Operation
 from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldRateLimitError,
@@ -27,25 +29,25 @@ _FOR_EVER = 1e12
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
-def is_retryable(error: DatafoldError, *, is_repeatable: bool) -> bool:
+def is_retryable(error: DatafoldError, operation: Operation[Any]) -> bool:
     """Say whether a request may be sent again.
 
     :param error: what became of the last attempt.
-    :param is_repeatable: whether sending the request twice does what sending it once does.
+    :param operation: what was asked for.
     :return: ``False`` also where the service asks for a longer wait than a call would wait.
     """
     if not isinstance(error, DatafoldTransientError) or isinstance(error, DatafoldStoppedError):
         return False
     if (error.retry_after or 0) > LONGEST_WAIT:
         return False
-    return is_repeatable or _was_not_processed(error)
+    return operation.effect.is_repeatable or _was_not_processed(error, operation)
 
 
-def _was_not_processed(error: DatafoldError) -> bool:
-    return (
-        isinstance(error, (DatafoldUnreachableError, DatafoldRateLimitError))
-        or error.status_code == 503
-    )
+def _was_not_processed(error: DatafoldError, operation: Operation[Any]) -> bool:
+    if error.status_code == 503:
+        # Some proxies say so of a request that they handed over. Better look for what it started.
+        return not operation.is_findable
+    return isinstance(error, (DatafoldUnreachableError, DatafoldRateLimitError))
 
 
 def wait(attempt: int, retry_after: float | None, jitter: float) -> float:

@@ -224,23 +224,30 @@ class DatafoldHook(
         self._open().carry(pause(seconds))
 
     def call_at_last(
-        self, operation: Operation[Returned], *, within: float, **values: Any
+        self,
+        operation: Operation[Returned],
+        *,
+        within: float,
+        max_retries: int | None = 0,
+        **values: Any,
     ) -> Returned:
         """Call an operation once more when the task is being stopped.
 
-        It works after :meth:`stop`, over a connection of its own, and sends one request.
+        It works after :meth:`stop`, over a connection of its own.
 
         :param operation: what is asked for.
-        :param within: seconds that it may take.
+        :param within: seconds that a request may take, and after which none is sent again.
+        :param max_retries: how often to try again; ``None`` for what the connection says.
         :param values: the fields of path and query by name.
         :return: as for :meth:`call`.
         :raises DatafoldError: as for :meth:`call`.
         """
-        settings = replace(self._settings, timeout=min(within, self._settings.timeout))
+        timeout = min(within, self._settings.timeout)
+        settings = replace(self._settings, timeout=timeout, call_timeout=within)
         client = self._make_client(settings)
         try:
             make_request = partial(operation.request, **values)
-            conversation = converse(make_request, settings, self.log, max_retries=0)
+            conversation = converse(make_request, settings, self.log, max_retries=max_retries)
             returned: Returned = client.carry(conversation)
             return returned
         finally:

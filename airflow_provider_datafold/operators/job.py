@@ -181,7 +181,12 @@ class DatafoldJobOperator(DatafoldOperator):
         if self._ids is None or job.cancel is None:
             return
         try:
-            hook.call_at_last(job.cancel, within=until - time.monotonic(), **job.values(self._ids))
+            hook.call_at_last(
+                job.cancel,
+                within=until - time.monotonic(),
+                max_retries=None,
+                **job.values(self._ids),
+            )
         except DatafoldError as error:
             self.log.warning("Could not cancel the %s: %s.", job.noun, error.summary)
         else:

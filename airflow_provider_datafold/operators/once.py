@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_datafold.client.retry import LONGEST_WAIT
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
+    DatafoldError,
     DatafoldRateLimitError,
     DatafoldStoppedError,
     DatafoldTransientError,
@@ -27,14 +29,20 @@ def start_once(
     noun: str,
     start: Callable[[], Started | None],
     find: Callable[[], Started | None],
+    *,
+    may_repeat: bool = True,
 ) -> Started:
     """Start something, or find it when the reply is lost.
+
+    After 503 it is started again if it cannot be found: the service was busy, or a proxy handed
+    the request over and got no reply.
 
     :param hook: the hook to call.
     :param noun: what messages call it.
     :param start: sends the request, and returns what was started; ``None`` where the reply does
         not tell what that is.
     :param find: looks for it among what there is.
+    :param may_repeat: whether it may be started again.
     :return: what was started.
     :raises DatafoldError: it was not started, or could not be found.
     """
@@ -44,20 +52,32 @@ def start_once(
         raise
     except (DatafoldTransientError, DatafoldAnswerError) as error:
         hook.log.warning("Looking for the %s, whose start failed: %s.", noun, error.summary)
-        found = _look(hook, find)
+        asked = error.retry_after or 0.0
+        hook.pause(min(asked, LONGEST_WAIT))
+        found = _look(hook, noun, find)
+        may_repeat = may_repeat and error.status_code == 503 and asked <= LONGEST_WAIT
+        if found is None and may_repeat:
+            return start_once(hook, noun, start, find, may_repeat=False)
         if found is None:
             raise
         return found
-    found = started if started is not None else _look(hook, find)
+    found = started if started is not None else _look(hook, noun, find)
     if found is None:
         raise DatafoldAnswerError(f"Datafold started a {noun} and does not tell which.")
     return found
 
 
-def _look(hook: DatafoldHook, find: Callable[[], Started | None]) -> Started | None:
+def _look(hook: DatafoldHook, noun: str, find: Callable[[], Started | None]) -> Started | None:
     for pause in _PAUSES:
         hook.pause(pause)
-        found = find()
+        try:
+            found = find()
+        except DatafoldStoppedError:
+            raise
+        except DatafoldError as error:
+            # What the start failed with says more to Airflow: whether a retry may find it.
+            hook.log.warning("Could not look for the %s: %s.", noun, error.summary)
+            continue
         if found is not None:
             return found
     return None

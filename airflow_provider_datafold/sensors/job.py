@@ -55,6 +55,9 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     trigger_interval: float | None
     """Seconds between two looks of the triggerer; ``None`` for its own rhythm."""
 
+    _not_before = 0.0
+    """When Datafold wants to be asked again, by the monotonic clock."""
+
     def execute(self, context: Context) -> Any:
         """Wait for the job.
 
@@ -78,11 +81,11 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :raises DatafoldError: the job's end is not what the sensor waits for, or looking at it
             failed for good.
         """
-        from airflow_provider_datafold.exceptions import (
-            DatafoldStoppedError,
-            DatafoldTransientError,
-        )
+        from airflow_provider_datafold.exceptions import DatafoldStoppedError
+        from airflow_provider_datafold.waiting.watch import PASSING
 
+        if time.monotonic() < self._not_before:
+            return PokeReturnValue(is_done=False)
         with self.open_hook() as hook:
             self.check(hook)
             job, ids = self._job(), self.ids()
@@ -91,7 +94,8 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
                 reading = hook.look(job, ids)
             except DatafoldStoppedError:
                 raise
-            except DatafoldTransientError as error:
+            except PASSING as error:
+                self._not_before = time.monotonic() + (error.retry_after or 0.0)
                 self.log.warning("Could not look at the %s: %s.", job.noun, error.summary)
                 return PokeReturnValue(is_done=False)
             if not reading.has_ended:

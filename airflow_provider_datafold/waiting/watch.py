@@ -18,6 +18,7 @@ from airflow_provider_datafold.api.fields import format_value
 from airflow_provider_datafold.client.conversation import Conversation, Pause, converse
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
     DatafoldDeadlineError,
     DatafoldStoppedError,
     DatafoldTransientError,
@@ -33,6 +34,9 @@ _PROGRESS_EVERY = 60.0
 DEADLINE = "deadline"
 TROUBLE = "trouble"
 """What a trigger says instead of a job's state when its wait ended before the job."""
+
+PASSING = (DatafoldTransientError, DatafoldAnswerError)
+"""Errors of a look after which the wait goes on. A proxy's page that says 200 passes like a 503."""
 
 LONGEST_TROUBLE = 3600.0
 """Seconds that every look at a job may fail in a row before the wait gives up."""
@@ -138,7 +142,7 @@ def watch(
         asked = 0.0
         try:
             reading = yield from look(job, ids, settings, log)
-        except DatafoldTransientError as error:
+        except PASSING as error:
             now = clock()
             trouble_since = now if trouble_since is None else trouble_since
             if isinstance(error, DatafoldStoppedError) or now - trouble_since > LONGEST_TROUBLE:

@@ -1,8 +1,9 @@
 """Make every fault of the network and of the API that the provider must bear, and measure it.
 
 :mod:`faults.server` misbehaves on real sockets of 127.0.0.1, :mod:`faults.behaviours` are the ways
-in which it does, and :mod:`faults.table` says for each fault how a task that meets it must end.
+in which it does, and :mod:`faults.table` says for each fault how a task that meets it must end. For
+a task that waits :mod:`faults.course` plays the job, and :mod:`faults.waits` is the table.
 ``python -m dev.faults`` measures them all, with both drivers of the provider and with Airflow's
 own ``HttpOperator``, and writes ``docs/reliability.md``; ``--check`` only compares, and ``--ours``
-measures the two drivers alone.
+leaves ``HttpOperator`` out.
 """

@@ -10,8 +10,11 @@ from collections.abc import Iterator, Mapping
 from dev.faults import page
 from dev.faults.outcome import differences
 from dev.faults.run import DRIVERS, OURS, THEIRS, Measurement
-from dev.faults.runner import Trial, measure
+from dev.faults.runner import Trial, measure, measure_waits
+from dev.faults.section import Waits
 from dev.faults.table import FAULTS
+from dev.faults.waiting import differences as wait_differences
+from dev.faults.waits import WAITS
 
 
 def main() -> int:
@@ -25,24 +28,34 @@ def main() -> int:
     )
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--check", action="store_true", help="write nothing, compare with the page")
-    only.add_argument("--ours", action="store_true", help="only our two drivers, without the page")
+    only.add_argument("--ours", action="store_true", help="without HttpOperator and the page")
     arguments = parser.parse_args()
     carriers = DRIVERS if arguments.ours else (*DRIVERS, THEIRS)
     trials = [(fault.name, carrier) for carrier in carriers for fault in FAULTS]
+    wait_trials = [(wait.name, mode) for wait in WAITS for mode in wait.modes]
     print(f"Measuring {len(FAULTS)} faults with {len(carriers)} clients...", flush=True)
     start = time.monotonic()
     measurements = measure(trials)
     print(f"Measured in {time.monotonic() - start:.0f} s.")
+    print(f"Measuring {len(WAITS)} faults in {len(wait_trials)} waits...", flush=True)
+    start = time.monotonic()
+    waits = measure_waits(wait_trials)
+    print(f"Measured in {time.monotonic() - start:.0f} s.")
 
     failures = [f"{name} ({by}): broke" for name, by in trials if (name, by) not in measurements]
+    failures += [f"{name} ({by}): broke" for name, by in wait_trials if (name, by) not in waits]
+    is_complete = not failures
     failures += _differences(measurements)
-    if len(measurements) == len(trials) and not arguments.ours:
-        failures += _compare(measurements) if arguments.check else []
+    failures += (wrong := list(_wait_differences(waits)))
+    if is_complete and not arguments.ours:
+        new = page.render(measurements, waits)
+        failures += _compare(new) if arguments.check else []
         if not (arguments.check or failures):
-            page.PATH.write_text(page.render(measurements))
+            page.PATH.write_text(new)
             print(f"Wrote {page.PATH.name}.")
     for driver in DRIVERS:
         print(_summary(driver, measurements))
+    print(f"waiting: {len(waits) - len(wrong)} of {len(wait_trials)} waits as declared.")
     for failure in failures:
         print(failure, file=sys.stderr)
     return 1 if failures else 0
@@ -56,9 +69,17 @@ def _differences(measurements: Mapping[Trial, Measurement]) -> Iterator[str]:
                     yield f"{fault} ({driver}): {difference}"
 
 
-def _compare(measurements: Mapping[Trial, Measurement]) -> list[str]:
+def _wait_differences(waits: Waits) -> Iterator[str]:
+    for wait in WAITS:
+        for mode in wait.modes:
+            found = waits.get((wait.name, mode))
+            if found and (differing := list(wait_differences(wait, mode, found))):
+                yield f"{wait} ({mode}): {'; '.join(differing)}"
+
+
+def _compare(new: str) -> list[str]:
     old = page.PATH.read_text() if page.PATH.exists() else ""
-    return list(page.changes(old, page.render(measurements)))
+    return list(page.changes(old, new))
 
 
 def _summary(driver: str, measurements: Mapping[Trial, Measurement]) -> str:

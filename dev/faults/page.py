@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from dev.faults import section
 from dev.faults.fault import Ending, Fault
 from dev.faults.outcome import MEMORY, masked, shortcoming
 from dev.faults.run import DRIVERS, THEIRS, TIMEOUT, Measurement
@@ -23,7 +24,8 @@ _INTRODUCTION = f"""\
 
 What becomes of a task when the API, the network or the worker misbehaves. Each row below is a
 fault that a service on real sockets of one machine makes. A task meets it with the connection's
-default of three retries, and with a `timeout` of {TIMEOUT:g} s instead of 30.
+default of three retries, and with a `timeout` of {TIMEOUT:g} s instead of 30. Faults
+[while a task waits](#while-waiting) have tables of their own.
 
 Both drivers of the provider were measured, and every row holds for both: the one that
 `DatafoldUpdateHightouchOperator.execute` uses in a task's thread (`requests`), and the one that
@@ -35,8 +37,8 @@ python -m dev.faults          # measure, write this page
 python -m dev.faults --check  # measure, compare with the declarations and with this page
 ```
 
-`python -m dev.faults --ours` measures the two drivers alone, and `make reliability-all` does so
-with each Airflow that the provider supports.
+`python -m dev.faults --ours` measures the two drivers and the waits, without `HttpOperator`, and
+`make reliability-all` does so with each Airflow that the provider supports.
 
 The last two columns are Airflow's own `HttpOperator` under the same faults, with the same body,
 header, `timeout` and CA, and with its defaults otherwise. It handles a fault where
@@ -61,14 +63,16 @@ _HEADER = (
 )
 
 
-def render(measurements: Mapping[Trial, Measurement]) -> str:
+def render(measurements: Mapping[Trial, Measurement], waits: section.Waits) -> str:
     """Write the page.
 
     :param measurements: of every fault, by both drivers and by ``HttpOperator``.
+    :param waits: of every fault while a task waits, by who waits.
     :return: Markdown.
     """
     rows = [_row(fault, measurements[fault.name, THEIRS]) for fault in FAULTS]
-    return "\n".join([_INTRODUCTION, *_totals(measurements), "", *_HEADER, *rows, ""])
+    faults = [_INTRODUCTION, *_totals(measurements), "", *_HEADER, *rows, ""]
+    return "\n".join([*faults, section.render(waits)])
 
 
 def changes(old: str, new: str) -> Iterator[str]:

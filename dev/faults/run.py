@@ -7,32 +7,25 @@ needs one of its own; :mod:`faults.runner` sees to that.
 from __future__ import annotations
 
 import asyncio
-import html
 import inspect
 import json
 import logging
 import os
-import re
 import resource
 import socket
-import ssl
 import sys
 import tempfile
 import threading
 import time
 import traceback
-from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-import trustme
-
+from dev.faults import certificate, leak
 from dev.faults.behaviours import INTEGRATION, answers
-from dev.faults.fault import API_KEY, SECRETS, TOKEN, Fault
+from dev.faults.fault import API_KEY, TOKEN, Fault
 from dev.faults.server import Door, FaultServer
 
 OURS = "datafold"
@@ -43,9 +36,6 @@ THEIRS = "http"
 TIMEOUT = 1.0
 
 _PATH = "/api/v1/lineage/bi/hightouch/7/"
-_CANARY = "a canary sings in the log"
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}")
-_URL_SAFE = str.maketrans("+/", "-_")
 
 
 @dataclass(frozen=True)
@@ -119,7 +109,7 @@ def run(fault: Fault, operator: str) -> Measurement:
             fault.behaviours,
             reads=fault.reads,
             door=fault.door,
-            tls=_tls(fault.certificate, Path(folder)),
+            tls=certificate.make_context(fault.certificate, Path(folder)),
             elsewhere=f"http://localhost:{other.port}",
         ) as server,
     ):
@@ -130,7 +120,7 @@ def run(fault: Fault, operator: str) -> Measurement:
             **_connections(fault, host.format(**names), folder),
         )
         _know_only_this_machine(fault)
-        log = _capture(Path(folder, "log"))
+        log = leak.capture(Path(folder, "log"))
         task = _Task(_build(operator))
         task.run(fault.seconds)
         return Measurement(
@@ -142,13 +132,13 @@ def run(fault: Fault, operator: str) -> Measurement:
             elsewhere=len(other.requests),
             memory=round(task.memory, 1),
             secrets={
-                "log": _count(log()),
-                "exception": _count(task.traceback),
-                "result": _count(task.result),
-                "other host": _count("".join(request.text for request in other.requests)),
+                "log": leak.count(log()),
+                "exception": leak.count(task.traceback),
+                "result": leak.count(task.result),
+                "other host": leak.count("".join(request.text for request in other.requests)),
             },
             retry_after=task.retry_after,
-            message=task.message if not _count(task.message) else "",
+            message=task.message if not leak.count(task.message) else "",
         )
 
 
@@ -179,8 +169,8 @@ class _Task:
 
         try:
             # A log that is not captured, or is masked, would show no secret either.
-            mask([Secret(_CANARY)])
-            logging.getLogger("airflow.task").debug(_CANARY)
+            mask([Secret(leak.CANARY)])
+            logging.getLogger("airflow.task").debug(leak.CANARY)
             result = self._update()
         except Exception as error:
             self.airflow_may_retry = not isinstance(error, AirflowFailException)
@@ -244,28 +234,6 @@ def _connections(fault: Fault, host: str, folder: str) -> dict[str, str]:
     return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connections[name]) for name in connections}
 
 
-def _tls(certificate: str, folder: Path) -> ssl.SSLContext | None:
-    trusted, other = trustme.CA(), trustme.CA()
-    trusted.cert_pem.write_to_path(str(folder / "ca.pem"))
-    other.cert_pem.write_to_path(str(folder / "other_ca.pem"))
-    (folder / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
-    if not certificate:
-        return None
-    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
-    issuer = other if certificate == "self-signed" else trusted
-    leaf = issuer.issue_cert(
-        "other.test" if certificate == "other-host" else "127.0.0.1",
-        not_before=yesterday - timedelta(days=1),
-        not_after=yesterday if certificate == "expired" else yesterday + timedelta(days=2),
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    leaf.configure_cert(context)
-    if certificate == "mutual":
-        trusted.configure_trust(context)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
 def _know_only_this_machine(fault: Fault) -> None:
     """Resolve no name but this machine's, so that nothing leaves it, not even a question."""
     resolve = socket.getaddrinfo
@@ -280,41 +248,6 @@ def _know_only_this_machine(fault: Fault) -> None:
         return resolve("127.0.0.1", *args, **kwargs) * addresses[name]
 
     socket.getaddrinfo = getaddrinfo
-
-
-def _capture(path: Path) -> Callable[[], str]:
-    """Send all that the process writes and logs, from DEBUG on, into a file."""
-    with path.open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    logging.getLogger().setLevel(logging.DEBUG)
-    logging.getLogger().addHandler(logging.StreamHandler(sys.stderr))
-
-    def read() -> str:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        log = path.read_text(errors="replace")
-        if _CANARY not in log:
-            raise RuntimeError("The log is not captured.")
-        return log
-
-    return read
-
-
-def _count(text: str) -> int:
-    """Count the secrets in a text: as they are, and as URLs, JSON, HTML and base64 spell them."""
-    # A backslash is no part of a secret, and JSON in JSON has more than one.
-    spelled_out = html.unescape(unquote(text)).replace("\\", "")
-    decoded = [decoded for run in _BASE64.findall(text) for decoded in _decoded(run)]
-    return sum(found.count(secret) for found in (spelled_out, *decoded) for secret in SECRETS)
-
-
-def _decoded(run: str) -> Iterator[str]:
-    for offset in range(4):
-        rest = run[offset:].translate(_URL_SAFE)
-        # A single letter at the end is less than a byte.
-        whole = rest[:-1] if len(rest) % 4 == 1 else rest
-        yield urlsafe_b64decode(whole + "=" * (-len(whole) % 4)).decode(errors="replace")
 
 
 def _peak() -> float:

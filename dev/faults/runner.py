@@ -11,25 +11,35 @@ import tempfile
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
+from dev.faults import waiting
 from dev.faults.fault import Fault
-from dev.faults.run import THEIRS, Measurement, prepare, run
+from dev.faults.run import OURS, THEIRS, Measurement, prepare, run
 from dev.faults.table import FAULTS
+from dev.faults.wait import MODES, Wait
+from dev.faults.waiting import Waited
+from dev.faults.waits import WAITS
 
 Trial = tuple[str, str]
-"""Name of the fault, name of the operator."""
+"""Name of the fault; name of the operator, or who waits."""
+
+Found = Measurement | Waited
 
 _AT_ONCE = 20
 """Most trials spend their time waiting."""
 
-_FAULTS = {fault.name: fault for fault in FAULTS}
-_GRACE = 40.0
+_ROWS: dict[str, Fault | Wait] = {
+    **{fault.name: fault for fault in FAULTS},
+    **{wait.name: wait for wait in WAITS},
+}
+_GRACE = 90.0
 _LONGEST = 300.0
 _FOREIGN = ("AIRFLOW", "REQUESTS_", "CURL_", "SSL_")
 
@@ -40,6 +50,19 @@ def measure(trials: Iterable[Trial]) -> dict[Trial, Measurement]:
     :param trials: which faults, with which operator.
     :return: what became of each; a trial that broke is missing.
     """
+    return {trial: Measurement(**found) for trial, found in _measure(trials)}
+
+
+def measure_waits(trials: Iterable[Trial]) -> dict[Trial, Waited]:
+    """Run trials of tasks that wait, likewise.
+
+    :param trials: which faults, and who waits.
+    :return: what became of each; a trial that broke is missing.
+    """
+    return {trial: Waited(**found) for trial, found in _measure(trials)}
+
+
+def _measure(trials: Iterable[Trial]) -> Iterator[tuple[Trial, dict[str, Any]]]:
     with tempfile.TemporaryDirectory(prefix="datafold-faults-") as home:
         results = Path(home, "results.jsonl")
         subprocess.run(  # noqa: S603 - this package's own code
@@ -53,7 +76,7 @@ def measure(trials: Iterable[Trial]) -> dict[Trial, Measurement]:
             check=True,
         )
         lines = map(json.loads, results.read_text().splitlines())
-        return {(fault, operator): Measurement(**found) for fault, operator, found in lines}
+        yield from (((name, operator), found) for name, operator, found in lines)
 
 
 def _environment(home: str) -> dict[str, str]:
@@ -72,15 +95,15 @@ def _environment(home: str) -> dict[str, str]:
     }
 
 
-def _run(trials: Iterable[Trial], at_once: int) -> Iterator[tuple[Trial, Measurement]]:
+def _run(trials: Iterable[Trial], at_once: int) -> Iterator[tuple[Trial, Found]]:
     waiting = deque(trials)
     running: dict[Connection, tuple[Trial, BaseProcess, float]] = {}
     while waiting or running:
         while waiting and len(running) < at_once:
             name, operator = trial = waiting.popleft()
-            fault = _FAULTS[name]
-            receiver, process = _start(fault, operator)
-            running[receiver] = (trial, process, time.monotonic() + fault.seconds + _GRACE)
+            receiver, process = _start(name, operator)
+            deadline = time.monotonic() + _ROWS[name].seconds + _GRACE
+            running[receiver] = (trial, process, deadline)
         ready = wait(list(running), timeout=1)
         for receiver in [receiver for receiver in running if receiver in ready]:
             (name, operator), process, _ = running.pop(receiver)
@@ -88,7 +111,7 @@ def _run(trials: Iterable[Trial], at_once: int) -> Iterator[tuple[Trial, Measure
                 found = receiver.recv()
             except EOFError:
                 found = "killed, as it did not end"
-            if isinstance(found, Measurement):
+            if isinstance(found, Found):
                 yield (name, operator), found
             else:
                 print(f"{name} ({operator}): {found}", file=sys.stderr)
@@ -99,35 +122,47 @@ def _run(trials: Iterable[Trial], at_once: int) -> Iterator[tuple[Trial, Measure
                 process.kill()
 
 
-def _start(fault: Fault, operator: str) -> tuple[Connection, BaseProcess]:
+def _start(name: str, operator: str) -> tuple[Connection, BaseProcess]:
     # Forked, because to import Airflow takes longer than most trials do; but where a module must
     # be missing, what would have used it must not be there either.
     fork, spawn = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
     receiver, sender = fork.Pipe(duplex=False)
-    make = spawn.Process if fault.without else fork.Process
-    process: BaseProcess = make(target=_work, args=(fault.name, operator, sender))
+    make = spawn.Process if _lacks(name) else fork.Process
+    process: BaseProcess = make(target=_work, args=(name, operator, sender))
     process.start()
     sender.close()
     return receiver, process
 
 
 def _work(name: str, operator: str, sender: Connection) -> None:
-    fault = _FAULTS[name]
+    row = _ROWS[name]
     try:
-        sys.modules.update(dict.fromkeys(fault.without))  # type: ignore[arg-type]
-        if fault.without:
+        if lacks := _lacks(name):
+            sys.modules.update(dict.fromkeys(lacks))  # type: ignore[arg-type]
             prepare(operator)
-        sender.send(run(fault, operator))
+        sender.send(waiting.follow(row, operator) if isinstance(row, Wait) else run(row, operator))
     except Exception:
         # Sent, because the trial may have taken standard error away already.
         sender.send(traceback.format_exc())
 
 
+def _is_heavy(name: str, operator: str) -> bool:
+    row = _ROWS[name]
+    return operator == THEIRS and isinstance(row, Fault) and row.heavy
+
+
+def _lacks(name: str) -> Sequence[str]:
+    row = _ROWS[name]
+    return row.without if isinstance(row, Fault) else ()
+
+
 def _main() -> None:
     trials: list[Trial] = [(fault, operator) for fault, operator in json.load(sys.stdin)]
     for operator in {operator for _, operator in trials}:
-        prepare(operator)
-    heavy = [trial for trial in trials if trial[1] == THEIRS and _FAULTS[trial[0]].heavy]
+        prepare(OURS if operator in MODES else operator)
+        if operator in MODES:
+            waiting.prepare()
+    heavy = [trial for trial in trials if _is_heavy(*trial)]
     light = [trial for trial in trials if trial not in heavy]
     with Path(sys.argv[1]).open("w") as results:
         for (fault, operator), found in chain(_run(light, _AT_ONCE), _run(heavy, 1)):

@@ -59,8 +59,19 @@ class Then(Enum):
     KEEP = "keep"
 
 
-Step = bytes | float | Then
-"""Bytes to send, seconds to wait, or how to end."""
+class Next(Enum):
+    """Say what becomes of the next connection."""
+
+    REFUSED = "refused"
+    """No process listens for a moment, from now on."""
+    UNREAD = "unread"
+    """It is closed before anything is read, which ends a TLS handshake, too."""
+    RESET = "reset"
+    """It is reset soon after, which breaks a TLS handshake in the middle."""
+
+
+Step = bytes | float | Then | Next
+"""Bytes to send, seconds to wait, how to end, or what becomes of the next connection."""
 
 Behaviour = Callable[[Call], Iterable[Step]]
 """What the service does with one request, step by step; after the last it closes."""
@@ -76,6 +87,9 @@ class Door(Enum):
 
 
 _LATE = 1.0
+_REFUSES_FOR = 0.5
+_HANDSHAKE = 0.2
+"""Seconds that a client has to begin it."""
 
 
 class FaultServer:
@@ -108,22 +122,24 @@ class FaultServer:
         self._tls = tls
         self._elsewhere = elsewhere
         self._done = 0
+        self._is_refusing = False
+        self._next: Next | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._listener = socket.socket()
+        self._port = 0
         self._stack = ExitStack()
 
     @property
     def port(self) -> int:
         """The port on 127.0.0.1, taken from the beginning even where nothing listens."""
-        port: int = self._listener.getsockname()[1]
-        return port
+        return self._port
 
     def __enter__(self) -> FaultServer:
-        self._stack.enter_context(self._listener)
+        self._stack.callback(lambda: self._listener.close())
         self._stack.callback(self._closing.set)
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", 0))
+        self._bind()
+        self._port = self._listener.getsockname()[1]
         if self._door is Door.FULL:
             self._fill()
         elif self._door is not Door.CLOSED:
@@ -140,6 +156,10 @@ class FaultServer:
     ) -> None:
         self._stack.close()
 
+    def _bind(self) -> None:
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", self._port))
+
     def _fill(self) -> None:
         self._listener.listen(0)
         # One more than the queue takes, which is one more than it was told.
@@ -153,10 +173,51 @@ class FaultServer:
             if self._door is Door.LATE:
                 self._closing.wait(_LATE)
                 self._listener.listen(64)
-            while True:
+            while not self._closing.is_set():
+                self._take_connections()
+                self._closing.wait(_REFUSES_FOR)
+                self._is_refusing = False
+                self._listener = socket.socket()
+                self._bind()
+                self._listener.listen(64)
+
+    def _take_connections(self) -> None:
+        """Take connections until none is to be taken for a while."""
+        while not self._is_refusing:
+            try:
                 connection, _ = self._listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+            except OSError:
+                if not self._is_refusing:
+                    raise
+                return
+            self.connections += 1
+            if self._next is None:
+                serve = self._serve
+            else:
+                serve = self._close if self._next is Next.UNREAD else self._reset
+                self._next = None
+            threading.Thread(target=serve, args=[connection], daemon=True).start()
+
+    def _close(self, connection: socket.socket) -> None:
+        connection.close()
+
+    def _reset(self, connection: socket.socket) -> None:
+        self._closing.wait(_HANDSHAKE)
+        _linger_for_no_time(connection)
+        connection.close()
+
+    def prepare(self, step: Next) -> None:
+        """Decide what becomes of the next connection.
+
+        :param step: that.
+        """
+        if step is not Next.REFUSED:
+            self._next = step
+        else:
+            self._is_refusing = True
+            # A close alone would not end the wait for a connection.
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
 
     def _serve(self, connection: socket.socket) -> None:
         # A client that is gone or that speaks no TLS is what many a fault is about.
@@ -182,11 +243,11 @@ class FaultServer:
             if step is Then.KEEP:
                 return True
             if step is Then.RESET:
-                # A close that lingers for no time is a reset.
-                linger = struct.pack("ii", 1, 0)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                _linger_for_no_time(connection)
                 return False
-            if isinstance(step, bytes):
+            if isinstance(step, Next):
+                self.prepare(step)
+            elif isinstance(step, bytes):
                 connection.sendall(step)
             elif isinstance(step, (int, float)) and self._closing.wait(step):
                 return False
@@ -196,6 +257,11 @@ class FaultServer:
             while connection.recv(1 << 16):
                 pass
         return False
+
+
+def _linger_for_no_time(connection: socket.socket) -> None:
+    """Make the close that follows a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _read(stream: BinaryIO) -> Request | None:

@@ -943,6 +943,17 @@ _TLS = (
         host="https://127.0.0.1:{port}",
     ),
     Fault(
+        "tls-reset",
+        "resets the connection in the TLS handshake",
+        CONNECTION,
+        0,
+        _RETRIED,
+        [says(0.2, Then.RESET)],
+        reads=False,
+        connections=_TRIES,
+        host="https://127.0.0.1:{port}",
+    ),
+    Fault(
         "tls-stalls",
         "is silent in the TLS handshake",
         TIMEOUT,

@@ -96,6 +96,60 @@ def test_what_was_not_started_is_an_error(lost: DatafoldError, hook: DatafoldHoo
     assert (start.count, find.count) == (1, len(PAUSES))
 
 
+BUSY = DatafoldServerError("503", status_code=503)
+BUSY_FOR_LONG = DatafoldServerError("503", status_code=503, retry_after=31.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "looks"),
+    [
+        ((BUSY, 5), len(PAUSES)),
+        ((BUSY, DatafoldServerError("500", status_code=500)), 2 * len(PAUSES)),
+        ((BUSY, BUSY, 5), 2 * len(PAUSES)),
+    ],
+)
+def test_what_is_not_found_after_503_is_started_again_once(
+    said: Any, looks: int, hook: DatafoldHook
+) -> None:
+    start, find = Script(*said), Script(None)
+
+    if len(said) == 2 and said[1] == 5:
+        assert once.start_once(hook, "thing", start, find) == 5
+    else:
+        with pytest.raises(DatafoldServerError):
+            once.start_once(hook, "thing", start, find)
+
+    assert (start.count, find.count) == (2, looks)
+
+
+def test_a_long_wait_after_503_is_left_to_airflow(
+    hook: DatafoldHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(hook, "pause", pauses.append)
+    start, find = Script(BUSY_FOR_LONG), Script(None)
+
+    with pytest.raises(DatafoldServerError):
+        once.start_once(hook, "thing", start, find)
+
+    assert (start.count, find.count) == (1, len(PAUSES))
+    assert pauses == [30.0, *PAUSES]
+
+
+def test_a_look_that_fails_is_made_again(hook: DatafoldHook) -> None:
+    start, find = Script(DatafoldTimeoutError("No response")), Script(DatafoldAnswerError("?"), 6)
+
+    assert once.start_once(hook, "thing", start, find) == 6
+    assert (start.count, find.count) == (1, 2)
+
+
+def test_looks_that_fail_do_not_hide_why_the_start_failed(hook: DatafoldHook) -> None:
+    start, find = Script(DatafoldTimeoutError("No response")), Script(DatafoldAnswerError("?"))
+
+    with pytest.raises(DatafoldTimeoutError):
+        once.start_once(hook, "thing", start, find)
+
+
 def test_what_is_started_and_never_found_is_an_error(hook: DatafoldHook) -> None:
     start, find = Script(None), Script(None)
 

@@ -197,6 +197,7 @@ PASSING = [
     refused(500),
     refused(408),
     refused(429),
+    Answer(200, {}, b"<html>"),
     DatafoldConnectionError("broke"),
     DatafoldUnreachableError("could not connect"),
     DatafoldTimeoutError("took too long"),
@@ -234,6 +235,12 @@ def test_an_hour_of_trouble_gives_up() -> None:
     assert "GET /api/v1/datadiffs/7 on https://datafold.test" in str(caught.value)
 
 
+def test_an_hour_of_nonsense_gives_up_for_good() -> None:
+    service = Service(Answer(200, {}, b"<html>"))
+    with pytest.raises(DatafoldAnswerError):
+        service.wait(interval=600.0)
+
+
 def test_trouble_that_ends_counts_anew() -> None:
     hour = [refused(503)] * 7
     service = Service(*hour, "processing", *hour, "processing", *hour, "done")
@@ -246,7 +253,6 @@ def test_trouble_that_ends_counts_anew() -> None:
         (refused(401), DatafoldAuthenticationError),
         (refused(403), DatafoldPermissionError),
         (refused(404), DatafoldNotFoundError),
-        (Answer(200, {}, b"<html>"), DatafoldAnswerError),
         (DatafoldStoppedError("stopped"), DatafoldStoppedError),
     ],
 )

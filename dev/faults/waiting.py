@@ -1,0 +1,284 @@
+"""Let a task wait for a job and meet one fault, and measure what becomes of both.
+
+Like :mod:`faults.run` it changes its process for good and needs one of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+import os
+import signal
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from dev.faults import certificate, leak
+from dev.faults.course import MONITOR, Course, listens_first
+from dev.faults.fault import API_KEY
+from dev.faults.server import FaultServer
+from dev.faults.wait import DATA_DIFF, SENSOR_DEFERRED, SENSORS, TRIGGERER, Kind, Place, Wait
+
+STOPPED = "DatafoldStoppedError"
+_INTERVAL = 0.05
+
+
+@dataclass(frozen=True)
+class Waited:
+    """Hold what became of a task that waited, and of its jobs.
+
+    :param ended: ``success``, or the name of the exception's class, of the first try.
+    :param airflow_may_retry: whether the exception, if there is one, lets Airflow try again.
+    :param retried: how the second try ended, empty where there was none.
+    :param made: how many jobs the task made.
+    :param cancelled: how many of them were cancelled.
+    :param left: how many of them still run.
+    :param requests: how many requests arrived.
+    :param cancels: how many of them were cancels.
+    :param early: how many came before the service wanted one.
+    :param secrets: how often a secret stands in the log, the exceptions and the result.
+    """
+
+    ended: str
+    airflow_may_retry: bool
+    retried: str
+    made: int
+    cancelled: int
+    left: int
+    requests: int
+    cancels: int
+    early: int
+    secrets: int
+
+
+def prepare() -> None:
+    """Import what the tasks need, so that no trial must wait for it."""
+    import airflow_provider_datafold.operators.claim
+    import airflow_provider_datafold.operators.comparison
+    import airflow_provider_datafold.operators.data_diffs
+    import airflow_provider_datafold.operators.gate
+    import airflow_provider_datafold.operators.monitor_run
+    import airflow_provider_datafold.operators.monitors
+    import airflow_provider_datafold.sensors.data_diffs
+    import airflow_provider_datafold.sensors.monitors
+    import airflow_provider_datafold.triggers.job  # noqa: F401
+
+
+def follow(wait: Wait, mode: str) -> Waited:
+    """Let a task wait.
+
+    :param wait: the fault.
+    :param mode: who waits.
+    :return: what became of it, and of its jobs.
+    """
+    course = Course(wait, mode)
+    with (
+        tempfile.TemporaryDirectory(prefix="datafold-faults-") as folder,
+        FaultServer(
+            [course], tls=certificate.make_context("good" if wait.is_tls else "", Path(folder))
+        ) as server,
+    ):
+        if wait.prepares and not listens_first(wait, mode):
+            server.prepare(wait.prepares)
+        _connect(wait, server.port, folder)
+        _shorten_the_hour(wait)
+        log = leak.capture(Path(folder, "log"))
+        logging.getLogger("airflow.task").debug(leak.CANARY)
+        said: list[str] = []
+        first = _end(lambda: _try(wait, mode, 1, course), said)
+        retried = ""
+        may_retry = first not in ("success", STOPPED) and first not in _final_errors()
+        if may_retry:
+            course.recover()
+            retried = _end(lambda: _try(wait, mode, 2, course), said)
+        is_mine = mode not in SENSORS
+        return Waited(
+            ended=first,
+            airflow_may_retry=may_retry,
+            retried=retried,
+            made=course.made if is_mine else 0,
+            cancelled=course.cancelled,
+            left=course.running if is_mine else 0,
+            requests=sum(course.counts.values()),
+            cancels=course.counts[Kind.CANCEL],
+            early=course.early,
+            secrets=sum(map(leak.count, [log(), *said])),
+        )
+
+
+def _end(work: Callable[[], Any], said: list[str]) -> str:
+    """Return how a try ended, and keep what it says."""
+    try:
+        said.append(json.dumps(work()))
+    except Exception as error:
+        said.append("".join(traceback.format_exception(error)) + repr(vars(error)))
+        return type(error).__name__
+    return "success"
+
+
+def _final_errors() -> set[str]:
+    from airflow_provider_datafold import exceptions
+
+    errors = (getattr(exceptions, name) for name in dir(exceptions) if name.startswith("Datafold"))
+    return {error.__name__ for error in errors if issubclass(error, exceptions.DatafoldFinalError)}
+
+
+def _try(wait: Wait, mode: str, number: int, course: Course) -> Any:
+    """Do what Airflow does with one try of a task."""
+    from airflow.providers.common.compat.sdk import TaskDeferred
+
+    task, context = _task(wait, mode), _context(number)
+    context["task"] = task
+    is_killed = wait.place is Place.KILL
+    if is_killed and mode != TRIGGERER:
+        _kill_when_waited_for(course, task)
+    # Without what Airflow 2 wraps around it, which lets only a task's process call it.
+    resume = inspect.unwrap(type(task).execute)
+    arguments: dict[str, Any] = {}
+    while True:
+        try:
+            return resume(task, context, **arguments)
+        except TaskDeferred as deferral:
+            _, fields = deferral.trigger.serialize()
+            trigger = type(deferral.trigger)(**json.loads(json.dumps(fields)))
+            event = asyncio.run(_trigger(trigger, course if is_killed else None))
+            if is_killed:
+                raise _error(STOPPED) from None
+            # In a process of its own, as a rule.
+            task = context["task"] = _task(wait, mode)
+            resume = getattr(type(task), deferral.method_name)
+            arguments = {"event": event, **json.loads(json.dumps(deferral.kwargs))}
+
+
+def _error(name: str) -> Exception:
+    from airflow_provider_datafold import exceptions
+
+    error: Exception = getattr(exceptions, name)("A person stopped the task")
+    return error
+
+
+async def _trigger(trigger: Any, course: Course | None) -> Any:
+    """Run a trigger to its event, or stop it as Airflow 3.3 does while it waits."""
+    if course is None:
+        async for event in trigger.run():
+            return json.loads(json.dumps(event.payload))
+        raise RuntimeError("The trigger did not fire.")
+
+    async def run() -> None:
+        async for _ in trigger.run():
+            pass
+
+    running = asyncio.ensure_future(run())
+    await asyncio.to_thread(course.is_waited_for.wait)
+    await trigger.on_kill()
+    running.cancel()
+    await asyncio.wait([running])
+    return None
+
+
+def _kill_when_waited_for(course: Course, task: Any) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
+
+    def kill() -> None:
+        course.is_waited_for.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=kill, daemon=True).start()
+
+
+def _task(wait: Wait, mode: str) -> Any:
+    from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+    from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
+    from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
+    from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
+
+    shared: dict[str, Any] = {
+        "task_id": "waits",
+        "retries": 1,
+        "timeout": wait.timeout,
+        "deferrable": mode in (TRIGGERER, SENSOR_DEFERRED),
+        ("poke_interval" if mode in SENSORS else "poll_interval"): _INTERVAL,
+    }
+    if mode in SENSORS:
+        if wait.job == DATA_DIFF:
+            return DatafoldDataDiffSensor(datadiff_id=1, **shared)
+        return DatafoldMonitorRunSensor(monitor_id=MONITOR, run_id=1, **shared)
+    if wait.job != DATA_DIFF:
+        return DatafoldRunMonitorOperator(monitor_id=MONITOR, **shared)
+    return DatafoldRunDataDiffOperator(
+        data_source1_id=1,
+        data_source2_id=1,
+        table1="DB.PUBLIC.ORDERS",
+        table2="DB.STAGING.ORDERS",
+        pk_columns=["id"],
+        **shared,
+    )
+
+
+def _context(try_number: int) -> dict[str, Any]:
+    ti = SimpleNamespace(
+        dag_id="dag",
+        task_id="waits",
+        run_id="manual__1",
+        map_index=-1,
+        try_number=try_number,
+        max_tries=1,
+        xcom_push=lambda **_: None,
+    )
+    run = SimpleNamespace(start_date=datetime(2024, 1, 1, tzinfo=timezone.utc))
+    return {"ti": ti, "dag_run": run}
+
+
+def _connect(wait: Wait, port: int, folder: str) -> None:
+    os.environ["AIRFLOW_CONN_DATAFOLD_DEFAULT"] = json.dumps(
+        {
+            "conn_type": "datafold",
+            "host": f"{'https' if wait.is_tls else 'http'}://127.0.0.1:{port}",
+            "password": API_KEY,
+            "extra": {
+                "timeout": wait.answers_within,
+                "ca_bundle": f"{folder}/ca.pem" if wait.is_tls else None,
+            },
+        }
+    )
+
+
+def _shorten_the_hour(wait: Wait) -> None:
+    from airflow_provider_datafold.waiting import watch
+
+    if wait.longest_trouble is not None:
+        watch.LONGEST_TROUBLE = wait.longest_trouble
+
+
+def differences(wait: Wait, mode: str, found: Waited) -> Iterator[str]:
+    """Compare a measurement with all that the table declares.
+
+    :param wait: the fault.
+    :param mode: who waits.
+    :param found: what became of it.
+    :return: a sentence for each thing that differs.
+    """
+    ending, is_mine = wait.ending, mode not in SENSORS
+    pairs = {
+        "ended": (found.ended, ending.error or "success"),
+        "Airflow may retry": (found.airflow_may_retry, ending.airflow_may_retry),
+        "the retry": (found.retried, "success" if ending.airflow_may_retry else ""),
+        "jobs made": (found.made, wait.made if is_mine else 0),
+        "jobs cancelled": (found.cancelled, wait.cancelled if is_mine else 0),
+        "jobs left running": (found.left, wait.left if is_mine else 0),
+        "requests": (found.requests, wait.requests.get(mode, found.requests)),
+        "cancels": (found.cancels, wait.cancels if is_mine else 0),
+        "requests that came too early": (found.early, 0),
+        "secrets": (found.secrets, 0),
+    }
+    for what, (measured, declared) in pairs.items():
+        if measured != declared:
+            yield f"{what}: {measured or 'none'!r}, declared: {declared or 'none'!r}"
