@@ -11,7 +11,7 @@ IN_TWO = --numprocesses=2 --dist=loadfile
 .PHONY: demo dev test test-all check unit test-ui test-cluster test-kill reliability reliability-all \
   mutation coverage-page bench contract constraints clean
 
-demo: $(INSTALLED)  ## Run the main job against the sandbox in a real Airflow.
+demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
 
 dev: $(INSTALLED)  ## A local Airflow with the sandbox, until Ctrl-C.

@@ -19,6 +19,7 @@ LEFT_OUT = (
     "tests/test_api_coverage.py",
     "tests/test_benchmarks.py",
     "tests/test_demo.py",
+    "tests/test_mutation.py",
     "tests/test_new_operation.py",
     "tests/test_operations.py",
     "tests/test_properties.py",

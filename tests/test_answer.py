@@ -273,6 +273,19 @@ def test_a_date_that_is_past_asks_for_nothing(serve: Any, seconds: float) -> Non
 
 
 @pytest.mark.parametrize(
+    ("number", "is_kept"),
+    [(2**64 - 1, True), (2**64, False), (-(2**63), True), (-(2**63) - 1, False)],
+)
+def test_an_integer_has_64_bits_at_most(serve: Any, number: int, is_kept: bool) -> None:
+    serve(answers(200, json.dumps([number]).encode()))
+    if is_kept:
+        assert ask() == [number]
+    else:
+        error = failure(exceptions.DatafoldAnswerError)
+        assert "the response has an integer of more than 64 bits at [0]." in str(error)
+
+
+@pytest.mark.parametrize(
     ("location", "shown"),
     [
         (f"https://login.acme.io/sso?key={TOKEN}", "to login.acme.io. "),

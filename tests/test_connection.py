@@ -8,8 +8,10 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseHook
 from requests_mock import ANY
 
+from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.redaction.secret import Secret
 from tests.conftest import API_KEY
 from tests.integrations import KINDS
 
@@ -111,6 +113,8 @@ def test_empty_extra_fields_count_as_not_given(connect: Any, sent: Any) -> None:
         ({"host": "datafold.acme.io", "port": 8443}, "https://datafold.acme.io:8443"),
         ({"host": "datafold.acme.io:8443", "port": 8443}, "https://datafold.acme.io:8443"),
         ({"host": "acme.io:8443", "port": 0}, "https://acme.io:8443"),
+        ({"host": "acme.io", "port": 1}, "https://acme.io:1"),
+        ({"host": "acme.io:65535"}, "https://acme.io:65535"),
         ({"host": "datafold.acme.io", "schema": "https"}, "https://datafold.acme.io"),
         ({"host": "https://acme.io", "schema": " HTTPS "}, "https://acme.io"),
         ({"host": "https://acme.io/datafold/"}, "https://acme.io/datafold"),
@@ -348,3 +352,9 @@ def test_address_that_is_none(connect: Any, config: Any, requests_mock: Any) -> 
 def test_power_bi_can_do_without(connect: Any, config: Any) -> None:
     connect("bi", conn_type="generic")
     assert config("powerbi") == {}
+
+
+def test_settings_have_the_defaults_of_the_form() -> None:
+    settings = Settings("mine", "https://app.datafold.com", Secret(API_KEY))
+    assert (settings.timeout, settings.max_retries, settings.call_timeout) == (30.0, 3, None)
+    assert (settings.verify, settings.proxy, settings.warnings) == (True, None, ())

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -103,11 +104,13 @@ class Recorded:
         self.parameters = RequestParameters(header=Headers(request.headers))
 
 
-VALIDATOR = OpenAPI.from_dict(strict())
+@cache
+def validator() -> OpenAPI:
+    return OpenAPI.from_dict(strict())
 
 
 def validate(request: Request) -> None:
-    VALIDATOR.validate_request(Recorded(request))
+    validator().validate_request(Recorded(request))
 
 
 @pytest.mark.usefixtures("connections")

@@ -14,6 +14,20 @@ import pytest
 
 from tests.conftest import ROOT
 
+GATE = """\
+A load that is right, with 25 new payments:
+$ airflow dags test datafold_write_audit_publish
+  data diff: different, rows_added 25, rows_removed 0, diff_rows_count 0, match_ratio 0.975
+  its page, while the sandbox runs: /datadiffs/3/overview
+  published: 975 -> 1000 payments
+
+A load that has lost 1 payment, and has another amount in 37:
+$ airflow dags test datafold_write_audit_publish
+  data diff: different, rows_added 0, rows_removed 1, diff_rows_count 37, match_ratio 0.962
+  its page, while the sandbox runs: /datadiffs/4/overview
+  stopped: 1000 -> 1000 payments
+"""
+
 
 def start(temporary: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
@@ -47,15 +61,19 @@ def read(file: Path) -> bytes:
         return b""
 
 
-def test_shows_the_schedule_before_and_after(tmp_path: Path) -> None:
+def test_shows_a_schedule_that_changes_and_a_gate_that_opens_and_closes(tmp_path: Path) -> None:
     demo = start(tmp_path)
     printed, _ = demo.communicate(timeout=300)
     assert demo.returncode == 0, printed
-    before, returned, now = re.findall(r"indexing_cron: \"(.*)\"", printed)
-    assert (before, returned, now) == ("0 0 * * *", "30 5 * * 1-5", "30 5 * * 1-5")
-    assert (ROOT / "build" / "demo" / "airflow.log").stat().st_size > 0
+    before, returned = re.findall(r"indexing_cron: \"(.*)\"", printed)
+    assert (before, returned) == ("0 0 * * *", "30 5 * * 1-5")
+    assert f"indexing_cron: {before!r} -> {returned!r}" in printed
+    assert GATE in re.sub(r"http://\S+(?=/datadiffs)", "", printed)
+    log = (ROOT / "build" / "demo" / "airflow.log").read_text()
+    assert "DatafoldDifferenceError" in log
+    assert "rows removed 1 (at most 0), rows different 37 (at most 10)" in log
     assert "build/demo/airflow.log" in printed
-    assert len(printed.splitlines()) < 40
+    assert len(printed.splitlines()) < 45
     assert left(tmp_path, printed) == []
 
 

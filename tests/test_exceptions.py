@@ -75,3 +75,17 @@ def test_knows_nothing_by_default() -> None:
     assert error.status_code is error.method is error.path is error.retry_after is None
     assert error.errors == ()
     assert error.reason == error.summary == "text"
+
+
+@pytest.mark.parametrize(
+    ("reason", "summary"),
+    [
+        ("One sentence.", "One sentence"),
+        ("One. Another.", "One"),
+        ("A value, e.g. 7. Another.", "A value, e.g. 7"),
+        ("...", ""),
+    ],
+)
+def test_summary_is_the_first_sentence(reason: str, summary: str) -> None:
+    assert DatafoldError("PUT /p: x", reason=reason).summary == summary
+    assert DatafoldError(reason).summary == summary

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from requests_mock import ANY
 
+from airflow_provider_datafold.api.fields import format_value
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from tests.conftest import API_KEY, TOKEN
@@ -447,3 +448,26 @@ def test_no_config(body: Any, refused: Any, config: Any) -> None:
     said = refused(body, "dbt", config)
     assert names("config", said)
     assert type(config).__name__ in said
+
+
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [("x" * 118, 120), ("x" * 119, 120), ("x" * 1_000, 120), (10**500, 40)],
+)
+def test_a_long_value_is_shown_in_part(value: Any, length: int) -> None:
+    assert len(format_value(value)) == length
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ([1, 2, 3, 4], "[1, 2, 3, 4]"),
+        ([1, 2, 3, 4, 5], "[1, 2, 3, 4, ...]"),
+        ((1, 2, 3, 4, 5), "(1, 2, 3, 4, ...)"),
+        (dict.fromkeys("abcde"), "{'a': None, 'b': None, 'c': None, 'd': None, ...}"),
+        ([[[[1]]]], "[[[[1]]]]"),
+        ([[[[[1]]]]], "[[[[[...]]]]]"),
+    ],
+)
+def test_of_a_large_value_the_beginning_is_shown(value: Any, shown: str) -> None:
+    assert format_value(value) == shown

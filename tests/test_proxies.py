@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,7 +28,7 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, says
 from dev.faults.server import Door, FaultServer
 from tests.conftest import API_KEY
-from tests.drivers import Call, both, call_sync
+from tests.drivers import Call, both, call_async, call_sync
 from tests.tunnel import Tunnel
 
 HOST = "datafold.test"
@@ -232,7 +233,10 @@ def test_tls_goes_through_a_tunnel(
 
 
 @both
-def test_plain_request_goes_through_socks(call: Call, to: Any, environ: Any, run: Any) -> None:
+def test_plain_request_goes_through_socks(
+    call: Call, to: Any, environ: Any, run: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     service = run(FaultServer([answers()]))
     proxy = run(Tunnel(service.port))
     environ(HTTP_PROXY=f"socks5h://127.0.0.1:{proxy.port}")
@@ -240,6 +244,8 @@ def test_plain_request_goes_through_socks(call: Call, to: Any, environ: Any, run
     assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
     assert proxy.asked == [(HOST, 8080)]
     assert service.requests[0].target == "/api/v1/lineage/bi/7/"
+    libraries = ("httpcore", "httpx", "requests", "urllib3")
+    assert not [record for record in caplog.records if record.name.startswith(libraries)]
 
 
 @both
@@ -410,6 +416,16 @@ def test_proxy_that_is_none(url: str, call: Call, to: Any, environ: Any) -> None
     environ(HTTPS_PROXY=url)
     to()
     error = fails(call, DatafoldConfigurationError, UNUSABLE)
+    assert "install requests[socks] and httpx[socks]" in str(error)
+
+
+def test_socks_proxy_without_the_library_for_it(
+    to: Any, environ: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    environ(HTTP_PROXY="socks5h://127.0.0.1:1")
+    to(f"http://{HOST}")
+    error = fails(call_async, DatafoldConfigurationError, UNUSABLE)
     assert "install requests[socks] and httpx[socks]" in str(error)
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import traceback
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.redaction.redactor import Redactor
+from airflow_provider_datafold.redaction.secret import Secret, encode
 from dev.faults.behaviours import answers, echoes
 from tests.conftest import API_KEY, TOKEN
 from tests.integrations import KINDS, SECRET_FIELDS
@@ -54,6 +61,45 @@ def test_an_empty_secret_is_none(answered: Any) -> None:
 
 def test_five_characters_are_looked_for_in_longer_texts(answered: Any) -> None:
     assert answered("xabcdex", {"token": "abcde"}) == "x***x"
+
+
+SPELT = "a\"b\\c/d é&<+Z'"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        SPELT,
+        quote(SPELT),
+        quote(SPELT, safe=""),
+        re.sub("%..", lambda found: found[0].lower(), quote(SPELT, safe="")),
+        quote_plus(SPELT),
+        json.dumps(SPELT)[1:-1],
+        json.dumps(SPELT, ensure_ascii=False)[1:-1],
+        repr(SPELT)[1:-1],
+        html.escape(SPELT),
+        html.escape(SPELT, quote=False),
+    ],
+)
+def test_a_secret_is_taken_out_whole_however_it_is_spelt(spelling: str) -> None:
+    assert Redactor([Secret(SPELT)]).text(f"({spelling})") == "(***)"
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+@pytest.mark.parametrize("offset", range(6))
+@pytest.mark.parametrize("length", range(9, 15))
+def test_of_base64_all_letters_that_the_secret_alone_makes_are_taken_out(
+    encode: Callable[[bytes], bytes], offset: int, length: int
+) -> None:
+    secret = "secret?>~(0)>x"[:length]
+
+    def encoded(neighbour: bytes) -> str:
+        text = neighbour * offset + secret.encode()
+        return encode(text + neighbour * (6 - len(text) % 3)).decode()
+
+    ours, other = encoded(b"\0"), encoded(b"\xff")
+    same = [place for place, letter in enumerate(ours) if letter == other[place]]
+    assert Redactor([Secret(secret)]).text(ours) == (f"{ours[: same[0]]}***{ours[same[-1] + 1 :]}")
 
 
 @pytest.mark.parametrize(
@@ -295,3 +341,14 @@ def test_airflow_knows_a_secret_of_any_call(serve: Any) -> None:
     serve(answers())
     ask("POST", json={"some": [{"client_secret": "Uf2mAs6Dk8Wy"}]})
     assert is_masked("Uf2mAs6Dk8Wy")
+
+
+@pytest.mark.parametrize(("texts", "is_found"), [(10_000, False), (10_001, True)])
+def test_a_value_that_is_too_large_to_tell_may_hold_a_secret(texts: int, is_found: bool) -> None:
+    assert Redactor([Secret(TOKEN)]).finds_in(["x"] * texts) is is_found
+
+
+def test_a_body_is_written_as_utf8() -> None:
+    assert encode({"name": "é", "token": Secret("ü")}).reveal() == (
+        '{"name": "é", "token": "ü"}'.encode()
+    )

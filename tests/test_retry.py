@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
 from airflow_provider_datafold import exceptions
-from airflow_provider_datafold.client.retry import wait
+from airflow_provider_datafold.client.retry import parse_retry_after, wait
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import answers, asks_to_wait, says
 from dev.faults.server import Door
@@ -71,6 +72,25 @@ def test_default_retries_come_to_an_end(serve: Any, connect: Any, log: Any) -> N
 )
 def test_wait_is_doubled_each_time(attempt: int, jitter: float, seconds: float) -> None:
     assert wait(attempt, None, jitter) == seconds
+
+
+NOW = datetime(2024, 1, 31, 6, 0, 0, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("1", 1.0),
+        ("0.25", 0.25),
+        ("Wed, 31 Jan 2024 06:00:01 GMT", 1.0),
+        ("Wed, 31 Jan 2024 06:00:00 GMT", None),
+        ("0", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_shortest_wait_that_is_asked_for(header: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(header, NOW) == seconds
 
 
 @pytest.mark.parametrize("retries", [1, "1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import ssl
 import time
@@ -167,6 +168,19 @@ def test_dripping_refusal_is_still_a_refusal(serve: Any) -> None:
 def test_slow_answer_within_the_time(serve: Any) -> None:
     serve(says(0.3, OK[:-1], 0.3, OK[-1:]), extra=WHOLE)
     assert ask() == {}
+
+
+def test_only_what_the_hook_itself_sends_is_kept_out_of_the_library_s_log(
+    serve: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "urllib3")
+    server = serve(answers())
+    with DatafoldHook() as hook:
+        hook.run("GET", "/ours")
+        hook.get_conn().get(f"http://127.0.0.1:{server.port}/mine")
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("urllib3")]
+    assert any("/mine" in message for message in logged)
+    assert not any("/ours" in message for message in logged)
 
 
 def test_others_may_use_the_session_without_a_limit(serve: Any) -> None:

@@ -71,6 +71,14 @@ def test_session_sends_nothing_to_another_host(serve: Any) -> None:
         assert other.requests == []
 
 
+def test_session_sends_to_the_very_address_of_the_connection(connect: Any) -> None:
+    connect("datafold_default", host="https://acme.io/datafold", password=API_KEY)
+    with DatafoldHook() as hook:
+        for url in ("https://acme.io/datafold", "https://acme.io/datafold?a=b"):
+            prepared = hook.get_conn().prepare_request(requests.Request("GET", url))
+            assert prepared.headers["Authorization"] == f"Key {API_KEY}"
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -210,7 +210,8 @@ def _problem(value: Any, place: str, depth: int = 0) -> str | None:
         return f"is nested more than {_DEEPEST} deep"
     if isinstance(value, list):
         problems = (
-            _problem(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(value)
+            _problem(item, f"{place or ' at '}[{index}]", depth + 1)
+            for index, item in enumerate(value)
         )
         return next(filter(None, problems), None)
     if isinstance(value, dict):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow_provider_datafold.operators.base import DatafoldOperator
 
@@ -196,13 +196,24 @@ class DatafoldJobOperator(DatafoldOperator):
         if not self.wait_for_completion:
             return self.started(hook, start)
         deadline = min(start.since + self._timeout(), begin + self._execution_seconds())
-        return self._wait(
-            hook, context, Wait(start.ids, start.since, deadline, start.is_taken_over)
-        )
+        wait = Wait(start.ids, start.since, deadline, start.is_taken_over)
+        if self._has_ended(start):
+            # Airflow loses the end of a trigger that fires at once, and a try with it.
+            return self._finish(hook, context, wait)
+        return self._wait(hook, context, wait)
+
+    def _has_ended(self, start: Start) -> bool:
+        from airflow_provider_datafold.waiting.job import State
+
+        job = self._job()
+        return job.state_of(start.answer.get(job.status)) not in (None, State.RUNNING)
 
     def _wait(self, hook: DatafoldHook, context: Context, wait: Wait) -> Any:
-        if not self.is_deferrable:
-            return self._finish(hook, context, wait)
+        if self.is_deferrable:
+            self._defer(context, wait)
+        return self._finish(hook, context, wait)
+
+    def _defer(self, context: Context, wait: Wait) -> NoReturn:
         from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 
         self.defer(
@@ -218,7 +229,6 @@ class DatafoldJobOperator(DatafoldOperator):
             method_name="resume",
             kwargs={"try_number": context["ti"].try_number, **asdict(wait)},
         )
-        return None
 
     def _resumed(self, event: Mapping[str, Any], wait: Mapping[str, Any]) -> Wait:
         from airflow_provider_datafold.waiting.watch import DEADLINE

@@ -42,8 +42,8 @@ def conclude(
     :param reading: the run's end.
     :param on_alert: what to do on an alert.
     :return: ``monitor_id``, ``run_id``, ``state``, ``diff_id`` and ``url``.
-    :raises AirflowSkipException: it alerts, and ``on_alert`` says to skip.
-    :raises DatafoldAlertError: it alerts.
+    :raises AirflowSkipException: it ended with an alert, and ``on_alert`` says to skip.
+    :raises DatafoldAlertError: it ended with an alert.
     :raises DatafoldJobFailedError: the run failed at Datafold.
     :raises DatafoldJobCancelledError: someone cancelled the run.
     """
@@ -57,7 +57,7 @@ def conclude(
         hook.log.warning("%s: %s", name, redactor.shown(str(warning)))
     match reading.status:
         case "alert":
-            _on_alert(hook, f"{name} alerts.{see}", on_alert)
+            _on_alert(hook, f"{name} ended with an alert.{see}", on_alert)
         case "error":
             why = redactor.shown(str(reading.answer.get("error") or "Datafold does not say why"))
             raise DatafoldJobFailedError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -85,7 +86,7 @@ class DatafoldJobTrigger(BaseTrigger):
             event = await self._wait()
         except asyncio.CancelledError:
             # From 3.3 on Airflow calls on_kill itself.
-            if self.cancel_on_kill and not _HAS_ON_KILL:
+            if self.cancel_on_kill and not _HAS_ON_KILL and not _is_shutting_down():
                 await _finish(self._cancel_if_stopped())
             raise
         except DatafoldDeadlineError as error:
@@ -147,6 +148,18 @@ class DatafoldJobTrigger(BaseTrigger):
         # A task that is being cleared has none, and one whose DAG run was deleted has no state
         # either: only a restart leaves it deferred.
         return str(state) != "deferred"
+
+
+def _is_shutting_down() -> bool:
+    """Say whether all that runs here is being cancelled: then no person has stopped this task.
+
+    Airflow 3.2 would not answer the question for its state any more, and the thread that asks
+    would keep the triggerer from ending.
+    """
+    if sys.version_info < (3, 11):
+        return False
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    return all(task.cancelling() for task in others)
 
 
 def _state_of(task_instance: Any) -> Any:

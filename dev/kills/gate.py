@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dev.kills.person import Task
-from dev.kills.plan import TASK_ID
+from dev.kills.plan import RUN_ID, TASK_ID
 from dev.kills.scene import Scene
 
 _LONGEST_WAIT = 90.0
@@ -54,9 +54,12 @@ class Gate:
             for task in self.tasks
         ]
 
-    def start(self) -> None:
-        """Start the DAG's run."""
-        self.scene.person.trigger(self.dag_id)
+    def start(self, run_id: str = RUN_ID) -> None:
+        """Start the DAG's run.
+
+        :param run_id: the run's id.
+        """
+        self.scene.person.trigger(self.dag_id, run_id)
 
     def fail(self) -> None:
         """Mark it as failed."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from dev.kills.plan import RUN_ID
+from dev.kills.plan import LOGICAL_DATE, RUN_ID
 
 _TIMEOUT = 30
 
@@ -36,18 +36,20 @@ class Person:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._run_ids: dict[str, str] = {}
         self._token = self._ask("GET", "/auth/token")["access_token"]
 
-    def trigger(self, dag_id: str) -> None:
-        """Start the DAG's run.
+    def trigger(self, dag_id: str, run_id: str = RUN_ID) -> None:
+        """Start the DAG's only run.
 
         :param dag_id: the DAG.
+        :param run_id: the run's id.
         """
-        logical_date = RUN_ID.partition("__")[2]
+        self._run_ids[dag_id] = run_id
         self._ask(
             "POST",
             f"/api/v2/dags/{dag_id}/dagRuns",
-            {"dag_run_id": RUN_ID, "logical_date": logical_date},
+            {"dag_run_id": run_id, "logical_date": LOGICAL_DATE},
         )
 
     def has(self, dag_id: str) -> bool:
@@ -80,6 +82,13 @@ class Person:
         ]
         return sorted(found, key=lambda task: task.map_index)
 
+    def run_state(self, dag_id: str) -> str:
+        """Return Airflow's word for how the DAG's run is.
+
+        :param dag_id: the DAG.
+        """
+        return str(self._ask("GET", self._run(dag_id))["state"])
+
     def fail(self, dag_id: str, task_id: str) -> None:
         """Mark a task as failed.
 
@@ -99,7 +108,7 @@ class Person:
             f"/api/v2/dags/{dag_id}/clearTaskInstances",
             {
                 "dry_run": False,
-                "dag_run_id": RUN_ID,
+                "dag_run_id": self._run_ids[dag_id],
                 "task_ids": [task_id],
                 "only_failed": False,
                 "reset_dag_runs": True,
@@ -121,7 +130,7 @@ class Person:
         return response.json()["value"]
 
     def _run(self, dag_id: str) -> str:
-        return f"/api/v2/dags/{dag_id}/dagRuns/{RUN_ID}"
+        return f"/api/v2/dags/{dag_id}/dagRuns/{self._run_ids[dag_id]}"
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         response = self._send(method, path, body)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 TASK_ID = "gate"
 NEIGHBOUR = "neighbour"
-RUN_ID = "manual__2024-01-01T00:00:00+00:00"
-"""As ``airflow dags test`` calls the run of that day."""
+LOGICAL_DATE = "2024-01-01T00:00:00+00:00"
+RUN_ID = f"manual__{LOGICAL_DATE}"
 
 RETRIES = 2
 """How often Airflow tries a gate again, unless :func:`change_retries` has said otherwise."""
@@ -40,7 +40,7 @@ GATES = {
         Gate("worker_killed_while_creating"),
         Gate("worker_killed_150_younger"),
         Gate("triggerer_killed", deferrable=True),
-        Gate("triggerer_restarted", deferrable=True),
+        Gate("triggerer_restarted", deferrable=True, count=2),
         Gate("failed_while_running"),
         Gate("failed_while_creating"),
         Gate("failed_while_deferred", deferrable=True),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from dev.kills.person import Person, Task
-from dev.kills.plan import GATES, RUN_ID
+from dev.kills.plan import GATES, LOGICAL_DATE
 from dev.kills.service import Service
 from dev.local_airflow import FOR_PEOPLE, ROOT, LocalAirflow
 from dev.local_airflow.postgresql import start_postgresql
@@ -19,6 +20,8 @@ from dev.local_airflow.programs import Program, Programs
 from dev.sandbox import Sandbox
 
 _DAGS = ROOT / "dev" / "kills" / "dags"
+_TO_STOP = 60.0
+"""Seconds that a cluster gives a triggerer to stop."""
 _SETTINGS = {
     **FOR_PEOPLE,
     "PYTHONPATH": str(ROOT),
@@ -84,7 +87,7 @@ class Scene:
 
     def stop_triggerer(self) -> None:
         """Ask the triggerer to end, as whoever restarts it does."""
-        self._programs.stop(self._take_triggerer())
+        self._programs.stop(self._take_triggerer(), _TO_STOP)
 
     def kill_worker(self, task: Task) -> None:
         """End a task, and the worker that looks after it, as the end of their machine would.
@@ -98,13 +101,18 @@ class Scene:
                 os.kill(pid, signal.SIGKILL)
 
     def run_elsewhere(self, dag_id: str) -> None:
-        """Run a DAG to its end in another Airflow, with a run of the same id.
+        """Run a DAG to its end in another Airflow.
 
         :param dag_id: the DAG.
         """
         self._elsewhere.run("elsewhere-migrate", "db", "migrate")
-        logical_date = RUN_ID.partition("__")[2]
-        self._elsewhere.run("elsewhere-run", "dags", "test", dag_id, logical_date)
+        self._elsewhere.run("elsewhere-run", "dags", "test", dag_id, LOGICAL_DATE)
+
+    def run_id_elsewhere(self) -> str:
+        """Return the id that the other Airflow has given to its only run."""
+        with closing(sqlite3.connect(self._elsewhere.home / "airflow.db")) as connection:
+            ((run_id,),) = connection.execute("select run_id from dag_run")
+        return str(run_id)
 
     def _take_triggerer(self) -> Program:
         triggerer, self._triggerer = self._triggerer, None

@@ -14,6 +14,8 @@ from dev.sandbox.data_diffs import IDENTICAL, DataDiffs
 from dev.sandbox.weather import NO_DELAY, Delay, Weather
 
 _ENDLESS = Course((Step("processing", seconds=math.inf),), IDENTICAL.end, IDENTICAL.outcome)
+# It goes on in the response to its creation, and has ended for the first look.
+_BRIEF = Course((Step("processing", reads=0, seconds=0.2),), IDENTICAL.end, IDENTICAL.outcome)
 _ENDED = Course((), IDENTICAL.end, IDENTICAL.outcome)
 _HELD_BACK = ("worker_killed_while_creating", "failed_while_creating")
 """The cases in which the creation is taken, and the response does not come."""
@@ -33,7 +35,7 @@ class _DataDiffs(DataDiffs):
     def add(self, body: dict[str, Any], job: Any) -> dict[str, Any]:
         """Create a data diff."""
         if f"{_ENDS_AT_ONCE}.{TASK_ID}" in (body.get("tags") or ()):
-            job = Job(_ENDED)
+            job = Job(_BRIEF)
         return super().add(body, job)
 
 

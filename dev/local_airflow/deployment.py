@@ -98,13 +98,14 @@ class LocalAirflow:
             self._programs.start(self.command(part, part, *quiet))
         self._programs.until("Airflow was well", lambda: self._is_well(*parts))
 
-    def run(self, name: str, *arguments: str) -> None:
+    def run(self, name: str, *arguments: str, may_fail: bool = False) -> None:
         """Run an ``airflow`` command to its end.
 
         :param name: what to call it, and its log.
         :param arguments: its arguments.
+        :param may_fail: whether a failure of the command is no error.
         """
-        self._programs.run(self.command(name, *arguments))
+        self._programs.run(self.command(name, *arguments), may_fail=may_fail)
 
     def command(self, name: str, *arguments: str) -> Command:
         """Say how to start an ``airflow`` command.

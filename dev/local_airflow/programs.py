@@ -92,11 +92,14 @@ class Program:
         self._process.wait()
         return killed
 
-    def stop(self) -> None:
-        """Ask it to stop, and kill what is left of it."""
+    def stop(self, seconds: float = _SECONDS_TO_STOP) -> None:
+        """Ask it to stop, and kill what is left of it.
+
+        :param seconds: how long it may take.
+        """
         self._process.send_signal(self.command.stop_signal)
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_SECONDS_TO_STOP)
+            self._process.wait(seconds)
         self.kill()
 
 
@@ -139,17 +142,18 @@ class Programs:
         self._running.append(program)
         return program
 
-    def run(self, command: Command) -> None:
+    def run(self, command: Command, *, may_fail: bool = False) -> None:
         """Run a program to its end.
 
         :param command: how to start it.
+        :param may_fail: whether a failure of the program is no error.
         :raises ProgramError: it failed, or the time is over.
         """
         program = self.start(command)
         self.until(f"{command.name} has ended", lambda: program.exit_code is not None)
         self._running.remove(program)
         program.kill()
-        if program.exit_code:
+        if program.exit_code and not may_fail:
             raise ProgramError(f"{command.name} failed with exit code {program.exit_code}.")
 
     def kill(self, program: Program) -> set[int]:
@@ -161,13 +165,14 @@ class Programs:
         self._running.remove(program)
         return program.kill()
 
-    def stop(self, program: Program) -> None:
+    def stop(self, program: Program, seconds: float) -> None:
         """Stop a program of this run.
 
         :param program: the program.
+        :param seconds: how long it may take before it is killed.
         """
         self._running.remove(program)
-        program.stop()
+        program.stop(seconds)
 
     def until(self, what: str, condition: Callable[[], bool]) -> None:
         """Wait.

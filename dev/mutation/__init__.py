@@ -13,7 +13,7 @@ These are no mutants, because no test is to fail for them:
 - the generated ``redaction/names.py``;
 - what a method does that only a subclass has, ``raise NotImplementedError``.
 
-A mutant that survives was tried on tests that run its line, the quick ones first, until
-:data:`mutation.choice.MOST_SECONDS` were over: the score is what is certain. The tests that run
-other programs, or are not about the package, have no part in it.
+A mutant is tried on tests that run its line, the quick ones first, for some seconds; one that
+survives them is tried again on tests for :data:`mutation.choice.MOST_SECONDS`. So the score is what
+is certain. The tests that run other programs, or are not about the package, have no part in it.
 """

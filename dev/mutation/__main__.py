@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from dev.mutation import mutant
 from dev.mutation.measurement import FOLDER
 from dev.mutation.run import OPTIONS, PACKAGE, Run
-from dev.mutation.score import LEAST, SURVIVED, Score
+from dev.mutation.score import LEAST, Score, listed, path, tried
 
 GENERATED = PACKAGE / "redaction" / "names.py"
 
@@ -24,6 +25,7 @@ LEFT_OUT = (
     "tests/test_benchmarks.py",
     "tests/test_connections_command.py",
     "tests/test_demo.py",
+    "tests/test_mutation.py",
     "tests/test_new_operation.py",
     "tests/test_reliability.py",
     "tests/test_sandbox.py",
@@ -44,21 +46,28 @@ def main() -> int:
     parser.add_argument("files", nargs="*", type=Path, help="modules to make mistakes in; all")
     parser.add_argument("--jobs", type=int, default=2, help="processes to use at a time; 2")
     parser.add_argument("--measured", action="store_true", help="use the last times of the tests")
-    parser.add_argument("--survived", action="store_true", help="try those that survived last time")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--survived", action="store_true", help="try what survived the last time")
+    which.add_argument("--rest", action="store_true", help="go on with a run that was broken off")
     arguments = parser.parse_args()
     files = arguments.files or sorted({*PACKAGE.rglob("*.py")} - {GENERATED})
     mutants = [found for file in files for found in mutant.find(file)]
-    if arguments.survived:
-        survived = SURVIVED.read_text().splitlines()
-        mutants = [found for found in mutants if str(found) in survived]
     FOLDER.mkdir(exist_ok=True)
-    score = Score(len(mutants))
+    if arguments.survived:
+        survived = {*listed("survived")}
+        mutants = [found for found in mutants if str(found) in survived]
+    # A run that is broken off tells something of all modules.
+    random.Random(0).shuffle(mutants)  # noqa: S311
+    score = Score(mutants, is_rest=arguments.rest)
+    if arguments.rest:
+        known = {*tried()}
+        mutants = [found for found in mutants if str(found) not in known]
     run = Run(mutants, arguments.jobs, score.add, is_measured=arguments.measured)
     ignored = (f"--ignore={path}" for path in LEFT_OUT)
     start = time.monotonic()
     code = pytest.main([*OPTIONS, "tests", *ignored], plugins=[run])
     print(f"{score}, in {(time.monotonic() - start) / 60:.0f} minutes.")
-    print(f"Those that survived are in {SURVIVED}.")
+    print(f"Those that survived are in {path('survived')}.")
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         return int(code)
     return 0 if score.value >= LEAST else 1

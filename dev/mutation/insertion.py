@@ -41,20 +41,21 @@ class Functions:
         assert function is not None  # noqa: S101 - for mypy
         path = str(mutant.file.resolve())
         first = min(node.lineno for node in (function, *function.decorator_list))
-        codes = [
+        outer = [
             code
             for code in _codes(compile(mutant.tree(), path, "exec"))
             if (code.co_name, code.co_firstlineno) == (function.name, first)
         ]
-        present = self._found.get((path, function.name, first))
-        if not present:
+        if not self._found.get((path, function.name, first)):
             raise NotPossibleError
-        try:
-            for found in present:
-                (found.__code__,) = codes
-        except ValueError as error:
-            # It would need other variables of the functions around it.
-            raise NotPossibleError from error
+        # The functions that it has made are there already.
+        for code in [code for each in outer for code in (each, *_codes(each))]:
+            for found in self._found.get((path, code.co_name, code.co_firstlineno), ()):
+                try:
+                    found.__code__ = code
+                except ValueError as error:
+                    # It would need other variables of the functions around it.
+                    raise NotPossibleError from error
 
 
 def _place(function: types.FunctionType) -> tuple[str, str, int]:

@@ -42,7 +42,7 @@ class Mutant:
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.lines.start}: {self.before}  ->  {self.after}"
+        return f"{self.file}:{self.lines.start} #{self.number}: {self.before}  ->  {self.after}"
 
     def tree(self) -> ast.Module:
         """Make the mistake. For a process that does nothing else: it can't be taken back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,27 +17,21 @@ from dev.mutation.choice import Choice, by_file
 from dev.mutation.insertion import Functions, MutantFinder, NotPossibleError, forget
 from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
-from dev.mutation.trial import Outcome, Watch, Work, each
+from dev.mutation.trial import Outcome, Watch, Work, each, is_found
 
+_UNNEEDED = ("cacheprovider", "cov", "faulthandler", "junitxml", "unraisableexception", "xdist")
 OPTIONS = (
     "--quiet",
     "--capture=no",
-    *(f"--override-ini={option}" for option in ("addopts=", "tmp_path_retention_policy=none")),
-    *(
-        f"-pno:{plugin}"
-        for plugin in (
-            "cacheprovider",
-            "cov",
-            "faulthandler",
-            "junitxml",
-            "unraisableexception",
-            "xdist",
-        )
-    ),
     "--import-mode=importlib",
+    "--override-ini=addopts=",
+    "--override-ini=tmp_path_retention_policy=none",
     "-m=not ui",
+    *(f"-pno:{plugin}" for plugin in _UNNEEDED),
 )
 
+_SANDBOX = "running_sandbox"
+"""The fixture that takes longer to start than most tests to run."""
 
 PACKAGE = Path("airflow_provider_datafold")
 
@@ -80,17 +75,21 @@ class Run:
         return True
 
     def _try(self, tests: Tests) -> None:
-        doubtful = []
-        for mutant, outcome in each(map(tests.plan, self._mutants), self._jobs):
-            if tests.prove(mutant, outcome):
-                self._tell(mutant, outcome)
-            else:
-                doubtful.append((mutant, outcome.failed))
-        # A test may fail because of those that ran before it.
-        plans = (tests.plan(mutant, first=failed) for mutant, failed in doubtful)
-        for mutant, outcome in each(plans, self._jobs):
-            tests.prove(mutant, outcome)
-            self._tell(mutant, outcome)
+        waiting = deque((mutant, False) for mutant in self._mutants)
+
+        def plans() -> Iterator[tuple[tuple[Mutant, bool], Work, Watch]]:
+            while waiting:
+                mutant, is_last = waiting.popleft()
+                yield (mutant, is_last), *tests.plan(mutant, is_last=is_last)
+
+        while waiting:
+            for (mutant, is_last), outcome in each(plans(), self._jobs):
+                if not tests.prove(mutant, outcome):
+                    waiting.appendleft((mutant, is_last))
+                elif is_last or is_found(outcome):
+                    self._tell(mutant, outcome)
+                else:
+                    waiting.appendleft((mutant, True))
 
     def _measure(self, items: dict[str, pytest.Item]) -> None:
         """Run all tests without a mutant, in both of the ways in which mutants are tried."""
@@ -132,46 +131,60 @@ class Tests:
     ) -> None:
         self._items = items
         self._functions = functions
-        self._seconds = measured.seconds
-        self._choice = Choice(measured)
-        self._passing: dict[str, bool] = {}
+        self._usual = measured.seconds
+        dear = {test for test, item in items.items() if _SANDBOX in _fixtures(item)}
+        self._choice = Choice(measured, dear)
+        self._trusted: set[str] = set()
 
-    def plan(self, mutant: Mutant, *, first: Sequence[str] = ()) -> tuple[Mutant, Work, Watch]:
+    def plan(self, mutant: Mutant, *, is_last: bool) -> tuple[Work, Watch]:
         """Plan a trial.
 
         :param mutant: what to try.
-        :param first: the tests to begin with.
+        :param is_last: whether to try it on more than a few quick tests.
         """
-        chosen = [test for test in self._choice.tests(mutant) if test in self._items]
-        sound = [test for test in first if self._passing.get(test, True)]
-        tests = [*sound, *(test for test in chosen if test not in first)]
+        return self._plan(mutant, self._choice.tests(mutant, is_last=is_last))
+
+    def _plan(self, mutant: Mutant, chosen: Sequence[str]) -> tuple[Work, Watch]:
+        tests = [test for test in chosen if test in self._items]
         if self._choice.is_imported(mutant):
             work = partial(_try_imported, mutant, tests)
         else:
             items = [self._items[test] for test in tests]
             work = partial(_try_present, mutant, items, self._functions)
-        return mutant, work, Watch(self._seconds, tests)
+        return work, Watch(self._usual, tests)
 
     def prove(self, mutant: Mutant, outcome: Outcome) -> bool:
         """Say whether an outcome is beyond doubt, and learn from it.
 
-        :return: whether the mutant survived, or was found by a test that no other ran before, and
-            that passes alone without a mutant.
-        """
-        failed = [test for test in outcome.failed if test in self._items]
-        if not failed:
-            return True
-        self._choice.note(mutant, failed)
-        return len(outcome.seconds) == 1 and self._passes(failed[0])
+        A test may fail because of those that ran before it, or because none did. So the first time
+        that it finds a mutant, it has to find it alone, and to pass alone without one. Otherwise it
+        is never asked again.
 
-    def _passes(self, test: str) -> bool:
-        if test not in self._passing:
-            plan = (test, partial(_run, [self._items[test]]), Watch(self._seconds))
-            ((_, outcome),) = each([plan], 1)
-            self._passing[test] = not outcome.failed
-            if outcome.failed:
-                self._choice.leave_out(test)
-        return self._passing[test]
+        :return: whether no other trial is needed.
+        """
+        for test in outcome.failed:
+            if test not in self._items:
+                continue  # A file of tests that can't be imported.
+            if test not in self._trusted:
+                control = partial(_run, [self._items[test]])
+                is_alone = len(outcome.seconds) == 1
+                if _fails(control, Watch(self._usual)) or not (
+                    is_alone or _fails(*self._plan(mutant, [test]))
+                ):
+                    self._choice.leave_out(test)
+                    return False
+                self._trusted.add(test)
+            self._choice.note(mutant, [test])
+        return True
+
+
+def _fails(work: Work, watch: Watch) -> bool:
+    ((_, outcome),) = each([("", work, watch)], 1)
+    return bool(outcome.failed)
+
+
+def _fixtures(item: pytest.Item) -> Sequence[str]:
+    return getattr(item, "fixturenames", ())
 
 
 def _try_present(
@@ -211,16 +224,12 @@ def _forget() -> None:
 
 def _run(items: list[pytest.Item], watch: Watch, *, is_all: bool = False) -> None:
     """Run tests that are imported already, until one fails."""
-    for item, following in _pairs(items):
+    for item, following in zip(items, [*items[1:], None], strict=True):
         if not item.config.pluginmanager.is_registered(watch):
             item.config.pluginmanager.register(watch)
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if watch.outcome.failed and not is_all:
             return
-
-
-def _pairs(items: list[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Item | None]]:
-    yield from zip(items, [*items[1:], None], strict=True)
 
 
 def _run_anew(file: str, watch: Watch, *options: str, plugins: Iterable[object] = ()) -> None:

@@ -93,6 +93,11 @@ class Watch:
             self.outcome.failed.append(report.nodeid)
 
 
+def is_found(outcome: Outcome) -> bool:
+    """Say whether a mutant was found: a test failed, did not end, or broke the process off."""
+    return bool(outcome.failed) or outcome.end != "well"
+
+
 Work = Callable[[Watch], None]
 """Runs tests, with a watch on them."""
 

@@ -17,8 +17,11 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext, suppress
+from functools import partial
 from operator import methodcaller
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -32,14 +35,66 @@ ROOT = Path(__file__).resolve().parents[2]
 PATH = ROOT / "docs" / "coverage.md"
 
 SAMPLES: dict[str, Any] = {
+    "base_sha": "abcdef0",
     "bindings": [],
     "changes": [],
     "config": {},
     "enabled": True,
     "indexing_cron": "0 6 * * *",
-    "spec": {},
+    "pr_num": 7,
+    "pr_number": 7,
+    "pr_sha": "abcdef0",
 }
 """Arguments that are neither ids nor free text."""
+
+OPTIONAL: dict[str, Any] = {
+    "pk_columns": ["sample"],
+    "table1": "sample",
+    "table2": "sample",
+    "wait_for_completion": True,
+}
+"""Arguments that are given where there are such, though they have defaults."""
+
+_NAMED = {"name": "sample", "schedule": {"type": "none"}, "enabled": False}
+_SIDE = {"connection_id": 7, "table": "sample"}
+_DATADIFF = {"diff_type": "indb", "dataset_a": _SIDE, "dataset_b": _SIDE, "primary_key": ["sample"]}
+SPECS: dict[str, dict[str, Any]] = {
+    "diff": {"datadiff": _DATADIFF},
+    "metric": {"connection_id": 7, "metric": {"type": "table", "metric": "row_count"}},
+    "schema": {"connection_id": 7},
+    "test": {"connection_id": 7},
+}
+"""Specs of monitors by kind, without what all have."""
+
+_READS = "reads: what to do with it is a DAG's own code"
+_ONCE = "is done once, by hand or in a `@task`"
+_PATH = "/api/v1/explore/db/{data_connection_id}"
+REASONS = {
+    "GET /api/v1/audit_logs": f"{_READS}; [recipe](recipes.md#the-audit-log-of-yesterday)",
+    "GET /api/v1/lineage/bi/": _READS,
+    **{
+        f"POST /api/v1/lineage/bi/{kind}/": _ONCE
+        for kind in ("dbt", "hightouch", "looker", "mode", "powerbi", "tableau")
+    },
+    "GET /api/v1/lineage/bi/{bi_datasource_id}/": _READS,
+    "DELETE /api/v1/lineage/bi/{bi_datasource_id}/": _ONCE,
+    "PATCH /api/v1/datadiffs/{datadiff_id}": "archives or purges a data diff: " + _ONCE,
+    "GET /api/v1/datadiffs/{datadiff_id}/summary": "the data diff itself has all of it",
+    "GET /api/v1/data_sources": _READS,
+    "POST /api/v1/data_sources": _ONCE,
+    "GET /api/v1/data_sources/types": _READS,
+    "GET /api/v1/data_sources/{data_source_id}": _READS,
+    "POST /api/v1/data_sources/{data_source_id}/query": "Airflow's SQL operators run queries",
+    "GET /api/v1/data_sources/{data_source_id}/summary": _READS,
+    f"GET {_PATH}/columns/{{column_path}}/downstreams": _READS,
+    f"GET {_PATH}/columns/{{column_path}}/upstreams": _READS,
+    f"GET {_PATH}/tables/{{table_path}}/downstreams": (
+        f"{_READS}; [recipe](recipes.md#who-is-downstream)"
+    ),
+    f"GET {_PATH}/tables/{{table_path}}/upstreams": _READS,
+    "DELETE /api/v1/monitors/{id}": "deletes a monitor with its runs: a DAG may switch it off",
+}
+"""Why operations need no operator."""
 
 FREE = ("call", "run")
 """The hook's methods that call whatever they are told to."""
@@ -78,7 +133,8 @@ def render(methods: Names, operators: Names) -> str:
     sections: dict[str, list[str]] = {}
     for section, operation in contracted():
         name = name_of(operation)
-        cells = (f"`{operation}`", _cell(methods.get(name)), _cell(operators.get(name)))
+        operator = _cell(operators.get(name)) or REASONS.get(str(operation), "")
+        cells = (f"`{operation}`", _cell(methods.get(name)) or "-", operator or "-")
         sections.setdefault(section, []).append(f"| {' | '.join(cells)} |")
     lines = [
         "<!-- Written by `python -m dev.scripts.api_coverage`. -->",
@@ -86,13 +142,16 @@ def render(methods: Names, operators: Names) -> str:
         "",
         "All operations of Datafold's public API, and what calls them: the declarations in",
         "`airflow_provider_datafold/api/` were compared with the contract, and each method and",
-        "each operator was called to see what it asks for. The hook's `run` sends any other",
-        "request.",
+        "each operator and sensor was called to see what it asks for. Where there is no operator,",
+        "the page says why. The hook's `run` sends any other request.",
         "",
         f"**{_covered(methods)} operations by the hook, {_covered(operators)} by an operator.**",
     ]
     for section, rows in sections.items():
-        head = ["| operation | method of `DatafoldHook` | operator |", "|---|---|---|"]
+        head = [
+            "| operation | method of `DatafoldHook` | operator, or why there is none |",
+            "|---|---|---|",
+        ]
         lines += ["", f"## {section}", "", *head, *rows]
     return "\n".join([*lines, ""])
 
@@ -149,71 +208,116 @@ def methods() -> Names:
 
 
 def operators() -> Names:
-    """Find out what each operator calls.
+    """Find out what each operator and sensor calls.
 
-    :return: by operation, the operators' names.
+    :return: by operation, their names.
     """
-    from airflow_provider_datafold import operators as room
-    from airflow_provider_datafold.operators.base import DatafoldOperator
-
-    classes = {
-        value
-        for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}.")
-        for value in vars(importlib.import_module(module.name)).values()
-        if inspect.isclass(value) and issubclass(value, DatafoldOperator)
-    }
     return _noted(
-        (operator.__name__, operator(task_id="sample", **arguments).call)
-        for operator in classes
-        # Those that others inherit from are no operators by themselves.
-        if not any(other is not operator and issubclass(other, operator) for other in classes)
+        (operator.__name__, partial(_execute, operator(task_id="sample", **arguments)))
+        for operator in classes()
         for arguments in _arguments(operator)
     )
+
+
+def classes() -> list[Any]:
+    """List the operators and sensors.
+
+    :return: their classes.
+    """
+    from airflow_provider_datafold import get_provider_info
+    from airflow_provider_datafold.operators.base import HookUser
+
+    info = get_provider_info()
+    found = {
+        value
+        for room in (*info["operators"], *info["sensors"])
+        for module in room["python-modules"]
+        for value in vars(importlib.import_module(module)).values()
+        if inspect.isclass(value) and issubclass(value, HookUser)
+    }
+    # Those that others inherit from are no operators by themselves.
+    return [
+        operator
+        for operator in found
+        if not any(other is not operator and issubclass(other, operator) for other in found)
+    ]
+
+
+def _execute(operator: Any, hook: DatafoldHook) -> None:
+    """Run a task as the second try, which looks for what the first one has left."""
+    from airflow_provider_datafold.exceptions import DatafoldError
+
+    names = dict.fromkeys(("dag_id", "task_id", "run_id"), "sample")
+    ti = SimpleNamespace(
+        **names, map_index=-1, max_tries=1, try_number=2, xcom_push=lambda **_: None
+    )
+    context = {"ti": ti, "dag_run": SimpleNamespace(start_date=None), "task": operator}
+    opened = mock.patch.object(operator, "open_hook", return_value=nullcontext(hook))
+    # Every job fails here.
+    with opened, suppress(DatafoldError):
+        operator.execute(context)
 
 
 def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.redaction.redactor import Redactor
+    from airflow_provider_datafold.waiting.job import State
+    from airflow_provider_datafold.waiting.watch import Reading
 
     found: Names = {}
 
     class Noting(DatafoldHook):
-        """Notes what is called."""
+        """Notes what is called, and answers as if there were a monitor and no more."""
 
         place = "nowhere"
         name = ""
+        monitor: Any = None
 
         def redactor(self, *given: Any) -> Redactor:
             return Redactor([])
 
+        def pause(self, seconds: float) -> None:
+            pass
+
         def call(self, operation: Any, body: Any = None, /, **values: Any) -> Any:
             found.setdefault(name_of(operation), set()).add(self.name)
+            ids = dict.fromkeys(("id", "run_id", "job_id", "ci_run_id"), 7)
+            return [] if operation.returns is list else {**ids, "monitors": [self.monitor]}
+
+        def look(self, job: Any, ids: Any) -> Reading:
+            self.call(job.read)
+            return Reading(State.FAILED, "failed", {})
+
+        def wait(self, job: Any, ids: Any, **_: Any) -> Reading:
+            if job.cancel is not None:
+                self.call(job.cancel)
+            return self.look(job, ids)
 
     with mock.patch.dict(os.environ, _connections()):
         for name, call in calls:
-            hook = Noting()
-            hook.name = name
-            call(hook)
+            for monitor in (None, {"id": 7, "name": "sample"}):
+                hook = Noting()
+                hook.name, hook.monitor = name, monitor
+                call(hook)
     return found
 
 
 def _arguments(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
     """Make up what a method or an operator must be given, once for each kind that it takes."""
-    from airflow_provider_datafold.api import monitors
     from airflow_provider_datafold.api.kinds import KINDS
 
     needed = [
         name
         for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.default is parameter.empty
+        if (parameter.default is parameter.empty or name in OPTIONAL)
         and parameter.kind is not parameter.VAR_KEYWORD
         and name != "self"
     ]
-    given = {name: SAMPLES.get(name, 7 if name.endswith("_id") else "sample") for name in needed}
+    given = {name: _sample_of(name) for name in needed}
     if "kind" not in needed:
         yield given
     elif "spec" in needed:
-        yield from ({**given, "kind": kind} for kind in monitors.KINDS)
+        yield from ({**given, "kind": kind, "spec": _NAMED | SPECS[kind]} for kind in SPECS)
     else:
         for kind in KINDS.values():
             config = {field.name: _sample_of(field.name) for field in kind.fields if field.required}
@@ -221,7 +325,7 @@ def _arguments(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
 
 
 def _sample_of(field: str) -> Any:
-    return SAMPLES.get(field, 7 if field.endswith("_id") else "sample")
+    return {**SAMPLES, **OPTIONAL}.get(field, 7 if field.endswith("_id") else "sample")
 
 
 def _connections() -> dict[str, str]:
@@ -232,7 +336,7 @@ def _connections() -> dict[str, str]:
     fields = {"host": "sample.example.com", "login": "sample", "password": "sample", "extra": extra}
     return {
         f"AIRFLOW_CONN_{name.upper()}_DEFAULT": json.dumps({"conn_type": "generic", **fields})
-        for name in KINDS
+        for name in ("datafold", *KINDS)
     }
 
 
@@ -242,7 +346,7 @@ def _covered(found: Names) -> str:
 
 
 def _cell(names: set[str] | None) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(names or ())) or "-"
+    return ", ".join(f"`{name}`" for name in sorted(names or ()))
 
 
 if __name__ == "__main__":

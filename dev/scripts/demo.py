@@ -1,7 +1,8 @@
-"""The main job, from the trigger form's values to Datafold's answer, in a real Airflow.
+"""The main jobs, each from an example DAG to Datafold's answer, in a real Airflow.
 
-Starts the sandbox, runs ``example_dags/update_hightouch.py`` with ``airflow dags test`` in a
-throw-away home, and shows what came of it. Run it with ``make demo``.
+Starts the sandbox and runs two DAGs with ``airflow dags test`` in a throw-away home: one that
+changes a schedule, and a gate that publishes a load that is right and stops one that is not. Shows
+what came of it. Run it with ``make demo``.
 """
 
 from __future__ import annotations
@@ -14,24 +15,29 @@ import signal
 import sqlite3
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from dev.local_airflow import ROOT, LocalAirflow, connections_to
 from dev.local_airflow.programs import ProgramError, Programs
+from dev.local_airflow.warehouse import NEW_PAYMENTS, PAYMENTS, create_warehouse
 from dev.sandbox import Sandbox
 
 LOGS = ROOT / "build" / "demo"
 LONGEST_RUN = 300.0
-DAG_ID = "datafold_update_hightouch"
+SCHEDULE_DAG, GATE_DAG = "datafold_update_hightouch", "datafold_write_audit_publish"
 BI_DATASOURCE_ID = 7
 INDEXING_CRON = "30 5 * * 1-5"
+LOST, WRONG = 1, 37
+"""How many payments the second load loses, and how many have another amount in it."""
+FIGURES = ("rows_added", "rows_removed", "diff_rows_count", "match_ratio")
 
 
 def main() -> int:
     """Run the demo.
 
-    :return: exit code, 0 when the schedule has changed.
+    :return: exit code, 0 when the schedule has changed, and the right load alone is published.
     """
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
@@ -54,35 +60,93 @@ def main() -> int:
 
 
 def _run(programs: Programs, sandbox: Sandbox, home: Path) -> int:
-    integration = sandbox.state.integrations[BI_DATASOURCE_ID]
-    before = dict(integration)
     print(f"The sandbox stands in for Datafold at {sandbox.url}")
     print(f"Airflow writes its log to {LOGS.relative_to(ROOT)}/airflow.log\n")
-    _show("Integration before", before)
-
-    airflow = LocalAirflow(programs, home, ROOT / "example_dags", connections_to(sandbox))
-    conf = json.dumps({"bi_datasource_id": BI_DATASOURCE_ID, "indexing_cron": INDEXING_CRON})
-    for command in (["db", "migrate"], ["dags", "test", DAG_ID, "--conf", conf]):
-        print(f"$ {shlex.join(['airflow', *command])}")
-        airflow.run("airflow", *command)
-    print()
-
-    returned = _xcom(home / "airflow.db")
-    _show("Integration returned, from XCom", returned)
-    _show("Integration now, in the sandbox", integration)
-    if not (returned == integration and integration["indexing_cron"] == INDEXING_CRON):
+    warehouse = home / "warehouse.db"
+    create_warehouse(warehouse)
+    sandbox.state.data_sources.connect(1, warehouse)
+    connection = json.dumps({"conn_type": "sqlite", "host": str(warehouse)})
+    settings = {**connections_to(sandbox), "AIRFLOW_CONN_WAREHOUSE_DEFAULT": connection}
+    airflow = LocalAirflow(programs, home, ROOT / "example_dags", settings)
+    if not _changes_schedule(airflow, sandbox):
         print("The schedule is not the one asked for.", file=sys.stderr)
         return 1
-    print(f"indexing_cron: {before['indexing_cron']!r} -> {integration['indexing_cron']!r}")
+    if not _publishes(airflow, sandbox, warehouse):
+        print("The gate did not do what it is for.", file=sys.stderr)
+        return 1
     return 0
 
 
+def _changes_schedule(airflow: LocalAirflow, sandbox: Sandbox) -> bool:
+    integration = sandbox.state.integrations[BI_DATASOURCE_ID]
+    before = dict(integration)
+    _show("Integration before", before)
+
+    conf = json.dumps({"bi_datasource_id": BI_DATASOURCE_ID, "indexing_cron": INDEXING_CRON})
+    _airflow(airflow, "db", "migrate")
+    _airflow(airflow, "dags", "test", SCHEDULE_DAG, "--conf", conf)
+    print()
+
+    returned = _xcom(airflow.home / "airflow.db")
+    _show("Integration returned, from XCom", returned)
+    print(f"indexing_cron: {before['indexing_cron']!r} -> {integration['indexing_cron']!r}\n")
+    return bool(returned == integration and integration["indexing_cron"] == INDEXING_CRON)
+
+
+def _publishes(airflow: LocalAirflow, sandbox: Sandbox, warehouse: Path) -> bool:
+    print(f"A load that is right, with {NEW_PAYMENTS} new payments:")
+    first = _load(airflow, sandbox, warehouse)
+    _execute(warehouse, f"DELETE FROM raw_payments WHERE id <= {LOST}")
+    _execute(warehouse, f"UPDATE raw_payments SET amount = 0 WHERE id <= {LOST + WRONG}")
+    print(f"A load that has lost {LOST} payment, and has another amount in {WRONG}:")
+    second = _load(airflow, sandbox, warehouse)
+    return first == second == PAYMENTS and _is_stopped(sandbox)
+
+
+def _load(airflow: LocalAirflow, sandbox: Sandbox, warehouse: Path) -> int:
+    """Run the gate's DAG once, and return how many payments are published."""
+    before = _published(warehouse)
+    _airflow(airflow, "dags", "test", GATE_DAG, may_fail=True)
+    after = _published(warehouse)
+    diff = _last_diff(sandbox)
+    figures = ", ".join(f"{name} {diff['diff_stats'][name]}" for name in FIGURES)
+    print(f"  data diff: {diff['result']}, {figures}")
+    print(f"  its page, while the sandbox runs: {sandbox.url}/datadiffs/{diff['id']}/overview")
+    print(f"  {'published' if before != after else 'stopped'}: {before} -> {after} payments\n")
+    return after
+
+
+def _is_stopped(sandbox: Sandbox) -> bool:
+    stats = _last_diff(sandbox)["diff_stats"]
+    return bool((stats["rows_removed"], stats["diff_rows_count"]) == (LOST, WRONG))
+
+
+def _last_diff(sandbox: Sandbox) -> Any:
+    diffs = sandbox.state.data_diffs
+    return diffs.shown(max(diffs.diffs))
+
+
+def _published(warehouse: Path) -> int:
+    (count,) = _execute(warehouse, "SELECT count(*) FROM payments")
+    return int(count)
+
+
+def _execute(database: Path, sql: str, *values: Any) -> Any:
+    with closing(sqlite3.connect(database)) as connection:
+        row = connection.execute(sql, values).fetchone()
+        connection.commit()
+        return row
+
+
 def _xcom(database: Path) -> Any:
-    with sqlite3.connect(database) as connection:
-        row = connection.execute(
-            "select value from xcom where dag_id = ? and key = 'return_value'", [DAG_ID]
-        ).fetchone()
+    query = "select value from xcom where dag_id = ? and key = 'return_value'"
+    row = _execute(database, query, SCHEDULE_DAG)
     return json.loads(row[0]) if row else None
+
+
+def _airflow(airflow: LocalAirflow, *command: str, may_fail: bool = False) -> None:
+    print(f"$ {shlex.join(['airflow', *command])}")
+    airflow.run("airflow", *command, may_fail=may_fail)
 
 
 def _show(title: str, integration: Any) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dev.local_airflow import FOR_PEOPLE, ROOT, LocalAirflow
 from dev.local_airflow.programs import ProgramError, Programs
+from dev.local_airflow.warehouse import create_warehouse
 from dev.sandbox import Sandbox
 
 LOGS = ROOT / "build" / "dev"
@@ -46,14 +47,16 @@ def main() -> int:
         programs,
     ):
         try:
+            warehouse = _warehouse(sandbox, Path(home))
             airflow = LocalAirflow(programs, Path(home), DAGS, SETTINGS)
             airflow.start("dag-processor", "scheduler", "triggerer")
-            _connect(airflow, sandbox)
+            _connect(airflow, sandbox, warehouse)
             print(
                 f"\n"
                 f"Airflow   {airflow.url}, without a login\n"
                 f"DAGs      {DAGS.relative_to(ROOT)}, unpaused; an edit counts within seconds\n"
                 f"Sandbox   {sandbox.url} stands in for Datafold; its key is {sandbox.api_key}\n"
+                f"Warehouse {warehouse}, an SQLite file: data source 1; data source 2 is a copy\n"
                 f"Logs      {LOGS.relative_to(ROOT)}\n"
                 f"\n"
                 f"Ctrl-C stops all of it.",
@@ -69,7 +72,16 @@ def main() -> int:
     return 0
 
 
-def _connect(airflow: LocalAirflow, sandbox: Sandbox) -> None:
+def _warehouse(sandbox: Sandbox, home: Path) -> Path:
+    """Create what the example DAGs load and compare: a warehouse, and a copy to migrate to."""
+    warehouse, copy = home / "warehouse.db", home / "copy.db"
+    for number, file in enumerate((warehouse, copy), 1):
+        create_warehouse(file)
+        sandbox.state.data_sources.connect(number, file)
+    return warehouse
+
+
+def _connect(airflow: LocalAirflow, sandbox: Sandbox, warehouse: Path) -> None:
     # In the database, not in the environment, whose connections no page shows.
     file = airflow.home / "connections.json"
     file.write_text(
@@ -89,7 +101,7 @@ def _connect(airflow: LocalAirflow, sandbox: Sandbox) -> None:
                 "warehouse_default": {
                     "conn_type": "sqlite",
                     "description": "The warehouse that the examples load, gone at Ctrl-C",
-                    "host": str(airflow.home / "warehouse.db"),
+                    "host": str(warehouse),
                 },
             }
         )

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from fastapi import HTTPException, Response
 
 from airflow_provider_datafold.links import DatafoldDataDiffLink
-from dev.sandbox.app import Service
-from dev.sandbox.course import Course, Step
-from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, DataDiffs, done, failed
+from dev.sandbox.course import Course, Job, Step
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
+from tests.conductor import Conductor, Fault, error_500, lost, not_json, without_id
 from tests.conftest import HOME
 
 pytestmark = pytest.mark.airflow
@@ -503,39 +502,6 @@ def _is_right(case: Wrong, kind: str, text: str) -> bool:
     return is_named and case.text in text and "Nothing was sent." in text
 
 
-class Broken(Response):
-    """A response that breaks off."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        headers = [(b"content-length", b"100"), (b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"{", "more_body": True})
-
-
-Fault = Any
-"""What becomes of a request: ``None`` for nothing, a status that it is refused with, or a function
-of its response."""
-
-
-def lost(response: Any) -> Response:
-    """The request is carried out, and the response gets lost."""
-    return Broken()
-
-
-def error_500(response: Any) -> Response:
-    """The request is carried out, and the response says that it was not."""
-    return Response(b'{"detail": "oops"}', 500)
-
-
-def without_id(response: Any) -> Response:
-    content = {**json.loads(response.body), "id": None}
-    return Response(json.dumps(content).encode(), media_type="application/json")
-
-
-def not_json(response: Any) -> Response:
-    return Response(b"<html>", media_type="text/html")
-
-
 @dataclass
 class Case:
     """A course of a data diff, and what comes of the task.
@@ -834,52 +800,10 @@ COURSES = [
     ),
 ]
 
-_ONE = re.compile(r"/api/v1/datadiffs/(\d+)(/cancel|/summary_results|)")
-_OPERATIONS = {"": "read", "/cancel": "cancel", "/summary_results": "results"}
 
-
-class Conductor:
-    """Leads each data diff, and the requests about it, by the case that its first tag names."""
-
-    def __init__(self, cases: list[Case], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._cases = {case.task_id: case for case in cases}
-        self._faults = {
-            case.task_id: {name: [*faults] for name, faults in case.faults.items()}
-            for case in cases
-        }
-        self.names: dict[int, str] = {}
-        add, answer = DataDiffs.add, Service._answer
-        conductor = self
-
-        def add_in_course(diffs: DataDiffs, body: Any) -> Any:
-            name = (body.get("tags") or [""])[0]
-            if name in conductor._cases:
-                diffs.courses.coming.appendleft(conductor._cases[name].course)
-            shown = add(diffs, body)
-            conductor.names[shown["id"]] = name
-            return shown
-
-        def answer_with_faults(service: Any, request: Any, path: str, body: bytes) -> Any:
-            fault = conductor._next(request.method, path, body)
-            if isinstance(fault, int):
-                raise HTTPException(fault, "Not now")
-            response = answer(service, request, path, body)
-            return response if fault is None else fault(response)
-
-        monkeypatch.setattr(DataDiffs, "add", add_in_course)
-        monkeypatch.setattr(Service, "_answer", answer_with_faults)
-
-    def _next(self, method: str, path: str, body: bytes) -> Fault:
-        if (method, path) == ("POST", "/api/v1/datadiffs"):
-            name, operation = json.loads(body)["tags"][0], "create"
-        elif found := _ONE.fullmatch(path):
-            name, operation = self.names.get(int(found[1]), ""), _OPERATIONS[found[2]]
-        else:
-            return None
-        faults = self._faults.get(name, {}).get(operation, [])
-        if faults[1:] == [...]:
-            return faults[0]
-        return faults.pop(0) if faults else None
+def _conductor(patched: pytest.MonkeyPatch, cases: list[Case]) -> Conductor:
+    courses = {case.task_id: case.course for case in cases}
+    return Conductor(patched, courses, {case.task_id: case.faults for case in cases})
 
 
 def _neutral(value: Any, url: str) -> Any:
@@ -894,9 +818,7 @@ def _neutral(value: Any, url: str) -> Any:
 
 def _arguments(case: Case, **more: Any) -> str:
     given = {**case.arguments, **more}
-    if "datadiff_id" in given:
-        given.pop("cancel_on_kill", None)
-    else:
+    if "datadiff_id" not in given:
         given["tags"] = [case.task_id]
     limit = given.pop("execution_timeout", None)
     shown = ", ".join(f"{name}={value!r}" for name, value in given.items())
@@ -932,36 +854,52 @@ def test_courses(run: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Non
             f"gate({case.task_id!r}, {_arguments(case, deferrable=deferrable)})" for case in COURSES
         ]
         with monkeypatch.context() as patched:
-            conductor = Conductor(COURSES, patched)
+            conductor = _conductor(patched, COURSES)
             both[deferrable] = _run_courses(run, sandbox, conductor, tasks, COURSES)
     # In the worker and in the triggerer the same comes of it, to the letter.
     assert both[True] == both[False]
     assert _unexpected(COURSES, both[False]) == {}
 
 
-WAITED_FOR = [
-    case
-    for case in COURSES
-    if not case.arguments.keys() & {"data_source2_id", "wait_for_completion", "execution_timeout"}
-    and "create" not in case.faults
-]
-"""What a sensor meets, too."""
+WAITED_FOR = (
+    "identical",
+    "a status that nobody knows",
+    "different",
+    "different skipped",
+    "different passed",
+    "within limits",
+    "empty passed",
+    "doubled keys",
+    "failed",
+    "cancelled",
+    "needs confirmation",
+    "never ends",
+    "faults between looks",
+    "gone later",
+)
+"""Some of what a sensor meets, too: it has three modes."""
 
 
 def test_courses_of_what_a_sensor_waits_for(
     run: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cases = [replace(case, cancelled=case.error == CANCELLED) for case in WAITED_FOR]
-    assert len(cases) >= 25
+    cases = [
+        replace(case, cancelled=case.error == CANCELLED)
+        for case in COURSES
+        if case.name in WAITED_FOR
+    ]
+    assert len(cases) == len(WAITED_FOR)
     found = {}
     for mode in ("poke", "reschedule", "deferrable"):
         sandbox.state.reset()
         how = {"deferrable": True} if mode == "deferrable" else {"mode": mode, "deferrable": False}
         with monkeypatch.context() as patched:
-            conductor = Conductor(cases, patched)
+            conductor = _conductor(patched, cases)
             tasks = []
             for case in cases:
-                diff = sandbox.state.data_diffs.add({**BODY, "tags": [case.task_id]})
+                diff = sandbox.state.data_diffs.add(
+                    {**BODY, "tags": [case.task_id]}, Job(case.course)
+                )
                 arguments = _arguments(case, datadiff_id=diff["id"], poke_interval=0.05, **how)
                 tasks.append(f"Sensor(task_id={case.task_id!r}, {arguments})")
             found[mode] = _run_courses(run, sandbox, conductor, tasks, cases)

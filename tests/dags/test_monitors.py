@@ -60,12 +60,14 @@ ENDS = {
     "learning": End(ends("learning"), said="still learning"),
     "skipped": End(ends("skipped"), said="was skipped at Datafold: nothing was checked."),
     "warnings": End(ends("ok", warnings=["The table is empty"]), said=": The table is empty"),
-    "alert": End(ends("alert"), FAILED, ("DatafoldAlertError", "alerts.")),
+    "alert": End(ends("alert"), FAILED, ("DatafoldAlertError", "ended with an alert.")),
     "alert with a diff": End(
-        ends("alert", diff_id=9), FAILED, ("DatafoldAlertError", "alerts. See {url}")
+        ends("alert", diff_id=9), FAILED, ("DatafoldAlertError", "ended with an alert. See {url}")
     ),
-    "alert skips": End(ends("alert", diff_id=9), "skipped", said="alerts. See", on_alert="skip"),
-    "alert passes": End(ends("alert", diff_id=9), said="alerts. See", on_alert="pass"),
+    "alert skips": End(
+        ends("alert", diff_id=9), "skipped", said="ended with an alert. See", on_alert="skip"
+    ),
+    "alert passes": End(ends("alert", diff_id=9), said="ended with an alert. See", on_alert="pass"),
     "error": End(
         ends("error", error=f"No table: {API_KEY}."),
         FAILED,

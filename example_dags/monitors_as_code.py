@@ -1,0 +1,72 @@
+"""Keep Datafold's monitors as the specs in a folder have them, and pause one during a load."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from airflow.providers.common.compat.sdk import DAG, Param
+from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
+
+from airflow_provider_datafold.operators.monitors import (
+    DatafoldApplyMonitorOperator,
+    DatafoldRunMonitorOperator,
+    DatafoldToggleMonitorOperator,
+)
+
+FOLDER = Path(__file__).parent
+# The folders in `monitors` have the names of the kinds: diff, metric, schema, test.
+SPECS = [
+    {"kind": path.parent.name, "spec": str(path.relative_to(FOLDER))}
+    for path in sorted(FOLDER.glob("monitors/*/*.yaml"))
+]
+
+with DAG(
+    dag_id="datafold_monitors_as_code",
+    description="Create and change monitors as the specs in a folder say",
+    doc_md=__doc__,
+    schedule=None,  # After each deployment, or "@daily" to undo what was changed by hand.
+    start_date=datetime(2024, 1, 1),
+    catchup=False,
+    # A second run at the same time could create a monitor twice.
+    max_active_runs=1,
+    tags=["datafold"],
+) as apply_dag:
+    DatafoldApplyMonitorOperator.partial(task_id="apply").expand_kwargs(SPECS)
+
+with DAG(
+    dag_id="datafold_maintenance_window",
+    description="Pause a monitor during a load, resume it, and run it",
+    doc_md=__doc__,
+    schedule=None,  # As your loads run, such as "0 4 * * *".
+    start_date=datetime(2024, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    params={"monitor_id": Param(4, type="integer", minimum=1)},
+    tags=["datafold"],
+) as window_dag:
+    pause = DatafoldToggleMonitorOperator(
+        task_id="pause", monitor_id="{{ params.monitor_id }}", enabled=False
+    )
+    load = SQLExecuteQueryOperator(
+        task_id="load_orders",
+        conn_id="warehouse_default",
+        sql=[
+            "CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, amount REAL)",
+            "DELETE FROM orders",
+            "INSERT INTO orders VALUES (1, 9.90), (2, 24.50), (3, 5.00)",
+        ],
+    )
+    resume = DatafoldToggleMonitorOperator(
+        task_id="resume",
+        monitor_id="{{ params.monitor_id }}",
+        enabled=True,
+        trigger_rule="all_done",  # Also if the load has failed.
+        retries=10,  # Until it succeeds, the monitor is off.
+    )
+    check = DatafoldRunMonitorOperator(task_id="check", monitor_id="{{ params.monitor_id }}")
+
+    pause >> load >> resume
+    # The run's state is that of its last task, so this one must need both: by itself, `resume`
+    # would hide that the load failed.
+    [load, resume] >> check

@@ -1,0 +1,693 @@
+"""The gate in one process: what it sends, how it waits and goes on, and how it is stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldConfigurationError,
+    DatafoldDeadlineError,
+    DatafoldInputError,
+    DatafoldJobCancelledError,
+    DatafoldNotFoundError,
+    DatafoldStoppedError,
+)
+from airflow_provider_datafold.links import DatafoldDataDiffLink
+from airflow_provider_datafold.operators import job as job_module
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.operators.job import default_deferrable
+from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
+from airflow_provider_datafold.waiting.job import DATA_DIFF, JOBS
+from airflow_provider_datafold.waiting.ownership import owner_of
+from dev.faults.behaviours import answer
+from dev.faults.server import Call, FaultServer, Step, Then
+from dev.sandbox.course import Course, Job
+from dev.sandbox.course import Step as OnTheWay
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
+from tests.conductor import Conductor, changed, lost
+from tests.conftest import API_KEY, Log
+from tests.contexts import context_of
+
+NEVER = Course((OnTheWay("processing", seconds=math.inf),), "done")
+CANCELLED = Course((OnTheWay("processing"),), "cancelled")
+
+
+@pytest.fixture
+def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
+    """All that is logged, the task's own lines as well."""
+    monkeypatch.setattr(DatafoldRunDataDiffOperator, "log", logging.getLogger("task"))
+    return log
+
+
+def gate(**arguments: Any) -> DatafoldRunDataDiffOperator:
+    given = {
+        "data_source1_id": 1,
+        "data_source2_id": 1,
+        "table1": "A.B",
+        "table2": "A.C",
+        "pk_columns": ["id"],
+        "poll_interval": 0.01,
+        "deferrable": False,
+    }
+    return DatafoldRunDataDiffOperator(task_id="gate", **{**given, **arguments})
+
+
+def deferred(task: Any, context: Any, **event: Any) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as caught:
+        task.resume(context, **event) if event else task.execute(context)
+    return caught.value
+
+
+def trigger_of(found: TaskDeferred) -> dict[str, Any]:
+    path, fields = found.trigger.serialize()
+    assert path == "airflow_provider_datafold.triggers.job.DatafoldJobTrigger"
+    # What Airflow keeps in its database is plain JSON.
+    plain: dict[str, Any] = json.loads(json.dumps(fields))
+    assert plain == fields
+    return plain
+
+
+def courses(sandbox: Any, *those: Course) -> None:
+    sandbox.state.data_diffs.courses.coming.extend(those)
+
+
+def status(sandbox: Any, number: int) -> str:
+    found: str = sandbox.state.data_diffs.shown(number)["status"]
+    return found
+
+
+def sent(sandbox: Any) -> list[str]:
+    found = [f"{request.method} {request.path[7:]}" for request in sandbox.state.requests]
+    sandbox.state.requests.clear()
+    return found
+
+
+CREATE, LIST = "POST /datadiffs", "GET /datadiffs"
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: None) -> None:
+    """All of these send to the sandbox, unless they have a service of their own."""
+
+
+# What it sends, and what it returns.
+
+
+def test_returns_the_same_in_each_mode(sandbox: Any, log: Any) -> None:
+    courses(sandbox, DIFFERENT, DIFFERENT)
+    task = gate(on_difference="pass")
+    context = context_of(task)
+    first = task.execute(context)
+    assert sent(sandbox) == [CREATE, *["GET /datadiffs/3"] * 3, "GET /datadiffs/3/summary_results"]
+    task = gate(on_difference="pass", deferrable=True)
+    other = context_of(task, run_id="other")
+    found = deferred(task, other)
+    assert sent(sandbox) == [LIST, CREATE]
+    event = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"datadiff_id": 4}}
+    second = task.resume(other, event, **found.kwargs)
+    url = f"{sandbox.url}/datadiffs/3/overview"
+    assert first == {
+        "id": 3,
+        "status": "done",
+        "result": "different",
+        "url": url,
+        "diff_stats": DIFFERENT.outcome["diff_stats"],
+    }
+    assert second == {**first, "id": 4, "url": url.replace("/3/", "/4/")}
+    assert context["ti"].pushed == {DatafoldDataDiffLink.xcom_key: url}
+    assert json.loads(json.dumps(first)) == first
+
+
+def test_does_not_wait_where_that_is_not_asked_for(sandbox: Any) -> None:
+    for deferrable in (False, True):
+        task = gate(wait_for_completion=False, deferrable=deferrable)
+        returned = task.execute(context_of(task, run_id=str(deferrable)))
+        number = 3 + deferrable
+        assert returned == {
+            "id": number,
+            "status": "waiting",
+            "result": None,
+            "url": f"{sandbox.url}/datadiffs/{number}/overview",
+            "diff_stats": None,
+        }
+        assert sent(sandbox) == [CREATE]
+        task.on_kill()
+        assert status(sandbox, number) == "waiting"
+
+
+def test_has_a_link_before_the_first_look(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [404, ...]}})
+    task = gate(tags=["mine"])
+    context = context_of(task)
+    with pytest.raises(DatafoldNotFoundError):
+        task.execute(context)
+    url = f"{sandbox.url}/datadiffs/3/overview"
+    assert context["ti"].pushed == {DatafoldDataDiffLink.xcom_key: url}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"timeout": 0}, DatafoldInputError),
+        ({"pk_columns": None}, DatafoldInputError),
+        ({"on_difference": "stop"}, DatafoldInputError),
+        ({"datafold_conn_id": "nowhere"}, DatafoldConfigurationError),
+    ],
+)
+def test_checks_before_it_sends(
+    sandbox: Any, arguments: dict[str, Any], error: type[Exception]
+) -> None:
+    for deferrable in (False, True):
+        task = gate(deferrable=deferrable, **arguments)
+        with pytest.raises(error, match=r"Nothing was sent"):
+            task.execute(context_of(task))
+        task.on_kill()
+    assert sent(sandbox) == []
+
+
+def test_a_wrong_argument_that_holds_the_api_key_is_not_shown() -> None:
+    for arguments in ({"on_empty": API_KEY}, {"table1": [f"A{API_KEY}", None]}, {"tags": API_KEY}):
+        task = gate(**arguments)
+        with pytest.raises(DatafoldInputError) as caught:
+            task.execute(context_of(task))
+        assert API_KEY not in str(caught.value)
+        assert "is not shown because" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["True", "False", None])
+def test_defers_by_default_as_airflow_is_configured(
+    monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    name = "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"
+    monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    assert default_deferrable() is (value == "True")
+    assert gate(deferrable=None).is_deferrable is (value == "True")
+    assert gate(deferrable=True).is_deferrable
+    assert not gate(deferrable=False).is_deferrable
+
+
+def test_is_made_of_plain_values() -> None:
+    task = gate(timeout=timedelta(hours=1))
+    assert pickle.loads(pickle.dumps(task)).timeout == timedelta(hours=1)
+    assert [link.name for link in task.operator_extra_links] == ["Datafold data diff"]
+    assert set(task.template_fields_renderers) < set(task.template_fields)
+
+
+# How long it waits.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seconds"),
+    [
+        ({}, 86_400.0),
+        ({"timeout": 60}, 60.0),
+        ({"timeout": "60"}, 60.0),
+        ({"timeout": timedelta(minutes=1)}, 60.0),
+        ({"execution_timeout": timedelta(seconds=100)}, 90.0),
+        ({"execution_timeout": timedelta(seconds=1000)}, 990.0),
+        ({"execution_timeout": timedelta(seconds=10)}, 9.0),
+        ({"timeout": 60, "execution_timeout": timedelta(seconds=1000)}, 60.0),
+        ({"timeout": 1000, "execution_timeout": timedelta(seconds=60)}, 54.0),
+    ],
+    ids=repr,
+)
+def test_the_deadline_travels_with_the_trigger(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], seconds: float
+) -> None:
+    now = 1_700_000_000.0
+    monkeypatch.setattr(job_module.time, "time", lambda: now)
+    task = gate(deferrable=True, **arguments)
+    context = context_of(task, try_number=1)
+    found = deferred(task, context)
+    assert found.method_name == "resume"
+    assert found.timeout is None
+    wait = {"since": now, "deadline": now + seconds, "ids": {"datadiff_id": 3}}
+    assert found.kwargs == {"try_number": 1, "is_taken_over": False, **wait}
+    assert trigger_of(found) == {
+        "job": "data_diff",
+        "datafold_conn_id": "datafold_default",
+        "poll_interval": 0.01,
+        "cancel_on_kill": True,
+        **wait,
+    }
+
+
+def test_what_was_taken_over_has_the_rest_of_its_time(sandbox: Any) -> None:
+    courses(sandbox, NEVER)
+    task = gate(deferrable=True, timeout=3600)
+    first = deferred(task, context_of(task))
+    made = "2024-05-01T06:30:00Z"
+    sandbox.state.data_diffs.diffs[3]["created_at"] = made
+    second = deferred(task, context_of(task, try_number=2, max_tries=0))
+    since = 1714545000.0
+    assert second.kwargs == {
+        "try_number": 2,
+        "ids": {"datadiff_id": 3},
+        "since": since,
+        "deadline": since + 3600,
+        "is_taken_over": True,
+    }
+    assert first.kwargs["since"] > since
+    # A clock at Datafold that is ahead gives no more time, and one that is not told none less.
+    for made in ("2124-05-01T06:30:00Z", None):
+        sandbox.state.data_diffs.diffs[3]["created_at"] = made
+        third = deferred(task, context_of(task, try_number=3))
+        assert first.kwargs["since"] <= third.kwargs["since"] <= time.time()
+
+
+def test_a_job_that_does_not_end_is_cancelled_at_the_deadline(sandbox: Any, log: Any) -> None:
+    courses(sandbox, NEVER)
+    task = gate(timeout=0.2)
+    with pytest.raises(DatafoldDeadlineError):
+        task.execute(context_of(task))
+    assert status(sandbox, 3) == "cancelled"
+    sandbox.state.requests.clear()
+    # It is over: whoever kills the task now sends nothing.
+    task.on_kill()
+    assert sent(sandbox) == []
+
+
+def test_after_the_triggers_deadline_it_looks_once_more(sandbox: Any) -> None:
+    courses(sandbox, NEVER)
+    task = gate(deferrable=True, timeout=3600)
+    context = context_of(task)
+    deferred(task, context)
+    sandbox.state.requests.clear()
+    event = {"state": "deadline", "error": "DatafoldDeadlineError", "ids": {"datadiff_id": 3}}
+    with pytest.raises(DatafoldDeadlineError):
+        task.resume(context, event)
+    assert sent(sandbox) == ["GET /datadiffs/3", "POST /datadiffs/3/cancel"]
+
+
+# How it goes on after the triggerer has waited.
+
+DONE = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"datadiff_id": 3}}
+
+
+@pytest.mark.parametrize(
+    ("event", "kept"),
+    [
+        (DONE, ()),
+        (DONE, ("ids", "since", "deadline", "is_taken_over", "try_number")),
+        (DONE, ("ids", "since", "deadline")),
+        (None, ("ids",)),
+        ({}, ("ids", "since")),
+        ({"state": "trouble", "error": "KeyError", "ids": {"datadiff_id": 3}}, ()),
+        ({**DONE, "state": "running"}, ()),
+        ({**DONE, "more": 5}, ("deadline",)),
+    ],
+    ids=repr,
+)
+def test_goes_on_with_whatever_it_is_handed(
+    sandbox: Any, event: Any, kept: tuple[str, ...]
+) -> None:
+    task = gate(deferrable=True)
+    context = context_of(task)
+    kwargs = deferred(task, context).kwargs
+    returned = task.resume(context, event, **{name: kwargs[name] for name in kept})
+    assert (returned["id"], returned["result"]) == (3, "identical")
+
+
+def test_says_that_the_triggerer_had_trouble(sandbox: Any, task_log: Log) -> None:
+    task = gate(deferrable=True)
+    context = context_of(task)
+    kwargs = deferred(task, context).kwargs
+    task.resume(context, {"state": "trouble", "error": "KeyError"}, **kwargs)
+    assert "The triggerer did not see the end: KeyError." in task_log.messages
+
+
+def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:
+    # Airflow 3.0 hands it to the next one.
+    task = gate(deferrable=True)
+    kwargs = deferred(task, context_of(task)).kwargs
+    sandbox.state.data_diffs.jobs[3].stop("failed")
+    found = deferred(task, context_of(task, try_number=2), event=DONE, **kwargs)
+    assert found.kwargs["ids"] == {"datadiff_id": 4}
+    assert found.kwargs["try_number"] == 2
+
+
+# One data diff for each verdict.
+
+
+def test_a_retry_takes_over_what_still_runs(sandbox: Any, log: Any) -> None:
+    courses(sandbox, NEVER)
+    task = gate(wait_for_completion=False)
+    assert task.execute(context_of(task))["id"] == 3
+    sandbox.state.data_diffs.jobs[3] = Job(IDENTICAL)
+    task = gate()
+    assert task.execute(context_of(task, try_number=2))["id"] == 3
+    assert sent(sandbox).count(CREATE) == 1
+
+
+def test_a_task_that_is_cleared_makes_another(sandbox: Any) -> None:
+    courses(sandbox, NEVER, IDENTICAL)
+    task = gate(wait_for_completion=False)
+    assert task.execute(context_of(task))["id"] == 3
+    task = gate()
+    assert task.execute(context_of(task, try_number=2, max_tries=1))["id"] == 4
+    assert status(sandbox, 3) == "cancelled"
+
+
+@pytest.mark.parametrize("end", ["identical", "cancelled"])
+def test_what_was_taken_over_and_then_cancelled_is_replaced_once(sandbox: Any, end: str) -> None:
+    # A task that is cleared while it runs may keep its generation.
+    task = gate()
+    context = context_of(task, try_number=2)
+    courses(sandbox, CANCELLED, IDENTICAL if end == "identical" else CANCELLED, IDENTICAL)
+    first = gate(wait_for_completion=False)
+    assert first.execute(context_of(first))["id"] == 3
+    if end == "identical":
+        assert task.execute(context)["id"] == 4
+    else:
+        with pytest.raises(DatafoldJobCancelledError, match="Data diff 4 was cancelled"):
+            task.execute(context)
+    assert max(sandbox.state.data_diffs.diffs) == 4
+
+
+def test_what_it_made_itself_and_someone_cancelled_is_not_replaced(sandbox: Any) -> None:
+    courses(sandbox, CANCELLED)
+    task = gate()
+    with pytest.raises(DatafoldJobCancelledError):
+        task.execute(context_of(task))
+    assert max(sandbox.state.data_diffs.diffs) == 3
+
+
+def test_the_triggerer_waits_for_a_replacement_too(sandbox: Any) -> None:
+    courses(sandbox, CANCELLED, IDENTICAL)
+    first = gate(wait_for_completion=False)
+    first.execute(context_of(first))
+    task = gate(deferrable=True)
+    context = context_of(task, try_number=2)
+    kwargs = deferred(task, context).kwargs
+    assert kwargs["is_taken_over"]
+    found = deferred(task, context, event={**DONE, "state": "cancelled"}, **kwargs)
+    assert found.kwargs == {
+        **kwargs,
+        "ids": {"datadiff_id": 4},
+        "since": found.kwargs["since"],
+        "is_taken_over": False,
+    }
+    assert task.resume(context, DONE, **found.kwargs)["id"] == 4
+
+
+def test_the_tag_is_its_owners(sandbox: Any) -> None:
+    task = gate(tags=["nightly"])
+    context = context_of(task)
+    task.execute(context)
+    body = json.loads(sandbox.state.requests[0].body)
+    asked = {name: value for name, value in body.items() if name != "tags"}
+    assert body["tags"] == ["nightly", owner_of(context, {**asked, "tags": ["nightly"]}).tag]
+
+
+# What it makes of the end.
+
+
+def test_skips_what_follows(sandbox: Any) -> None:
+    courses(sandbox, DIFFERENT)
+    task = gate(on_difference="skip")
+    with pytest.raises(AirflowSkipException, match=r"^Data diff 3 differs: rows added 3"):
+        task.execute(context_of(task))
+
+
+def test_passes_with_a_warning(sandbox: Any, log: Any) -> None:
+    courses(sandbox, DIFFERENT)
+    task = gate(on_difference="pass")
+    task.execute(context_of(task))
+    (warning,) = log.warnings
+    assert warning.startswith("Data diff 3 differs: rows added 3")
+
+
+def test_says_with_which_figures_it_passes(sandbox: Any, log: Any) -> None:
+    courses(sandbox, DIFFERENT)
+    task = gate(min_match_ratio=0.5)
+    task.execute(context_of(task))
+    assert (
+        "Data diff 3 passes: within the limits: match ratio 0.95 (at least 0.5), schema unchanged. "
+        f"See {sandbox.url}/datadiffs/3/overview"
+    ) in log.messages
+
+
+@pytest.mark.parametrize("fields", [{"id": None}, {"id": "three"}])
+def test_the_id_in_a_response_may_be_null(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [changed(**fields), ...]}})
+    task = gate(tags=["mine"])
+    returned = task.execute(context_of(task))
+    assert returned["id"] == 3
+    assert returned["url"].endswith("/datadiffs/3/overview")
+
+
+# How it is stopped.
+
+PATIENCE = 20.0
+"""Seconds within which a stopped task must have ended."""
+
+
+class Service:
+    """Datafold, as slow as it is told, with one data diff that does not end.
+
+    :param create: seconds before a creation is answered, though it was taken at once.
+    :param cancel: seconds before a cancel is answered.
+    :param lists: whether a data diff is listed whose creation was not answered.
+    :param refuses: whether it refuses cancels.
+    """
+
+    def __init__(
+        self,
+        create: float = 0.0,
+        cancel: float = 0.0,
+        *,
+        lists: bool = True,
+        refuses: bool = False,
+    ) -> None:
+        self.seen: list[str] = []
+        self.tags: list[str] = []
+        self._create, self._cancel = create, cancel
+        self._lists, self._refuses = lists, refuses
+
+    def __call__(self, call: Call) -> Iterable[Step]:
+        assert call.request is not None
+        path = call.request.target.partition("?")[0].removeprefix("/api/v1/datadiffs")
+        self.seen.append(f"{call.request.method} {path}".strip())
+        diff = {"id": 7, "status": "processing", "tags": self.tags}
+        if call.request.method == "POST" and not path:
+            self.tags = json.loads(call.request.body)["tags"]
+            yield self._create
+        elif not path:
+            diff = {"results": [{**diff, "tags": self.tags}] if self._lists else []}
+        elif path.endswith("/cancel"):
+            yield self._cancel
+            if self._refuses:
+                yield answer(409, b"{}")
+                return
+        yield answer(200, json.dumps(diff).encode())
+        yield Then.KEEP
+
+
+@pytest.fixture
+def serving(connect: Callable[..., None]) -> Iterator[Callable[..., Service]]:
+    with ExitStack() as stack:
+
+        def start(**how: Any) -> Service:
+            service = Service(**how)
+            server = stack.enter_context(FaultServer([service]))
+            connect(
+                "datafold_default",
+                host=f"http://127.0.0.1:{server.port}",
+                password=API_KEY,
+                extra={"max_retries": 0, "timeout": PATIENCE},
+            )
+            return service
+
+        yield start
+
+
+class TimeIsOver(Exception):  # noqa: N818
+    """What Airflow raises in a task whose execution_timeout is over, in our words."""
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Do something in a signal's handler, as Airflow does, once a condition holds."""
+    before = signal.getsignal(signal.SIGUSR1)
+
+    def arrange(do: Callable[[], object], condition: Callable[[], object]) -> None:
+        def wait() -> None:
+            end = time.monotonic() + PATIENCE
+            while not condition() and time.monotonic() < end:
+                time.sleep(0.01)
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+        signal.signal(signal.SIGUSR1, lambda *_: do())
+        threading.Thread(target=wait, daemon=True).start()
+
+    yield arrange
+    signal.signal(signal.SIGUSR1, before)
+
+
+def time_is_over() -> None:
+    raise TimeIsOver
+
+
+def test_killed_while_it_waits(serving: Any, at: Any, log: Any) -> None:
+    service = serving()
+    task = gate(poll_interval=PATIENCE)
+    at(task.on_kill, lambda: "GET /7" in service.seen)
+    with pytest.raises(DatafoldStoppedError):
+        task.execute(context_of(task))
+    assert service.seen == ["POST", "GET /7", "POST /7/cancel"]
+
+
+def test_killed_while_the_creation_is_pending(serving: Any, at: Any) -> None:
+    service = serving(create=PATIENCE)
+    task = gate()
+    at(task.on_kill, lambda: service.seen)
+    with pytest.raises(DatafoldStoppedError):
+        task.execute(context_of(task))
+    assert service.seen == ["POST", "GET", "POST /7/cancel"]
+
+
+def test_killed_while_a_creation_is_pending_that_comes_to_nothing(serving: Any, at: Any) -> None:
+    service = serving(create=PATIENCE, lists=False)
+    task = gate()
+    at(task.on_kill, lambda: service.seen)
+    with pytest.raises(DatafoldStoppedError):
+        task.execute(context_of(task))
+    # It looked as long as there was time.
+    assert set(service.seen) == {"POST", "GET"}
+    assert service.seen.count("GET") > 1
+
+
+def test_killed_while_it_cancels_at_the_deadline(serving: Any, at: Any) -> None:
+    service = serving(cancel=2.0)
+    task = gate(timeout=0.1)
+    at(task.on_kill, lambda: "POST /7/cancel" in service.seen)
+    with pytest.raises(DatafoldDeadlineError):
+        task.execute(context_of(task))
+    # The first one was broken off, perhaps before it was taken.
+    assert service.seen.count("POST /7/cancel") == 2
+
+
+def test_killed_and_the_cancel_is_refused(serving: Any, at: Any, task_log: Log) -> None:
+    service = serving(refuses=True)
+    task = gate(poll_interval=PATIENCE)
+    at(task.on_kill, lambda: "GET /7" in service.seen)
+    with pytest.raises(DatafoldStoppedError):
+        task.execute(context_of(task))
+    assert service.seen[-1] == "POST /7/cancel"
+    assert "Could not cancel the data diff: 409" in task_log.text
+
+
+def test_killed_before_anything_was_sent(serving: Any) -> None:
+    service = serving()
+    task = gate()
+    task.on_kill()
+    with pytest.raises(DatafoldStoppedError):
+        task.execute(context_of(task))
+    assert service.seen == []
+
+
+def test_killed_after_the_end(sandbox: Any) -> None:
+    task = gate()
+    task.execute(context_of(task))
+    sandbox.state.requests.clear()
+    task.on_kill()
+    assert sent(sandbox) == []
+
+
+@pytest.mark.parametrize("arguments", [{"cancel_on_kill": False}, {"wait_for_completion": False}])
+def test_killed_and_told_not_to_cancel(serving: Any, at: Any, arguments: dict[str, Any]) -> None:
+    service = serving(create=PATIENCE)
+    task = gate(**arguments)
+    at(task.on_kill, lambda: service.seen)
+    with pytest.raises(DatafoldStoppedError):
+        task.execute(context_of(task))
+    assert service.seen == ["POST"]
+
+
+def test_its_time_is_over_while_it_waits(serving: Any, at: Any) -> None:
+    service = serving()
+    task = gate(poll_interval=PATIENCE)
+    at(time_is_over, lambda: "GET /7" in service.seen)
+    with pytest.raises(TimeIsOver):
+        task.execute(context_of(task))
+    # Airflow calls it when the task has ended.
+    task.on_kill()
+    assert service.seen == ["POST", "GET /7", "POST /7/cancel"]
+
+
+def test_its_time_is_over_while_the_creation_is_pending(serving: Any, at: Any) -> None:
+    service = serving(create=PATIENCE)
+    task = gate()
+    at(time_is_over, lambda: service.seen)
+    with pytest.raises(TimeIsOver):
+        task.execute(context_of(task))
+    task.on_kill()
+    assert service.seen == ["POST", "GET", "POST /7/cancel"]
+
+
+def test_killed_while_it_defers(serving: Any) -> None:
+    service = serving()
+    task = gate(deferrable=True)
+    deferred(task, context_of(task))
+    # The triggerer may not have taken over yet, and never will.
+    task.on_kill()
+    assert service.seen == ["GET", "POST", "POST /7/cancel"]
+
+
+def test_a_wait_that_fails_for_good_cancels(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    courses(sandbox, NEVER)
+    Conductor(monkeypatch, faults={"gone": {"create": [lost], "read": [None, 404]}})
+    task = gate(tags=["gone"])
+    with pytest.raises(DatafoldNotFoundError):
+        task.execute(context_of(task))
+    assert status(sandbox, 3) == "cancelled"
+
+
+def test_other_kinds_of_job_may_know_no_cancel(
+    serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(JOBS, "data_diff", replace(DATA_DIFF, cancel=None))
+    service = serving()
+    task = gate(timeout=0.1)
+    with pytest.raises(DatafoldDeadlineError):
+        task.execute(context_of(task))
+    task = gate(deferrable=True)
+    deferred(task, context_of(task))
+    task.on_kill()
+    assert "POST /7/cancel" not in service.seen
+
+
+def test_a_job_operator_says_what_a_kind_has_to_do() -> None:
+    task: Any = job_module.DatafoldJobOperator(task_id="t")
+    for call, count in ((task.start, 2), (task.started, 2), (task.ended, 4)):
+        with pytest.raises(NotImplementedError):
+            call(*[None] * count)
+
+
+def test_the_trigger_knows_no_more_than_it_is_handed() -> None:
+    fields = {"job": "data_diff", "ids": {"datadiff_id": 3}, "datafold_conn_id": "d", "deadline": 5}
+    old = DatafoldJobTrigger(**fields)  # type: ignore[arg-type]
+    assert old.serialize()[1] == {
+        **fields,
+        "since": None,
+        "poll_interval": None,
+        "cancel_on_kill": False,
+    }

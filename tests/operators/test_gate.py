@@ -1,0 +1,190 @@
+"""What a gate makes of the end of a data diff. tests/waiting/test_verdict.py has the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldDifferenceError,
+    DatafoldError,
+    DatafoldFinalError,
+    DatafoldJobCancelledError,
+    DatafoldJobFailedError,
+    DatafoldJobInvalidError,
+    DatafoldNotComparedError,
+    DatafoldWaitingForPersonError,
+)
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators.gate import Gate
+from airflow_provider_datafold.redaction.secret import conceal
+from airflow_provider_datafold.waiting.job import DATA_DIFF
+from dev.sandbox.course import Course, Job
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
+from tests.conductor import Conductor
+from tests.conftest import API_KEY
+
+PASSWORD = "planted-password-3b8a"
+GIVEN = conceal({"data_source1_session_parameters": {"password": PASSWORD}})
+BODY = {
+    "data_source1_id": 1,
+    "data_source2_id": 1,
+    "table1": ["A"],
+    "table2": ["B"],
+    "pk_columns": ["id"],
+    "tags": ["mine"],
+}
+ARGUMENTS = {
+    "on_difference": "fail",
+    "max_rows_added": None,
+    "max_rows_removed": None,
+    "max_rows_different": None,
+    "min_match_ratio": None,
+    "allow_schema_changes": False,
+    "on_empty": "fail",
+}
+
+
+@pytest.fixture
+def decide(connections: None, sandbox: Any, log: Any) -> Iterator[Callable[..., Any]]:
+    """Let a gate decide about a data diff that has come to an end."""
+    with DatafoldHook() as hook:
+
+        def of(status: str, outcome: Any = None, **arguments: Any) -> Any:
+            job = Job(Course((), status, outcome or {}))
+            number = sandbox.state.data_diffs.add(BODY, job)["id"]
+            reading = hook.look(DATA_DIFF, {"datadiff_id": number})
+            return Gate({**ARGUMENTS, **arguments}).decide(hook, number, reading, GIVEN)
+
+        yield of
+
+
+def failure(kind: type[DatafoldError], decide: Any, *how: Any, **arguments: Any) -> str:
+    with pytest.raises(DatafoldError) as caught:
+        decide(*how, **arguments)
+    assert type(caught.value) is kind
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "text"),
+    [
+        ("needs_confirmation", DatafoldWaitingForPersonError, "waits for a person (needs_conf"),
+        ("needs_authentication", DatafoldWaitingForPersonError, "waits for a person (needs_auth"),
+        ("cancelled", DatafoldJobCancelledError, "was cancelled at Datafold"),
+        ("failed", DatafoldJobFailedError, "failed: Datafold does not say why. A retry starts"),
+    ],
+)
+def test_what_never_was_compared(
+    decide: Any, sandbox: Any, status: str, kind: type[DatafoldError], text: str
+) -> None:
+    found = failure(kind, decide, status)
+    assert found.startswith(f"Data diff 3 {text}")
+    # The link comes last: a terminal makes one of it.
+    assert found.endswith(f" See {sandbox.url}/datadiffs/3/overview")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "why"),
+    [
+        (
+            {"error_type": "QueryError", "error_value": "no such table."},
+            DatafoldJobFailedError,
+            "failed: QueryError: no such table. A retry starts a new one. See ",
+        ),
+        (
+            {"error_type": "QueryError", "is_retryable": True},
+            DatafoldJobFailedError,
+            "failed: QueryError. A retry starts a new one. See ",
+        ),
+        (
+            {"error_value": "no such table", "is_retryable": False},
+            DatafoldJobInvalidError,
+            "failed, and Datafold says that a retry will not help: no such table. See ",
+        ),
+        ({"error_value": ["odd"]}, DatafoldJobFailedError, "failed: ['odd']. A retry "),
+        (None, DatafoldJobFailedError, "failed: Datafold does not say why. A retry "),
+        ("odd", DatafoldJobFailedError, "failed: Datafold does not say why. A retry "),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("status", ["failed", "done"])
+def test_why_it_failed(
+    decide: Any, monkeypatch: pytest.MonkeyPatch, status: str, error: Any, kind: Any, why: str
+) -> None:
+    outcome = {"result": "error", "error": error, "summary_results": {"error": error}}
+    assert f"Data diff 3 {why}" in failure(kind, decide, status, outcome)
+    assert issubclass(kind, DatafoldFinalError) is (kind is DatafoldJobInvalidError)
+
+
+def test_a_long_error_is_cut_to_one_line(decide: Any) -> None:
+    error = {"error_value": "no\nsuch table " + "x" * 5000}
+    found = failure(DatafoldJobFailedError, decide, "failed", {"error": error})
+    assert "failed: no?such table xxx" in found
+    assert len(found) < 400
+    assert "\n" not in found
+
+
+ECHO = f"cannot log in with {PASSWORD} and Key {API_KEY}"
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("failed", {"error": {"error_type": ECHO, "error_value": ECHO, "is_retryable": False}}),
+        ("failed", {"error": {"error_value": ECHO}}),
+        ("done", {"result": ECHO}),
+        (
+            "done",
+            {
+                **DIFFERENT.outcome,
+                "summary_results": {
+                    "values": {
+                        "columns_diff_stats": [{"column_name": ECHO, "values_different": 5}]
+                    },
+                    "schema": {
+                        "exclusive_columns": [[ECHO], [PASSWORD]],
+                        "column_type_differs": [API_KEY],
+                    },
+                    "pks": {"dupes": [ECHO, 0], "nulls": [API_KEY, PASSWORD]},
+                },
+            },
+        ),
+    ],
+    ids=["for good", "failed", "result", "columns"],
+)
+@pytest.mark.parametrize("on_difference", ["fail", "pass", "skip"])
+def test_no_secret_is_repeated(
+    decide: Any, log: Any, status: str, outcome: Any, on_difference: str
+) -> None:
+    from airflow.providers.common.compat.sdk import AirflowSkipException
+
+    try:
+        said = str(decide(status, outcome, on_difference=on_difference))
+    except (DatafoldError, AirflowSkipException) as error:
+        said = str(error)
+    for secret in (API_KEY, PASSWORD):
+        assert secret not in said
+        assert secret not in log.text
+    assert "***" in said + log.text
+
+
+@pytest.mark.parametrize("fault", [403, 404, 422])
+def test_what_differs_is_a_courtesy(
+    decide: Any, monkeypatch: pytest.MonkeyPatch, log: Any, fault: int
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"results": [fault, ...]}})
+    found = failure(DatafoldDifferenceError, decide, "done", DIFFERENT.outcome)
+    assert "match ratio 0.95. See http" in found
+    (warning,) = log.warnings
+    assert warning.startswith(f"Could not read what differs: {fault}, ")
+
+
+def test_what_passes_asks_for_no_more(decide: Any, sandbox: Any) -> None:
+    assert decide("done", IDENTICAL.outcome)["result"] == "identical"
+    assert decide("done", {"result": "empty"}, on_empty="pass")["result"] == "empty"
+    paths = [request.path for request in sandbox.state.requests]
+    assert paths == ["/api/v1/datadiffs/3", "/api/v1/datadiffs/4"]
+    failure(DatafoldNotComparedError, decide, "done", {"result": "empty"})

@@ -1,0 +1,434 @@
+"""The trigger, in an event loop and over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.triggers import job as job_module
+from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
+from airflow_provider_datafold.waiting.job import JOBS, MONITOR_RUN
+from dev.faults.behaviours import answer
+from dev.faults.server import Call, Step
+from dev.sandbox.course import Course, Job
+from dev.sandbox.course import Step as OnTheWay
+from dev.sandbox.data_diffs import IDENTICAL
+from tests.conductor import Conductor, error_500, lost
+
+NEVER = Course((OnTheWay("processing", seconds=math.inf),), "done")
+BODY = {
+    "data_source1_id": 1,
+    "data_source2_id": 1,
+    "table1": ["A"],
+    "table2": ["B"],
+    "pk_columns": ["id"],
+    "tags": ["mine"],
+}
+PATIENCE = 20.0
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: None) -> None:
+    """All of these send to the sandbox, unless they have a service of their own."""
+
+
+def trigger(number: int = 3, **more: Any) -> DatafoldJobTrigger:
+    fields = {
+        "job": "data_diff",
+        "ids": {"datadiff_id": number},
+        "datafold_conn_id": "datafold_default",
+        "deadline": time.time() + 60,
+        "poll_interval": 0.01,
+        "cancel_on_kill": True,
+    }
+    made = DatafoldJobTrigger(**{**fields, **more})
+    made.task_instance = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1)
+    return made
+
+
+async def events(waiting: DatafoldJobTrigger) -> list[Any]:
+    return [event.payload async for event in waiting.run()]
+
+
+def fired(waiting: DatafoldJobTrigger) -> dict[str, Any]:
+    """The one event of a trigger."""
+    (payload,) = asyncio.run(events(waiting))
+    # Airflow keeps it in its database.
+    assert json.loads(json.dumps(payload)) == payload
+    found: dict[str, Any] = payload
+    return found
+
+
+def make(sandbox: Any, course: Course = IDENTICAL) -> int:
+    number: int = sandbox.state.data_diffs.add(BODY, Job(course))["id"]
+    return number
+
+
+def status(sandbox: Any, number: int) -> str:
+    found: str = sandbox.state.data_diffs.shown(number)["status"]
+    return found
+
+
+ASKED_FOR = {"job": "data_diff", "ids": {"datadiff_id": 3}}
+
+
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [
+        ("done", "succeeded"),
+        ("failed", "failed"),
+        ("cancelled", "cancelled"),
+        ("needs_confirmation", "blocked"),
+    ],
+)
+def test_fires_once_at_the_end(sandbox: Any, end: str, state: str) -> None:
+    number = make(sandbox, Course((OnTheWay("waiting"), OnTheWay("processing")), end))
+    assert fired(trigger(number)) == {"state": state, "status": end, **ASKED_FOR}
+    assert [request.path for request in sandbox.state.requests] == ["/api/v1/datadiffs/3"] * 3
+    assert all(
+        request.headers["user-agent"].startswith("airflow-provider-datafold/")
+        for request in sandbox.state.requests
+    )
+
+
+def test_survives_passing_faults(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [503, lost, 429, error_500]}})
+    assert fired(trigger(make(sandbox)))["state"] == "succeeded"
+
+
+def test_fires_at_the_deadline(sandbox: Any) -> None:
+    number = make(sandbox, NEVER)
+    assert fired(trigger(number, deadline=time.time() + 0.1)) == {
+        "state": "deadline",
+        "error": "DatafoldDeadlineError",
+        **ASKED_FOR,
+    }
+    # The worker looks once more, and cancels.
+    assert status(sandbox, number) == "processing"
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"ids": {"datadiff_id": 99}}, "DatafoldNotFoundError"),
+        ({"datafold_conn_id": "nowhere"}, "DatafoldConfigurationError"),
+        ({"job": "dance"}, "KeyError"),
+        ({"ids": {}}, "KeyError"),
+        ({"deadline": "soon"}, "TypeError"),
+    ],
+    ids=repr,
+)
+def test_trouble_is_an_event_and_never_a_stack_trace(
+    sandbox: Any, more: dict[str, Any], error: str
+) -> None:
+    make(sandbox, NEVER)
+    found = fired(trigger(**more))
+    asked_for = {name: more.get(name, value) for name, value in ASKED_FOR.items()}
+    assert found == {"state": "trouble", "error": error, **asked_for}
+
+
+def test_waits_for_any_kind_of_job(sandbox: Any) -> None:
+    monitors = sandbox.state.monitors
+    monitor_id = next(iter(monitors.monitors))
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+    with DatafoldHook() as hook:
+        run_id = hook.run_monitor(monitor_id)["run_id"]
+    ids = {"monitor_id": monitor_id, "run_id": run_id}
+    found = fired(trigger(job=MONITOR_RUN.name, ids=ids))
+    assert found["state"] == "succeeded"
+    assert found["ids"] == ids
+
+
+def test_goes_through_airflows_database(sandbox: Any) -> None:
+    first = trigger(make(sandbox), since=time.time() - 5)
+    path, fields = first.serialize()
+    assert path == f"{job_module.__name__}.DatafoldJobTrigger"
+    again = DatafoldJobTrigger(**json.loads(json.dumps(fields)))
+    assert again.serialize() == (path, fields)
+    assert fired(again)["state"] == "succeeded"
+
+
+# How it is stopped.
+
+STATES = {
+    "r": {"t": "failed", "t_0": "deferred", "u": None},
+    "s": {"t": "running"},
+}
+
+
+@pytest.mark.parametrize(
+    ("run_id", "task_id", "map_index", "state"),
+    [
+        ("r", "t", -1, "failed"),
+        ("r", "t", 0, "deferred"),
+        ("r", "t", 1, None),
+        ("r", "u", -1, None),
+        ("q", "t", -1, None),
+    ],
+)
+def test_asks_airflow_3_for_the_state_of_its_task(
+    monkeypatch: pytest.MonkeyPatch, run_id: str, task_id: str, map_index: int, state: Any
+) -> None:
+    runner = pytest.importorskip("airflow.sdk.execution_time.task_runner")
+    asked: dict[str, Any] = {}
+
+    def get_task_states(**names: Any) -> Any:
+        asked.update(names)
+        return STATES
+
+    monkeypatch.setattr(runner.RuntimeTaskInstance, "get_task_states", get_task_states)
+    ti = SimpleNamespace(dag_id="d", task_id=task_id, run_id=run_id, map_index=map_index)
+    assert job_module._state_of(ti) == state
+    names = {"dag_id": "d", "task_ids": [task_id], "run_ids": [run_id], "map_index": map_index}
+    assert asked == names
+
+
+DAG_FILE = """
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import DAG, task
+
+with DAG("states", schedule=None, start_date=datetime(2024, 1, 1)) as dag:
+
+    @task
+    def double(number):
+        return 2 * number
+
+    double.expand(number=[1, 2])
+"""
+
+
+@pytest.mark.airflow
+def test_asks_airflow_2s_database_for_the_state_of_its_task(
+    run_dag: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_dag(DAG_FILE, "states")
+    monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.task_runner", None)
+    names = {"dag_id": "states", "task_id": "double", "run_id": run.run_id}
+    found = [job_module._state_of(SimpleNamespace(**names, map_index=n)) for n in range(3)]
+    assert [state and str(state) for state in found] == ["success", "success", None]
+
+
+class Service:
+    """Datafold with a data diff that does not end, slow to cancel it.
+
+    :param seconds: before a cancel is answered.
+    """
+
+    def __init__(self, seconds: float = 0.0, status: int = 200) -> None:
+        self.seen: list[str] = []
+        self.ended: list[str] = []
+        self._seconds = seconds
+        self._status = status
+
+    def __call__(self, call: Call) -> Iterable[Step]:
+        assert call.request is not None
+        name = f"{call.request.method} {call.request.target.removeprefix('/api/v1/datadiffs')}"
+        self.seen.append(name)
+        is_cancel = call.request.method == "POST"
+        if is_cancel:
+            yield self._seconds
+        body = json.dumps({"id": 3, "status": "cancelled" if is_cancel else "processing"})
+        yield answer(self._status if is_cancel else 200, body.encode())
+        self.ended.append(name)
+
+
+CANCEL = "POST /3/cancel"
+
+
+@pytest.fixture
+def serving(serve: Callable[..., Any]) -> Callable[..., Service]:
+    def start(**how: Any) -> Service:
+        service = Service(**how)
+        serve(service, extra={"timeout": PATIENCE})
+        return service
+
+    return start
+
+
+def state_is(monkeypatch: pytest.MonkeyPatch, state: Any) -> list[Any]:
+    """Let Airflow say in which state the task is."""
+    asked: list[Any] = []
+
+    def state_of(task_instance: Any) -> Any:
+        asked.append(task_instance.task_id)
+        if isinstance(state, Exception):
+            raise state
+        return state
+
+    monkeypatch.setattr(job_module, "_state_of", state_of)
+    return asked
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition() and time.monotonic() < end:
+        await asyncio.sleep(0.01)
+
+
+async def _cancel_again_and_again(waiting: asyncio.Task[Any]) -> None:
+    """What Airflow does with a trigger that does not end."""
+    end = time.monotonic() + PATIENCE
+    while not waiting.done() and time.monotonic() < end:
+        waiting.cancel()
+        await asyncio.sleep(0.05)
+
+
+def stop(waiting: DatafoldJobTrigger, service: Service, *, kill: bool = False) -> list[str]:
+    """Stop a trigger that waits, and give the tasks that it leaves in the event loop."""
+
+    async def main() -> list[str]:
+        before = asyncio.all_tasks()
+        running = asyncio.ensure_future(events(waiting))
+        await _until(lambda: service.seen)
+        if kill:
+            killing = asyncio.ensure_future(waiting.on_kill())
+            await asyncio.sleep(0)
+            await asyncio.gather(_cancel_again_and_again(killing), _cancel_again_and_again(running))
+        else:
+            await _cancel_again_and_again(running)
+        assert running.cancelled()
+        # Closing a connection takes the loop another turn.
+        await _until(lambda: not asyncio.all_tasks() - before)
+        return [str(task) for task in asyncio.all_tasks() - before]
+
+    return asyncio.run(main())
+
+
+@pytest.fixture
+def old_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be with an Airflow before 3.3, which does not call on_kill."""
+    monkeypatch.setattr(job_module, "_HAS_ON_KILL", False)
+
+
+@pytest.mark.usefixtures("old_airflow")
+@pytest.mark.parametrize("state", ["failed", "success", "scheduled", None], ids=str)
+@pytest.mark.parametrize("seconds", [0.0, 1.5])
+def test_a_task_that_a_person_stops_is_cancelled(
+    serving: Any, monkeypatch: pytest.MonkeyPatch, state: Any, seconds: float
+) -> None:
+    service = serving(seconds=seconds)
+    asked = state_is(monkeypatch, state)
+    assert stop(trigger(), service) == []
+    assert asked == ["t"]
+    assert service.seen.count(CANCEL) == 1
+    # To its end, though Airflow cancelled the trigger many times meanwhile.
+    assert service.ended[-1] == CANCEL
+
+
+@pytest.mark.usefixtures("old_airflow")
+@pytest.mark.parametrize("state", ["deferred", RuntimeError("no such service")], ids=str)
+def test_a_triggerer_that_restarts_cancels_nothing(
+    serving: Any, monkeypatch: pytest.MonkeyPatch, state: Any
+) -> None:
+    service = serving()
+    asked = state_is(monkeypatch, state)
+    assert stop(trigger(), service) == []
+    assert asked == ["t"]
+    assert CANCEL not in service.seen
+
+
+@pytest.mark.usefixtures("old_airflow")
+def test_a_sensors_trigger_never_cancels(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = serving()
+    asked = state_is(monkeypatch, "failed")
+    assert stop(trigger(cancel_on_kill=False), service) == []
+    assert asked == []
+    assert CANCEL not in service.seen
+
+
+def test_from_3_3_on_only_on_kill_cancels(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_module, "_HAS_ON_KILL", True)
+    asked = state_is(monkeypatch, "failed")
+    service = serving()
+    assert stop(trigger(), service) == []
+    assert CANCEL not in service.seen
+    assert asked == []
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.5])
+def test_on_kill_cancels_however_often_airflow_cancels_it(
+    serving: Any, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(job_module, "_HAS_ON_KILL", True)
+    service = serving(seconds=seconds)
+    assert stop(trigger(), service, kill=True) == []
+    assert service.seen.count(CANCEL) == 1
+    assert service.ended[-1] == CANCEL
+
+
+def test_on_kill_cancels_in_the_sandbox(sandbox: Any) -> None:
+    number = make(sandbox, NEVER)
+    asyncio.run(trigger(number).on_kill())
+    assert status(sandbox, number) == "cancelled"
+
+
+def test_on_kill_of_a_sensors_trigger_cancels_nothing(sandbox: Any) -> None:
+    number = make(sandbox, NEVER)
+    asyncio.run(trigger(number, cancel_on_kill=False).on_kill())
+    assert status(sandbox, number) == "processing"
+
+
+def test_a_kind_that_knows_no_cancel_is_left(sandbox: Any) -> None:
+    assert JOBS[MONITOR_RUN.name].cancel is None
+    asyncio.run(trigger(job=MONITOR_RUN.name).on_kill())
+    assert sandbox.state.requests == []
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"ids": {"datadiff_id": 99}}, "Could not cancel the data diff: 404"),
+        ({"datafold_conn_id": "nowhere"}, "Could not cancel the data diff: There is no Airflow"),
+        ({"job": "dance"}, "Could not cancel the job of a stopped task: KeyError."),
+    ],
+    ids=repr,
+)
+def test_a_cancel_that_fails_is_a_line_in_the_log(
+    sandbox: Any, caplog: pytest.LogCaptureFixture, more: dict[str, Any], text: str
+) -> None:
+    asyncio.run(trigger(**more).on_kill())
+    assert text in caplog.text
+
+
+def test_a_cancel_has_an_end(
+    serving: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(job_module, "_TO_CANCEL", 0.2)
+    service = serving(seconds=5.0)
+    asyncio.run(trigger().on_kill())
+    assert service.seen == [CANCEL]
+    assert "Could not cancel the job of a stopped task: TimeoutError." in caplog.text
+
+
+def test_a_loop_that_closes_ends_the_cancel(serving: Any) -> None:
+    service = serving(seconds=5.0)
+
+    async def main() -> None:
+        killing = asyncio.ensure_future(trigger().on_kill())
+        await _until(lambda: service.seen)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await killing
+
+    asyncio.run(main())
+    assert service.seen == [CANCEL]
+
+
+def test_many_at_once_share_one_loop(sandbox: Any) -> None:
+    numbers = [make(sandbox) for _ in range(50)]
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(*(events(trigger(number)) for number in numbers))
+
+    found = asyncio.run(main())
+    assert [event["ids"]["datadiff_id"] for (event,) in found] == numbers
