@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from tests.conftest import shows_error
+
 MODES = ("worker", "triggerer")
 """The tasks' ids."""
 
@@ -50,6 +52,14 @@ class Outcome:
     def plain_log(self) -> str:
         """The log without colours, which Airflow 3.0 prints."""
         return re.sub(r"\x1b\[[\d;]*m", "", self.log)
+
+    def shows_error(self, error: str, text: str) -> bool:
+        """Whether the log shows an error, and how its text starts; Airflow 3.0 wraps the lines.
+
+        :param error: the name of its class.
+        :param text: the start of its text.
+        """
+        return shows_error(" ".join(self.plain_log.split()), error, text)
 
 
 def in_both(call: str) -> str:

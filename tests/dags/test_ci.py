@@ -12,7 +12,7 @@ from fastapi import HTTPException
 from dev.faults import behaviours
 from dev.sandbox.course import Course, Job, Step
 from tests import modes
-from tests.conftest import API_KEY, shows_error
+from tests.conftest import API_KEY
 from tests.modes import MODES, in_both
 
 pytestmark = pytest.mark.airflow
@@ -80,7 +80,7 @@ def test_a_run_is_started_and_waited_for(end: str, error: Any, go: Go, sandbox: 
         kind, text = error
         assert outcome.states == FAILED
         for run_id in (1, 2):
-            assert shows_error(outcome.log, kind, f"CI run {run_id} of pull request 8 {text}")
+            assert outcome.shows_error(kind, f"CI run {run_id} of pull request 8 {text}")
     else:
         assert outcome.states == SUCCESS
         returned = list(outcome.returned.values())
@@ -144,7 +144,7 @@ def test_wrong_arguments_send_nothing(
 
     assert outcome.states == FAILED
     assert sandbox.state.requests == []
-    assert shows_error(outcome.log, "DatafoldInputError", f"{field}: ")
+    assert outcome.shows_error("DatafoldInputError", f"{field}: ")
 
 
 @pytest.mark.parametrize("wait", [False, True])
@@ -170,7 +170,7 @@ def test_changes_without_an_active_run(wait: bool, go: Go, sandbox: Any) -> None
 
     assert outcome.states == FAILED
     text = "Pull request 8 of CI configuration 2 has no active CI run (the response's 'run_id' is"
-    assert shows_error(outcome.log, "DatafoldConflictError", text)
+    assert outcome.shows_error("DatafoldConflictError", text)
     assert writes(sandbox) == ["/api/v1/ci/2/8"] * 2
 
 
@@ -205,7 +205,7 @@ def test_a_run_that_takes_too_long(go: Go, sandbox: Any) -> None:
     outcome = go(in_both(trigger().removesuffix(")") + ", timeout=0.3)"))
 
     assert outcome.states == FAILED
-    assert shows_error(outcome.log, "DatafoldDeadlineError", "the CI run had not ended after")
+    assert outcome.shows_error("DatafoldDeadlineError", "The CI run had not ended after")
 
 
 def test_a_configuration_that_is_not_there(go: Go, sandbox: Any) -> None:

@@ -13,7 +13,7 @@ from dev.faults import behaviours
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_sources import STEPS, checked
 from tests import modes
-from tests.conftest import API_KEY, shows_error
+from tests.conftest import API_KEY
 from tests.modes import MODES, in_both
 
 pytestmark = pytest.mark.airflow
@@ -108,7 +108,7 @@ def test_a_data_source_does_not_pass(name: str, go: Go, sandbox: Any) -> None:
 
     assert outcome.states == FAILED
     assert outcome.returned == dict.fromkeys(MODES)
-    assert shows_error(outcome.log, error, text)
+    assert outcome.shows_error(error, text)
 
 
 @pytest.mark.parametrize("native", [False, True])
@@ -118,7 +118,7 @@ def test_wrong_arguments_send_nothing(number: str, native: bool, go: Go, sandbox
 
     assert outcome.states == FAILED
     assert sandbox.state.requests == []
-    assert shows_error(outcome.log, "DatafoldInputError", "data_source_id: ")
+    assert outcome.shows_error("DatafoldInputError", "data_source_id: ")
 
 
 def test_a_data_source_that_is_not_there(go: Go) -> None:
@@ -156,7 +156,7 @@ def test_a_test_that_takes_too_long(go: Go, sandbox: Any) -> None:
     outcome = go(in_both(TEST.replace(")", ", timeout=0.3)")))
 
     assert outcome.states == FAILED
-    assert shows_error(outcome.log, "DatafoldDeadlineError", "the test of a data source had not")
+    assert outcome.shows_error("DatafoldDeadlineError", "The test of a data source had not")
 
 
 @pytest.mark.parametrize("answer", [{}, {"job_id": None}, {"job_id": "x"}])
@@ -167,4 +167,4 @@ def test_a_test_without_an_id(answer: Any, serve: Any, run_dag: Any, capfd: Any,
 
     assert outcome.states == FAILED
     text = "Datafold started a test of data source 2 and does not tell its job_id."
-    assert shows_error(outcome.log, "DatafoldAnswerError", text)
+    assert outcome.shows_error("DatafoldAnswerError", text)

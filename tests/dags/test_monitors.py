@@ -18,7 +18,7 @@ from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.moment import now
 from dev.sandbox.monitors import run_course
 from tests import modes
-from tests.conftest import API_KEY, HOME, shows_error
+from tests.conftest import API_KEY, HOME
 from tests.modes import MODES, in_both
 
 pytestmark = pytest.mark.airflow
@@ -99,7 +99,7 @@ def check(end: End, outcome: modes.Outcome, sandbox: Any) -> None:
         kind, text = end.error
         for run_id in (1, 2):
             shown = f"Run {run_id} of monitor {MONITOR} {text.format(url=url)}"
-            assert shows_error(outcome.log, kind, shown)
+            assert outcome.shows_error(kind, shown)
 
 
 @pytest.mark.usefixtures("connections")
@@ -257,7 +257,7 @@ def test_a_run_that_takes_too_long(
     outcome = modes.run(run_dag, capfd, log, in_both(call), "late")
 
     assert outcome.states == dict.fromkeys(MODES, FAILED)
-    assert shows_error(outcome.log, "DatafoldDeadlineError", "")
+    assert outcome.shows_error("DatafoldDeadlineError", "")
     posts = [seen.path for seen in sandbox.state.requests if seen.method != "GET"]
     assert posts == ([] if call.startswith("DatafoldMonitorRunSensor") else [posts[0]] * 2)
 
@@ -297,7 +297,7 @@ def test_wrong_arguments_send_nothing(
 
     assert outcome.states == dict.fromkeys(MODES, FAILED)
     assert sandbox.state.requests == []
-    assert shows_error(outcome.log, "DatafoldInputError", f"{field}: ")
+    assert outcome.shows_error("DatafoldInputError", f"{field}: ")
 
 
 RIGHT = [
@@ -366,7 +366,7 @@ def test_wrong_toggles_send_nothing(
 
     assert outcome.states == {"t": FAILED}
     assert sandbox.state.requests == []
-    assert shows_error(outcome.log, "DatafoldInputError", f"{field}: ")
+    assert outcome.shows_error("DatafoldInputError", f"{field}: ")
 
 
 SPEC: dict[str, Any] = {
@@ -535,7 +535,7 @@ def test_wrong_specs_send_nothing(
 
     assert outcome.states == {"t": FAILED}
     assert sandbox.state.requests == []
-    assert shows_error(outcome.log, error, text)
+    assert outcome.shows_error(error, text)
 
 
 @pytest.mark.usefixtures("connections")
