@@ -6,7 +6,6 @@ import json
 import logging
 import socket
 import ssl
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,7 +27,7 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, says
 from dev.faults.server import Door, FaultServer
 from tests.conftest import API_KEY
-from tests.drivers import Call, both, call_async, call_sync
+from tests.drivers import Call, both, call_sync
 from tests.tunnel import Tunnel
 
 HOST = "datafold.test"
@@ -416,16 +415,6 @@ def test_proxy_that_is_none(url: str, call: Call, to: Any, environ: Any) -> None
     environ(HTTPS_PROXY=url)
     to()
     error = fails(call, DatafoldConfigurationError, UNUSABLE)
-    assert "install requests[socks] and httpx[socks]" in str(error)
-
-
-def test_socks_proxy_without_the_library_for_it(
-    to: Any, environ: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "socksio", None)
-    environ(HTTP_PROXY="socks5h://127.0.0.1:1")
-    to(f"http://{HOST}")
-    error = fails(call_async, DatafoldConfigurationError, UNUSABLE)
     assert "install requests[socks] and httpx[socks]" in str(error)
 
 

@@ -41,7 +41,7 @@ class Run:
 
     Each trial is a fork of this process, which has imported Airflow and all tests already. A
     mistake in a function is made in the function that is there. One that shows when modules are
-    imported needs them imported anew: such a trial takes longer.
+    imported, and one that survives, needs them imported anew: such a trial takes longer.
 
     :param mutants: the mutants.
     :param jobs: how many processes to use at a time.
@@ -84,7 +84,7 @@ class Run:
 
         while waiting:
             for (mutant, is_last), outcome in each(plans(), self._jobs):
-                if not tests.prove(mutant, outcome):
+                if not tests.prove(mutant, outcome, is_last=is_last):
                     waiting.appendleft((mutant, is_last))
                 elif is_last or is_found(outcome):
                     self._tell(mutant, outcome)
@@ -142,24 +142,28 @@ class Tests:
         :param mutant: what to try.
         :param is_last: whether to try it on more than a few quick tests.
         """
-        return self._plan(mutant, self._choice.tests(mutant, is_last=is_last))
+        return self._plan(mutant, self._choice.tests(mutant, is_last=is_last), is_last)
 
-    def _plan(self, mutant: Mutant, chosen: Sequence[str]) -> tuple[Work, Watch]:
+    def _plan(self, mutant: Mutant, chosen: Sequence[str], is_last: bool) -> tuple[Work, Watch]:
         tests = [test for test in chosen if test in self._items]
-        if self._choice.is_imported(mutant):
+        # A function that is there may have done its work already, or be run from its source again.
+        if is_last or self._choice.is_imported(mutant):
             work = partial(_try_imported, mutant, tests)
         else:
             items = [self._items[test] for test in tests]
             work = partial(_try_present, mutant, items, self._functions)
         return work, Watch(self._usual, tests)
 
-    def prove(self, mutant: Mutant, outcome: Outcome) -> bool:
+    def prove(self, mutant: Mutant, outcome: Outcome, *, is_last: bool) -> bool:
         """Say whether an outcome is beyond doubt, and learn from it.
 
         A test may fail because of those that ran before it, or because none did. So the first time
         that it finds a mutant, it has to find it alone, and to pass alone without one. Otherwise it
         is never asked again.
 
+        :param mutant: what was tried.
+        :param outcome: what came of it.
+        :param is_last: as for :meth:`plan`.
         :return: whether no other trial is needed.
         """
         for test in outcome.failed:
@@ -169,7 +173,7 @@ class Tests:
                 control = partial(_run, [self._items[test]])
                 is_alone = len(outcome.seconds) == 1
                 if _fails(control, Watch(self._usual)) or not (
-                    is_alone or _fails(*self._plan(mutant, [test]))
+                    is_alone or _fails(*self._plan(mutant, [test], is_last))
                 ):
                     self._choice.leave_out(test)
                     return False
