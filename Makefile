@@ -75,7 +75,7 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'  # --group
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable . --group dev --constraint $(CONSTRAINTS)
+	  --editable . --group dev --group lineage --constraint $(CONSTRAINTS)
 	@touch $@
 
 $(INSTALLED)-cluster: $(INSTALLED)

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ import airflow_provider_datafold
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
+from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
+from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, html, says
 from dev.faults.server import Behaviour, Door, FaultServer, Step, Then
 from dev.faults.server import Call as Asked
@@ -388,8 +391,48 @@ def test_error_while_the_caller_handles_one(attempt: Attempt, served: Any) -> No
     check(within, "DatafoldConnectionError")
 
 
+# Ways in which a job ends, or does not.
+DIFF = {"id": 9, "status": "done", "result": "different", "kind": "in_db", "diff_stats": {}}
+RUN = {"id": 8, "monitor_id": 7, "diff_id": None}
+ENDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "difference": ("DatafoldDifferenceError", DIFF | {"diff_stats": {"diff_rows_count": 7}}),
+    "not compared": ("DatafoldNotComparedError", DIFF | {"result": "empty"}),
+    "cancelled": ("DatafoldJobCancelledError", DIFF | {"status": "cancelled", "result": None}),
+    "needs a person": ("DatafoldWaitingForPersonError", DIFF | {"status": "needs_confirmation"}),
+    "failed": ("DatafoldJobFailedError", DIFF | {"status": "failed"}),
+    "failed for good": ("DatafoldJobInvalidError", DIFF | {"status": "failed"}),
+    "deadline": ("DatafoldDeadlineError", DIFF | {"status": "processing"}),
+    "alert": ("DatafoldAlertError", RUN | {"state": "alert"}),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_end_of_a_job(case: str, served: Any) -> None:
+    kind, job = ENDS[case]
+
+    def act(asked: Asked) -> Iterable[Step]:
+        assert asked.request is not None
+        sent = str(asked.request.headers)
+        error = {
+            "error_type": sent,
+            "error_value": sent,
+            "is_retryable": kind != "DatafoldJobInvalidError",
+        }
+        return [answer(200, json.dumps({"error": error, **job}).encode()), Then.KEEP]
+
+    server = served(act)
+    sensor = (
+        DatafoldMonitorRunSensor(task_id="a", monitor_id=7, run_id=8)
+        if kind == "DatafoldAlertError"
+        else DatafoldDataDiffSensor(task_id="a", datadiff_id=9, poke_interval=0.1, timeout=0.1)
+    )
+    context: Any = {"ti": SimpleNamespace(try_number=1, xcom_push=lambda **pushed: None)}
+    check(lambda: sensor.execute(context), kind)
+    assert any(os.environ["PLANTED_KEY"] in request.text for request in server.requests)
+
+
 def test_every_error_is_among_these() -> None:
-    named = {kind for kind, _ in SERVED.values()} | {
+    named = {kind for kind, _ in (*SERVED.values(), *ENDS.values())} | {
         "DatafoldUnreachableError",
         "DatafoldCertificateError",
         "DatafoldConfigurationError",

@@ -28,7 +28,8 @@ class Functions:
     def __init__(self, folder: Path) -> None:
         self._found: dict[tuple[str, str, int], list[types.FunctionType]] = defaultdict(list)
         for found in gc.get_objects():
-            if isinstance(found, types.FunctionType) and folder in Path(_place(found)[0]).parents:
+            # Not isinstance(): that would have lazy objects load what they stand for.
+            if type(found) is types.FunctionType and folder in Path(_place(found)[0]).parents:
                 self._found[_place(found)].append(found)
 
     def change(self, mutant: Mutant) -> None:

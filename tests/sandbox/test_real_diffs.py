@@ -20,11 +20,11 @@ import duckdb
 import psycopg2
 import pytest
 import requests
-from dev.cluster.services import start_postgresql
 
 from dev.comparison import duckdb_file, source, sqlite_file
 from dev.comparison.question import Side
 from dev.comparison.table import ReadError
+from dev.local_airflow.postgresql import start_postgresql
 from dev.local_airflow.programs import ProgramError, Programs
 from dev.sandbox import Sandbox
 from tests.conftest import API_KEY, ROOT
