@@ -31,6 +31,9 @@ LEFT_OUT = (
     "tests/test_wrong_bodies.py",
 )
 
+# `make test` has these, too, on the newest Airflow.
+LINEAGE = ("tests/lineage", "tests/operators/test_lineage.py")
+
 # In two processes, each with an Airflow home of its own; the tests of a file stay together.
 IN_TWO = ("--numprocesses=2", "--dist=loadfile")
 
@@ -89,22 +92,42 @@ def add_reliability_session(airflow: str, *versions: str) -> None:
         session.run("python", "-m", "dev.faults", "--ours", *session.posargs)
 
 
-def install(session: nox.Session, airflow: str, group: str, missing: Sequence[str]) -> None:
+def add_lineage_session(airflow: str, *versions: str) -> None:
+    """Add the session of an Airflow that has OpenLineage's provider.
+
+    :param airflow: the version that a file of constraints is named for.
+    :param versions: the versions of Python that will do, best first.
+    """
+    _, python = find_python(versions)
+
+    @nox.session(name=f"openlineage-{airflow}", python=python or False, default=False)
+    def openlineage(session: nox.Session) -> None:
+        """Run a gate, and see what OpenLineage is told."""
+        missing = versions if python is None else ()
+        install(session, airflow, "dev", missing, "--group", "lineage")
+        session.run("python", "-m", "pytest", *LINEAGE, *session.posargs)
+
+
+def install(
+    session: nox.Session, airflow: str, group: str, missing: Sequence[str], *more: str
+) -> None:
     """Install this package with an Airflow.
 
     :param session: where to.
     :param airflow: the version that a file of constraints is named for.
     :param group: the dependency group to install with it.
     :param missing: the versions of Python that would do, where this machine has none of them.
+    :param more: what else to tell pip.
     """
     if missing:
         session.skip(f"There is no Python {' or '.join(missing)} on PATH")
     constraints = f"dev/constraints/airflow-{airflow}.txt"
     session.install("pip>=25.1")  # The first that knows --group.
-    session.install("--editable", ".", "--group", group, "--constraint", constraints)
+    session.install("--editable", ".", "--group", group, *more, "--constraint", constraints)
 
 
 for airflow in AIRFLOWS:
     add_session(airflow, "3.11", "3.12", "3.10")
     add_reliability_session(airflow, "3.11", "3.12", "3.10")
+    add_lineage_session(airflow, "3.11", "3.12", "3.10")
 add_session(AIRFLOWS[-1], "3.13")

@@ -239,7 +239,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             self._ids = find_at_last(hook, self._claimed_by, until)
         super().cancel_at_last(hook, until)
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+    def get_openlineage_facets_on_complete(
+        self, task_instance: Any
+    ) -> OperatorLineage[Any, Any] | None:
         """Tell OpenLineage's provider, which alone calls this, what was compared and found.
 
         It is called when the task fails or is skipped, too.

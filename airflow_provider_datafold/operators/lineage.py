@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow.providers.openlineage.extractors import OperatorLineage
 from openlineage.client.event_v2 import InputDataset
+from openlineage.client.facet_v2 import InputDatasetFacet, external_query_run
 from openlineage.client.facet_v2 import data_quality_assertions_dataset as quality
-from openlineage.client.facet_v2 import external_query_run
 
 from airflow_provider_datafold.api import data_sources
 from airflow_provider_datafold.exceptions import DatafoldError
@@ -29,11 +29,11 @@ _SCHEMES = {
 }
 """Where OpenLineage's name for a kind of database is not Datafold's."""
 
-_DATABASE = ("dbname", "database", "db", "default_db")
+_DATABASE = ("dbname", "database", "db", "default_db", "projectId")
 """What a data source calls the database that the paths of its tables leave out."""
 
 
-def lineage_of(conn_id: str, diff: Mapping[str, Any], limits: Limits) -> OperatorLineage:
+def lineage_of(conn_id: str, diff: Mapping[str, Any], limits: Limits) -> OperatorLineage[Any, Any]:
     """Say what a data diff compared, and what came of it.
 
     :param conn_id: id of the Airflow connection to Datafold.
@@ -46,7 +46,9 @@ def lineage_of(conn_id: str, diff: Mapping[str, Any], limits: Limits) -> Operato
         quality.Assertion(assertion=text, success=success)
         for text, success in judge(diff, limits).assertions
     ]
-    facets = {"dataQualityAssertions": quality.DataQualityAssertionsDatasetFacet(assertions)}
+    facets: dict[str, InputDatasetFacet] = {
+        "dataQualityAssertions": quality.DataQualityAssertionsDatasetFacet(assertions)
+    }
     with DatafoldHook(conn_id) as hook:
         page = hook.data_diff_url(diff["id"])
         inputs = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -41,6 +40,8 @@ _FIELDS = (
     "cancel_on_kill",
 )
 _HAS_ON_KILL = hasattr(BaseTrigger, "on_kill")
+_KNOWS_WHAT_IS_CANCELLED = hasattr(asyncio.Task, "cancelling")
+"""From Python 3.11 on."""
 
 
 class DatafoldJobTrigger(BaseTrigger):
@@ -156,7 +157,7 @@ def _is_shutting_down() -> bool:
     Airflow 3.2 would not answer the question for its state any more, and the thread that asks
     would keep the triggerer from ending.
     """
-    if sys.version_info < (3, 11):
+    if not _KNOWS_WHAT_IS_CANCELLED:
         return False
     others = asyncio.all_tasks() - {asyncio.current_task()}
     return all(task.cancelling() for task in others)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+from fastapi import Response
 
 from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
@@ -198,6 +199,18 @@ def test_a_passing_fault_is_no_end(
     else:
         returned = task.execute(context)
     assert returned["result"] == "identical"
+
+
+def test_asks_no_sooner_than_datafold_wants(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(response: Any) -> Response:
+        return Response(b'{"detail": "busy"}', 429, headers={"Retry-After": "600"})
+
+    Conductor(monkeypatch, faults={"theirs": {"read": [busy]}})
+    make(sandbox)
+    task = sensor()
+    assert not task.poke(context_of(task)).is_done
+    assert not task.poke(context_of(task)).is_done
+    assert len(sandbox.state.requests) == 1
 
 
 def test_goes_on_where_it_is_handed_the_event_alone(sandbox: Any) -> None:

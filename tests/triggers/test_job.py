@@ -337,6 +337,31 @@ def test_a_triggerer_that_restarts_cancels_nothing(
     assert CANCEL not in service.seen
 
 
+def shut_down(service: Service, waiting: list[DatafoldJobTrigger]) -> None:
+    """Close the event loop of triggers that wait."""
+
+    async def main() -> None:
+        running = [asyncio.ensure_future(events(each)) for each in waiting]
+        await _until(lambda: len(service.seen) >= len(running))
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("old_airflow")
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_triggerer_that_shuts_down_asks_only_where_it_must(
+    serving: Any, monkeypatch: pytest.MonkeyPatch, knows: bool
+) -> None:
+    # Before Python 3.11, nobody knows what else is cancelled.
+    knows = knows and sys.version_info >= (3, 11)
+    monkeypatch.setattr(job_module, "_KNOWS_WHAT_IS_CANCELLED", knows)
+    service = serving()
+    asked = state_is(monkeypatch, "deferred")
+    shut_down(service, [trigger(), trigger()])
+    assert asked == ([] if knows else ["t", "t"])
+    assert CANCEL not in service.seen
+
+
 @pytest.mark.usefixtures("old_airflow")
 def test_a_sensors_trigger_never_cancels(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     service = serving()

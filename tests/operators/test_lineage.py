@@ -1,0 +1,131 @@
+"""What a gate tells OpenLineage. tests/lineage has OpenLineage's own provider ask for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.waiting.verdict import Limits
+from dev.sandbox import data_diffs
+from dev.sandbox.course import Job
+from tests.contexts import context_of
+
+pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage's provider is missing")
+
+from airflow_provider_datafold.operators.lineage import lineage_of
+
+BODY = {
+    "data_source1_id": 1,
+    "data_source2_id": 2,
+    "table1": ["PUBLIC", "ORDERS"],
+    "table2": ["DB", "PUBLIC", "ORDERS"],
+    "pk_columns": ["id"],
+}
+LAKE = ("snowflake://lake", "DB.PUBLIC.ORDERS")
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: None) -> None:
+    """All of these send to the sandbox."""
+
+
+def told(sandbox: Any, body: Any = BODY, **seen: Any) -> Any:
+    """What OpenLineage is told of a data diff that is done, at most one row being added."""
+    diff = sandbox.state.data_diffs.add({**body, "tags": []}, Job(data_diffs.IDENTICAL))
+    done = {**diff, "status": "done", "result": "identical", "diff_stats": {}, **seen}
+    return lineage_of("datafold_default", done, Limits(max_rows_added=1))
+
+
+def tables(lineage: Any) -> list[tuple[str, str]]:
+    return [(found.namespace, found.name) for found in lineage.inputs]
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "dataset"),
+    [
+        (
+            {"type": "pg", "options": {"host": "h", "port": 1, "dbname": "d"}},
+            ["s", "t"],
+            ("postgres://h:1", "d.s.t"),
+        ),
+        (
+            {"type": "pg", "options": {"host": "h", "dbname": "d"}},
+            ["s", "t"],
+            ("postgres://h", "d.s.t"),
+        ),
+        (
+            {"type": "mysql", "options": {"host": "h", "db": "d"}},
+            ["a", "s", "t"],
+            ("mysql://h", "a.s.t"),
+        ),
+        ({"type": "mysql", "options": {"host": "h", "db": "d"}}, ["t"], ("mysql://h", "t")),
+        ({"type": "mysql", "options": {"host": "h"}}, ["s", "t"], ("mysql://h", "s.t")),
+        ({"type": "bigquery", "options": {"projectId": "p"}}, ["s", "t"], ("bigquery", "p.s.t")),
+        (
+            {"type": "snowflake", "options": {"account": "a", "default_db": "d"}},
+            ["s", "t"],
+            ("snowflake://a", "d.s.t"),
+        ),
+        (
+            {"type": "postgres_aurora", "options": {"host": "h", "dbname": "d"}},
+            ["s", "t"],
+            ("postgres://h", "d.s.t"),
+        ),
+        ({"type": "databricks", "options": None}, ["s", "t"], ("datafold://{host}/1", "s.t")),
+        ({"type": None, "options": {"host": "h"}}, ["s", "t"], ("datafold://{host}/1", "s.t")),
+    ],
+)
+def test_names_a_table_as_openlineage_does(
+    source: Any, path: list[str], dataset: tuple[str, str], sandbox: Any
+) -> None:
+    sandbox.state.data_sources.sources[1] |= source
+    namespace, name = dataset
+    host = sandbox.url.removeprefix("http://")
+    expected = (namespace.format(host=host), name)
+    assert tables(told(sandbox, {**BODY, "table1": path})) == [expected, LAKE]
+
+
+def test_a_table_that_is_compared_with_itself_is_told_once(sandbox: Any) -> None:
+    body = {**BODY, "data_source1_id": 2, "table1": BODY["table2"]}
+    before = len(sandbox.state.requests)
+    assert tables(told(sandbox, body)) == [LAKE]
+    assert len(sandbox.state.requests) == before + 1
+
+
+def test_a_query_is_no_dataset(sandbox: Any) -> None:
+    assert tables(told(sandbox, table1=None, query1="select 1")) == [LAKE]
+
+
+def test_a_data_source_that_cannot_be_looked_up_is_named_by_its_id(sandbox: Any, log: Any) -> None:
+    del sandbox.state.data_sources.sources[1]
+    lineage = told(sandbox, data_source1_id=7)
+    host = sandbox.url.removeprefix("http://")
+    assert tables(lineage) == [(f"datafold://{host}/7", "PUBLIC.ORDERS"), LAKE]
+    assert any("Could not look up a data source for lineage" in line for line in log.messages)
+
+
+def test_tells_the_limits_and_the_page(sandbox: Any) -> None:
+    stats = {"rows_added": 2, "rows_removed": 0, "diff_rows_count": 0, "match_ratio": 0.9}
+    lineage = told(sandbox, result="different", diff_stats=stats)
+    for table in lineage.inputs:
+        quality = table.inputFacets["dataQualityAssertions"]
+        found = {each.assertion: each.success for each in quality.assertions}
+        assert found["rows_added <= 1"] is False
+    query = lineage.run_facets["externalQuery"]
+    assert query.source == f"{sandbox.url}/datadiffs/{query.externalQueryId}/overview"
+
+
+def test_a_gate_tells_nothing_before_it_has_compared(sandbox: Any) -> None:
+    gate = DatafoldRunDataDiffOperator(
+        task_id="gate", **{**BODY, "poll_interval": 0.01, "deferrable": False}
+    )
+    assert gate.get_openlineage_facets_on_complete(None) is None
+    gate.execute(context_of(gate))
+    told_of = gate.get_openlineage_facets_on_complete(None)
+    assert told_of is not None
+    assert tables(told_of) == [
+        ("postgres://warehouse.example.com:5432", "warehouse.PUBLIC.ORDERS"),
+        LAKE,
+    ]
