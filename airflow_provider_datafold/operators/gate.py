@@ -79,7 +79,8 @@ class Gate:
         if reading.state is State.BLOCKED:
             raise DatafoldWaitingForPersonError(
                 f"{name} waits for a person ({reading.status}), which no wait mends: confirm it or "
-                f"log in at Datafold, then clear this task. {see}"
+                f"log in at Datafold. Then a DatafoldDataDiffSensor with its id goes on with it; "
+                f"this task, cleared, cancels it and starts a new one. {see}"
             )
         if reading.state is State.CANCELLED:
             raise DatafoldJobCancelledError(
