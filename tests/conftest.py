@@ -170,6 +170,7 @@ def airflow_database() -> None:
     command = [sys.executable, "-m", "airflow", "db", "migrate"]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     _build_one_api()
+    _read_times()
 
 
 def _build_one_api() -> None:
@@ -179,6 +180,21 @@ def _build_one_api() -> None:
     except ImportError:  # Airflow 2
         return
     supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
+
+
+def _read_times() -> None:
+    """Let dag.test() of Airflow 3.0 hand a time to a rescheduled sensor, as 3.0's workers do."""
+    try:
+        from airflow.sdk.api.client import TaskInstanceOperations as Client
+        from airflow.sdk.execution_time.comms import TaskRescheduleStartDate as Told
+    except ImportError:  # Airflow 2
+        return
+    ask = Client.get_reschedule_start_date
+
+    def ask_for_time(self: Any, *arguments: Any, **named: Any) -> Any:
+        return Told.model_validate(ask(self, *arguments, **named).model_dump())
+
+    Client.get_reschedule_start_date = ask_for_time
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ becomes of it in every course of a data diff, in the worker and in the triggerer
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -357,11 +358,26 @@ Gate.partial(task_id=TASK_ID, poll_interval=0.01, **ids).expand_kwargs(
 ]
 
 
-_IN_ONE_DAG = 12
+_IN_ONE_DAG = 5
 
 
 @pytest.fixture
-def run(run_dag: Any, sandbox: Any, connections: None) -> Iterator[Callable[..., dict[str, Any]]]:
+def _plain_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no traceback painted for a task that fails: that takes longer than all the rest."""
+    with contextlib.suppress(ImportError):  # Airflow 2 may have none.
+        from structlog import dev
+
+        monkeypatch.setattr(
+            dev.RichTracebackFormatter,
+            "__call__",
+            lambda _, out, error: dev.plain_traceback(out, error),
+        )
+
+
+@pytest.fixture
+def run(
+    run_dag: Any, sandbox: Any, connections: None, _plain_tracebacks: None
+) -> Iterator[Callable[..., dict[str, Any]]]:
     """Run tasks, and give by task id the tasks' states, XComs and links."""
 
     def run_tasks(dag_id: str, tasks: list[str], **more: Any) -> dict[str, Any]:
