@@ -1,0 +1,453 @@
+"""What becomes of a gate in a real Airflow in every course of a data diff, in the worker and in the
+triggerer, and of a sensor in each of its modes."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from dev.sandbox.course import Course, Job, Step
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
+from tests.conductor import Conductor, Fault, error_500, lost, not_json, without_id
+from tests.gates import BODY, recorded
+
+pytestmark = pytest.mark.airflow
+
+
+@dataclass
+class Case:
+    """A course of a data diff, and what comes of the task.
+
+    :param name: of the course.
+    :param course: what the data diff goes through.
+    :param arguments: of the gate that are not the usual ones.
+    :param error: the error's class, ``None`` where there is none.
+    :param text: what the error says.
+    :param state: the task's.
+    :param faults: by operation, what becomes of the first request, the second and so on; the last
+        one stays if ``...`` follows.
+    :param cancelled: whether the data diff is cancelled at the end.
+    """
+
+    name: str
+    course: Course = IDENTICAL
+    arguments: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    text: str = ""
+    state: str = ""
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
+    cancelled: bool = False
+    diffs: int = 1
+
+    @property
+    def task_id(self) -> str:
+        return re.sub(r"\W+", "_", self.name)
+
+    @property
+    def end(self) -> str:
+        return self.state or ("failed" if self.error else "success")
+
+
+def _way(*statuses: str) -> Course:
+    steps = tuple(Step(status) for status in statuses)
+    return Course(steps, IDENTICAL.end, IDENTICAL.outcome)
+
+
+def _ends(status: str, **outcome: Any) -> Course:
+    return Course((Step("waiting"),), status, outcome)
+
+
+NEVER = Course((Step("processing", seconds=math.inf),), "done")
+FAR = done(
+    "different",
+    rows_added=30,
+    rows_removed=20,
+    diff_rows_count=50,
+    match_ratio=0.4,
+    diff_schema=0.5,
+)
+DIFFERENCE, NOT_COMPARED = "DatafoldDifferenceError", "DatafoldNotComparedError"
+CANCELLED = "DatafoldJobCancelledError"
+BY_DIFF = {"max_rows_added": 3, "max_rows_removed": 2, "max_rows_different": 5}
+
+COURSES = [
+    Case("identical"),
+    Case("identical at once", _way()),
+    Case("all statuses", _way("waiting", "queued", "processing", "processing")),
+    Case("a status that nobody knows", _way("waiting", "paused", "processing")),
+    Case(
+        "different",
+        DIFFERENT,
+        error=DIFFERENCE,
+        text="Data diff N differs: rows added 3, rows removed 2, rows different 5, match ratio "
+        "0.95. Values differ in 'amount' (5). See URL",
+    ),
+    Case(
+        "different skipped",
+        DIFFERENT,
+        {"on_difference": "skip"},
+        "AirflowSkipException",
+        "Data diff N differs: rows added 3",
+        "skipped",
+    ),
+    Case("different passed", DIFFERENT, {"on_difference": "pass"}),
+    Case("within limits", DIFFERENT, BY_DIFF),
+    Case("within a ratio", DIFFERENT, {"min_match_ratio": 0.95}),
+    Case(
+        "beyond a limit",
+        DIFFERENT,
+        {**BY_DIFF, "max_rows_removed": 1},
+        DIFFERENCE,
+        "Data diff N differs: rows removed 2 (at most 1). Values differ in 'amount' (5). See URL",
+    ),
+    Case(
+        "beyond a limit that is not given",
+        DIFFERENT,
+        {"max_rows_added": 3},
+        DIFFERENCE,
+        "Data diff N differs: rows removed 2 (at most 0), rows different 5 (at most 0). ",
+    ),
+    Case(
+        "beyond a ratio",
+        FAR,
+        {"min_match_ratio": 0.5},
+        DIFFERENCE,
+        "match ratio 0.4 (at least 0.5), schema changed. ",
+    ),
+    Case(
+        "a changed schema",
+        done("different", diff_schema=0.5),
+        {"max_rows_added": 0},
+        DIFFERENCE,
+        "Data diff N differs: schema changed. ",
+    ),
+    Case(
+        "a changed schema allowed",
+        done("different", diff_schema=0.5),
+        {"allow_schema_changes": True},
+    ),
+    Case(
+        "across databases",
+        done("different", diff_schema=None),
+        {"data_source2_id": 2, "max_rows_added": 0},
+    ),
+    Case(
+        "not measured",
+        done("different", match_ratio=None),
+        {"min_match_ratio": 0.5},
+        NOT_COMPARED,
+        "Data diff N: Datafold did not measure what there is a limit for: match ratio. ",
+    ),
+    Case(
+        "empty",
+        done("empty"),
+        error=NOT_COMPARED,
+        text="Data diff N: there are no rows to compare. ",
+    ),
+    Case("empty passed", done("empty"), {"on_empty": "pass"}),
+    Case(
+        "missing keys",
+        done("missing-pks"),
+        error=NOT_COMPARED,
+        text="Data diff N: a side lacks primary key columns. ",
+    ),
+    Case(
+        "doubled keys",
+        Course(
+            (),
+            "done",
+            {
+                "result": "bad-pks",
+                "summary_results": {"pks": {"dupes": [3, 0], "nulls": [0, 1]}, "values": {}},
+            },
+        ),
+        {"on_difference": "pass"},
+        NOT_COMPARED,
+        "Data diff N: primary keys are null or not unique. Doubled primary keys: 3 and 0. Null "
+        "primary keys: 0 and 1. See URL",
+    ),
+    Case(
+        "no result",
+        _ends("done", result=None),
+        error=NOT_COMPARED,
+        text="Data diff N: Datafold gives no result. ",
+    ),
+    Case(
+        "a result that nobody knows",
+        _ends("done", result="partly"),
+        error=NOT_COMPARED,
+        text="Data diff N: the result is 'partly'. ",
+    ),
+    Case(
+        "failed",
+        failed("QueryError", 'relation\n"orders" does not exist.'),
+        error="DatafoldJobFailedError",
+        text='Data diff N failed: QueryError: relation?"orders" does not exist. A retry starts a '
+        "new one. See URL",
+    ),
+    Case(
+        "failed for good",
+        failed("QueryError", "no such table", is_retryable=False),
+        error="DatafoldJobInvalidError",
+        text="Data diff N failed, and Datafold says that a retry will not help: QueryError: no "
+        "such table. See URL",
+    ),
+    Case(
+        "failed without a word",
+        _ends("failed"),
+        error="DatafoldJobFailedError",
+        text="Data diff N failed: Datafold does not say why. A retry starts a new one. See URL",
+    ),
+    Case(
+        "done with an error",
+        _ends("done", result="error"),
+        error="DatafoldJobFailedError",
+        text="Data diff N failed: Datafold does not say why. ",
+    ),
+    Case(
+        "cancelled",
+        _ends("cancelled"),
+        error=CANCELLED,
+        text="Data diff N was cancelled at Datafold, by nobody in this task.",
+        cancelled=True,
+    ),
+    Case(
+        "needs confirmation",
+        _ends("needs_confirmation"),
+        error="DatafoldWaitingForPersonError",
+        text="Data diff N waits for a person (needs_confirmation), which no wait mends",
+    ),
+    Case(
+        "needs authentication",
+        _ends("needs_authentication"),
+        error="DatafoldWaitingForPersonError",
+        text="(needs_authentication)",
+    ),
+    Case(
+        "never ends",
+        NEVER,
+        {"timeout": 1.0},
+        "DatafoldDeadlineError",
+        "The data diff had not ended after",
+        cancelled=True,
+    ),
+    Case(
+        "never ends and is left",
+        NEVER,
+        {"timeout": 0.5, "cancel_on_kill": False},
+        "DatafoldDeadlineError",
+        "The data diff had not ended after",
+    ),
+    Case(
+        "a cancel is refused",
+        NEVER,
+        {"timeout": 0.5},
+        "DatafoldDeadlineError",
+        "The data diff had not ended after",
+        faults={"cancel": [409, ...]},
+    ),
+    Case(
+        "execution timeout",
+        NEVER,
+        {"execution_timeout": 2.0},
+        "DatafoldDeadlineError",
+        "The data diff had not ended after",
+        cancelled=True,
+    ),
+    Case("not waited for", NEVER, {"wait_for_completion": False}),
+    Case("faults between looks", faults={"read": [503, 500, 429, lost, error_500, 408]}),
+    Case(
+        "the key is refused later",
+        faults={"read": [None, 401, ...]},
+        error="DatafoldAuthenticationError",
+        text="GET /api/v1/datadiffs/N on HOST",
+        cancelled=True,
+    ),
+    Case(
+        "forbidden later",
+        faults={"read": [403, ...], "cancel": [403, ...]},
+        error="DatafoldPermissionError",
+        text="GET /api/v1/datadiffs/N on HOST",
+    ),
+    Case(
+        "gone later",
+        faults={"read": [None, 404, ...]},
+        error="DatafoldNotFoundError",
+        text="GET /api/v1/datadiffs/N on HOST",
+        cancelled=True,
+    ),
+    Case("no JSON between looks", faults={"read": [None, not_json, not_json]}),
+    Case("refused at first", faults={"create": [503, 429]}),
+    Case("the reply is lost", faults={"create": [lost]}),
+    Case("the reply is an error", faults={"create": [error_500]}),
+    Case("the reply is no JSON", faults={"create": [not_json]}),
+    Case("the reply has no id", faults={"create": [without_id]}),
+    Case(
+        "nothing comes of it",
+        faults={"create": [422]},
+        error="DatafoldValidationError",
+        text="POST /api/v1/datadiffs on HOST",
+        diffs=0,
+    ),
+    Case(
+        "no such data source",
+        arguments={"data_source2_id": 99},
+        error="DatafoldNotFoundError",
+        text="404, there is no such data source",
+        diffs=0,
+    ),
+    Case(
+        "the results cannot be read",
+        DIFFERENT,
+        error=DIFFERENCE,
+        text="match ratio 0.95. See URL",
+        faults={"results": [403, ...]},
+    ),
+    Case(
+        "why it failed cannot be read",
+        failed("QueryError", "no such table"),
+        error="DatafoldJobFailedError",
+        text="Data diff N failed: Datafold does not say why. ",
+        faults={"results": [403, ...]},
+    ),
+]
+
+
+def _conductor(patched: pytest.MonkeyPatch, cases: list[Case]) -> Conductor:
+    courses = {case.task_id: case.course for case in cases}
+    return Conductor(patched, courses, {case.task_id: case.faults for case in cases})
+
+
+def _neutral(value: Any, url: str) -> Any:
+    """Take ids, addresses and times out, which differ between two runs."""
+    text = json.dumps(value).replace(url, "HOST")
+    text = re.sub(r"(?<=Data diff )\d+|(?<=datadiffs/)\d+|(?<=\"id\": )\d+", "N", text)
+    text = re.sub(r"after [\d.]+ s", "after N s", text)
+    return json.loads(
+        text.replace('"id": N', '"id": "N"').replace("HOST/datadiffs/N/overview", "URL")
+    )
+
+
+def _arguments(case: Case, **more: Any) -> str:
+    given = {**case.arguments, **more}
+    if "datadiff_id" not in given:
+        given["tags"] = [case.task_id]
+    limit = given.pop("execution_timeout", None)
+    shown = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    return shown if limit is None else f"{shown}, execution_timeout=timedelta(seconds={limit})"
+
+
+def _run_courses(
+    run_gates: Any, sandbox: Any, conductor: Conductor, tasks: list[str], cases: list[Case]
+) -> dict[str, Any]:
+    """Run a task for each case, and give what came of each: the task's state, XCom, link and error,
+    and the states of the data diffs that there are for it."""
+    found = run_gates("courses", tasks, params={})
+    errors = recorded()
+    statuses: dict[str, list[str]] = {}
+    for number, name in conductor.names.items():
+        status = sandbox.state.data_diffs.shown(number)["status"]
+        statuses.setdefault(name, []).append(status)
+    return {
+        case.name: _neutral(
+            [*found[case.task_id][0], errors.get(case.task_id), statuses.get(case.task_id, [])],
+            sandbox.url,
+        )
+        for case in cases
+    }
+
+
+def test_courses(run_gates: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len({case.task_id for case in COURSES}) == len(COURSES) >= 25
+    both = {}
+    for deferrable in (False, True):
+        sandbox.state.reset()
+        tasks = [
+            f"gate({case.task_id!r}, {_arguments(case, deferrable=deferrable)})" for case in COURSES
+        ]
+        with monkeypatch.context() as patched:
+            conductor = _conductor(patched, COURSES)
+            both[deferrable] = _run_courses(run_gates, sandbox, conductor, tasks, COURSES)
+    # In the worker and in the triggerer the same comes of it, to the letter.
+    assert both[True] == both[False]
+    assert _unexpected(COURSES, both[False]) == {}
+
+
+WAITED_FOR = (
+    "identical",
+    "a status that nobody knows",
+    "different",
+    "different skipped",
+    "different passed",
+    "within limits",
+    "empty passed",
+    "doubled keys",
+    "failed",
+    "cancelled",
+    "needs confirmation",
+    "never ends",
+    "faults between looks",
+    "gone later",
+)
+"""Some of what a sensor meets, too: it has three modes."""
+
+
+def test_courses_of_what_a_sensor_waits_for(
+    run_gates: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = [
+        replace(case, cancelled=case.error == CANCELLED)
+        for case in COURSES
+        if case.name in WAITED_FOR
+    ]
+    assert len(cases) == len(WAITED_FOR)
+    found = {}
+    for mode in ("poke", "reschedule", "deferrable"):
+        sandbox.state.reset()
+        how = {"deferrable": True} if mode == "deferrable" else {"mode": mode, "deferrable": False}
+        with monkeypatch.context() as patched:
+            conductor = _conductor(patched, cases)
+            tasks = []
+            for case in cases:
+                diff = sandbox.state.data_diffs.add(
+                    {**BODY, "tags": [case.task_id]}, Job(case.course)
+                )
+                arguments = _arguments(case, datadiff_id=diff["id"], poke_interval=0.05, **how)
+                tasks.append(f"Sensor(task_id={case.task_id!r}, {arguments})")
+            found[mode] = _run_courses(run_gates, sandbox, conductor, tasks, cases)
+        methods = {request.method for request in sandbox.state.requests}
+        assert methods == {"GET"}, "it never cancels what something else started"
+    assert found["poke"] == found["reschedule"] == found["deferrable"]
+    assert _unexpected(cases, found["poke"]) == {}
+
+
+def _unexpected(cases: list[Case], found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        case.name: found[case.name] for case in cases if not _is_right_end(case, *found[case.name])
+    }
+
+
+def _is_right_end(
+    case: Case, state: str, returned: Any, link: Any, error: Any, statuses: list[str]
+) -> bool:
+    kind, text = error or (None, "")
+    if (state, kind) != (case.end, case.error) or case.text not in text:
+        return False
+    if len(statuses) != case.diffs or ("cancelled" in statuses) != case.cancelled:
+        return False
+    if link != ("URL" if case.diffs else None):
+        return False
+    if case.error:
+        return returned is None
+    return returned == {
+        "id": "N",
+        "status": "processing" if case.course is NEVER else "done",
+        "result": case.course.outcome.get("result"),
+        "url": "URL",
+        "diff_stats": case.course.outcome.get("diff_stats"),
+    }
