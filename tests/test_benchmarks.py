@@ -44,7 +44,8 @@ from dev.local_airflow.ports import listens
 from tests.conftest import ROOT
 
 NAMES = [
-    *(imports.TIME, imports.MEMORY, parsing.BUILD, parsing.BUILD_LITERAL),
+    *(imports.TIME, imports.MEMORY, imports.TIME_OF_ALL),
+    *(parsing.BUILD, parsing.BUILD_LITERAL),
     *(parsing.SERIALIZE, parsing.SERIALIZE_SET),
     *(updates.ONE, updates.KEPT_HTTP, updates.KEPT_TLS, updates.CONNECTIONS, tasks.CPU),
     *(rate_limit.WALL, rate_limit.REQUESTS, rate_limit.LOST),
@@ -99,6 +100,7 @@ def test_limits() -> None:
     assert {(it.figure, it.over): it.most for it in REQUIREMENTS} == {
         (imports.TIME, None): 5,
         (imports.MEMORY, None): 1,
+        (imports.TIME_OF_ALL, None): 8,
         (parsing.BUILD, FLOOR): 1.3,
         (parsing.SERIALIZE, FLOOR): 1.1,
         (updates.ONE, FLOOR): 1.25,

@@ -50,7 +50,8 @@ _METHOD = f"""\
 ## How it is measured
 
 - **Import**: each measurement is a fresh process that has done
-  `from airflow.sdk import DAG, BaseOperator` before. Memory is the process's own (USS).
+  `from airflow.sdk import DAG, BaseOperator, BaseSensorOperator` before. Memory is the process's
+  own (USS).
 - **1,000 operators**: the run builds one DAG in memory, and turns it into the dictionary that
   Airflow stores. The DAG's params fill id, bindings and schedule of this provider's operator; the
   body of `HttpOperator` is a text. The operator without code has the template fields of this

@@ -59,6 +59,7 @@ class Requirement:
 REQUIREMENTS = (
     Requirement(imports.TIME, 5),
     Requirement(imports.MEMORY, 1),
+    Requirement(imports.TIME_OF_ALL, 8),
     Requirement(parsing.BUILD, 1.3, FLOOR),
     Requirement(parsing.SERIALIZE, 1.1, FLOOR),
     Requirement(updates.ONE, 1.25, FLOOR),
