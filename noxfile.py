@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import subprocess
@@ -50,13 +51,18 @@ nox.options.reuse_venv = "yes"
 
 
 def find_python(versions: Sequence[str]) -> tuple[str, str | None]:
-    """Find an interpreter, asking each one, because what is on PATH may lead nowhere.
+    """Find an interpreter on PATH or of pyenv, asking each one: what is on PATH may lead nowhere.
 
     :param versions: the versions that will do, best first.
     :return: a version and the path of its interpreter; the best version and ``None`` if this
         machine has none of them.
     """
-    folders = [os.path.join(sys.base_prefix, "bin"), *os.get_exec_path()]
+    pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    folders = [
+        os.path.join(sys.base_prefix, "bin"),
+        *os.get_exec_path(),
+        *glob.glob(os.path.join(pyenv, "versions", "*", "bin")),
+    ]
     for version in versions:
         for folder in folders:
             python = shutil.which(f"python{version}", path=folder)
