@@ -43,8 +43,9 @@ LEFT_OUT = (
 # `make test` has these, too, on the newest Airflow.
 LINEAGE = ("tests/lineage", "tests/operators/test_lineage.py")
 
-# In two processes, each with an Airflow home of its own; the tests of a file stay together.
-IN_TWO = ("--numprocesses=2", "--dist=loadfile")
+# In two processes, each with an Airflow home of its own. The tests of a file stay together, and the
+# files in their order: the slowest, which have few tests, would come last, and one process wait.
+IN_TWO = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
