@@ -59,6 +59,8 @@ def airflow() -> Iterator[LocalAirflow]:
     settings = {
         **FOR_PEOPLE,
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+        # Airflow watches for a DAG that is not paused any more when it has read its file again.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps({"conn_type": "generic", "password": TOKEN}),
     }
     before = {number: signal.signal(number, programs.interrupt) for number in SIGNALS}
