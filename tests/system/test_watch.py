@@ -1,4 +1,4 @@
-"""A DAG that watches monitors, as a person sees it: the last test, because Airflow goes on polling."""
+"""A DAG that watches monitors, as a person sees it. The last test: Airflow then goes on polling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dev.local_airflow import LocalAirflow
-from dev.sandbox.monitors import run_course
+from dev.sandbox.course import Course
 from tests.system.window import picture
 
 pytestmark = [pytest.mark.ui, pytest.mark.usefixtures("connected")]
@@ -24,20 +24,24 @@ def test_an_alert_starts_a_dag(page: Page, airflow: LocalAirflow, sandbox: Any) 
     page.get_by_role("switch").or_(page.locator("[data-scope=switch]")).first.click()
     # What has ended before the first look at a monitor is not told.
     wait_for_look(sandbox, 3)
-    sandbox.state.monitors.courses.default = run_course("alert", diff_id=1)
+    monitors = sandbox.state.monitors
     with sandbox.state.lock:
-        job = sandbox.state.monitors.jobs[sandbox.state.monitors.start(3, None)]
-        job.stop("alert")
+        monitors.courses.default = Course((), "alert", {"diff_id": 1})
+        monitors.start(3, None)
 
+    page.goto(f"{airflow.url}/dags/{DAG_ID}/runs")
+    expect(page.get_by_text("Success", exact=True)).to_have_count(1, timeout=90_000)
+    page.get_by_role("row").get_by_role("link").first.click()
+    page.get_by_role("row").get_by_role("link", name="report").click()
+    expect(page.get_by_text("[{'monitor_id': 3, 'run_id': 1, 'diff_id': 1}]")).to_be_visible()
+
+    page.set_viewport_size(LOW)
     page.goto(f"{airflow.url}/assets")
     page.get_by_role("link", name="datafold_alerts").click()
-    expect(page.get_by_text("No Asset Events found.")).to_have_count(0, timeout=90_000)
-    page.wait_for_timeout(5000)
-    page.set_viewport_size(LOW)
+    expect(page.get_by_text("Triggered Dag Run:")).to_be_visible()
+    expect(page.locator(".react-flow__node").filter(has_text=DAG_ID)).to_be_visible()
+    page.wait_for_timeout(1000)  # The graph moves into the middle.
     picture(page, "alert")
-    page.goto(f"{airflow.url}/dags/{DAG_ID}/runs")
-    page.wait_for_timeout(3000)
-    page.screenshot(path="build/ui/w1.png")
 
 
 def wait_for_look(sandbox: Any, monitor_id: int) -> None:
