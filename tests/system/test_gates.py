@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dev.local_airflow import LocalAirflow
+from dev.local_airflow.warehouse import NEW_PAYMENTS, PAYMENTS
 from tests.system.window import LOGS, open_trigger_form, picture, trigger
 
 pytestmark = [pytest.mark.ui, pytest.mark.usefixtures("connected")]
@@ -35,6 +36,13 @@ def damage(warehouse: Path) -> None:
         connection.commit()
 
 
+def payments(warehouse: Path) -> int:
+    """How many are published."""
+    with closing(sqlite3.connect(warehouse)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM payments").fetchone()
+        return int(count)
+
+
 def test_a_gate_that_stops_a_load(
     page: Page, airflow: LocalAirflow, sandbox: Any, warehouse: Path
 ) -> None:
@@ -53,6 +61,12 @@ def test_a_gate_that_stops_a_load(
     expect(page.get_by_text("Failed", exact=True)).to_be_visible(timeout=90_000)
     expect(page.get_by_text("rows removed 1 (at most 0), rows different 37")).to_be_visible()
     page.get_by_role("link", name="Details").click()
+    expect(page.get_by_role("link", name=LINK)).to_be_visible()
+    details = page.url
+    page.goto(f"{airflow.url}/dags/{DAG_ID}/runs")
+    expect(page.get_by_text("Failed", exact=True)).to_have_count(1)
+    assert payments(warehouse) == PAYMENTS - NEW_PAYMENTS
+    page.goto(details)
     expect(page.get_by_role("link", name=LINK)).to_be_visible()
     picture(page, "gate-failed")
     with page.expect_popup() as opened:
