@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, Param
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
@@ -18,6 +18,15 @@ with DAG(
     catchup=False,
     # A second run at the same time would load into the same staging table.
     max_active_runs=1,
+    params={
+        "max_rows_added": Param(
+            100,
+            type="integer",
+            minimum=0,
+            title="Rows added at most",
+            description="Raise it for a load that catches up.",
+        ),
+    },
     tags=["datafold"],
 ) as dag:
     write = SQLExecuteQueryOperator(
@@ -35,7 +44,7 @@ with DAG(
         data_source2_id=1,
         table2="payments_staging",
         pk_columns=["id"],
-        max_rows_added=100,
+        max_rows_added="{{ params.max_rows_added }}",
         max_rows_different=10,  # Corrections that came late.
         retries=2,  # For a lost worker; a table that differs is not compared again.
     )

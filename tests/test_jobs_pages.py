@@ -230,3 +230,10 @@ def test_the_table_of_kinds_says_what_can_be_changed() -> None:
         ("test", "DataTestMonitorSpecPublic"),
     ):
         assert fixed[kind] == set(schemas[name]["properties"]) - changed[kind] - {"name"}
+
+
+def test_the_page_quotes_the_dag_that_an_alert_starts() -> None:
+    # The others run in tests/dags/test_jobs_pages.py, and this one in the browser test.
+    title = "Start a DAG when a monitor alerts"
+    (snippet,) = documents.blocks_in(documents.section(MONITORS, title), "python")
+    assert snippet in (ROOT / "example_dags" / "on_alert.py").read_text()

@@ -29,7 +29,11 @@ _CURSOR = "datafold_told_runs"
 """Key in the asset's store. It lives in users' databases."""
 
 _WRITE_AFTER = 3.0
-"""Seconds from an event to the note that it was told: Airflow keeps the event meanwhile."""
+"""Seconds from an event to the note that it was told, and to the next event.
+
+Airflow keeps the event meanwhile, and its scheduler starts the DAG: of events that come sooner, it
+gives a run only the first, and the others to the run after that, however much later that is.
+"""
 
 _PAGE_SIZE = 100
 
@@ -52,7 +56,8 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
     poll of the list of monitors, and the last run that was told of is kept in the asset's store: an
     alert that falls into a restart of the triggerer is told afterwards. It is told twice only if
     the triggerer is killed in the three seconds before that is noted. Older versions keep nothing:
-    there an alert that falls into a restart is not told.
+    there an alert that falls into a restart is not told. Alerts at the same time are told three
+    seconds apart.
 
     :param monitor_ids: ids of the monitors, positive integers.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
@@ -124,17 +129,18 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         settled: dict[int, Any] = {}
         async for last_alerts in shared_stream:
             before = cursor.dump()
-            alerts = []
+            alerts: list[dict[str, Any]] = []
             for monitor_id in self.monitor_ids:
                 last_alert = last_alerts.get(monitor_id)
                 if settled.get(monitor_id, ...) != last_alert:
                     alerts += await self._new_alerts(cursor, monitor_id, last_alert, settled)
+            if cursor.dump() != before:
+                await self._keep(cursor)
             for alert in alerts:
                 self.log.info("Monitor %(monitor_id)d alerts in run %(run_id)d.", alert)
                 yield TriggerEvent(alert)  # type: ignore[no-untyped-call]
-            if alerts:
                 await asyncio.sleep(_WRITE_AFTER)
-            if cursor.dump() != before:
+                cursor.note(alert)
                 await self._keep(cursor)
 
     async def _new_alerts(

@@ -30,7 +30,7 @@ class Cursor:
     def new_alerts(
         self, monitor_id: int, runs: Iterable[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
-        """Return the alerts that have not been told, the oldest first, and take them as told.
+        """Return the alerts that have not been told, the oldest first.
 
         :param monitor_id: the monitor.
         :param runs: its runs.
@@ -41,11 +41,17 @@ class Cursor:
             for run in runs
             if run.get("state") == "alert" and _run_id(run) > self.told[monitor_id]
         }
-        self.told[monitor_id] = max(found, default=self.told[monitor_id])
         return [
             {"monitor_id": monitor_id, "run_id": run_id, "diff_id": found[run_id].get("diff_id")}
             for run_id in sorted(found)
         ]
+
+    def note(self, alert: Mapping[str, Any]) -> None:
+        """Take an alert as told.
+
+        :param alert: what :meth:`new_alerts` returned.
+        """
+        self.told[alert["monitor_id"]] = alert["run_id"]
 
     def dump(self) -> dict[str, int]:
         """Return the cursor as JSON."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from threading import Thread
 
 from dev.kills.gate import Gate
 from dev.kills.plan import NEIGHBOUR, RETRIES, change_retries
+from dev.kills.watch import WATCH_CASES, WatchCase
 
 _YOUNGER = 150
+_KEEPS_WHAT_IS_TOLD = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
+"""Whether a triggerer that was started again knows which alerts the one before has told."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,11 @@ class Case:
     diffs: int = 1
     cancelled: int = 0
     state: str = "success"
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.dag_id
 
 
 def kill_worker(gate: Gate) -> None:
@@ -196,6 +205,7 @@ _EARLY = (
     (
         Case("triggerer_killed", "triggerer killed in mid-wait", kill_triggerer),
         Case("triggerer_restarted", "triggerer restarted, two wait", restart_triggerer, 2),
+        *(WATCH_CASES if _KEEPS_WHAT_IS_TOLD else ()),
     ),
 )
 _LATE = (
@@ -205,9 +215,9 @@ _LATE = (
     (Case("two_airflows", "two Airflows, equal ids, cleared in one", run_in_two_airflows, 3, 1),),
     (Case("fires_at_once", "trigger fires at once, six times", fire_at_once, 6),),
 )
-ROUNDS = (_EARLY, _LATE)
+ROUNDS: tuple[tuple[tuple[Case | WatchCase, ...], ...], ...] = (_EARLY, _LATE)
 """What runs side by side in each round, and there one after the other."""
 
-CASES: Mapping[str, Case] = {
-    case.dag_id: case for lines in ROUNDS for line in lines for case in line
+CASES: Mapping[str, Case | WatchCase] = {
+    case.name: case for lines in ROUNDS for line in lines for case in line
 }

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
+from dev.kills.patience import wait_until
 from dev.kills.person import Task
 from dev.kills.plan import RUN_ID, TASK_ID
 from dev.kills.scene import Scene
 
-_LONGEST_WAIT = 90.0
 _ENDS = ("success", "failed", "skipped", "upstream_failed", "removed")
-
-
-class CaseError(Exception):
-    """A case did not get on."""
 
 
 class Gate:
@@ -123,8 +118,4 @@ class Gate:
         :param condition: whether it has come about.
         :raises CaseError: it takes too long.
         """
-        deadline = time.monotonic() + _LONGEST_WAIT
-        while not condition():
-            if time.monotonic() > deadline:
-                raise CaseError(f"{_LONGEST_WAIT:g} s were over before {what}")
-            time.sleep(0.3)
+        wait_until(what, condition)

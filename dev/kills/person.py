@@ -129,6 +129,26 @@ class Person:
         response.raise_for_status()
         return response.json()["value"]
 
+    def run_ids(self, dag_id: str) -> list[str]:
+        """Return the ids of a DAG's runs that have succeeded, in the order of their starts.
+
+        :param dag_id: the DAG.
+        """
+        page = self._ask(
+            "GET", f"/api/v2/dags/{dag_id}/dagRuns?state=success&order_by=id&limit=100"
+        )
+        return [run["dag_run_id"] for run in page["dag_runs"]]
+
+    def returned(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        """Return what a task that is not mapped returned in a run.
+
+        :param dag_id: the DAG.
+        :param run_id: the run.
+        :param task_id: the task.
+        """
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        return self._ask("GET", f"{path}/xcomEntries/return_value?stringify=false")["value"]
+
     def _run(self, dag_id: str) -> str:
         return f"/api/v2/dags/{dag_id}/dagRuns/{self._run_ids[dag_id]}"
 

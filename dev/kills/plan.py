@@ -1,4 +1,7 @@
-"""The DAGs of the cases: each has one task, a gate, and tags its data diffs with its own id."""
+"""The DAGs of the cases: each has one task, a gate, and tags its data diffs with its own id.
+
+Those of :data:`WATCHES` have no gate: they start when a monitor alerts.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,15 @@ GATES = {
         Gate("fires_at_once", deferrable=True, count=6),
     )
 }
+
+WATCHES = {"watch_orders": 1, "watch_customers": 2}
+"""The monitors that are watched, by the DAGs that their alerts start."""
+
+POLL_INTERVAL = 1.0
+"""Seconds between two looks at the list of monitors."""
+
+TOLD = "told"
+"""The task that returns which runs its DAG was started for."""
 
 
 def change_retries(dag_id: str, retries: int, home: Path) -> None:

@@ -17,6 +17,7 @@ _ENDLESS = Course((Step("processing", seconds=math.inf),), IDENTICAL.end, IDENTI
 # It goes on in the response to its creation, and has ended for the first look.
 _BRIEF = Course((Step("processing", reads=0, seconds=0.2),), IDENTICAL.end, IDENTICAL.outcome)
 _ENDED = Course((), IDENTICAL.end, IDENTICAL.outcome)
+_ALERT = Course((), "alert", {"diff_id": 9})
 _HELD_BACK = ("worker_killed_while_creating", "failed_while_creating")
 """The cases in which the creation is taken, and the response does not come."""
 _ENDS_AT_ONCE = "fires_at_once"
@@ -66,10 +67,7 @@ class Service:
 
         :param number: its id.
         """
-        path = f"/api/v1/datadiffs/{number}"
-        with self.sandbox.state.lock:
-            requests = self.sandbox.state.requests
-            return sum(seen.method == "GET" and seen.path == path for seen in requests)
+        return self._seen(f"/api/v1/datadiffs/{number}")
 
     def status(self, number: int) -> str:
         """Return the status of a data diff.
@@ -98,6 +96,33 @@ class Service:
         with self.sandbox.state.lock:
             for _ in range(count):
                 self._diffs.add({**sides, "pk_columns": ["id"]}, Job(_ENDED))
+
+    def alert(self, monitor_id: int) -> int:
+        """Have a monitor alert.
+
+        :param monitor_id: the monitor.
+        :return: the id of its run.
+        """
+        with self.sandbox.state.lock:
+            monitors = self.sandbox.state.monitors
+            monitors.courses.coming.append(_ALERT)
+            return monitors.start(monitor_id, None)
+
+    def polls(self) -> int:
+        """Return how often the list of monitors was looked at."""
+        return self._seen("/api/v1/monitors")
+
+    def looks(self, monitor_id: int) -> int:
+        """Return how often the runs of a monitor were looked at.
+
+        :param monitor_id: the monitor.
+        """
+        return self._seen(f"/api/v1/monitors/{monitor_id}/runs")
+
+    def _seen(self, path: str) -> int:
+        with self.sandbox.state.lock:
+            requests = self.sandbox.state.requests
+            return sum(seen.method == "GET" and seen.path == path for seen in requests)
 
 
 def _delay(method: str, path: str, body: bytes) -> Delay:

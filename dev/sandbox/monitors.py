@@ -61,9 +61,10 @@ class Monitors:
             },
         )
         metric = {"type": "table", "metric": "row_count", "table": "DB.PUBLIC.ORDERS"}
-        self.add("metric", {**watched, "name": "Orders come in", "metric": metric})
+        self.add("metric", {**watched, "name": "Orders grow", "metric": metric})
         self.add("schema", {**watched, "name": "Orders keep their columns", "table": side["table"]})
-        self.add("test", {**watched, "name": "Orders have a customer", "query": "select 1"})
+        query = "select amount from orders where id is null"
+        self.add("test", {**watched, "name": "Orders have an id", "query": query})
 
     def add(self, kind: str, body: Spec) -> int:
         """Create a monitor.

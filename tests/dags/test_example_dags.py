@@ -349,6 +349,14 @@ def test_what_is_wrong_is_not_published(
 
 
 @pytest.mark.usefixtures("connections")
+def test_a_load_that_catches_up_is_published(run_dag: Any, shop: Path) -> None:
+    execute(shop, "INSERT INTO raw_payments SELECT id + 2000, amount FROM raw_payments")
+    run = run_dag(once(PUBLISH), "datafold_write_audit_publish", conf={"max_rows_added": 1025})
+    assert run.state == "success"
+    assert execute(shop, "SELECT count(*) FROM payments") == (2 * PAYMENTS,)
+
+
+@pytest.mark.usefixtures("connections")
 def test_migrate_tables(run_dag: Any, shop: Path) -> None:
     run = run_dag(once(MIGRATE), "datafold_migrate_tables")
     assert run.state == "success"

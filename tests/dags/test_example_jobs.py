@@ -58,10 +58,6 @@ def applied(run: Any) -> list[str]:
 
 def named(sandbox: Any) -> dict[str, Any]:
     """The monitors that the specs are of, by name."""
-    for monitor in sandbox.state.monitors.monitors.values():
-        # One that is there from the beginning has such a name.
-        if monitor["id"] <= 4:
-            monitor["name"] = f"Old {monitor['id']}"
     monitors = sandbox.state.monitors.monitors.values()
     return {each["name"]: each for each in monitors if each["name"] in NAMES}
 
@@ -86,7 +82,6 @@ def test_monitors_as_code(run_dag: Any, sandbox: Any, specs: Path) -> None:
 
 def window(run_dag: Any, sandbox: Any) -> Any:
     """Apply the specs, and load while the test of the orders is paused."""
-    named(sandbox)
     run_dag(MONITORS, "datafold_monitors_as_code")
     monitor = named(sandbox)["Orders cost something"]
     sandbox.state.requests.clear()

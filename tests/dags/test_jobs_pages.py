@@ -46,6 +46,7 @@ SNIPPETS = [
     (page, number, snippet)
     for page in ("monitors", "ci")
     for number, snippet in enumerate(documents.blocks(ROOT / "docs" / f"{page}.md", "python"))
+    if "AssetWatcher" not in snippet
 ]
 
 

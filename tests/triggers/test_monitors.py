@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from types import ModuleType
 from typing import Any
@@ -13,6 +15,9 @@ import pytest
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from dev.sandbox.course import Course, Step
+from tests import documents
+from tests.conftest import ROOT
+from tests.test_data_diffs_page import default
 
 try:
     from airflow_provider_datafold.triggers import monitors
@@ -32,6 +37,7 @@ class Store:
     def __init__(self, kept: Any = None, error: Exception | None = None) -> None:
         self.kept = kept
         self.error = error
+        self.notes: list[Any] = []
         self.keys: set[str] = set()
 
     async def aget(self, key: str) -> Any:
@@ -45,6 +51,7 @@ class Store:
         if self.error:
             raise self.error
         self.kept = value
+        self.notes.append(value)
 
 
 @pytest.fixture(autouse=True)
@@ -186,6 +193,29 @@ def test_alert_in_a_restart_is_told_afterwards(sandbox: Any, start_run: Callable
 
 
 @needs_events
+def test_alerts_at_the_same_time_are_told_and_noted_one_after_the_other(
+    sandbox: Any, start_run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitors, "_WRITE_AFTER", 0.4)
+    # Airflow's scheduler would leave all but the first of them to a later run of the DAG.
+    trigger = make([1, 2])
+    trigger.asset_state_store = store = Store({"1": 0, "2": 0})
+    first, second, third = start_run(1), start_run(2), start_run(1)
+    moments: list[float] = []
+
+    async def watch() -> None:
+        async with Watch(trigger) as found:
+            for count in (1, 2, 3):
+                await until(lambda count=count: len(found.events) == count)  # type: ignore[misc]
+                moments.append(time.monotonic())
+            await until(lambda: len(store.notes) == 3)
+
+    asyncio.run(watch())
+    assert store.notes == [{"1": first, "2": 0}, {"1": third, "2": 0}, {"1": third, "2": second}]
+    assert min(moments[1] - moments[0], moments[2] - moments[1]) > 0.3
+
+
+@needs_events
 def test_unusable_store_is_warned_of_once(
     sandbox: Any, start_run: Callable[..., int], log: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +320,16 @@ def test_what_lives_in_databases() -> None:
     assert make(**kwargs | {"ids": kwargs.pop("monitor_ids")}).serialize()[1]["monitor_ids"] == [
         7,
         8,
+    ]
+
+
+@needs_events
+def test_page_names_each_argument() -> None:
+    parameters = inspect.signature(monitors.DatafoldMonitorAlertTrigger).parameters
+    page = ROOT / "docs" / "monitors.md"
+    rows = documents.rows(documents.section(page, "Start a DAG when a monitor alerts"))
+    assert [row[:2] for row in rows if row[0].strip("`") in parameters] == [
+        [f"`{name}`", default(parameter)] for name, parameter in parameters.items()
     ]
 
 

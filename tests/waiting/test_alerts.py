@@ -14,7 +14,10 @@ def run(run_id: Any, state: Any = "alert", diff_id: Any = None) -> dict[str, Any
 
 
 def told(cursor: Cursor, *runs: dict[str, Any]) -> list[int]:
-    return [alert["run_id"] for alert in cursor.new_alerts(7, runs)]
+    alerts = cursor.new_alerts(7, runs)
+    for alert in alerts:
+        cursor.note(alert)
+    return [alert["run_id"] for alert in alerts]
 
 
 def test_what_ended_before_the_start_is_not_told() -> None:
@@ -37,6 +40,14 @@ def test_each_alert_is_told_once_the_oldest_first() -> None:
     assert told(cursor, *runs) == []
     assert told(cursor, run(5, "learning")) == []
     assert told(cursor, run(6), *runs) == [6]
+
+
+def test_alert_that_is_not_noted_is_told_again() -> None:
+    cursor = Cursor({7: 1, 8: 1})
+    first, second = cursor.new_alerts(7, [run(2), run(3)])
+    cursor.note(first)
+    assert cursor.told == {7: 2, 8: 1}
+    assert cursor.new_alerts(7, [run(2), run(3)]) == [second]
 
 
 def test_alert_carries_its_ids() -> None:
