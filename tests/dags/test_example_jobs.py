@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
+from dev.sandbox.data_sources import checked
 from dev.sandbox.state import Change
 from tests.conftest import HOME, ROOT
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
 
-MONITORS, WARN, KEEP = (
+MONITORS, WARN, KEEP, PULL_REQUEST = (
     (ROOT / "example_dags" / f"{name}.py").read_text()
-    for name in ("monitors_as_code", "warn_downstream", "keep_audit_log")
+    for name in ("monitors_as_code", "warn_downstream", "keep_audit_log", "pull_request")
 )
 NAMES = {"Orders come in", "Orders cost something"}
 
@@ -174,3 +175,35 @@ def test_the_audit_log_of_a_day_is_kept(run_dag: Any, sandbox: Any, tmp_path: Pa
     assert run.get_task_instance("keep").xcom_pull("keep") == 1
     assert entry["timestamp"].startswith(file.stem)
     assert entry["action"] in {"change 1", "change 2"}
+
+
+def test_ci_compares_what_a_pull_request_has_built(
+    run_dag: Any, sandbox: Any, warehouse: Path
+) -> None:
+    run = run_dag(PULL_REQUEST, "datafold_pull_request", conf={"pr_number": 34})
+
+    assert run.state == "success"
+    with closing(sqlite3.connect(warehouse)) as connection:
+        assert connection.execute("SELECT count(*) FROM orders_pr_34").fetchall() == [(3,)]
+    ended = run.get_task_instance("compare").xcom_pull("compare")
+    assert ended["status"] == "done"
+    assert sandbox.state.ci.runs[2][ended["run_id"]]["pr_num"] == "34"
+    assert sandbox.state.ci.changes[ended["run_id"]] == [
+        {"prod": "DB.PUBLIC.ORDERS", "pr": "DB.PUBLIC.orders_pr_34", "pk": ["id"]}
+    ]
+
+
+def test_nothing_is_built_in_a_warehouse_that_datafold_cannot_read(
+    run_dag: Any, sandbox: Any, warehouse: Path
+) -> None:
+    sandbox.state.data_sources.courses.default = checked("connection", "no route to host")
+
+    run = run_dag(PULL_REQUEST, "datafold_pull_request")
+
+    assert run.state == "failed"
+    assert states(run) == {
+        "test_warehouse": "failed",
+        "build": "upstream_failed",
+        "start_ci": "upstream_failed",
+        "compare": "upstream_failed",
+    }
