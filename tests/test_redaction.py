@@ -220,7 +220,7 @@ def test_wrong_value_without_a_secret_is_shown(serve: Any, secret: str, value: A
 
 
 def nested(wrap: Any, inner: Any) -> Any:
-    for _ in range(3000):
+    for _ in range(100_000):
         inner = wrap(inner)
     return inner
 

@@ -343,11 +343,16 @@ def _arguments(case: Case, **more: Any) -> str:
 
 
 def _run_courses(
-    run_gates: Any, sandbox: Any, conductor: Conductor, tasks: list[str], cases: list[Case]
+    dag_id: str,
+    run_gates: Any,
+    sandbox: Any,
+    conductor: Conductor,
+    tasks: list[str],
+    cases: list[Case],
 ) -> dict[str, Any]:
     """Run a task for each case, and give what came of each: the task's state, XCom, link and error,
     and the states of the data diffs that there are for it."""
-    found = run_gates("courses", tasks, params={})
+    found = run_gates(dag_id, tasks, params={})
     errors = recorded()
     statuses: dict[str, list[str]] = {}
     for number, name in conductor.names.items():
@@ -372,7 +377,9 @@ def test_courses(run_gates: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch) 
         ]
         with monkeypatch.context() as patched:
             conductor = _conductor(patched, COURSES)
-            both[deferrable] = _run_courses(run_gates, sandbox, conductor, tasks, COURSES)
+            both[deferrable] = _run_courses(
+                f"gates_{deferrable}", run_gates, sandbox, conductor, tasks, COURSES
+            )
     # In the worker and in the triggerer the same comes of it, to the letter.
     assert both[True] == both[False]
     assert _unexpected(COURSES, both[False]) == {}
@@ -419,7 +426,9 @@ def test_courses_of_what_a_sensor_waits_for(
                 )
                 arguments = _arguments(case, datadiff_id=diff["id"], poke_interval=0.05, **how)
                 tasks.append(f"Sensor(task_id={case.task_id!r}, {arguments})")
-            found[mode] = _run_courses(run_gates, sandbox, conductor, tasks, cases)
+            found[mode] = _run_courses(
+                f"sensors_{mode}", run_gates, sandbox, conductor, tasks, cases
+            )
         methods = {request.method for request in sandbox.state.requests}
         assert methods == {"GET"}, "it never cancels what something else started"
     assert found["poke"] == found["reschedule"] == found["deferrable"]
