@@ -5,9 +5,9 @@ AIRFLOW = 3.3
 CONSTRAINTS = dev/constraints/airflow-$(AIRFLOW).txt
 BIN = .venv/bin
 INSTALLED = .venv/installed-airflow-$(AIRFLOW)
-# In two processes, each with an Airflow home of its own. The tests of a file stay together, and the
+# In three processes, because tests often wait, each with an Airflow home of its own. The tests of a file stay together, and the
 # files in their order: the slowest, which have few tests, would come last, and one process wait.
-IN_TWO = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: demo dev test test-all check unit test-ui test-cluster test-kill reliability reliability-all \
   mutation coverage-page bench contract constraints clean
@@ -30,7 +30,7 @@ check: $(INSTALLED)  ## Format, lint, types and layers.
 	$(BIN)/lint-imports
 
 unit: $(INSTALLED)  ## Run all tests, with the coverage that is asked for.
-	$(BIN)/python -m pytest $(IN_TWO) --cov --cov-report=term
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 
 reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
 	$(BIN)/python -m dev.faults --check
