@@ -5,8 +5,9 @@ AIRFLOW = 3.3
 CONSTRAINTS = dev/constraints/airflow-$(AIRFLOW).txt
 BIN = .venv/bin
 INSTALLED = .venv/installed-airflow-$(AIRFLOW)
-# In three processes, because tests often wait, each with an Airflow home of its own. The tests of a file stay together, and the
-# files in their order: the slowest, which have few tests, would come last, and one process wait.
+# In three processes, because tests often wait; each has an Airflow home of its own. The tests of a
+# file stay together, and the files in their order: the slowest, which have few tests, would come
+# last otherwise.
 SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: demo dev test test-all check unit test-ui test-cluster test-kill reliability reliability-all \

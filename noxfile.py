@@ -40,8 +40,8 @@ LEFT_OUT = (
     "tests/test_wrong_bodies.py",
 )
 
-# What goes over the wire depends on the HTTP clients, not on Airflow: their oldest versions come with
-# 3.0, their newest ones with 3.3.
+# What goes over the wire depends on the HTTP clients, not on Airflow: their oldest versions come
+# with 3.0, their newest ones with 3.3.
 WIRE = (
     "tests/test_callers_error.py",
     "tests/test_calls_in_a_row.py",
@@ -59,8 +59,9 @@ WITHOUT_WIRE = ("3.1", "3.2")
 # `make test` has these, too, on the newest Airflow.
 LINEAGE = ("tests/lineage", "tests/operators/test_lineage.py")
 
-# In three processes, because tests often wait, each with an Airflow home of its own. The tests of a file stay together, and the
-# files in their order: the slowest, which have few tests, would come last, and one process wait.
+# In three processes, because tests often wait; each has an Airflow home of its own. The tests of a
+# file stay together, and the files in their order: the slowest, which have few tests, would come
+# last otherwise.
 SIDE_BY_SIDE = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
 
 nox.options.default_venv_backend = "virtualenv"
