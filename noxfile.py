@@ -40,8 +40,9 @@ LEFT_OUT = (
     "tests/test_wrong_bodies.py",
 )
 
-# What goes over the wire depends on the HTTP clients, not on Airflow: their oldest versions come
-# with 3.0, their newest ones with 3.3.
+# What goes over the wire depends on the HTTP clients, not on Airflow: 2.11 has old ones, 3.3 the
+# newest. (With 3.0 the sandbox brings uvloop into a process, which swallows what tests of signals
+# raise.)
 WIRE = (
     "tests/test_callers_error.py",
     "tests/test_calls_in_a_row.py",
@@ -54,7 +55,7 @@ WIRE = (
     "tests/test_transport.py",
     "tests/test_weaknesses.py",
 )
-WITHOUT_WIRE = ("3.1", "3.2")
+WITHOUT_WIRE = ("3.0", "3.1", "3.2")
 
 # `make test` has these, too, on the newest Airflow.
 LINEAGE = ("tests/lineage", "tests/operators/test_lineage.py")
