@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import shutil
@@ -69,7 +70,8 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 
 
-def find_python(versions: Sequence[str]) -> tuple[str, str | None]:
+@functools.cache
+def find_python(versions: tuple[str, ...]) -> tuple[str, str | None]:
     """Find an interpreter on PATH or of pyenv, asking each one: what is on PATH may lead nowhere.
 
     :param versions: the versions that will do, best first.
