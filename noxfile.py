@@ -42,8 +42,7 @@ LEFT_OUT = (
 )
 
 # What goes over the wire depends on the HTTP clients, not on Airflow: 2.11 has old ones, 3.3 the
-# newest. (With 3.0 the sandbox brings uvloop into a process, which swallows what tests of signals
-# raise.)
+# newest.
 WIRE = (
     "tests/test_callers_error.py",
     "tests/test_calls_in_a_row.py",
@@ -156,7 +155,7 @@ def install(
     :param more: what else to tell pip.
     """
     if missing:
-        session.skip(f"There is no Python {' or '.join(missing)} on PATH")
+        session.skip(f"There is no Python {' or '.join(missing)} on PATH or of pyenv")
     constraints = f"dev/constraints/airflow-{airflow}.txt"
     session.install("pip>=25.1")  # The first that knows --group.
     session.install("--editable", ".", "--group", group, *more, "--constraint", constraints)

@@ -42,7 +42,12 @@ class Sandbox:
         self._port = port
         app = create_app(api_key, self.state, weather or Weather())
         config = uvicorn.Config(
-            app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+            app,
+            # Older versions would make uvloop the event loop of the whole process.
+            loop="asyncio",
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
