@@ -41,7 +41,7 @@ class Announced(BaseException):
 
 class _Stop(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        if found := re.search(r"Trying again in ([\d.]+) s", record.getMessage()):
+        if found := re.search(r"Retrying in ([\d.]+) s", record.getMessage()):
             raise Announced(float(found[1]))
 
 

@@ -91,7 +91,7 @@ def wrong(serve: Any, content: bytes) -> str:
 @pytest.mark.parametrize("one", [b"1", b'"a"', b"{}", b"[]"])
 def test_too_many_values(serve: Any, one: bytes) -> None:
     content = b"[" + b",".join([one] * (MOST_VALUES + 1)) + b"]"
-    assert f"has more than {MOST_VALUES} values. Ask for less" in wrong(serve, content)
+    assert f"has more than {MOST_VALUES} values. Request less" in wrong(serve, content)
 
 
 def test_as_many_values_as_there_may_be(serve: Any) -> None:
@@ -133,9 +133,9 @@ def test_too_deep(serve: Any, opens: str, closes: str) -> None:
     "key", ["__classname__", "__data__", "__version__", "__type", "__var", "__id__"]
 )
 def test_key_that_airflow_keeps_for_itself(serve: Any, key: str) -> None:
-    said = f"has the key {key!r}, which Airflow keeps for itself"
+    said = f"has the key {key!r}, which Airflow reserves for itself"
     assert said in wrong(serve, json.dumps({key: 1}).encode())
-    said = f"has the key {key!r} at .a[1].b, which Airflow keeps for itself"
+    said = f"has the key {key!r} at .a[1].b, which Airflow reserves for itself"
     assert said in wrong(serve, json.dumps({"a": [0, {"b": {"c": 1, key: 2}}]}).encode())
     serve(answers(200, json.dumps([key, {f"{key}x": key}]).encode()))
     assert ask() == [key, {f"{key}x": key}]

@@ -403,7 +403,7 @@ def test_service_behind_a_socks_proxy_that_is_silent(
     environ(HTTP_PROXY=f"socks5h://127.0.0.1:{proxy.port}")
     to(f"http://{HOST}", timeout=0.7)
     # The request may have been carried out, so it is not the proxy's trouble.
-    fails(call, DatafoldTimeoutError, "no whole response within 0.7 s")
+    fails(call, DatafoldTimeoutError, "no complete response within 0.7 s")
     assert len(service.requests) == 1
 
 

@@ -31,7 +31,7 @@ def waits(log: Any) -> list[float]:
     return [
         float(seconds)
         for message in log.warnings
-        for seconds in re.findall(r"Trying again in ([\d.]+) s", message)
+        for seconds in re.findall(r"Retrying in ([\d.]+) s", message)
     ]
 
 

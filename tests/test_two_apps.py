@@ -130,7 +130,8 @@ def test_a_name_that_does_not_resolve_says_where_the_section_is(
         assert "there is no such host. Check the connection's host, then the network's DNS." in said
         if is_classic(row) and host in CURRENT:
             assert (
-                f"If the host is right: {host} does not have this section: the {noun(row)}" in said
+                f"If the host is correct: {host} does not have this section: the {noun(row)}"
+                in said
             )
             assert said.count(SAYS_SO) == 1
         else:

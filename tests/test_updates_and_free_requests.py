@@ -222,8 +222,8 @@ def test_any_body_can_be_sent(hook: DatafoldHook, sandbox: Any) -> None:
         ("GET", "/a/..", None, "path: must be"),
         ("GET", "/..?x", None, "path: must be"),
         ("GET", None, None, "path: must be"),
-        ("POST", "/a", {1, 2}, "the body cannot be written as JSON: "),
-        ("POST", "/a", float("nan"), "the body cannot be written as JSON: "),
+        ("POST", "/a", {1, 2}, "the body cannot be encoded as JSON: "),
+        ("POST", "/a", float("nan"), "the body cannot be encoded as JSON: "),
     ],
 )
 def test_no_request_is_refused(

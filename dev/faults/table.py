@@ -607,7 +607,7 @@ _BODIES = (
             1,
             _ONCE,
             [answers(200, body, {"Content-Encoding": encoding})],
-            says=f"is compressed ({encoding}), which was not asked for",
+            says=f"is compressed ({encoding}), which was not requested",
             may_succeed=True,
         )
         for name, words, encoding, body in (

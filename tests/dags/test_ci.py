@@ -61,7 +61,7 @@ def writes(sandbox: Any) -> list[str]:
 
 ENDS = [
     ("done", None),
-    ("failed", ("DatafoldJobFailedError", "failed at Datafold. A retry starts a new one.")),
+    ("failed", ("DatafoldJobFailedError", "failed at Datafold. A retry starts a new run.")),
     ("cancelled", ("DatafoldJobCancelledError", "was cancelled at Datafold.")),
 ]
 

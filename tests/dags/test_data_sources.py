@@ -94,7 +94,7 @@ ENDS = {
     "needs_authentication": (
         Course((Step("queued"),), "needs_authentication"),
         "DatafoldWaitingForPersonError",
-        f"{NAME} waits for a person (needs_authentication), which no wait mends:",
+        f"{NAME} waits for a person (needs_authentication), so waiting longer will not help.",
     ),
 }
 
@@ -166,5 +166,5 @@ def test_a_test_without_an_id(answer: Any, serve: Any, run_dag: Any, capfd: Any,
     outcome = modes.run(run_dag, capfd, log, in_both(TEST), "test")
 
     assert outcome.states == FAILED
-    text = "Datafold started a test of data source 2 and does not tell its job_id."
+    text = "Datafold accepted the test of data source 2, but its response has no 'job_id'"
     assert outcome.shows_error("DatafoldAnswerError", text)

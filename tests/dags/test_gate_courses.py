@@ -201,7 +201,7 @@ COURSES = [
         "failed without a word",
         _ends("failed"),
         error="DatafoldJobFailedError",
-        text="Data diff N failed: Datafold does not say why. A retry starts a new one. See URL",
+        text="Data diff N failed: Datafold does not say why. A retry starts a new data diff. See ",
     ),
     Case(
         "done with an error",
@@ -213,14 +213,14 @@ COURSES = [
         "cancelled",
         _ends("cancelled"),
         error=CANCELLED,
-        text="Data diff N was cancelled at Datafold, by nobody in this task.",
+        text="Data diff N was cancelled at Datafold, not by this task.",
         cancelled=True,
     ),
     Case(
         "needs confirmation",
         _ends("needs_confirmation"),
         error="DatafoldWaitingForPersonError",
-        text="Data diff N waits for a person (needs_confirmation), which no wait mends",
+        text="Data diff N waits for a person (needs_confirmation), so waiting longer will not help",
     ),
     Case(
         "needs authentication",

@@ -162,7 +162,7 @@ def test_nothing_is_written_down(
     assert len(bodies) == 2 * len(COURSES)
     assert all(PASSWORD.encode() in body for body in bodies)
     assert output.count("cannot log in with *** and Key ***") >= 2 * 5
-    assert "is wrong, and is not shown because" in output
+    assert "is wrong. Its value is not shown, because" in output
     assert secret_lines(output) == []
     assert secret_lines(dump) == []
     assert secret_lines(logs) == []

@@ -71,7 +71,7 @@ ENDS = {
     "error": End(
         ends("error", error=f"No table: {API_KEY}."),
         FAILED,
-        ("DatafoldJobFailedError", "failed: No table: ***. A retry starts a new one."),
+        ("DatafoldJobFailedError", "failed: No table: ***. A retry starts a new run."),
     ),
     "error without a text": End(
         ends("error"), FAILED, ("DatafoldJobFailedError", "failed: Datafold does not say why.")
@@ -505,7 +505,11 @@ def test_mapped_over_a_folder(
         ("DatafoldInputError", "spec: must be an object", apply("[1]")),
         ("DatafoldInputError", "spec: must be an object", apply("''")),
         ("DatafoldInputError", "spec: must be an object", apply("'just a text'")),
-        ("DatafoldInputError", "spec: is neither YAML nor JSON (line 2)", apply(r"'a: 1\n b: ['")),
+        (
+            "DatafoldInputError",
+            "spec: is neither valid YAML nor JSON (line 2)",
+            apply(r"'a: 1\n b: ['"),
+        ),
         ("DatafoldInputError", "schedule: is missing", apply("{'connection_id': 1}")),
         (
             "DatafoldInputError",

@@ -328,7 +328,7 @@ def test_says_that_the_triggerer_had_trouble(sandbox: Any, task_log: Log) -> Non
     context = context_of(task)
     kwargs = deferred(task, context).kwargs
     task.resume(context, {"state": "trouble", "error": "KeyError"}, **kwargs)
-    assert "The triggerer did not see the end: KeyError." in task_log.messages
+    assert "The triggerer stopped waiting: KeyError. Waiting in this worker." in task_log.messages
 
 
 def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:

@@ -153,7 +153,9 @@ def test_looks_that_fail_do_not_hide_why_the_start_failed(hook: DatafoldHook) ->
 def test_what_is_started_and_never_found_is_an_error(hook: DatafoldHook) -> None:
     start, find = Script(None), Script(None)
 
-    with pytest.raises(DatafoldAnswerError, match="started a thing and does not tell which"):
+    with pytest.raises(
+        DatafoldAnswerError, match="accepted .* a thing, but its response has no id"
+    ):
         once.start_once(hook, "thing", start, find)
 
     assert (start.count, find.count) == (1, len(PAUSES))
@@ -248,7 +250,7 @@ def test_a_list_that_says_little(
 
     monkeypatch.setattr(DatafoldHook, "call", call)
 
-    with pytest.raises(DatafoldAnswerError, match="does not tell which"):
+    with pytest.raises(DatafoldAnswerError, match="its response has no id"):
         start(hook, name)
 
 
