@@ -227,8 +227,8 @@ def test_around_a_load_when_pausing_fails_though_it_worked(run_dag: Any, sandbox
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda it: it.pop("indexing_cron"), "Datafold does not tell the bindings and"),
-        (lambda it: it.pop("bindings"), "Datafold does not tell the bindings and"),
+        (lambda it: it.pop("indexing_cron"), "Datafold's response has no bindings or no"),
+        (lambda it: it.pop("bindings"), "Datafold's response has no bindings or no"),
         (lambda it: it.update(indexing_cron=None), "Integration 7 has no schedule."),
     ],
 )

@@ -591,7 +591,7 @@ def test_has_two_data_sources() -> None:
     )
     assert (ended.returncode, ended.stderr.splitlines()[-1]) == (
         2,
-        "python -m dev.sandbox: error: --database: there are two data sources",
+        "python -m dev.sandbox: error: --database: pass at most two, for the two data sources",
     )
 
 
