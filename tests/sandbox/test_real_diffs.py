@@ -323,7 +323,7 @@ def test_tolerance(sources: Any, tolerance: dict[str, Any], different: int) -> N
         (
             {**tables("orders", "orders"), "include_columns": ["nothing"]},
             "ColumnNotFound",
-            "There is no column 'nothing'; there are id, customer, amount, day$",
+            "There is no column 'nothing'. The columns are id, customer, amount, day$",
         ),
         (
             {
