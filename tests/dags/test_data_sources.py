@@ -59,7 +59,7 @@ ENDS = {
     "a step fails": (
         checked("temp_schema", f"No right to create tables with {API_KEY}."),
         JOB_FAILED,
-        f"{NAME} failed: step 'temp_schema' (No right to create tables with ***). Mend the",
+        f"{NAME} failed: step 'temp_schema' (No right to create tables with ***). Fix the",
     ),
     "a step of a test that is done": (
         Course((), "done", results(failed("connection", {"error": "refused"}))),

@@ -188,7 +188,7 @@ COURSES = [
         failed("QueryError", 'relation\n"orders" does not exist.'),
         error="DatafoldJobFailedError",
         text='Data diff N failed: QueryError: relation?"orders" does not exist. A retry starts a '
-        "new one. See URL",
+        "new data diff. See URL",
     ),
     Case(
         "failed for good",
@@ -201,7 +201,8 @@ COURSES = [
         "failed without a word",
         _ends("failed"),
         error="DatafoldJobFailedError",
-        text="Data diff N failed: Datafold does not say why. A retry starts a new data diff. See ",
+        text="Data diff N failed: Datafold does not say why. A retry starts a new data diff. "
+        "See URL",
     ),
     Case(
         "done with an error",
