@@ -446,7 +446,7 @@ def test_refuses_what_it_does_not_do(warehouse: Any, field: str, value: Any) -> 
     answer = call(warehouse, "POST", "/api/v1/datadiffs", json=body)
     (problem,) = answer.json()["detail"]
     assert (answer.status_code, problem["loc"]) == (422, ["body", field])
-    assert problem["msg"] == "The sandbox does not do this when it really compares"
+    assert problem["msg"] == "The sandbox does not support this for real comparisons"
 
 
 @pytest.mark.parametrize(
