@@ -74,7 +74,7 @@ def test_no_json_without_content_type(serve: Any) -> None:
     assert "no content type" in str(error)
 
 
-# What Airflow cannot keep, and what takes much memory.
+# Values that Airflow cannot keep, or that take much memory.
 
 MOST_VALUES = 524_288
 """How many values a response may have."""
@@ -116,7 +116,7 @@ def test_what_stands_in_a_text_is_no_value(serve: Any, text: str) -> None:
     content = json.dumps([text, 7, text]).encode()
     serve(answers(200, content), extra={"timeout": 60})
     assert ask() == [text, 7, text]
-    # All that a text hides is counted where it ends.
+    # Everything after the end of a string is counted.
     more = content[:-1] + b",1" * MOST_VALUES + b"]"
     assert f"has more than {MOST_VALUES} values" in wrong(serve, more)
 
@@ -304,7 +304,7 @@ def test_redirect(serve: Any, location: str, shown: str) -> None:
     assert "connection's host" in str(error)
 
 
-# What is wrong with a request.
+# Errors of a request.
 
 
 def refused(serve: Any, content: Any, status: int = 422) -> exceptions.DatafoldError:

@@ -1,4 +1,4 @@
-"""The demo: what it shows, and that it leaves nothing behind."""
+"""The demo: what it prints, and that it cleans up."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def start(temporary: Path) -> subprocess.Popen[str]:
 
 
 def left(temporary: Path, printed: str) -> list[str]:
-    """What is still there of the home, the sandbox and the processes that work in the home."""
+    """Return what is left of the home, the sandbox and the processes in the home."""
     found = [str(path) for path in temporary.iterdir()]
     (port,) = re.findall(r"at http://127\.0\.0\.1:(\d+)", printed)
     with socket.socket() as client:

@@ -72,7 +72,7 @@ def test_wait(wait: Wait, mode: str, waited: Mapping[Run, Waited]) -> None:
     assert not list(wait_differences(wait, mode, waited[wait.name, mode]))
 
 
-def test_one_data_diff_whatever_becomes_of_the_reply(waited: Mapping[Run, Waited]) -> None:
+def test_one_data_diff_even_if_the_response_is_lost(waited: Mapping[Run, Waited]) -> None:
     lost = [wait for wait in WAITS if wait.name.startswith(("taken-", "search-"))]
     assert len(lost) > 20
     for wait in lost:

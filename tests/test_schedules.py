@@ -1,4 +1,4 @@
-"""What is taken for a schedule of a BI integration, and what of it is wrong."""
+"""Which schedules of a BI integration are accepted, and what errors say about the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not fit the contract is refused, with the field's place and value, and not sent."""
+"""A body that does not fit the contract is refused, with the field's place and value."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ WRONG: list[tuple[str, Call]] = [
     (f"options.port: {INTEGER}'x' (str)", options(port="x")),
     (f"test.variables.v.value: {STRING}{{}} (dict)", variable({})),
     (f"test.variables.v.value[1]: {STRING}None (NoneType)", variable(["a", None])),
-    # A text, or something else, for a whole object.
+    # A string, or something else, instead of an object.
     (f"config: {OBJECT}str.", lambda hook: hook.create_data_diff("all of it")),
     (f"config: {OBJECT}NoneType.", lambda hook: hook.create_data_diff(None)),
     (f"config: {OBJECT}list.", lambda hook: hook.create_data_source([PG])),
@@ -175,7 +175,7 @@ WRONG: list[tuple[str, Call]] = [
     (f"schedule: {OBJECT}str.", monitor("schema", SCHEMA, schedule="0 6 * * *")),
     (f"datadiff.dataset_a: {OBJECT}str.", compared(dataset_a="DB.T")),
     (f"datadiff: {OBJECT}list.", monitor("diff", ANY, datadiff=[INDB])),
-    # Null where none may be.
+    # Null in a field that does not accept it.
     (f"data_source1_id: {INTEGER}None (NoneType)", diff(data_source1_id=None)),
     (f"name: {STRING}None (NoneType)", monitor("test", TEST, name=None)),
     (f"schedule: {OBJECT}NoneType.", monitor("test", TEST, schedule=None)),
@@ -211,7 +211,7 @@ WRONG: list[tuple[str, Call]] = [
         lambda hook: hook.list_data_diffs(sort_order="up"),
     ),
     ("order_by: must be one of 'id', ", lambda hook: hook.list_monitors(order_by="age")),
-    # The one thing that a shape is chosen by.
+    # The field that selects a shape.
     (
         "schedule.type: must be one of 'crontab', 'none', or left out if you pass 'interval', not ",
         monitor("test", TEST, schedule={"type": "weekly"}),
@@ -250,7 +250,7 @@ WRONG: list[tuple[str, Call]] = [
         f"schedule: {UNKNOWN}'cron'; its fields are type.",
         monitor("test", TEST, schedule={"type": "none", "cron": "* * * * *"}),
     ),
-    # A field that there is not.
+    # An unknown field.
     (f"config: {UNKNOWN}'table'; did you mean 'table2'?", diff(table=["T"])),
     (f"config: {UNKNOWN}'pk_column'; did you mean 'pk_columns'?", diff(pk_column=["id"])),
     (f"config: {UNKNOWN}'colour'; its fields are ", diff(colour="red")),
@@ -344,7 +344,7 @@ WRONG: list[tuple[str, Call]] = [
     (f"repo_id: {INTEGER}'x' (str)", looker(repo_id="x")),
     ("ci_config_id: is missing; a dbt integration needs it.", with_nothing("dbt")),
     ("token: is missing; a Mode integration needs it.", with_nothing("mode")),
-    # Twice the same.
+    # Duplicates.
     (
         "changes[0].pk: must not contain duplicates, not ['x', 'x'] (list)",
         changes({**PAIR, "pk": ["x", "x"]}),
@@ -386,7 +386,7 @@ WRONG: list[tuple[str, Call]] = [
         lambda hook: hook.list_ci_runs(1, offset=-1),
     ),
     ("page: must be a positive integer, ", lambda hook: hook.list_data_diffs(page=0)),
-    # No number, or none that JSON, a database or the service has.
+    # Not a number, or not one that JSON, a database or the service supports.
     (f"diff_tolerance: {NUMBER}nan (float)", diff(diff_tolerance=math.nan)),
     (f"diff_tolerance: {NUMBER}-inf (float)", diff(diff_tolerance=-math.inf)),
     (f"diff_tolerance: {NUMBER}'1e999' (str)", diff(diff_tolerance="1e999")),
@@ -422,7 +422,7 @@ WRONG: list[tuple[str, Call]] = [
     (f"data_source1_id: {INTEGER}'99999999999999999999' (str)", diff(data_source1_id="9" * 20)),
     (f"data_source1_id: {INTEGER}'٣' (str)", diff(data_source1_id="٣")),
     (f"query1: {STRING}'a\\x00b' (str)", diff(query1="a\0b")),
-    # No moment.
+    # Not a date and time.
     (
         f"time_interval_start: {MOMENT}'2024-01-31T06:00:00' (str)",
         diff(time_interval_start="2024-01-31T06:00:00"),
@@ -448,7 +448,7 @@ WRONG: list[tuple[str, Call]] = [
         "last_test.results[0].step: must be one of 'connection', ",
         source(last_test={"tested_at": "2024-01-31T06:00:00Z", "results": [{"step": "x"}]}),
     ),
-    # No end.
+    # Values without an end.
     (
         "config: is nested too deeply, or contains itself.",
         lambda hook: hook.create_data_diff({**DIFF, "data_source1_session_parameters": LOOP}),

@@ -129,7 +129,7 @@ def test_a_data_source_that_is_not_there(go: Go) -> None:
 
 
 class Troubled(Job):
-    """A job that cannot be looked at for some time."""
+    """A job that cannot be read for some time."""
 
     faults = 0
 

@@ -1,4 +1,4 @@
-"""One data diff for each run of a task, whatever happens to replies and workers."""
+"""One data diff for each run of a task, even if responses or workers are lost."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def unused_port() -> Iterator[int]:
 
 
 def make(sandbox: Any, *tags: str, end: str = "", created_at: Any = None) -> int:
-    """Make a data diff; one that has no end goes on."""
+    """Make a data diff. Without an end it keeps running."""
     diffs = sandbox.state.data_diffs
     job = Job(Course((), end) if end else RUNS)
     number: int = diffs.add({**BODY, "tags": list(tags)}, job)["id"]
@@ -172,7 +172,7 @@ def test_reads_no_further_than_an_hour_before_the_run(hook: DatafoldHook, sandbo
 
 
 def test_reads_ten_pages_at_most(hook: DatafoldHook, conduct: Any, sandbox: Any) -> None:
-    # When they were made may not be told.
+    # The time of their creation may be missing.
     page = [{"id": None, "tags": None, "created_at": None}] * 100
     conduct(list=[changed(results=page), ...])
     assert find(hook, OWNER, Search.FULL).taken is None
@@ -188,7 +188,7 @@ def test_odd_pages_are_no_error(hook: DatafoldHook, conduct: Any, results: Any) 
 
 
 @pytest.mark.parametrize("reply", [lost, error_500, not_json, without_id])
-def test_finds_the_one_whose_reply_was_lost(
+def test_finds_the_one_whose_response_was_lost(
     hook: DatafoldHook, sandbox: Any, conduct: Any, reply: Any
 ) -> None:
     conduct({OWNER.tag: RUNS}, create=[reply])

@@ -1,4 +1,4 @@
-"""What a gate makes of the end of a data diff. tests/waiting/test_verdict.py has the rules."""
+"""How a gate handles the end of a data diff. tests/waiting/test_verdict.py has the rules."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ARGUMENTS = {
 
 @pytest.fixture
 def decide(connections: None, sandbox: Any, log: Any) -> Iterator[Callable[..., Any]]:
-    """Let a gate decide about a data diff that has come to an end."""
+    """Let a gate decide about a data diff that has ended."""
     with DatafoldHook() as hook:
 
         def of(status: str, outcome: Any = None, **arguments: Any) -> Any:

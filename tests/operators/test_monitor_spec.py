@@ -348,7 +348,7 @@ def test_pages_come_to_an_end(
     assert asked == list(range(1, len(asked) + 1))
 
 
-def test_a_monitor_whose_creation_is_not_answered_is_found(
+def test_a_monitor_whose_creation_gets_no_response_is_found(
     hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = hook.create_monitor

@@ -245,7 +245,7 @@ def test_a_sensor_that_is_stopped_cancels_nothing(sandbox: Any) -> None:
     assert sandbox.state.requests == []
 
 
-def test_a_status_that_nobody_knows_is_fit_for_the_log(
+def test_an_unknown_status_is_fit_for_the_log(
     sandbox: Any, log: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(DatafoldDataDiffSensor, "log", logging.getLogger("task"))

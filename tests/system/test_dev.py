@@ -1,4 +1,4 @@
-"""``make dev``: what it starts, and that nothing of it is left after Ctrl-C."""
+"""``make dev``: what it starts, and that it stops everything at Ctrl-C."""
 
 from __future__ import annotations
 
