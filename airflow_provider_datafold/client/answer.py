@@ -120,7 +120,7 @@ def understand(
             problem = _type_problem(value, operation) or _problem(value, "")
     if problem:
         raise DatafoldAnswerError(
-            f"{answer.status_code}, but the response {redactor.shown(problem)}. The request may "
+            f"{answer.status_code}, but the response {redactor.excerpt(problem)}. The request may "
             f"have been carried out",
             status_code=answer.status_code,
         )
@@ -254,7 +254,7 @@ def _error(
         named = "; ".join(f"{location}: {message}" for location, message in errors)
         meaning = f"{meaning}: {named}. Correct these fields"
     elif isinstance(detail, str):
-        meaning = f"{meaning}. Datafold says: {redactor.shown(detail)!r}"
+        meaning = f"{meaning}. Datafold says: {redactor.excerpt(detail)!r}"
     retry_after = parse_retry_after(answer.headers.get("Retry-After"), _now(answer))
     if retry_after is not None:
         meaning = f"{meaning}; the service asks to wait {retry_after:.10g} s"
@@ -287,7 +287,7 @@ def _redirect(answer: Answer, redactor: Redactor) -> DatafoldError:
     with suppress(ValueError):
         target = urlsplit(location).hostname
     return DatafoldRedirectError(
-        f"{answer.status_code}, a redirect to {redactor.shown(target or 'the same host')}. It was "
+        f"{answer.status_code}, a redirect to {redactor.excerpt(target or 'the same host')}. It was "
         f"not followed. Check the connection's host: it must be the one that you log in to, with "
         f"https",
         status_code=answer.status_code,
@@ -312,6 +312,6 @@ def _errors(detail: Any, redactor: Redactor) -> Iterator[tuple[str, str]]:
             location = ".".join(str(part) for part in item["loc"] if isinstance(part, (str, int)))
             message = item.get("msg")
             yield (
-                redactor.shown(location),
-                redactor.shown(message) if isinstance(message, str) else "is wrong",
+                redactor.excerpt(location),
+                redactor.excerpt(message) if isinstance(message, str) else "is wrong",
             )

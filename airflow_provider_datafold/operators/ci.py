@@ -141,7 +141,7 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
         self._facts = self.checked(hook, **FACTS)
         self._given = self.checked(hook, ci_config_id=positive_integer)
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the run."""
         from airflow_provider_datafold.operators.ci_run import trigger_once
 
@@ -220,7 +220,7 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
         super().check(hook)
         self._given = self.checked(hook, ci_config_id=positive_integer, pr_num=positive_integer)
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Upload the changes."""
         from airflow_provider_datafold.operators.ci_run import upload
 

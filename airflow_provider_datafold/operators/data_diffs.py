@@ -194,7 +194,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             given,
         )
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Create the data diff, or take over the one that an earlier try created."""
         from airflow_provider_datafold.links import DatafoldDataDiffLink
         from airflow_provider_datafold.operators.claim import claim
@@ -202,7 +202,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
         owner = owner_of(context, self._config)
         self._claimed_by = owner
-        found = claim(hook, owner, self._config, self._search(context, anew))
+        found = claim(hook, owner, self._config, self._search(context, force_new))
         number = found.diff["id"]
         self._ids = ids = {"datadiff_id": number}
         self._claimed_by = None
@@ -256,10 +256,10 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
         return lineage_of(self.datafold_conn_id, self._compared, self._gate.limits)
 
-    def _search(self, context: Context, anew: bool) -> Search:
+    def _search(self, context: Context, force_new: bool) -> Search:
         from airflow_provider_datafold.operators.claim import Search
 
-        if anew or context["ti"].try_number > 1:
+        if force_new or context["ti"].try_number > 1:
             return Search.FULL
         # Airflow may start the first try of a task that defers twice.
         return Search.BRIEF if self.wait_for_completion and self.is_deferrable else Search.NOT

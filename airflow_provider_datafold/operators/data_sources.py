@@ -75,7 +75,7 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         super().check(hook)
         self._given = self.checked(hook, data_source_id=positive_integer)
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the test."""
         from airflow_provider_datafold.exceptions import DatafoldAnswerError
 

@@ -131,13 +131,13 @@ def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> di
 
 
 def _sentences(reasons: Iterable[str], redactor: Redactor) -> str:
-    return "".join(f"{redactor.shown(reason)}. " for reason in map(_capitalized, reasons))
+    return "".join(f"{redactor.excerpt(reason)}. " for reason in map(_capitalized, reasons))
 
 
 def _failure(error: Any, redactor: Redactor, what: str, see: str) -> DatafoldError:
     error = error if isinstance(error, Mapping) else {}
     parts = [str(error[name]) for name in ("error_type", "error_value") if error.get(name)]
-    why = redactor.shown(": ".join(parts)) or "Datafold does not say why"
+    why = redactor.excerpt(": ".join(parts)) or "Datafold does not say why"
     if error.get("is_retryable") is False:
         return DatafoldJobInvalidError(
             f"{what}, and Datafold says that a retry will not help: {why.rstrip('.')}. {see}"

@@ -134,12 +134,12 @@ class DatafoldJobOperator(DatafoldOperator):
         self._timeout()
         self._interval()
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the job, or take over the one that an earlier try started.
 
         :param hook: the hook to call.
         :param context: Airflow's task context.
-        :param anew: whether to start a new job in any case.
+        :param force_new: whether to start a new job in any case.
         """
         raise NotImplementedError
 
@@ -264,7 +264,7 @@ class DatafoldJobOperator(DatafoldOperator):
             self.log.warning(
                 "Another try of this task cancelled the %s. Starting a new one.", self._job().noun
             )
-            start = self.start(hook, context, anew=True)
+            start = self.start(hook, context, force_new=True)
             return self._wait(hook, context, Wait(start.ids, start.since, wait.deadline, False))
         return self.ended(hook, context, wait.ids, reading)
 

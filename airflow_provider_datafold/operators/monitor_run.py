@@ -54,12 +54,12 @@ def conclude(
     name = f"Run {ids['run_id']} of monitor {ids['monitor_id']}"
     see = f" See {result['url']}" if result["url"] else ""
     for warning in reading.answer.get("warnings") or ():
-        hook.log.warning("%s: %s", name, redactor.shown(str(warning)))
+        hook.log.warning("%s: %s", name, redactor.excerpt(str(warning)))
     match reading.status:
         case "alert":
             _on_alert(hook, f"{name} ended with an alert.{see}", on_alert)
         case "error":
-            why = redactor.shown(str(reading.answer.get("error") or "Datafold does not say why"))
+            why = redactor.excerpt(str(reading.answer.get("error") or "Datafold does not say why"))
             raise DatafoldJobFailedError(
                 f"{name} failed: {why.rstrip('.')}. A retry starts a new run.{see}"
             )

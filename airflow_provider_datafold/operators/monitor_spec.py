@@ -74,7 +74,7 @@ def apply(hook: DatafoldHook, kind: str, spec: Mapping[str, Any]) -> dict[str, A
     :raises DatafoldConflictError: no update can make it match the spec; nothing was changed.
     :raises DatafoldError: a call failed.
     """
-    name = hook.redactor().shown(spec["name"])
+    name = hook.redactor().excerpt(spec["name"])
     monitor_id = _find(hook, kind, spec["name"])
     if monitor_id is None:
         monitor_id = _create(hook, kind, spec)
@@ -215,7 +215,7 @@ def _is_changeable(kind: str, path: str) -> bool:
 def _find(hook: DatafoldHook, kind: str, name: str) -> int | None:
     """Return the id of the monitor with a name, ``None`` if there is none."""
     found = [monitor for monitor in _all(hook) if monitor.get("name") == name]
-    shown = hook.redactor().shown(name)
+    shown = hook.redactor().excerpt(name)
     if len(found) > 1:
         ids = ", ".join(str(monitor["id"]) for monitor in found)
         raise DatafoldConflictError(

@@ -85,7 +85,7 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
         super().check(hook)
         self._given = self.checked(hook, monitor_id=positive_integer, on_alert=ON_ALERT)
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Run the monitor."""
         from airflow_provider_datafold.operators.monitor_run import run_once
 

@@ -52,8 +52,8 @@ def _failed(hook: DatafoldHook, results: list[Any]) -> Iterator[str]:
     redactor = hook.redactor()
     for step in results:
         if isinstance(step, Mapping) and step.get("status") == "failed":
-            said = redactor.shown(_said(step.get("result"))).rstrip(".")
-            yield f"step {redactor.shown(str(step.get('step')))!r} ({said})"
+            said = redactor.excerpt(_said(step.get("result"))).rstrip(".")
+            yield f"step {redactor.excerpt(str(step.get('step')))!r} ({said})"
 
 
 def _said(result: Any) -> str:

@@ -25,7 +25,7 @@ def guarded(check: Callable[[], Checked], redactor: Redactor, *values: Any) -> C
     except DatafoldInputError as error:
         if not redactor.finds_in(values):
             raise
-        field = redactor.shown(str(error).partition(":")[0])
+        field = redactor.excerpt(str(error).partition(":")[0])
     # Not raised in the handler or in a context manager, where the replaced error would become its
     # context.
     raise DatafoldInputError(

@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
 from airflow_provider_datafold.redaction.secret import MASK, SHORTEST_PART, Secret
 
-_LONGEST_SHOWN = 200
+_LONGEST_EXCERPT = 200
 _MOST_TEXTS = 10_000
 
 
@@ -52,7 +52,7 @@ class Redactor:
             text = text.replace(form, MASK)
         return text
 
-    def shown(self, text: str) -> str:
+    def excerpt(self, text: str) -> str:
         """Make foreign text fit for a log: without secrets, on one line, not long.
 
         :param text: any text.
@@ -61,9 +61,9 @@ class Redactor:
         # Redacted before it is cut: a part of a secret would not be recognized.
         redacted = self.text(text)
         printable = "".join(char if char.isprintable() else "?" for char in redacted)
-        if len(printable) <= _LONGEST_SHOWN:
+        if len(printable) <= _LONGEST_EXCERPT:
             return printable
-        return printable[:_LONGEST_SHOWN] + "..."
+        return printable[:_LONGEST_EXCERPT] + "..."
 
     def json(self, value: Any, *, by_name: bool) -> Any:
         """Replace secrets in a JSON value, in keys and values at any depth.
@@ -106,22 +106,22 @@ class Redactor:
         :return: ``True`` if it contains a known secret at any depth, or is too large to check.
         """
         try:
-            texts = list(islice(_shown_texts(value), _MOST_TEXTS + 1))
+            texts = list(islice(_printed_strings(value), _MOST_TEXTS + 1))
         except RecursionError:
             return True
         return len(texts) > _MOST_TEXTS or any(self.text(text) != text for text in texts)
 
 
-def _shown_texts(value: Any) -> Iterator[str]:
+def _printed_strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _shown_texts(key)
-            yield from _shown_texts(item)
+            yield from _printed_strings(key)
+            yield from _printed_strings(item)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
-            yield from _shown_texts(item)
+            yield from _printed_strings(item)
     else:
         # If repr() fails, as for an integer of more than 4,300 digits, no message shows the value.
         with suppress(Exception):
