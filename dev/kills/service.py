@@ -75,7 +75,7 @@ class Service:
         :param number: its id.
         """
         with self.sandbox.state.lock:
-            return str(self._diffs.shown(number)["status"])
+            return str(self._diffs.peek(number)["status"])
 
     def finish(self, number: int) -> None:
         """Let a data diff end.

@@ -101,9 +101,9 @@ class DataDiffs:
             "updated_at": now(),
             "share_token": f"share-{number}",
         }
-        return self.shown(number)
+        return self.peek(number)
 
-    def shown(self, number: int) -> Diff:
+    def peek(self, number: int) -> Diff:
         """Return a diff in its current state; this does not count as a read.
 
         :param number: its id.
@@ -127,7 +127,7 @@ class DataDiffs:
         """
         self.diffs.require(number)
         self.jobs[number].read()
-        return self.shown(number)
+        return self.peek(number)
 
     def close(self) -> None:
         """Stop all diffs that really compare."""
@@ -151,7 +151,7 @@ def list_page(
     state: State, page: int, page_size: int, sort_order: str, order_by: str, accessible_only: bool
 ) -> Any:
     """List a page of the diffs, all of which are accessible."""
-    diffs = [state.data_diffs.shown(number) for number in state.data_diffs.diffs]
+    diffs = [state.data_diffs.peek(number) for number in state.data_diffs.diffs]
     return page_of(ordered(diffs, order_by, sort_order), page, page_size, "results")
 
 
@@ -167,7 +167,7 @@ def update(state: State, datadiff_id: int, body: Diff | None) -> Any:
     """Archive or purge a diff, or undo that."""
     changes = {name: value for name, value in (body or {}).items() if value is not None}
     state.data_diffs.diffs[datadiff_id].update(changes, updated_at=now())
-    return state.data_diffs.shown(datadiff_id)
+    return state.data_diffs.peek(datadiff_id)
 
 
 @router.handles("POST", "/api/v1/datadiffs/{datadiff_id}/cancel")

@@ -46,7 +46,7 @@ def create_pages(state: State) -> APIRouter:
 
 def _data_diff(state: State, number: int) -> dict[str, Any]:
     """Return the values for the page of a data diff."""
-    diff = state.data_diffs.shown(number)
+    diff = state.data_diffs.peek(number)
     job = state.data_diffs.jobs[number]
     stats = diff["diff_stats"]
     results = data_diffs.results(diff, job) if diff["status"] == "done" else {}

@@ -123,7 +123,7 @@ def _is_stopped(sandbox: Sandbox) -> bool:
 
 def _last_diff(sandbox: Sandbox) -> Any:
     diffs = sandbox.state.data_diffs
-    return diffs.shown(max(diffs.diffs))
+    return diffs.peek(max(diffs.diffs))
 
 
 def _published(warehouse: Path) -> int:

@@ -136,9 +136,9 @@ def test_cancels_what_an_earlier_generation_left(hook: DatafoldHook, sandbox: An
     left = [make(sandbox, OLD), make(sandbox, OLD)]
     others = [make(sandbox, OLD, end="done"), make(sandbox, "airflow:another:0-x")]
     made = take(hook, Search.FULL)
-    shown = sandbox.state.data_diffs.shown
-    assert [shown(number)["status"] for number in left] == ["cancelled"] * 2
-    assert [shown(number)["status"] for number in others] == ["done", "processing"]
+    peek = sandbox.state.data_diffs.peek
+    assert [peek(number)["status"] for number in left] == ["cancelled"] * 2
+    assert [peek(number)["status"] for number in others] == ["done", "processing"]
     assert not made.is_taken_over
 
 

@@ -87,7 +87,7 @@ def courses(sandbox: Any, *those: Course) -> None:
 
 
 def status(sandbox: Any, number: int) -> str:
-    found: str = sandbox.state.data_diffs.shown(number)["status"]
+    found: str = sandbox.state.data_diffs.peek(number)["status"]
     return found
 
 

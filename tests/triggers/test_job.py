@@ -73,7 +73,7 @@ def make(sandbox: Any, course: Course = IDENTICAL) -> int:
 
 
 def status(sandbox: Any, number: int) -> str:
-    found: str = sandbox.state.data_diffs.shown(number)["status"]
+    found: str = sandbox.state.data_diffs.peek(number)["status"]
     return found
 
 
