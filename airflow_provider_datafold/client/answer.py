@@ -286,10 +286,10 @@ def _redirect(answer: Answer, redactor: Redactor) -> DatafoldError:
     target = None
     with suppress(ValueError):
         target = urlsplit(location).hostname
+    shown = redactor.excerpt(target or "the same host")
     return DatafoldRedirectError(
-        f"{answer.status_code}, a redirect to {redactor.excerpt(target or 'the same host')}. It was "
-        f"not followed. Check the connection's host: it must be the one that you log in to, with "
-        f"https",
+        f"{answer.status_code}, a redirect to {shown}. It was not followed. Check the connection's "
+        f"host: it must be the one that you log in to, with https",
         status_code=answer.status_code,
     )
 

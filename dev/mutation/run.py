@@ -208,7 +208,7 @@ def _try_imported(mutant: Mutant, tests: list[str], watch: Watch) -> None:
     _forget()
     sys.meta_path.insert(0, MutantFinder(mutant))
     for file in by_file(tests):
-        _run_anew(file, watch, "--exitfirst")
+        _run_file(file, watch, "--exitfirst")
         if watch.outcome.failed:
             return
 
@@ -217,7 +217,7 @@ def _measure(file: str, number: int, watch: Watch) -> None:
     _forget()
     lines = measurement.part(number)
     lines.start()
-    _run_anew(file, watch, plugins=[_Contexts(lines)])
+    _run_file(file, watch, plugins=[_Contexts(lines)])
     lines.stop()
     lines.save()
 
@@ -236,7 +236,7 @@ def _run(items: list[pytest.Item], watch: Watch, *, is_all: bool = False) -> Non
             return
 
 
-def _run_anew(file: str, watch: Watch, *options: str, plugins: Iterable[object] = ()) -> None:
+def _run_file(file: str, watch: Watch, *options: str, plugins: Iterable[object] = ()) -> None:
     """Run a test file as pytest does."""
     watch.start()
     # Its Airflow home is deleted after each run.
