@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
 _FOR_A_CANCEL = 1.5
-_AT_LAST_EVERY = 0.3
+_SEARCH_PAUSE = 0.3
 """Seconds, while a task is being killed."""
 
 
@@ -80,7 +80,7 @@ def find(hook: DatafoldHook, owner: Owner, search: Search) -> Choice:
     return choose(owner, _newest(hook, owner, *search.value))
 
 
-def find_at_last(hook: DatafoldHook, owner: Owner, until: float) -> Mapping[str, Any] | None:
+def find_after_stop(hook: DatafoldHook, owner: Owner, until: float) -> Mapping[str, Any] | None:
     """Look for a data diff that is being created while the task is being killed.
 
     :param hook: a hook that was stopped.
@@ -91,12 +91,12 @@ def find_at_last(hook: DatafoldHook, owner: Owner, until: float) -> Mapping[str,
     _, page_size = Search.FULL.value
     while (left := until - time.monotonic() - _FOR_A_CANCEL) > 0:
         with suppress(DatafoldError):
-            answer = hook.call_at_last(
+            answer = hook.call_after_stop(
                 data_diffs.LIST, within=left, page=1, page_size=page_size, sort_order="desc"
             )
             if found := choose(owner, _results(answer)).taken:
                 return {"datadiff_id": found["id"]}
-        time.sleep(_AT_LAST_EVERY)
+        time.sleep(_SEARCH_PAUSE)
     return None
 
 

@@ -231,13 +231,13 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             self._compared = reading.answer
         return self._gate.decide(hook, ids["datadiff_id"], reading, self._config)
 
-    def cancel_at_last(self, hook: DatafoldHook, until: float) -> None:
+    def cancel_after_stop(self, hook: DatafoldHook, until: float) -> None:
         """Cancel the data diff, even if the response to its creation has not arrived yet."""
         if self._ids is None and self._claimed_by is not None:
-            from airflow_provider_datafold.operators.claim import find_at_last
+            from airflow_provider_datafold.operators.claim import find_after_stop
 
-            self._ids = find_at_last(hook, self._claimed_by, until)
-        super().cancel_at_last(hook, until)
+            self._ids = find_after_stop(hook, self._claimed_by, until)
+        super().cancel_after_stop(hook, until)
 
     def get_openlineage_facets_on_complete(
         self, task_instance: Any

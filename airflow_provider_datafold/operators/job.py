@@ -167,9 +167,9 @@ class DatafoldJobOperator(DatafoldOperator):
         """Send nothing more when the task is stopped, except the cancel of the job."""
         super().on_kill()
         if self._hook is not None and self.cancel_on_kill and self.wait_for_completion:
-            self.cancel_at_last(self._hook, time.monotonic() + _LAST_SECONDS)
+            self.cancel_after_stop(self._hook, time.monotonic() + _LAST_SECONDS)
 
-    def cancel_at_last(self, hook: DatafoldHook, until: float) -> None:
+    def cancel_after_stop(self, hook: DatafoldHook, until: float) -> None:
         """Cancel the job when the task is being killed.
 
         :param hook: a hook that was stopped.
@@ -181,7 +181,7 @@ class DatafoldJobOperator(DatafoldOperator):
         if self._ids is None or job.cancel is None:
             return
         try:
-            hook.call_at_last(
+            hook.call_after_stop(
                 job.cancel,
                 within=until - time.monotonic(),
                 max_retries=None,

@@ -78,7 +78,7 @@ def _tables(hook: DatafoldHook, diff: Mapping[str, Any]) -> Iterator[tuple[str, 
 
 def _source(hook: DatafoldHook, source_id: Any) -> Mapping[str, Any]:
     try:
-        return hook.call_at_last(data_sources.GET, within=_PATIENCE, data_source_id=source_id)
+        return hook.call_after_stop(data_sources.GET, within=_PATIENCE, data_source_id=source_id)
     except DatafoldError as error:
         hook.log.warning("Could not look up a data source for lineage: %s.", error.summary)
         return {}
