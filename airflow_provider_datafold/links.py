@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class _PersistedLink(BaseOperatorLink):
-    """An address that a run of the task kept in XCom: the pages know nothing of connections."""
+    """An address that a task instance stored in XCom: Airflow's UI cannot read connections."""
 
-    # Airflow 3 keeps what get_link gives, too: by default under another key, so twice.
+    # Airflow 3 stores the result of get_link, too; under the same key it is not stored twice.
     xcom_key: ClassVar[str]
 
     @classmethod
     def persist(cls, context: Context, url: str) -> None:
-        """Keep the address for the pages.
+        """Store the address for Airflow's UI.
 
         :param context: Airflow's task context.
         :param url: the address.
@@ -30,8 +30,8 @@ class _PersistedLink(BaseOperatorLink):
         """Return the address.
 
         :param operator: the task's operator.
-        :param ti_key: which run of the task.
-        :return: the address, empty when the task failed before it knew it.
+        :param ti_key: the key of the task instance.
+        :return: the address; empty if the task failed before it knew the address.
         """
         from airflow.providers.common.compat.sdk import XCom
 
@@ -39,14 +39,14 @@ class _PersistedLink(BaseOperatorLink):
 
 
 class DatafoldLink(_PersistedLink):
-    """Opens the integrations page of the Datafold deployment that a run of the task used."""
+    """Opens the integrations page of the Datafold deployment that the task used."""
 
     name = "Datafold"
     xcom_key = "datafold_url"
 
 
 class DatafoldDataDiffLink(_PersistedLink):
-    """Opens the page of the data diff that a run of the task made or waited for."""
+    """Opens the page of the data diff that the task started or waited for."""
 
     name = "Datafold data diff"
     xcom_key = "datafold_data_diff_url"

@@ -7,7 +7,7 @@ class Omitted:
     """The type of :data:`OMITTED`, its only object."""
 
     def __str__(self) -> str:
-        """Show this, as a rendered field in Airflow's pages."""
+        """Return what Airflow's UI shows as the rendered field."""
         return "(not given)"
 
     def __repr__(self) -> str:
@@ -19,5 +19,5 @@ class Omitted:
 
 
 OMITTED = Omitted()
-"""Default of an argument that may be left out: its value is the one that the Airflow connection
-has, if that has one, else it is not sent. ``None`` is sent as null."""
+"""Default of an optional argument: the value comes from the Airflow connection if that has one;
+otherwise the field is not sent. ``None`` is sent as null."""

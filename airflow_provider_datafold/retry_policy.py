@@ -1,4 +1,4 @@
-"""When Airflow itself should try a task again, for versions that ask: 3.3 and later."""
+"""The retry policy of the operators, for Airflow 3.3 and later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 LONGEST_DELAY = 24 * 3600.0
-"""Seconds. A service that asks for more is asked again after a day: no task waits for a year."""
+"""Seconds. A task waits a day at most, even if the service asks for more."""
 
 try:
     from airflow.sdk import RetryDecision, RetryPolicy
@@ -20,10 +20,10 @@ except ImportError:  # before Airflow 3.3
 else:
 
     class DatafoldRetryPolicy(RetryPolicy):
-        """Waits as long as the service asks, if the task itself would not wait as long.
+        """Waits as long as the service asks, if that is longer than the task's own delay.
 
-        All else is as the task's own ``retries`` and ``retry_delay`` say. Airflow asks no policy
-        about a :class:`~airflow_provider_datafold.exceptions.DatafoldFinalError`: it is an
+        Everything else follows the task's ``retries`` and ``retry_delay``. Airflow consults no
+        policy about a :class:`~airflow_provider_datafold.exceptions.DatafoldFinalError`: it is an
         ``AirflowFailException``, which fails the task at once.
         """
 
@@ -34,13 +34,13 @@ else:
             max_tries: int,
             context: Context | None = None,
         ) -> RetryDecision:
-            """Decide what comes after a failed try.
+            """Decide what follows a failed try.
 
             :param exception: what the task raised.
             :param try_number: number of the try, from 1.
-            :param max_tries: how many tries there are; Airflow sees to that.
+            :param max_tries: how many tries the task has; Airflow itself enforces that.
             :param context: Airflow's task context.
-            :return: retry after the delay that the service asks for, or default.
+            :return: a retry after the delay that the service asks for, or Airflow's default.
             """
             asked = exception.retry_after if isinstance(exception, DatafoldError) else None
             if asked is None:
@@ -54,18 +54,18 @@ else:
 
 
 def _own_delay(try_number: int, context: Context | None) -> timedelta:
-    """Return the delay that the task itself asks for, as Airflow works it out."""
+    """Return the task's own retry delay, computed as Airflow does."""
     if context is None:
         return timedelta()
     task = context["task"]
     delay: timedelta = task.retry_delay
     backoff = task.retry_exponential_backoff
-    # Older DAGs say just that there is one.
+    # Older DAGs have a boolean here instead of a factor.
     factor = 2.0 if backoff is True else float(backoff)
     if factor <= 0 or factor == 1:
-        # Airflow heeds max_retry_delay only where the delay grows.
+        # Airflow applies max_retry_delay only to a growing delay.
         return delay
-    # Of limited size: a float or a timedelta overflows after a few dozen tries.
+    # Capped: a float or a timedelta would overflow after a few dozen tries.
     seconds = delay.total_seconds() * min(factor, 1000.0) ** min(try_number - 1, 20)
     own = timedelta(seconds=min(seconds, LONGEST_DELAY))
     longest = task.max_retry_delay

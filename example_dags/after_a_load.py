@@ -1,4 +1,4 @@
-"""Have Datafold index a Hightouch integration as soon as a load has ended."""
+"""Let Datafold index a Hightouch integration as soon as a load has ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ORDERS = Asset("warehouse://shop/orders")
 with DAG(
     dag_id="datafold_load",
     description="Load a table into the warehouse",
-    schedule=None,  # As your loads run, such as "0 4 * * *".
+    schedule=None,  # The schedule of your load, e.g. "0 4 * * *".
     start_date=datetime(2024, 1, 1),
     catchup=False,
     tags=["datafold"],
@@ -36,7 +36,7 @@ with DAG(
 
 with DAG(
     dag_id="datafold_after_a_load",
-    description="Have Datafold index a Hightouch integration after each load",
+    description="Let Datafold index a Hightouch integration after each load",
     doc_md=__doc__,
     schedule=[ORDERS],
     start_date=datetime(2024, 1, 1),
@@ -48,7 +48,7 @@ with DAG(
         bi_datasource_id=BI_DATASOURCE_ID,
         bindings=[{"remoteId": "1", "boundIds": [1, 2]}],
         indexing_cron="0 6 * * 1-5",
-        # It is the same schedule after each load, and Datafold's audit log keeps each update.
+        # The schedule is the same after each load, and Datafold's audit log records each update.
         only_if_changed=True,
     )
     sync = DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=BI_DATASOURCE_ID)

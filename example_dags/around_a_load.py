@@ -17,7 +17,7 @@ from airflow_provider_datafold.operators.bi import (
 BI_DATASOURCE_ID = 7
 
 
-# A task of its own: pausing may run twice, and would then read that there is no schedule.
+# A separate task: if pausing runs twice, it would read the second time that there is no schedule.
 @setup
 def read() -> dict[str, Any]:
     """Return what `restore` needs, or fail before anything is changed."""
@@ -27,7 +27,7 @@ def read() -> dict[str, Any]:
         bindings, indexing_cron = integration["bindings"], integration["indexing_cron"]
     except (KeyError, TypeError):
         raise AirflowFailException(
-            f"Datafold does not tell the bindings and the indexing_cron of integration "
+            f"Datafold's response has no bindings or no indexing_cron for integration "
             f"{BI_DATASOURCE_ID}, so they could not be restored. Nothing was changed."
         ) from None
     if not indexing_cron:
@@ -42,7 +42,7 @@ with DAG(
     dag_id="datafold_around_a_load",
     description="Pause the indexing of a Hightouch integration while a load runs",
     doc_md=__doc__,
-    schedule=None,  # As your loads run, such as "0 4 * * *".
+    schedule=None,  # The schedule of your load, e.g. "0 4 * * *".
     start_date=datetime(2024, 1, 1),
     catchup=False,
     # A second run at the same time would find the schedule paused.
@@ -75,6 +75,6 @@ with DAG(
     sync = DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=BI_DATASOURCE_ID)
 
     pause >> load >> restore
-    # The run's state is that of its last task, so this one must need both: a teardown by
-    # itself would hide that the load failed, or would not count.
+    # The state of a DAG run follows its last task, so this one depends on both: a teardown
+    # alone would hide that the load failed, or would be ignored.
     [load, restore] >> sync

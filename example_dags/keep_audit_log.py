@@ -13,7 +13,7 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
 @task(retries=3)
 def keep(folder: str, start: str, end: str) -> int:
-    """Write the log of a day, over what an earlier try has written, and return its length."""
+    """Write the log of a day, overwrite an earlier try's file, and return its length."""
     with DatafoldHook() as hook:
         entries = hook.list_audit_logs(start_date=start, end_date=end)["logs"]
     place = ObjectStoragePath(folder)

@@ -46,7 +46,7 @@ with DAG(
 
 @task
 def update_schedules(integrations: list[dict[str, Any]]) -> None:
-    """Update all of them on one connection to Datafold."""
+    """Update all of them over one network connection to Datafold."""
     token = BaseHook.get_connection("hightouch_default").password or ""
     with DatafoldHook() as hook:
         for integration in integrations:

@@ -1,4 +1,4 @@
-"""Compare the tables of an old data source with those of a new one, and sum up which are equal."""
+"""Compare the tables of an old data source with those of a new one, and summarize the results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sum_up(ti: Any = None) -> None:
     """Print a line for each table, and fail unless all are equal."""
     wrong = []
     for index, table in enumerate(TABLES):
-        # A gate that failed has returned nothing, but it has kept its link.
+        # A gate that failed has no return value, but it has stored its link.
         diff = ti.xcom_pull("compare", map_indexes=index) or {"result": "not compared"}
         url = ti.xcom_pull("compare", map_indexes=index, key="datafold_data_diff_url")
         print(f"{table['table2']}: {diff['result']}, {diff.get('diff_stats')}, {url}")
@@ -44,9 +44,9 @@ with DAG(
         task_id="compare",
         data_source1_id=1,
         data_source2_id=2,
-        on_difference="pass",  # Each table is looked at, and the summary judges.
+        on_difference="pass",  # Compare every table; the summary fails if one differs.
         deferrable=True,  # However many wait, they take no worker slot.
-        max_active_tis_per_dag=8,  # As many as the databases can bear.
+        max_active_tis_per_dag=8,  # As many as the databases can handle.
         retries=2,
         map_index_template="{{ task.table2 }}",
     ).expand_kwargs(TABLES)

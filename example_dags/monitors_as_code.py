@@ -1,4 +1,4 @@
-"""Keep Datafold's monitors as the specs in a folder have them, and pause one during a load."""
+"""Keep Datafold's monitors in sync with the specs in a folder, and pause one during a load."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SPECS = [
 
 with DAG(
     dag_id="datafold_monitors_as_code",
-    description="Create and change monitors as the specs in a folder say",
+    description="Create and update monitors from the specs in a folder",
     doc_md=__doc__,
-    schedule=None,  # After each deployment, or "@daily" to undo what was changed by hand.
+    schedule=None,  # Run it after each deployment, or "@daily" to undo manual changes.
     start_date=datetime(2024, 1, 1),
     catchup=False,
     # A second run at the same time could create a monitor twice.
@@ -38,7 +38,7 @@ with DAG(
     dag_id="datafold_maintenance_window",
     description="Pause a monitor during a load, resume it, and run it",
     doc_md=__doc__,
-    schedule=None,  # As your loads run, such as "0 4 * * *".
+    schedule=None,  # The schedule of your load, e.g. "0 4 * * *".
     start_date=datetime(2024, 1, 1),
     catchup=False,
     max_active_runs=1,
@@ -61,12 +61,12 @@ with DAG(
         task_id="resume",
         monitor_id="{{ params.monitor_id }}",
         enabled=True,
-        trigger_rule="all_done",  # Also if the load has failed.
+        trigger_rule="all_done",  # Even if the load has failed.
         retries=10,  # Until it succeeds, the monitor is off.
     )
     check = DatafoldRunMonitorOperator(task_id="check", monitor_id="{{ params.monitor_id }}")
 
     pause >> load >> resume
-    # The run's state is that of its last task, so this one must need both: by itself, `resume`
-    # would hide that the load failed.
+    # The state of a DAG run follows its last task, so this one depends on both: `resume`
+    # alone would hide that the load failed.
     [load, resume] >> check

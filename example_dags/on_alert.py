@@ -9,14 +9,14 @@ from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from airflow_provider_datafold.triggers.monitors import DatafoldMonitorAlertTrigger
 
-# All watchers of a connection share the request that this costs every 15 s.
+# It sends one request every 15 s, which all watchers of a connection share.
 TRIGGER = DatafoldMonitorAlertTrigger(monitor_ids=[3, 4], poll_interval=15)
 ALERTS = Asset("datafold_alerts", watchers=[AssetWatcher(name="datafold", trigger=TRIGGER)])
 
 
 @task
 def report(triggering_asset_events: Any = None) -> list[dict[str, Any]]:
-    """Print the alerts, of which there are several if they came at the same time."""
+    """Print the alerts. There are several if they arrived at the same time."""
     alerts = [event.extra["payload"] for event in triggering_asset_events[ALERTS]]
     for alert in alerts:
         # Here you would send a message.

@@ -1,4 +1,4 @@
-"""Build the data of a pull request in a table of its own, and have Datafold's CI compare it."""
+"""Build the data of a pull request in its own table, and let Datafold's CI compare it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TABLE = "orders_pr_{{ params.pr_number }}"
 
 with DAG(
     dag_id="datafold_pull_request",
-    description="Have Datafold's CI compare the data of a pull request",
+    description="Let Datafold's CI compare the data of a pull request",
     doc_md=__doc__,
     schedule=None,  # Your repository's CI starts it, with the pull request's params.
     start_date=datetime(2024, 1, 1),
@@ -33,7 +33,7 @@ with DAG(
     },
     tags=["datafold"],
 ) as dag:
-    # Before the work: can Datafold read the warehouse at all?
+    # Check first that Datafold can read the warehouse.
     test = DatafoldTestDataSourceOperator(
         task_id="test_warehouse", data_source_id="{{ params.data_source_id }}"
     )

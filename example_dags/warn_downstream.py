@@ -1,4 +1,4 @@
-"""Warn the owners of what is downstream of a table when a gate stops the table."""
+"""Warn the owners of everything downstream of a table when a gate stops the table."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OWNERS = {
     "DB.PUBLIC.ORDERS": "sales@example.com",
     "DB.PUBLIC.REVENUE": "finance@example.com",
 }
-"""Whom to warn, by the paths that Datafold shows: of tables, dashboards and models."""
+"""The owners of tables, dashboards and models, by the paths that Datafold shows."""
 
 
 @task(trigger_rule="one_failed")
 def warn() -> dict[str, list[str]]:
-    """Warn each owner once, and return what of."""
+    """Warn each owner once, and return their tables."""
     with DatafoldHook() as hook:
         found = hook.list_table_downstreams(DATA_SOURCE_ID, TABLE, max_depth=10)
     concerned: dict[str, list[str]] = {}
@@ -35,14 +35,14 @@ def warn() -> dict[str, list[str]]:
 
 @task
 def publish() -> None:
-    """Do what must not happen if the gate stops the table."""
+    """Publish the table, which must not happen if the gate stops it."""
 
 
 with DAG(
     dag_id="datafold_warn_downstream",
     description="Warn the owners downstream of a table that a gate has stopped",
     doc_md=__doc__,
-    schedule=None,  # As your loads run, such as "0 4 * * *".
+    schedule=None,  # The schedule of your load, e.g. "0 4 * * *".
     start_date=datetime(2024, 1, 1),
     catchup=False,
     tags=["datafold"],

@@ -1,4 +1,4 @@
-"""Load a table beside the published one, compare the two, and swap them if they agree."""
+"""Load a table next to the published one, compare the two, and swap them if they agree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ with DAG(
     dag_id="datafold_write_audit_publish",
     description="Publish a table only if it differs from the published one by no more than allowed",
     doc_md=__doc__,
-    schedule=None,  # As your loads run, such as "0 4 * * *".
+    schedule=None,  # The schedule of your load, e.g. "0 4 * * *".
     start_date=datetime(2024, 1, 1),
     catchup=False,
     # A second run at the same time would load into the same staging table.
@@ -24,7 +24,7 @@ with DAG(
             type="integer",
             minimum=0,
             title="Rows added at most",
-            description="Raise it for a load that catches up.",
+            description="Raise this for a load that catches up.",
         ),
     },
     tags=["datafold"],
@@ -45,7 +45,7 @@ with DAG(
         table2="payments_staging",
         pk_columns=["id"],
         max_rows_added="{{ params.max_rows_added }}",
-        max_rows_different=10,  # Corrections that came late.
+        max_rows_different=10,  # Late corrections.
         retries=2,  # For a lost worker; a table that differs is not compared again.
     )
     publish = SQLExecuteQueryOperator(

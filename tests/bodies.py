@@ -1,4 +1,4 @@
-"""Bodies of requests, made out of the contract alone: what an operation takes, case by case.
+"""Bodies of requests, made only from the contract: what an operation accepts, case by case.
 
 Nothing in here knows the package: the contract is read as JSON Schema, and of each choice in it
 each branch gets a body of its own.
@@ -24,7 +24,7 @@ TEXTS = {
     None: "text",
 }
 BY_NAME = {"indexing_cron": "0 6 * * 1-5"}
-"""Fields that are told to hold less than the contract's type says."""
+"""Fields that accept less than the contract's type."""
 
 
 def minimal(operation: Operation) -> Iterator[Any]:
@@ -162,7 +162,7 @@ def _nulls(schema: Schema) -> Iterator[Any]:
 
 
 def _unlike(bodies: Any) -> Iterator[Any]:
-    """Leave out what was there before; True and 1 are not the same in JSON."""
+    """Leave out duplicates; True and 1 are different in JSON."""
     seen = set()
     for body in bodies:
         if repr(body) not in seen:

@@ -15,7 +15,7 @@ from dev.sandbox.course import Course, Job
 from dev.sandbox.data_diffs import DataDiffs
 
 Fault = Any
-"""What becomes of a request: ``None`` for nothing, a status that it is refused with before it is
+"""What becomes of a request: ``None`` for nothing, a status with which it is refused before it is
 carried out, or a function of the response that it would get."""
 
 Faults = Mapping[str, Sequence[Fault]]

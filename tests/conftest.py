@@ -1,4 +1,4 @@
-"""A throw-away Airflow for all tests, and the sandbox for those that send something."""
+"""A temporary Airflow for all tests, and the sandbox for those that send requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-# A DAG file that is written again within a second would else be read from its bytecode.
+# Otherwise a DAG file that is rewritten within a second would be read from its bytecode.
 sys.dont_write_bytecode = True
 
 # Airflow reads its environment when it is first imported, which is after this module.
@@ -39,7 +39,7 @@ os.environ.update(
 (HOME / "dags").mkdir()
 
 # Airflow then asks to print the deprecation warnings of every module that is named airflow...,
-# which this package is, too. That must not stand before what pyproject.toml asks for.
+# which this package is, too. That must not take precedence over pyproject.toml.
 with warnings.catch_warnings():
     import airflow.configuration  # noqa: F401
 
@@ -49,7 +49,7 @@ TOKEN = "planted-hightouch-token-9e2d"
 
 
 def shows_error(log: str, error: str, text: str) -> bool:
-    """Whether a task's log shows an error, and how its text starts.
+    """Whether a task's log shows an error whose message starts like this.
 
     Airflow 3.0 shows it in colours or, on a worker, as JSON.
     """
@@ -67,7 +67,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     # What Airflow logged when it was imported above. In the process that hands the tests out to
     # others no report takes it, and pytest would print it at the end.
     capture = config.pluginmanager.getplugin("capturemanager")
-    # Not after an error at collection, which would else be hidden.
+    # Not after an error at collection, which this would hide.
     if capture.is_globally_capturing():
         capture.read_global_capture()
     shutil.rmtree(HOME, ignore_errors=True)
@@ -108,7 +108,7 @@ def connections(connect: Callable[..., None], sandbox: Any) -> None:
 
 @pytest.fixture
 def serve(connect: Callable[..., None]) -> Iterator[Callable[..., Any]]:
-    """Start a service that does as it is told, and set the default connection to it.
+    """Start a service with given behaviours, and set the default connection to it.
 
     The hook then tries once, for five seconds, unless the extra says otherwise.
     """
@@ -116,8 +116,8 @@ def serve(connect: Callable[..., None]) -> Iterator[Callable[..., Any]]:
 
     with ExitStack() as stack:
 
-        def start(*acts: Any, extra: dict[str, Any] | None = None, **more: Any) -> Any:
-            server = stack.enter_context(FaultServer(acts, **more))
+        def start(*behaviours: Any, extra: dict[str, Any] | None = None, **more: Any) -> Any:
+            server = stack.enter_context(FaultServer(behaviours, **more))
             scheme = "https" if more.get("tls") else "http"
             connect(
                 "datafold_default",
@@ -131,7 +131,7 @@ def serve(connect: Callable[..., None]) -> Iterator[Callable[..., Any]]:
 
 
 class Log:
-    """All that is logged."""
+    """Everything that is logged."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self._caplog = caplog
@@ -147,7 +147,7 @@ class Log:
 
     @property
     def warnings(self) -> list[str]:
-        """Those of the provider itself: Airflow's masker warns of secrets that are short."""
+        """Only the provider's own: Airflow's masker warns about short secrets."""
         return [
             record.getMessage()
             for record in self._caplog.records
@@ -183,7 +183,7 @@ def _build_one_api() -> None:
 
 
 def _read_times() -> None:
-    """Let dag.test() of Airflow 3.0 hand a time to a rescheduled sensor, as 3.0's workers do."""
+    """Let dag.test() of Airflow 3.0 pass a time to a rescheduled sensor, as 3.0's workers do."""
     try:
         from airflow.sdk.api.client import TaskInstanceOperations as Client
         from airflow.sdk.execution_time.comms import TaskRescheduleStartDate as Told

@@ -1,4 +1,4 @@
-"""What Airflow hands to a task, as far as this package asks for it."""
+"""What Airflow passes to a task, as far as this package uses it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def context_of(
         try_number=try_number,
         max_tries=max_tries,
         pushed={},
-        # Sensors in reschedule mode ask for it.
+        # Sensors in reschedule mode use it.
         get_first_reschedule_date=lambda context: None,
     )
     return {"ti": ti, "task": task, "dag_run": SimpleNamespace(start_date=start)}

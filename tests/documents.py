@@ -1,4 +1,4 @@
-"""What the pages for users are made of."""
+"""Parse the pages for users."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from pathlib import Path
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """Give the code blocks of a language in a page."""
+    """Return the code blocks of a language in a page."""
     return blocks_in(page.read_text(), language)
 
 
 def blocks_in(text: str, language: str) -> list[str]:
-    """Give the code blocks of a language in a text."""
+    """Return the code blocks of a language in a string."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def section(page: Path, heading: str) -> str:
-    """Give what stands under a heading of the second level."""
+    """Return the section under a heading of the second level."""
     _, _, rest = page.read_text().partition(f"\n## {heading}\n")
     assert rest, f"{page.name} has no section {heading}"
     return rest.partition("\n## ")[0]
 
 
 def rows(text: str) -> list[list[str]]:
-    """Give the rows of the tables in a text, without their heads."""
+    """Return the rows of the tables in a string, without their headers."""
     found = [
         [cell.strip() for cell in line[1:-1].split("|")]
         for line in text.splitlines()

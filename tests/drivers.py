@@ -1,4 +1,4 @@
-"""The same call, carried by either driver."""
+"""The same call with either driver."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def call_sync(
         try:
             raise handling
         finally:
-            # Raised, it would take the place of the caller's own error, which is dropped here.
+            # Returned, because raising it would replace the caller's own error.
             handled = hook.call(operation, body, **values)
     return handled
 

@@ -47,7 +47,7 @@ class Kind:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments that the operator has to be given, beside id and schedule."""
+        """The required arguments of the operator, without id and schedule."""
         from_connection = set(self.connection.values())
         return {name: self.required[name] for name in self.required if name not in from_connection}
 

@@ -35,7 +35,7 @@ with DAG(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the tasks.
+    """The outcome of the tasks.
 
     :param states: by their ids, such as ``t``, or ``t[0]`` for a mapped task.
     :param returned: their return values, by their ids.
@@ -54,7 +54,7 @@ class Outcome:
         return re.sub(r"\x1b\[[\d;]*m", "", self.log)
 
     def shows_error(self, error: str, text: str) -> bool:
-        """Whether the log shows an error, and how its text starts; Airflow 3.0 wraps the lines.
+        """Whether the log shows an error whose message starts so; Airflow 3.0 wraps the lines.
 
         :param error: the name of its class.
         :param text: the start of its text.

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 
 
 class Relay:
-    """Hands on what comes to a port of its own on 127.0.0.1, both ways.
+    """Forwards its own port on 127.0.0.1, both ways.
 
     :param port: the service's port on 127.0.0.1.
     """

@@ -1,4 +1,4 @@
-"""Ask something through the hook, and look at what comes of it."""
+"""Send requests with the hook, and check the outcome."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ask(method: str = "PUT", path: str = "/path/", json: Any = BODY, **more: Any
 
 
 def failure(kind: type[Error], call: Callable[[], Any] = ask) -> Error:
-    """Make a call that has to fail, and see that nothing of its error holds a secret."""
+    """Make a call that must fail, and check that its error contains no secret."""
     with pytest.raises(DatafoldError) as caught:
         call()
     assert type(caught.value) is kind
@@ -36,19 +36,19 @@ def failure(kind: type[Error], call: Callable[[], Any] = ask) -> Error:
 
 
 class Announced(BaseException):
-    """The hook has said for how long it is going to wait."""
+    """The hook has announced how long it is going to wait."""
 
 
 class _Stop(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        if found := re.search(r"Trying again in ([\d.]+) s", record.getMessage()):
+        if found := re.search(r"Retrying in ([\d.]+) s", record.getMessage()):
             raise Announced(float(found[1]))
 
 
 def announced(call: Callable[[], Any] = ask) -> float:
-    """Give the seconds that the hook says it is going to wait, without the wait.
+    """Return the seconds that the hook says it is going to wait, without the wait.
 
-    The fixture ``log`` has to be there.
+    It needs the fixture ``log``.
     """
     stop = _Stop()
     logging.getLogger().addHandler(stop)

@@ -1,4 +1,4 @@
-"""Imports a module a second time, among other modules than those that are installed."""
+"""Import a module a second time, with replacements for installed modules."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from types import ModuleType
 import pytest
 
 
-def anew(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Import a module as if for the first time; whoever imported it before keeps the first one.
+def reimport(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import a module as if for the first time; earlier importers keep the first one.
 
     :param name: of the module.
     :param monkeypatch: puts back, after the test, what the module does to loggers.
-    :return: the module, which nobody else finds.
+    :return: the module, which no other import finds.
     """
     for logger in logging.Logger.manager.loggerDict.values():
         if isinstance(logger, logging.Logger):

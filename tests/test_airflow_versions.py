@@ -13,7 +13,7 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.base import DatafoldOperator
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import INTEGRATION, answers
-from tests.stand_ins import anew
+from tests.stand_ins import reimport
 
 MASKER = "airflow_provider_datafold.redaction.masker"
 HOMES = ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker")
@@ -22,7 +22,7 @@ OLDEST = "airflow.utils.log.secrets_masker"
 
 @pytest.fixture
 def put(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Put a module in the place of Airflow's, with or without a ``mask_secret``."""
+    """Replace a module of Airflow, with or without ``mask_secret``."""
 
     def put(name: str, *, masks: bool) -> list[str]:
         masked: list[str] = []
@@ -48,9 +48,9 @@ def test_masker_is_found_where_this_airflow_keeps_it(
             monkeypatch.setitem(sys.modules, newer, None)
     older = [put(name, masks=True) for name in homes[homes.index(home) + 1 :]]
     masked = put(home, masks=True)
-    anew(MASKER, monkeypatch).mask([Secret({"a": ["planted ", 5, 123456]}), Secret("another")])
+    reimport(MASKER, monkeypatch).mask([Secret({"a": ["planted ", 5, 123456]}), Secret("another")])
     assert masked == ["planted ", "planted", "123456", "another"]
-    # Where there are two, the newer one counts.
+    # If there are two, the newer one is used.
     assert older == [[]] * len(older)
 
 
@@ -58,7 +58,7 @@ def test_airflow_without_a_masker_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     for name in (*HOMES, OLDEST):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match="no mask_secret in any of airflow.sdk.log, "):
-        anew(MASKER, monkeypatch)
+        reimport(MASKER, monkeypatch)
 
 
 @pytest.mark.parametrize("names", [(), ("RetryPolicy",)])
@@ -69,13 +69,13 @@ def test_airflow_without_retry_policies(
     for name in names:
         setattr(older, name, object)
     monkeypatch.setitem(sys.modules, "airflow.sdk", older)
-    found = anew("airflow_provider_datafold.retry_policy", monkeypatch)
+    found = reimport("airflow_provider_datafold.retry_policy", monkeypatch)
     assert found.DEFAULT_RETRY_POLICY is None
     assert not hasattr(found, "DatafoldRetryPolicy")
 
 
 class GetOperator(DatafoldOperator):
-    """An operator of a user, who says how to call and nothing else."""
+    """A user's operator that defines only ``call``."""
 
     def call(self, hook: DatafoldHook) -> Any:
         return hook.get_integration(7)

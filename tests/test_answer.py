@@ -74,7 +74,7 @@ def test_no_json_without_content_type(serve: Any) -> None:
     assert "no content type" in str(error)
 
 
-# What Airflow cannot keep, and what takes much memory.
+# Values that Airflow cannot keep, or that take much memory.
 
 MOST_VALUES = 524_288
 """How many values a response may have."""
@@ -91,7 +91,7 @@ def wrong(serve: Any, content: bytes) -> str:
 @pytest.mark.parametrize("one", [b"1", b'"a"', b"{}", b"[]"])
 def test_too_many_values(serve: Any, one: bytes) -> None:
     content = b"[" + b",".join([one] * (MOST_VALUES + 1)) + b"]"
-    assert f"has more than {MOST_VALUES} values. Ask for less" in wrong(serve, content)
+    assert f"has more than {MOST_VALUES} values. Request less" in wrong(serve, content)
 
 
 def test_as_many_values_as_there_may_be(serve: Any) -> None:
@@ -116,7 +116,7 @@ def test_what_stands_in_a_text_is_no_value(serve: Any, text: str) -> None:
     content = json.dumps([text, 7, text]).encode()
     serve(answers(200, content), extra={"timeout": 60})
     assert ask() == [text, 7, text]
-    # All that a text hides is counted where it ends.
+    # Everything after the end of a string is counted.
     more = content[:-1] + b",1" * MOST_VALUES + b"]"
     assert f"has more than {MOST_VALUES} values" in wrong(serve, more)
 
@@ -133,9 +133,9 @@ def test_too_deep(serve: Any, opens: str, closes: str) -> None:
     "key", ["__classname__", "__data__", "__version__", "__type", "__var", "__id__"]
 )
 def test_key_that_airflow_keeps_for_itself(serve: Any, key: str) -> None:
-    said = f"has the key {key!r}, which Airflow keeps for itself"
+    said = f"has the key {key!r}, which Airflow reserves for itself"
     assert said in wrong(serve, json.dumps({key: 1}).encode())
-    said = f"has the key {key!r} at .a[1].b, which Airflow keeps for itself"
+    said = f"has the key {key!r} at .a[1].b, which Airflow reserves for itself"
     assert said in wrong(serve, json.dumps({"a": [0, {"b": {"c": 1, key: 2}}]}).encode())
     serve(answers(200, json.dumps([key, {f"{key}x": key}]).encode()))
     assert ask() == [key, {f"{key}x": key}]
@@ -304,7 +304,7 @@ def test_redirect(serve: Any, location: str, shown: str) -> None:
     assert "connection's host" in str(error)
 
 
-# What is wrong with a request.
+# Errors of a request.
 
 
 def refused(serve: Any, content: Any, status: int = 422) -> exceptions.DatafoldError:

@@ -1,4 +1,4 @@
-"""docs/coverage.md is what the code gives, and no operation of the API is left out."""
+"""docs/coverage.md matches the code and covers every operation of the API."""
 
 from __future__ import annotations
 

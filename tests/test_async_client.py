@@ -1,4 +1,4 @@
-"""The client of the event loop: what goes out, its limits, TLS, and what each fault is."""
+"""The asynchronous client: its requests, limits, TLS and errors."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, drips,
 from dev.faults.server import Behaviour, Door, FaultServer, Then
 from tests.conftest import API_KEY, TOKEN
 from tests.drivers import UPDATE
-from tests.stand_ins import anew
+from tests.stand_ins import reimport
 from tests.tunnel import Tunnel
 
 BODY: dict[str, Any] = {"token": TOKEN, "bindings": [], "indexing_cron": None}
 MOST = 10 << 20
-"""Bytes of the largest response that is read."""
+"""Size of the largest response that is read."""
 
 PATIENCE = 20.0
-"""Seconds after which a call that should have ended by itself is given up."""
+"""Seconds after which a test gives up a call that should have ended."""
 
 Done = TypeVar("Done")
 
@@ -79,7 +79,7 @@ async def once(kind: Any = AsyncClient) -> Any:
 
 
 def fails(kind: type[DatafoldError], said: str) -> DatafoldError:
-    """Make a call that has to fail, and see that its error holds no secret."""
+    """Make a call that must fail, and check that its error contains no secret."""
     with pytest.raises(DatafoldError) as caught:
         run(once())
     assert type(caught.value) is kind
@@ -89,7 +89,7 @@ def fails(kind: type[DatafoldError], said: str) -> DatafoldError:
     return caught.value
 
 
-# What goes out.
+# Requests.
 
 
 def test_sends_what_it_is_told(serve: Any) -> None:
@@ -173,7 +173,7 @@ def test_what_httpcore_logs_shows_no_secret(serve: Any, caplog: pytest.LogCaptur
     serve(answers(200, b"{}", {"Set-Cookie": "session=planted-cookie"}))
     run(once())
     assert [secret for secret in (API_KEY, TOKEN, "planted-cookie") if secret in caplog.text] == []
-    # Others may have it log what they send.
+    # Other callers may still log their requests.
     logging.getLogger("httpcore.http11").debug("of another")
     assert "of another" in caplog.messages
 
@@ -192,7 +192,7 @@ def test_what_httpcore_logs_shows_no_secret(serve: Any, caplog: pytest.LogCaptur
 )
 def test_time_is_for_the_whole_response(serve: Any, act: Behaviour) -> None:
     serve(act, extra={"timeout": 0.7})
-    error = fails(DatafoldTimeoutError, "no whole response within 0.7 s")
+    error = fails(DatafoldTimeoutError, "no complete response within 0.7 s")
     assert error.status_code is None
 
 
@@ -221,7 +221,7 @@ def test_huge_refusal_is_still_a_refusal(serve: Any) -> None:
 )
 def test_huge_response_is_not_read(serve: Any, act: Behaviour) -> None:
     serve(act, extra={"timeout": 60})
-    assert fails(DatafoldAnswerError, "more than 10 MiB, which was not read").status_code == 200
+    assert fails(DatafoldAnswerError, "larger than 10 MiB and was not read").status_code == 200
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Length": str(MOST)}])
@@ -229,12 +229,12 @@ def test_largest_response_is_read(serve: Any, headers: dict[str, str]) -> None:
     serve(says(head(200, headers) + b"{}".rjust(MOST)), extra={"timeout": 60})
     assert run(once()) == {}
     serve(says(head(200) + b"{}".rjust(MOST + 1)), extra={"timeout": 60})
-    fails(DatafoldAnswerError, "more than 10 MiB")
+    fails(DatafoldAnswerError, "larger than 10 MiB")
 
 
 @pytest.mark.parametrize(("fields", "is_read"), [(98, True), (99, False)])
 def test_header_of_many_fields(serve: Any, fields: int, is_read: bool) -> None:
-    # With Content-Type and Content-Length a hundred, or one more.
+    # 100 or 101, including Content-Type and Content-Length.
     serve(answers(200, b"{}", {f"X-{number}": "x" for number in range(fields)}))
     if is_read:
         assert run(once()) == {}
@@ -267,7 +267,7 @@ def test_refused(serve: Any) -> None:
 
 def test_no_room_for_a_connection(serve: Any) -> None:
     serve(door=Door.FULL, extra={"timeout": 0.5})
-    fails(DatafoldUnreachableError, "could not connect (no answer in time)")
+    fails(DatafoldUnreachableError, "could not connect (timed out)")
 
 
 def test_no_such_host(connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -422,7 +422,7 @@ def test_ca_file_that_is_none(serve: Any, authority: trustme.CA, tmp_path: Path)
 
 def test_socks_needs_a_library(serve: Any, connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "socksio", None)
-    without = anew("airflow_provider_datafold.client.aio", monkeypatch).AsyncClient
+    without = reimport("airflow_provider_datafold.client.aio", monkeypatch).AsyncClient
     service = serve(answers())
     # All else works.
     assert run(once(without)) == INTEGRATION

@@ -212,7 +212,7 @@ def test_limit_counts_by_the_second() -> None:
     assert [limit.retry_after(now) for now in (8.5, 10.6, 10.7, 11.0)] == [None, None, None, 1]
 
 
-def test_service_ends_with_whoever_started_it() -> None:
+def test_service_ends_with_the_process_that_started_it() -> None:
     program = (
         "from dev.benchmarks import server\n"
         "with server.running() as service:\n"

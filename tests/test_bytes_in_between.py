@@ -1,4 +1,4 @@
-"""Bytes that a service sends of its own accord are no response to the request that comes next."""
+"""Bytes that a service sends unasked are not taken for the response to the next request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRIGGER = {"pr_sha": "a", "base_sha": "b", "pr_branch": "c", "base_branch": "d"}
 
 
 def padded(extra: bytes) -> bytes:
-    """Answer so that the reader's buffer ends with the response, and TLS holds what follows."""
+    """Respond so that the reader's buffer ends with the response, and TLS holds the rest."""
     size = 8192
     start = head(200, {"Content-Length": "0000"})
     body = b'{"id": "first"}'.ljust(size - len(start))
@@ -42,8 +42,8 @@ def tls(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
 
 def test_a_read_does_not_take_what_tls_holds(connect: Any, tls: tuple[ssl.SSLContext, str]) -> None:
     context, ca = tls
-    acts = [says(padded(STALE), Then.KEEP), answers(200, b'{"id": "second"}')]
-    with FaultServer(acts, tls=context) as server:
+    behaviours = [says(padded(STALE), Then.KEEP), answers(200, b'{"id": "second"}')]
+    with FaultServer(behaviours, tls=context) as server:
         connect(
             "datafold_default",
             host=f"https://127.0.0.1:{server.port}",
@@ -56,12 +56,12 @@ def test_a_read_does_not_take_what_tls_holds(connect: Any, tls: tuple[ssl.SSLCon
 
 
 def test_what_starts_something_has_a_connection_of_its_own(connect: Any) -> None:
-    # The second response is on its way when the request is sent: nobody can see it before.
-    acts = [
+    # The second response is in transit when the request is sent: no client can see it earlier.
+    behaviours = [
         says(answer(200, b'{"id": 1}'), 0.2, BUSY, Then.KEEP),
         answers(200, b'{"ci_run_id": 5}'),
     ]
-    with FaultServer(acts) as server:
+    with FaultServer(behaviours) as server:
         connect(
             "datafold_default",
             host=f"http://127.0.0.1:{server.port}",

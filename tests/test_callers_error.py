@@ -1,4 +1,4 @@
-"""A request is judged by its own trouble, whatever error its caller is handling."""
+"""A request gets the error of its own failure, whatever error its caller is handling."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_bytes_after_a_response_are_not_the_next_one(calls: Calls, late: float) 
     ]
 
     with FaultServer(behaviours) as server:
-        # What comes after the next request was sent, no client can tell from its response.
+        # No client can distinguish bytes that arrive after the next request from its response.
         assert calls(settings_for(server), 3, pause=0.5) == [1, 2, 3]
 
 

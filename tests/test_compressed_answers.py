@@ -1,4 +1,4 @@
-"""Answers that are packed as their Content-Encoding says: none are asked for, and none taken."""
+"""Compressed responses: none are requested, and none are accepted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.sending import ask, failure
     ],
     ids=["packed", "broken", "another encoding", "huge", "huge twice"],
 )
-def test_packed_answer_is_refused(serve: Any, behaviour: Behaviour, encoding: str) -> None:
+def test_compressed_response_is_refused(serve: Any, behaviour: Behaviour, encoding: str) -> None:
     server = serve(behaviour, extra={"timeout": 60, "max_retries": 3})
     error = failure(exceptions.DatafoldAnswerError)
     assert error.status_code == 200
@@ -35,7 +35,7 @@ def test_packed_answer_is_refused(serve: Any, behaviour: Behaviour, encoding: st
 
 
 @pytest.mark.parametrize("encoding", ["identity", "IDENTITY"])
-def test_answer_that_says_it_is_not_packed_is_taken(serve: Any, encoding: str) -> None:
+def test_response_that_says_it_is_not_compressed_is_accepted(serve: Any, encoding: str) -> None:
     serve(answers(200, b'{"a": 1}', {"Content-Encoding": encoding}))
     assert ask() == {"a": 1}
 

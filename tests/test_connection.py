@@ -1,4 +1,4 @@
-"""What an Airflow connection may say, and what the hook makes of it."""
+"""What an Airflow connection may contain, and how the hook reads it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.integrations import KINDS
 
 @pytest.fixture
 def sent(requests_mock: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Take any request, and give the last one."""
+    """Take any request, and return the last one."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     requests_mock.register_uri("GET", ANY, json=1)
@@ -32,7 +32,7 @@ def sent(requests_mock: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def refused(connect: Any, requests_mock: Any) -> Any:
-    """Set the connection and give the text of the error that it leads to."""
+    """Set the connection, and return the message of the error that it causes."""
 
     def error(**fields: Any) -> str:
         connect("datafold_default", **{"password": API_KEY, **fields})
@@ -221,7 +221,7 @@ def test_extra_is_no_object(monkeypatch: pytest.MonkeyPatch, extra: str) -> None
 
 @pytest.fixture
 def config(connect: Any, requests_mock: Any) -> Any:
-    """Run a kind's operator, and give what it sends from the connection ``bi``."""
+    """Run a kind's operator, and return what it sends from the connection ``bi``."""
     connect("datafold_default", password=API_KEY)
     requests_mock.register_uri("PUT", ANY, json={})
 
@@ -330,7 +330,7 @@ def test_address_of_the_other_system(
 def test_connection_lacks_a_field(
     connect: Any, config: Any, requests_mock: Any, kind: str, missing: str, field: str
 ) -> None:
-    # A port alone makes no address. (Airflow 2.11 would mask a password of one space everywhere.)
+    # A port alone is not an address. (Airflow 2.11 would mask a password of one space everywhere.)
     nothing = {"password": "", "extra": {}}.get(missing, " ")
     connect("bi", port=80, **{**FULL, missing: nothing})
     with pytest.raises(DatafoldConfigurationError) as caught:

@@ -1,4 +1,4 @@
-"""``airflow connections test``: one sentence for each thing that can be wrong."""
+"""``airflow connections test``: one sentence for each possible problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BI lineage: each operation's request, sent over a real socket, is what the contract asks for."""
+"""BI lineage: each operation's request, sent over a real socket, fits the contract."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ IDS = {"hightouch": 7} | {
 
 
 def config_of(kind: str) -> dict[str, Any]:
-    """What the contract says of a kind's configuration: the same of its two operations."""
+    """The contract's schema for a kind's configuration, the same in its two operations."""
     path = f"/api/v1/lineage/bi/{kind}/"
     found = contract.config(CONTRACT, Operation("POST", path))
     assert found is not None
@@ -42,7 +42,7 @@ def config_of(kind: str) -> dict[str, Any]:
 
 
 def strict() -> dict[str, Any]:
-    """The contract without the fields that it has no name for, which it lets pass."""
+    """The contract, without unknown fields, which it would accept."""
     document = contract.load()
     for operation in OPERATIONS:
         declared = contract.declared(document, operation)
@@ -92,7 +92,7 @@ CALLS = list(calls())
 
 
 class Recorded:
-    """A request that the sandbox has recorded, as openapi-core wants to see it."""
+    """A request that the sandbox has recorded, in the form for openapi-core."""
 
     host_url = CONTRACT["servers"][0]["url"]
 
@@ -122,7 +122,7 @@ def test_request_is_as_the_contract_asks(operation: Operation, call: Call, sandb
     (request,) = sandbox.state.requests
     assert request.status < 300
     assert operation.is_asked_by(request.method, request.path)
-    # Of the header, the contract can only say in words what is in it.
+    # The contract describes the header only in prose.
     assert request.headers["authorization"] == f"Key {API_KEY}"
     validate(request)
 

@@ -60,7 +60,7 @@ VERDICTS: list[tuple[list[Course], list[dict[str, Any]]]] = [
     ([Course((), "cancelled")], ANY_LIMITS),
     ([Course((), "needs_confirmation"), Course((), "needs_authentication")], ANY_LIMITS),
 ]
-"""What the rows of the page's table stand for, but for the last one: courses and arguments."""
+"""The courses and arguments for the rows of the page's table, except the last one."""
 
 ROWS = documents.rows(documents.section(PAGE, "The verdict"))
 
@@ -76,7 +76,7 @@ def ended(sandbox: Any, course: Course) -> int:
 
 
 def judge(number: int, given: dict[str, Any]) -> Any:
-    """Have a data diff judged: what the task ends with is its value or an exception."""
+    """Judge a data diff: return the task's value or its exception."""
     sensor = DatafoldDataDiffSensor(task_id="gate", datadiff_id=number, **given)
     try:
         return sensor.execute({})
@@ -171,7 +171,7 @@ def test_waiting_takes_as_many_requests_as_the_page_says() -> None:
 
 
 def looks(seconds: int) -> int:
-    """How often somebody looks who begins at once, until a job has ended."""
+    """The number of polls until a job has ended, with the first one at once."""
     waited = 0.0
     for number in count(1):
         if waited >= seconds:

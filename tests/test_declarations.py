@@ -1,4 +1,4 @@
-"""What the declarations of the operations say beside the contract, by hand from docs/hook.md."""
+"""The parts of the operations' declarations that are not in the contract, from docs/hook.md."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ NOUNS = {
     "/api/v1/monitors": "monitor",
     "/api/v1/monitors/{monitor_id}/runs/{run_id}": "monitor run",
 }
-"""What an error calls the thing that may not be there, by the start of the path."""
+"""The noun for a missing resource in an error, by the beginning of the path."""
 
 
 @pytest.mark.parametrize("row", ROWS, ids=named)

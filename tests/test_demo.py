@@ -1,4 +1,4 @@
-"""The demo: what it shows, and that it leaves nothing behind."""
+"""The demo: what it prints, and that it cleans up."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 from tests.conftest import ROOT
 
 GATE = """\
-A load that is right, with 25 new payments:
+A correct load, with 25 new payments:
 $ airflow dags test datafold_write_audit_publish
   data diff: different, rows_added 25, rows_removed 0, diff_rows_count 0, match_ratio 0.975
   its page, while the sandbox runs: /datadiffs/3/overview
   published: 975 -> 1000 payments
 
-A load that has lost 1 payment, and has another amount in 37:
+A wrong load, with 1 payment lost and 37 amounts changed:
 $ airflow dags test datafold_write_audit_publish
   data diff: different, rows_added 0, rows_removed 1, diff_rows_count 37, match_ratio 0.962
   its page, while the sandbox runs: /datadiffs/4/overview
@@ -41,7 +41,7 @@ def start(temporary: Path) -> subprocess.Popen[str]:
 
 
 def left(temporary: Path, printed: str) -> list[str]:
-    """What is still there of the home, the sandbox and the processes that work in the home."""
+    """Return what is left of the home, the sandbox and the processes in the home."""
     found = [str(path) for path in temporary.iterdir()]
     (port,) = re.findall(r"at http://127\.0\.0\.1:(\d+)", printed)
     with socket.socket() as client:
@@ -89,5 +89,5 @@ def test_cleans_up_when_interrupted(tmp_path: Path, number: signal.Signals) -> N
     demo.send_signal(number)
     rest, _ = demo.communicate(timeout=60)
     assert demo.returncode == 130
-    assert "Interrupted; everything that was started is stopped." in rest
+    assert "Interrupted. All processes have been stopped." in rest
     assert left(tmp_path, printed) == []

@@ -1,4 +1,4 @@
-"""What is said of an answer that shows an integration otherwise than it was sent."""
+"""The warnings if a response shows other values than were sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = {name: value for name, value in SENT.items() if name != "token"}
 
 @pytest.fixture
 def warned(connect: Any, requests_mock: Any, log: Any) -> Any:
-    """Update an integration, and give the warnings about what is answered."""
+    """Update an integration, and return the warnings about the response."""
     connect("datafold_default", password=API_KEY)
 
     def update(answer: Any, kind: str = "hightouch", sent: Any = SENT) -> list[str]:

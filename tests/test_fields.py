@@ -1,4 +1,4 @@
-"""How the fields of a request are checked: nothing is sent that the contract has no place for."""
+"""How the fields of a request are checked: nothing is sent that does not fit the contract."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def connection(connect: Any, requests_mock: Any) -> None:
 
 @pytest.fixture
 def sent(requests_mock: Any) -> Callable[..., Any]:
-    """Give what arrives of a field, which goes with all that the kind has to have."""
+    """Return the value that arrives for a field, which is sent with the kind's required fields."""
 
     def create(kind: str, **fields: Any) -> Any:
         with DatafoldHook() as hook:
@@ -51,7 +51,7 @@ def sent(requests_mock: Any) -> Callable[..., Any]:
 
 @pytest.fixture
 def refused(requests_mock: Any) -> Callable[..., str]:
-    """Make a call that is refused before anything is sent, and give the text of the error."""
+    """Make a call that is refused before anything is sent, and return the error's message."""
 
     def call(call: Callable[..., Any], *arguments: Any, **named: Any) -> str:
         with pytest.raises(DatafoldInputError) as caught:
@@ -102,7 +102,7 @@ def test_not_all_of_a_long_value_is_shown(refused: Any, value: Any) -> None:
     assert len(said) < (300 if isinstance(value, str) else 3000)
 
 
-# Texts.
+# Strings.
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_no_secret(sent: Any, refused: Any, value: Any) -> None:
     assert TOKEN not in said
 
 
-# The text that a template makes of null, in an operator.
+# The string that a template makes of null, in an operator.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A client that two processes use after a fork gives each its own answers."""
+"""Two processes that share a client after a fork each get their own responses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ client = AsyncClient(fetch_settings("datafold_default"), "tests")
 ask = lambda number: asyncio.run(client.call(bi.GET, bi_datasource_id=number))
 """
 
-# The parent asks while the answer to the child is on its way, and the child cannot take it.
+# The parent sends while the child's response is in transit, which the parent must not read.
 FORK = """
 import asyncio
 import os
@@ -73,7 +73,7 @@ def tells_the_id(call: Call) -> Iterable[Step]:
 
 
 @pytest.mark.parametrize("driver", [SYNC, ASYNC], ids=["sync", "async"])
-def test_each_process_gets_its_own_answers(driver: str) -> None:
+def test_each_process_gets_its_own_responses(driver: str) -> None:
     with FaultServer([tells_the_id]) as server:
         extra = {"timeout": 5, "max_retries": 0}
         fields = {"host": f"http://127.0.0.1:{server.port}", "password": API_KEY, "extra": extra}

@@ -15,7 +15,7 @@ EXTRA_FIELDS = CONNECTION_TYPE["conn-fields"]
 
 
 class Field:
-    """What Airflow 3.0 and 3.1 put in the place of a WTForms field."""
+    """The replacement for a WTForms field in Airflow 3.0 and 3.1."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class BooleanField(Field):
 
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-ins for the libraries of Airflow 2's pages, which newer versions do not have."""
+    """Replacements for the libraries of Airflow 2's UI, which newer versions do not have."""
     wtforms = ModuleType("wtforms")
     validators = ModuleType("wtforms.validators")
     fieldwidgets = ModuleType("flask_appbuilder.fieldwidgets")

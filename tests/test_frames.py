@@ -37,7 +37,7 @@ from tests.drivers import UPDATE, call_async
 HERE = str(Path(__file__).parent)
 PACKAGE = str(Path(airflow_provider_datafold.__file__).parent)
 
-# Planted where no frame of the tests holds them.
+# Planted where no frame of the tests has them.
 os.environ["PLANTED_KEY"] = "planted-key-5d20"
 os.environ["PLANTED_TOKEN"] = "planted-token-81ce"
 
@@ -58,7 +58,7 @@ def echoes(status: int, **more: Any) -> Behaviour:
     return act
 
 
-# Ways to meet each error. A service, and what is odd about the call.
+# Ways to cause each error: a service, and what is special about the call.
 SERVED: dict[str, tuple[str, Behaviour]] = {
     "redirect": ("DatafoldRedirectError", echoes(302)),
     "401": ("DatafoldAuthenticationError", echoes(401)),
@@ -81,7 +81,7 @@ SERVED: dict[str, tuple[str, Behaviour]] = {
 }
 
 Attempt = Callable[..., Any]
-"""Makes an update, with the planted token and perhaps with other fields as well."""
+"""Makes an update, with the planted token and optionally with other fields."""
 
 
 def by_hook(**more: Any) -> Any:
@@ -170,7 +170,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def shown(error: BaseException, *, with_rich: bool = True) -> str:
-    """All that tracebacks with local variables show, but for the frames of the tests."""
+    """Everything that tracebacks with local variables show, except the frames of the tests."""
     texts: list[str] = []
     for found in chain(error):
         formatted = traceback.TracebackException.from_exception(found, capture_locals=True)
@@ -178,7 +178,7 @@ def shown(error: BaseException, *, with_rich: bool = True) -> str:
             if frame.filename.startswith(HERE):
                 frame.locals = None
         texts += formatted.format(chain=False)
-        # In full: a traceback cuts what it shows.
+        # Complete: a traceback cuts long values.
         for frame_object, _ in traceback.walk_tb(found.__traceback__):
             if not frame_object.f_code.co_filename.startswith(HERE):
                 texts += map(repr, list(frame_object.f_locals.values()))
@@ -211,7 +211,7 @@ def shown_by_rich(error: BaseException) -> str:
 
 
 def secrets_in(text: str) -> list[str]:
-    """The lines of a text that show a planted secret."""
+    """The lines of a string that show a planted secret."""
     planted = (os.environ["PLANTED_KEY"], os.environ["PLANTED_TOKEN"])
     return [line for line in text.splitlines() if any(secret in line for secret in planted)]
 
@@ -302,12 +302,12 @@ def test_second_connection_that_is_wrong(
 
 
 def planted_in(value: Any) -> Any:
-    """Put the planted token where a name stands for it."""
+    """Replace a placeholder by the planted token."""
     return json_like(value, "PLANTED", os.environ["PLANTED_TOKEN"])
 
 
 def json_like(value: Any, old: str, new: str) -> Any:
-    """Replace a text in a value, at any depth."""
+    """Replace a string in a value, at any depth."""
     if isinstance(value, dict):
         return {json_like(key, old, new): json_like(item, old, new) for key, item in value.items()}
     if isinstance(value, list):
@@ -393,7 +393,7 @@ def test_error_while_the_caller_handles_one(attempt: Attempt, served: Any) -> No
     check(within, "DatafoldConnectionError")
 
 
-# Ways in which a job ends, or does not.
+# Ways in which a job ends or keeps running.
 DIFF = {"id": 9, "status": "done", "result": "different", "kind": "in_db", "diff_stats": {}}
 RUN = {"id": 8, "monitor_id": 7, "diff_id": None}
 ENDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -451,7 +451,7 @@ class Interrupted(BaseException):
 
 @pytest.fixture
 def interrupt() -> Iterator[Callable[[Callable[[], object]], None]]:
-    """Raise in the handler of a real signal, once a condition holds."""
+    """Raise in a real signal handler, as soon as a condition holds."""
     before = signal.getsignal(signal.SIGUSR1)
 
     def send() -> None:
@@ -480,7 +480,7 @@ def interrupt() -> Iterator[Callable[[Callable[[], object]], None]]:
 
 
 def half(asked: Asked) -> Iterable[Step]:
-    """Return half of all that was sent, and no more."""
+    """Return half of what was sent, and stop."""
     content = next(iter(echoes(200)(asked)))
     assert isinstance(content, bytes)
     return [content[: len(content) // 2], FOR_EVER]
@@ -520,7 +520,7 @@ def test_task_that_is_interrupted_anywhere_in_the_client(
 
 
 def shown_if_interrupted(attempt: Attempt, place: Place) -> list[str]:
-    """Raise at a line of the client, as a handler of a signal may, and look for secrets."""
+    """Raise at a line of the client, as a signal handler may, and search for secrets."""
 
     def at(reached: Place) -> None:
         if reached == place:

@@ -52,7 +52,7 @@ REQUESTS = {
 
 
 def snippets() -> dict[str, list[str]]:
-    """The page's snippets by the heading that they stand below."""
+    """The page's snippets by their heading."""
     parts = re.split(r"^##? (.*)\n", PAGE.read_text(), flags=re.MULTILINE)[1:]
     found = {
         title: documents.blocks_in(text, "python")

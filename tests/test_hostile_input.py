@@ -1,4 +1,4 @@
-"""What comes from outside can neither forge a line of a log nor break the hook."""
+"""Input from outside can neither forge a log line nor break the hook."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ECHO = Operation(
     body=lambda body: body,
     carries_secrets=True,
 )
-"""Sends any body where secrets travel."""
+"""Sends any body to an operation that carries secrets."""
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def serve(connect: Callable[..., None]) -> Iterable[Callable[[Behaviour], FaultS
 
 
 def plain(text: str) -> bool:
-    """Whether a text has no character that could begin a line or steer a terminal."""
+    """Whether a string has no character that could begin a line or control a terminal."""
     return text.isprintable()
 
 
@@ -184,7 +184,7 @@ def test_what_the_service_says_is_shown_on_one_line(
     assert all(plain(part) for pair in caught.value.errors for part in pair)
 
 
-# Secrets that are not text
+# Secrets that are not strings
 
 
 def echoes_everything(asked: Asked) -> Iterable[Step]:
@@ -281,7 +281,7 @@ HOSTS = [
 
 @pytest.mark.parametrize("fetch", [fetch_settings, lambda name: asyncio.run(async_(name))])
 @pytest.mark.parametrize("host", HOSTS)
-def test_host_that_would_be_mended_is_refused(fetch: Any, host: str, connect: Any) -> None:
+def test_host_that_a_client_would_correct_is_refused(fetch: Any, host: str, connect: Any) -> None:
     connect("datafold_default", host=host, password=API_KEY)
     with pytest.raises(DatafoldConfigurationError, match="Nothing was sent") as caught:
         fetch("datafold_default")
@@ -378,7 +378,7 @@ def test_huge_integer_for_a_hooks_method_or_an_operator_is_refused(value: Any, s
 
 
 @both
-def test_huge_integer_in_an_answer_is_refused(call: Call, serve: Any) -> None:
+def test_huge_integer_in_a_response_is_refused(call: Call, serve: Any) -> None:
     serve(answers(200, f'{{"id": {HUGE_TEXT}}}'.encode()))
     with pytest.raises(DatafoldAnswerError):
         call(bi.GET, bi_datasource_id=7)
@@ -426,7 +426,7 @@ def test_key_that_redaction_makes_equal_is_kept(call: Call, serve: Any) -> None:
 
 
 class Name(str, Enum):
-    """A text that shows itself as something else."""
+    """A string with another repr."""
 
     TABLE = "db.schema.table"
 

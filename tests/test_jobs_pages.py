@@ -111,7 +111,7 @@ def test_the_ends_are_those_of_the_job(job: Any, page: Path, title: str) -> None
 
 
 def agrees(task: str, error: str, found: Any) -> None:
-    """Hold what a task ended with against a row."""
+    """Compare the end of a task with a row."""
     if not error:
         assert not isinstance(found, Exception)
         assert task.startswith("succeeds")

@@ -1,4 +1,4 @@
-"""Mutants: which ones there are, and whether a run finds those that tests notice."""
+"""Mutants: which ones are made, and whether a run finds those that make a test fail."""
 
 from __future__ import annotations
 

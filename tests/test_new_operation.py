@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md says of a new operation is true: its three blocks are all that it takes.
+"""CONTRIBUTING.md is right about a new operation: its three blocks are enough.
 
 They are put into a copy of the package and of dev/, which programs of their own then use.
 """
@@ -63,7 +63,7 @@ print("found:", json.dumps(found))
 
 
 def insert(file: Path, text: str, before: str = "") -> None:
-    """Put a text into a file: before what stands there once, or at the end."""
+    """Insert code into a file: before a string that occurs once, or at the end."""
     source = file.read_text()
     if before:
         assert source.count(before) == 1, f"{file.name} has not just one {before!r}"

@@ -42,11 +42,11 @@ from tests.calls import (
 from tests.conftest import API_KEY
 
 EMPTY = {"delete_integration", "sync_integration", "delete_monitor"}
-"""Methods that the sandbox answers with null or nothing."""
+"""Methods to which the sandbox responds with null or nothing."""
 
 
 class Arrived:
-    """A request that the sandbox has seen, as openapi-core wants it."""
+    """A request that the sandbox has seen, in the form for openapi-core."""
 
     host_url = bodies.CONTRACT["servers"][0]["url"]
 
@@ -285,7 +285,7 @@ def answering(content: bytes, status: bytes = b"200 OK") -> Callable[[Call], Ite
 
 @pytest.fixture
 def serve(connect: Any) -> Iterator[Callable[..., FaultServer]]:
-    """A service that answers everything alike, and a connection to it."""
+    """A service with the same response to everything, and a connection to it."""
     running: list[FaultServer] = []
 
     def start(content: bytes) -> FaultServer:
@@ -380,11 +380,11 @@ def test_an_id_that_is_none_is_refused(
     assert sandbox.state.requests == []
 
 
-# What comes back.
+# Results.
 
 
 def answers(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The JSON that the sandbox answers with from now on."""
+    """The JSON with which the sandbox responds from now on."""
     from starlette.responses import JSONResponse
 
     found: list[Any] = []
@@ -400,7 +400,7 @@ def answers(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=named)
-def test_a_method_returns_what_was_answered(
+def test_a_method_returns_the_response(
     row: Row, hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = answers(sandbox, monkeypatch)
@@ -421,7 +421,7 @@ VALUES = {"list": b"[]", "object": b"{}", "null": b"null", "text": b'"x"', "numb
 
 
 @pytest.mark.parametrize("row", DOCUMENTED, ids=named)
-def test_an_answer_of_another_type_is_refused(row: Row, serve: Any) -> None:
+def test_a_response_of_another_type_is_refused(row: Row, serve: Any) -> None:
     right, wanted = ("list", "a list") if declared(row).returns is list else ("object", "an object")
     for name, content in VALUES.items():
         serve(content)
@@ -436,7 +436,7 @@ def test_an_answer_of_another_type_is_refused(row: Row, serve: Any) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row not in DOCUMENTED], ids=named)
-def test_an_answer_that_is_not_documented_may_be_anything(row: Row, serve: Any) -> None:
+def test_a_response_that_is_not_documented_may_be_anything(row: Row, serve: Any) -> None:
     for content in VALUES.values():
         serve(content)
         with DatafoldHook() as hook:
@@ -444,7 +444,7 @@ def test_an_answer_that_is_not_documented_may_be_anything(row: Row, serve: Any) 
 
 
 @pytest.mark.parametrize("row", ROWS, ids=named)
-def test_an_empty_answer_is_one_only_where_nothing_is_documented(row: Row, serve: Any) -> None:
+def test_an_empty_response_is_accepted_only_if_nothing_is_documented(row: Row, serve: Any) -> None:
     serve(b"")
     with DatafoldHook() as hook:
         if declared(row).may_be_empty:

@@ -26,7 +26,7 @@ UPDATES = {name: kind.operator for name, kind in KINDS.items()}
 
 
 def arguments(operator: Any) -> dict[str, inspect.Parameter]:
-    """The arguments that an operator has besides those of all of Airflow's."""
+    """The arguments of an operator, without those that all of Airflow's operators have."""
     return {
         name: parameter
         for name, parameter in inspect.signature(operator).parameters.items()
@@ -43,7 +43,7 @@ OF_UPDATES = shared(UPDATES.values()) - OF_ALL
 
 
 def heading(operator: Any, name: str) -> str:
-    """Under which heading of the page an argument is explained."""
+    """The heading of the page under which an argument is explained."""
     if name in OF_ALL:
         return "What all take"
     if name in OF_UPDATES and operator in UPDATES.values():

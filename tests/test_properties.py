@@ -1,4 +1,4 @@
-"""Whatever comes: a body that fits the contract or a DatafoldError, and a secret nowhere.
+"""For any input: a body that fits the contract or a DatafoldError, and no secret anywhere.
 
 ``HYPOTHESIS_PROFILE=long`` tries ten times as many examples.
 """
@@ -136,13 +136,13 @@ def repeats_the_body(call: Call) -> Iterable[Step]:
 
 @pytest.fixture
 def echo(serve: Any) -> FaultServer:
-    """A service that answers with the body that it is sent."""
+    """A service that responds with the body of the request."""
     server: FaultServer = serve(repeats_the_body)
     return server
 
 
 def outcome(call: Callable[[], Any], log: Any, secrets: Iterable[str] = (API_KEY, TOKEN)) -> Any:
-    """Make a call and look for secrets in everything that comes out."""
+    """Make a call, and search everything that comes out for secrets."""
     log.clear()
     try:
         result = call()
@@ -187,7 +187,7 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
 
 
 def values(name: str, is_secret: bool) -> st.SearchStrategy[Any]:
-    """Right values for a field, mostly, and others."""
+    """Mostly valid values for a field, and some others."""
     right = st.just(TOKEN) if is_secret else GOOD.get(name, st.text() | TEXT)
     return st.integers(0, 9).flatmap(lambda number: right if number else st.just(NOT_GIVEN) | ANY)
 
@@ -213,7 +213,7 @@ SCHEMAS = {kind: schema(kind) for kind in KINDS}
 @given(given_=st.sampled_from(list(KINDS)).flatmap(configs))
 def test_any_config(echo: FaultServer, log: Any, given_: tuple[str, Any]) -> None:
     kind, config = given_
-    # What is nowhere given as a secret, the hook can't know to be one.
+    # The hook cannot know a secret that is nowhere declared as one.
     named = config.items() if isinstance(config, dict) else ()
     has_token = any(name in SECRET_FIELDS and value == TOKEN for name, value in named)
     secrets = {API_KEY, TOKEN} if has_token else {API_KEY}
@@ -229,7 +229,7 @@ def test_any_config(echo: FaultServer, log: Any, given_: tuple[str, Any]) -> Non
 
 @pytest.fixture
 def told(serve: Any) -> Callable[..., None]:
-    """A service that gives the answer that it was told, and closes the connection."""
+    """A service that sends a given response and closes the connection."""
     steps: list[bytes] = []
     serve(lambda _: steps)
 
@@ -240,7 +240,7 @@ def told(serve: Any) -> Callable[..., None]:
 
 
 @given(status=STATUS, headers=HEADERS, content=CONTENT)
-def test_any_answer(
+def test_any_response(
     told: Any, log: Any, status: int, headers: dict[str, str], content: bytes
 ) -> None:
     told(status, headers, content)

@@ -1,4 +1,4 @@
-"""What Airflow, and a process that only looks, learns of the package."""
+"""What Airflow, and a process that only imports it, learns about the package."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ newest = pytest.mark.skipif(AIRFLOW < (3, 3), reason="what this asks for is ther
 
 @newest
 def test_provider_info_has_only_keys_that_airflow_knows() -> None:
-    """The schema takes others, too, and so would miss a misspelt one."""
+    """The schema accepts other names, too, so it would not find a misspelt one."""
     properties = schema_of("provider_info.schema.json")["properties"]
     info = airflow_provider_datafold.get_provider_info()
     assert set(info) <= set(properties)
@@ -184,7 +184,7 @@ found = sorted(sys.modules)
 
 
 def test_an_operator_brings_little_of_its_own() -> None:
-    """Each module of the package that it loads is paid for in each DAG parse."""
+    """Each DAG parse pays for each module that it loads."""
     prefix = "airflow_provider_datafold."
     loaded = run(imported_over_airflow("operators.bi"))
     own = {name.removeprefix(prefix) for name in loaded if name.startswith(prefix)}
@@ -195,7 +195,7 @@ def test_an_operator_brings_little_of_its_own() -> None:
 
 @pytest.mark.parametrize("module", ["operators.bi", "hooks.datafold", "exceptions"])
 def test_what_a_dag_file_imports_is_light(module: str) -> None:
-    """Only which modules are loaded: how long it takes is for the benchmarks."""
+    """Only which modules are loaded: the benchmarks measure the time."""
     loaded = run(imported_over_airflow(module))
     assert f"airflow_provider_datafold.{module}" in loaded
     slow = {"aiohttp", "croniter", "requests", "urllib3"}

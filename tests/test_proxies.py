@@ -1,4 +1,4 @@
-"""Proxies: which connection takes one, what goes through it, and what is said when it fails."""
+"""Proxies: which connections use one, what it sees, and the errors if it fails."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def look_up(host: Any, port: Any, *arguments: Any, **named: Any) -> Any:
         if isinstance(host, str):
-            # As Python does before it asks anyone, but not with bytes.
+            # As Python does before a lookup, but not with bytes.
             host = host.encode("idna")
         name = host.decode()
         if name != "127.0.0.1":
@@ -91,7 +91,7 @@ def run() -> Iterator[Callable[[Any], Any]]:
         yield stack.enter_context
 
 
-# Which connection takes a proxy.
+# Which connections use a proxy.
 
 
 def proxy_for(url: str, **environ: str) -> str | None:
@@ -176,7 +176,7 @@ def test_host_of_no_proxy_is_connected_to(
     assert looked_up == [HOST]
 
 
-# What goes through it.
+# What the proxy sees.
 
 
 @both
@@ -274,7 +274,7 @@ def test_session_goes_through_socks_for_others(to: Any, environ: Any, run: Any) 
     ] * 2
 
 
-# What is said when it fails.
+# The errors if it fails.
 
 
 def fails(call: Call, kind: type[DatafoldError], said: str) -> DatafoldError:
@@ -402,8 +402,8 @@ def test_service_behind_a_socks_proxy_that_is_silent(
     proxy = run(Tunnel(service.port))
     environ(HTTP_PROXY=f"socks5h://127.0.0.1:{proxy.port}")
     to(f"http://{HOST}", timeout=0.7)
-    # The request may have been carried out, so it is not the proxy's trouble.
-    fails(call, DatafoldTimeoutError, "no whole response within 0.7 s")
+    # The request may have been carried out, so the proxy is not blamed.
+    fails(call, DatafoldTimeoutError, "no complete response within 0.7 s")
     assert len(service.requests) == 1
 
 

@@ -29,7 +29,7 @@ SECRETS = {"token": "s3cret-key", "password": "my-s3cret-key-longer", "client_se
 
 @pytest.fixture
 def answered(serve: Any) -> Any:
-    """Send a body, and give what comes back when the service answers with a value."""
+    """Send a body, and return the result if the service responds with a value."""
 
     def call(value: Any, body: Any = SECRETS) -> Any:
         serve(answers(200, json.dumps(value).encode()))
@@ -174,7 +174,7 @@ def test_path_with_a_secret(serve: Any) -> None:
     assert error.path == "/***"
 
 
-# A wrong value is shown, but not where it may hold a secret.
+# A wrong value is shown unless it may contain a secret.
 
 
 def wrong_name(secret: str, value: Any) -> str:
@@ -255,7 +255,7 @@ def test_value_that_is_nested_too_deeply_is_not_shown(
     server = serve(answers())
     with DatafoldHook() as hook, pytest.raises(exceptions.DatafoldInputError) as caught:
         call(hook, value)
-    assert str(caught.value).startswith(f"{field}: is wrong, and is not shown")
+    assert str(caught.value).startswith(f"{field}: is wrong. Its value is not shown")
     assert server.requests == []
 
 
@@ -291,7 +291,7 @@ def test_wrong_path_with_a_secret_is_not_shown(serve: Any, path: str) -> None:
     assert server.requests == []
 
 
-# Airflow's own masker. What other tests have it mask is no part of these secrets.
+# Airflow's own masker. Other tests' secrets are not part of these secrets.
 
 
 def is_masked(secret: str) -> bool:
@@ -301,7 +301,7 @@ def is_masked(secret: str) -> bool:
 
 
 def test_airflow_knows_the_key_as_it_is_sent(connect: Any) -> None:
-    # Airflow itself knows it with the line's end only.
+    # Airflow itself knows it only with the line break.
     connect("datafold_default", password="Vq8wLm2Zt9Rk\n")
     assert not is_masked("Vq8wLm2Zt9Rk")
     DatafoldHook().get_conn()

@@ -10,7 +10,7 @@ from dev.faults import page, section
 from dev.faults.fault import Fault
 from dev.faults.outcome import MEMORY, differences, shortcoming
 from dev.faults.run import DRIVERS, OURS, THEIRS, Measurement
-from dev.faults.runner import Trial, measure, measure_waits
+from dev.faults.runner import Run, measure, measure_waits
 from dev.faults.table import FAULTS
 from dev.faults.wait import OPERATORS, WORKER, Wait
 from dev.faults.waiting import Waited
@@ -24,7 +24,7 @@ each_driver = pytest.mark.parametrize("driver", DRIVERS)
 
 
 @pytest.fixture(scope="module")
-def measured() -> Mapping[Trial, Measurement]:
+def measured() -> Mapping[Run, Measurement]:
     # All at once: together they take a minute, and half an hour one after the other.
     return measure((fault.name, driver) for driver in DRIVERS for fault in FAULTS)
 
@@ -35,7 +35,7 @@ def test_there_are_many_faults_each_with_its_own_name() -> None:
 
 @each_driver
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_fault(fault: Fault, driver: str, measured: Mapping[Trial, Measurement]) -> None:
+def test_fault(fault: Fault, driver: str, measured: Mapping[Run, Measurement]) -> None:
     found = measured[fault.name, driver]
 
     assert not list(differences(fault, found))
@@ -58,7 +58,7 @@ _WAITS = [(wait, mode) for wait in WAITS for mode in wait.modes]
 
 
 @pytest.fixture(scope="module")
-def waited() -> Mapping[Trial, Waited]:
+def waited() -> Mapping[Run, Waited]:
     return measure_waits((wait.name, mode) for wait, mode in _WAITS)
 
 
@@ -68,11 +68,11 @@ def test_each_wait_has_its_own_name() -> None:
 
 
 @pytest.mark.parametrize(("wait", "mode"), _WAITS, ids=str)
-def test_wait(wait: Wait, mode: str, waited: Mapping[Trial, Waited]) -> None:
+def test_wait(wait: Wait, mode: str, waited: Mapping[Run, Waited]) -> None:
     assert not list(wait_differences(wait, mode, waited[wait.name, mode]))
 
 
-def test_one_data_diff_whatever_becomes_of_the_reply(waited: Mapping[Trial, Waited]) -> None:
+def test_one_data_diff_even_if_the_response_is_lost(waited: Mapping[Run, Waited]) -> None:
     lost = [wait for wait in WAITS if wait.name.startswith(("taken-", "search-"))]
     assert len(lost) > 20
     for wait in lost:
@@ -81,7 +81,7 @@ def test_one_data_diff_whatever_becomes_of_the_reply(waited: Mapping[Trial, Wait
             assert (found.made, found.left) == (1, 0)
 
 
-def test_a_difference_of_a_wait_is_found(waited: Mapping[Trial, Waited]) -> None:
+def test_a_difference_of_a_wait_is_found(waited: Mapping[Run, Waited]) -> None:
     wait = next(wait for wait in WAITS if wait.name == "poll-401")
 
     found = list(wait_differences(wait, WORKER, waited["poll-401-everything", WORKER]))
@@ -95,7 +95,7 @@ def test_a_difference_of_a_wait_is_found(waited: Mapping[Trial, Waited]) -> None
 @each_driver
 @pytest.mark.parametrize("fault", _HEAVY, ids=str)
 def test_a_response_of_300_mb_costs_little_memory(
-    fault: Fault, driver: str, measured: Mapping[Trial, Measurement]
+    fault: Fault, driver: str, measured: Mapping[Run, Measurement]
 ) -> None:
     assert measured[fault.name, driver].memory < MEMORY
 
@@ -124,14 +124,14 @@ def test_secrets_are_really_looked_for() -> None:
 @each_driver
 @pytest.mark.parametrize("fault", _DRIPPING, ids=str)
 def test_a_dripping_response_ends_within_ten_seconds(
-    fault: Fault, driver: str, measured: Mapping[Trial, Measurement]
+    fault: Fault, driver: str, measured: Mapping[Run, Measurement]
 ) -> None:
     assert measured[fault.name, driver].seconds < 10
 
 
 @each_driver
 def test_an_hour_of_retry_after_is_left_to_airflow(
-    driver: str, measured: Mapping[Trial, Measurement]
+    driver: str, measured: Mapping[Run, Measurement]
 ) -> None:
     found = measured["retry-after-hour", driver]
 
@@ -140,7 +140,7 @@ def test_an_hour_of_retry_after_is_left_to_airflow(
     assert found.requests == 1
 
 
-def test_a_difference_is_found(measured: Mapping[Trial, Measurement]) -> None:
+def test_a_difference_is_found(measured: Mapping[Run, Measurement]) -> None:
     fault = next(fault for fault in FAULTS if fault.name == "404")
 
     found = list(differences(fault, measured["401", OURS]))

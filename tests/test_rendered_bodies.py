@@ -1,4 +1,4 @@
-"""What templating does to the fields of a request is undone before it is sent."""
+"""The effects of templating on the fields of a request are undone before it is sent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOMENT = datetime(2024, 1, 31, 6, tzinfo=BERLIN)
 
 
 class Lazy(Sequence[Any]):
-    """As Airflow hands out the results of a mapped task."""
+    """A sequence like the results of a mapped task."""
 
     def __init__(self, *items: Any) -> None:
         self._items = items
@@ -82,7 +82,7 @@ def step(result: Any) -> Fields:
 Send = Callable[[DatafoldHook, Fields], None]
 
 RENDERED: list[tuple[Send, str, Any, Any]] = [
-    # A number that is a text.
+    # A number as a string.
     (diff, "bisection_factor", "7", 7),
     (diff, "bisection_factor", " 7\n", 7),
     (diff, "bisection_factor", "-7", -7),
@@ -95,13 +95,13 @@ RENDERED: list[tuple[Send, str, Any, Any]] = [
     (diff, "diff_tolerance", "5", 5),
     (diff, "diff_tolerance", "-5", -5),
     (source, "group_ids", ["1", 2, " 3 "], [1, 2, 3]),
-    # A boolean that is a text.
+    # A boolean as a string.
     (diff, "purged", "True", True),
     (diff, "purged", "False", False),
     (diff, "purged", " true\n", True),
     (diff, "purged", False, False),
     (source, "groups", {"all": "False"}, {"all": False}),
-    # A list that is a text, or another sequence.
+    # A list as a string, or another sequence.
     (diff, "table1", "['DB', 'T']", ["DB", "T"]),
     (diff, "table1", '["DB", "T"]', ["DB", "T"]),
     (diff, "table1", "\n    ['DB', 'T']\n", ["DB", "T"]),
@@ -114,7 +114,7 @@ RENDERED: list[tuple[Send, str, Any, Any]] = [
     (diff, "column_mapping", "[('a', 'b')]", [["a", "b"]]),
     (diff, "column_mapping", ["['a', 5]"], [["a", "5"]]),
     (changes, "pk", "['a', 'b']", ["a", "b"]),
-    # An object that is a text.
+    # An object as a string.
     (source, "options", json.dumps(OPTIONS), OPTIONS),
     (source, "options", repr(OPTIONS), OPTIONS),
     (source, "options", MappingProxyType(OPTIONS), OPTIONS),
@@ -147,7 +147,7 @@ RENDERED: list[tuple[Send, str, Any, Any]] = [
         "[{'type': 'webhook', 'integration': '1'}]",
         [{"type": "webhook", "integration": 1}],
     ),
-    # Null that is a text, where nothing else could be one.
+    # Null as a string, if the field takes no other string.
     (diff, "bisection_factor", "None", None),
     (diff, "bisection_factor", "null", None),
     (diff, "compare_duplicates", " None ", None),
@@ -155,13 +155,13 @@ RENDERED: list[tuple[Send, str, Any, Any]] = [
     (diff, "file1_options", "None", None),
     (diff, "filter1", "None", "None"),
     (diff, "filter1", None, None),
-    # A text that became a number.
+    # A string that became a number.
     (diff, "query1", 5, "5"),
     (diff, "query1", -1.5, "-1.5"),
     (diff, "pk_columns", [1, 2.5, "x"], ["1", "2.5", "x"]),
     (with_test, "name", 2024, "2024"),
     (source, "options", {**OPTIONS, "dbname": 7}, {**OPTIONS, "dbname": "7"}),
-    # A text that stays one, though it looks like something else.
+    # A string that stays one, although it looks like something else.
     (diff, "query1", "7", "7"),
     (diff, "query1", "[1, 2]", "[1, 2]"),
     (diff, "query1", " True ", " True "),
@@ -188,7 +188,7 @@ RENDERED: list[tuple[Send, str, Any, Any]] = [
         {"a": "7", "b": [True, None]},
         {"a": "7", "b": [True, None]},
     ),
-    # A moment.
+    # A date and time.
     (diff, "time_interval_start", MOMENT, "2024-01-31T06:00:00+01:00"),
     (diff, "time_interval_start", str(MOMENT), "2024-01-31T06:00:00+01:00"),
     (diff, "time_interval_start", " 2024-01-31T06:00:00Z\n", "2024-01-31T06:00:00+00:00"),
@@ -201,7 +201,7 @@ RENDERED: list[tuple[Send, str, Any, Any]] = [
         {"tested_at": MOMENT, "results": ()},
         {"tested_at": "2024-01-31T06:00:00+01:00", "results": []},
     ),
-    # A number in a range, as a text.
+    # A number in a range, as a string.
     (
         metric,
         "alert",
@@ -214,7 +214,7 @@ RENDERED: list[tuple[Send, str, Any, Any]] = [
         {"type": "automatic", "sensitivity": 0},
         {"type": "automatic", "sensitivity": 0},
     ),
-    # Names of the user's own that look like those of secrets.
+    # Names that the user chose and that look like those of secrets.
     (compared, "column_remapping", {"token": " a ", "b": "c"}, {"token": " a ", "b": "c"}),
     (source, "groups", {"password": "True"}, {"password": True}),
     (
@@ -229,7 +229,7 @@ RENDERED: list[tuple[Send, str, Any, Any]] = [
         {"password": {"a": 1}, "token": None},
         {"password": {"a": 1}, "token": None},
     ),
-    # What is left out.
+    # Omitted fields.
     (compared, "sampling", {"rate": 1, "threshold": OMITTED}, {"rate": 1}),
     (source, "options", {**OPTIONS, "port": OMITTED, "password": OMITTED}, OPTIONS),
     (with_test, "schedule", {"type": "none", "cron": OMITTED}, {"type": "none"}),

@@ -1,4 +1,4 @@
-"""When the hook itself tries again, how often, and for how long it waits.
+"""When the hook itself retries, how often, and how long it waits.
 
 The waits are real. A test of how long one is asks the log, and stops there.
 """
@@ -31,7 +31,7 @@ def waits(log: Any) -> list[float]:
     return [
         float(seconds)
         for message in log.warnings
-        for seconds in re.findall(r"Trying again in ([\d.]+) s", message)
+        for seconds in re.findall(r"Retrying in ([\d.]+) s", message)
     ]
 
 
@@ -52,7 +52,7 @@ def test_default_retries_come_to_an_end(serve: Any, connect: Any, log: Any) -> N
     error = failure(exceptions.DatafoldServerError)
     assert len(server.requests) == 4
     assert "attempt 4" in str(error)
-    # About half a second, then twice as long each time; a bit more or less by chance.
+    # About half a second, then twice as long each time, with jitter.
     first, second, third = waits(log)
     assert 0.3 <= first <= 0.7 <= second <= 1.3 <= third <= 2.5
 
@@ -112,7 +112,7 @@ def test_no_retries_when_the_connection_says_so(serve: Any, log: Any) -> None:
 )
 def test_waits_as_asked(serve: Any, log: Any, asked: str, least: float) -> None:
     server = serve(answers(503, b"", {"Retry-After": asked}), extra=ONCE_MORE)
-    # Not all tasks at the very same moment.
+    # Not all tasks at the same moment.
     assert least <= announced() <= least + 0.5
     assert len(server.requests) == 1
 
@@ -148,7 +148,7 @@ def test_is_tried_again_after_just_the_wait_asked_for(serve: Any) -> None:
 
 
 def would_repeat(call: Callable[[], Any]) -> bool:
-    """Whether the hook would send a request again: it says so, and is stopped there."""
+    """Return whether the hook would send a request again: stop it when it says so."""
     try:
         announced(call)
     except exceptions.DatafoldError:
@@ -168,7 +168,7 @@ def request(method: str, **more: Any) -> Callable[[], Any]:
     + [(request("get"), 500, True), (request("GET"), 404, False), (request("PUT"), 408, True)]
     + [(request("PUT"), 401, False), (request("PUT"), 302, False), (request("POST"), 408, False)]
     + [
-        # The caller may know better.
+        # The caller may override that.
         (request("POST", idempotent=True), 500, True),
         (request("PUT", idempotent=False), 500, False),
         (request("PUT", idempotent=False), 503, True),
@@ -181,7 +181,7 @@ def request(method: str, **more: Any) -> Callable[[], Any]:
         (lambda: DatafoldHook().delete_integration(7), 500, True),
         (lambda: DatafoldHook().create_integration("dbt", KINDS["dbt"].required), 500, False),
         (lambda: DatafoldHook().create_integration("dbt", KINDS["dbt"].required), 503, True),
-        # What it started can be looked for, so 503 is not believed.
+        # What it started can be found, so it is not sent again after 503.
         (lambda: DatafoldHook().run_monitor(7), 503, False),
         (lambda: DatafoldHook().run_monitor(7), 429, True),
         (lambda: DatafoldHook().update_integration("dbt", 7, KINDS["dbt"].required), 500, True),

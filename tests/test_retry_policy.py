@@ -21,7 +21,7 @@ BUSY = exceptions.DatafoldRateLimitError("x", retry_after=3600)
 
 
 def context(**task: Any) -> Any:
-    """What Airflow hands to a policy, as far as it counts."""
+    """What Airflow passes to a policy, as far as the policy uses it."""
     return {"task": EmptyOperator(task_id="t", **task)}
 
 

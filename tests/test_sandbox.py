@@ -33,7 +33,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def of_answers(node: Any) -> Any:
-    """The contract for answers: no secrets, and no field that it does not name."""
+    """The contract for responses: no secrets, and no unknown fields."""
     if isinstance(node, list):
         return [of_answers(item) for item in node]
     if not isinstance(node, dict):
@@ -61,7 +61,7 @@ ANSWERS = load()
 
 
 def validate(answer: requests.Response) -> None:
-    """Hold an answer against the contract."""
+    """Check a response against the contract."""
     request = SimpleNamespace(
         host_url="https://app.datafold.com",
         path=urlsplit(str(answer.request.url)).path,
@@ -130,7 +130,7 @@ def test_refuses_what_the_contract_refuses(sandbox: Any, change: Any, location: 
     assert answer.status_code == 422
     (problem,) = answer.json()["detail"]
     assert problem["loc"] == location
-    # FastAPI repeats what was sent, which is just what the provider has to be careful with.
+    # FastAPI repeats what was sent, so the provider must redact it.
     assert "input" in problem
 
 
@@ -226,7 +226,7 @@ def test_shows_the_integrations_to_people(sandbox: Any) -> None:
     assert sandbox.state.requests == []
 
 
-# Every operation, over a real socket; `call` holds each answer against the contract.
+# Every operation, over a real socket; `call` checks each response against the contract.
 
 TABLE = "DB.PUBLIC.ORDERS"
 SIDE = {"connection_id": 1, "table": TABLE}
@@ -386,13 +386,13 @@ def test_knows_nothing_of_the_package() -> None:
         ("done", {"diff_stats": {"version": "1", "colour": 1}}),
     ],
 )
-def test_an_answer_against_the_contract_is_noticed(sandbox: Any, end: str, outcome: Any) -> None:
+def test_a_response_against_the_contract_is_noticed(sandbox: Any, end: str, outcome: Any) -> None:
     sandbox.state.data_diffs.courses.coming.append(Course((), end, outcome))
     with pytest.raises(OpenAPIError):
         call(sandbox, "POST", "/api/v1/datadiffs", json=DIFF)
 
 
-# What it refuses.
+# Refused requests.
 
 CREATE = ("POST", "/api/v1/datadiffs")
 MONITOR = "/api/v1/monitors/create/"
@@ -644,7 +644,7 @@ def test_knows_only_what_there_is(begun: Any, method: str, path: str, body: Any,
     assert (answer.status_code, answer.json()) == (404, {"detail": f"{noun} not found"})
 
 
-def test_answers_other_paths_as_fastapi_does(sandbox: Any) -> None:
+def test_responds_to_other_paths_as_fastapi_does(sandbox: Any) -> None:
     assert call(sandbox, "GET", "/api/v1/nothing").json() == {"detail": "Not Found"}
     assert call(sandbox, "PUT", "/api/v1/datadiffs").status_code == 405
     moved = call(sandbox, "GET", "/api/v1/datadiffs/?page=2", allow_redirects=False)
@@ -911,7 +911,7 @@ def test_query(sandbox: Any, query: str, columns: list[str]) -> None:
     assert result["rows"] == [dict.fromkeys(columns, number) for number in (1, 2, 3)]
 
 
-def test_answer_to_a_query_can_be_set(sandbox: Any) -> None:
+def test_response_to_a_query_can_be_set(sandbox: Any) -> None:
     sandbox.state.data_sources.answers["select 1"] = {"rows": [{"token": 5}]}
     found = create(sandbox, "/api/v1/data_sources/1/query", {"query": "select 1"})
     assert found == {"rows": [{"token": 5}]}

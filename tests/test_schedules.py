@@ -1,4 +1,4 @@
-"""What is taken for a schedule of a BI integration, and what of it is wrong."""
+"""Which schedules of a BI integration are accepted, and what errors say about the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
 WANTED = "must be a cron expression of five fields, e.g. '0 6 * * *'"
-NEVER = "must be a schedule that comes due, not "
+NEVER = "must match at least one date, not "
 
 RIGHT = [
     ("0 6 * * *", "0 6 * * *"),

@@ -22,7 +22,7 @@ KEY = "planted-api-key-41d6"
 ALL = Operation(
     "POST", "/all", Effect.STARTS, "thing", object, body=lambda body: body, carries_secrets=True
 )
-"""Sends any body where secrets travel."""
+"""Sends any body to an operation that carries secrets."""
 
 
 def planted(name: str) -> str:
@@ -95,7 +95,7 @@ def echoes(status: int) -> Callable[[Asked], Iterable[Step]]:
 def seen(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Iterator[Callable[[], str]]:
-    """All that was written and logged since the last time, at any level."""
+    """Everything that was written and logged since the last call, at any level."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.DEBUG)
@@ -147,7 +147,7 @@ def test_nothing_shows_a_secret(
         except DatafoldError as error:
             texts += [str(error), repr(error), repr(vars(error))]
         assert (status == 200) == texts[0].startswith("{")
-        # They did arrive, and so did come back.
+        # They arrived, so they were sent back.
         arrived = server.requests[0].text
     assert KEY in arrived
     assert {secret for secret in SECRETS if secret in json.dumps(body)} <= set(found_in(arrived))

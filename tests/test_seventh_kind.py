@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md says of a seventh kind is true: its two blocks are all that it takes.
+"""CONTRIBUTING.md is right about a seventh kind: its two blocks are enough.
 
 They are put into a copy of the package and of dev/, which a program of its own then uses.
 """
@@ -26,7 +26,7 @@ KIND, OPERATOR = documents.blocks_in(CHAPTER.partition("\n## ")[0], "python")
 
 @dataclass(frozen=True)
 class Piece:
-    """A text, and where in the repository it belongs.
+    """A piece of code, and its place in the repository.
 
     :param text: the text.
     :param file: the file.

@@ -35,7 +35,7 @@ from tests.conftest import API_KEY, ROOT, TOKEN
 from tests.drivers import UPDATE
 
 PATIENCE = 12.0
-"""Seconds within which a stopped call must have ended; it would take longer by itself."""
+"""Seconds within which a stopped call must end; without a stop it takes longer."""
 
 busy = answers(503, b"{}", {"Retry-After": "25"})
 silent = says(FOR_EVER)
@@ -43,12 +43,12 @@ drip = drips(head(200, {"Content-Length": "1000"}), b" " * 1000)
 
 
 class NotEndedError(BaseException):
-    """The call went on though it was stopped."""
+    """The call continued although it was stopped."""
 
 
 @pytest.fixture(autouse=True)
 def watchdog() -> Iterator[None]:
-    """End a test that does not end by itself."""
+    """End a test that hangs."""
 
     def bark(*_: object) -> None:
         raise NotEndedError
@@ -62,7 +62,7 @@ def watchdog() -> Iterator[None]:
 
 @pytest.fixture
 def on_signal() -> Iterator[Callable[..., None]]:
-    """Do something in the handler of a real signal, half a second after a condition holds."""
+    """Do something in a real signal handler, half a second after a condition holds."""
     before = signal.getsignal(signal.SIGUSR1)
 
     def arrange(do: Callable[[], object], condition: Callable[[], object]) -> None:
@@ -274,7 +274,7 @@ def test_nothing_is_sent_after_it_wherever_it_comes(hook: Any, first: int) -> No
         def at(number: int) -> None:
             if number == line:
                 stopped.stop()
-                # For what is under way to arrive.
+                # Time for requests in progress to arrive.
                 time.sleep(patience)
                 arrived.append(len(server.requests))
 

@@ -1,4 +1,4 @@
-"""The way to the service and back over real sockets: what goes out, and what each fault is."""
+"""Requests and responses over real sockets: what is sent, and the error for each fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.sending import ask, failure
 
 OK = answer(200, b"{}")
 LARGEST = 10 * 1024 * 1024
-"""Bytes of the largest answer that is read."""
+"""Size of the largest response that is read."""
 
 # Far more than any of these tests takes.
 WHOLE = {"timeout": 60}
@@ -50,7 +50,7 @@ def to(connect: Any) -> Any:
     return set_connection
 
 
-# What goes out.
+# Requests.
 
 
 def test_sends_what_it_is_told(serve: Any, to: Any) -> None:
@@ -82,7 +82,7 @@ def test_sends_what_the_session_has(serve: Any) -> None:
         for _ in range(2):
             hook.run("PUT", "/path/", {})
     assert [request.headers["x-gateway"] for request in server.requests] == ["mine", "mine"]
-    # Each call is independent of earlier answers.
+    # Each call is independent of earlier responses.
     assert "cookie" not in server.requests[1].headers
 
 
@@ -152,7 +152,7 @@ def test_netrc_does_not_replace_the_key(
         pytest.param(says(10.0), id="silence"),
     ],
 )
-def test_time_is_for_the_whole_answer(serve: Any, act: Any) -> None:
+def test_time_is_for_the_whole_response(serve: Any, act: Any) -> None:
     serve(act, extra={"timeout": 0.7})
     error = failure(exceptions.DatafoldTimeoutError)
     assert error.status_code is None
@@ -165,7 +165,7 @@ def test_dripping_refusal_is_still_a_refusal(serve: Any) -> None:
     assert failure(exceptions.DatafoldAuthenticationError).status_code == 401
 
 
-def test_slow_answer_within_the_time(serve: Any) -> None:
+def test_slow_response_within_the_time(serve: Any) -> None:
     serve(says(0.3, OK[:-1], 0.3, OK[-1:]), extra=WHOLE)
     assert ask() == {}
 
@@ -199,7 +199,7 @@ def test_others_may_use_the_session_without_a_limit(serve: Any) -> None:
         says(head(200, {"Content-Length": "9" * 5000})),
     ],
 )
-def test_huge_answer_is_not_read(serve: Any, act: Any) -> None:
+def test_huge_response_is_not_read(serve: Any, act: Any) -> None:
     serve(act, extra=WHOLE)
     error = failure(exceptions.DatafoldAnswerError)
     assert error.status_code == 200
@@ -207,7 +207,7 @@ def test_huge_answer_is_not_read(serve: Any, act: Any) -> None:
     assert "may have been carried out" in str(error)
 
 
-def test_largest_answer_is_read(serve: Any) -> None:
+def test_largest_response_is_read(serve: Any) -> None:
     text = "x" * (LARGEST - 2)
     content = f'"{text}"'.encode()
     for act in (answers(200, content), says(head(200) + content)):
@@ -295,11 +295,11 @@ def test_refused(serve: Any) -> None:
 def test_no_room_for_a_connection(serve: Any) -> None:
     serve(door=Door.FULL, extra={"timeout": 0.5})
     error = failure(exceptions.DatafoldUnreachableError)
-    assert "no answer in time" in str(error)
+    assert "timed out" in str(error)
 
 
 def test_slow_to_connect(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server, say, that takes longer than the whole answer may."""
+    """A lookup that takes longer than the timeout."""
     resolve = socket.getaddrinfo
 
     def slowly(*arguments: Any, **named: Any) -> Any:
@@ -439,7 +439,7 @@ def test_tls_that_breaks_off_is_a_broken_connection(serve: Any, to: Any) -> None
     assert "connection broke" in str(failure(exceptions.DatafoldConnectionError))
 
 
-def test_dripping_tls_answer(serve: Any, authority: trustme.CA, bundle: str) -> None:
+def test_dripping_tls_response(serve: Any, authority: trustme.CA, bundle: str) -> None:
     extra = {"timeout": 0.7, "ca_bundle": bundle}
     serve(drips(b"", OK), tls=tls(authority), extra=extra)
     failure(exceptions.DatafoldTimeoutError)

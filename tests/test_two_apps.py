@@ -1,4 +1,4 @@
-"""Two apps, four hosts: what is said where a host does not have what was asked for."""
+"""Two apps, four hosts: the error if a host does not have an operation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def is_classic(row: Row) -> bool:
 
 def noun(row: Row) -> str:
     if (row.asked.method, row.asked.path) == ("POST", "/api/v1/datadiffs"):
-        # Only what a new data diff names can be missing.
+        # Only the data sources of a new data diff can be missing.
         return "data source"
     return next(noun for path, noun in NOUNS.items() if row.asked.path.startswith(path))
 
@@ -77,7 +77,7 @@ def _refuse(*_: Any, **__: Any) -> Any:
 
 @pytest.fixture
 def not_found(resolve: Any, connect: Any) -> Iterator[Callable[..., int]]:
-    """Have a host answer 404 to everything, and a connection to it."""
+    """Let a host respond 404 to everything, and make a connection to it."""
     running: list[FaultServer] = []
 
     def start(host: str, content: bytes = b'{"detail":"Not Found"}') -> int:
@@ -130,7 +130,8 @@ def test_a_name_that_does_not_resolve_says_where_the_section_is(
         assert "there is no such host. Check the connection's host, then the network's DNS." in said
         if is_classic(row) and host in CURRENT:
             assert (
-                f"If the host is right: {host} does not have this section: the {noun(row)}" in said
+                f"If the host is correct: {host} does not have this section: the {noun(row)}"
+                in said
             )
             assert said.count(SAYS_SO) == 1
         else:

@@ -1,4 +1,4 @@
-"""What the methods do beside one checked request: read first, compare, or send any request."""
+"""The methods that do more than one checked request: read first, compare, or send any request."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_an_update_that_would_change_nothing_is_not_sent(
 
 
 def answering(*contents: Any) -> FaultServer:
-    """A service that answers one thing after another."""
+    """A service that sends a list of responses."""
 
     def act(content: bytes) -> Any:
         head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
@@ -222,8 +222,8 @@ def test_any_body_can_be_sent(hook: DatafoldHook, sandbox: Any) -> None:
         ("GET", "/a/..", None, "path: must be"),
         ("GET", "/..?x", None, "path: must be"),
         ("GET", None, None, "path: must be"),
-        ("POST", "/a", {1, 2}, "the body cannot be written as JSON: "),
-        ("POST", "/a", float("nan"), "the body cannot be written as JSON: "),
+        ("POST", "/a", {1, 2}, "the body cannot be encoded as JSON: "),
+        ("POST", "/a", float("nan"), "the body cannot be encoded as JSON: "),
     ],
 )
 def test_no_request_is_refused(

@@ -1,4 +1,4 @@
-"""Keys that go nowhere else, secrets in other spellings, and odd connections and schedules."""
+"""Keys that stay with Datafold, encoded secrets, and unusual connections and schedules."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def serve(connect: Callable[..., None]) -> Callable[..., None]:
     return to
 
 
-# The key goes to Datafold alone
+# The key goes only to Datafold
 
 
 def test_session_sends_nothing_to_another_host(serve: Any) -> None:
@@ -115,14 +115,14 @@ def test_datafolds_own_connection_is_none_of_hightouch(serve: Any, connect: Any)
         assert server.requests == []
 
 
-# Secrets in other spellings
+# Encoded secrets
 
 KEY = "pl+nted/k&y<'\"\\ =~?0123456789"
 SECRET = "pl+nted/t\u00f6ken&<'\"\\ %0123456789"
 
 
 def encode(offset: int, last: bytes, text: str) -> str:
-    """Write the base64 of a longer text that holds this one."""
+    """Return the base64 of a longer string that contains this one."""
     return base64.b64encode(b"abc"[:offset] + text.encode() + b"xyz", last).decode()
 
 
@@ -145,7 +145,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 def core(spelling: str, secret: str) -> str:
-    """The part of a spelling that can only come from the secret."""
+    """The part of an encoding that can only come from the secret."""
     written = SPELLINGS[spelling](secret)
     return written[8:-8] if "base64" in spelling else written
 
@@ -210,9 +210,9 @@ def test_call_timeout_leaves_room_for_some(call: Call, serve: Any) -> None:
 @pytest.mark.parametrize(
     ("cron", "message"),
     [
-        ("0 0 31 2 *", "must be a schedule that comes due"),
-        ("0 0 30 2 *", "must be a schedule that comes due"),
-        ("0 0 31 4,6,9,11 *", "must be a schedule that comes due"),
+        ("0 0 31 2 *", "must match at least one date"),
+        ("0 0 30 2 *", "must match at least one date"),
+        ("0 0 31 4,6,9,11 *", "must match at least one date"),
         ("*/99 * * * *", "minute step 99 is not in 1-59"),
         ("0 0 L * *", "day of month L is not in 1-31"),
         ("0 0 * * 5#3", "day of week '5#3' is not a number"),

@@ -1,4 +1,4 @@
-"""What does not fit the contract is refused, with the field's place and value, and not sent."""
+"""A body that does not fit the contract is refused, with the field's place and value."""
 
 from __future__ import annotations
 
@@ -113,9 +113,9 @@ LONG_INTEGER = "must be an integer of at most 64 bits, not "
 NUMBER = "must be a finite number, not "
 BOOLEAN = "must be true or false, not "
 LIST = "must be a list, not "
-OBJECT = "must be an object, not of type "
-MOMENT = "must be a date and time with a zone, e.g. 2024-01-31T06:00:00+00:00, not "
-HIDDEN = "must be a string, and not empty."
+OBJECT = "must be an object, not a value of type "
+MOMENT = "must be a date and time with a time zone, e.g. 2024-01-31T06:00:00+00:00, not "
+HIDDEN = "must be a non-empty string."
 UNKNOWN = "has no field "
 
 WRONG: list[tuple[str, Call]] = [
@@ -165,7 +165,7 @@ WRONG: list[tuple[str, Call]] = [
     (f"options.port: {INTEGER}'x' (str)", options(port="x")),
     (f"test.variables.v.value: {STRING}{{}} (dict)", variable({})),
     (f"test.variables.v.value[1]: {STRING}None (NoneType)", variable(["a", None])),
-    # A text, or something else, for a whole object.
+    # A string, or something else, instead of an object.
     (f"config: {OBJECT}str.", lambda hook: hook.create_data_diff("all of it")),
     (f"config: {OBJECT}NoneType.", lambda hook: hook.create_data_diff(None)),
     (f"config: {OBJECT}list.", lambda hook: hook.create_data_source([PG])),
@@ -175,7 +175,7 @@ WRONG: list[tuple[str, Call]] = [
     (f"schedule: {OBJECT}str.", monitor("schema", SCHEMA, schedule="0 6 * * *")),
     (f"datadiff.dataset_a: {OBJECT}str.", compared(dataset_a="DB.T")),
     (f"datadiff: {OBJECT}list.", monitor("diff", ANY, datadiff=[INDB])),
-    # Null where none may be.
+    # Null in a field that does not accept it.
     (f"data_source1_id: {INTEGER}None (NoneType)", diff(data_source1_id=None)),
     (f"name: {STRING}None (NoneType)", monitor("test", TEST, name=None)),
     (f"schedule: {OBJECT}NoneType.", monitor("test", TEST, schedule=None)),
@@ -211,9 +211,9 @@ WRONG: list[tuple[str, Call]] = [
         lambda hook: hook.list_data_diffs(sort_order="up"),
     ),
     ("order_by: must be one of 'id', ", lambda hook: hook.list_monitors(order_by="age")),
-    # The one thing that a shape is chosen by.
+    # The field that selects a shape.
     (
-        "schedule.type: must be one of 'crontab', 'none', or left out beside 'interval', not 'w",
+        "schedule.type: must be one of 'crontab', 'none', or left out if you pass 'interval', not ",
         monitor("test", TEST, schedule={"type": "weekly"}),
     ),
     (
@@ -250,7 +250,7 @@ WRONG: list[tuple[str, Call]] = [
         f"schedule: {UNKNOWN}'cron'; its fields are type.",
         monitor("test", TEST, schedule={"type": "none", "cron": "* * * * *"}),
     ),
-    # A field that there is not.
+    # An unknown field.
     (f"config: {UNKNOWN}'table'; did you mean 'table2'?", diff(table=["T"])),
     (f"config: {UNKNOWN}'pk_column'; did you mean 'pk_columns'?", diff(pk_column=["id"])),
     (f"config: {UNKNOWN}'colour'; its fields are ", diff(colour="red")),
@@ -259,10 +259,10 @@ WRONG: list[tuple[str, Call]] = [
     (f"spec: {UNKNOWN}'connection_id'; its ", change("test", connection_id=1)),
     (f"options: {UNKNOWN}'hots'; did you mean 'host'?", options(hots="h")),
     (
-        f"options: {UNKNOWN}'host'; it has none.",
+        f"options: {UNKNOWN}'host'; it takes no fields.",
         lambda hook: hook.create_data_source({"type": "duckdb", "name": "n", "options": OPTIONS}),
     ),
-    (f"groups: {UNKNOWN}1; names of fields are strings.", source(groups={1: True})),
+    (f"groups: {UNKNOWN}1; field names must be strings.", source(groups={1: True})),
     (
         f"datadiff.dataset_a: {UNKNOWN}'sesion_parameters'; did you mean 'session_parameters'?",
         compared(dataset_a={"connection_id": 1, "query": "q", "sesion_parameters": {}}),
@@ -342,15 +342,15 @@ WRONG: list[tuple[str, Call]] = [
     ),
     (f"project_ids[1]: {STRING}None (NoneType)", looker(project_ids=["a", None])),
     (f"repo_id: {INTEGER}'x' (str)", looker(repo_id="x")),
-    ("ci_config_id: is missing; a dbt integration must have it.", with_nothing("dbt")),
-    ("token: is missing; a Mode integration must have it.", with_nothing("mode")),
-    # Twice the same.
+    ("ci_config_id: is missing; a dbt integration needs it.", with_nothing("dbt")),
+    ("token: is missing; a Mode integration needs it.", with_nothing("mode")),
+    # Duplicates.
     (
-        "changes[0].pk: must not hold an item twice, not ['x', 'x'] (list)",
+        "changes[0].pk: must not contain duplicates, not ['x', 'x'] (list)",
         changes({**PAIR, "pk": ["x", "x"]}),
     ),
     (
-        "changes[0].pk: must not hold an item twice, not ['1', '1'] (list)",
+        "changes[0].pk: must not contain duplicates, not ['1', '1'] (list)",
         changes({**PAIR, "pk": ["1", 1]}),
     ),
     # Too long, too short.
@@ -386,25 +386,25 @@ WRONG: list[tuple[str, Call]] = [
         lambda hook: hook.list_ci_runs(1, offset=-1),
     ),
     ("page: must be a positive integer, ", lambda hook: hook.list_data_diffs(page=0)),
-    # No number, or none that JSON, a database or the service has.
+    # Not a number, or not one that JSON, a database or the service supports.
     (f"diff_tolerance: {NUMBER}nan (float)", diff(diff_tolerance=math.nan)),
     (f"diff_tolerance: {NUMBER}-inf (float)", diff(diff_tolerance=-math.inf)),
     (f"diff_tolerance: {NUMBER}'1e999' (str)", diff(diff_tolerance="1e999")),
     (f"diff_tolerance: {NUMBER}'NaN' (str)", diff(diff_tolerance="NaN")),
     (f"query1: {STRING}inf (float)", diff(query1=math.inf)),
-    ("the body cannot be written as JSON: ", diff(data_source1_session_parameters={"x": math.nan})),
-    ("the body cannot be written as JSON: ", diff(data_source1_session_parameters={"x": {1, 2}})),
+    ("the body cannot be encoded as JSON: ", diff(data_source1_session_parameters={"x": math.nan})),
+    ("the body cannot be encoded as JSON: ", diff(data_source1_session_parameters={"x": {1, 2}})),
     (
-        "the body cannot be written as JSON: ",
+        "the body cannot be encoded as JSON: ",
         diff(data_source1_session_parameters={"x": "\ud800"}),
     ),
-    ("query1: must be a string without half surrogate pairs, not '\\ud800'", diff(query1="\ud800")),
+    ("query1: must be a string without lone surrogates, not '\\ud800'", diff(query1="\ud800")),
     (
-        "table_path: must be a string without half surrogate pairs, not '\\udfff'",
+        "table_path: must be a string without lone surrogates, not '\\udfff'",
         lambda hook: hook.list_table_upstreams(1, "\udfff"),
     ),
     (
-        "tags: must be a string without half surrogate pairs, not '\\udfff'",
+        "tags: must be a string without lone surrogates, not '\\udfff'",
         lambda hook: hook.list_monitors(tags="\udfff"),
     ),
     (f"options.password: {HIDDEN}", options(password=HUGE)),
@@ -422,7 +422,7 @@ WRONG: list[tuple[str, Call]] = [
     (f"data_source1_id: {INTEGER}'99999999999999999999' (str)", diff(data_source1_id="9" * 20)),
     (f"data_source1_id: {INTEGER}'٣' (str)", diff(data_source1_id="٣")),
     (f"query1: {STRING}'a\\x00b' (str)", diff(query1="a\0b")),
-    # No moment.
+    # Not a date and time.
     (
         f"time_interval_start: {MOMENT}'2024-01-31T06:00:00' (str)",
         diff(time_interval_start="2024-01-31T06:00:00"),
@@ -448,13 +448,13 @@ WRONG: list[tuple[str, Call]] = [
         "last_test.results[0].step: must be one of 'connection', ",
         source(last_test={"tested_at": "2024-01-31T06:00:00Z", "results": [{"step": "x"}]}),
     ),
-    # No end.
+    # Values without an end.
     (
-        "config: is nested too deeply, or holds itself.",
+        "config: is nested too deeply, or contains itself.",
         lambda hook: hook.create_data_diff({**DIFF, "data_source1_session_parameters": LOOP}),
     ),
     (
-        "config: is nested too deeply, or holds itself.",
+        "config: is nested too deeply, or contains itself.",
         lambda hook: hook.create_data_diff({**DIFF, "pk_columns": DEEP}),
     ),
     # A secret, which is not shown.
@@ -483,16 +483,16 @@ WRONG: list[tuple[str, Call]] = [
     (f"options: {OBJECT}str.", source(options=SECRET)),
     (f"options: {OBJECT}list.", source(options=[SECRET])),
     (
-        "config: is wrong, and is not shown because one of the values holds the API key",
+        "config: is wrong. Its value is not shown, because one of the values contains the API key",
         lambda hook: hook.create_data_diff({**DIFF, API_KEY: 1}),
     ),
-    ("query1: is wrong, and is not shown because ", diff(query1=[API_KEY])),
+    ("query1: is wrong. Its value is not shown, because ", diff(query1=[API_KEY])),
     (
-        "table_path: is wrong, and is not shown because ",
+        "table_path: is wrong. Its value is not shown, because ",
         lambda hook: hook.list_table_upstreams(1, API_KEY + "\0"),
     ),
     (
-        "name: is wrong, and is not shown because ",
+        "name: is wrong. Its value is not shown, because ",
         lambda hook: hook.create_data_source(
             {**PG, "name": [f"x {SECRET} y"], "options": {**OPTIONS, "password": SECRET}}
         ),

@@ -7,11 +7,11 @@ import threading
 from contextlib import ExitStack, suppress
 
 PATIENCE = 20.0
-"""Seconds after which a connection that stands still is closed, so that no thread stays."""
+"""Seconds after which an idle connection is closed, so that every thread ends."""
 
 
 class Tunnel:
-    """Takes every connection to the same service, whatever host and port it is asked for.
+    """Forwards every connection to the same service, regardless of host and port.
 
     :param port: the service's port on 127.0.0.1.
     :param user: user and password that a SOCKS client has to have, ``None`` for none.
@@ -19,7 +19,7 @@ class Tunnel:
 
     def __init__(self, port: int, user: tuple[str, str] | None = None) -> None:
         self.asked: list[tuple[str, int]] = []
-        """Host and port of each connection that was asked for."""
+        """Host and port of each requested connection."""
         self._service = port
         self._user = user
         self._stack = ExitStack()
@@ -44,7 +44,7 @@ class Tunnel:
                 threading.Thread(target=self._serve, args=[client], daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        # Unbuffered: what comes after the request is not for the proxy.
+        # Unbuffered: the bytes after the request are not for the proxy.
         with suppress(OSError), client, client.makefile("rb", buffering=0) as stream:
             first = stream.read(1)
             if not (self._socks if first == b"\5" else self._connect)(client, stream):

@@ -1,1 +1,1 @@
-"""What Datafold's API offers, as declarations. Nothing in here does I/O."""
+"""The operations of Datafold's API, as declarations. Nothing in here does I/O."""

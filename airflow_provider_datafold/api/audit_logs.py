@@ -15,11 +15,11 @@ class AuditLogMethods(Caller):
     """The hook's methods for audit logs."""
 
     def list_audit_logs(self, *, start_date: Any = None, end_date: Any = None) -> dict[str, Any]:
-        """List what was done (``GET /api/v1/audit_logs``, which has a body).
+        """List what users did (``GET /api/v1/audit_logs``, which has a body).
 
-        :param start_date: leave out what was before; a :class:`~datetime.datetime` with a zone,
-            or its ISO 8601 text.
-        :param end_date: leave out what was after; the same.
+        :param start_date: leave out earlier entries; a :class:`~datetime.datetime` with a time
+            zone, or an ISO 8601 string with one.
+        :param end_date: leave out later entries; the same.
         :return: ``logs``, a list.
         :raises DatafoldError: see :meth:`call`.
         """

@@ -44,7 +44,7 @@ UPDATE = {
 
 
 class BIMethods(Caller):
-    """The hook's methods for BI lineage. The contract documents no shape of what they return."""
+    """The hook's methods for BI lineage. The contract does not say what they return."""
 
     def list_integrations(self) -> Any:
         """List all BI integrations (``GET /api/v1/lineage/bi/``).
@@ -57,7 +57,7 @@ class BIMethods(Caller):
     def get_integration(self, bi_datasource_id: int | str) -> Any:
         """Read a BI integration (``GET /api/v1/lineage/bi/{bi_datasource_id}/``).
 
-        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :param bi_datasource_id: the integration's id, e.g. ``7`` or ``"7"``.
         :return: the parsed response; the API documents no shape.
         :raises DatafoldError: see :meth:`call`.
         """
@@ -66,10 +66,10 @@ class BIMethods(Caller):
     def delete_integration(self, bi_datasource_id: int | str) -> Any:
         """Remove a BI integration (``DELETE /api/v1/lineage/bi/{bi_datasource_id}/``).
 
-        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :param bi_datasource_id: the integration's id, e.g. ``7`` or ``"7"``.
         :return: the parsed response, ``None`` for an empty one; the API documents no shape.
-        :raises DatafoldNotFoundError: there is none. On a second attempt, which the message
-            tells, the first may have removed it.
+        :raises DatafoldNotFoundError: there is no such integration. If the message says that this
+            was a second attempt, the first one may have removed it.
         :raises DatafoldError: see :meth:`call`.
         """
         return self.call(DELETE, bi_datasource_id=bi_datasource_id)
@@ -77,12 +77,12 @@ class BIMethods(Caller):
     def sync_integration(self, bi_datasource_id: int | str) -> Any:
         """Start an unscheduled synchronization (``GET .../bi/{bi_datasource_id}/sync/``).
 
-        Though it is a ``GET`` it starts something, so it is sent again only where it was not
-        taken.
+        Although it is a ``GET``, it starts something, so it is sent again only if it was not
+        processed.
 
-        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :param bi_datasource_id: the integration's id, e.g. ``7`` or ``"7"``.
         :return: the parsed response, ``None`` for an empty one; the API documents no shape, and
-            does not tell when the synchronization ends.
+            does not report the end of the synchronization.
         :raises DatafoldError: see :meth:`call`.
         """
         answer = self.call(SYNC, bi_datasource_id=bi_datasource_id)
@@ -118,19 +118,19 @@ class BIMethods(Caller):
         """Change a BI integration (``PUT /api/v1/lineage/bi/{kind}/{bi_datasource_id}/``).
 
         For Hightouch, Looker, Mode and Tableau an update changes only the schedule. For Power BI
-        and dbt it changes every field you pass. Where the response shows a field otherwise than it
-        was sent, a warning in the log says so. The contract does not say what becomes of the
-        schedule when ``indexing_cron`` is not in ``config``.
+        and dbt it changes every field you pass. If the response shows another value for a field
+        than was sent, the log has a warning. The contract does not say what happens to the
+        schedule if ``indexing_cron`` is not in ``config``.
 
         :param kind: as for :meth:`create_integration`.
-        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :param bi_datasource_id: the integration's id, e.g. ``7`` or ``"7"``.
         :param config: as for :meth:`create_integration`; ``indexing_cron`` is a cron expression
             of five fields, ``None`` for no schedule.
-        :param only_if_changed: whether to read the integration first, and to send nothing when
-            its ``indexing_cron`` is the one in ``config`` already. For ``powerbi`` and ``dbt`` the
-            other fields, except secrets, must be the same, too.
-        :return: the parsed response; the API documents no shape. The integration as it was read
-            when nothing was sent. Secrets in it are replaced.
+        :param only_if_changed: whether to read the integration first, and to send nothing if it
+            already has the ``indexing_cron`` of ``config``. For ``powerbi`` and ``dbt`` the other
+            fields, except secrets, must be the same, too.
+        :return: the parsed response; the API documents no shape. If nothing was sent, the
+            integration as it was read. Secrets in it are replaced.
         :raises DatafoldError: see :meth:`call`.
         """
         config = conceal(config)
@@ -184,11 +184,11 @@ class BIMethods(Caller):
         ``PUT /api/v1/lineage/bi/hightouch/{bi_datasource_id}/``: :meth:`update_integration` for
         this kind, with its fields as arguments.
 
-        :param bi_datasource_id: the integration's id, a positive integer or its text.
+        :param bi_datasource_id: the integration's id, e.g. ``7`` or ``"7"``.
         :param token: the Hightouch API token.
         :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``.
         :param indexing_cron: a cron expression of five fields, ``None`` for no schedule.
-        :param name: the integration's name; ``None`` is sent as null, and nothing by default.
+        :param name: the integration's name; not sent by default, ``None`` is sent as null.
         :param workspace: the Hightouch workspace; as for ``name``.
         :param only_if_changed: as for :meth:`update_integration`.
         :return: as for :meth:`update_integration`.
@@ -216,9 +216,9 @@ def _schedule(body: Mapping[str, Any]) -> str:
 
 
 def _is_unchanged(kind: Kind, integration: Any, body: Mapping[str, Any]) -> bool:
-    """Say whether an update would change nothing, as far as can be seen."""
+    """Return whether an update would change nothing that Datafold shows."""
     if not isinstance(integration, dict) or "indexing_cron" not in body:
         return False
-    counts = ["indexing_cron"] if kind.only_schedule else list(public(body))
-    shown = all(name in integration for name in counts)
-    return shown and not any(differences({name: body[name] for name in counts}, integration))
+    names = ["indexing_cron"] if kind.only_schedule else list(public(body))
+    are_shown = all(name in integration for name in names)
+    return are_shown and not any(differences({name: body[name] for name in names}, integration))

@@ -1,4 +1,4 @@
-"""What the methods of the API's sections need of the hook that has them."""
+"""The part of the hook that the methods of the API's sections use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Caller:
 
         @property
         def place(self) -> str:
-            """Where calls go, for a line of log."""
+            """The address and the connection, for a log line."""
 
         def redactor(self, *given: Any) -> Redactor:
             """Make a redactor that knows the API key and the secrets in concealed values."""
@@ -32,11 +32,11 @@ class Caller:
     ) -> Returned:
         """Call an operation of Datafold's API.
 
-        :param operation: what is asked for.
+        :param operation: the operation.
         :param body: the body; none by default. ``None`` is sent as null.
         :param values: the fields of path and query by name.
         :return: what the API returns.
         :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
-        :raises DatafoldError: anything else came of it; the class says what.
+        :raises DatafoldError: the call failed; the class says how.
         """
         raise NotImplementedError

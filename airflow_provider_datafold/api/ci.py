@@ -41,7 +41,7 @@ UPLOAD = Operation(
 
 
 class CIMethods(Caller):
-    """The hook's methods for CI. Datafold Classic has it, Current has not."""
+    """The hook's methods for CI, which only Datafold Classic has."""
 
     def list_ci_runs(
         self,
@@ -57,8 +57,8 @@ class CIMethods(Caller):
         :param ci_config_id: id of the CI configuration.
         :param pr_sha: only runs of this commit.
         :param pr_num: only runs of this pull request.
-        :param limit: how many; by default 100.
-        :param offset: how many to leave out first; by default 0.
+        :param limit: the most runs to return; by default 100.
+        :param offset: how many runs to skip; by default 0.
         :return: a list of ``id``, ``status`` (free text), ``source``, ``pr_num``, ``pr_sha``,
             ``pr_branch``, ``base_sha``, ``base_branch``.
         :raises DatafoldError: see :meth:`call`.
@@ -89,7 +89,7 @@ class CIMethods(Caller):
         :param pr_sha: its newest commit.
         :param base_sha: the commit that it is compared with.
         :param pr_branch: its branch.
-        :param base_branch: the branch that it goes into.
+        :param base_branch: the branch that it is merged into.
         :return: ``ci_run_id`` and ``run_id``, each of which may be null or missing.
         :raises DatafoldError: see :meth:`call`.
         """
@@ -105,13 +105,13 @@ class CIMethods(Caller):
     def upload_ci_changes(
         self, ci_config_id: int | str, pr_num: int | str, changes: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Name the tables of a pull request (``POST /api/v1/ci/{ci_config_id}/{pr_num}``).
+        """Upload a pull request's tables (``POST /api/v1/ci/{ci_config_id}/{pr_num}``).
 
         :param ci_config_id: id of the CI configuration.
         :param pr_num: number of the pull request.
-        :param changes: a list of ``{"prod": str, "pr": str}``, perhaps with ``pk``,
+        :param changes: a list of ``{"prod": str, "pr": str}``, optionally with ``pk``,
             ``include_columns`` and ``exclude_columns``, each a list of strings.
-        :return: ``run_id``, null when there is no active job, and ``ci_run_id``.
+        :return: ``run_id``, null if there is no active job, and ``ci_run_id``.
         :raises DatafoldError: see :meth:`call`.
         """
         return self.call(UPLOAD, changes, ci_config_id=ci_config_id, pr_num=pr_num)

@@ -27,7 +27,7 @@ LIST = Operation(
         "accessible_only": fields.boolean,
     },
 )
-# Only the data sources that it names may be missing.
+# A 404 can only mean one of the data sources.
 CREATE = Operation("POST", _PATH, Effect.STARTS, "data source", dict, is_findable=True)
 GET = Operation("GET", _ONE, Effect.READS, _NOUN, dict)
 UPDATE = Operation("PATCH", _ONE, Effect.SETS, _NOUN, object, may_be_empty=True)
@@ -55,7 +55,7 @@ class DataDiffMethods(Caller):
         :param sort_order: ``"asc"`` (the default: oldest first) or ``"desc"``.
         :param order_by: the field to sort by, e.g. ``"created_at"``; by default ``"id"``.
         :param accessible_only: whether to leave out those of data sources that the key's user may
-            not see; by default no.
+            not see; by default ``False``.
         :return: ``results`` (a list of data diffs), ``count``, ``page``, ``page_size``,
             ``total_pages``.
         :raises DatafoldError: see :meth:`call`.
@@ -70,7 +70,7 @@ class DataDiffMethods(Caller):
         )
 
     def create_data_diff(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Start a data diff (``POST /api/v1/datadiffs``). It returns before it is compared.
+        """Start a data diff (``POST /api/v1/datadiffs``). It returns before the data is compared.
 
         :param config: values by the API's names: ``data_source1_id`` and ``data_source2_id``,
             ``table1`` (a list of path parts), ``query1`` or ``file1``, the same for the second
@@ -101,8 +101,8 @@ class DataDiffMethods(Caller):
         """Archive or purge a data diff (``PATCH /api/v1/datadiffs/{datadiff_id}``).
 
         :param datadiff_id: its id.
-        :param archived: whether it is archived; ``None`` to leave that as it is.
-        :param purged: whether its data is removed; ``None`` to leave that as it is.
+        :param archived: whether to archive it; ``None`` changes nothing.
+        :param purged: whether to remove its data; ``None`` changes nothing.
         :return: the parsed response; the API documents no shape.
         :raises DatafoldError: see :meth:`call`.
         """
@@ -123,7 +123,7 @@ class DataDiffMethods(Caller):
         """Read a short summary (``GET /api/v1/datadiffs/{datadiff_id}/summary``).
 
         :param datadiff_id: the data diff's id.
-        :return: what the API's ``ApiDataDiffSummary`` has.
+        :return: the fields of the API's ``ApiDataDiffSummary``.
         :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET_SUMMARY, datadiff_id=datadiff_id)
@@ -132,9 +132,9 @@ class DataDiffMethods(Caller):
         """Read the results (``GET /api/v1/datadiffs/{datadiff_id}/summary_results``).
 
         :param datadiff_id: the data diff's id.
-        :return: ``status``, in words of its own (``running``, ``pending``, ``done``, ``success``,
-            ``failed``), and by it statistics of schemas, keys, values and columns, or
-            ``error_type`` and ``error_value``.
+        :return: ``status``, with values of its own (``running``, ``pending``, ``done``,
+            ``success``, ``failed``), and depending on it statistics of schemas, keys, values and
+            columns, or ``error_type`` and ``error_value``.
         :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)

@@ -21,7 +21,7 @@ GET_SUMMARY = Operation("GET", f"{_ONE}/summary", Effect.READS, _NOUN, dict)
 CREATE = Operation("POST", _PATH, Effect.STARTS, _NOUN, dict, carries_secrets=True)
 TEST = Operation("POST", f"{_ONE}/test", Effect.STARTS, _NOUN, dict)
 GET_TEST = Operation("GET", f"{_PATH}/test/{{job_id}}", Effect.READS, "test of a data source", dict)
-# A query may be one that writes.
+# A query may write.
 QUERY = Operation("POST", f"{_ONE}/query", Effect.STARTS, _NOUN, dict, largest=_LARGE)
 
 
@@ -54,7 +54,7 @@ class DataSourceMethods(Caller):
         return self.call(GET, data_source_id=data_source_id)
 
     def get_data_source_summary(self, data_source_id: int | str) -> dict[str, Any]:
-        """Read what a data source is (``GET /api/v1/data_sources/{data_source_id}/summary``).
+        """Read a data source's name and type (``GET .../data_sources/{data_source_id}/summary``).
 
         :param data_source_id: its id.
         :return: ``id``, ``name``, ``type``.
@@ -96,12 +96,12 @@ class DataSourceMethods(Caller):
     ) -> dict[str, Any]:
         """Run a query (``POST /api/v1/data_sources/{data_source_id}/query``).
 
-        It is sent again only where it was not taken: it may be one that writes.
+        It is sent again only if it was not processed: a query may write.
 
         :param data_source_id: the data source's id.
-        :param query: the query's text.
+        :param query: the SQL.
         :param params: the query's parameters.
-        :return: ``rows`` (a list of objects by column) and perhaps ``columns``; 64 MiB at most.
+        :return: ``rows`` (a list of objects by column) and possibly ``columns``; 64 MiB at most.
         :raises DatafoldError: see :meth:`call`.
         """
         body = {"query": query} if params is None else {"query": query, "params": params}

@@ -36,7 +36,7 @@ COLUMN_DOWNSTREAMS = _operation(
 
 
 class ExploreMethods(Caller):
-    """The hook's methods for lineage. Datafold Classic has it, Current has not."""
+    """The hook's methods for lineage, which only Datafold Classic has."""
 
     def list_table_upstreams(
         self,
@@ -45,11 +45,11 @@ class ExploreMethods(Caller):
         *,
         max_depth: int | str | None = None,
     ) -> list[dict[str, Any]]:
-        """List what a table is made of (``GET .../tables/{table_path}/upstreams``).
+        """List the tables that a table is made from (``GET .../tables/{table_path}/upstreams``).
 
-        :param data_connection_id: id of the data connection, which is a data source.
-        :param table_path: the table as Datafold writes it, e.g. ``DB."www.my site".T``. Any
-            characters will do: they are quoted.
+        :param data_connection_id: id of the data source, which this API calls a data connection.
+        :param table_path: the table as Datafold writes it, e.g. ``DB."www.my site".T``. It may have
+            any characters: they are quoted.
         :param max_depth: how many steps, from 1 to 99; by default 10.
         :return: a list of tables: ``name``, ``path``, ``columns``.
         :raises DatafoldError: see :meth:`call`.
@@ -68,7 +68,7 @@ class ExploreMethods(Caller):
         *,
         max_depth: int | str | None = None,
     ) -> list[dict[str, Any]]:
-        """List what is made of a table (``GET .../tables/{table_path}/downstreams``).
+        """List the tables made from a table (``GET .../tables/{table_path}/downstreams``).
 
         :param data_connection_id: as for :meth:`list_table_upstreams`.
         :param table_path: as for :meth:`list_table_upstreams`.
@@ -91,13 +91,13 @@ class ExploreMethods(Caller):
         max_depth: int | str | None = None,
         include_tabular_nodes: bool | str | None = None,
     ) -> list[dict[str, Any]]:
-        """List what a column is made of (``GET .../columns/{column_path}/upstreams``).
+        """List the columns that a column is made from (``GET .../{column_path}/upstreams``).
 
         :param data_connection_id: as for :meth:`list_table_upstreams`.
-        :param column_path: the column as Datafold writes it; any characters will do.
+        :param column_path: the column as Datafold writes it, with any characters.
         :param max_depth: as for :meth:`list_table_upstreams`.
-        :param include_tabular_nodes: whether to list tables, too; by default yes.
-        :return: a list of columns (``name``, ``table``) and tables; ``type`` tells which.
+        :param include_tabular_nodes: whether to list tables, too; by default ``True``.
+        :return: a list of columns (``name``, ``table``) and tables; ``type`` says which.
         :raises DatafoldError: see :meth:`call`.
         """
         return self.call(
@@ -116,13 +116,13 @@ class ExploreMethods(Caller):
         max_depth: int | str | None = None,
         include_tabular_nodes: bool | str | None = None,
     ) -> list[dict[str, Any]]:
-        """List what is made of a column (``GET .../columns/{column_path}/downstreams``).
+        """List the columns made from a column (``GET .../columns/{column_path}/downstreams``).
 
         :param data_connection_id: as for :meth:`list_table_upstreams`.
         :param column_path: as for :meth:`list_column_upstreams`.
         :param max_depth: as for :meth:`list_table_upstreams`.
         :param include_tabular_nodes: as for :meth:`list_column_upstreams`.
-        :return: a list of columns (``name``, ``table``) and tables; ``type`` tells which.
+        :return: a list of columns (``name``, ``table``) and tables; ``type`` says which.
         :raises DatafoldError: see :meth:`call`.
         """
         return self.call(

@@ -1,9 +1,9 @@
 """Checks of single fields of a request, which also undo what templating did to them.
 
 A field that comes out of a template is often not what the DAG's author meant: without native
-rendering everything is text (``'7'``, ``"[{'remoteId': '1', 'boundIds': [1]}]"``, ``'None'``),
-with native rendering the text ``"5"`` is the integer 5. Each function takes a field's name, for
-the error, and what Airflow rendered. It returns what the API wants, or raises
+rendering everything is a string (``'7'``, ``"[{'remoteId': '1', 'boundIds': [1]}]"``,
+``'None'``), with native rendering the string ``"5"`` becomes the integer 5. Each function takes a
+field's name, for the error, and what Airflow rendered. It returns what the API wants, or raises a
 :class:`DatafoldInputError` that names the field, shows the value and says what it must be. None
 of them does I/O.
 """
@@ -40,21 +40,21 @@ _TEXTS = "must be a list of strings, e.g. ['a', 'b']"
 
 
 def undo_none(value: Any) -> Any:
-    """Turn the text that a template makes of a null param back into null.
+    """Turn the string that a template makes of a null param back into ``None``.
 
     :param value: a rendered, nullable field.
-    :return: ``None`` for the text ``'None'``, else the value itself.
+    :return: ``None`` for the string ``'None'``, otherwise the value itself.
     """
     return None if isinstance(value, str) and value.strip() == "None" else value
 
 
 def positive_integer(field: str, value: Any) -> int:
-    """Check an id.
+    """Check a positive integer, such as an id.
 
     :param field: the field's name, for the error.
-    :param value: a positive integer, or its decimal text.
-    :return: the integer.
-    :raises DatafoldInputError: it is something else.
+    :param value: a positive integer, or a string of digits such as ``"7"``.
+    :return: an ``int`` from 1 to 2**63 - 1.
+    :raises DatafoldInputError: the value is anything else.
     """
     number = _integer(value)
     if number is None or number < 1:
@@ -66,9 +66,9 @@ def integer(field: str, value: Any) -> int:
     """Check an integer of at most 64 bits.
 
     :param field: the field's name, for the error.
-    :param value: an integer, or its decimal text.
-    :return: the integer.
-    :raises DatafoldInputError: it is something else.
+    :param value: an integer, or a string of digits such as ``"7"`` or ``"-7"``.
+    :return: an ``int`` from -(2**63 - 1) to 2**63 - 1.
+    :raises DatafoldInputError: the value is anything else.
     """
     number = _integer(value)
     if number is None:
@@ -79,11 +79,11 @@ def integer(field: str, value: Any) -> int:
 
 
 def between(least: int, most: int) -> Check:
-    """Make a check of an integer in a range.
+    """Return a check for integers in a range.
 
-    :param least: the smallest one allowed.
-    :param most: the largest one allowed.
-    :return: a check like the others in this module, which returns the integer.
+    :param least: the smallest integer allowed.
+    :param most: the largest integer allowed.
+    :return: a check like the others in this module, which returns an ``int``.
     """
 
     def check(field: str, value: Any) -> int:
@@ -99,9 +99,9 @@ def number(field: str, value: Any) -> int | float:
     """Check a number.
 
     :param field: the field's name, for the error.
-    :param value: an integer, a finite float, or the decimal text of one.
-    :return: the number.
-    :raises DatafoldInputError: it is something else.
+    :param value: an integer, a finite float, or a string such as ``"7"``, ``"0.5"`` or ``"1e-9"``.
+    :return: an ``int`` or a finite ``float``.
+    :raises DatafoldInputError: the value is anything else.
     """
     if _is_number(value):
         return value if isinstance(value, float) else integer(field, value)
@@ -118,8 +118,8 @@ def positive_number(field: str, value: Any) -> int | float:
 
     :param field: the field's name, for the error.
     :param value: as for :func:`number`.
-    :return: the number.
-    :raises DatafoldInputError: it is something else.
+    :return: a number above 0.
+    :raises DatafoldInputError: the value is anything else.
     """
     found = number(field, value)
     if found <= 0:
@@ -128,12 +128,12 @@ def positive_number(field: str, value: Any) -> int | float:
 
 
 def share(field: str, value: Any) -> int | float:
-    """Check a share of a whole.
+    """Check a ratio.
 
     :param field: the field's name, for the error.
-    :param value: a number from 0 to 1, or its decimal text.
-    :return: the number.
-    :raises DatafoldInputError: it is something else.
+    :param value: as for :func:`number`.
+    :return: a number from 0 to 1.
+    :raises DatafoldInputError: the value is anything else.
     """
     found = number(field, value)
     if not 0 <= found <= 1:
@@ -145,9 +145,10 @@ def boolean(field: str, value: Any) -> bool:
     """Check a boolean.
 
     :param field: the field's name, for the error.
-    :param value: ``True`` or ``False``, or its text as Python or JSON writes it.
-    :return: the boolean.
-    :raises DatafoldInputError: it is something else.
+    :param value: ``True``, ``False``, or one of the strings ``"true"`` and ``"false"``, in any
+        case.
+    :return: a ``bool``.
+    :raises DatafoldInputError: the value is anything else.
     """
     if isinstance(value, bool):
         return value
@@ -162,15 +163,15 @@ def text(field: str, value: Any) -> str:
 
     :param field: the field's name, for the error.
     :param value: a string without NUL, or the number that native rendering made of one.
-    :return: the string.
-    :raises DatafoldInputError: it is something else.
+    :return: a ``str`` that UTF-8 can encode.
+    :raises DatafoldInputError: the value is anything else.
     """
     if isinstance(value, str) and "\0" not in value:
         with suppress(UnicodeEncodeError):
             value.encode()
-            # What a subclass makes of itself may be something else, such as the name of an Enum.
+            # The str() of a subclass may be something else, such as the name of an Enum's member.
             return str.__str__(value)
-        raise input_error(field, value, "must be a string without half surrogate pairs")
+        raise input_error(field, value, "must be a string without lone surrogates")
     if _is_number(value):
         return str(number(field, value))
     raise input_error(field, value, "must be a string without NUL characters")
@@ -180,9 +181,9 @@ def texts(field: str, value: Any) -> list[str]:
     """Check a list of strings.
 
     :param field: the field's name, for the error.
-    :param value: a sequence of strings, or the JSON text or the Python repr of such a list.
+    :param value: a sequence of strings, or such a list as JSON or as a Python literal.
     :return: a list of strings.
-    :raises DatafoldInputError: it is something else; the error names the place, e.g.
+    :raises DatafoldInputError: the value is anything else; the error names the place, e.g.
         ``project_ids[0]``.
     """
     items = sequence(field, value, _TEXTS)
@@ -193,9 +194,9 @@ def date_time(field: str, value: Any) -> str:
     """Check a date and time.
 
     :param field: the field's name, for the error.
-    :param value: a :class:`~datetime.datetime` with a time zone, or its ISO 8601 text.
-    :return: the text, such as ``"2024-01-31T06:00:00+00:00"``.
-    :raises DatafoldInputError: it is something else.
+    :param value: a :class:`~datetime.datetime` with a time zone, or an ISO 8601 string with one.
+    :return: an ISO 8601 string, such as ``"2024-01-31T06:00:00+00:00"``.
+    :raises DatafoldInputError: the value is anything else.
     """
     found = value
     if isinstance(value, str):
@@ -204,7 +205,7 @@ def date_time(field: str, value: Any) -> str:
     if isinstance(found, datetime) and found.tzinfo is not None:
         return found.isoformat()
     raise input_error(
-        field, value, "must be a date and time with a zone, e.g. 2024-01-31T06:00:00+00:00"
+        field, value, "must be a date and time with a time zone, e.g. 2024-01-31T06:00:00+00:00"
     )
 
 
@@ -212,9 +213,9 @@ def time_of_day(field: str, value: Any) -> str:
     """Check a time of day.
 
     :param field: the field's name, for the error.
-    :param value: its ISO 8601 text. YAML takes some of them for numbers, unless they are quoted.
-    :return: the text.
-    :raises DatafoldInputError: it is something else.
+    :param value: an ISO 8601 string. YAML reads an unquoted one as a number.
+    :return: the string without surrounding white space.
+    :raises DatafoldInputError: the value is anything else.
     """
     if isinstance(value, str):
         with suppress(ValueError):
@@ -224,11 +225,11 @@ def time_of_day(field: str, value: Any) -> str:
 
 
 def one_of(*choices: str | int) -> Check:
-    """Make a check of a choice.
+    """Return a check for a value that must be one of a few.
 
     :param choices: the strings or integers to choose from.
-    :return: a check like the others in this module, which returns the choice; the decimal text of
-        an integer will do, too.
+    :return: a check like the others in this module, which returns the choice. A string of digits
+        matches an integer.
     """
 
     def check(field: str, value: Any) -> str | int:
@@ -245,28 +246,28 @@ def one_of(*choices: str | int) -> Check:
 
 
 def secret(field: str, value: Any) -> Secret:
-    """Check a secret, without ever showing it.
+    """Check a secret. The error never shows its value.
 
     :param field: the field's name, for the error.
     :param value: a non-empty string, wrapped.
-    :return: the string without the white space around it, wrapped: secrets that come out of files
-        end in a line break more often than not.
+    :return: the string without surrounding white space, wrapped: a secret that was read from a
+        file often ends in a line break.
     :raises DatafoldInputError: it is empty, or not a string.
     """
     if isinstance(value, Secret) and isinstance(value.reveal(), str) and value.reveal().strip():
         return Secret(value.reveal().strip())
-    raise DatafoldInputError(f"{field}: must be a string, and not empty. Nothing was sent.")
+    raise DatafoldInputError(f"{field}: must be a non-empty string. Nothing was sent.")
 
 
 def bindings(field: str, value: Any) -> list[dict[str, Any]]:
-    """Check what an integration is bound to.
+    """Check the bindings of an integration.
 
     :param field: the field's name, for the error.
     :param value: a sequence of mappings with ``remoteId`` (string) and ``boundIds`` (sequence of
-        integers), or the JSON text or the Python repr of such a list. Other keys of an entry
-        are not part of the API's contract and are left out.
+        integers), or such a list as JSON or as a Python literal. Other keys of an entry are not
+        part of the API's contract and are left out.
     :return: a list of dictionaries with just these two keys.
-    :raises DatafoldInputError: it is something else; the error names the place, e.g.
+    :raises DatafoldInputError: the value is anything else; the error names the place, e.g.
         ``bindings[0].boundIds[1]``.
     """
     entries = sequence(field, value, _BINDINGS)
@@ -295,9 +296,9 @@ def method(field: str, value: Any) -> str:
     """Check an HTTP method.
 
     :param field: the field's name, for the error.
-    :param value: letters.
+    :param value: the method, in any case.
     :return: the method in capital letters.
-    :raises DatafoldInputError: it is something else.
+    :raises DatafoldInputError: the value is anything else.
     """
     if isinstance(value, str) and _METHOD.fullmatch(value):
         return value.upper()
@@ -309,8 +310,9 @@ def name(field: str, value: Any) -> str:
 
     :param field: the field's name, for the error.
     :param value: a string that is not empty, or the number that native rendering made of one.
-    :return: the string without the white space around it.
-    :raises DatafoldInputError: it is something else, or the text that a template makes of a null.
+    :return: the string without surrounding white space.
+    :raises DatafoldInputError: the value is anything else, or the string ``'None'``, which a
+        template makes of a null param.
     """
     found = text(field, value).strip()
     if found in ("", "None"):
@@ -319,12 +321,12 @@ def name(field: str, value: Any) -> str:
 
 
 def sha(field: str, value: Any) -> str:
-    """Check the name of a commit.
+    """Check the sha of a commit.
 
     :param field: the field's name, for the error.
-    :param value: 7 to 64 hexadecimal digits; native rendering makes a number of some.
-    :return: the string.
-    :raises DatafoldInputError: it is something else.
+    :param value: 7 to 64 hexadecimal digits; native rendering turns some shas into integers.
+    :return: a string without surrounding white space.
+    :raises DatafoldInputError: the value is anything else.
     """
     found = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if isinstance(found, str) and _SHA.fullmatch(found.strip()):
@@ -333,12 +335,12 @@ def sha(field: str, value: Any) -> str:
 
 
 def path(field: str, value: Any) -> str:
-    """Check a path on the service's host, which must not lead elsewhere.
+    """Check a path on the service's host, so that no request goes to another host or path.
 
     :param field: the field's name, for the error.
     :param value: printable ASCII that begins with a slash and has no part ``.`` or ``..``.
-    :return: the path.
-    :raises DatafoldInputError: it is something else.
+    :return: the value itself.
+    :raises DatafoldInputError: the value is anything else.
     """
     if isinstance(value, str) and _PATH.fullmatch(value) and not _DOTS.search(value):
         return value
@@ -348,13 +350,13 @@ def path(field: str, value: Any) -> str:
 
 
 def path_part(field: str, value: Any) -> str:
-    """Check a string that stands between two slashes of a path.
+    """Check one part of a path, before it is quoted.
 
     :param field: the field's name, for the error.
     :param value: a non-empty string other than ``.`` and ``..``: HTTP clients would collapse
         these, and the request would go to another path.
-    :return: the string.
-    :raises DatafoldInputError: it is something else.
+    :return: the string, unquoted.
+    :raises DatafoldInputError: the value is anything else.
     """
     part = text(field, value)
     if part in ("", ".", ".."):
@@ -365,21 +367,21 @@ def path_part(field: str, value: Any) -> str:
 def mapping(field: str, value: Any) -> Mapping[str, Any]:
     """Check an object that has fields.
 
-    :param field: its own name, for the error.
-    :param value: a mapping, or the JSON text or the Python repr of a dictionary.
-    :return: the mapping.
-    :raises DatafoldInputError: it is something else. The value is not shown: it may hold what
-        would be a secret field of the object.
+    :param field: the object's name, for the error.
+    :param value: a mapping, or a dictionary as JSON or as a Python literal.
+    :return: a mapping whose fields are not checked yet.
+    :raises DatafoldInputError: the value is anything else. The error does not show it: it may hold
+        a secret.
     """
     if isinstance(value, Secret):
         raise DatafoldInputError(
-            f"{field}: is nested too deeply, or holds itself. Nothing was sent."
+            f"{field}: is nested too deeply, or contains itself. Nothing was sent."
         )
     found = literal(value)
     if isinstance(found, Mapping):
         return found
     raise DatafoldInputError(
-        f"{field}: must be an object, not of type {type(value).__name__}. Nothing was sent."
+        f"{field}: must be an object, not a value of type {type(value).__name__}. Nothing was sent."
     )
 
 
@@ -387,10 +389,10 @@ def sequence(field: str, value: Any, wanted: str = "must be a list") -> Sequence
     """Check a list.
 
     :param field: the field's name, for the error.
-    :param value: a sequence, or the JSON text or the Python repr of a list.
-    :param wanted: what the error says of it.
-    :return: the sequence.
-    :raises DatafoldInputError: it is something else.
+    :param value: a sequence, or a list as JSON or as a Python literal.
+    :param wanted: the error's text, e.g. ``"must be a list of strings"``.
+    :return: a sequence, never a string, whose items are not checked yet.
+    :raises DatafoldInputError: the value is anything else.
     """
     found = literal(value)
     if isinstance(found, (str, bytes, bytearray)) or not isinstance(found, Sequence):
@@ -399,27 +401,26 @@ def sequence(field: str, value: Any, wanted: str = "must be a list") -> Sequence
 
 
 def literal(value: Any) -> Any:
-    """Parse the JSON text or the Python repr of a value.
+    """Parse a string that holds JSON or a Python literal.
 
     :param value: any value.
-    :return: what a string spells; the value itself where it is or spells something else.
+    :return: the parsed value; the value itself if it is not such a string.
     """
     if not isinstance(value, str):
         return value
     for parse in (json.loads, ast.literal_eval):
-        # Without the indent that a template of several lines leaves.
+        # A template of several lines leaves an indent, which a Python literal must not have.
         with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return parse(value.strip())
     return value
 
 
 def input_error(field: str, value: Any, wanted: str) -> DatafoldInputError:
-    """Make the error about a wrong value.
+    """Return the error for a wrong value.
 
     :param field: the field's name.
-    :param value: what it is.
-    :param wanted: what it must be.
-    :return: the error.
+    :param value: the value.
+    :param wanted: what it must be, e.g. ``"must be a list"``.
     """
     kind = type(value).__name__
     return DatafoldInputError(
@@ -428,7 +429,7 @@ def input_error(field: str, value: Any, wanted: str) -> DatafoldInputError:
 
 
 def format_value(value: Any) -> str:
-    """Return the repr of a value, of limited length."""
+    """Return the repr of a value, cut if it is long."""
     try:
         return _SHORT.repr(value)
     except ValueError:
@@ -437,7 +438,7 @@ def format_value(value: Any) -> str:
 
 
 def _integer(value: Any) -> int | None:
-    """Return the integer that a value is or spells, ``None`` where it does neither."""
+    """Return a value or a string of digits as an ``int``, ``None`` for anything else."""
     if isinstance(value, str) and _INTEGER.fullmatch(stripped := value.strip()):
         value = int(stripped)
     if isinstance(value, Integral) and not isinstance(value, bool):

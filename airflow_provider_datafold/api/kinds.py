@@ -1,7 +1,7 @@
-"""What a BI integration is made of: each kind's fields, declared once.
+"""The kinds of BI integration and their fields, declared once.
 
-Hook and operators follow this declaration. Source of the fields: the schemas ``...Config`` in
-Datafold's published API contract.
+The hook and the operators follow this declaration. The fields come from the schemas ``...Config``
+in Datafold's published API contract.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Field:
     :param name: the API's name for it.
     :param check: how to check it.
     :param required: whether the API refuses a configuration without it.
-    :param nullable: whether the API takes null.
+    :param nullable: whether the API accepts null.
     :param secret: whether it must never be shown, and so is not an argument of any operator.
-    :param source: where an Airflow connection holds it, ``None`` if nowhere. ``"extra"`` means
-        the extra field of the same name.
+    :param source: the field of an Airflow connection that holds it, ``None`` for no field.
+        ``"extra"`` means the extra field of the same name.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Kind:
     :param name: the API's name for it, as in its paths.
     :param title: the product's name.
     :param fields: the configuration's fields.
-    :param only_schedule: whether, by the contract, an update changes nothing but the schedule.
+    :param only_schedule: whether an update changes only the schedule, according to the contract.
     """
 
     name: str
@@ -62,11 +62,11 @@ class Kind:
         """Check a configuration.
 
         :param config: values by the API's names of the fields; :data:`OMITTED` stands for a
-            field that is not there.
+            missing field.
         :return: a body that fits the contract, its fields in the declared order.
         :raises DatafoldInputError: a field is wrong, unknown or missing.
         """
-        # A text of JSON has its secrets in the open until it is read.
+        # The secrets inside a JSON string are not wrapped until it is parsed.
         config = conceal(fields.mapping("config", config))
         given = {name: value for name, value in config.items() if value is not OMITTED}
         names = [field.name for field in self.fields]
@@ -84,7 +84,7 @@ class Kind:
                 body[field.name] = None if is_null else field.check(field.name, value)
             elif field.required:
                 raise DatafoldInputError(
-                    f"{field.name}: is missing; a {self.title} integration must have it. "
+                    f"{field.name}: is missing; a {self.title} integration needs it. "
                     f"Nothing was sent."
                 )
         return body
@@ -170,22 +170,21 @@ KINDS = {
 def find(kind: Any) -> Kind:
     """Find a kind by its name.
 
-    :param kind: one of :data:`KINDS`.
-    :return: its description.
+    :param kind: the name of one of :data:`KINDS`.
     :raises DatafoldInputError: there is no such kind.
     """
     return KINDS[fields.one_of(*KINDS)("kind", kind)]
 
 
 def differences(sent: Mapping[str, Any], answer: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Find the fields that a response shows otherwise than they were sent.
+    """Find the fields that have another value in a response than in the body that was sent.
 
-    The response's shape is not documented: a field that it does not have says nothing, and the
-    order of a list means nothing, nor does a slash at the end.
+    The response's shape is not documented, so missing fields are ignored, and so are the order of a
+    list and a trailing slash.
 
     :param sent: the body that was sent.
     :param answer: the parsed response, any JSON.
-    :return: the field's name, the value sent and the value returned, for each that differs.
+    :return: for each field that differs its name, the value sent and the value returned.
     """
     if not isinstance(answer, dict):
         return
@@ -195,13 +194,13 @@ def differences(sent: Mapping[str, Any], answer: Any) -> Iterator[tuple[str, Any
 
 
 def public(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a configuration that are no secrets."""
+    """Return the fields of a configuration that are not secrets."""
     return {name: value for name, value in config.items() if name not in WRITE_ONLY}
 
 
 def _comparable(value: Any) -> Any:
     if isinstance(value, str):
-        # An address is the same with and without it.
+        # A trailing slash makes no other address.
         return value.rstrip("/")
     if not isinstance(value, list):
         return value

@@ -11,7 +11,7 @@ from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.redaction.guard import guarded
 
 KINDS = ("diff", "metric", "schema", "test")
-"""What a monitor may be, by the API's names."""
+"""The kinds of monitor, by the API's names."""
 
 _NOUN = "monitor"
 _PATH = "/api/v1/monitors"
@@ -97,7 +97,7 @@ class MonitorMethods(Caller):
         """Read a monitor (``GET /api/v1/monitors/{id}``).
 
         :param monitor_id: its id.
-        :return: the monitor, with its ``spec`` fields, state and last runs.
+        :return: the monitor, with the fields of its spec, its state and its last runs.
         :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET, monitor_id=monitor_id)
@@ -106,7 +106,7 @@ class MonitorMethods(Caller):
         """Create a monitor (``POST /api/v1/monitors/create/{kind}``).
 
         :param kind: ``"diff"``, ``"metric"``, ``"schema"`` or ``"test"``.
-        :param spec: values by the API's names: ``name``, ``schedule`` and what its kind needs.
+        :param spec: values by the API's names: ``name``, ``schedule`` and the fields of its kind.
         :return: ``id``.
         :raises DatafoldError: see :meth:`call`.
         """
@@ -117,7 +117,7 @@ class MonitorMethods(Caller):
 
         :param kind: its kind; see :meth:`create_monitor`. It is sent as ``type``.
         :param monitor_id: its id.
-        :param spec: the fields to change. An update takes fewer fields than a creation.
+        :param spec: the fields to change. An update accepts fewer fields than a creation.
         :return: the parsed response; the API documents no shape.
         :raises DatafoldError: see :meth:`call`.
         """
@@ -128,7 +128,7 @@ class MonitorMethods(Caller):
         """Switch a monitor's schedule on or off (``PUT /api/v1/monitors/{id}/toggle``).
 
         :param monitor_id: its id.
-        :param enabled: whether it is on.
+        :param enabled: whether the schedule is to be on.
         :return: the parsed response; the API documents no shape.
         :raises DatafoldError: see :meth:`call`.
         """
@@ -166,9 +166,9 @@ class MonitorMethods(Caller):
         :param monitor_id: its id.
         :param page: number of the page, from 1; by default the first.
         :param page_size: runs a page; by default 10.
-        :param start_time: leave out runs before this; a :class:`~datetime.datetime` with a zone,
-            or its ISO 8601 text.
-        :param end_time: leave out runs after this; the same.
+        :param start_time: leave out earlier runs; a :class:`~datetime.datetime` with a time zone,
+            or an ISO 8601 string with one.
+        :param end_time: leave out later runs; the same.
         :return: ``runs`` (a list), ``count``, ``page``, ``page_size``, ``total_pages``.
         :raises DatafoldError: see :meth:`call`.
         """
@@ -186,9 +186,9 @@ class MonitorMethods(Caller):
 
         :param monitor_id: the monitor's id.
         :param run_id: the run's id.
-        :return: ``run_id``, ``monitor_id``, ``state`` (``created``, ``queued``, ``checking`` go
-            on; ``ok``, ``alert``, ``error``, ``learning``, ``skipped``, ``cancelled`` are ends),
-            ``error``, ``diff_id``, ``started_at``, ``warnings``.
+        :return: ``run_id``, ``monitor_id``, ``state`` (``created``, ``queued``, ``checking`` while
+            it runs, then ``ok``, ``alert``, ``error``, ``learning``, ``skipped`` or
+            ``cancelled``), ``error``, ``diff_id``, ``started_at``, ``warnings``.
         :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET_RUN, monitor_id=monitor_id, run_id=run_id)

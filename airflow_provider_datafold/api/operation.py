@@ -1,4 +1,4 @@
-"""What a caller can ask of Datafold's API: an operation, declared once."""
+"""An operation of Datafold's API, declared once."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _MIB = 1024 * 1024
 class Effect(Enum):
     """What a request does, and so whether it may be sent twice.
 
-    The HTTP method does not tell: BI's synchronization is a GET that starts something.
+    The HTTP method does not say: the sync of a BI integration is a GET that starts something.
     """
 
     READS = "reads"
     """Changes nothing."""
     SETS = "sets"
-    """Sent twice it does what it does once."""
+    """Has the same effect whether it is sent once or twice."""
     STARTS = "starts"
-    """Each time that it is taken, something starts or is created."""
+    """Starts or creates something each time it is processed."""
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether the request may be sent again when nobody knows if it was taken."""
+        """Whether the request may be sent again if it is not known whether it was processed."""
         return self is not Effect.STARTS
 
 
@@ -43,9 +43,9 @@ class Effect(Enum):
 class Request:
     """A checked request.
 
-    :param operation: what is asked for.
+    :param operation: the operation that it calls.
     :param path: the path on Datafold's host with its query, every value quoted.
-    :param content: the JSON of the body, ``None`` without one.
+    :param content: the body as JSON, ``None`` without one.
     :param secrets: the secrets in the body.
     """
 
@@ -60,24 +60,22 @@ class Operation(Generic[Returned]):
     """An operation of Datafold's API.
 
     :param method: the HTTP method.
-    :param path: the path as the contract has it; the names of its fields are those of the hook's
-        arguments.
+    :param path: the path from the contract, with the names of the hook's arguments for its fields.
     :param effect: what it does.
-    :param noun: what errors call the thing that it is about.
-    :param returns: the type of what the API returns by the contract, ``object`` where that does
-        not say.
-    :param path_fields: checks of the fields in the path. Without one, a field is an id: a positive
-        integer.
-    :param query: checks of the fields in the query.
-    :param body: takes a concealed body and returns one that fits; by default it must fit the
-        contract's shape. Only an operation that is called with a body has one.
+    :param noun: what errors call its resource.
+    :param returns: the type that the contract gives for the response, ``object`` if it gives none.
+    :param path_fields: checks for the fields in the path. A field without a check is an id: a
+        positive integer.
+    :param query: checks for the fields in the query.
+    :param body: takes a concealed body and returns one that fits; by default the body must fit its
+        shape in the contract. Has no effect on an operation without a body.
     :param body_name: what errors call the body.
     :param may_be_empty: whether a response without a body is a success, too.
-    :param largest: bytes that a response may have.
-    :param carries_secrets: whether secrets travel: what stands under the name of a secret is then
-        redacted in the response. Elsewhere these names may be a user's own columns.
+    :param largest: the most bytes that a response may have.
+    :param carries_secrets: whether its bodies may hold secrets. Every field with the name of a
+        secret is then redacted in the response; elsewhere a user's column may have such a name.
     :param is_classic: whether only Datafold Classic has it.
-    :param is_findable: whether what it starts can be looked for when the reply is lost.
+    :param is_findable: whether what it starts can be found again when the response is lost.
     """
 
     method: str
@@ -101,7 +99,6 @@ class Operation(Generic[Returned]):
         :param body: the body, concealed; none by default.
         :param values: the fields of path and query by name. A field of the query that is ``None``
             is not sent.
-        :return: the request.
         :raises DatafoldInputError: a value does not fit the contract.
         """
         path = _PLACE.sub(lambda place: self._part(place[1], values), self.path)
@@ -144,11 +141,10 @@ def free_request(
     """Make a request that no operation declares.
 
     :param method: the HTTP method.
-    :param path: the path on Datafold's host, perhaps with a query.
+    :param path: the path on Datafold's host, optionally with a query.
     :param body: any JSON value, concealed; :data:`OMITTED` for none.
-    :param is_repeatable: whether it may be sent twice; ``None`` for what HTTP says of the method.
+    :param is_repeatable: whether it may be sent twice; ``None`` to follow the HTTP method.
     :param may_be_empty: as for :class:`Operation`.
-    :return: the request.
     :raises DatafoldInputError: the method, the path or the body cannot be sent.
     """
     method = fields.method("method", method)

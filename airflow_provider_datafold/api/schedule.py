@@ -25,15 +25,15 @@ _WANTED = (
 
 
 def indexing_cron(field: str, value: Any) -> str:
-    """Check a schedule.
+    """Check a cron expression.
 
-    Datafold documents no dialect. What is taken is what every cron knows: numbers, names, ranges,
-    steps and lists.
+    Datafold documents no cron dialect, so this accepts only what every cron knows: numbers, names,
+    ranges, steps and lists.
 
     :param field: the field's name, for the error.
     :param value: a cron expression of five fields.
-    :return: the expression with single spaces between its fields.
-    :raises DatafoldInputError: it is something else, or a schedule that never comes due.
+    :return: the expression, with single spaces between its fields.
+    :raises DatafoldInputError: the value is anything else, or never matches a date.
     """
     parts = value.split() if isinstance(value, str) else []
     if len(parts) != len(_FIELDS):
@@ -45,9 +45,9 @@ def indexing_cron(field: str, value: Any) -> str:
                     f"{field}: {name} {problem} (in {format_value(value)}). Nothing was sent."
                 )
     cron = " ".join(parts)
-    # Only a day of a month may be one that never comes, such as the 31st of February.
-    if parts[2] != "*" and not _comes_due(cron):
-        raise input_error(field, value, "must be a schedule that comes due")
+    # Only the day of the month can rule out every date, e.g. February 31.
+    if parts[2] != "*" and not _matches_a_date(cron):
+        raise input_error(field, value, "must match at least one date")
     return cron
 
 
@@ -71,7 +71,7 @@ def _number(bound: str, least: int, names: tuple[str, ...]) -> int | None:
     return names.index(bound.lower()) + least if bound.lower() in names else None
 
 
-def _comes_due(cron: str) -> bool:
+def _matches_a_date(cron: str) -> bool:
     # Slow to import, and not needed to parse a DAG.
     from croniter import CroniterError, croniter
 

@@ -1,4 +1,4 @@
-"""Checks a request's body against its shape in Datafold's contract.
+"""Check the body of a request against its shape in Datafold's contract.
 
 The shapes are data, generated from the contract (``shapes.json``): a subset of JSON Schema.
 """
@@ -56,7 +56,7 @@ def fit(method: str, path: str, name: str, value: Any) -> Any:
 
 
 def named(schema: str) -> fields.Check:
-    """Make a check of a value that has a shape of its own in the contract.
+    """Return a check for a value whose shape the contract names.
 
     :param schema: the shape's name.
     :return: a check like those of :mod:`~airflow_provider_datafold.api.fields`.
@@ -89,9 +89,9 @@ def _fit_any(name: str, value: Any, branches: list[Schema], *, is_top: bool) -> 
     branches = [_resolved(branch) for branch in branches]
     if isinstance(value, str) and not any(_is_kind(value, branch) for branch in branches):
         spelled = fields.literal(value)
-        # A template makes a text of null and of an object, and there is no other text here.
+        # No branch is a string, so this one is null or an object that a template rendered.
         value = spelled if spelled is None or isinstance(spelled, Mapping) else value
-    # A value that has the type of a branch is not to be turned into that of another one.
+    # A value that fits the type of one branch must not be converted for another one.
     branches.sort(key=lambda branch: (not _has_type(value, branch), not _is_kind(value, branch)))
     if isinstance(value, Mapping):
         _check_names(name, value, branches)
@@ -110,7 +110,7 @@ def _fit_any(name: str, value: Any, branches: list[Schema], *, is_top: bool) -> 
 
 
 def _has_type(value: Any, schema: Schema) -> bool:
-    """Say whether a value is of a schema's type, and the items of a list of that of its items."""
+    """Return whether a value has a schema's type, and each item of a list that of the items."""
     if "anyOf" in schema:
         return any(_has_type(value, _resolved(branch)) for branch in schema["anyOf"])
     if not isinstance(value, (list, tuple)) or "items" not in schema:
@@ -119,19 +119,19 @@ def _has_type(value: Any, schema: Schema) -> bool:
 
 
 def _is_kind(value: Any, schema: Schema) -> bool:
-    """Say whether a value is of a schema's type, whatever is in it; an empty schema has any."""
+    """Return whether a value has a schema's type, whatever it contains; an empty schema has any."""
     return not schema or isinstance(value, _TYPES.get(schema.get("type", ""), ()))
 
 
 def _check_names(name: str, value: Mapping[str, Any], branches: list[Schema]) -> None:
-    """Refuse an object that names none of the branches, which would show only one's name."""
+    """Refuse an object that selects no branch: the error of one branch would name only that one."""
     for key, item in value.items():
         found = [branch["properties"][key] for branch in branches if key in _properties(branch)]
         choices = [schema["const"] for schema in found if "const" in schema]
         if choices and len(choices) == len(found) and item not in (OMITTED, *choices):
-            # A shape that has no such field is told by another one.
+            # A branch without this field is selected by its other fields.
             others = [names for branch in branches if (names := _names_instead(branch, key))]
-            instead = f", or left out beside {', '.join(others)}" if others else ""
+            instead = f", or left out if you pass {', '.join(others)}" if others else ""
             wanted = f"must be one of {', '.join(map(repr, choices))}{instead}"
             raise input_error(f"{name}.{key}", item, wanted)
 
@@ -147,7 +147,7 @@ def _properties(branch: Schema) -> Mapping[str, Any]:
 
 
 def _distance(value: Mapping[str, Any], branch: Schema) -> tuple[bool, int]:
-    """Say how far an object is from a branch: not named by ``{"type": "cron"}``, other fields."""
+    """Return how far an object is from a branch: whether no constant matches, unknown fields."""
     properties = _properties(branch)
     constants = {key: schema["const"] for key, schema in properties.items() if "const" in schema}
     is_named = any(value.get(key) == const for key, const in constants.items())
@@ -155,7 +155,7 @@ def _distance(value: Mapping[str, Any], branch: Schema) -> tuple[bool, int]:
 
 
 def _fit_one(name: str, value: Any, discriminator: Schema, *, is_top: bool) -> Any:
-    """Check an object that says in a field of its own which shape it has."""
+    """Check an object that names its shape in one of its fields."""
     key, choices = discriminator["propertyName"], discriminator["mapping"]
     given = fields.mapping(name, value)
     tag = given.get(key, OMITTED)
@@ -185,7 +185,7 @@ def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str
             raise DatafoldInputError(_unknown(name, key, known))
         shape: Any = known.get(key, others)
         if key not in known and shape is not True and isinstance(item, Secret):
-            # A name of the user's own, e.g. of a column, which merely looks like a secret's.
+            # A name that the user chose, e.g. of a column, which only looks like that of a secret.
             item = item.reveal()
         fitted[key] = item if shape is True else _fit(f"{place}{key}", item, shape)
     for key in schema.get("required", ()):
@@ -201,7 +201,7 @@ def _unknown(name: str, key: Any, known: Mapping[str, Any]) -> str:
     elif known:
         hint = f"its fields are {', '.join(known)}."
     else:
-        hint = "it has none." if isinstance(key, str) else "names of fields are strings."
+        hint = "it takes no fields." if isinstance(key, str) else "field names must be strings."
     return f"{name}: has no field {format_value(key)}; {hint} Nothing was sent."
 
 
@@ -218,14 +218,14 @@ def _fit_array(name: str, value: Any, schema: Schema, is_top: bool) -> list[Any]
 
 def _fit_string(name: str, value: Any, schema: Schema, is_top: bool) -> str | Secret:
     if schema.get("writeOnly"):
-        # One that stood in a text of JSON is not concealed yet.
+        # A secret that was inside a JSON string is not concealed yet.
         return fields.secret(name, value if isinstance(value, Secret) else Secret(value))
     fitted: str = _FORMATS.get(schema.get("format", ""), fields.text)(name, value)
     return fitted
 
 
 def _check_limits(name: str, value: Any, schema: Schema) -> None:
-    """Check what the contract says of a number's or a string's size."""
+    """Check the limits that the contract sets for a number, a string or a list."""
     if "minimum" in schema and value < schema["minimum"]:
         raise input_error(name, value, f"must be at least {schema['minimum']:g}")
     if "maximum" in schema and value > schema["maximum"]:
@@ -239,7 +239,7 @@ def _check_limits(name: str, value: Any, schema: Schema) -> None:
             f"Nothing was sent."
         )
     if schema.get("uniqueItems") and len(set(map(json.dumps, value))) < len(value):
-        raise input_error(name, value, "must not hold an item twice")
+        raise input_error(name, value, "must not contain duplicates")
 
 
 def _has_size(schema: Schema) -> bool:

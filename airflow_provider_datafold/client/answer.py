@@ -1,4 +1,4 @@
-"""What a response means: a JSON value that Airflow can keep, or an error."""
+"""Turn a response into a JSON value that Airflow can keep, or into an error."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from airflow_provider_datafold.redaction.redactor import Redactor
 _MOST_ERRORS = 20
 _DEEPEST = 100
 _BYTES_PER_VALUE = 20
-"""A response may have one value for so many of the bytes that it may have: ten megabytes of empty
-lists would take six hundred megabytes of memory."""
+"""A response of n bytes at most may have n / 20 values at most: ten megabytes of empty lists would
+take six hundred megabytes of memory."""
 
 _STRING = re.compile(rb'"[^"]*"?')
 _PIECE = 64 * 1024
 
 _RESERVED = frozenset({"__classname__", "__data__", "__version__", "__type", "__var", "__id__"})
-"""Keys that make Airflow take an object in XCom for something else."""
+"""Keys that make Airflow read an object in XCom as something else."""
 
 _MEANINGS: dict[int, tuple[type[DatafoldError], str]] = {
     401: (
@@ -57,13 +57,13 @@ _MEANINGS: dict[int, tuple[type[DatafoldError], str]] = {
         "there is no such {noun}, or no Datafold API at this host. Check the id, and the "
         "connection's host",
     ),
-    408: (DatafoldServerError, "the service gave up waiting for the request. Try again later"),
+    408: (DatafoldServerError, "the service timed out waiting for the request. Try again later"),
     409: (
         DatafoldConflictError,
         "the request conflicts with the current state of the {noun}. Look at it in Datafold",
     ),
     422: (DatafoldValidationError, "the request was refused"),
-    425: (DatafoldServerError, "the service does not want the request yet. Try again later"),
+    425: (DatafoldServerError, "the service is not ready for the request. Try again later"),
     429: (DatafoldRateLimitError, "too many requests. Try again later"),
 }
 
@@ -83,7 +83,7 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        """Whether the request was carried out: any status of 2xx."""
+        """Whether the status is 2xx."""
         return 200 <= self.status_code < 300
 
     def __repr__(self) -> str:
@@ -96,8 +96,8 @@ def understand(
     """Return the JSON of a response, without the secrets that it repeats.
 
     :param answer: the response.
-    :param operation: what was asked for.
-    :param settings: of the connection that was used.
+    :param operation: the operation that was called.
+    :param settings: the settings of the connection that was used.
     :param redactor: knows the secrets that were sent.
     :return: any JSON value that Airflow can keep; ``None`` for an empty response.
     :raises DatafoldError: the status is not 2xx, or the body is not what the API documents.
@@ -113,14 +113,14 @@ def understand(
         except (ValueError, RecursionError):
             problem = (
                 f"is not JSON ({answer.headers.get('Content-Type') or 'no content type'}, "
-                f"{len(answer.content)} bytes). A login page or a proxy's page looks like this: "
-                f"check the connection's host"
+                f"{len(answer.content)} bytes). It may be a login page or a proxy's page: check "
+                f"the connection's host"
             )
         else:
             problem = _type_problem(value, operation) or _problem(value, "")
     if problem:
         raise DatafoldAnswerError(
-            f"{answer.status_code}, but the response {redactor.shown(problem)}. The request may "
+            f"{answer.status_code}, but the response {redactor.excerpt(problem)}. The request may "
             f"have been carried out",
             status_code=answer.status_code,
         )
@@ -128,22 +128,21 @@ def understand(
 
 
 def announced_size(headers: Mapping[str, str]) -> float:
-    """Return the bytes that a response says it has, 0 where it does not say."""
+    """Return the number of bytes that a response announces, 0 if it announces none."""
     announced = headers.get("Content-Length", "")
     # A float, because Python limits the digits of a string that becomes an integer.
     return float(announced) if announced.isdecimal() else 0.0
 
 
 def too_large(status_code: int, largest: int) -> DatafoldAnswerError:
-    """Make the error about a response of too many bytes.
+    """Return the error for a response that is too large.
 
     :param status_code: its HTTP status.
-    :param largest: bytes that it may have.
-    :return: the error.
+    :param largest: the most bytes that it may have.
     """
     return DatafoldAnswerError(
-        f"{status_code} with a response of more than {largest >> 20} MiB, which was not read. The "
-        f"request may have been carried out. Ask for less at a time, or check the connection's "
+        f"{status_code}, but the response is larger than {largest >> 20} MiB and was not read. The "
+        f"request may have been carried out. Request less at a time, or check the connection's "
         f"host",
         status_code=status_code,
     )
@@ -153,20 +152,20 @@ def _encoding_problem(answer: Answer) -> str | None:
     encoding = answer.headers.get("Content-Encoding", "identity")
     if encoding.lower() == "identity":
         return None
-    return f"is compressed ({encoding}), which was not asked for"
+    return f"is compressed ({encoding}), which was not requested"
 
 
 def _size_problem(content: bytes, operation: Operation[Any]) -> str | None:
-    """Say whether a response would take much memory, before it does."""
+    """Return a problem if parsing a response would take too much memory."""
     most = operation.largest // _BYTES_PER_VALUE
-    # What stands inside strings is taken out only where it might matter.
+    # Taking out the strings is slow, so it is done only if it can change the result.
     if _count_values(content) > most and sum(map(_count_values, _without_strings(content))) > most:
-        return f"has more than {most} values. Ask for less at a time"
+        return f"has more than {most} values. Request less at a time"
     return None
 
 
 def _without_strings(content: bytes) -> Iterator[bytes]:
-    """Take the strings out of a JSON text, piece by piece: at once it would take much memory."""
+    """Take the strings out of JSON piece by piece: all at once would take too much memory."""
     unescaped = content.replace(b"\\\\", b"").replace(b'\\"', b"")
     is_inside = False
     for start in range(0, len(unescaped), _PIECE):
@@ -184,7 +183,7 @@ def _decode(content: bytes) -> Any:
 
 
 def _finite(number: str) -> float:
-    """Refuse NaN and Infinity, which are not JSON, and numbers that Python takes for infinite."""
+    """Refuse NaN and Infinity, which are not JSON, and numbers that Python reads as infinite."""
     if not math.isfinite(parsed := float(number)):
         raise ValueError(number)
     return parsed
@@ -201,7 +200,7 @@ def _type_problem(value: Any, operation: Operation[Any]) -> str | None:
 
 
 def _problem(value: Any, place: str, depth: int = 0) -> str | None:
-    """Say why Airflow could not keep a value in XCom: for all that leaves the hook."""
+    """Return the reason why Airflow could not keep a value in XCom, ``None`` if it could."""
     if isinstance(value, str):
         return _text_problem(value, place)
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
@@ -223,7 +222,7 @@ def _problem(value: Any, place: str, depth: int = 0) -> str | None:
 
 def _item_problem(key: str, item: Any, place: str, depth: int) -> str | None:
     if key in _RESERVED:
-        return f"has the key {key!r}{place}, which Airflow keeps for itself"
+        return f"has the key {key!r}{place}, which Airflow reserves for itself"
     return _text_problem(key, place) or _problem(item, f"{place or ' at '}.{key}", depth + 1)
 
 
@@ -231,11 +230,11 @@ def _text_problem(text: str, place: str) -> str | None:
     if "\0" in text:
         return f"has a NUL character{place}, which databases refuse"
     if not text.isascii():
-        # Half of a surrogate pair can be spelled in JSON, but XCom cannot hold it.
+        # JSON can express a lone surrogate, but XCom cannot hold one.
         with suppress(UnicodeEncodeError):
             text.encode()
             return None
-        return f"has half a surrogate pair{place}, which UTF-8 cannot hold"
+        return f"has a lone surrogate{place}, which UTF-8 cannot encode"
     return None
 
 
@@ -253,9 +252,9 @@ def _error(
     errors = tuple(_errors(detail, redactor)) if status == 422 else ()
     if errors:
         named = "; ".join(f"{location}: {message}" for location, message in errors)
-        meaning = f"{meaning}: {named}. Correct what it names"
+        meaning = f"{meaning}: {named}. Correct these fields"
     elif isinstance(detail, str):
-        meaning = f"{meaning}. Datafold says: {redactor.shown(detail)!r}"
+        meaning = f"{meaning}. Datafold says: {redactor.excerpt(detail)!r}"
     retry_after = parse_retry_after(answer.headers.get("Retry-After"), _now(answer))
     if retry_after is not None:
         meaning = f"{meaning}; the service asks to wait {retry_after:.10g} s"
@@ -263,11 +262,10 @@ def _error(
 
 
 def only_classic(operation: Operation[Any], settings: Settings) -> str:
-    """Say that the app at a host does not have an operation.
+    """Return the error text for an operation that the app at this host does not have.
 
-    :param operation: what was asked for.
-    :param settings: of the connection that was used.
-    :return: the text for an error.
+    :param operation: the operation that was called.
+    :param settings: the settings of the connection that was used.
     """
     return (
         f"{urlsplit(settings.base_url).hostname} does not have this section: the "
@@ -283,21 +281,21 @@ def _other(status: int) -> tuple[type[DatafoldError], str]:
 
 
 def _redirect(answer: Answer, redactor: Redactor) -> DatafoldError:
-    # Redacted before it is split, which changes its letters to small ones.
+    # Redacted before the host is split off, which lowers its case.
     location = redactor.text(answer.headers.get("Location", ""))
     target = None
     with suppress(ValueError):
         target = urlsplit(location).hostname
+    shown = redactor.excerpt(target or "the same host")
     return DatafoldRedirectError(
-        f"{answer.status_code}, a redirect to {redactor.shown(target or 'the same host')}. It was "
-        f"not followed. Check the connection's host: it must be the one that users log in to, "
-        f"with https",
+        f"{answer.status_code}, a redirect to {shown}. It was not followed. Check the connection's "
+        f"host: it must be the one that you log in to, with https",
         status_code=answer.status_code,
     )
 
 
 def _now(answer: Answer) -> datetime:
-    """Return the time by the service's clock, or by ours where it does not tell."""
+    """Return the time by the service's clock, or by ours if the response has no date."""
     return parse_date(answer.headers.get("Date", "")) or datetime.now(timezone.utc)
 
 
@@ -308,12 +306,12 @@ def _detail(answer: Answer) -> Any:
 
 
 def _errors(detail: Any, redactor: Redactor) -> Iterator[tuple[str, str]]:
-    """Read location and message of a 422, and nothing else: ``input`` repeats what was sent."""
+    """Read only location and message of a 422: its ``input`` repeats what was sent."""
     for item in detail[:_MOST_ERRORS] if isinstance(detail, list) else ():
         if isinstance(item, dict) and isinstance(item.get("loc"), list):
             location = ".".join(str(part) for part in item["loc"] if isinstance(part, (str, int)))
             message = item.get("msg")
             yield (
-                redactor.shown(location),
-                redactor.shown(message) if isinstance(message, str) else "is wrong",
+                redactor.excerpt(location),
+                redactor.excerpt(message) if isinstance(message, str) else "is wrong",
             )

@@ -1,9 +1,9 @@
-"""One call of an operation, from the checks to the result, whoever carries it.
+"""One call of an operation, from the checks to the result, without I/O.
 
 :func:`converse` is a generator. It yields what to do next, a :class:`Send` or a :class:`Pause`, and
-is given what came of it: for the one a response or an error, for the other nothing. The drivers
+receives the outcome: a response or an error after a send, nothing after a pause. The drivers
 (:mod:`~airflow_provider_datafold.client.sync`, :mod:`~airflow_provider_datafold.client.aio`) do
-what it says and know no rule of it.
+what it yields and know none of its rules.
 """
 
 from __future__ import annotations
@@ -59,18 +59,18 @@ def converse(
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
 ) -> Conversation:
-    """Call an operation, again after a passing fault.
+    """Call an operation, and retry it after a temporary error.
 
     :param make_request: checks the arguments and makes the request.
-    :param settings: of the connection to use.
-    :param log: where to tell of attempts that failed.
+    :param settings: the settings of the connection to use.
+    :param log: the log for failed attempts.
     :param given: the arguments, concealed: the secrets in them are taken out of the response, and
-        no message about a wrong one shows a secret.
-    :param max_retries: how often to try again; ``None`` for what the connection says.
-    :param clock: seconds, from anywhere.
+        no message about a wrong argument shows a secret.
+    :param max_retries: how often to retry; ``None`` for the connection's ``max_retries``.
+    :param clock: a clock in seconds, with any epoch.
     :param jitter: a random number from 0 to 1.
     :return: what the operation returns, without secrets.
-    :raises DatafoldError: anything else came of it; the class says what.
+    :raises DatafoldError: the call failed; the class says how.
     """
     redactor = Redactor([settings.api_key, *secrets_in(given)])
     request = guarded(make_request, redactor, given)
@@ -88,7 +88,7 @@ def converse(
             except DatafoldError as error:
                 failure = error
             except BaseException as error:
-                # A task that times out or is stopped. The frames below show the response.
+                # The task timed out or was stopped. The frames below show the response.
                 error.__context__ = None
                 raise error.with_traceback(None)  # noqa: B904
         assert isinstance(failure, DatafoldError)  # noqa: S101 - by the protocol of this module
@@ -101,18 +101,18 @@ def converse(
         if is_over:
             break
         log.warning(
-            "Attempt %d failed: %s. Trying again in %.1f s.",
+            "Attempt %d failed: %s. Retrying in %.1f s.",
             attempt,
             redactor.text(failure.summary),
             wait,
         )
         yield Pause(wait)
-    # Raised out here: in a handler it would carry the frames that read the response.
+    # Not raised in a handler, where it would carry the frames that read the response.
     raise _complete(failure, request, settings, redactor, attempt)
 
 
 def pause(seconds: float) -> Conversation:
-    """Say nothing for a while.
+    """Pause once, and send nothing.
 
     :param seconds: how long.
     """
@@ -122,7 +122,7 @@ def pause(seconds: float) -> Conversation:
 def _complete(
     failure: DatafoldError, request: Request, settings: Settings, redactor: Redactor, attempt: int
 ) -> DatafoldError:
-    """Say of which request and connection an error tells."""
+    """Add the request and the connection to an error."""
     operation, path = request.operation, redactor.text(request.path)
     text = str(failure)
     if (
@@ -130,7 +130,7 @@ def _complete(
         and settings.is_current_app
         and isinstance(failure, DatafoldUnreachableError)
     ):
-        text = f"{text}. If the host is right: {only_classic(operation, settings)}"
+        text = f"{text}. If the host is correct: {only_classic(operation, settings)}"
     tries = f" This was attempt {attempt}." if attempt > 1 else ""
     reason = redactor.text(f"{text}.{tries}")
     return type(failure)(

@@ -1,4 +1,4 @@
-"""What went wrong on the way: one error for each way to fail, whichever driver met it."""
+"""The errors of a request that got no usable response, the same for both drivers."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from airflow_provider_datafold.exceptions import (
 )
 
 PROXY_REFUSES = re.compile(r"\b(401|403|407)\b")
-"""Statuses with which a proxy says that it lets nobody through."""
+"""Statuses of a proxy that refuses to forward the request."""
 
 _TLS_BROKE = (
     ssl.SSLEOFError,
     ssl.SSLZeroReturnError,
     ssl.SSLSyscallError,
-    # What an event loop waited for, when the connection broke.
+    # An event loop raises these if the connection breaks while it waits.
     ssl.SSLWantReadError,
     ssl.SSLWantWriteError,
 )
 
 
 class Causes:
-    """An exception and all that led to it, as far as it belongs to one request.
+    """An exception and all that led to it, as far as they belong to one request.
 
-    HTTP clients hand on what they caught as a cause, as a context or as an argument, and not
-    always without a circle.
+    HTTP clients keep what they caught as a cause, as a context or as an argument, sometimes in a
+    circle.
 
     :param error: what was caught.
-    :param outer: what the caller was handling before the request, which Python makes the context
-        of all that is raised meanwhile; ``None`` for nothing.
+    :param outer: the exception that the caller was handling before the request, ``None`` for none.
+        Python makes it the context of everything that is raised meanwhile.
     """
 
     def __init__(self, error: BaseException, outer: BaseException | None) -> None:
@@ -52,48 +52,48 @@ class Causes:
                 pending += [*found.args, found.__cause__, found.__context__]
 
     def first(self, *kinds: type[BaseException]) -> BaseException | None:
-        """Return the first of them that is of one of these kinds."""
+        """Return the first exception of one of these kinds."""
         return next((found for found in self._found if isinstance(found, kinds)), None)
 
 
 def tls(causes: Causes) -> DatafoldError | None:
-    """Say what TLS found wrong, if it did.
+    """Return the error for a TLS failure.
 
     :param causes: what a driver caught.
-    :return: the error; ``None`` where TLS merely broke off, and where it was not the matter.
+    :return: the error; ``None`` if the connection broke during TLS, or if it is not about TLS.
     """
     refused = causes.first(ssl.SSLCertVerificationError)
     if refused:
         reason = getattr(refused, "verify_message", "") or "it cannot be verified"
         return DatafoldCertificateError(
-            f"the TLS certificate was refused ({reason}). If a CA of your own signed it, name the "
-            f"CA's file in the connection's 'ca_bundle'"
+            f"the TLS certificate was refused ({reason}). If your own CA signed it, put the path "
+            f"of the CA's file into the connection's 'ca_bundle'"
         )
     failed = causes.first(ssl.SSLError)
     if failed and not isinstance(failed, _TLS_BROKE):
         reason = getattr(failed, "reason", None) or "no reason given"
         return DatafoldCertificateError(
             f"the TLS handshake failed ({reason}). Check that the host speaks https on this port "
-            f"(begin it with http:// if it does not), and the file that 'ca_bundle' or "
-            f"REQUESTS_CA_BUNDLE names"
+            f"(if it does not, begin the connection's host with http://), and check the file that "
+            f"'ca_bundle' or REQUESTS_CA_BUNDLE names"
         )
     return None
 
 
 def address_unusable() -> DatafoldError:
-    """Say that the client cannot make a request to the host at all."""
+    """Return the error for a host to which no request can be made."""
     return DatafoldConfigurationError("the address cannot be used. Check the connection's host")
 
 
 def ca_bundle() -> DatafoldError:
-    """Say that the file of CA certificates cannot be read."""
+    """Return the error for a file of CA certificates that cannot be read."""
     return DatafoldConfigurationError(
         "the CA bundle cannot be read. Check the file that 'ca_bundle' or REQUESTS_CA_BUNDLE names"
     )
 
 
 def proxy_unusable() -> DatafoldError:
-    """Say that the proxy's URL makes no sense, or that a library for it is missing."""
+    """Return the error for an invalid proxy URL, and for a missing library."""
     return DatafoldConfigurationError(
         "the proxy cannot be used. Check the URL in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY in the "
         "worker's environment; for socks5:// install requests[socks] and httpx[socks]"
@@ -101,7 +101,7 @@ def proxy_unusable() -> DatafoldError:
 
 
 def proxy_refused() -> DatafoldError:
-    """Say that the proxy lets nobody through."""
+    """Return the error for a proxy that refuses to forward the request."""
     return DatafoldConfigurationError(
         "the proxy refuses the connection. Check its user and password in HTTPS_PROXY, whether it "
         "allows the host, and NO_PROXY, in the worker's environment"
@@ -109,7 +109,7 @@ def proxy_refused() -> DatafoldError:
 
 
 def proxy_unreachable() -> DatafoldError:
-    """Say that the proxy did not connect, so that nothing was sent."""
+    """Return the error for a proxy that did not connect. Nothing was sent."""
     return DatafoldUnreachableError(
         "could not connect through the proxy. Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the "
         "worker's environment"
@@ -117,42 +117,41 @@ def proxy_unreachable() -> DatafoldError:
 
 
 def no_such_host() -> DatafoldError:
-    """Say that the host's name has no address."""
+    """Return the error for a host name without an address."""
     return DatafoldUnreachableError(
         "there is no such host. Check the connection's host, then the network's DNS"
     )
 
 
 def unreachable(causes: Causes | None = None) -> DatafoldError:
-    """Say that the host did not connect, so that nothing was sent.
+    """Return the error for a host that did not connect. Nothing was sent.
 
-    :param causes: what a driver caught; ``None`` where the time was over.
+    :param causes: what a driver caught; ``None`` after a timeout.
     """
-    reason = "refused" if causes and causes.first(ConnectionRefusedError) else "no answer in time"
+    reason = "refused" if causes and causes.first(ConnectionRefusedError) else "timed out"
     return DatafoldUnreachableError(
-        f"could not connect ({reason}). Check the connection's host and port, and the network "
-        f"between"
+        f"could not connect ({reason}). Check the connection's host and port, and the network"
     )
 
 
 def timed_out(settings: Settings) -> DatafoldError:
-    """Say that the response was not there in time."""
+    """Return the error for a response that was not complete in time."""
     return DatafoldTimeoutError(
-        f"no whole response within {settings.timeout:g} s. Try again later, or give the "
+        f"no complete response within {settings.timeout:g} s. Try again later, or give the "
         f"connection a larger 'timeout'"
     )
 
 
 def broke() -> DatafoldError:
-    """Say that the connection broke."""
+    """Return the error for a connection that broke."""
     return DatafoldConnectionError(
-        "the connection broke before the whole response was there. Try again later"
+        "the connection broke before the response was complete. Try again later"
     )
 
 
 def stopped() -> DatafoldError:
-    """Say that the task was stopped."""
+    """Return the error for a task that was stopped."""
     return DatafoldStoppedError(
-        "the task was stopped, so no further request was sent. One that was under way may have "
-        "been carried out"
+        "the task was stopped, so no further request was sent. A request that was in progress may "
+        "have been carried out"
     )

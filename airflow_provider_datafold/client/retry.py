@@ -1,4 +1,4 @@
-"""Whether to try again, and after how long. Nothing here waits or sends."""
+"""Decide whether to retry a request, and after how long. Nothing here waits or sends."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from airflow_provider_datafold.exceptions import (
 )
 
 LONGEST_WAIT = 30.0
-"""Seconds that a call waits at most before it tries again. Where the service asks for more, the
-call gives up, so that Airflow can plan the next try and the worker slot is free."""
+"""The most seconds that a call waits before a retry. If the service asks for more, the call gives
+up, so that the worker slot is free and Airflow plans the next try."""
 
 _FIRST_WAIT = 0.5
 _FOR_EVER = 1e12
@@ -30,11 +30,11 @@ _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
 def is_retryable(error: DatafoldError, operation: Operation[Any]) -> bool:
-    """Say whether a request may be sent again.
+    """Return whether a request may be sent again.
 
-    :param error: what became of the last attempt.
-    :param operation: what was asked for.
-    :return: ``False`` also where the service asks for a longer wait than a call would wait.
+    :param error: the error of the last attempt.
+    :param operation: the operation that was called.
+    :return: ``False`` also if the service asks for a wait longer than :data:`LONGEST_WAIT`.
     """
     if not isinstance(error, DatafoldTransientError) or isinstance(error, DatafoldStoppedError):
         return False
@@ -45,23 +45,23 @@ def is_retryable(error: DatafoldError, operation: Operation[Any]) -> bool:
 
 def _was_not_processed(error: DatafoldError, operation: Operation[Any]) -> bool:
     if error.status_code == 503:
-        # Some proxies say so of a request that they handed over. Better look for what it started.
+        # Some proxies respond 503 after they forwarded the request. Look for what it started.
         return not operation.is_findable
     return isinstance(error, (DatafoldUnreachableError, DatafoldRateLimitError))
 
 
 def wait(attempt: int, retry_after: float | None, jitter: float) -> float:
-    """Say how long to wait before the next attempt.
+    """Return how long to wait before the next attempt.
 
     :param attempt: number of the attempt that failed, from 1.
-    :param retry_after: seconds that the service asks for, if it does.
-    :param jitter: a random number from 0 to 1, so that many tasks do not come back at once.
+    :param retry_after: seconds that the service asks for, ``None`` if it does not.
+    :param jitter: a random number from 0 to 1, so that many tasks do not retry at once.
     :return: seconds: about half a second at first, doubled with each attempt.
     """
     if retry_after is not None:
-        # Never earlier than asked, and not all at the very same moment.
+        # Never earlier than the service asks, and not all tasks at the same moment.
         return retry_after + _FIRST_WAIT * jitter
-    # Past the tenth attempt the wait is at its longest anyway.
+    # The tenth attempt reaches the longest wait anyway.
     doublings = min(attempt - 1, 10)
     return min(_FIRST_WAIT * float(1 << doublings) * (0.75 + jitter / 2), LONGEST_WAIT)
 
@@ -71,8 +71,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
     :param value: the header, in seconds or as a date.
     :param now: the present time by the clock of the service, with a time zone.
-    :return: seconds from now; ``None`` where there is no header, where it makes no sense, and
-        where it does not lie in the future.
+    :return: seconds from now; ``None`` if the header is missing, invalid or not in the future.
     """
     text = (value or "").strip()
     seconds = math.nan
@@ -84,10 +83,10 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
 
 def parse_date(text: str) -> datetime | None:
-    """Read a date of an HTTP header.
+    """Read the date in an HTTP header.
 
     :param text: the header.
-    :return: the date with its zone, UTC where it names none; ``None`` where it is not a date.
+    :return: the date with its time zone, UTC if it names none; ``None`` if it is not a date.
     """
     with suppress(TypeError, ValueError, IndexError, OverflowError):
         date = parsedate_to_datetime(text)

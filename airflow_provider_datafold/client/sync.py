@@ -1,8 +1,8 @@
-"""Carries conversations in a task's thread, over one kept connection, with ``requests``.
+"""Send the requests of a conversation with ``requests``, over one kept connection.
 
-Everything that ``requests`` and ``urllib3`` know is in here. Whatever happens comes out as an
-:class:`~airflow_provider_datafold.client.answer.Answer` or as an error of this provider's family:
-foreign exceptions may quote the request, and with it a secret.
+Only this module and ``wire`` know ``requests`` and ``urllib3``. Every request ends in an
+:class:`~airflow_provider_datafold.client.answer.Answer` or in one of this provider's errors:
+other exceptions may quote the request, and with it a secret.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _CHUNK = 16 * 1024
 class Client:
     """Calls Datafold from one thread.
 
-    :param settings: of the connection to use.
-    :param user_agent: what to send as ``User-Agent``.
+    :param settings: the settings of the connection to use.
+    :param user_agent: the ``User-Agent`` header.
     """
 
     def __init__(self, settings: Settings, user_agent: str) -> None:
@@ -52,16 +52,16 @@ class Client:
         self._exchange: Exchange | None = None
         self._is_stopped = False
         self._has_sent = False
-        # Held while the client may go on. Unlike an Event it is safe in a signal's handler.
+        # Held until the client is stopped. Unlike an Event, it is safe in a signal handler.
         self._going = threading.Lock()
         self._going.acquire()
 
     def carry(self, conversation: Conversation) -> Any:
-        """Do what a conversation says, until it ends.
+        """Do what a conversation yields, until it ends.
 
         :param conversation: the conversation.
-        :return: its result.
-        :raises DatafoldError: it ended with that.
+        :return: what it returns.
+        :raises DatafoldError: the conversation raised it.
         """
         outcome = None
         while True:
@@ -76,9 +76,9 @@ class Client:
                 outcome = self._send(step.request)
 
     def stop(self) -> None:
-        """Send nothing more, end a pause, break off a request that is under way.
+        """Send nothing more, end a pause, abort a request that is in progress.
 
-        Meant for the handler of a signal, in the thread that the client works in.
+        A signal handler may call it, in the client's thread.
         """
         self._is_stopped = True
         if self._going.locked():
@@ -91,15 +91,15 @@ class Client:
         self.session.close()
 
     def _send(self, request: Request) -> Answer | DatafoldError:
-        """Send a request once, and return whatever came of it."""
+        """Send a request once, and return the response or the error."""
         outer = sys.exc_info()[1]
         if self._has_sent and not request.operation.effect.is_repeatable:
-            # A kept connection may have ended, or hold bytes that would be taken for the response:
-            # this request cannot be sent again to find out.
+            # A kept connection may have ended, or hold bytes that look like a response, and this
+            # request must not be sent twice.
             self.session.close()
         self._has_sent = True
         self._exchange = Exchange(self._settings.timeout)
-        # Asked when there is an exchange to break off: a signal may come at any time.
+        # Checked only now that stop() has an exchange to abort: a signal may arrive at any time.
         if self._is_stopped:
             return failure.stopped()
         try:
@@ -112,7 +112,7 @@ class Client:
                 return failure.stopped()
             return _translate(error, outer, self._settings)
         except BaseException as error:
-            # A task that times out or is stopped. The frames below show the request.
+            # The task timed out or was stopped. The frames below show the request.
             error.__context__ = outer
             raise error.with_traceback(None)  # noqa: B904
         finally:
@@ -122,7 +122,7 @@ class Client:
         headers = {**self.session.headers}
         if request.content is not None:
             headers["Content-Type"] = "application/json"
-        # The session would take three times as long, to merge cookies, parameters and hooks.
+        # Not prepared by the session, which takes three times as long.
         prepared = requests.PreparedRequest()
         prepared.prepare(
             request.operation.method,
@@ -138,12 +138,11 @@ class Client:
 
 
 class KeyAuth(requests.auth.AuthBase):
-    """Puts the API key into each request to Datafold, and refuses to put it into any other.
+    """Adds the API key to each request to Datafold, and refuses requests to other hosts.
 
-    An object rather than a header of the session, so that the key is not among the headers that
-    anyone who prints the session sees.
+    The key is not a header of the session, so that printing the headers does not show it.
 
-    :param settings: of the connection to use.
+    :param settings: the settings of the connection to use.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -167,8 +166,8 @@ class KeyAuth(requests.auth.AuthBase):
 class _Session(requests.Session):
     """Never parses a redirect's target.
 
-    Told not to follow it, ``requests`` would still read the whole body of the redirect, however
-    large, and parse its ``Location``.
+    Even with ``allow_redirects=False`` ``requests`` reads the whole body of a redirect and parses
+    its ``Location``.
     """
 
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -177,17 +176,17 @@ class _Session(requests.Session):
 
 def _open_session(settings: Settings, user_agent: str) -> requests.Session:
     session = _Session()
-    # The environment was asked when the connection was read, and never counts against it.
+    # The settings already have the proxy and the CA bundle of the environment.
     session.trust_env = False
     if settings.proxy is not None:
         session.proxies = {"https": settings.proxy.reveal(), "http": settings.proxy.reveal()}
     session.verify = settings.verify
     session.auth = KeyAuth(settings)
     session.headers.update(
-        # Nothing is unpacked: a few kilobytes may become gigabytes.
+        # No compression: a few kilobytes may unpack to gigabytes.
         {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": user_agent}
     )
-    # They would only be kept: no request sends them.
+    # No request sends cookies, so do not keep any.
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # A hook belongs to one thread, and talks to one host.
     adapter = Adapter(pool_connections=1, pool_maxsize=1)
@@ -202,7 +201,7 @@ def _read(response: requests.Response, largest: int) -> Answer:
         return replace(answer, content=b"".join(_limited(response, largest)))
     except (OSError, HTTPError, ValueError, DatafoldAnswerError) as error:
         if not answer.is_success:
-            # The status of a failure says enough.
+            # The status of an error is enough.
             return answer
         if isinstance(error, ValueError):
             # urllib3 does not check the size of a chunk.
@@ -224,13 +223,13 @@ def _limited(response: requests.Response, largest: int) -> Iterator[bytes]:
 
 
 def _translate(error: Exception, outer: BaseException | None, settings: Settings) -> DatafoldError:
-    """Say in the words of this provider what a foreign exception means."""
+    """Return this provider's error for an exception of ``requests`` or ``urllib3``."""
     causes = Causes(error, outer)
     if tls := failure.tls(causes):
         return tls
     if isinstance(error, (InvalidProxyURL, InvalidSchema)):
         return failure.proxy_unusable()
-    # That the response's header is invalid is a ValueError, too.
+    # An InvalidHeader, which is about the response, is a ValueError, too.
     if isinstance(error, ValueError) and not isinstance(error, InvalidHeader):
         return failure.proxy_unusable() if settings.proxy else failure.address_unusable()
     if not isinstance(error, (requests.RequestException, HTTPError)):
@@ -247,7 +246,7 @@ def _translate(error: Exception, outer: BaseException | None, settings: Settings
 
 
 def _proxy_problem(error: Exception, causes: Causes) -> DatafoldError | None:
-    """Say what is wrong with the proxy; ``None`` where the request may have gone through it."""
+    """Return the proxy's error; ``None`` if the request may have gone through it."""
     if causes.first(ProxyError) and "Tunnel connection failed" in str(error):
         is_refused = failure.PROXY_REFUSES.search(str(error))
         return failure.proxy_refused() if is_refused else failure.proxy_unreachable()

@@ -1,8 +1,8 @@
-"""The network connections of ``requests``, each request within one deadline.
+"""The network connections of ``requests``, with one deadline for each request.
 
-``requests`` and ``urllib3`` alone start the timeout again with each address of a host and with
-each byte, take the first interim response for the final one, log what a broken header holds, and
-read lines of any length.
+By themselves ``requests`` and ``urllib3`` restart the timeout with each address of a host and with
+each byte, take the first interim response for the final one, log the contents of a malformed header
+and read lines of any length.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE = 64 * 1024
 _LONGEST_HEAD = 512 * 1024
-"""Bytes of all lines of a head, or of the trailers."""
+"""The most bytes of all header lines, or of all trailers."""
 
 _MOST_INTERIM = 100
 _Done = TypeVar("_Done")
 
 
 class Exchange:
-    """One request and its response: how long they may take, and the socket that they are on.
+    """One request and its response: their deadline and their socket.
 
-    :param seconds: how long, from looking up the host to the last byte of the response.
+    :param seconds: how long they may take, from the lookup of the host to the last byte of the
+        response.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -54,7 +55,7 @@ class Exchange:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Make this the exchange of all that the thread sends meanwhile."""
+        """Apply this exchange to everything that the thread sends meanwhile."""
         token = _EXCHANGE.set(self)
         try:
             yield
@@ -64,19 +65,19 @@ class Exchange:
                 self._handle.close()
 
     def break_off(self) -> None:
-        """Let nothing more be sent or read; safe in the handler of a signal."""
+        """Let nothing more be sent or read; safe in a signal handler."""
         self._is_over = True
-        # Ends what is done in a thread. Of all queues this one may be used in a signal's handler.
+        # Ends a wait for a thread. Only this kind of queue is safe in a signal handler.
         self._done.put(TimeoutError("timed out"))
         if self._socket is not None:
             with suppress(OSError):
-                # Not the TLS socket's own method, which would take the reader's state from it.
+                # Not the TLS socket's own method, which would drop the state that the reader needs.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def left(self) -> float:
         """Return the seconds that are left.
 
-        :raises TimeoutError: there are none, or the exchange was broken off.
+        :raises TimeoutError: there are none, or the exchange was aborted.
         """
         left = self._end - time.monotonic()
         if left <= 0 or self._is_over:
@@ -84,13 +85,13 @@ class Exchange:
         return left
 
     def connect(self, host: str, port: int, options: Any) -> socket.socket:
-        """Connect to the first address of a host that answers.
+        """Connect to the first address of a host that accepts the connection.
 
         :param host: a name or an address.
         :param port: the port.
-        :param options: what to set on the socket.
-        :return: the socket, with what is left of the time as its timeout.
-        :raises OSError: no address answered in time.
+        :param options: arguments for ``setsockopt``.
+        :return: the socket, with the remaining time as its timeout.
+        :raises OSError: no address accepted in time.
         """
         addresses = self._look_up(host.strip("[]"), port)
         for tried, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -98,11 +99,11 @@ class Exchange:
             try:
                 for option in options or ():
                     connection.setsockopt(*option)
-                # An address that drops packets leaves time for the next one.
+                # Leave time for the other addresses: this one may drop packets.
                 connection.settimeout(self.left() / (len(addresses) - tried))
                 connection.connect(address)
                 connection.settimeout(self.left())
-                # A handle of its own: TLS takes the socket away from this object.
+                # A second handle, because TLS detaches the first one from this object.
                 self._socket = self._handle = connection.dup()
                 return connection
             except OSError as error:
@@ -114,20 +115,20 @@ class Exchange:
         def look_up() -> list[Any]:
             return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
 
-        # This machine itself needs no resolver that could hang.
+        # A loopback address needs no resolver, which could hang.
         if is_loopback(host):
             return look_up()
         try:
             return self._wait_for(look_up)
         except UnicodeError:
-            # Of a label that is empty or too long.
+            # A label of the name is empty or too long.
             raise socket.gaierror(socket.EAI_NONAME, "no such host") from None
 
     def connect_by(self, connect: Callable[[], socket.socket]) -> socket.socket:
-        """Connect in a way that has timeouts of its own.
+        """Connect with a function that does not follow our timeout.
 
         :param connect: returns the socket.
-        :return: the socket, with what is left of the time as its timeout.
+        :return: the socket, with the remaining time as its timeout.
         :raises TimeoutError: it took too long.
         """
         connection = self._socket = self._wait_for(connect)
@@ -135,7 +136,7 @@ class Exchange:
         return connection
 
     def _wait_for(self, work: Callable[[], _Done]) -> _Done:
-        """Do what knows no timeout of ours in a thread, and leave it alone if it takes too long."""
+        """Do work in a thread, which is left to itself if it takes too long."""
 
         def do() -> None:
             try:
@@ -154,31 +155,30 @@ class Exchange:
         return done
 
     def use(self, kept: socket.socket) -> None:
-        """Send on a socket that is there already, unless the exchange is over.
+        """Use a kept socket, unless the exchange is over.
 
         :param kept: the socket.
-        :raises ConnectionError: there are bytes already that nobody asked for.
-        :raises TimeoutError: the exchange was broken off, or its time is over.
+        :raises ConnectionError: the socket has bytes although nothing was requested.
+        :raises TimeoutError: the exchange was aborted, or its time is over.
         """
         self._socket = kept
-        # urllib3 looks for them below TLS only.
+        # urllib3 looks for such bytes only below TLS.
         if isinstance(kept, ssl.SSLSocket) and kept.pending():
             raise ConnectionResetError("bytes before the request")
         self.left()
 
     def read_from(self, response_socket: socket.socket, file: Any) -> io.BufferedReader:
-        """Make a reader for the response, which ends with the exchange.
+        """Return a reader for the response, which ends with the exchange.
 
-        :param response_socket: the socket that the response comes on.
-        :param file: reads from it.
-        :return: the reader.
+        :param response_socket: the socket of the response.
+        :param file: reads from that socket.
         """
         self._socket = response_socket
         return _Reader(_TimedReader(file.detach(), response_socket, self))
 
     @property
     def seconds(self) -> float:
-        """How long the exchange could take at its beginning."""
+        """The time limit of the whole exchange."""
         return self._seconds
 
 
@@ -188,10 +188,10 @@ silence(("urllib3.connection", "urllib3.connectionpool"), _EXCHANGE.get)
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads from a socket as long as an exchange may last.
+    """Reads from a socket until the exchange's deadline.
 
-    The timeout of a socket starts again with every byte, so a service that drips its response
-    could hold a worker forever.
+    The timeout of a socket restarts with every byte, so a service that sends its response one byte
+    at a time could hold a worker forever.
     """
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, exchange: Exchange) -> None:
@@ -207,7 +207,7 @@ class _TimedReader(io.RawIOBase):
         try:
             return self._raw.readinto(buffer)
         finally:
-            # As the next request on the connection expects it.
+            # The next request on this connection starts with this timeout.
             self._sock.settimeout(self._exchange.seconds)
 
     def close(self) -> None:
@@ -216,9 +216,10 @@ class _TimedReader(io.RawIOBase):
 
 
 class _Reader(io.BufferedReader):
-    """Reads no line, and no row of lines, that is longer than any of HTTP.
+    """Refuses lines and blocks of lines that are longer than HTTP ever needs.
 
-    Trailers have no limit in urllib3, nor lines before 2.8, and a head is in memory several times.
+    urllib3 has no limit for trailers, before 2.8 none for lines, and keeps several copies of a head
+    in memory.
     """
 
     _in_a_row = 0
@@ -245,7 +246,7 @@ class _Response(http.client.HTTPResponse):
             self.fp = exchange.read_from(sock, self.fp)
 
     def _read_status(self) -> tuple[str, int, str]:
-        """Skip interim responses (RFC 9110, section 15.2): Python skips status 100 alone."""
+        """Skip interim responses (RFC 9110, section 15.2): Python skips only status 100."""
         for _ in range(_MOST_INTERIM):
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if not 101 < status < 200:
@@ -257,7 +258,7 @@ class _Response(http.client.HTTPResponse):
         """Read the head, and refuse one that is malformed: urllib3 would log the rest of it."""
         super().begin()
         if self.status == 101:
-            # Nobody asked for another protocol; what follows is not HTTP.
+            # We asked for no other protocol, and what follows is not HTTP.
             self.close()
             raise http.client.HTTPException("another protocol")
         if self.msg.defects or self.msg.get_payload():
@@ -282,13 +283,13 @@ class _Connection(HTTPConnection):
             raise NewConnectionError(self, "failed") from error
 
     def connect(self) -> None:
-        """Connect, and send nothing if the exchange was broken off meanwhile."""
+        """Connect, and send nothing if the exchange was aborted meanwhile."""
         super().connect()
         if exchange := _EXCHANGE.get():
             exchange.left()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        """Send a request, unless the exchange was broken off."""
+        """Send a request, unless the exchange was aborted."""
         if (exchange := _EXCHANGE.get()) and self.sock is not None:
             exchange.use(self.sock)
         super().request(*args, **kwargs)
@@ -310,7 +311,7 @@ _POOLS: dict[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class Adapter(HTTPAdapter):
-    """Makes connections that know of exchanges, with and without a proxy."""
+    """Makes connections that follow exchanges, with and without a proxy."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pools for connections without a proxy."""
@@ -331,7 +332,7 @@ class Adapter(HTTPAdapter):
 
 
 class _SocksConnection(HTTPConnection):
-    """Goes through a SOCKS proxy: PySocks starts its timeout again with each byte of the proxy."""
+    """Connects through a SOCKS proxy: PySocks restarts its timeout with each byte of the proxy."""
 
     response_class = _Response
 
@@ -346,7 +347,7 @@ class _SocksConnection(HTTPConnection):
 
 
 def _with_our_connections(pool: Any) -> Any:
-    """Make a kind of pool for a SOCKS proxy, whose connections urllib3 makes in its own way."""
+    """Return a pool class for a SOCKS proxy, for which urllib3 has its own connection class."""
     if issubclass(pool.ConnectionCls, _SocksConnection):
         return pool
     connection = type("_Connection", (_SocksConnection, pool.ConnectionCls), {})

@@ -223,7 +223,7 @@ class DatafoldHook(
         """
         self._open().carry(pause(seconds))
 
-    def call_at_last(
+    def call_after_stop(
         self,
         operation: Operation[Returned],
         *,

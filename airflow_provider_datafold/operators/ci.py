@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class DatafoldCIOperator(DatafoldJobOperator):
-    """What the operators of CI share: a run of Datafold's CI, and its end.
+    """The shared part of the CI operators: a run of Datafold's CI, and its end.
 
-    :param ci_config_id: id of the CI configuration in Datafold, a positive integer or its text.
+    :param ci_config_id: id of the CI configuration in Datafold, e.g. ``7`` or ``"7"``.
     """
 
     job_name = "ci_run"
@@ -30,7 +30,7 @@ class DatafoldCIOperator(DatafoldJobOperator):
     ci_config_id: int | str
 
     def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
-        """Return the ids at once."""
+        """Return the ids without waiting."""
         return self._result(start.ids, None)
 
     def ended(
@@ -45,7 +45,7 @@ class DatafoldCIOperator(DatafoldJobOperator):
 
         name = f"CI run {ids['run_id']} of pull request {ids['pr_num']}"
         if reading.state is State.FAILED:
-            raise DatafoldJobFailedError(f"{name} failed at Datafold. A retry starts a new one.")
+            raise DatafoldJobFailedError(f"{name} failed at Datafold. A retry starts a new run.")
         if reading.state is State.CANCELLED:
             raise DatafoldJobCancelledError(f"{name} was cancelled at Datafold.")
         self.log.info("%s is %s.", name, reading.status)
@@ -72,26 +72,25 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
             base_branch="main",
         )
 
-    :param ci_config_id: id of the CI configuration in Datafold, a positive integer or its text.
+    :param ci_config_id: id of the CI configuration in Datafold, e.g. ``7`` or ``"7"``.
     :param pr_number: number of the pull request.
     :param pr_sha: sha of its newest commit, 7 to 64 hexadecimal digits.
     :param base_sha: sha of the commit that it is compared with.
     :param pr_branch: its branch.
-    :param base_branch: the branch that it goes into.
+    :param base_branch: the branch that it is merged into.
     :param wait_for_completion: whether to wait for the run's end.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: time between two looks at the run, in seconds or as a
+    :param poll_interval: time between two polls, in seconds or as a
         :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
         most 30.
-    :param timeout: how long the run may take, whoever waits, in seconds or as a
-        :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
-        too.
+    :param timeout: how long the run may take, in seconds or as a :class:`~datetime.timedelta`; 24
+        hours by default. The task's ``execution_timeout`` counts, too.
     :param cancel_on_kill: has no effect: Datafold's API cannot cancel a CI run.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
-    :return: ``{"ci_config_id", "run_id", "status"}``; it lands in XCom. ``status`` is null without
-        a wait.
+    :return: ``{"ci_config_id", "run_id", "status"}``; it lands in XCom. ``status`` is null if
+        the task does not wait.
     :raises DatafoldJobFailedError: the run failed; Airflow's retry starts a new one.
     :raises DatafoldJobCancelledError: someone cancelled the run.
     :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
@@ -142,7 +141,7 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
         self._facts = self.checked(hook, **FACTS)
         self._given = self.checked(hook, ci_config_id=positive_integer)
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the run."""
         from airflow_provider_datafold.operators.ci_run import trigger_once
 
@@ -166,25 +165,24 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
             changes=[{"prod": "DB.PUBLIC.ORDERS", "pr": "DB.PR_12.ORDERS", "pk": ["id"]}],
         )
 
-    :param ci_config_id: id of the CI configuration in Datafold, a positive integer or its text.
+    :param ci_config_id: id of the CI configuration in Datafold, e.g. ``7`` or ``"7"``.
     :param pr_num: number of the pull request.
-    :param changes: a list of ``{"prod": str, "pr": str}``, perhaps with ``pk``,
-        ``include_columns`` and ``exclude_columns``, each a list of strings; the JSON text or the
-        Python repr of such a list will do.
+    :param changes: a list of ``{"prod": str, "pr": str}``, optionally with ``pk``,
+        ``include_columns`` and ``exclude_columns``, each a list of strings; or such a list as JSON
+        or as a Python literal.
     :param wait_for_completion: whether to wait for the run's end.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: time between two looks at the run, in seconds or as a
+    :param poll_interval: time between two polls, in seconds or as a
         :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
         most 30.
-    :param timeout: how long the run may take, whoever waits, in seconds or as a
-        :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
-        too.
+    :param timeout: how long the run may take, in seconds or as a :class:`~datetime.timedelta`; 24
+        hours by default. The task's ``execution_timeout`` counts, too.
     :param cancel_on_kill: has no effect: Datafold's API cannot cancel a CI run.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
-    :return: ``{"ci_config_id", "run_id", "status"}``; it lands in XCom. ``status`` is null without
-        a wait.
+    :return: ``{"ci_config_id", "run_id", "status"}``; it lands in XCom. ``status`` is null if
+        the task does not wait.
     :raises DatafoldConflictError: the pull request has no active CI run.
     :raises DatafoldJobFailedError: the run failed; Airflow's retry starts a new one.
     :raises DatafoldJobCancelledError: someone cancelled the run.
@@ -222,10 +220,10 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
         super().check(hook)
         self._given = self.checked(hook, ci_config_id=positive_integer, pr_num=positive_integer)
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Upload the changes."""
         from airflow_provider_datafold.operators.ci_run import upload
 
         run_id = upload(hook, **self._given, changes=self.changes)
-        self.log.info("Told CI run %d what the pull request changes.", run_id)
+        self.log.info("Uploaded the changes of the pull request to CI run %d.", run_id)
         return Start({**self._given, "run_id": run_id}, {}, time.time())

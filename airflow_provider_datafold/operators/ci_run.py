@@ -1,4 +1,4 @@
-"""A run of Datafold's CI: started once, even if the reply is lost."""
+"""Start a run of Datafold's CI once, even if the response is lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FACTS = {
     "pr_branch": fields.name,
     "base_branch": fields.name,
 }
-"""Checks of the facts of a pull request, by the API's names."""
+"""Checks for the facts about a pull request, by the API's names."""
 
 
 def trigger_once(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
@@ -28,7 +28,7 @@ def trigger_once(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]
 
     :param hook: the hook to call.
     :param ci_config_id: id of the CI configuration.
-    :param facts: the five facts of the pull request, by the API's names.
+    :param facts: the values of :data:`FACTS`.
     :return: the run's id.
     :raises DatafoldError: it could not be started.
     """
@@ -45,7 +45,7 @@ def trigger_once(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]
 
 
 def upload(hook: DatafoldHook, ci_config_id: int, pr_num: int, changes: Any) -> int:
-    """Name the tables of a pull request; the last call counts, so a retry does no harm.
+    """Upload the tables of a pull request. Only the last upload counts, so a retry does no harm.
 
     :param hook: the hook to call.
     :param ci_config_id: id of the CI configuration.
@@ -60,20 +60,20 @@ def upload(hook: DatafoldHook, ci_config_id: int, pr_num: int, changes: Any) -> 
     if run_id is None or answer.get("run_id") is None:
         raise DatafoldConflictError(
             f"Pull request {pr_num} of CI configuration {ci_config_id} has no active CI run (the "
-            f"response's 'run_id' is null), so Datafold took no changes. Start one first, e.g. "
-            f"with DatafoldTriggerCIOperator."
+            f"response's 'run_id' is null), so Datafold accepted no changes. Start a run first, "
+            f"e.g. with DatafoldTriggerCIOperator."
         )
     return run_id
 
 
 def _newest_run(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
-    """Return the id of a commit's newest run, 0 without one."""
+    """Return the id of a commit's newest run, 0 if there is none."""
     runs = hook.list_ci_runs(ci_config_id, pr_sha=facts["pr_sha"], pr_num=facts["pr_number"])
     ids = (run.get("id") for run in runs if isinstance(run, dict))
     return max((run_id for run_id in ids if isinstance(run_id, int)), default=0)
 
 
 def _run_id(answer: Mapping[str, Any]) -> int | None:
-    """Return a run's id, which the contract has under two names."""
+    """Return a run's id, for which the contract has two names."""
     found = (answer.get(name) for name in ("ci_run_id", "run_id"))
     return next((run_id for run_id in found if isinstance(run_id, int)), None)

@@ -1,4 +1,4 @@
-"""The data diff of a task's run: made once, whatever happens to the reply or to the worker."""
+"""Make the data diff of a task once, even if the response or the worker is lost."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
 _FOR_A_CANCEL = 1.5
-_AT_LAST_EVERY = 0.3
+_SEARCH_PAUSE = 0.3
 """Seconds, while a task is being killed."""
 
 
 class Search(Enum):
-    """How far to look for a data diff that the task's run has already: pages, and their size."""
+    """How far to look for a data diff that the task already has: how many pages, of which size."""
 
     NOT = (0, 0)
     BRIEF = (1, 20)
-    """The same task may have been started twice, seconds apart."""
+    """For a task that was started twice, seconds apart."""
     FULL = (10, 100)
 
 
@@ -36,7 +36,7 @@ class Claim:
     """The data diff of a task's run.
 
     :param diff: the data diff as the API shows it.
-    :param is_taken_over: whether it was there already.
+    :param is_taken_over: whether an earlier try made it.
     """
 
     diff: Mapping[str, Any]
@@ -44,13 +44,13 @@ class Claim:
 
 
 def claim(hook: DatafoldHook, owner: Owner, config: Mapping[str, Any], search: Search) -> Claim:
-    """Take over the data diff that a task's run has already, or make it.
+    """Take over the data diff that the task already has, or make it.
 
     :param hook: the hook to call.
     :param owner: the task's run.
     :param config: the body of the creation.
     :param search: how far to look first.
-    :return: the data diff.
+    :return: the data diff, and whether it was taken over.
     :raises DatafoldError: it could not be made.
     """
     choice = find(hook, owner, search)
@@ -75,36 +75,36 @@ def find(hook: DatafoldHook, owner: Owner, search: Search) -> Choice:
     :param hook: the hook to call.
     :param owner: the task's run.
     :param search: how far to look.
-    :return: what there is.
+    :return: the one to take over, and those to cancel.
     """
     return choose(owner, _newest(hook, owner, *search.value))
 
 
-def find_at_last(hook: DatafoldHook, owner: Owner, until: float) -> Mapping[str, Any] | None:
+def find_after_stop(hook: DatafoldHook, owner: Owner, until: float) -> Mapping[str, Any] | None:
     """Look for a data diff that is being created while the task is being killed.
 
     :param hook: a hook that was stopped.
     :param owner: the task's run.
-    :param until: when the process may be gone, by the monotonic clock.
-    :return: its ids, ``None`` if it has not appeared.
+    :param until: when Airflow may kill the process, by the monotonic clock.
+    :return: its ids, ``None`` if it did not appear.
     """
     _, page_size = Search.FULL.value
     while (left := until - time.monotonic() - _FOR_A_CANCEL) > 0:
         with suppress(DatafoldError):
-            answer = hook.call_at_last(
+            answer = hook.call_after_stop(
                 data_diffs.LIST, within=left, page=1, page_size=page_size, sort_order="desc"
             )
             if found := choose(owner, _results(answer)).taken:
                 return {"datadiff_id": found["id"]}
-        time.sleep(_AT_LAST_EVERY)
+        time.sleep(_SEARCH_PAUSE)
     return None
 
 
 def cancel_left(hook: DatafoldHook, choice: Choice) -> None:
-    """Cancel the data diffs that nobody waits for any more.
+    """Cancel the data diffs for which no task waits any more.
 
     :param hook: the hook to call.
-    :param choice: what was found.
+    :param choice: the result of :func:`find`.
     """
     for number in choice.left:
         try:
@@ -114,13 +114,13 @@ def cancel_left(hook: DatafoldHook, choice: Choice) -> None:
         except DatafoldError as error:
             hook.log.warning("Could not cancel data diff %d: %s.", number, error.summary)
         else:
-            hook.log.info("Cancelled data diff %d, which an earlier run of this task left.", number)
+            hook.log.info("Cancelled data diff %d, which this task left running earlier.", number)
 
 
 def _newest(
     hook: DatafoldHook, owner: Owner, pages: int, page_size: int
 ) -> Iterator[Mapping[str, Any]]:
-    """Read data diffs, the newest first, until they are too old to be the owner's."""
+    """Read data diffs, newest first, until they are too old to be the owner's."""
     for page in range(1, pages + 1):
         answer = hook.call(data_diffs.LIST, page=page, page_size=page_size, sort_order="desc")
         diffs = _results(answer)

@@ -1,4 +1,4 @@
-"""What a data diff is to compare: the arguments of a gate as the API wants them."""
+"""The body of a data diff's creation, made from the arguments of a gate."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ ARGUMENTS = (
     "filter2",
     "tags",
 )
-"""The fields of the creation that are arguments of the operator; the others are options."""
+"""The fields of the creation that are arguments of the operator. All others are options."""
 
 _SIDES = (("table1", "query1", "file1"), ("table2", "query2", "file2"))
 _PART = r"""(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|[^."`\s][^."`]*)"""
 _PARTS = re.compile(_PART)
 _PATH = re.compile(rf"{_PART}(?:\.{_PART})*")
 _TABLE = (
-    "must be a list of path parts or a dotted text, e.g. ['DB', 'SCHEMA', 'TABLE'] or "
-    "'DB.SCHEMA.TABLE', where a part with a dot in it is quoted: 'DB.\"my.table\"'"
+    "must be a list of path parts or a dotted string, e.g. ['DB', 'SCHEMA', 'TABLE'] or "
+    "'DB.SCHEMA.TABLE' (quote a part that contains a dot: 'DB.\"my.table\"')"
 )
 
 
@@ -44,7 +44,7 @@ def make_config(arguments: Mapping[str, Any], options: Any) -> dict[str, Any]:
     :param options: the other fields by the API's names, or ``None``.
     :return: a body that fits the contract, concealed.
     :raises DatafoldInputError: a value is wrong, a side is missing or given twice, an option is
-        unknown or has an argument of its own, or there are no primary keys.
+        unknown or is also an argument, or there are no primary keys.
     """
     options = _options(options)
     config = {name: arguments[name] for name in ARGUMENTS}
@@ -62,7 +62,7 @@ def make_config(arguments: Mapping[str, Any], options: Any) -> dict[str, Any]:
             "pk_columns: must name the columns that identify a row, e.g. ['id']; or let Datafold "
             "infer them with options={'infer_pk': True}. Nothing was sent."
         )
-    # Again, because what was JSON text or a Python repr has fields now.
+    # Again, because what was a string of JSON has fields now.
     return conceal(fitted)  # type: ignore[no-any-return]
 
 
@@ -70,13 +70,13 @@ def table_path(field: str, value: Any) -> list[str]:
     """Check the path of a table.
 
     :param field: the field's name, for the error.
-    :param value: a list of parts, its JSON text or Python repr, or a text with dots between the
-        parts. There a part may stand in ``"`` or `````: dots in it do not count, and the quote
-        itself is written twice.
-    :return: the parts.
-    :raises DatafoldInputError: it is something else.
+    :param value: a list of parts, such a list as JSON or as a Python literal, or a string with dots
+        between the parts. In that string a part may be quoted with ``"`` or `````: dots inside the
+        quotes do not separate parts, and the quote itself is doubled.
+    :return: at least one part, none of them blank.
+    :raises DatafoldInputError: the value is anything else.
     """
-    # A name may look like another literal: 'true', or '1.5'.
+    # A table's name may look like another literal: 'true', or '1.5'.
     spelled = fields.literal(value)
     if isinstance(spelled, Sequence) and not isinstance(spelled, str):
         parts = fields.texts(field, spelled)
@@ -94,10 +94,10 @@ def _is_other(spelled: Any) -> bool:
 
 
 def _sql(field: str, value: Any) -> str:
-    """Check a query: a template may well leave nothing of it."""
+    """Check a query, which a template may leave empty."""
     query = fields.text(field, value)
     if not query.strip():
-        raise fields.input_error(field, value, "must be a query")
+        raise fields.input_error(field, value, "must be a SQL query")
     return query
 
 
@@ -113,7 +113,7 @@ _CHECKS: Mapping[str, fields.Check] = {
     "query1": _sql,
     "query2": _sql,
 }
-"""What the contract leaves open."""
+"""Checks that are stricter than the contract's."""
 
 
 def _unquoted(part: str) -> str:
@@ -128,7 +128,7 @@ def _options(value: Any) -> Mapping[str, Any]:
     for name in options:
         if name in ARGUMENTS:
             raise DatafoldInputError(
-                f"options: {name!r} is an argument of its own: pass {name}=... instead. "
+                f"options: {name!r} is an argument of the operator: pass {name}=... instead. "
                 f"Nothing was sent."
             )
     return {name: item for name, item in options.items() if not _is_none(item)}
@@ -140,8 +140,8 @@ def _check_side(side: tuple[str, ...], config: Mapping[str, Any]) -> None:
         table, query, file = side
         found = " and ".join(given) or "none"
         raise DatafoldInputError(
-            f"{table}: exactly one of {table}, {query} and options[{file!r}] must be given, not "
-            f"{found}. Nothing was sent."
+            f"{table}: pass exactly one of {table}, {query} and options[{file!r}]; found: {found}. "
+            f"Nothing was sent."
         )
 
 

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     """Compare two tables, queries or files, and let the DAG go on only if they are equal enough.
 
-    ``POST /api/v1/datadiffs`` of Datafold's API starts a data diff; the task waits for its end and
-    judges the result. Whatever is killed or lost meanwhile, there is one data diff for each
-    verdict, and none is left running.
+    ``POST /api/v1/datadiffs`` of Datafold's API starts a data diff. The task waits for its end and
+    judges the result. Each verdict comes from one data diff, and none is left running, even if a
+    worker is killed or a response is lost.
 
     .. code-block:: python
 
@@ -44,57 +44,57 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             max_rows_added=1000,
         )
 
-    The first side is what is there now, the second one what is new: a row that only the second one
-    has counts as added.
+    The first side is the current data, the second side is the new data: a row that only the second
+    side has counts as added.
 
-    :param data_source1_id: id of the first side's data source, a positive integer or its text.
+    :param data_source1_id: id of the first side's data source, e.g. ``7`` or ``"7"``.
     :param data_source2_id: id of the second side's data source.
-    :param table1: path of the first table: a list of its parts, or a text with dots between them,
-        e.g. ``"DB.SCHEMA.TABLE"``, where a part that holds dots stands in double quotes or
-        backticks. Exactly one of ``table1``, ``query1`` and ``options["file1"]`` must be given.
+    :param table1: path of the first table: a list of its parts, or a string with dots between them,
+        e.g. ``"DB.SCHEMA.TABLE"``. In the string put a part that contains dots into double quotes
+        or backticks. Pass exactly one of ``table1``, ``query1`` and ``options["file1"]``.
     :param table2: path of the second table.
     :param query1: SQL of the first side instead of a table.
     :param query2: SQL of the second side instead of a table.
-    :param pk_columns: names of the columns that identify a row. Needed unless
+    :param pk_columns: names of the columns that identify a row. Required unless
         ``options={"infer_pk": True}``.
-    :param include_columns: names of the only columns to compare; by default all.
+    :param include_columns: names of the columns to compare; by default all.
     :param exclude_columns: names of columns not to compare.
     :param filter1: SQL condition for the rows of the first side, without ``WHERE``.
     :param filter2: SQL condition for the rows of the second side.
-    :param tags: tags of the data diff. One is added that tells this run of the task.
+    :param tags: tags of the data diff. The operator adds one that identifies this run of the task.
     :param options: any other field of the data diff's creation, by the API's name, e.g.
         ``{"diff_tolerance": 0.01, "sampling_ratio": 0.1}``.
     :param on_difference: what to do if the sides differ by more than the limits allow: ``"fail"``
-        the task, ``"skip"`` it and what follows, or ``"pass"`` with a warning.
+        the task, ``"skip"`` it and its downstream tasks, or ``"pass"`` with a warning.
     :param max_rows_added: how many rows only the second side may have. Without any limit the sides
-        must be identical. Once one is given, each of the three numbers of rows that is not given
-        is 0, unless ``min_match_ratio`` is given.
+        must be identical. With at least one limit, the row limits that you do not pass are 0,
+        unless you pass ``min_match_ratio``.
     :param max_rows_removed: how many rows only the first side may have.
-    :param max_rows_different: how many rows of both sides may have other values.
-    :param min_match_ratio: what share of the values must be equal, from 0 to 1.
-    :param allow_schema_changes: whether columns may be added, removed or of another type. Across
+    :param max_rows_different: how many rows may be on both sides with different values.
+    :param min_match_ratio: the ratio of values that must be equal, from 0 to 1.
+    :param allow_schema_changes: whether columns may be added, removed or change their type. Across
         databases the schema is not judged.
     :param on_empty: what to do if there are no rows to compare: ``"fail"`` or ``"pass"``.
-    :param wait_for_completion: whether to wait for the end and to judge it; if not, the task ends
-        when the data diff has been started.
+    :param wait_for_completion: whether to wait for the end and to judge it. If not, the task ends
+        as soon as the data diff has been started.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: time between two looks at the data diff, in seconds or as a
+    :param poll_interval: time between two polls, in seconds or as a
         :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
         most 30.
-    :param timeout: how long the data diff may take, whoever waits, in seconds or as a
+    :param timeout: how long the data diff may take, in seconds or as a
         :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
         too.
-    :param cancel_on_kill: whether to cancel the data diff when the task is stopped, when the time
-        is over, and when the wait fails for good.
+    :param cancel_on_kill: whether to cancel the data diff when the task is stopped, when its time
+        is over, and when waiting fails for good.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
-    :return: ``{"id", "status", "result", "url", "diff_stats"}``, in every mode the same; it lands
-        in XCom. ``result`` and ``diff_stats`` are null without a wait.
+    :return: ``{"id", "status", "result", "url", "diff_stats"}``, the same in every mode; it lands
+        in XCom. ``result`` and ``diff_stats`` are null if the task does not wait.
     :raises DatafoldDifferenceError: the sides differ by more than the limits allow.
     :raises DatafoldNotComparedError: there is nothing to judge: both sides are empty, primary keys
-        are missing or not unique, or something was not measured that there is a limit for.
-    :raises DatafoldWaitingForPersonError: Datafold wants a confirmation or a login.
+        are missing or not unique, or Datafold did not measure a figure that has a limit.
+    :raises DatafoldWaitingForPersonError: Datafold asks for a confirmation or a login.
     :raises DatafoldJobCancelledError: someone cancelled the data diff.
     :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
     :raises DatafoldJobInvalidError: it failed, and Datafold says that a retry will not help.
@@ -141,9 +141,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     _gate: Gate
     _config: Mapping[str, Any]
     _compared: Mapping[str, Any] | None = None
-    """The data diff that is done, for OpenLineage."""
+    """The finished data diff, for OpenLineage."""
     _claimed_by: Owner | None = None
-    """Whose data diff is being created, as long as its id is not known."""
+    """The owner of the data diff that is being created, until its id is known."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             given,
         )
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Create the data diff, or take over the one that an earlier try created."""
         from airflow_provider_datafold.links import DatafoldDataDiffLink
         from airflow_provider_datafold.operators.claim import claim
@@ -202,7 +202,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
         owner = owner_of(context, self._config)
         self._claimed_by = owner
-        found = claim(hook, owner, self._config, self._search(context, anew))
+        found = claim(hook, owner, self._config, self._search(context, force_new))
         number = found.diff["id"]
         self._ids = ids = {"datadiff_id": number}
         self._claimed_by = None
@@ -216,7 +216,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         return Start(ids, found.diff, since, found.is_taken_over)
 
     def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
-        """Return the id and the address at once."""
+        """Return the id and the address without waiting."""
         from airflow_provider_datafold.operators.gate import summary
 
         return summary(hook, start.ids["datadiff_id"], start.answer)
@@ -231,23 +231,23 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             self._compared = reading.answer
         return self._gate.decide(hook, ids["datadiff_id"], reading, self._config)
 
-    def cancel_at_last(self, hook: DatafoldHook, until: float) -> None:
-        """Cancel the data diff, even if the reply to its creation is still to come."""
+    def cancel_after_stop(self, hook: DatafoldHook, until: float) -> None:
+        """Cancel the data diff, even if the response to its creation has not arrived yet."""
         if self._ids is None and self._claimed_by is not None:
-            from airflow_provider_datafold.operators.claim import find_at_last
+            from airflow_provider_datafold.operators.claim import find_after_stop
 
-            self._ids = find_at_last(hook, self._claimed_by, until)
-        super().cancel_at_last(hook, until)
+            self._ids = find_after_stop(hook, self._claimed_by, until)
+        super().cancel_after_stop(hook, until)
 
     def get_openlineage_facets_on_complete(
         self, task_instance: Any
     ) -> OperatorLineage[Any, Any] | None:
-        """Tell OpenLineage's provider, which alone calls this, what was compared and found.
+        """Return what was compared, and the result. Only Airflow's OpenLineage provider calls this.
 
-        It is called when the task fails or is skipped, too.
+        It also calls this if the task fails or is skipped.
 
-        :param task_instance: the run of the task.
-        :return: both tables, with the limits as assertions about them; ``None`` before the data
+        :param task_instance: the task instance.
+        :return: both tables, with the limits as assertions about them; ``None`` unless the data
             diff is done.
         """
         if self._compared is None:
@@ -256,10 +256,10 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
         return lineage_of(self.datafold_conn_id, self._compared, self._gate.limits)
 
-    def _search(self, context: Context, anew: bool) -> Search:
+    def _search(self, context: Context, force_new: bool) -> Search:
         from airflow_provider_datafold.operators.claim import Search
 
-        if anew or context["ti"].try_number > 1:
+        if force_new or context["ti"].try_number > 1:
             return Search.FULL
         # Airflow may start the first try of a task that defers twice.
         return Search.BRIEF if self.wait_for_completion and self.is_deferrable else Search.NOT

@@ -20,30 +20,29 @@ if TYPE_CHECKING:
 class DatafoldTestDataSourceOperator(DatafoldJobOperator):
     """Test whether Datafold can read a data source, before a DAG relies on it.
 
-    ``POST /api/v1/data_sources/{data_source_id}/test`` of Datafold's API starts the test; the task
+    ``POST /api/v1/data_sources/{data_source_id}/test`` of Datafold's API starts the test. The task
     waits for its end.
 
     .. code-block:: python
 
         DatafoldTestDataSourceOperator(task_id="preflight", data_source_id=1)
 
-    :param data_source_id: id of the data source, a positive integer or its text.
+    :param data_source_id: id of the data source, e.g. ``7`` or ``"7"``.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: time between two looks at the test, in seconds or as a
+    :param poll_interval: time between two polls, in seconds or as a
         :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
         most 30.
-    :param timeout: how long the test may take, whoever waits, in seconds or as a
-        :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
-        too.
+    :param timeout: how long the test may take, in seconds or as a :class:`~datetime.timedelta`; 24
+        hours by default. The task's ``execution_timeout`` counts, too.
     :param cancel_on_kill: has no effect: Datafold's API cannot cancel a test.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
-    :return: ``{"data_source_id", "job_id", "status", "results"}``, in every mode the same; it
+    :return: ``{"data_source_id", "job_id", "status", "results"}``, the same in every mode; it
         lands in XCom.
-    :raises DatafoldJobFailedError: a step failed: which one, and what it said; Airflow's retry
-        starts a new test.
-    :raises DatafoldWaitingForPersonError: Datafold wants a login.
+    :raises DatafoldJobFailedError: a step failed; the message says which one and why. Airflow's
+        retry starts a new test.
+    :raises DatafoldWaitingForPersonError: Datafold asks for a login.
     :raises DatafoldJobCancelledError: someone cancelled the test.
     :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
     :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
@@ -76,7 +75,7 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         super().check(hook)
         self._given = self.checked(hook, data_source_id=positive_integer)
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the test."""
         from airflow_provider_datafold.exceptions import DatafoldAnswerError
 
@@ -84,8 +83,8 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         job_id = hook.test_data_source(data_source_id).get("job_id")
         if not isinstance(job_id, int):
             raise DatafoldAnswerError(
-                f"Datafold started a test of data source {data_source_id} and does not tell its "
-                f"job_id."
+                f"Datafold accepted the test of data source {data_source_id}, but its response has "
+                f"no 'job_id', so the task cannot wait for it."
             )
         self.log.info("Started test %d of data source %d.", job_id, data_source_id)
         return Start({"job_id": job_id}, {}, time.time())

@@ -1,4 +1,4 @@
-"""The gate: whether a DAG goes on after a data diff."""
+"""The gate: decide whether a DAG continues after a data diff."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ ARGUMENTS = (
     "allow_schema_changes",
     "on_empty",
 )
-"""The arguments of an operator or a sensor that say what passes."""
+"""The arguments of an operator or a sensor that set what passes."""
 
 _ROWS = fields.between(0, 2**63 - 1)
 
 
 class Gate:
-    """Decides by the end of a data diff what a task returns or raises.
+    """Decides at the end of a data diff what a task returns or raises.
 
     :param arguments: values of :data:`ARGUMENTS` by name, as Airflow rendered them.
     :raises DatafoldInputError: one of them is wrong.
@@ -62,29 +62,30 @@ class Gate:
     def decide(
         self, hook: DatafoldHook, datadiff_id: int, reading: Reading, given: Any = ()
     ) -> dict[str, Any]:
-        """Let the DAG go on, or stop it.
+        """Let the DAG continue, or stop it.
 
-        :param hook: reads what differs, where that is worth a request.
-        :param datadiff_id: the data diff's id, which the API may leave out.
+        :param hook: reads the details if the data diff does not pass.
+        :param datadiff_id: the data diff's id, which the API's response may lack.
         :param reading: the data diff's end.
-        :param given: what the data diff was created with, concealed: no message repeats a secret
-            in it.
+        :param given: the body of the data diff's creation, concealed: no message repeats its
+            secrets.
         :return: ``id``, ``status``, ``result``, ``url`` and ``diff_stats`` of the data diff.
-        :raises AirflowSkipException: it differs, and ``on_difference`` says to skip.
-        :raises DatafoldError: the DAG must not go on; the class says why.
+        :raises AirflowSkipException: the sides differ, and ``on_difference`` is ``"skip"``.
+        :raises DatafoldError: the DAG must not continue; the class says why.
         """
         diff, redactor = reading.answer, hook.redactor(given)
         name = f"Data diff {datadiff_id}"
         see = f"See {hook.data_diff_url(datadiff_id)}"
         if reading.state is State.BLOCKED:
             raise DatafoldWaitingForPersonError(
-                f"{name} waits for a person ({reading.status}), which no wait mends: confirm it or "
-                f"log in at Datafold. Then a DatafoldDataDiffSensor with its id goes on with it; "
-                f"this task, cleared, cancels it and starts a new one. {see}"
+                f"{name} waits for a person ({reading.status}), so waiting longer will not help. "
+                f"Confirm it or log in at Datafold, then wait for it with a "
+                f"DatafoldDataDiffSensor. If you clear this task instead, it cancels the data diff "
+                f"and starts a new one. {see}"
             )
         if reading.state is State.CANCELLED:
             raise DatafoldJobCancelledError(
-                f"{name} was cancelled at Datafold, by nobody in this task. Clear the task for a "
+                f"{name} was cancelled at Datafold, not by this task. Clear the task to start a "
                 f"new one. {see}"
             )
         verdict = judge(diff, self.limits)
@@ -113,11 +114,11 @@ class Gate:
 
 
 def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a task returns of a data diff.
+    """Return the part of a data diff that a task returns.
 
     :param hook: knows the host.
     :param datadiff_id: the data diff's id.
-    :param diff: the data diff as the API shows it.
+    :param diff: the data diff as the API returns it.
     :return: ``id``, ``status``, ``result``, ``url`` and ``diff_stats``.
     """
     return {
@@ -130,26 +131,28 @@ def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> di
 
 
 def _sentences(reasons: Iterable[str], redactor: Redactor) -> str:
-    return "".join(f"{redactor.shown(reason)}. " for reason in map(_capitalized, reasons))
+    return "".join(f"{redactor.excerpt(reason)}. " for reason in map(_capitalized, reasons))
 
 
 def _failure(error: Any, redactor: Redactor, what: str, see: str) -> DatafoldError:
     error = error if isinstance(error, Mapping) else {}
     parts = [str(error[name]) for name in ("error_type", "error_value") if error.get(name)]
-    why = redactor.shown(": ".join(parts)) or "Datafold does not say why"
+    why = redactor.excerpt(": ".join(parts)) or "Datafold does not say why"
     if error.get("is_retryable") is False:
         return DatafoldJobInvalidError(
             f"{what}, and Datafold says that a retry will not help: {why.rstrip('.')}. {see}"
         )
-    return DatafoldJobFailedError(f"{what}: {why.rstrip('.')}. A retry starts a new one. {see}")
+    return DatafoldJobFailedError(
+        f"{what}: {why.rstrip('.')}. A retry starts a new data diff. {see}"
+    )
 
 
 def _results(hook: DatafoldHook, datadiff_id: int) -> Mapping[str, Any]:
-    """Return the results of a data diff, which make a message better and nothing else."""
+    """Return the results of a data diff, empty if they cannot be read: they are only details."""
     try:
         return hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)
     except DatafoldError as error:
-        hook.log.warning("Could not read what differs: %s.", error.summary)
+        hook.log.warning("Could not read the details of the data diff: %s.", error.summary)
         return {}
 
 

@@ -1,4 +1,4 @@
-"""What operators share that start a job at Datafold and wait for it."""
+"""The shared part of the operators that start a job at Datafold and wait for it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT = timedelta(hours=24)
 _LAST_SECONDS = 4.0
-"""For what is sent when a task is killed: Airflow 3 leaves it five."""
+"""Time for the cancel when a task is killed: Airflow 3 ends the process after five seconds."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """A job that goes on, and since when this task waits for it.
+    """A job that was started or taken over.
 
     :param ids: the job's ids by name.
-    :param answer: what the API said of it.
+    :param answer: the job as the API returned it.
     :param since: when it was started, in seconds since the epoch.
     :param is_taken_over: whether another try of the task started it.
     """
@@ -39,7 +39,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Wait:
-    """A wait for a job, which may go on in another process: plain JSON.
+    """A wait for a job, as plain JSON: it may continue in another process.
 
     :param ids: the job's ids by name.
     :param since: when the job was started, in seconds since the epoch.
@@ -60,14 +60,13 @@ class DatafoldJobOperator(DatafoldOperator):
 
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: time between two looks at the job, in seconds or as a
+    :param poll_interval: time between two polls, in seconds or as a
         :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
         most 30.
-    :param timeout: how long the job may take, whoever waits, in seconds or as a
-        :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
-        too.
-    :param cancel_on_kill: whether to cancel the job when the task is stopped, when the time is
-        over, and when the wait fails for good.
+    :param timeout: how long the job may take, in seconds or as a :class:`~datetime.timedelta`; 24
+        hours by default. The task's ``execution_timeout`` counts, too.
+    :param cancel_on_kill: whether to cancel the job when the task is stopped, when its time is
+        over, and when waiting fails for good.
     """
 
     job_name: ClassVar[str]
@@ -80,7 +79,7 @@ class DatafoldJobOperator(DatafoldOperator):
     cancel_on_kill: bool
 
     _ids: Mapping[str, Any] | None = None
-    """Of the job that has not ended as far as anybody knows."""
+    """The ids of the job, as long as it may be running."""
 
     @property
     def is_deferrable(self) -> bool:
@@ -88,10 +87,10 @@ class DatafoldJobOperator(DatafoldOperator):
         return default_deferrable() if self.deferrable is None else self.deferrable
 
     def execute(self, context: Context) -> Any:
-        """Start the job, and wait for it if that was asked for.
+        """Start the job, and wait for its end unless ``wait_for_completion`` is ``False``.
 
         :param context: Airflow's task context.
-        :return: what became of the job; it lands in XCom.
+        :return: the job's result; it lands in XCom.
         """
         with self.open_hook() as hook:
             begin = time.time()
@@ -105,21 +104,23 @@ class DatafoldJobOperator(DatafoldOperator):
         try_number: int | None = None,
         **wait: Any,
     ) -> Any:
-        """Go on after the triggerer has waited.
+        """Continue after the triggerer has waited.
 
         :param context: Airflow's task context.
-        :param event: what the trigger says. The worker looks for itself, so that both modes have
+        :param event: the trigger's event. The worker reads the job itself, so that both modes have
             the same result.
         :param try_number: the try that deferred.
-        :param wait: the fields of :class:`Wait`. ``dag.test()`` hands over the event alone.
-        :return: what became of the job; it lands in XCom.
+        :param wait: the fields of :class:`Wait`. ``dag.test()`` passes only the event.
+        :return: the job's result; it lands in XCom.
         """
         event = event or {}
-        # Airflow 3.0 hands the event of a failed try to the next one.
+        # Airflow 3.0 passes the event of a failed try to the next try.
         if try_number not in (None, context["ti"].try_number):
             return self.execute(context)
         if "error" in event:
-            self.log.warning("The triggerer did not see the end: %s.", event["error"])
+            self.log.warning(
+                "The triggerer stopped waiting: %s. Waiting in this worker.", event["error"]
+            )
         with self.open_hook() as hook:
             self.check(hook)
             return self._finish(hook, context, self._resumed(event, wait))
@@ -127,24 +128,23 @@ class DatafoldJobOperator(DatafoldOperator):
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent.
 
-        :param hook: for what the check must know.
+        :param hook: the hook of the task's connection.
         :raises DatafoldInputError: an argument is wrong.
         """
         self._timeout()
         self._interval()
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the job, or take over the one that an earlier try started.
 
         :param hook: the hook to call.
         :param context: Airflow's task context.
-        :param anew: whether to take none over.
-        :return: the job.
+        :param force_new: whether to start a new job in any case.
         """
         raise NotImplementedError
 
     def started(self, hook: DatafoldHook, start: Start) -> Any:
-        """Return the task's return value where nobody waits.
+        """Return the task's return value if the task does not wait.
 
         :param hook: the hook to call.
         :param start: the job.
@@ -154,7 +154,7 @@ class DatafoldJobOperator(DatafoldOperator):
     def ended(
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
     ) -> Any:
-        """Return the task's return value, or raise what the job's end means.
+        """Return the task's return value, or raise the error that the job's end means.
 
         :param hook: the hook to call.
         :param context: Airflow's task context.
@@ -167,13 +167,13 @@ class DatafoldJobOperator(DatafoldOperator):
         """Send nothing more when the task is stopped, except the cancel of the job."""
         super().on_kill()
         if self._hook is not None and self.cancel_on_kill and self.wait_for_completion:
-            self.cancel_at_last(self._hook, time.monotonic() + _LAST_SECONDS)
+            self.cancel_after_stop(self._hook, time.monotonic() + _LAST_SECONDS)
 
-    def cancel_at_last(self, hook: DatafoldHook, until: float) -> None:
+    def cancel_after_stop(self, hook: DatafoldHook, until: float) -> None:
         """Cancel the job when the task is being killed.
 
         :param hook: a hook that was stopped.
-        :param until: when the process may be gone, by the monotonic clock.
+        :param until: when Airflow may kill the process, by the monotonic clock.
         """
         from airflow_provider_datafold.exceptions import DatafoldError
 
@@ -181,7 +181,7 @@ class DatafoldJobOperator(DatafoldOperator):
         if self._ids is None or job.cancel is None:
             return
         try:
-            hook.call_at_last(
+            hook.call_after_stop(
                 job.cancel,
                 within=until - time.monotonic(),
                 max_retries=None,
@@ -198,7 +198,7 @@ class DatafoldJobOperator(DatafoldOperator):
         deadline = min(start.since + self._timeout(), begin + self._execution_seconds())
         wait = Wait(start.ids, start.since, deadline, start.is_taken_over)
         if self._has_ended(start):
-            # Airflow loses the end of a trigger that fires at once, and a try with it.
+            # If a trigger fires at once, Airflow may lose its event, and with it a try.
             return self._finish(hook, context, wait)
         return self._wait(hook, context, wait)
 
@@ -239,7 +239,7 @@ class DatafoldJobOperator(DatafoldOperator):
         return Wait(**{field.name: known[field.name] for field in fields(Wait)})
 
     def _finish(self, hook: DatafoldHook, context: Context, wait: Wait) -> Any:
-        """Wait in this worker, which takes no time where the triggerer has waited."""
+        """Wait in this worker. It takes no time if the triggerer has waited."""
         from airflow_provider_datafold.exceptions import DatafoldError, DatafoldStoppedError
         from airflow_provider_datafold.waiting.job import State
 
@@ -259,15 +259,17 @@ class DatafoldJobOperator(DatafoldOperator):
             raise
         self._ids = None
         if reading.state is State.CANCELLED and wait.is_taken_over:
-            # A task that is cleared while it runs may keep its tag, and its old process cancels
-            # what the new one has taken over.
-            self.log.warning("Another try of this task cancelled the %s.", self._job().noun)
-            start = self.start(hook, context, anew=True)
+            # A task that is cleared while it runs may keep its tag. Then its old process cancels
+            # the job that the new one has taken over.
+            self.log.warning(
+                "Another try of this task cancelled the %s. Starting a new one.", self._job().noun
+            )
+            start = self.start(hook, context, force_new=True)
             return self._wait(hook, context, Wait(start.ids, start.since, wait.deadline, False))
         return self.ended(hook, context, wait.ids, reading)
 
     def _cancel(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
-        """Leave nothing running; a cancel that is refused or comes too late is no error."""
+        """Cancel the job; a cancel that is refused or comes too late is no error."""
         from airflow_provider_datafold.exceptions import DatafoldError
 
         job = self._job()
@@ -279,7 +281,7 @@ class DatafoldJobOperator(DatafoldOperator):
             self.log.warning("Could not cancel the %s: %s.", job.noun, error.summary)
         else:
             self.log.info("Asked Datafold to cancel the %s.", job.noun)
-        # Not before: whoever kills the task meanwhile breaks this request off.
+        # Not earlier: if the task is killed now, this request is aborted and on_kill sends another.
         self._ids = None
 
     def _execution_seconds(self) -> float:

@@ -1,4 +1,4 @@
-"""What a data diff compared, in OpenLineage's words. Its provider is there whenever this is."""
+"""Describe a data diff for OpenLineage. Only Airflow's OpenLineage provider imports this module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.waiting.verdict import Limits, judge
 
 _PATIENCE = 3.0
-"""Seconds to look up a data source: Airflow gives all of lineage ten."""
+"""Seconds to look up a data source: Airflow allows ten for all of lineage."""
 
 _SCHEMES = {
     "mariadb": "mysql",
@@ -27,20 +27,20 @@ _SCHEMES = {
     "starburst": "trino",
     "azure_synapse": "mssql",
 }
-"""Where OpenLineage's name for a kind of database is not Datafold's."""
+"""OpenLineage's name for a kind of database, if it is not Datafold's name."""
 
 _DATABASE = ("dbname", "database", "db", "default_db", "projectId")
-"""What a data source calls the database that the paths of its tables leave out."""
+"""The options of a data source that may name the database, which a table's path may leave out."""
 
 
 def lineage_of(conn_id: str, diff: Mapping[str, Any], limits: Limits) -> OperatorLineage[Any, Any]:
-    """Say what a data diff compared, and what came of it.
+    """Return what a data diff compared, and its result.
 
     :param conn_id: id of the Airflow connection to Datafold.
-    :param diff: the data diff as the API shows it, done.
+    :param diff: the finished data diff as the API returns it.
     :param limits: by how much the sides may differ.
-    :return: both tables as inputs, with the limits as assertions; a side that is a query or a file
-        is no dataset. The data diff's page is the external query.
+    :return: both tables as inputs, with the limits as assertions, and the data diff's page as the
+        external query. A side that is a query or a file is not a dataset.
     """
     assertions = [
         quality.Assertion(assertion=text, success=success)
@@ -60,7 +60,7 @@ def lineage_of(conn_id: str, diff: Mapping[str, Any], limits: Limits) -> Operato
 
 
 def _tables(hook: DatafoldHook, diff: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name the namespace and the name of each side that is a table, each table once."""
+    """Return the namespace and the name of each side that is a table, each table once."""
     sources: dict[Any, Mapping[str, Any]] = {}
     seen = set()
     for side in (1, 2):
@@ -78,7 +78,7 @@ def _tables(hook: DatafoldHook, diff: Mapping[str, Any]) -> Iterator[tuple[str, 
 
 def _source(hook: DatafoldHook, source_id: Any) -> Mapping[str, Any]:
     try:
-        return hook.call_at_last(data_sources.GET, within=_PATIENCE, data_source_id=source_id)
+        return hook.call_after_stop(data_sources.GET, within=_PATIENCE, data_source_id=source_id)
     except DatafoldError as error:
         hook.log.warning("Could not look up a data source for lineage: %s.", error.summary)
         return {}

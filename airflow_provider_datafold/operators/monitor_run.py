@@ -1,4 +1,4 @@
-"""What the end of a monitor run means for a DAG."""
+"""Run a monitor once, and decide whether a DAG continues after the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 ON_ALERT = fields.one_of("fail", "skip", "pass")
-"""Checks what to do if a run ends with an alert."""
+"""Checks the argument ``on_alert``."""
 
 _PAGE_SIZE = 100
 
@@ -34,15 +34,15 @@ def conclude(
     reading: Reading,
     on_alert: str,
 ) -> dict[str, Any]:
-    """Let a DAG go on after a monitor run, or stop it.
+    """Let a DAG continue after a monitor run, or stop it.
 
-    :param hook: knows the host, and what is secret.
-    :param context: Airflow's task context, which keeps the link to the run's data diff.
+    :param hook: knows the host and the secrets.
+    :param context: Airflow's task context, for the link to the run's data diff.
     :param ids: ``monitor_id`` and ``run_id``.
     :param reading: the run's end.
     :param on_alert: what to do on an alert.
     :return: ``monitor_id``, ``run_id``, ``state``, ``diff_id`` and ``url``.
-    :raises AirflowSkipException: it ended with an alert, and ``on_alert`` says to skip.
+    :raises AirflowSkipException: it ended with an alert, and ``on_alert`` is ``"skip"``.
     :raises DatafoldAlertError: it ended with an alert.
     :raises DatafoldJobFailedError: the run failed at Datafold.
     :raises DatafoldJobCancelledError: someone cancelled the run.
@@ -54,14 +54,14 @@ def conclude(
     name = f"Run {ids['run_id']} of monitor {ids['monitor_id']}"
     see = f" See {result['url']}" if result["url"] else ""
     for warning in reading.answer.get("warnings") or ():
-        hook.log.warning("%s: %s", name, redactor.shown(str(warning)))
+        hook.log.warning("%s: %s", name, redactor.excerpt(str(warning)))
     match reading.status:
         case "alert":
             _on_alert(hook, f"{name} ended with an alert.{see}", on_alert)
         case "error":
-            why = redactor.shown(str(reading.answer.get("error") or "Datafold does not say why"))
+            why = redactor.excerpt(str(reading.answer.get("error") or "Datafold does not say why"))
             raise DatafoldJobFailedError(
-                f"{name} failed: {why.rstrip('.')}. A retry starts a new one.{see}"
+                f"{name} failed: {why.rstrip('.')}. A retry starts a new run.{see}"
             )
         case "cancelled":
             raise DatafoldJobCancelledError(f"{name} was cancelled at Datafold.{see}")
@@ -77,13 +77,13 @@ def conclude(
 def summary(
     hook: DatafoldHook, ids: Mapping[str, Any], answer: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what a task returns of a monitor run.
+    """Return the part of a monitor run that a task returns.
 
     :param hook: knows the host.
     :param ids: ``monitor_id`` and ``run_id``.
-    :param answer: the run as the API shows it.
+    :param answer: the run as the API returns it.
     :return: ``monitor_id``, ``run_id``, ``state``, ``diff_id``, and ``url``: the address of the
-        run's data diff, ``None`` without one.
+        run's data diff, ``None`` if it has none.
     """
     diff_id = answer.get("diff_id")
     url = hook.data_diff_url(diff_id) if isinstance(diff_id, int) else None
@@ -101,7 +101,7 @@ def _on_alert(hook: DatafoldHook, message: str, on_alert: str) -> None:
 
 
 def run_once(hook: DatafoldHook, monitor_id: int) -> int:
-    """Run a monitor once, even if the reply is lost.
+    """Run a monitor once, even if the response is lost.
 
     :param hook: the hook to call.
     :param monitor_id: the monitor's id.
@@ -122,10 +122,10 @@ def run_once(hook: DatafoldHook, monitor_id: int) -> int:
 
 
 def _newest_run(hook: DatafoldHook, monitor_id: int) -> int:
-    """Return the id of a monitor's newest run, 0 without one."""
+    """Return the id of a monitor's newest run, 0 if there is none."""
     first = _runs(hook, monitor_id, 1)
     pages = first.get("total_pages")
-    # The contract does not say which end of the list is the newest one.
+    # The contract does not say whether the first or the last run in the list is the newest.
     last = _runs(hook, monitor_id, pages) if isinstance(pages, int) and pages > 1 else {}
     runs = [*(first.get("runs") or ()), *(last.get("runs") or ())]
     ids = (run.get("run_id") for run in runs if isinstance(run, dict))

@@ -1,4 +1,4 @@
-"""Monitors as code: a spec held against the monitor of its name."""
+"""Monitors as code: compare a spec with the monitor of the same name, and apply it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ CHANGEABLE = {
         "test": ("query", "test"),
     }.items()
 }
-"""By kind, the fields that the contract's update takes."""
+"""The fields that an update accepts, for each kind, according to the contract."""
 
 FIXED_IN_DATADIFF = {"dataset_a", "dataset_b", "include_columns", "exclude_columns"}
-"""What an update's ``datadiff`` lacks."""
+"""The fields of ``datadiff`` that an update does not accept."""
 
 _SHOWN = (
     "name",
@@ -41,21 +41,21 @@ _SHOWN = (
     "schedule",
     "tags",
 )
-"""What Datafold shows of every monitor by the names of its spec."""
+"""The fields of a spec that Datafold returns for every monitor under the same names."""
 
 _DATASET = ("connection_id", "table", "query", "filter", "column", "metric")
-"""What Datafold shows of a dataset."""
+"""The fields that Datafold returns for a dataset."""
 
 _NESTED = ("datadiff", "datadiff.dataset_a", "datadiff.dataset_b", "metric")
-"""What Datafold shows only a part of."""
+"""Objects of which Datafold returns only some fields."""
 
 
 def read_spec(hook: DatafoldHook, kind: Any, spec: Any) -> tuple[str, dict[str, Any]]:
     """Check a monitor's kind and spec.
 
-    :param hook: knows what is secret.
+    :param hook: knows the secrets.
     :param kind: the kind.
-    :param spec: a mapping, or its JSON, YAML or Python text.
+    :param spec: a mapping, or a mapping as JSON, YAML or a Python literal.
     :return: the kind, and a spec that fits the contract's creation.
     :raises DatafoldInputError: one of them is wrong.
     """
@@ -65,16 +65,16 @@ def read_spec(hook: DatafoldHook, kind: Any, spec: Any) -> tuple[str, dict[str, 
 
 
 def apply(hook: DatafoldHook, kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Create the monitor of a spec's name, change it, or leave it alone.
+    """Create the monitor with a spec's name, update it, or change nothing.
 
     :param hook: the hook to call.
     :param kind: the monitor's kind.
     :param spec: a spec that fits the contract's creation.
     :return: ``monitor_id`` and ``action``.
-    :raises DatafoldConflictError: it cannot become what the spec says; nothing was changed.
+    :raises DatafoldConflictError: no update can make it match the spec; nothing was changed.
     :raises DatafoldError: a call failed.
     """
-    name = hook.redactor().shown(spec["name"])
+    name = hook.redactor().excerpt(spec["name"])
     monitor_id = _find(hook, kind, spec["name"])
     if monitor_id is None:
         monitor_id = _create(hook, kind, spec)
@@ -83,28 +83,28 @@ def apply(hook: DatafoldHook, kind: str, spec: Mapping[str, Any]) -> dict[str, A
     difference = compare(kind, spec, hook.get_monitor(monitor_id))
     if difference.fixed:
         raise DatafoldConflictError(
-            f"Monitor {monitor_id} ({name!r}) differs from the spec in what Datafold cannot "
+            f"Monitor {monitor_id} ({name!r}) differs from the spec in fields that Datafold cannot "
             f"change: {', '.join(difference.fixed)}. Nothing was changed. Give the spec another "
             f"name, or delete the monitor and apply the spec again."
         )
     if difference.unseen:
         unseen = ", ".join(difference.unseen)
-        hook.log.info("Datafold does not show, so this was not compared: %s.", unseen)
+        hook.log.info("Not compared, because Datafold does not return these fields: %s.", unseen)
     if not difference.changed:
-        hook.log.info("Monitor %d, %r, is as the spec says.", monitor_id, name)
+        hook.log.info("Monitor %d, %r, already matches the spec.", monitor_id, name)
         return {"monitor_id": monitor_id, "action": "unchanged"}
     _change(hook, kind, spec, monitor_id, difference)
-    hook.log.info("Changed monitor %d, %r: %s.", monitor_id, name, ", ".join(difference.changed))
+    hook.log.info("Updated monitor %d, %r: %s.", monitor_id, name, ", ".join(difference.changed))
     return {"monitor_id": monitor_id, "action": "updated"}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a monitor is not as its spec says, by the paths of the fields.
+    """The fields in which a monitor differs from its spec, by their paths.
 
-    :param changed: what an update can change.
-    :param fixed: what it cannot.
-    :param unseen: what Datafold does not show.
+    :param changed: fields that an update can change.
+    :param fixed: fields that it cannot change.
+    :param unseen: fields that Datafold does not return, which may differ.
     """
 
     changed: tuple[str, ...] = ()
@@ -113,12 +113,11 @@ class Difference:
 
 
 def compare(kind: str, spec: Mapping[str, Any], monitor: Mapping[str, Any]) -> Difference:
-    """Hold a spec against a monitor.
+    """Compare a spec with a monitor.
 
     :param kind: the monitor's kind.
     :param spec: a spec that fits the contract's creation.
-    :param monitor: the monitor as the API shows it.
-    :return: where they differ.
+    :param monitor: the monitor as the API returns it.
     """
     changed, fixed, unseen = [], [], []
     for path, is_seen in _differences(spec, _as_spec(kind, monitor)):
@@ -135,7 +134,7 @@ def _parsed(text: str) -> Any:
     spelled = fields.literal(text)
     if isinstance(spelled, Mapping):
         return spelled
-    # Slow to import, and needed for files only.
+    # Slow to import, and needed only for files.
     import yaml
 
     try:
@@ -144,12 +143,12 @@ def _parsed(text: str) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark else ""
-    # Raised out here: the error that it replaces quotes the text.
-    raise DatafoldInputError(f"spec: is neither YAML nor JSON{place}. Nothing was sent.")
+    # Not raised in the handler, because the replaced error quotes the text.
+    raise DatafoldInputError(f"spec: is neither valid YAML nor JSON{place}. Nothing was sent.")
 
 
 def _as_spec(kind: str, monitor: Mapping[str, Any]) -> dict[str, Any]:
-    """Arrange what the API shows of a monitor as a spec does."""
+    """Arrange a monitor that the API returned like a spec."""
     shown = {name: monitor.get(name) for name in _SHOWN}
     datasets = [part for part in monitor.get("dataset") or () if isinstance(part, Mapping)]
     sides = [{name: part.get(name) for name in _DATASET} for part in datasets]
@@ -168,7 +167,7 @@ def _as_spec(kind: str, monitor: Mapping[str, Any]) -> dict[str, Any]:
 def _differences(
     spec: Mapping[str, Any], shown: Mapping[str, Any], place: str = ""
 ) -> Iterator[tuple[str, bool]]:
-    """Find the fields of a spec that are shown otherwise, or not at all."""
+    """Find the fields of a spec that differ (``True``) or that Datafold does not return."""
     for key, wanted in spec.items():
         path = f"{place}{key}"
         if path in _NESTED and key in shown:
@@ -181,20 +180,20 @@ def _differences(
 
 def _is_same(path: str, wanted: Any, found: Any) -> bool:
     if path == "alert" and isinstance(found, Mapping) and isinstance(wanted, Mapping):
-        # A threshold that was taken out of the spec must go. Only its type is filled in.
+        # A threshold that was taken out of the spec must be removed. Datafold fills in only a type.
         found = {key: item for key, item in found.items() if key in wanted or key != "type"}
         return _without_nulls(wanted) == _without_nulls(found)
     return _holds(found, wanted)
 
 
 def _holds(found: Any, wanted: Any) -> bool:
-    """Say whether a value is as it is wanted, whatever else Datafold has filled in."""
+    """Return whether a value matches the spec, ignoring fields that Datafold has filled in."""
     if isinstance(wanted, Mapping):
         return isinstance(found, Mapping) and all(
             _holds(found.get(key), item) for key, item in wanted.items()
         )
     if isinstance(wanted, list):
-        # The order of tags, notifications and recipients means nothing.
+        # The order of tags, notifications and recipients does not matter.
         found = list(found or ())
         return len(found) == len(wanted) and all(
             any(_holds(item, each) for item in found) for each in wanted
@@ -214,9 +213,9 @@ def _is_changeable(kind: str, path: str) -> bool:
 
 
 def _find(hook: DatafoldHook, kind: str, name: str) -> int | None:
-    """Look for the monitor of a name on all pages."""
+    """Return the id of the monitor with a name, ``None`` if there is none."""
     found = [monitor for monitor in _all(hook) if monitor.get("name") == name]
-    shown = hook.redactor().shown(name)
+    shown = hook.redactor().excerpt(name)
     if len(found) > 1:
         ids = ", ".join(str(monitor["id"]) for monitor in found)
         raise DatafoldConflictError(
@@ -235,7 +234,7 @@ def _find(hook: DatafoldHook, kind: str, name: str) -> int | None:
 
 
 def _all(hook: DatafoldHook) -> Iterator[Mapping[str, Any]]:
-    """Read all monitors, each once though the pages may move meanwhile."""
+    """Read all monitors, each once, even if the pages shift meanwhile."""
     seen: set[Any] = set()
     page = 1
     while True:
@@ -267,7 +266,7 @@ def _change(
     monitor_id: int,
     difference: Difference,
 ) -> None:
-    """Send what an update takes, with what Datafold does not show."""
+    """Send all fields that an update accepts, including those that Datafold does not return."""
     if set(difference.changed) != {"enabled"}:
         update = {name: item for name, item in spec.items() if name in CHANGEABLE[kind]}
         if "datadiff" in update:

@@ -1,4 +1,4 @@
-"""Operators for monitors: run them, switch them on and off, keep them as a repository has them."""
+"""Operators for monitors: run them, pause and resume them, apply specs from a repository."""
 
 from __future__ import annotations
 
@@ -18,32 +18,31 @@ if TYPE_CHECKING:
 
 
 class DatafoldRunMonitorOperator(DatafoldJobOperator):
-    """Run a monitor now, after a load, and wait for what it finds.
+    """Run a monitor now, e.g. after a load, and wait for the result.
 
     ``POST /api/v1/monitors/{id}/run`` of Datafold's API. The states ``ok`` and ``learning`` pass,
-    ``skipped`` passes with a warning. A run has no tag and cannot be cancelled: when a worker is
+    ``skipped`` passes with a warning. A run has no tag and cannot be cancelled: if a worker is
     killed while it waits, the task's retry runs the monitor again.
 
     .. code-block:: python
 
         DatafoldRunMonitorOperator(task_id="check", monitor_id=7)
 
-    :param monitor_id: id of the monitor, a positive integer or its text.
+    :param monitor_id: id of the monitor, e.g. ``7`` or ``"7"``.
     :param on_alert: what to do if the run ends with an alert: ``"fail"`` the task, ``"skip"`` it
-        and what follows, or ``"pass"`` with a warning.
+        and its downstream tasks, or ``"pass"`` with a warning.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: time between two looks at the run, in seconds or as a
+    :param poll_interval: time between two polls, in seconds or as a
         :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
         most 30.
-    :param timeout: how long the run may take, whoever waits, in seconds or as a
-        :class:`~datetime.timedelta`; 24 hours by default. The task's ``execution_timeout`` counts,
-        too.
+    :param timeout: how long the run may take, in seconds or as a :class:`~datetime.timedelta`; 24
+        hours by default. The task's ``execution_timeout`` counts, too.
     :param cancel_on_kill: has no effect: Datafold's API cannot cancel a run.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
-    :return: ``{"monitor_id", "run_id", "state", "diff_id", "url"}``, in every mode the same; it
-        lands in XCom. ``url`` is the address of the run's data diff, null without one.
+    :return: ``{"monitor_id", "run_id", "state", "diff_id", "url"}``, the same in every mode; it
+        lands in XCom. ``url`` is the address of the run's data diff, null if it has none.
     :raises DatafoldAlertError: the run ended with an alert.
     :raises DatafoldJobFailedError: the run failed at Datafold; Airflow's retry starts a new one.
     :raises DatafoldJobCancelledError: someone cancelled the run.
@@ -86,7 +85,7 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
         super().check(hook)
         self._given = self.checked(hook, monitor_id=positive_integer, on_alert=ON_ALERT)
 
-    def start(self, hook: DatafoldHook, context: Context, *, anew: bool = False) -> Start:
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Run the monitor."""
         from airflow_provider_datafold.operators.monitor_run import run_once
 
@@ -113,8 +112,8 @@ class DatafoldToggleMonitorOperator(DatafoldOperator):
 
         DatafoldToggleMonitorOperator(task_id="silence", monitor_id=7, enabled=False)
 
-    :param monitor_id: id of the monitor, a positive integer or its text.
-    :param enabled: whether it is to run; ``"true"`` and ``"false"`` out of a template will do.
+    :param monitor_id: id of the monitor, e.g. ``7`` or ``"7"``.
+    :param enabled: whether the schedule is to be on: a boolean, ``"true"`` or ``"false"``.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :return: ``{"monitor_id", "enabled"}``; it lands in XCom.
@@ -138,10 +137,10 @@ class DatafoldToggleMonitorOperator(DatafoldOperator):
         store(self, locals())
 
     def call(self, hook: DatafoldHook) -> dict[str, Any]:
-        """Switch the monitor.
+        """Switch the monitor's schedule on or off.
 
         :param hook: the hook to call.
-        :return: its id, and whether it is on.
+        :return: ``monitor_id`` and ``enabled``.
         """
         from airflow_provider_datafold.api.fields import boolean, positive_integer
 
@@ -153,11 +152,11 @@ class DatafoldToggleMonitorOperator(DatafoldOperator):
 
 
 class DatafoldApplyMonitorOperator(DatafoldOperator):
-    """Keep a monitor as a spec has it: monitors as code.
+    """Make a monitor match a spec: monitors as code.
 
-    The monitor of the spec's name is created if there is none, changed where it differs, and else
-    left alone. Mapped over a folder of specs this keeps an environment's monitors as a repository
-    has them.
+    Creates the monitor with the spec's name if there is none, updates it if it differs, and changes
+    nothing otherwise. Map it over a folder of specs to keep all monitors of an environment in a
+    repository.
 
     .. code-block:: python
 
@@ -165,19 +164,20 @@ class DatafoldApplyMonitorOperator(DatafoldOperator):
             spec=["monitors/orders.yaml", "monitors/customers.yaml"]
         )
 
-    Not every field of a monitor comes back from Datafold's API: one that does not, such as the
-    primary key of a data diff, is sent along with another change, and the log names it.
+    Datafold's API does not return every field of a monitor. A field that it does not return, such
+    as the primary key of a data diff, is not compared. It is sent with the next update, and the log
+    names it.
 
     :param kind: ``"diff"``, ``"metric"``, ``"schema"`` or ``"test"``.
-    :param spec: the fields of the monitor's creation by the API's names, as a dictionary, as JSON
-        or YAML text, or as the path of a ``.yaml``, ``.yml`` or ``.json`` file, which Airflow looks
-        for beside the DAG's file and renders as a template.
+    :param spec: the fields of the monitor's creation by the API's names: a dictionary, a string of
+        JSON or YAML, or the path of a ``.yaml``, ``.yml`` or ``.json`` file, which Airflow looks up
+        next to the DAG's file and renders as a template.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :return: ``{"monitor_id", "action"}``, where ``action`` is ``"created"``, ``"updated"`` or
         ``"unchanged"``; it lands in XCom.
-    :raises DatafoldConflictError: two monitors have that name, or a field differs that Datafold
-        cannot change; nothing was changed.
+    :raises DatafoldConflictError: two monitors have the spec's name, or a field differs that
+        Datafold cannot change; nothing was changed.
     :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
     """
 
@@ -200,10 +200,10 @@ class DatafoldApplyMonitorOperator(DatafoldOperator):
         store(self, locals())
 
     def call(self, hook: DatafoldHook) -> dict[str, Any]:
-        """Create the monitor, change it, or leave it alone.
+        """Create the monitor, update it, or change nothing.
 
         :param hook: the hook to call.
-        :return: its id, and what was done.
+        :return: ``monitor_id`` and ``action``.
         """
         from airflow_provider_datafold.operators.monitor_spec import apply, read_spec
 

@@ -1,4 +1,4 @@
-"""Starts something once, even if the reply is lost."""
+"""Start something once, even if the response is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Started = TypeVar("Started")
 
 _PAUSES = (0.0, 2.0, 5.0)
-"""Seconds before each look for what was started without a reply."""
+"""Seconds before each attempt to find what was started when the response was lost."""
 
 
 def start_once(
@@ -32,18 +32,18 @@ def start_once(
     *,
     may_repeat: bool = True,
 ) -> Started:
-    """Start something, or find it when the reply is lost.
+    """Start something, or find it if the response is lost.
 
-    After 503 it is started again if it cannot be found: the service was busy, or a proxy handed
-    the request over and got no reply.
+    After 503 it is started again if it cannot be found: the service was busy, or a proxy forwarded
+    the request and got no response.
 
     :param hook: the hook to call.
     :param noun: what messages call it.
-    :param start: sends the request, and returns what was started; ``None`` where the reply does
-        not tell what that is.
-    :param find: looks for it among what there is.
+    :param start: sends the request, and returns what was started; ``None`` if the response does
+        not identify it.
+    :param find: looks for it, and returns it or ``None``.
     :param may_repeat: whether it may be started again.
-    :return: what was started.
+    :return: the result of ``start`` or ``find``.
     :raises DatafoldError: it was not started, or could not be found.
     """
     try:
@@ -51,7 +51,11 @@ def start_once(
     except (DatafoldUnreachableError, DatafoldRateLimitError, DatafoldStoppedError):
         raise
     except (DatafoldTransientError, DatafoldAnswerError) as error:
-        hook.log.warning("Looking for the %s, whose start failed: %s.", noun, error.summary)
+        hook.log.warning(
+            "Could not start the %s: %s. Checking whether it was started anyway.",
+            noun,
+            error.summary,
+        )
         asked = error.retry_after or 0.0
         hook.pause(min(asked, LONGEST_WAIT))
         found = _look(hook, noun, find)
@@ -63,7 +67,10 @@ def start_once(
         return found
     found = started if started is not None else _look(hook, noun, find)
     if found is None:
-        raise DatafoldAnswerError(f"Datafold started a {noun} and does not tell which.")
+        raise DatafoldAnswerError(
+            f"Datafold accepted the request for a {noun}, but its response has no id, and no new "
+            f"{noun} was found."
+        )
     return found
 
 
@@ -75,7 +82,7 @@ def _look(hook: DatafoldHook, noun: str, find: Callable[[], Started | None]) -> 
         except DatafoldStoppedError:
             raise
         except DatafoldError as error:
-            # What the start failed with says more to Airflow: whether a retry may find it.
+            # Airflow gets the error of the start, which says whether a retry may find it.
             hook.log.warning("Could not look for the %s: %s.", noun, error.summary)
             continue
         if found is not None:

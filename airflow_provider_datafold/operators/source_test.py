@@ -1,4 +1,4 @@
-"""What the end of a data source's test means for a DAG."""
+"""Decide whether a DAG continues after the test of a data source."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def conclude(hook: DatafoldHook, data_source_id: int, reading: Reading) -> list[Any]:
-    """Let a DAG go on after a test, or stop it.
+    """Let a DAG continue after a test, or stop it.
 
-    :param hook: knows what is secret.
+    :param hook: knows the secrets.
     :param data_source_id: the data source's id.
     :param reading: the test's end.
     :return: the results of the steps.
@@ -32,17 +32,17 @@ def conclude(hook: DatafoldHook, data_source_id: int, reading: Reading) -> list[
     results = results if isinstance(results, list) else []
     if reading.state is State.BLOCKED:
         raise DatafoldWaitingForPersonError(
-            f"{name} waits for a person ({reading.status}), which no wait mends: log in at "
-            f"Datafold, then clear this task."
+            f"{name} waits for a person ({reading.status}), so waiting longer will not help. Log "
+            f"in at Datafold, then clear this task."
         )
     if reading.state is State.CANCELLED:
         raise DatafoldJobCancelledError(f"{name} was cancelled at Datafold.")
-    # A test that is done may hold a step that failed.
+    # A test that is done may have a failed step.
     failed = list(_failed(hook, results))
     if reading.state is State.FAILED or failed:
         steps = "; ".join(failed) or "Datafold does not say which step"
         raise DatafoldJobFailedError(
-            f"{name} failed: {steps}. Mend the data source in Datafold; a retry tests it again."
+            f"{name} failed: {steps}. Fix the data source in Datafold; a retry tests it again."
         )
     hook.log.info("%s passes.", name)
     return results
@@ -52,12 +52,12 @@ def _failed(hook: DatafoldHook, results: list[Any]) -> Iterator[str]:
     redactor = hook.redactor()
     for step in results:
         if isinstance(step, Mapping) and step.get("status") == "failed":
-            said = redactor.shown(_said(step.get("result"))).rstrip(".")
-            yield f"step {redactor.shown(str(step.get('step')))!r} ({said})"
+            said = redactor.excerpt(_said(step.get("result"))).rstrip(".")
+            yield f"step {redactor.excerpt(str(step.get('step')))!r} ({said})"
 
 
 def _said(result: Any) -> str:
-    """Return the text of a step's result, of which the contract does not say what it is."""
+    """Return the text of a step's result, whose shape the contract does not document."""
     if isinstance(result, Mapping):
         for key in ("message", "error", "detail"):
             if isinstance(result.get(key), str):

@@ -1,1 +1,1 @@
-"""All that the provider knows of secrets: their names, and how to keep them out of sight."""
+"""Everything about secrets: their names, and how to keep them out of logs, errors and XCom."""

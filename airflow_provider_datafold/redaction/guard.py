@@ -1,4 +1,4 @@
-"""Keeps back a message about a wrong value where it might show a secret."""
+"""Replace the message about a wrong value if it might show a secret."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Checked = TypeVar("Checked")
 
 
 def guarded(check: Callable[[], Checked], redactor: Redactor, *values: Any) -> Checked:
-    """Run a check, and replace the message of its error where it may show a part of a secret.
+    """Run a check, and replace the message of its error if it might show a part of a secret.
 
     :param check: the check.
     :param redactor: knows the secrets.
-    :param values: everything that the message may show a part of.
+    :param values: every value that the message may show a part of.
     :return: what the check returns.
     :raises DatafoldInputError: the check raised it.
     """
@@ -25,11 +25,11 @@ def guarded(check: Callable[[], Checked], redactor: Redactor, *values: Any) -> C
     except DatafoldInputError as error:
         if not redactor.finds_in(values):
             raise
-        field = redactor.shown(str(error).partition(":")[0])
-    # Raised out here, and not by a context manager: else the error that it replaces would be its
+        field = redactor.excerpt(str(error).partition(":")[0])
+    # Not raised in the handler or in a context manager, where the replaced error would become its
     # context.
     raise DatafoldInputError(
-        f"{field}: is wrong, and is not shown because one of the values holds the API key or "
-        f"another secret, or is too large to tell. Secrets belong in connections only. Nothing was "
-        f"sent."
+        f"{field}: is wrong. Its value is not shown, because one of the values contains the API "
+        f"key or another secret, or is too large to check for one. Secrets belong only in "
+        f"connections. Nothing was sent."
     )

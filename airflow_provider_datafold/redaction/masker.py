@@ -1,4 +1,4 @@
-"""Airflow's own masker of secrets in logs, wherever this version of Airflow keeps it."""
+"""Airflow's own masker of secrets in logs, which moved between versions."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _mask_secret = _find()
 def mask(secrets: Iterable[Secret]) -> None:
     """Have Airflow replace secrets with ``***`` in everything that the task logs.
 
-    Not for an event loop: newer versions of Airflow tell another process.
+    Do not call it in an event loop: newer versions of Airflow send the secrets to another process.
 
     :param secrets: the secrets.
     """
     for secret in secrets:
         for text in secret.texts():
-            # Airflow 2 would take a shorter one out of every line, as no later version does.
+            # Airflow 2 would replace even a shorter one in every line; later versions do not.
             if len(text) >= SHORTEST_PART:
                 _mask_secret(text)

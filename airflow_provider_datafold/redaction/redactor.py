@@ -1,4 +1,4 @@
-"""Takes secrets out of text and out of JSON values."""
+"""Take secrets out of strings and out of JSON values."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from urllib.parse import quote, quote_plus
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
 from airflow_provider_datafold.redaction.secret import MASK, SHORTEST_PART, Secret
 
-_LONGEST_SHOWN = 200
+_LONGEST_EXCERPT = 200
 _MOST_TEXTS = 10_000
 
 
 class Redactor:
-    """Replaces known secrets, in the usual encodings as well.
+    """Replaces known secrets, including their usual encodings.
 
     :param secrets: the secrets.
     """
@@ -38,14 +38,13 @@ class Redactor:
         forms = {
             form for text in self._texts if len(text) >= SHORTEST_PART for form in _forms_of(text)
         }
-        # Longest first, so that a secret which holds another one is replaced as a whole.
+        # Longest first, so that a secret that contains another one is replaced as a whole.
         return sorted(forms, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Replace every known secret in a string.
+        """Replace every known secret in a string with ``***``.
 
-        :param text: any text.
-        :return: the text, with ``***`` in place of each secret.
+        :param text: any string.
         """
         if text in self._texts:
             return MASK
@@ -53,26 +52,26 @@ class Redactor:
             text = text.replace(form, MASK)
         return text
 
-    def shown(self, text: str) -> str:
+    def excerpt(self, text: str) -> str:
         """Make foreign text fit for a log: without secrets, on one line, not long.
 
         :param text: any text.
-        :return: at most some 200 printable characters.
+        :return: at most 203 printable characters.
         """
-        # Redacted first: the rest of a secret that was cut off would be left.
+        # Redacted before it is cut: a part of a secret would not be recognized.
         redacted = self.text(text)
         printable = "".join(char if char.isprintable() else "?" for char in redacted)
-        if len(printable) <= _LONGEST_SHOWN:
+        if len(printable) <= _LONGEST_EXCERPT:
             return printable
-        return printable[:_LONGEST_SHOWN] + "..."
+        return printable[:_LONGEST_EXCERPT] + "..."
 
     def json(self, value: Any, *, by_name: bool) -> Any:
         """Replace secrets in a JSON value, in keys and values at any depth.
 
-        :param value: what :func:`json.loads` gave. Its lists are changed in place, which keeps a
-            large response from being in memory twice.
-        :param by_name: whether to replace, too, whatever stands under the name of a field of
-            :data:`~airflow_provider_datafold.redaction.names.WRITE_ONLY`, except null.
+        :param value: the result of :func:`json.loads`. Its lists are changed in place, so that a
+            large response is not in memory twice.
+        :param by_name: whether to replace also every value except null under a name in
+            :data:`~airflow_provider_datafold.redaction.names.WRITE_ONLY`.
         :return: a value of the same shape without secrets.
         """
         if isinstance(value, str):
@@ -94,51 +93,49 @@ class Redactor:
             name = self.text(key)
             number = 2
             while name in found:
-                # Two keys may be equal once they are redacted; neither may be lost.
+                # Two keys may be equal once they are redacted; keep both.
                 name = f"{self.text(key)} ({number})"
                 number += 1
             found[name] = MASK if is_secret else self.json(item, by_name=by_name)
         return found
 
     def finds_in(self, value: Any) -> bool:
-        """Say whether a message that shows a value might show a secret.
+        """Return whether a message that shows a value might show a secret.
 
         :param value: any value.
-        :return: whether a known secret is in it, at any depth and as its repr would show it, or it
-            is too large to tell.
+        :return: ``True`` if it contains a known secret at any depth, or is too large to check.
         """
         try:
-            texts = list(islice(_shown_texts(value), _MOST_TEXTS + 1))
+            texts = list(islice(_printed_strings(value), _MOST_TEXTS + 1))
         except RecursionError:
             return True
         return len(texts) > _MOST_TEXTS or any(self.text(text) != text for text in texts)
 
 
-def _shown_texts(value: Any) -> Iterator[str]:
+def _printed_strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _shown_texts(key)
-            yield from _shown_texts(item)
+            yield from _printed_strings(key)
+            yield from _printed_strings(item)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
-            yield from _shown_texts(item)
+            yield from _printed_strings(item)
     else:
-        # What cannot be shown here, such as an integer of more than 4,300 digits, is not shown in a
-        # message either.
+        # If repr() fails, as for an integer of more than 4,300 digits, no message shows the value.
         with suppress(Exception):
             yield repr(value)
 
 
 @lru_cache(maxsize=32)
 def _forms_of(text: str) -> frozenset[str]:
-    # The same few secrets are looked for in each call of a hook.
+    # Each call of a hook looks for the same few secrets.
     return frozenset(_spellings(text))
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """Spell a secret in the ways in which a service, a proxy or a library may repeat it."""
+    """Return a secret in all encodings in which a service, a proxy or a library may repeat it."""
     yield text
     for quoted in (quote(text, safe=""), quote(text), quote_plus(text)):
         yield quoted
@@ -153,10 +150,10 @@ def _spellings(text: str) -> Iterator[str]:
 
 
 def _base64_forms(content: bytes) -> Iterator[str]:
-    """Spell a secret as it looks inside the base64 of a longer text, at each of three offsets."""
+    """Return a secret as it looks inside the base64 of a longer string, at three offsets."""
     for offset in range(3):
         encoded = b64encode(bytes(offset) + content).decode()
-        # The letters at both ends that depend on the neighbours as well.
+        # Without the letters at both ends, which depend on the neighbours.
         inner = encoded[-(-offset * 8 // 6) : (offset + len(content)) * 8 // 6]
         yield inner
         yield inner.translate(_URL_SAFE)

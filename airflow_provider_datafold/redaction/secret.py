@@ -1,4 +1,4 @@
-"""A value that no frame, log or repr may show until its bytes are made."""
+"""A secret value that no frame, log or repr shows before it is encoded for sending."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from airflow_provider_datafold.redaction.names import WRITE_ONLY
 MASK = "***"
 
 SHORTEST_PART = 5
-"""Characters from which on a secret is also looked for inside longer texts: to take a shorter one
-out of them would make nonsense of most of them."""
+"""Shorter secrets are not replaced inside longer strings: that would make most of them
+unreadable."""
 
 
 class Secret:
-    """Holds a secret, and shows ``***`` wherever it is shown: a traceback prints local variables.
+    """Holds a secret. Its repr is ``***``, because a traceback may print local variables.
 
-    :param value: what must not be seen, of any type.
+    :param value: the secret, of any type.
     """
 
     __slots__ = ("_value",)
@@ -30,13 +30,13 @@ class Secret:
         self._value = value
 
     def reveal(self) -> Any:
-        """Return the value, for the one place that needs it."""
+        """Return the value."""
         return self._value
 
     def texts(self) -> Iterator[str]:
-        """Return every text and number in the value, as text: each is a secret by itself.
+        """Return every string and number in the value, as strings: each is a secret by itself.
 
-        With and without the white space around it, which is not sent.
+        A string with surrounding white space comes in both forms, because it is sent without.
         """
         with suppress(RecursionError):
             for text in _texts(self._value):
@@ -49,13 +49,13 @@ class Secret:
 
 
 def conceal(value: Any) -> Any:
-    """Wrap the secrets in what is going to be sent.
+    """Wrap the secrets in a value that is going to be sent.
 
-    :param value: what :func:`json.dumps` takes, or a mapping of any other kind.
-    :return: a copy in which every value under a name of
+    :param value: anything that :func:`json.dumps` accepts, or another kind of mapping.
+    :return: a copy in which every value under a name in
         :data:`~airflow_provider_datafold.redaction.names.WRITE_ONLY`, at any depth, is a
-        :class:`Secret`. Null stays null. What is nested too deeply, or holds itself, is wrapped as
-        a whole: no check takes that.
+        :class:`Secret`. Null stays null. A value that is nested too deeply, or contains itself, is
+        wrapped as a whole: every check refuses that.
     """
     try:
         return _concealed(value)
@@ -88,17 +88,17 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
         # Python refuses to write integers of more than 4,300 digits.
         with suppress(ValueError):
-            # A text as JSON writes it, whatever a subclass makes of it.
+            # JSON writes the plain string, even if a subclass has another str().
             yield str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def secrets_in(value: Any) -> Iterator[Secret]:
     """Find the secrets in a concealed value.
 
-    :param value: what :func:`conceal` returned, or what no check takes.
+    :param value: the result of :func:`conceal`, or a value that no check has seen.
     :return: every :class:`Secret` in it.
     """
-    # Without recursion: an argument that no check has seen may be nested to any depth, or hold
+    # Without recursion: a value that no check has seen may be nested to any depth, or contain
     # itself.
     pending, seen = [value], set()
     while pending:
@@ -111,19 +111,18 @@ def secrets_in(value: Any) -> Iterator[Secret]:
 
 
 def encode(value: Any) -> Secret:
-    """Write a body as JSON.
+    """Encode a body as JSON.
 
-    :param value: a JSON value, in which a :class:`Secret` stands for what it holds.
-    :return: the UTF-8 bytes of the JSON, wrapped.
-    :raises DatafoldInputError: it holds NaN, Infinity, half a surrogate pair, or a type that JSON
+    :param value: a JSON value, in which a :class:`Secret` stands for its value.
+    :return: the JSON as UTF-8 bytes, wrapped.
+    :raises DatafoldInputError: it contains NaN, Infinity, a lone surrogate, or a type that JSON
         does not have.
     """
-    # Raised outside of any handler: else the error would carry a context whose frames show the
-    # value.
+    # Not raised in a handler, where its context would have frames that show the value.
     with suppress(TypeError, ValueError, RecursionError):
         return Secret(_ENCODER.encode(value).encode())
     raise DatafoldInputError(
-        "the body cannot be written as JSON: it holds NaN, Infinity, half a surrogate pair, or a "
+        "the body cannot be encoded as JSON: it contains NaN, Infinity, a lone surrogate, or a "
         "type that JSON does not have. Nothing was sent."
     )
 

@@ -1,4 +1,4 @@
-"""Keeps HTTP clients from writing down our requests."""
+"""Keep HTTP clients from logging our requests."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 
 
 def silence(loggers: Iterable[str], is_ours: Callable[[], object]) -> None:
-    """Drop what a library logs, at DEBUG, of our requests: it shows paths and whole headers.
+    """Drop a library's DEBUG logs about our requests: they show paths and whole headers.
 
     :param loggers: the library's loggers.
-    :param is_ours: whether what is logged now is about a request of ours.
+    :param is_ours: returns whether the current record is about one of our requests.
     """
 
     def passes(record: logging.LogRecord) -> bool:

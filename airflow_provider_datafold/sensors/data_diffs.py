@@ -19,33 +19,32 @@ if TYPE_CHECKING:
 
 
 class DatafoldDataDiffSensor(DatafoldJobSensor):
-    """Wait for a data diff that something else has started, and judge it as a gate would.
+    """Wait for a data diff that something else has started, and judge it as a gate does.
 
-    For the data diff of a CI run, or of a monitor's alert. It never cancels it.
+    Use it for the data diff of a CI run or of a monitor's alert. It never cancels the data diff.
 
     .. code-block:: python
 
         DatafoldDataDiffSensor(task_id="gate", datadiff_id="{{ params.datadiff_id }}")
 
-    :param datadiff_id: id of the data diff, a positive integer or its text.
+    :param datadiff_id: id of the data diff, e.g. ``7`` or ``"7"``.
     :param on_difference: as for
-        :class:`~airflow_provider_datafold.operators.data_diffs.DatafoldRunDataDiffOperator`, as
-        are the next six.
-    :param max_rows_added: see there.
-    :param max_rows_removed: see there.
-    :param max_rows_different: see there.
-    :param min_match_ratio: see there.
-    :param allow_schema_changes: see there.
-    :param on_empty: see there.
-    :param deferrable: whether to wait in the triggerer, whatever ``mode`` says; by default as
+        :class:`~airflow_provider_datafold.operators.data_diffs.DatafoldRunDataDiffOperator`.
+    :param max_rows_added: as for the operator.
+    :param max_rows_removed: as for the operator.
+    :param max_rows_different: as for the operator.
+    :param min_match_ratio: as for the operator.
+    :param allow_schema_changes: as for the operator.
+    :param on_empty: as for the operator.
+    :param deferrable: whether to wait in the triggerer, regardless of ``mode``; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poke_interval: seconds between two looks; by default 60 or, in the triggerer, after a
-        sixth of the time waited, at least 1 and at most 30.
+    :param poke_interval: seconds between two polls; by default 60 or, in the triggerer, a sixth of
+        the time waited, at least 1 and at most 30.
     :param timeout: how long to wait, in seconds or as a :class:`~datetime.timedelta`; 24 hours by
         default. Deferred, the task's ``execution_timeout`` counts, too.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
-    :return: ``{"id", "status", "result", "url", "diff_stats"}``, in every mode the same; it lands
+    :return: ``{"id", "status", "result", "url", "diff_stats"}``, the same in every mode; it lands
         in XCom.
     :raises DatafoldDeadlineError: it had not ended after ``timeout``.
     :raises DatafoldError: as for the operator.
@@ -92,7 +91,7 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
             timeout=timeout,
             **kwargs,
         )
-        # Those two are kept by Airflow's own sensor, in seconds.
+        # Airflow's sensor keeps these two, in seconds.
         trigger_interval = None if poke_interval is None else self.poke_interval
         del poke_interval, timeout
         store(self, locals())
@@ -112,7 +111,7 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         return {"datadiff_id": positive_integer("datadiff_id", self.datadiff_id)}
 
     def begin(self, hook: DatafoldHook, context: Context) -> None:
-        """Keep the link to the data diff's page."""
+        """Store the link to the data diff's page."""
         from airflow_provider_datafold.links import DatafoldDataDiffLink
 
         DatafoldDataDiffLink.persist(context, hook.data_diff_url(self.ids()["datadiff_id"]))

@@ -1,4 +1,4 @@
-"""What sensors share that wait for a job which something else has started."""
+"""The shared part of the sensors that wait for a job which something else has started."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ DEFAULT_POKE_INTERVAL = 60.0
 class DatafoldJobSensor(BaseSensorOperator, HookUser):
     """Waits for a job that something else has started, and never cancels it.
 
-    A passing fault never ends the wait. The constructor of each kind's sensor takes these
+    A temporary error never ends the wait. The constructor of each kind's sensor takes these
     parameters, too, and those of Airflow's sensors, such as ``mode`` and ``soft_fail``:
 
-    :param deferrable: whether to wait in the triggerer, whatever ``mode`` says; by default as
+    :param deferrable: whether to wait in the triggerer, regardless of ``mode``; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poke_interval: seconds between two looks at the job; by default 60 or, in the
-        triggerer, after a sixth of the time waited, at least 1 and at most 30.
+    :param poke_interval: seconds between two polls; by default 60 or, in the triggerer, a sixth of
+        the time waited, at least 1 and at most 30.
     :param timeout: how long to wait, in seconds or as a :class:`~datetime.timedelta`; 24 hours by
         default. Deferred, the task's ``execution_timeout`` counts, too.
     """
@@ -53,33 +53,33 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
 
     deferrable: bool | None
     trigger_interval: float | None
-    """Seconds between two looks of the triggerer; ``None`` for its own rhythm."""
+    """Seconds between two polls of the triggerer; ``None`` to adapt to the time waited."""
 
     _not_before = 0.0
-    """When Datafold wants to be asked again, by the monotonic clock."""
+    """When Datafold accepts the next request, by the monotonic clock."""
 
     def execute(self, context: Context) -> Any:
         """Wait for the job.
 
         :param context: Airflow's task context.
-        :return: what became of the job; it lands in XCom.
+        :return: the job's result; it lands in XCom.
         """
         begin = time.time()
         if default_deferrable() if self.deferrable is None else self.deferrable:
             found = self._poke_once(context)
             return found.xcom_value if found else self._defer(context, begin)
-        # The same error in every mode.
+        # Raise the same error in every mode.
         with suppress(AirflowSensorTimeout):
             return super().execute(context)
         raise self._deadline_error()
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look at the job once.
+        """Read the job once.
 
         :param context: Airflow's task context.
-        :return: whether it has ended, and then what became of it.
-        :raises DatafoldError: the job's end is not what the sensor waits for, or looking at it
-            failed for good.
+        :return: whether it has ended, and if so its result.
+        :raises DatafoldError: the job did not end as the sensor wants, or reading it failed for
+            good.
         """
         from airflow_provider_datafold.exceptions import DatafoldStoppedError
         from airflow_provider_datafold.waiting.watch import PASSING
@@ -111,23 +111,23 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         since: float | None = None,
         deadline: float | None = None,
     ) -> Any:
-        """Go on after the triggerer has waited.
+        """Continue after the triggerer has waited.
 
         :param context: Airflow's task context.
-        :param event: what the trigger says. The worker looks for itself, so that all modes have
+        :param event: the trigger's event. The worker reads the job itself, so that all modes have
             the same result.
         :param try_number: the try that deferred.
         :param since: when the wait began, in seconds since the epoch.
         :param deadline: when it ends, in seconds since the epoch.
-        :return: what became of the job; it lands in XCom.
+        :return: the job's result; it lands in XCom.
         """
         from airflow_provider_datafold.exceptions import DatafoldDeadlineError
         from airflow_provider_datafold.waiting.watch import DEADLINE
 
-        # Airflow 3.0 hands the event of a failed try to the next one.
+        # Airflow 3.0 passes the event of a failed try to the next try.
         if try_number not in (None, context["ti"].try_number):
             return self.execute(context)
-        if deadline is None:  # dag.test() hands over the event alone.
+        if deadline is None:  # dag.test() passes only the event.
             is_over = event is not None and event.get("state") == DEADLINE
             deadline = time.time() + (0.0 if is_over else self._longest())
         with self.open_hook() as hook:
@@ -147,7 +147,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent.
 
-        :param hook: for what the check must know.
+        :param hook: the hook of the task's connection.
         :raises DatafoldInputError: an argument is wrong.
         """
         raise NotImplementedError
@@ -157,7 +157,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         raise NotImplementedError
 
     def begin(self, hook: DatafoldHook, context: Context) -> None:
-        """Do what is to be done before a look, such as keeping the link.
+        """Prepare for reading the job, e.g. store the link.
 
         :param hook: the hook to call.
         :param context: Airflow's task context.
@@ -166,7 +166,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     def ended(
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
     ) -> Any:
-        """Return the task's return value, or raise what the job's end means.
+        """Return the task's return value, or raise the error that the job's end means.
 
         :param hook: the hook to call.
         :param context: Airflow's task context.
@@ -176,7 +176,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         raise NotImplementedError
 
     def _poke_once(self, context: Context) -> PokeReturnValue:
-        """Look as Airflow's own loop does, which alone knows these two arguments of sensors."""
+        """Poke once with ``soft_fail`` and ``never_fail``, which only Airflow's loop handles."""
         try:
             return self.poke(context)
         except AirflowFailException as error:
@@ -214,9 +214,9 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         from airflow_provider_datafold.exceptions import DatafoldDeadlineError
 
         return DatafoldDeadlineError(
-            f"The {self._job().noun} had not ended after {self._longest():g} s, as long as the "
-            f"sensor's 'timeout' and 'execution_timeout' let it wait. It goes on: the sensor did "
-            f"not start it."
+            f"The {self._job().noun} had not ended after {self._longest():g} s, the limit from the "
+            f"sensor's 'timeout' and 'execution_timeout'. It is still running: a sensor does not "
+            f"cancel it."
         )
 
     def _job(self) -> Any:

@@ -24,19 +24,19 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
 
         DatafoldMonitorRunSensor(task_id="check", monitor_id=7, run_id="{{ params.run_id }}")
 
-    :param monitor_id: id of the monitor, a positive integer or its text.
+    :param monitor_id: id of the monitor, e.g. ``7`` or ``"7"``.
     :param run_id: id of the run.
     :param on_alert: what to do if the run ends with an alert: ``"fail"`` the task, ``"skip"`` it
-        and what follows, or ``"pass"`` with a warning.
-    :param deferrable: whether to wait in the triggerer, whatever ``mode`` says; by default as
+        and its downstream tasks, or ``"pass"`` with a warning.
+    :param deferrable: whether to wait in the triggerer, regardless of ``mode``; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poke_interval: seconds between two looks; by default 60 or, in the triggerer, after a
-        sixth of the time waited, at least 1 and at most 30.
+    :param poke_interval: seconds between two polls; by default 60 or, in the triggerer, a sixth of
+        the time waited, at least 1 and at most 30.
     :param timeout: how long to wait, in seconds or as a :class:`~datetime.timedelta`; 24 hours by
         default. Deferred, the task's ``execution_timeout`` counts, too.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
-    :return: ``{"monitor_id", "run_id", "state", "diff_id", "url"}``, in every mode the same; it
+    :return: ``{"monitor_id", "run_id", "state", "diff_id", "url"}``, the same in every mode; it
         lands in XCom.
     :raises DatafoldDeadlineError: it had not ended after ``timeout``.
     :raises DatafoldError: as for
@@ -74,7 +74,7 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
             timeout=timeout,
             **kwargs,
         )
-        # Those two are kept by Airflow's own sensor, in seconds.
+        # Airflow's sensor keeps these two, in seconds.
         trigger_interval = None if poke_interval is None else self.poke_interval
         del poke_interval, timeout
         store(self, locals())

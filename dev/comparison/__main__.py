@@ -1,8 +1,8 @@
 """The process of a comparison: ``python -m dev.comparison``.
 
-It reads a question as a line of JSON, and writes lines of JSON: ``{"step": 1}`` on the way, and
-last ``{"answer": ...}`` or ``{"error": ...}``. Whoever asks keeps the input open: when it is
-closed, nobody wants to know any more.
+It reads a question as a line of JSON, and writes lines of JSON: ``{"step": 1}`` for its progress,
+and finally ``{"answer": ...}`` or ``{"error": ...}``. It exits when its input is closed, because
+then no caller waits for the answer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
 
 def _leave_when_forgotten() -> None:
     sys.stdin.read()
-    # Nothing else would end a query that is going on.
+    # Nothing else would end a running query.
     os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Which columns of the two sides are compared with which."""
+"""Pair the columns of the two sides."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Pair:
 
     @property
     def has_same_type(self) -> bool:
-        """Whether both databases call the type the same."""
+        """Whether both databases have the same name for the type."""
         first, second = self.columns
         return first.declared.upper() == second.declared.upper()
 
 
 class Pairing:
-    """The columns of two sides by their names, in which case counts for nothing.
+    """The columns of two sides by their names, ignoring case.
 
-    :param question: what is to be compared.
+    :param question: the comparison.
     :param tables: the two sides.
-    :raises ReadError: if a column that the question names is not there.
+    :raises ReadError: if a column in the question does not exist.
     """
 
     def __init__(self, question: Question, tables: list[Table]) -> None:
@@ -64,7 +64,7 @@ class Pairing:
     def values(self, question: Question, keys: Iterable[Pair]) -> list[Pair]:
         """Return the columns whose values are compared.
 
-        :param question: what is to be compared.
+        :param question: the comparison.
         :param keys: the columns of the key.
         """
         keys = list(keys)
@@ -72,9 +72,9 @@ class Pairing:
         return [pair for name, pair in self.pairs.items() if name in wanted and pair not in keys]
 
     def schema(self, question: Question) -> dict[str, Any]:
-        """Return how the sides' columns differ, but for those that are not compared.
+        """Return how the sides' columns differ, ignoring those that are not compared.
 
-        :param question: what is to be compared.
+        :param question: the comparison.
         """
         wanted = self._wanted(question) | {name.casefold() for name in question.keys}
         first, second = (
@@ -111,5 +111,5 @@ def _require(names: Iterable[str], tables: list[Table]) -> None:
     there = {column.name.casefold(): column.name for table in tables for column in table.columns}
     for name in names:
         if name.casefold() not in there:
-            message = f"There is no column {name!r}; there are {', '.join(there.values())}"
+            message = f"There is no column {name!r}. The columns are {', '.join(there.values())}"
             raise ReadError("ColumnNotFound", message)

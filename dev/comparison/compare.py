@@ -1,4 +1,4 @@
-"""Compares two sides, and says what it found in the words of the API."""
+"""Compare two sides, and return the result as the API does."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Answer = dict[str, Any]
 def compare(question: Question, step: Callable[[int], None]) -> Answer:
     """Compare two sides.
 
-    :param question: what is to be compared.
-    :param step: is told how many of the steps are done.
+    :param question: the comparison.
+    :param step: is called with the number of completed steps.
     :return: ``result``, ``diff_stats`` and ``summary_results`` as the API has them, ``pk_columns``
         and, as ``rows``, the first rows that differ.
-    :raises ReadError: if a side can't be read.
+    :raises ReadError: if a side cannot be read.
     """
     connection = duckdb.connect()
     tables = _copy(connection, question, step)
@@ -63,7 +63,7 @@ def _copy(
 
 
 class _Report:
-    """Says what was found in the words of the API.
+    """Builds the answer with the API's names.
 
     :param schema: how the sides' columns differ, ``None`` if that is not judged.
     """
@@ -75,10 +75,10 @@ class _Report:
         )
 
     def not_compared(self, result: str, figures: list[KeyFigures], key: list[str]) -> Answer:
-        """Return the answer where the rows could not be compared.
+        """Return the answer if the rows could not be compared.
 
-        :param result: why not, as the API calls it.
-        :param figures: how good the key is on each side.
+        :param result: the API's name for the reason.
+        :param figures: the quality of the key on each side.
         :param key: the names of its columns.
         """
         names = ("rows_removed", "rows_added", "diff_rows_count", "match_ratio")
@@ -87,9 +87,9 @@ class _Report:
     def compared(
         self, figures: list[KeyFigures], key: list[str], counts: Counts, sampled: bool
     ) -> Answer:
-        """Return the answer where the rows were compared.
+        """Return the answer if the rows were compared.
 
-        :param figures: how good the key is on each side.
+        :param figures: the quality of the key on each side.
         :param key: the names of its columns.
         :param counts: how many rows and values differ.
         :param sampled: whether only some keys were compared.

@@ -19,14 +19,14 @@ _TAKEN = {"memory", "system", "temp"}
 def copy(connection: DuckDBPyConnection, path: Path, select: str, name: str) -> Table:
     """Copy a side.
 
-    The file is only open while it is copied: as long as it is, nobody else can write to it.
+    The file is open only while it is copied, because no other process can write to an open file.
 
     :param connection: DuckDB in memory.
     :param path: the file.
     :param select: the query for the side's rows.
     :param name: the table to create.
     """
-    # DuckDB itself calls a database by the file's name, so a table's name may start with it.
+    # DuckDB names a database after its file, so a table's name may begin with that.
     database = quoted(path.stem if path.stem not in _TAKEN else f"{path.stem}_file")
     _attach(connection, path, database)
     try:

@@ -1,4 +1,4 @@
-"""Whether the key of a comparison identifies the rows of both sides."""
+"""Check whether the key of a comparison identifies the rows of both sides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dev.comparison.table import Table
 
 @dataclass(frozen=True)
 class KeyFigures:
-    """How good a key is on one side.
+    """The quality of a key on one side.
 
     :param rows: how many rows there are.
     :param nulls: how many of them have a null in their key.
@@ -28,7 +28,7 @@ class KeyFigures:
 
     @property
     def is_bad(self) -> bool:
-        """Whether it does not identify each row."""
+        """Whether the key fails to identify each row."""
         return bool(self.nulls or self.dupes)
 
 
@@ -38,7 +38,7 @@ def find(
     """Return the columns of the key, none if a side lacks one of them.
 
     :param connection: DuckDB in memory.
-    :param question: what is to be compared.
+    :param question: the comparison.
     :param tables: the two sides.
     :param pairing: their columns.
     """
@@ -49,7 +49,7 @@ def find(
 
 
 def measure(connection: DuckDBPyConnection, table: str, fields: list[str]) -> KeyFigures:
-    """Return how good a key is on one side.
+    """Measure the quality of a key on one side.
 
     :param connection: DuckDB in memory.
     :param table: the side's table.

@@ -23,7 +23,7 @@ _TYPES = {
     "timestamp": "TIMESTAMP",
     "timestamptz": "TIMESTAMPTZ",
 }
-"""DuckDB's types; anything else is compared as PostgreSQL writes it."""
+"""DuckDB's types; all others are compared as PostgreSQL's text output."""
 _LONGEST_DECIMAL = 38
 
 
@@ -46,7 +46,7 @@ def copy(connection: DuckDBPyConnection, url: str, select: str, name: str) -> Ta
 
 def _copy(connection: DuckDBPyConnection, database: Any, select: str, name: str) -> Table:
     cursor = database.cursor()
-    # Since PostgreSQL 14 it can notice that this process was killed, and then stop as well.
+    # PostgreSQL 14 and later can then stop the query if this process is killed.
     cursor.execute(
         "select set_config(name, '1000', false) from pg_settings"
         " where name = 'client_connection_check_interval'"

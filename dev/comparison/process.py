@@ -1,4 +1,4 @@
-"""A comparison that goes on in a process of its own, seen from the one that wants to know."""
+"""Run a comparison in its own process, and follow its progress."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _ROOT = Path(__file__).parents[2]
 
 
 class Process:
-    """Answers a question in a process that ends with this object's owner at the latest.
+    """Answers a question in a process that ends no later than the process that made this object.
 
-    :param question: what is to be compared.
+    :param question: the comparison.
     """
 
     def __init__(self, question: Question) -> None:
         self.step: int | None = None
-        """How many steps are done, ``None`` before the start."""
+        """The number of completed steps, ``None`` before the start."""
         self.answer: dict[str, Any] | None = None
-        """What was found, ``None`` until then and after an error."""
+        """The answer, ``None`` before the end and after an error."""
         self.error: dict[str, Any] | None = None
-        """What went wrong, ``None`` if nothing did."""
+        """The error, ``None`` if there is none."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dev.comparison"],
             cwd=_ROOT,
@@ -50,7 +50,7 @@ class Process:
         return self.answer is not None or self.error is not None
 
     def stop(self) -> None:
-        """Kill the process, and come back when it is gone."""
+        """Kill the process, and wait until it has ended."""
         self._process.kill()
         self._thread.join()
 
@@ -58,11 +58,11 @@ class Process:
         process = self._process
         pipes = (process.stdin, process.stdout, process.stderr)
         asked, told, said = cast("tuple[IO[str], IO[str], IO[str]]", pipes)
-        # If the process has ended before it was asked, the end of the output says why.
+        # If the process ended before it got the question, the end of its output says why.
         with suppress(BrokenPipeError), process:
             with suppress(BrokenPipeError):
                 asked.write(question.dump() + "\n")
-                # Left open: when this process ends, that closes it, and so the other one ends.
+                # The pipe stays open: it closes when this process ends, which ends the other one.
                 asked.flush()
             for line in told:
                 message = json.loads(line)

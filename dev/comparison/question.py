@@ -1,4 +1,4 @@
-"""What is to be compared, and how."""
+"""The declaration of a comparison."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Side:
         source = (
             ".".join(map(quoted, self.table))
             if self.table
-            # On lines of its own, because it may end in a comment.
+            # On separate lines, because it may end with a comment.
             else f"(\n{(self.query or '').strip().rstrip(';')}\n) as query"
         )
         condition = f" where (\n{self.filter}\n)" if self.filter else ""
@@ -40,10 +40,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """By how much two numbers may differ and still count as equal.
+    """The difference up to which two numbers count as equal.
 
     :param value: the greatest difference.
-    :param relative: whether that is a share of the greater one of the two numbers.
+    :param relative: whether that is a fraction of the greater of the two numbers.
     """
 
     value: float
@@ -52,11 +52,11 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which share of the keys is compared: everything, unless there is a limit.
+    """The part of the keys that is compared: all keys, unless there is a limit.
 
-    :param ratio: the share, from 0 to 1.
-    :param max_rows: how many at most.
-    :param threshold: how many rows the larger side must have to be sampled at all.
+    :param ratio: the fraction of the keys, from 0 to 1.
+    :param max_rows: the most keys to compare.
+    :param threshold: sample only if the larger side has at least this many rows.
     """
 
     ratio: float | None = None
@@ -71,14 +71,14 @@ class Question:
     :param sides: the two sides.
     :param judges_schema: whether different columns make a difference.
     :param keys: the columns that identify a row.
-    :param infers_keys: whether to look for a column that does, where there are no keys.
+    :param infers_keys: whether to look for such a column if there are no keys.
     :param included: the columns to compare, ``None`` for all.
     :param excluded: the columns not to compare.
     :param renamed: pairs of the first side's name and the second side's name of a column.
     :param tolerance: for all columns of decimal or floating point numbers.
     :param tolerances: for columns of numbers by name.
-    :param sampling: which share of the keys to compare.
-    :param delay: seconds to wait before the end, to try a slow comparison.
+    :param sampling: which part of the keys to compare.
+    :param delay: seconds to wait before the end, to simulate a slow comparison.
     """
 
     sides: list[Side]
@@ -99,7 +99,7 @@ class Question:
 
     @classmethod
     def load(cls, text: str) -> Question:
-        """Return what :meth:`dump` wrote.
+        """Read a question that :meth:`dump` wrote.
 
         :param text: a line of JSON.
         """
@@ -114,15 +114,15 @@ class Question:
 
 
 def is_url(address: str) -> bool:
-    """Return whether an address is a URL of PostgreSQL, and no path.
+    """Return whether the address of a database is a PostgreSQL URL, not a path.
 
-    :param address: where a database is.
+    :param address: the address.
     """
     return address.startswith(("postgresql://", "postgres://"))
 
 
 def quoted(name: str) -> str:
-    """Return a name as SQL writes it.
+    """Quote a name for SQL.
 
     :param name: a table's or a column's name.
     """

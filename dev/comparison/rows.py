@@ -1,4 +1,4 @@
-"""The rows of both sides, side by side."""
+"""Compare the rows of both sides."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Counts:
     :param removed: the keys that only the first side has.
     :param added: the keys that only the second side has.
     :param both: the keys that both have.
-    :param different: those of them whose rows have different values.
+    :param different: how many of these have rows with different values.
     :param per_column: how many values differ in each column.
     """
 
@@ -41,7 +41,7 @@ class Counts:
 
     @property
     def match_ratio(self) -> float:
-        """The share of all keys that have the same row on both sides."""
+        """The ratio of keys whose rows are equal on both sides."""
         total = self.removed + self.added + self.both
         return (self.both - self.different) / total if total else 1.0
 
@@ -53,7 +53,7 @@ class Rows:
     the values to compare as ``v0``, ``v1`` and so on.
 
     :param connection: DuckDB with both sides.
-    :param question: what is to be compared.
+    :param question: the comparison.
     :param tables: the two sides.
     :param key: the columns of the key.
     :param values: the columns to compare.
@@ -83,13 +83,13 @@ class Rows:
             self._create_sides()
 
     def measure_keys(self) -> list[KeyFigures]:
-        """Return how good the key is on each side; without a key, only how many rows there are."""
+        """Measure the quality of the key on each side; without a key, only count the rows."""
         if self._key:
             return [keys.measure(self._connection, side, self._keys) for side in ("a", "b")]
         return [KeyFigures(self._count(table.name)) for table in self._tables]
 
     def join(self, sampling: Sampling) -> bool:
-        """Put the rows of both sides beside each other, by their keys.
+        """Join the rows of both sides by their keys.
 
         :param sampling: which share of them.
         :return: whether some keys are left out.
@@ -129,7 +129,7 @@ class Rows:
         return Counts(removed, added, both, different, dict(zip(names, each, strict=True)))
 
     def first(self) -> list[dict[str, Any]]:
-        """Return the first rows that differ, once they are joined, with values as people read them.
+        """Return the first rows that differ, once they are joined, with readable values.
 
         :return: for each row ``how`` it differs, its ``key``, and its ``values`` on both sides.
         """
@@ -168,13 +168,13 @@ class Rows:
             )
 
     def _comparable(self, pair: Pair, side: int) -> str:
-        """Return a column of a side, as text if its type differs from that of the other side."""
+        """Return a column of a side, as a string if its type differs on the other side."""
         field = pair.columns[side].field
         types = self._types_of(pair)
         return field if types[0] == types[1] or all(map(_is_number, types)) else f"{field}::varchar"
 
     def _sample(self, sampling: Sampling) -> bool:
-        """Choose the keys to compare: the same ones on both sides, and each time."""
+        """Choose the keys to compare: the same keys on both sides, and in every run."""
         if sampling.ratio is sampling.max_rows is None:
             return False
         key = ", ".join(self._keys)
@@ -195,15 +195,14 @@ class Rows:
         return wanted if sampling.max_rows is None else min(wanted, sampling.max_rows)
 
     def _difference(self, pair: Pair, first: str, second: str) -> str:
-        """Return the condition that two values differ, which is never null."""
+        """Return the SQL condition that two values differ, which is never null."""
         tolerance = self._tolerance(pair)
         if not tolerance.value:
             return f"{first} is distinct from {second}"
         greatest = f"{tolerance.value!r}"
         if tolerance.relative:
             greatest += f" * greatest(abs({first}::double), abs({second}::double))"
-        # Equal numbers need not be close to each other: the difference of two infinite ones is no
-        # number.
+        # Equal numbers may have no difference: that of two infinite numbers is NaN.
         return (
             f"({first} is distinct from {second}"
             f" and not coalesce(abs({first}::double - {second}::double) <= {greatest}, false))"

@@ -1,4 +1,4 @@
-"""A database to try a comparison with."""
+"""A sample database for comparisons."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ update orders_staging set amount = amount + 1 where id = 42;
 
 
 def create_sample(path: Path) -> str:
-    """Create a DuckDB file with two tables, of which the second one is not quite right.
+    """Create a DuckDB file with two tables, the second of which has small differences.
 
-    :param path: where to.
+    :param path: the path of the file.
     :return: the same path, as a string.
     """
     with duckdb.connect(str(path)) as connection:

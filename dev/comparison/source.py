@@ -1,4 +1,4 @@
-"""Reads a side from whichever database it is in."""
+"""Read a side from any kind of database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dev.comparison.question import Side, is_url
 from dev.comparison.table import ReadError, Table
 
 _MAGIC = slice(8, 12)
-"""Where a DuckDB file says that it is one."""
+"""The position of DuckDB's magic bytes in a file."""
 
 
 def copy(connection: DuckDBPyConnection, side: Side, name: str) -> Table:
@@ -20,7 +20,7 @@ def copy(connection: DuckDBPyConnection, side: Side, name: str) -> Table:
     :param connection: DuckDB in memory.
     :param side: the side.
     :param name: the table to create.
-    :raises ReadError: if the side can't be read.
+    :raises ReadError: if the side cannot be read.
     """
     if is_url(side.address):
         return postgresql.copy(connection, side.address, side.select, name)

@@ -32,7 +32,7 @@ def copy(connection: DuckDBPyConnection, path: Path, select: str, name: str) -> 
                 f"file:{quote(str(path))}?mode=ro",
                 uri=True,
                 timeout=_SECONDS_FOR_LOCK,
-                # The thread that fills the table reads from it, while this one waits.
+                # Another thread reads from it, while this one waits.
                 check_same_thread=False,
             )
         ) as database:
@@ -47,7 +47,7 @@ def _copy(
     connection: DuckDBPyConnection, database: sqlite3.Connection, select: str, name: str
 ) -> Table:
     database.text_factory = lambda text: text.decode(errors="replace")
-    # All of the following is to see the same rows.
+    # A transaction, so that all queries see the same rows.
     database.isolation_level = None
     database.execute("begin")
     database.execute(f"create temp view side as {select}")
@@ -76,9 +76,9 @@ def _stored(database: sqlite3.Connection, names: Iterable[str]) -> list[set[str]
 
 
 def _affinity(declared: str) -> str:
-    """Return the type that SQLite makes of a declared one, by its documented rules.
+    """Return SQLite's affinity for a declared type, by its documented rules.
 
-    ``create table ... as select`` keeps that only, so it is what can be compared.
+    ``create table ... as select`` keeps only the affinity, so only that can be compared.
     """
     declared = declared.upper()
     if not declared:

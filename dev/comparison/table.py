@@ -14,9 +14,9 @@ from duckdb import DuckDBPyConnection
 class ReadError(Exception):
     """A side could not be read.
 
-    :param kind: a name for what went wrong.
+    :param kind: the name of the error.
     :param message: a sentence about it.
-    :param is_retryable: whether it may succeed later, ``None`` if nobody knows.
+    :param is_retryable: whether a retry may succeed, ``None`` if that is unknown.
     """
 
     def __init__(self, kind: str, message: str, is_retryable: bool | None = None) -> None:
@@ -30,8 +30,8 @@ class Column:
     """A column of a side.
 
     :param name: its name in its database.
-    :param declared: its type, as its database calls it.
-    :param field: its name in the copy, where names such as ``id`` and ``ID`` must not meet.
+    :param declared: its type's name in its database.
+    :param field: its name in the copy, where names such as ``id`` and ``ID`` would collide.
     """
 
     name: str
@@ -67,7 +67,7 @@ def load(
 ) -> None:
     """Create a table and fill it from CSV, in which only an unquoted empty value is null.
 
-    The CSV goes through a pipe: a file would stay behind when this process is killed.
+    The CSV goes through a pipe: a file would remain if this process is killed.
 
     :param connection: DuckDB in memory.
     :param table: the table to create.
@@ -95,7 +95,7 @@ def load(
             [f"/dev/fd/{reading}", fields],
         )
     finally:
-        # Without a reader, the thread does not wait for one to read the rest.
+        # Closing the reader ends a thread that still writes.
         os.close(reading)
         thread.join()
     if failures:

@@ -1,9 +1,9 @@
-"""Make every fault of the network and of the API that the provider must bear, and measure it.
+"""Cause every fault of the network and of the API that the provider must handle, and measure it.
 
-:mod:`faults.server` misbehaves on real sockets of 127.0.0.1, :mod:`faults.behaviours` are the ways
-in which it does, and :mod:`faults.table` says for each fault how a task that meets it must end. For
-a task that waits :mod:`faults.course` plays the job, and :mod:`faults.waits` is the table.
-``python -m dev.faults`` measures them all, with both drivers of the provider and with Airflow's
-own ``HttpOperator``, and writes ``docs/reliability.md``; ``--check`` only compares, and ``--ours``
+:mod:`faults.server` misbehaves on real sockets of 127.0.0.1, :mod:`faults.behaviours` has the ways
+in which it does, and :mod:`faults.table` declares for each fault how a task must end. For a task
+that waits, :mod:`faults.course` simulates the job, and :mod:`faults.waits` is the table.
+``python -m dev.faults`` measures all of them, with both drivers of the provider and with Airflow's
+own ``HttpOperator``, and writes ``docs/reliability.md``. ``--check`` only compares, and ``--ours``
 leaves ``HttpOperator`` out.
 """

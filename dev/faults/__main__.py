@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dev.faults import page
 from dev.faults.outcome import differences
 from dev.faults.run import DRIVERS, OURS, THEIRS, Measurement
-from dev.faults.runner import Trial, measure, measure_waits
+from dev.faults.runner import Run, measure, measure_waits
 from dev.faults.section import Waits
 from dev.faults.table import FAULTS
 from dev.faults.waiting import differences as wait_differences
@@ -20,30 +20,30 @@ from dev.faults.waits import WAITS
 def main() -> int:
     """Run the command.
 
-    :return: exit code, 0 when all is as declared and, with ``--check``, as on the page.
+    :return: exit code, 0 if all outcomes are as declared and, with ``--check``, as on the page.
     """
     parser = argparse.ArgumentParser(
         prog="python -m dev.faults",
-        description="Measure what becomes of a task that meets a fault, and write the page.",
+        description="Measure how tasks end under faults, and write docs/reliability.md.",
     )
     only = parser.add_mutually_exclusive_group()
-    only.add_argument("--check", action="store_true", help="write nothing, compare with the page")
-    only.add_argument("--ours", action="store_true", help="without HttpOperator and the page")
+    only.add_argument("--check", action="store_true", help="compare with the page, write nothing")
+    only.add_argument("--ours", action="store_true", help="leave HttpOperator and the page out")
     arguments = parser.parse_args()
     carriers = DRIVERS if arguments.ours else (*DRIVERS, THEIRS)
-    trials = [(fault.name, carrier) for carrier in carriers for fault in FAULTS]
-    wait_trials = [(wait.name, mode) for wait in WAITS for mode in wait.modes]
+    runs = [(fault.name, carrier) for carrier in carriers for fault in FAULTS]
+    wait_runs = [(wait.name, mode) for wait in WAITS for mode in wait.modes]
     print(f"Measuring {len(FAULTS)} faults with {len(carriers)} clients...", flush=True)
     start = time.monotonic()
-    measurements = measure(trials)
+    measurements = measure(runs)
     print(f"Measured in {time.monotonic() - start:.0f} s.")
-    print(f"Measuring {len(WAITS)} faults in {len(wait_trials)} waits...", flush=True)
+    print(f"Measuring {len(WAITS)} faults in {len(wait_runs)} waits...", flush=True)
     start = time.monotonic()
-    waits = measure_waits(wait_trials)
+    waits = measure_waits(wait_runs)
     print(f"Measured in {time.monotonic() - start:.0f} s.")
 
-    failures = [f"{name} ({by}): broke" for name, by in trials if (name, by) not in measurements]
-    failures += [f"{name} ({by}): broke" for name, by in wait_trials if (name, by) not in waits]
+    failures = [f"{name} ({by}): broke" for name, by in runs if (name, by) not in measurements]
+    failures += [f"{name} ({by}): broke" for name, by in wait_runs if (name, by) not in waits]
     is_complete = not failures
     failures += _differences(measurements)
     failures += (wrong := list(_wait_differences(waits)))
@@ -55,13 +55,13 @@ def main() -> int:
             print(f"Wrote {page.PATH.name}.")
     for driver in DRIVERS:
         print(_summary(driver, measurements))
-    print(f"waiting: {len(waits) - len(wrong)} of {len(wait_trials)} waits as declared.")
+    print(f"waiting: {len(waits) - len(wrong)} of {len(wait_runs)} waits as declared.")
     for failure in failures:
         print(failure, file=sys.stderr)
     return 1 if failures else 0
 
 
-def _differences(measurements: Mapping[Trial, Measurement]) -> Iterator[str]:
+def _differences(measurements: Mapping[Run, Measurement]) -> Iterator[str]:
     for fault in FAULTS:
         for driver in DRIVERS:
             if found := measurements.get((fault.name, driver)):
@@ -82,7 +82,7 @@ def _compare(new: str) -> list[str]:
     return list(page.changes(old, new))
 
 
-def _summary(driver: str, measurements: Mapping[Trial, Measurement]) -> str:
+def _summary(driver: str, measurements: Mapping[Run, Measurement]) -> str:
     found = [(fault, measurements.get((fault.name, driver))) for fault in FAULTS]
     held = sum(not list(differences(fault, of)) for fault, of in found if of)
     most = max((of.memory for _, of in found if of), default=0.0)

@@ -1,4 +1,4 @@
-"""Say what a service may do with a request: each behaviour gives the steps that it takes."""
+"""The ways in which a service may treat a request. Each behaviour returns its steps."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ INTEGRATION = {
     "indexing_cron": "0 6 * * *",
 }
 HUGE = 300 << 20
-"""Bytes of a response that is far too large."""
+"""Size of a response that is far too large."""
 
 LOGIN_PAGE = b"<!doctype html><html><title>Log in</title><form>...</form></html>"
 FOR_EVER = 60.0
-"""Seconds, longer than any trial lasts."""
+"""Seconds, longer than any run takes."""
 
 _DRIP = 0.5
 _CHUNK = b" " * (1 << 16)
@@ -72,12 +72,12 @@ def answers(
 
 
 def html(status: int, body: bytes = LOGIN_PAGE) -> Behaviour:
-    """Respond with a page for people."""
+    """Respond with an HTML page."""
     return answers(status, body, {"Content-Type": "text/html"})
 
 
 def drips(first: bytes, dripping: bytes) -> Behaviour:
-    """Send the first part at once, and the rest one byte each half second."""
+    """Send the first part at once, and the rest one byte every half second."""
 
     def behave(_: Call) -> Iterator[Step]:
         yield first
@@ -101,7 +101,7 @@ def repeats(first: bytes, again: bytes, *, pause: float = 0.0) -> Behaviour:
 
 
 def is_huge(status: int, headers: Mapping[str, str] | None = None) -> Behaviour:
-    """Respond with :data:`HUGE` bytes: a JSON text after much white space."""
+    """Respond with :data:`HUGE` bytes: JSON after a lot of white space."""
 
     def behave(_: Call) -> Iterator[Step]:
         yield head(status, headers)
@@ -113,11 +113,11 @@ def is_huge(status: int, headers: Mapping[str, str] | None = None) -> Behaviour:
 
 
 def bomb(layers: int) -> Behaviour:
-    """Respond with :data:`HUGE` bytes that are packed into few.
+    """Respond with :data:`HUGE` bytes that are compressed to a few.
 
-    :param layers: how often they are packed.
+    :param layers: how often they are compressed.
     """
-    # Many members rather than one, which would take seconds to pack.
+    # Many gzip members instead of one, which would take seconds to compress.
     content = gzip.compress(_CHUNK) * (HUGE // len(_CHUNK))
     for _ in range(layers - 1):
         content = gzip.compress(content)
@@ -145,8 +145,8 @@ def asks_to_wait(status: int, seconds: float, *, ahead: float | None = None) -> 
 
     :param status: the HTTP status.
     :param seconds: from now to the date, negative for the past.
-    :param ahead: seconds by which the service's clock is ahead of ours, and which it tells in
-        ``Date``; ``None`` for a clock that it does not tell.
+    :param ahead: seconds by which the service's clock is ahead of ours, for its ``Date`` header;
+        ``None`` to send no ``Date``.
     """
 
     def behave(_: Call) -> Iterable[Step]:
@@ -160,7 +160,7 @@ def asks_to_wait(status: int, seconds: float, *, ahead: float | None = None) -> 
 
 
 def refuses_with_input(call: Call) -> Iterable[Step]:
-    """Respond 422 as FastAPI does, and repeat all that was sent in every place for it."""
+    """Respond 422 as FastAPI does, and repeat the whole request in every field."""
     sent = json.loads(call.request.body) if call.request else {}
     headers = call.request.headers if call.request else {}
     detail = [
@@ -179,7 +179,7 @@ def refuses_with_input(call: Call) -> Iterable[Step]:
 
 
 def echoes(status: int) -> Behaviour:
-    """Repeat all that was sent, headers and body.
+    """Repeat the whole request, headers and body.
 
     :param status: the HTTP status.
     """

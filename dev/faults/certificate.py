@@ -1,4 +1,4 @@
-"""Make the certificates that a service shows."""
+"""Make the certificates that a service presents."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import trustme
 
 
 def make_context(certificate: str, folder: Path) -> ssl.SSLContext | None:
-    """Make what a service speaks TLS with, and the files that a client may need for it.
+    """Make a service's TLS context, and the files that a client may need.
 
     :param certificate: see :class:`faults.fault.Fault`.
     :param folder: where to put ``ca.pem``, ``other_ca.pem`` and ``netrc``.
-    :return: ``None`` where it speaks none.
+    :return: the context, ``None`` for a service without TLS.
     """
     trusted, other = trustme.CA(), trustme.CA()
     trusted.cert_pem.write_to_path(str(folder / "ca.pem"))

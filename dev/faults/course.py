@@ -1,4 +1,4 @@
-"""Play Datafold's part in a wait: a job from its creation to its end, with one fault."""
+"""Simulate a job at Datafold from its creation to its end, with one fault."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ _SAME = {
 
 
 class Course:
-    """Behaves as a service with jobs that end when they are read for the third time.
+    """Behaves as a service whose jobs end when they are read for the third time.
 
     :param wait: the fault.
-    :param mode: who waits.
+    :param mode: the mode, see :mod:`faults.wait`.
     """
 
     def __init__(self, wait: Wait, mode: str) -> None:
         self.counts: Counter[Kind] = Counter()
-        """Requests that arrived, by their kinds."""
+        """The number of requests by kind."""
         self.early = 0
-        """Requests that came before the service wanted one."""
+        """Requests that arrived before the end of ``Retry-After``."""
         self.is_waited_for = threading.Event()
-        """Set once the job was read."""
+        """Set as soon as the job is read."""
         self._wait = wait
         self._jobs: list[dict[str, Any]] = []
         self._reads: Counter[int] = Counter()
@@ -63,11 +63,11 @@ class Course:
         self._first = _first(wait, mode)
         self._lock = threading.Lock()
         if mode in SENSORS:
-            # Somebody else's.
+            # A sensor waits for a job that something else started.
             self._start({})
 
     def __call__(self, call: Call) -> Iterable[Step]:
-        """Do what is asked, or misbehave.
+        """Process a request, or misbehave.
 
         :param call: the request.
         """
@@ -76,7 +76,7 @@ class Course:
             return self._behave(call.request)
 
     def recover(self) -> None:
-        """Misbehave no more."""
+        """Stop misbehaving."""
         self._is_well = True
 
     @property
@@ -121,7 +121,7 @@ class Course:
         return [response, Then.KEEP]
 
     def _is_lost(self, kind: Kind) -> bool:
-        """Say whether the reply to the creation is lost, so that the task must look for it."""
+        """Return whether the response to the creation is lost, so that the task must search."""
         is_first = kind is Kind.START and self.counts[kind] == 1
         return is_first and self._wait.place is Place.SEARCH
 
@@ -184,18 +184,18 @@ def _kind(request: Request) -> Kind:
 
 
 def _first(wait: Wait, mode: str) -> tuple[Kind, int]:
-    """Say which request is the first to meet the fault: the how-manieth of its kind."""
-    # In the worker a first try does not look for data diffs before it makes one.
+    """Return which request meets the fault first: its kind and its number within the kind."""
+    # In the worker a first try does not search for data diffs before it makes one.
     looks = 0 if wait.job == DATA_DIFF and mode != TRIGGERER else 1
     number = {Place.SEARCH: looks + 1, Place.POLL: 2, Place.LAST: 4}
     return wait.place.kind, number.get(wait.place, 1)
 
 
 def listens_first(wait: Wait, mode: str) -> bool:
-    """Say whether any request comes before the one that meets the fault.
+    """Return whether any request precedes the one that meets the fault.
 
     :param wait: the fault.
-    :param mode: who waits.
+    :param mode: the mode, see :mod:`faults.wait`.
     """
     if wait.place is Place.START:
         return wait.job != DATA_DIFF or mode == TRIGGERER

@@ -1,4 +1,4 @@
-"""Declare what a row of the table is: a fault, and how a task that meets it must end."""
+"""Declare what a row of the table is: a fault, and how a task must end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dev.faults.server import Behaviour, Door
 API_KEY = 'planted/datafold+key"b8f1<20c&7'
 TOKEN = 'planted/hightouch+token"5e97<a3&1'  # noqa: S105 - planted, to be looked for
 SECRETS = (API_KEY, TOKEN)
-"""With characters that are spelled in another way in a URL, in JSON and in HTML."""
+"""With characters that URLs, JSON and HTML encode."""
 
 
 @dataclass(frozen=True)
@@ -37,22 +37,22 @@ AUTHENTICATION = Ending("key refused", "DatafoldAuthenticationError")
 PERMISSION = Ending("not permitted", "DatafoldPermissionError")
 NOT_FOUND = Ending("not found", "DatafoldNotFoundError")
 CONFLICT = Ending("conflict", "DatafoldConflictError")
-VALIDATION = Ending("invalid, names the field", "DatafoldValidationError")
+VALIDATION = Ending("request invalid", "DatafoldValidationError")
 REJECTED = Ending("request refused", "DatafoldRejectedError")
 UNUSABLE = Ending("unusable response", "DatafoldAnswerError")
 CONNECTION = Ending("connection broke", "DatafoldConnectionError", airflow_may_retry=True)
 UNREACHABLE = Ending("could not connect", "DatafoldUnreachableError", airflow_may_retry=True)
 TIMEOUT = Ending("no response in time", "DatafoldTimeoutError", airflow_may_retry=True)
 RATE_LIMIT = Ending("too many requests", "DatafoldRateLimitError", airflow_may_retry=True)
-SERVER = Ending("service fails", "DatafoldServerError", airflow_may_retry=True)
+SERVER = Ending("service failed", "DatafoldServerError", airflow_may_retry=True)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Declare a fault, and how a task that meets it must end.
+    """Declare a fault, and how a task must end.
 
-    The texts ``{port}``, ``{closed_port}`` and ``{folder}`` in ``host``, ``environment`` and
-    ``extra`` stand for the service's port, one where nothing listens, and a folder with the
+    The placeholders ``{port}``, ``{closed_port}`` and ``{folder}`` in ``host``, ``environment`` and
+    ``extra`` stand for the service's port, a port where nothing listens, and a folder with the
     files ``ca.pem``, ``other_ca.pem`` and ``netrc``.
 
     :param name: short and unique.
@@ -64,25 +64,25 @@ class Fault:
     :param behaviours: see :class:`faults.server.FaultServer`.
     :param reads: see :class:`faults.server.FaultServer`.
     :param door: see :class:`faults.server.FaultServer`.
-    :param certificate: what the service shows: nothing as it speaks no TLS, or a certificate
-        that is ``good``, ``self-signed``, ``expired``, for an ``other-host``, or good with the
-        wish for one of the client's (``mutual``).
+    :param certificate: the service's certificate: empty for no TLS, ``good``, ``self-signed``,
+        ``expired``, ``other-host`` (for another host), or ``mutual`` (good, and the service
+        requires a client certificate).
     :param host: host of the Airflow connection.
     :param environment: environment variables of the worker.
     :param extra: more extra fields of the connection of type ``datafold``.
-    :param addresses: how many addresses of the service the name ``datafold.test`` has, none
-        for a name that is not known.
+    :param addresses: how many addresses of the service the name ``datafold.test`` has, 0 if the
+        name does not exist.
     :param resolver: seconds that the worker's resolver takes.
     :param without: modules that the worker does not have.
-    :param or_else: another ending that is as good, where a driver may notice either first.
-    :param says: what the error must say.
-    :param no_sooner: seconds that the task must wait at least.
+    :param or_else: another ending that is as good, if a driver may notice either first.
+    :param says: what the error's text must contain.
+    :param no_sooner: the least number of seconds that the task must wait.
     :param retry_after: seconds that the error must pass on to Airflow.
-    :param may_succeed: whether success would be as good for the user: where a redirect is
-        followed with the update intact, and where a client that does not parse the response
-        learns that the update was made.
-    :param heavy: whether an operator without limits takes much memory for it, so that it must
-        be measured alone.
+    :param may_succeed: whether success would be as good for the user: a redirect that is followed
+        may keep the update intact, and a client that does not parse the response can see that the
+        update was made.
+    :param heavy: whether an operator without limits uses so much memory that it must be measured
+        alone.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Look for secrets in what a trial writes, logs and raises."""
+"""Find secrets in everything that a run writes, logs and raises."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from urllib.parse import unquote
 from dev.faults.fault import SECRETS
 
 CANARY = "a canary sings in the log"
-"""What a trial must log, so that a log which is not captured is noticed."""
+"""A string that each run logs: if it is missing, the log was not captured."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}")
 _URL_SAFE = str.maketrans("+/", "-_")
 
 
 def capture(path: Path) -> Callable[[], str]:
-    """Send all that the process writes and logs, from DEBUG on, into a file.
+    """Send everything that the process writes and logs, from DEBUG on, into a file.
 
-    :param path: of the file.
-    :return: reads it.
+    :param path: the path of the file.
+    :return: a function that reads the file.
     """
     with path.open("wb") as file:
         os.dup2(file.fileno(), 1)
@@ -45,11 +45,11 @@ def capture(path: Path) -> Callable[[], str]:
 
 
 def count(text: str) -> int:
-    """Count the secrets in a text: as they are, and as URLs, JSON, HTML and base64 spell them.
+    """Count the secrets in a string, plain and encoded for URLs, JSON, HTML and base64.
 
-    :param text: the text.
+    :param text: the string.
     """
-    # A backslash is no part of a secret, and JSON in JSON has more than one.
+    # No secret contains a backslash, and JSON in JSON adds several.
     spelled_out = html.unescape(unquote(text)).replace("\\", "")
     decoded = [decoded for run in _BASE64.findall(text) for decoded in _decoded(run)]
     return sum(found.count(secret) for found in (spelled_out, *decoded) for secret in SECRETS)
@@ -58,6 +58,6 @@ def count(text: str) -> int:
 def _decoded(run: str) -> Iterator[str]:
     for offset in range(4):
         rest = run[offset:].translate(_URL_SAFE)
-        # A single letter at the end is less than a byte.
+        # A single letter at the end encodes less than a byte.
         whole = rest[:-1] if len(rest) % 4 == 1 else rest
         yield urlsafe_b64decode(whole + "=" * (-len(whole) % 4)).decode(errors="replace")

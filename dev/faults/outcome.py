@@ -1,4 +1,4 @@
-"""Judge whether a measurement is what a user wants."""
+"""Compare a measurement with what the table declares and with what a user wants."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dev.faults.fault import Fault
 from dev.faults.run import Measurement
 
 MEMORY = 50.0
-"""MB that a response may take at most, whatever its size."""
+"""The most MB of memory that a task may use, whatever the size of the response."""
 
 
 def differences(fault: Fault, found: Measurement) -> Iterator[str]:
     """Compare a measurement of this provider's operator with all that the table declares.
 
     :param fault: the fault.
-    :param found: what became of it.
-    :return: a sentence for each thing that differs.
+    :param found: the measurement.
+    :return: a sentence for each difference.
     """
     ending = fault.ending
     if fault.or_else and fault.or_else.error == found.ended:
@@ -56,16 +56,16 @@ def shortcoming(fault: Fault, found: Measurement) -> str:
     succeeded = found.ended == "success"
     shortcomings = {
         "sends a request to another host": found.elsewhere > 0,
-        "lets a secret out": any(found.secrets.values()),
-        "has no end in time": not found.ended,
-        "takes too much memory": found.memory > MEMORY,
-        "is green, though the service confirmed nothing": succeeded
+        "leaks a secret": any(found.secrets.values()),
+        "does not end in time": not found.ended,
+        "uses too much memory": found.memory > MEMORY,
+        "succeeds, although the service confirmed nothing": succeeded
         and bool(wanted.error)
         and not fault.may_succeed,
-        "fails, though the update was possible": not succeeded and not wanted.error,
-        "burns Airflow's retries on what no retry mends": found.airflow_may_retry
+        "fails, although the update was possible": not succeeded and not wanted.error,
+        "uses up Airflow's retries on an error that no retry can fix": found.airflow_may_retry
         and not wanted.airflow_may_retry,
-        "forbids Airflow the retry that could mend it": bool(found.ended)
+        "prevents a retry by Airflow that could succeed": bool(found.ended)
         and not succeeded
         and wanted.airflow_may_retry
         and not found.airflow_may_retry,
@@ -74,9 +74,9 @@ def shortcoming(fault: Fault, found: Measurement) -> str:
 
 
 def masked(found: Measurement) -> Measurement:
-    """Return what is left of a measurement where Airflow's masking knows all secrets.
+    """Return the measurement as it would be if Airflow's masking knew all secrets.
 
-    :param found: a measurement, made without that masking.
-    :return: the same, with no secret in what Airflow writes into the task's log.
+    :param found: a measurement without that masking.
+    :return: the same, without secrets in what Airflow writes into the task's log.
     """
     return replace(found, secrets={**found.secrets, "log": 0, "exception": 0})

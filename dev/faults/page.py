@@ -1,4 +1,4 @@
-"""Write ``docs/reliability.md`` out of what was measured."""
+"""Write ``docs/reliability.md`` from the measurements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dev.faults import section
 from dev.faults.fault import Ending, Fault
 from dev.faults.outcome import MEMORY, masked, shortcoming
 from dev.faults.run import DRIVERS, THEIRS, TIMEOUT, Measurement
-from dev.faults.runner import Trial
+from dev.faults.runner import Run
 from dev.faults.table import FAULTS
 
 PATH = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -22,38 +22,38 @@ _INTRODUCTION = f"""\
 <!-- Written by `python -m dev.faults`. -->
 # Reliability
 
-What becomes of a task when the API, the network or the worker misbehaves. Each row below is a
-fault that a service on real sockets of one machine makes. A task meets it with the connection's
+This page shows what a task does when the API, the network or the worker misbehaves. Each row below
+is a fault, caused by a service on real sockets of one machine. The task runs with the connection's
 default of three retries, and with a `timeout` of {TIMEOUT:g} s instead of 30. Faults
-[while a task waits](#while-waiting) have tables of their own.
+[while a task waits](#while-waiting) have their own tables.
 
 Both drivers of the provider were measured, and every row holds for both: the one that
 `DatafoldUpdateHightouchOperator.execute` uses in a task's thread (`requests`), and the one that
-makes the same update in an event loop (`httpx`). What a row says of them is declared in
-`dev/faults/table.py`; seconds are an upper limit.
+makes the same update in an event loop (`httpx`). `dev/faults/table.py` declares the expected
+outcomes; the seconds are an upper limit.
 
 ```
 python -m dev.faults          # measure, write this page
 python -m dev.faults --check  # measure, compare with the declarations and with this page
 ```
 
-`python -m dev.faults --ours` measures the two drivers and the waits, without `HttpOperator`, and
+`python -m dev.faults --ours` measures the two drivers and the waits, without `HttpOperator`.
 `make reliability-all` does so with each Airflow that the provider supports.
 
-The last two columns are Airflow's own `HttpOperator` under the same faults, with the same body,
-header, `timeout` and CA, and with its defaults otherwise. It handles a fault where
+The last two columns show Airflow's own `HttpOperator` under the same faults, with the same body,
+header, `timeout` and CA, and otherwise with its defaults. It handles a fault if
 
 - the task ends as in the third column: it succeeds, fails for good, or fails so that Airflow
-  may retry it (success counts, too, where a redirect keeps method and body on the same host, and
-  where a client that does not parse the response learns that the update was made),
-- it ends within the seconds of the row and takes at most {MEMORY:g} MB of memory,
-- the log, the exception and the result hold neither the API key nor the Hightouch token, with
+  may retry it (success also counts if a redirect keeps method and body on the same host, and if
+  a client that does not parse the response can see that the update was made),
+- it ends within the seconds of the row and uses at most {MEMORY:g} MB of memory,
+- the log, the exception and the result contain neither the API key nor the Hightouch token, with
   Airflow's own masking off,
 - and it sends nothing to another host.
 
-The text of the error does not count, nor does the number of requests. Where a fault passes, the
-operator alone must overcome it: a task that fails first and that Airflow's `retries` mend, if it
-has any, takes at least the `retry_delay`, five minutes by default.
+The text of the error and the number of requests do not count. The operator itself must overcome a
+temporary fault: if the task fails and Airflow retries it, that takes at least the `retry_delay`,
+five minutes by default.
 """
 
 _HEADER = (
@@ -63,7 +63,7 @@ _HEADER = (
 )
 
 
-def render(measurements: Mapping[Trial, Measurement], waits: section.Waits) -> str:
+def render(measurements: Mapping[Run, Measurement], waits: section.Waits) -> str:
     """Write the page.
 
     :param measurements: of every fault, by both drivers and by ``HttpOperator``.
@@ -80,7 +80,7 @@ def changes(old: str, new: str) -> Iterator[str]:
 
     :param old: Markdown.
     :param new: Markdown.
-    :return: each line that only one of them has, but for the one that names versions.
+    :return: each line that only one of them has, except the line with the versions.
     """
     for mark, lines, others in (("-", old, new), ("+", new, old)):
         known = set(others.splitlines())
@@ -89,7 +89,7 @@ def changes(old: str, new: str) -> Iterator[str]:
                 yield f"{mark} {line}"
 
 
-def _totals(measurements: Mapping[Trial, Measurement]) -> Iterator[str]:
+def _totals(measurements: Mapping[Run, Measurement]) -> Iterator[str]:
     of = len(FAULTS)
     theirs = [(fault, measurements[fault.name, THEIRS]) for fault in FAULTS]
     reasons = Counter(shortcoming(fault, found) for fault, found in theirs)
@@ -107,8 +107,8 @@ def _totals(measurements: Mapping[Trial, Measurement]) -> Iterator[str]:
     ours = min(handled[driver] for driver in DRIVERS)
     yield (
         f"**Handled: both drivers {ours} of {of}, `HttpOperator` {handled[THEIRS]} of {of}** "
-        f"({with_masking} where Airflow's masking knows both secrets, as it does when they come "
-        f"out of Airflow connections)."
+        f"({with_masking} if Airflow's masking knows both secrets, as it does if they come from "
+        f"Airflow connections)."
     )
     yield ""
     yield (
@@ -117,7 +117,7 @@ def _totals(measurements: Mapping[Trial, Measurement]) -> Iterator[str]:
         f"{secrets[THEIRS]}."
     )
     yield ""
-    yield "What `HttpOperator` does with the others:"
+    yield "What `HttpOperator` does under the other faults:"
     yield ""
     for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
         if reason:
@@ -130,10 +130,10 @@ def _totals(measurements: Mapping[Trial, Measurement]) -> Iterator[str]:
 
 
 def declared(fault: Fault) -> str:
-    """Write the part of a row that is declared, not measured.
+    """Write the declared part of a row.
 
     :param fault: the fault.
-    :return: the row's beginning, up to what is said of ``HttpOperator``.
+    :return: the row up to the columns of ``HttpOperator``.
     """
     ending = fault.ending
     endings = [ending] if fault.or_else is None else [ending, fault.or_else]
@@ -171,6 +171,6 @@ def _described(fault: Fault, found: Measurement) -> str:
     if found.elsewhere:
         words += f"; sends {'a secret' if found.secrets['other host'] else 'a request'} elsewhere"
     if found.memory > MEMORY:
-        words += f"; takes more than {MEMORY:g} MB"
+        words += f"; uses more than {MEMORY:g} MB"
     places = [place for place in ("log", "exception", "result") if found.secrets[place]]
     return f"{words}; a secret in the {' and the '.join(places)}" if places else words

@@ -1,7 +1,7 @@
-"""Run one task that meets one fault, and measure what becomes of it.
+"""Run one task under one fault, and measure the outcome.
 
-A trial changes its process for good (environment, name resolution, standard output), so it
-needs one of its own; :mod:`faults.runner` sees to that.
+A run changes its process permanently (environment, name resolution, standard output), so it needs
+its own; :mod:`faults.runner` starts it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dev.faults.server import Door, FaultServer
 
 OURS = "datafold"
 OURS_ASYNC = "datafold-async"
-"""The same update in an event loop, as a trigger would carry it."""
+"""The same update in an event loop, as a trigger would send it."""
 DRIVERS = (OURS, OURS_ASYNC)
 THEIRS = "http"
 TIMEOUT = 1.0
@@ -40,18 +40,18 @@ _PATH = "/api/v1/lineage/bi/hightouch/7/"
 
 @dataclass(frozen=True)
 class Measurement:
-    """Hold what became of a task.
+    """Hold the outcome of a task.
 
-    :param ended: ``success``, the name of the exception's class, or empty where the task had
-        not ended in time.
+    :param ended: ``success``, the name of the exception's class, or empty if the task did not end
+        in time.
     :param airflow_may_retry: whether the exception, if there is one, lets Airflow try again.
     :param seconds: how long the task took.
     :param requests: how many requests arrived at the service.
     :param connections: how many connections arrived at the service.
     :param elsewhere: how many requests arrived at the other host.
     :param memory: MB by which the process grew at its largest.
-    :param secrets: how often a secret stands in the ``log``, the ``exception``, the ``result``
-        and in requests to the ``other host``.
+    :param secrets: how often a secret is in the ``log``, the ``exception``, the ``result`` and in
+        requests to the ``other host``.
     :param retry_after: seconds that the exception passes on.
     :param message: what the exception says.
     """
@@ -69,7 +69,7 @@ class Measurement:
 
 
 def prepare(operator: str) -> None:
-    """Import what an operator needs, so that no trial must wait for it.
+    """Import what an operator needs, so that no run waits for it.
 
     :param operator: :data:`OURS`, :data:`OURS_ASYNC` or :data:`THEIRS`.
     """
@@ -81,8 +81,8 @@ def prepare(operator: str) -> None:
         import airflow_provider_datafold.operators.bi  # noqa: F401
         from airflow_provider_datafold.connection.fetch import fetch_settings
 
-        # Airflow before 3.2 imports half of itself for the first connection. Not by an event loop,
-        # whose threads a fork would lack.
+        # Airflow before 3.2 imports half of itself for the first connection. This does not use an
+        # event loop, whose threads would be missing after a fork.
         os.environ["AIRFLOW_CONN_ANY"] = json.dumps({"conn_type": "datafold", "password": API_KEY})
         fetch_settings("any")
         del os.environ["AIRFLOW_CONN_ANY"]
@@ -90,16 +90,16 @@ def prepare(operator: str) -> None:
         import airflow.providers.http.operators.http  # noqa: F401
         from airflow.providers.common.compat.sdk import Connection
 
-        # Makes Airflow look for its providers, which takes a second.
+        # Airflow looks for its providers here, which takes a second.
         Connection(conn_id="http_default", conn_type="http").get_hook()  # type: ignore[no-untyped-call]
 
 
 def run(fault: Fault, operator: str) -> Measurement:
-    """Let a task meet a fault.
+    """Run a task under a fault.
 
     :param fault: the fault.
     :param operator: :data:`OURS`, :data:`OURS_ASYNC` or :data:`THEIRS`.
-    :return: what became of it, at the latest when the fault's time is over.
+    :return: the outcome, at the latest when the fault's time is over.
     """
     with (
         tempfile.TemporaryDirectory(prefix="datafold-faults-") as folder,
@@ -143,7 +143,7 @@ def run(fault: Fault, operator: str) -> Measurement:
 
 
 class _Task:
-    """Make an update and keep what becomes of it."""
+    """Make an update and record the outcome."""
 
     def __init__(self, update: Callable[[], Any]) -> None:
         self.ended = self.result = self.traceback = self.message = ""
@@ -168,7 +168,7 @@ class _Task:
         from airflow_provider_datafold.redaction.secret import Secret
 
         try:
-            # A log that is not captured, or is masked, would show no secret either.
+            # Detects a log that is not captured or is masked: it would show no secret either.
             mask([Secret(leak.CANARY)])
             logging.getLogger("airflow.task").debug(leak.CANARY)
             result = self._update()
@@ -186,14 +186,14 @@ class _Task:
 def _build(operator: str) -> Callable[[], Any]:
     schedule: dict[str, Any] = {name: INTEGRATION[name] for name in ("bindings", "indexing_cron")}
     if operator == OURS_ASYNC:
-        # Not asyncio.run, which waits for a resolver that hangs; a triggerer's loop goes on.
+        # asyncio.run would wait for a resolver that hangs. A triggerer's loop does not.
         loop = asyncio.new_event_loop()
         return lambda: loop.run_until_complete(_update({"token": TOKEN, **schedule}))
     if operator == OURS:
         from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 
         ours = DatafoldUpdateHightouchOperator(task_id="ours", bi_datasource_id=7, **schedule)
-        # Without what Airflow 2 wraps around it, which lets only the main thread call it.
+        # Without Airflow 2's wrapper, which only the main thread may call.
         execute = inspect.unwrap(type(ours).execute)
         return lambda: execute(ours, {})
 
@@ -221,7 +221,7 @@ async def _update(config: dict[str, Any]) -> Any:
 
 
 def _connections(fault: Fault, host: str, folder: str) -> dict[str, str]:
-    """Tell all of them the same host, timeout and CA."""
+    """Return connections that all have the same host, timeout and CA."""
     ca = f"{folder}/ca.pem" if fault.certificate else None
     ours = {"timeout": TIMEOUT, "ca_bundle": ca, **fault.extra}
     theirs = {"timeout": TIMEOUT, "verify": ours["ca_bundle"]}
@@ -235,7 +235,7 @@ def _connections(fault: Fault, host: str, folder: str) -> dict[str, str]:
 
 
 def _know_only_this_machine(fault: Fault) -> None:
-    """Resolve no name but this machine's, so that nothing leaves it, not even a question."""
+    """Resolve only this machine's names, so that not even a DNS query leaves it."""
     resolve = socket.getaddrinfo
     addresses = {"127.0.0.1": 1, "localhost": 1, "datafold.test": fault.addresses}
 
@@ -251,6 +251,6 @@ def _know_only_this_machine(fault: Fault) -> None:
 
 
 def _peak() -> float:
-    """Return the most memory in MB that this process ever had."""
+    """Return this process's peak memory in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

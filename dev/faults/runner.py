@@ -1,4 +1,4 @@
-"""Run many trials at once, each in a process of its own and within a time of its own."""
+"""Make many runs at once, each in its own process and with its own deadline."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from dev.faults.wait import MODES, Wait
 from dev.faults.waiting import Waited
 from dev.faults.waits import WAITS
 
-Trial = tuple[str, str]
-"""Name of the fault; name of the operator, or who waits."""
+Run = tuple[str, str]
+"""Name of the fault; name of the operator, or the mode."""
 
 Found = Measurement | Waited
 
 _AT_ONCE = 20
-"""Most trials spend their time waiting."""
+"""Most runs spend their time waiting."""
 
 _ROWS: dict[str, Fault | Wait] = {
     **{fault.name: fault for fault in FAULTS},
@@ -44,33 +44,33 @@ _LONGEST = 300.0
 _FOREIGN = ("AIRFLOW", "REQUESTS_", "CURL_", "SSL_")
 
 
-def measure(trials: Iterable[Trial]) -> dict[Trial, Measurement]:
-    """Run trials in a throw-away Airflow home, away from this process.
+def measure(runs: Iterable[Run]) -> dict[Run, Measurement]:
+    """Measure faults with a temporary Airflow home, outside this process.
 
-    :param trials: which faults, with which operator.
-    :return: what became of each; a trial that broke is missing.
+    :param runs: which faults, with which operator.
+    :return: the outcome of each; a run that broke is missing.
     """
-    return {trial: Measurement(**found) for trial, found in _measure(trials)}
+    return {key: Measurement(**found) for key, found in _measure(runs)}
 
 
-def measure_waits(trials: Iterable[Trial]) -> dict[Trial, Waited]:
-    """Run trials of tasks that wait, likewise.
+def measure_waits(runs: Iterable[Run]) -> dict[Run, Waited]:
+    """Measure faults while tasks wait, in the same way.
 
-    :param trials: which faults, and who waits.
-    :return: what became of each; a trial that broke is missing.
+    :param runs: which faults, in which mode.
+    :return: the outcome of each; a run that broke is missing.
     """
-    return {trial: Waited(**found) for trial, found in _measure(trials)}
+    return {key: Waited(**found) for key, found in _measure(runs)}
 
 
-def _measure(trials: Iterable[Trial]) -> Iterator[tuple[Trial, dict[str, Any]]]:
+def _measure(runs: Iterable[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
     with tempfile.TemporaryDirectory(prefix="datafold-faults-") as home:
         results = Path(home, "results.jsonl")
         subprocess.run(  # noqa: S603 - this package's own code
             [sys.executable, "-m", "dev.faults.runner", results],
-            input=json.dumps(list(trials)).encode(),
+            input=json.dumps(list(runs)).encode(),
             env=_environment(home),
             cwd=Path(__file__).parents[2],
-            # Airflow's; what goes wrong with a trial is told on the other one.
+            # Airflow writes here. Runs that break report to standard error.
             stdout=subprocess.DEVNULL,
             timeout=_LONGEST,
             check=True,
@@ -89,28 +89,28 @@ def _environment(home: str) -> dict[str, str]:
         "AIRFLOW_HOME": home,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
-        # Airflow's own masking would hide what an operator lets slip.
+        # Airflow's own masking would hide what an operator leaks.
         "AIRFLOW__LOGGING__MIN_LENGTH_MASKED_SECRET": "10000",
         "NETRC": str(Path(home, "no-netrc")),
     }
 
 
-def _run(trials: Iterable[Trial], at_once: int) -> Iterator[tuple[Trial, Found]]:
-    waiting = deque(trials)
-    running: dict[Connection, tuple[Trial, BaseProcess, float]] = {}
+def _run(runs: Iterable[Run], at_once: int) -> Iterator[tuple[Run, Found]]:
+    waiting = deque(runs)
+    running: dict[Connection, tuple[Run, BaseProcess, float]] = {}
     while waiting or running:
         while waiting and len(running) < at_once:
-            name, operator = trial = waiting.popleft()
+            name, operator = key = waiting.popleft()
             receiver, process = _start(name, operator)
             deadline = time.monotonic() + _ROWS[name].seconds + _GRACE
-            running[receiver] = (trial, process, deadline)
+            running[receiver] = (key, process, deadline)
         ready = wait(list(running), timeout=1)
         for receiver in [receiver for receiver in running if receiver in ready]:
             (name, operator), process, _ = running.pop(receiver)
             try:
                 found = receiver.recv()
             except EOFError:
-                found = "killed, as it did not end"
+                found = "killed, because it did not end"
             if isinstance(found, Found):
                 yield (name, operator), found
             else:
@@ -123,8 +123,8 @@ def _run(trials: Iterable[Trial], at_once: int) -> Iterator[tuple[Trial, Found]]
 
 
 def _start(name: str, operator: str) -> tuple[Connection, BaseProcess]:
-    # Forked, because to import Airflow takes longer than most trials do; but where a module must
-    # be missing, what would have used it must not be there either.
+    # Forked, because importing Airflow takes longer than most runs. If a module must be missing,
+    # the modules that would have imported it must not be loaded either.
     fork, spawn = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
     receiver, sender = fork.Pipe(duplex=False)
     make = spawn.Process if _lacks(name) else fork.Process
@@ -142,7 +142,7 @@ def _work(name: str, operator: str, sender: Connection) -> None:
             prepare(operator)
         sender.send(waiting.follow(row, operator) if isinstance(row, Wait) else run(row, operator))
     except Exception:
-        # Sent, because the trial may have taken standard error away already.
+        # Sent to the parent, because the run may already have replaced standard error.
         sender.send(traceback.format_exc())
 
 
@@ -157,13 +157,13 @@ def _lacks(name: str) -> Sequence[str]:
 
 
 def _main() -> None:
-    trials: list[Trial] = [(fault, operator) for fault, operator in json.load(sys.stdin)]
-    for operator in {operator for _, operator in trials}:
+    runs: list[Run] = [(fault, operator) for fault, operator in json.load(sys.stdin)]
+    for operator in {operator for _, operator in runs}:
         prepare(OURS if operator in MODES else operator)
         if operator in MODES:
             waiting.prepare()
-    heavy = [trial for trial in trials if _is_heavy(*trial)]
-    light = [trial for trial in trials if trial not in heavy]
+    heavy = [key for key in runs if _is_heavy(*key)]
+    light = [key for key in runs if key not in heavy]
     with Path(sys.argv[1]).open("w") as results:
         for (fault, operator), found in chain(_run(light, _AT_ONCE), _run(heavy, 1)):
             print(json.dumps([fault, operator, asdict(found)]), file=results)

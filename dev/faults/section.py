@@ -14,33 +14,38 @@ TITLE = "## While waiting"
 _INTRODUCTION = f"""\
 {TITLE}
 
-What becomes of a task that starts a job, waits for it and meets a fault on the way, and of the job.
-Each row was measured with everyone who can wait: the *worker* (an operator as it is by default),
-the *triggerer* (an operator with `deferrable=True`: the trigger runs in an event loop, then the
-task goes on in a worker), the *sensor* (`mode="poke"`) and the *deferred sensor*. Sensors wait for
-what something else started: they make nothing and cancel nothing, and what a row says of jobs does
-not concern them.
+This section shows what happens to a task and to its job if a fault occurs while the task starts the
+job and waits for it. Each row was measured in the modes that it names:
 
-The service plays a job that ends when it is read for the third time, and misbehaves once unless
-the row says otherwise. Where the first try fails so that Airflow may retry it, a second try follows
-with a service that is well again; the requests are those of both. Where none are given, their
-number depends on time. What a row says is declared in `dev/faults/waits.py`.
+- *worker*: an operator with its defaults
+- *triggerer*: an operator with `deferrable=True`: its trigger runs in an event loop, then the task
+  continues in a worker
+- *sensor*: a sensor with `mode="poke"`
+- *deferred sensor*: a sensor with `deferrable=True`
 
-Without a fault a data diff takes the worker 4 requests, the triggerer 6, the sensor 3 and the
-deferred sensor 4; a monitor run takes 5, 6, 3 and 4.
+Sensors wait for a job that something else started. They make no job and cancel none, so the columns
+about jobs do not apply to them.
+
+The service simulates a job that ends when it is read for the third time. It misbehaves once unless
+the row says otherwise. If the first try fails so that Airflow may retry it, a second try follows
+while the service works normally; the number of requests covers both tries. It is missing where it
+depends on time. `dev/faults/waits.py` declares the expected outcomes.
+
+Without a fault a data diff takes 4 requests in the worker, 6 in the triggerer, 3 in the sensor and
+4 in the deferred sensor; a monitor run takes 5, 6, 3 and 4.
 """
 
 _HEADER = (
     "| | Where | What the service does | What the task does | Made | Cancelled | Left running "
-    "| Who waits, with how many requests |",
+    "| Modes, with the number of requests |",
     "|---|---|---|---|---|---|---|---|",
 )
 _HEADINGS = {DATA_DIFF: "### Data diffs", MONITOR_RUN: "### Monitor runs"}
 _FURTHER = {
-    DATA_DIFF: "A data diff is left running only where nobody lets the task cancel it.",
+    DATA_DIFF: "A data diff is left running only if the service does not let the task cancel it.",
     MONITOR_RUN: (
         "Datafold cannot cancel a monitor run, and a run has no tag by which a retry could find "
-        "it: so some are left running, and two are made where the first try fails."
+        "it. So some are left running, and two are made if the first try fails."
     ),
 }
 
@@ -50,7 +55,7 @@ Waits = Mapping[tuple[str, str], Waited]
 def render(found: Waits) -> str:
     """Write the section.
 
-    :param found: what was measured, by the names of the rows and who waits.
+    :param found: the measurements, by the name of the row and the mode.
     :return: Markdown.
     """
     return "\n".join([_INTRODUCTION, _total(found), *_tables(), ""])
@@ -75,10 +80,10 @@ def declared(wait: Wait) -> str:
 
 
 def _total(found: Waits) -> str:
-    trials = {mode: [wait for wait in WAITS if mode in wait.modes] for mode in MODES}
+    runs = {mode: [wait for wait in WAITS if mode in wait.modes] for mode in MODES}
     held = ", ".join(
         f"{mode} {sum(_holds(wait, mode, found) for wait in waits)} of {len(waits)}"
-        for mode, waits in trials.items()
+        for mode, waits in runs.items()
     )
     secrets = sum(one.secrets for one in found.values())
     return f"**As declared: {held}.** Secrets found in logs, exceptions and results: {secrets}."

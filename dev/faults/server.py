@@ -1,4 +1,4 @@
-"""Run a service on a real socket of 127.0.0.1 that behaves as badly as it is told."""
+"""Run a service that misbehaves as it is told, on a real socket of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from types import TracebackType
 from typing import BinaryIO
 
 _PATIENCE = 20.0
-"""Seconds that the service waits for a client, so that no thread stays for ever."""
+"""Seconds that the service waits for a client, so that every thread ends."""
 
 _LONGEST_REQUEST = 1 << 20
 
 
 @dataclass(frozen=True)
 class Request:
-    """Hold a request that arrived whole.
+    """Hold a request that arrived completely.
 
-    :param method: the HTTP method, ``CONNECT`` where a client takes the service for a proxy.
-    :param target: the path, or what else stands behind the method.
+    :param method: the HTTP method, ``CONNECT`` if a client uses the service as a proxy.
+    :param target: the path, or the host and port of ``CONNECT``.
     :param headers: the header fields, names in lower case.
     :param body: the body's bytes.
     """
@@ -36,15 +36,15 @@ class Request:
 
     @property
     def text(self) -> str:
-        """Everything that the request says, to look for secrets in."""
+        """The whole request as a string, to search it for secrets."""
         return f"{self.target} {self.headers} {self.body.decode(errors='replace')}"
 
 
 @dataclass(frozen=True)
 class Call:
-    """Hold what a behaviour knows when its turn comes.
+    """Hold the input of a behaviour.
 
-    :param request: the request, ``None`` where the service does not read any.
+    :param request: the request, ``None`` if the service does not read any.
     :param elsewhere: URL of another service.
     """
 
@@ -53,32 +53,32 @@ class Call:
 
 
 class Then(Enum):
-    """Say how a behaviour ends, if not by closing the connection."""
+    """List how a behaviour may end, other than by closing the connection."""
 
     RESET = "reset"
     KEEP = "keep"
 
 
 class Next(Enum):
-    """Say what becomes of the next connection."""
+    """List what may happen to the next connection."""
 
     REFUSED = "refused"
-    """No process listens for a moment, from now on."""
+    """The service stops listening for a moment."""
     UNREAD = "unread"
-    """It is closed before anything is read, which ends a TLS handshake, too."""
+    """The connection is closed before anything is read, which also ends a TLS handshake."""
     RESET = "reset"
-    """It is reset soon after, which breaks a TLS handshake in the middle."""
+    """The connection is reset soon after, in the middle of a TLS handshake."""
 
 
 Step = bytes | float | Then | Next
-"""Bytes to send, seconds to wait, how to end, or what becomes of the next connection."""
+"""Bytes to send, seconds to wait, how to end, or what happens to the next connection."""
 
 Behaviour = Callable[[Call], Iterable[Step]]
 """What the service does with one request, step by step; after the last it closes."""
 
 
 class Door(Enum):
-    """Say how a service takes connections."""
+    """List how a service may accept connections."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -89,19 +89,19 @@ class Door(Enum):
 _LATE = 1.0
 _REFUSES_FOR = 0.5
 _HANDSHAKE = 0.2
-"""Seconds that a client has to begin it."""
+"""Seconds that a client has to begin a handshake."""
 
 
 class FaultServer:
     """Run the service in threads of this process, on 127.0.0.1 only.
 
-    :param behaviours: what to do with the first request, the second and so on; the last one is
-        for all that follow.
-    :param reads: whether it reads a request before it behaves. If not, a behaviour is for a
+    :param behaviours: what to do with the first request, the second and so on; the last one also
+        applies to all later requests.
+    :param reads: whether it reads a request before it behaves. If not, a behaviour applies to a
         connection.
-    :param door: whether it listens; ``LATE`` does so from one second on, and ``FULL`` listens
-        but has no room in its queue.
-    :param tls: to speak TLS with, ``None`` for plain text.
+    :param door: whether it listens; ``LATE`` begins after one second, and ``FULL`` listens with a
+        full queue.
+    :param tls: the TLS context, ``None`` for plain text.
     :param elsewhere: URL of another service, for redirects.
     """
 
@@ -132,7 +132,7 @@ class FaultServer:
 
     @property
     def port(self) -> int:
-        """The port on 127.0.0.1, taken from the beginning even where nothing listens."""
+        """The port on 127.0.0.1, which is bound from the beginning even if nothing listens."""
         return self._port
 
     def __enter__(self) -> FaultServer:
@@ -162,7 +162,7 @@ class FaultServer:
 
     def _fill(self) -> None:
         self._listener.listen(0)
-        # One more than the queue takes, which is one more than it was told.
+        # The queue takes one connection more than its backlog. This is one more than that.
         for _ in range(3):
             filler = self._stack.enter_context(socket.socket())
             filler.setblocking(False)
@@ -182,7 +182,7 @@ class FaultServer:
                 self._listener.listen(64)
 
     def _take_connections(self) -> None:
-        """Take connections until none is to be taken for a while."""
+        """Accept connections until the service refuses them for a while."""
         while not self._is_refusing:
             try:
                 connection, _ = self._listener.accept()
@@ -207,9 +207,9 @@ class FaultServer:
         connection.close()
 
     def prepare(self, step: Next) -> None:
-        """Decide what becomes of the next connection.
+        """Decide what happens to the next connection.
 
-        :param step: that.
+        :param step: what happens.
         """
         if step is not Next.REFUSED:
             self._next = step
@@ -220,7 +220,7 @@ class FaultServer:
             self._listener.close()
 
     def _serve(self, connection: socket.socket) -> None:
-        # A client that is gone or that speaks no TLS is what many a fault is about.
+        # Many faults make the client disconnect, or are about a client without TLS.
         with suppress(OSError), connection:
             connection.settimeout(_PATIENCE)
             if self._tls is not None:
@@ -230,7 +230,7 @@ class FaultServer:
                     pass
 
     def _answer(self, connection: socket.socket, stream: BinaryIO) -> bool:
-        """Behave once, and say whether the connection stays open."""
+        """Behave once, and return whether the connection stays open."""
         request = _read(stream) if self._reads else None
         if self._reads and request is None:
             return False
@@ -253,19 +253,19 @@ class FaultServer:
                 return False
         if not isinstance(connection, ssl.SSLSocket):
             connection.shutdown(socket.SHUT_WR)
-            # What was sent and not read would turn the close into a reset.
+            # Unread bytes would turn the close into a reset.
             while connection.recv(1 << 16):
                 pass
         return False
 
 
 def _linger_for_no_time(connection: socket.socket) -> None:
-    """Make the close that follows a reset."""
+    """Turn the close that follows into a reset."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _read(stream: BinaryIO) -> Request | None:
-    """Read a request, or ``None`` where the client sends none."""
+    """Read a request; return ``None`` if the client sends none."""
     line = stream.readline(_LONGEST_REQUEST).decode("latin-1").split()
     if len(line) != 3:
         return None

@@ -1,8 +1,8 @@
 """Declare the faults and how a task that meets each must end: the provider's promise.
 
-Time may mend a transient fault, so a call is tried four times in all (three retries by default,
-with waits that double), and Airflow plans what follows. Only a change of something mends a final
-one, so such a call is tried once.
+After a temporary fault a call is tried four times (three retries by default, with waits that
+double); then Airflow may retry the task. After a permanent fault no retry can succeed, so a call is
+tried once.
 """
 
 from __future__ import annotations
@@ -58,19 +58,19 @@ _ONCE = 4.0
 """Seconds for one try with a timeout of one second."""
 
 _HUGE = 8.0
-"""Seconds for one try that has a lot to read."""
+"""Seconds for one try with a large response."""
 
 _PATIENT = {"timeout": _HUGE}
-"""Extra of a connection whose service has a lot to send: a second is short on a busy machine."""
+"""Extra fields of a connection for large responses: a second is short on a busy machine."""
 
 _RETRIED = 12.0
-"""Seconds for four tries that each take up to one, and for the waits between them."""
+"""Seconds for four tries of up to one second, and for the waits between them."""
 
 _OK = answer()
 _HALF = _OK[: len(_OK) - len(_OK) // 3]
 _CHUNKED = head(200, {"Transfer-Encoding": "chunked"})
 _MOST = 10 << 20
-"""Bytes of the largest response that is read."""
+"""Size of the largest response that is read."""
 
 _PACKED = gzip.compress(b'{"id": 7}')
 _TEN_MB = b"x" * (10 << 20)
@@ -91,7 +91,7 @@ def _interim(status: int, fields: bytes = b"") -> bytes:
 _NO_CONNECTION = (
     Fault(
         "refused",
-        "no process listens at the port",
+        "no process listens on the port",
         UNREACHABLE,
         0,
         _RETRIED,
@@ -99,7 +99,7 @@ _NO_CONNECTION = (
     ),
     Fault(
         "late",
-        "no process listens at the port for one second, then one does",
+        "no process listens on the port for one second, then one does",
         SUCCESS,
         1,
         _RETRIED,
@@ -107,7 +107,7 @@ _NO_CONNECTION = (
     ),
     Fault(
         "queue-full",
-        "the port takes no connection, like a firewall that drops packets",
+        "the port accepts no connection, like a firewall that drops packets",
         UNREACHABLE,
         0,
         _RETRIED,
@@ -115,7 +115,7 @@ _NO_CONNECTION = (
     ),
     Fault(
         "no-such-host",
-        "the host's name is not known",
+        "the host name does not exist",
         UNREACHABLE,
         0,
         _RETRIED,
@@ -123,7 +123,7 @@ _NO_CONNECTION = (
     ),
     Fault(
         "six-addresses",
-        "the host's name has six addresses, and each drops packets",
+        "the host name has six addresses, and all of them drop packets",
         UNREACHABLE,
         0,
         _RETRIED,
@@ -133,7 +133,7 @@ _NO_CONNECTION = (
     ),
     Fault(
         "resolver-hangs",
-        "the resolver takes a minute for the host's name",
+        "the DNS lookup of the host takes a minute",
         UNREACHABLE,
         0,
         _RETRIED,
@@ -204,7 +204,7 @@ _BROKEN_CONNECTION = (
     ),
     Fault(
         "resets-twice",
-        "resets the connection twice, then responds",
+        "resets the connection twice, then responds normally",
         SUCCESS,
         3,
         _RETRIED,
@@ -355,7 +355,7 @@ _INTERIM = (
     ),
     Fault(
         "endless-interim-slow",
-        "sends 102 again and again",
+        "sends 102 repeatedly",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -363,7 +363,7 @@ _INTERIM = (
     ),
     Fault(
         "switches-protocols",
-        "responds with 101, and speaks another protocol from then on",
+        "responds with 101, and switches to another protocol",
         CONNECTION,
         _TRIES,
         _RETRIED,
@@ -374,7 +374,7 @@ _INTERIM = (
 _SLOW = (
     Fault(
         "stalls",
-        "reads the request and is silent",
+        "reads the request and never responds",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -382,7 +382,7 @@ _SLOW = (
     ),
     Fault(
         "stalls-after-headers",
-        "is silent after the headers",
+        "sends nothing after the headers",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -390,7 +390,7 @@ _SLOW = (
     ),
     Fault(
         "stalls-in-body",
-        "is silent in the middle of the body",
+        "stops in the middle of the body",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -398,7 +398,7 @@ _SLOW = (
     ),
     Fault(
         "stalls-once",
-        "is silent once, then responds",
+        "never responds to the first request, then responds normally",
         SUCCESS,
         2,
         _RETRIED,
@@ -406,7 +406,7 @@ _SLOW = (
     ),
     Fault(
         "drips-headers",
-        "sends the response one byte each half second, from the first on",
+        "sends the whole response one byte every half second",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -414,7 +414,7 @@ _SLOW = (
     ),
     Fault(
         "drips-body",
-        "sends the body one byte each half second",
+        "sends the body one byte every half second",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -422,7 +422,7 @@ _SLOW = (
     ),
     Fault(
         "drips-once",
-        "sends the body one byte each half second once, the next time at once",
+        "sends the first body one byte every half second, the next one at once",
         SUCCESS,
         2,
         _RETRIED,
@@ -430,7 +430,7 @@ _SLOW = (
     ),
     Fault(
         "endless-continue",
-        "responds with 100 Continue again and again",
+        "sends 100 Continue repeatedly",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -446,7 +446,7 @@ _SLOW = (
     ),
     Fault(
         "failure-without-end",
-        "responds with 500 and a body that never comes",
+        "responds with 500 and a body that never arrives",
         SERVER,
         _TRIES,
         _RETRIED,
@@ -454,7 +454,7 @@ _SLOW = (
     ),
     Fault(
         "refusal-without-end",
-        "responds with 401 and a body that never comes",
+        "responds with 401 and a body that never arrives",
         AUTHENTICATION,
         1,
         _ONCE,
@@ -464,7 +464,7 @@ _SLOW = (
 
 
 def _filled(item: bytes) -> bytes:
-    """Write a list of as many items as fit into the largest response that is read."""
+    """Return a JSON list that fills the largest response that is read."""
     return b"[" + (item * (_MOST // len(item) - 1))[:-1] + b"]"
 
 
@@ -492,7 +492,7 @@ def _body(
 _BODIES = (
     Fault(
         "login-page",
-        "responds with 200 and the HTML page of a login",
+        "responds with 200 and an HTML login page",
         UNUSABLE,
         1,
         _ONCE,
@@ -507,22 +507,25 @@ _BODIES = (
         _ONCE,
         [says(head(204))],
     ),
-    _body("text", "a text that is not JSON", b"OK"),
-    _body("half-json", "half of a JSON text", b'{"id": 7, "name'),
+    _body("text", "text that is not JSON", b"OK"),
+    _body("half-json", "half of a JSON document", b'{"id": 7, "name'),
     _body("bad-utf-8", "JSON in invalid UTF-8", b'{"name": "\xc3\x28\xff"}'),
     _body("nan", "NaN, which JSON does not have", b'{"id": NaN}', may_succeed=True),
     _body(
-        "infinite", "a number that is larger than any, 1e999", b'{"id": 1e999}', may_succeed=True
+        "infinite",
+        "a number that is too large for a float, 1e999",
+        b'{"id": 1e999}',
+        may_succeed=True,
     ),
     _body(
         "surrogate",
-        "half of a surrogate pair, which neither UTF-8 nor XCom can hold",
+        "a lone surrogate, which neither UTF-8 nor XCom can hold",
         b'{"name": "\\ud800"}',
         may_succeed=True,
     ),
     _body(
         "deep",
-        "JSON that is nested 100 000 deep",
+        "JSON that is nested 100,000 deep",
         b"[" * 100_000 + b"]" * 100_000,
         may_succeed=True,
     ),
@@ -541,7 +544,7 @@ _BODIES = (
     ),
     _body(
         "many-members",
-        "10 MiB of one object, with an empty object under each key",
+        "one object of 10 MiB, with an empty object under each key",
         _members(),
         may_succeed=True,
     ),
@@ -560,7 +563,7 @@ _BODIES = (
     *(
         _body(
             f"reserved{key}",
-            f"the key `{key}`, which XCom reads as something else",
+            f"the key `{key}`, which has a special meaning in XCom",
             b'{"id": 7, "more": [{"%s": "builtins.print"}]}' % key.encode(),
             may_succeed=True,
         )
@@ -568,7 +571,7 @@ _BODIES = (
     ),
     _body(
         "nul",
-        "a text with a NUL character, which databases refuse",
+        "a string with a NUL character, which databases refuse",
         b'{"name": "a\\u0000b"}',
         may_succeed=True,
     ),
@@ -582,10 +585,10 @@ _BODIES = (
     ),
     _body("null", "null, which is JSON", b"null", SUCCESS),
     _body("list", "a list, which is JSON", b"[1, 2]", SUCCESS),
-    _body("byte-order-mark", "JSON behind a byte order mark", b'\xef\xbb\xbf{"id": 7}', SUCCESS),
+    _body("byte-order-mark", "JSON after a byte order mark", b'\xef\xbb\xbf{"id": 7}', SUCCESS),
     Fault(
         "echo",
-        "responds with 200 and the token and the key in it",
+        "responds with 200 and repeats the token and the key",
         SUCCESS,
         1,
         _ONCE,
@@ -593,7 +596,7 @@ _BODIES = (
     ),
     Fault(
         "no-gzip",
-        "responds with 200 and a body that is not gzip, though its header says so",
+        "responds with 200 and a body that is not gzip, although its header says gzip",
         UNUSABLE,
         1,
         _ONCE,
@@ -602,20 +605,20 @@ _BODIES = (
     *(
         Fault(
             name,
-            f"responds with 200 and {words}, though nobody asked for it",
+            f"responds with 200 and {words}, although it was not requested",
             UNUSABLE,
             1,
             _ONCE,
             [answers(200, body, {"Content-Encoding": encoding})],
-            says=f"is compressed ({encoding}), which was not asked for",
+            says=f"is compressed ({encoding}), which was not requested",
             may_succeed=True,
         )
         for name, words, encoding, body in (
             ("gzip", "JSON in gzip", "gzip", _PACKED),
-            ("double-gzip", "JSON in gzip in gzip", "gzip, gzip", gzip.compress(_PACKED)),
+            ("double-gzip", "JSON in gzip, compressed twice", "gzip, gzip", gzip.compress(_PACKED)),
             (
                 "unknown-encoding",
-                "JSON in an encoding that is not known",
+                "JSON in an unknown encoding",
                 "pied-piper",
                 b'{"id": 7}',
             ),
@@ -623,7 +626,7 @@ _BODIES = (
     ),
     Fault(
         "echo-encoded",
-        "responds with 200 and repeats key and token as URLs, JSON, HTML and base64 spell them",
+        "responds with 200 and repeats key and token encoded for URLs, JSON, HTML and base64",
         SUCCESS,
         1,
         _ONCE,
@@ -651,7 +654,7 @@ _BODIES = (
     ),
     Fault(
         "gzip-bomb",
-        f"responds with 200 and {HUGE >> 20} MB packed into less than one",
+        f"responds with 200 and {HUGE >> 20} MB compressed to less than 1 MB",
         UNUSABLE,
         1,
         _HUGE,
@@ -661,7 +664,7 @@ _BODIES = (
     ),
     Fault(
         "double-gzip-bomb",
-        f"responds with 200 and {HUGE >> 20} MB packed twice",
+        f"responds with 200 and {HUGE >> 20} MB compressed twice",
         UNUSABLE,
         1,
         _HUGE,
@@ -689,7 +692,7 @@ _REDIRECTS = (
             1,
             _ONCE,
             [redirects(status, elsewhere=False)],
-            # These two keep method and body, so the update arrives after all.
+            # These two keep method and body, so a client that follows them makes the update.
             may_succeed=status in (307, 308),
         )
         for status in (301, 302, 303, 307, 308)
@@ -770,7 +773,7 @@ _REFUSALS = (
     ),
     Fault(
         "400-echo-encoded",
-        "responds with 400 and repeats key and token as URLs, JSON, HTML and base64 spell them",
+        "responds with 400 and repeats key and token encoded for URLs, JSON, HTML and base64",
         REJECTED,
         1,
         _ONCE,
@@ -790,7 +793,7 @@ _FAILURES = (
     *(
         Fault(
             str(status),
-            f"responds with {status}, again and again",
+            f"responds with {status}, each time",
             ending,
             _TRIES,
             _RETRIED,
@@ -807,7 +810,7 @@ _FAILURES = (
     ),
     Fault(
         "502-page",
-        "responds with 502 and a proxy's HTML page, again and again",
+        "responds with 502 and a proxy's HTML page, each time",
         SERVER,
         _TRIES,
         _RETRIED,
@@ -823,7 +826,7 @@ _FAILURES = (
     ),
     Fault(
         "503-twice",
-        "responds with 503 twice, then as it should",
+        "responds with 503 twice, then normally",
         SUCCESS,
         3,
         _RETRIED,
@@ -831,7 +834,7 @@ _FAILURES = (
     ),
     Fault(
         "429-once",
-        "responds with 429 once, then as it should",
+        "responds with 429 once, then normally",
         SUCCESS,
         2,
         _RETRIED,
@@ -839,7 +842,7 @@ _FAILURES = (
     ),
     Fault(
         "retry-after",
-        "responds with 429 and `Retry-After: 2`, then as it should",
+        "responds with 429 and `Retry-After: 2`, then normally",
         SUCCESS,
         2,
         _RETRIED,
@@ -848,7 +851,7 @@ _FAILURES = (
     ),
     Fault(
         "retry-after-date",
-        "responds with 503 and a `Retry-After` date that is 3 s ahead, then as it should",
+        "responds with 503 and a `Retry-After` date 3 s ahead, then normally",
         SUCCESS,
         2,
         _RETRIED,
@@ -858,7 +861,7 @@ _FAILURES = (
     ),
     Fault(
         "retry-after-past",
-        "responds with 503 and a `Retry-After` date that is past, then as it should",
+        "responds with 503 and a `Retry-After` date in the past, then normally",
         SUCCESS,
         2,
         _RETRIED,
@@ -878,7 +881,7 @@ _FAILURES = (
     ),
     Fault(
         "retry-after-garbage",
-        "responds with 429 and `Retry-After: soon`, then as it should",
+        "responds with 429 and `Retry-After: soon`, then normally",
         SUCCESS,
         2,
         _RETRIED,
@@ -908,22 +911,22 @@ _TLS = (
     *(
         Fault(
             f"certificate-{certificate}",
-            f"shows {words}",
+            words,
             CERTIFICATE,
             0,
             _ONCE,
             certificate=certificate,
         )
         for certificate, words in (
-            ("self-signed", "a certificate whose signer nobody knows"),
-            ("other-host", "a certificate for another host"),
-            ("expired", "a certificate that has expired"),
-            ("mutual", "a good certificate and wants one of the client's"),
+            ("self-signed", "presents a certificate from an unknown CA"),
+            ("other-host", "presents a certificate for another host"),
+            ("expired", "presents an expired certificate"),
+            ("mutual", "presents a valid certificate and requires a client certificate"),
         )
     ),
     Fault(
         "plain-http",
-        "speaks plain HTTP on the port of https",
+        "speaks plain HTTP on the https port",
         CERTIFICATE,
         0,
         _ONCE,
@@ -955,7 +958,7 @@ _TLS = (
     ),
     Fault(
         "tls-stalls",
-        "is silent in the TLS handshake",
+        "stops in the TLS handshake",
         TIMEOUT,
         0,
         _RETRIED,
@@ -966,7 +969,7 @@ _TLS = (
     ),
     Fault(
         "tls-drips",
-        "sends the TLS handshake one byte each half second",
+        "sends the TLS handshake one byte every half second",
         TIMEOUT,
         0,
         _RETRIED,
@@ -977,7 +980,7 @@ _TLS = (
     ),
     Fault(
         "tls-drips-body",
-        "sends the body one byte each half second, over TLS",
+        "sends the body one byte every half second, over TLS",
         TIMEOUT,
         _TRIES,
         _RETRIED,
@@ -1013,7 +1016,7 @@ def _proxy(name: str, does: str, ending: Ending, seconds: float, *steps: bytes |
 _WORKER = (
     Fault(
         "proxy-refused",
-        "no process listens at the port in HTTPS_PROXY",
+        "no process listens on the port in HTTPS_PROXY",
         UNREACHABLE,
         0,
         _RETRIED,
@@ -1022,11 +1025,17 @@ _WORKER = (
     ),
     _proxy("closed", "closes the connection", CONNECTION, _RETRIED),
     _proxy("502", "responds with 502", UNREACHABLE, _RETRIED, answer(502, b"")),
-    _proxy("stalls", "is silent", TIMEOUT, _RETRIED, FOR_EVER),
+    _proxy("stalls", "never responds", TIMEOUT, _RETRIED, FOR_EVER),
     _proxy(
-        "403", "responds with 403: it lets nobody through", CONFIGURATION, _ONCE, answer(403, b"")
+        "403",
+        "responds with 403: it refuses to forward the request",
+        CONFIGURATION,
+        _ONCE,
+        answer(403, b""),
     ),
-    _proxy("407", "responds with 407: it wants a password", CONFIGURATION, _ONCE, answer(407, b"")),
+    _proxy(
+        "407", "responds with 407: it requires a password", CONFIGURATION, _ONCE, answer(407, b"")
+    ),
     *(
         Fault(
             f"proxy-{name}",
@@ -1050,7 +1059,7 @@ _WORKER = (
             ("no-port", "the port in HTTPS_PROXY is not a number", "http://127.0.0.1:port", ()),
             (
                 "no-socks",
-                "HTTPS_PROXY names a SOCKS proxy, and the worker has no library for it",
+                "HTTPS_PROXY names a SOCKS proxy, and the library for it is not installed",
                 _SOCKS,
                 ("socks", "socksio"),
             ),
@@ -1072,9 +1081,9 @@ _WORKER = (
         )
         for name, words, behaviour in (
             ("closed", "closes the connection", says()),
-            ("stalls", "is silent", says(FOR_EVER)),
-            ("drips", "responds one byte each half second", drips(b"", _SOCKS_REPLY)),
-            ("no-route", "does not reach the host", says(b"\5\0", 0.1, b"\5\4\0\1" + bytes(6))),
+            ("stalls", "never responds", says(FOR_EVER)),
+            ("drips", "responds one byte every half second", drips(b"", _SOCKS_REPLY)),
+            ("no-route", "cannot reach the host", says(b"\5\0", 0.1, b"\5\4\0\1" + bytes(6))),
             ("garbage", "speaks HTTP", answers(400)),
         )
     ),
@@ -1089,7 +1098,7 @@ _WORKER = (
     ),
     Fault(
         "other-ca-bundle",
-        "REQUESTS_CA_BUNDLE names another CA than the Airflow connection, which is right",
+        "REQUESTS_CA_BUNDLE names a wrong CA, and the Airflow connection names the right one",
         SUCCESS,
         1,
         _ONCE,
@@ -1098,7 +1107,7 @@ _WORKER = (
     ),
     Fault(
         "no-ca-bundle",
-        "REQUESTS_CA_BUNDLE names a file that is not there",
+        "REQUESTS_CA_BUNDLE names a file that does not exist",
         CONFIGURATION,
         0,
         _ONCE,
@@ -1108,7 +1117,7 @@ _WORKER = (
     ),
     Fault(
         "no-conn-ca-bundle",
-        "the Airflow connection names a CA file that is not there",
+        "the Airflow connection names a CA file that does not exist",
         CONFIGURATION,
         0,
         _ONCE,

@@ -17,17 +17,17 @@ SENSOR_DEFERRED = "deferred sensor"
 OPERATORS = (WORKER, TRIGGERER)
 SENSORS = (SENSOR, SENSOR_DEFERRED)
 MODES = (*OPERATORS, *SENSORS)
-"""Who waits: the operator in its worker or in the triggerer, the sensor likewise."""
+"""Who waits: the operator in the worker or in the triggerer, and the sensor in either."""
 
 DATA_DIFF = "data_diff"
 MONITOR_RUN = "monitor_run"
 
 FOR_GOOD = 1 << 30
-"""So many requests that the fault outlasts the task's first try."""
+"""More requests than the first try of a task sends."""
 
 
 class Kind(Enum):
-    """The kinds of request that a wait is made of."""
+    """The kinds of request in a wait."""
 
     START = "start"
     LIST = "list"
@@ -36,13 +36,13 @@ class Kind(Enum):
 
 
 class Place(Enum):
-    """Where in a wait the fault is."""
+    """The step of a wait at which the fault occurs."""
 
     START = "the creation"
-    LIST = "the look for an earlier one"
-    SEARCH = "the look for one whose creation got no reply"
+    LIST = "the search for an earlier one"
+    SEARCH = "the search after a lost response"
     POLL = "a poll"
-    LAST = "the worker's last look"
+    LAST = "the worker's last poll"
     DEADLINE = "the cancel at the deadline"
     KILL = "the cancel when the task is killed"
 
@@ -69,25 +69,25 @@ class Wait:
 
     :param name: short and unique.
     :param job: :data:`DATA_DIFF` or :data:`MONITOR_RUN`.
-    :param place: where the fault is.
+    :param place: the step at which the fault occurs.
     :param service: what the service does there.
-    :param ending: how the first try must end. Where Airflow may retry it, a second one follows,
-        with a service that is well, and must succeed.
-    :param modes: who waits.
-    :param requests: how many requests must arrive by the mode, both tries together; a mode is
-        missing where time decides.
+    :param ending: how the first try must end. If Airflow may retry it, a second try follows, with a
+        service that works, and must succeed.
+    :param modes: the modes, out of :data:`MODES`.
+    :param requests: how many requests must arrive in a mode, in both tries together; a mode is
+        missing if the number depends on time.
     :param steps: what the service does with a request that meets the fault.
-    :param shows: with what an ordinary response differs, instead of ``steps``.
-    :param prepares: what becomes of the connection instead, whose request does not arrive.
-    :param is_taken: whether the service does what it was asked for nevertheless.
-    :param times: how many such requests meet it.
-    :param is_outage: whether all requests that follow meet it, of any kind.
+    :param shows: the fields in which an ordinary response differs, instead of ``steps``.
+    :param prepares: what happens instead to the connection, so that the request does not arrive.
+    :param is_taken: whether the service processes the request nevertheless.
+    :param times: how many such requests meet the fault.
+    :param is_outage: whether all later requests meet the fault, of any kind.
     :param made: how many jobs the task must make.
     :param cancelled: how many of them must be cancelled.
     :param left: how many of them may be left running.
     :param cancels: how many cancels must arrive.
-    :param timeout: seconds that the job may take, for the task.
-    :param longest_trouble: instead of an hour, in seconds.
+    :param timeout: the task's ``timeout``, in seconds.
+    :param longest_trouble: seconds of failing polls before the task gives up, instead of an hour.
     :param answers_within: the connection's ``timeout``.
     :param retry_after: seconds for which no request may follow the fault.
     :param is_tls: whether the service speaks TLS.

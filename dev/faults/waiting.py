@@ -1,6 +1,6 @@
-"""Let a task wait for a job and meet one fault, and measure what becomes of both.
+"""Let a task wait for a job under one fault, and measure the outcome of both.
 
-Like :mod:`faults.run` it changes its process for good and needs one of its own.
+Like :mod:`faults.run` it changes its process permanently and needs its own.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _INTERVAL = 0.05
 
 @dataclass(frozen=True)
 class Waited:
-    """Hold what became of a task that waited, and of its jobs.
+    """Hold the outcome of a task that waited, and of its jobs.
 
     :param ended: ``success``, or the name of the exception's class, of the first try.
     :param airflow_may_retry: whether the exception, if there is one, lets Airflow try again.
@@ -43,8 +43,8 @@ class Waited:
     :param left: how many of them still run.
     :param requests: how many requests arrived.
     :param cancels: how many of them were cancels.
-    :param early: how many came before the service wanted one.
-    :param secrets: how often a secret stands in the log, the exceptions and the result.
+    :param early: how many arrived before the end of ``Retry-After``.
+    :param secrets: how often a secret is in the log, the exceptions and the result.
     """
 
     ended: str
@@ -60,7 +60,7 @@ class Waited:
 
 
 def prepare() -> None:
-    """Import what the tasks need, so that no trial must wait for it."""
+    """Import what the tasks need, so that no run waits for it."""
     import airflow_provider_datafold.operators.claim
     import airflow_provider_datafold.operators.comparison
     import airflow_provider_datafold.operators.data_diffs
@@ -76,8 +76,8 @@ def follow(wait: Wait, mode: str) -> Waited:
     """Let a task wait.
 
     :param wait: the fault.
-    :param mode: who waits.
-    :return: what became of it, and of its jobs.
+    :param mode: the mode, see :mod:`faults.wait`.
+    :return: the outcome of the task and of its jobs.
     """
     course = Course(wait, mode)
     with (
@@ -115,7 +115,7 @@ def follow(wait: Wait, mode: str) -> Waited:
 
 
 def _end(work: Callable[[], Any], said: list[str]) -> str:
-    """Return how a try ended, and keep what it says."""
+    """Return how a try ended, and record its result or exception."""
     try:
         said.append(json.dumps(work()))
     except Exception as error:
@@ -140,7 +140,7 @@ def _try(wait: Wait, mode: str, number: int, course: Course) -> Any:
     is_killed = wait.place is Place.KILL
     if is_killed and mode != TRIGGERER:
         _kill_when_waited_for(course, task)
-    # Without what Airflow 2 wraps around it, which lets only a task's process call it.
+    # Without Airflow 2's wrapper, which only a task's process may call.
     resume = inspect.unwrap(type(task).execute)
     arguments: dict[str, Any] = {}
     while True:
@@ -152,7 +152,7 @@ def _try(wait: Wait, mode: str, number: int, course: Course) -> Any:
             event = asyncio.run(_trigger(trigger, course if is_killed else None))
             if is_killed:
                 raise _error(STOPPED) from None
-            # In a process of its own, as a rule.
+            # Airflow usually resumes a task in another process.
             task = context["task"] = _task(wait, mode)
             resume = getattr(type(task), deferral.method_name)
             arguments = {"event": event, **json.loads(json.dumps(deferral.kwargs))}
@@ -262,9 +262,9 @@ def differences(wait: Wait, mode: str, found: Waited) -> Iterator[str]:
     """Compare a measurement with all that the table declares.
 
     :param wait: the fault.
-    :param mode: who waits.
-    :param found: what became of it.
-    :return: a sentence for each thing that differs.
+    :param mode: the mode, see :mod:`faults.wait`.
+    :param found: the measurement.
+    :return: a sentence for each difference.
     """
     ending, is_mine = wait.ending, mode not in SENSORS
     pairs = {

@@ -1,7 +1,7 @@
 """Declare the faults while a task waits, and how it must end: the second half of the promise.
 
-A passing fault does not end a wait. Each verdict has one job, whatever happens to a reply, and
-none is left running that Datafold can cancel.
+A temporary fault does not end a wait. Each verdict comes from one job, even if a response is lost,
+and no job is left running that Datafold can cancel.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ from dev.faults.wait import (
     Wait,
 )
 
-DEADLINE = Ending("out of time", "DatafoldDeadlineError")
+DEADLINE = Ending("deadline exceeded", "DatafoldDeadlineError")
 PERSON = Ending("waits for a person", "DatafoldWaitingForPersonError")
-STOPPED = Ending("stops", "DatafoldStoppedError")
+STOPPED = Ending("task stopped", "DatafoldStoppedError")
 
 _UNDISTURBED: Mapping[str, Mapping[str, int]] = {
     DATA_DIFF: {WORKER: 4, TRIGGERER: 6, SENSOR: 3, SENSOR_DEFERRED: 4},
     MONITOR_RUN: {WORKER: 5, TRIGGERER: 6, SENSOR: 3, SENSOR_DEFERRED: 4},
 }
-"""Requests without a fault: the creation, three looks at the job until it ends, one more by the
-worker where the triggerer waited. A monitor's runs are listed first, and so are the data diffs by
-a task that defers."""
+"""Requests without a fault: the creation, three polls until the job ends, and one more poll by the
+worker if the triggerer waited. A monitor's runs are listed first, and so are the data diffs by a
+task that defers."""
 
 _LOOKS = 3
-"""Looks for a job whose creation got no reply."""
+"""Searches for a job after a lost response."""
 
 _TRIES = 4
 _JSON = answer(200, b'{"id": 1, "run_id": 1}')
@@ -59,12 +59,12 @@ _JSON = answer(200, b'{"id": 1, "run_id": 1}')
 
 @dataclass(frozen=True)
 class _Trouble:
-    """What goes wrong, wherever in a wait.
+    """A fault, at any step of a wait.
 
     :param name: short and unique.
     :param service: what the service does.
-    :param ending: what a single request would fail with.
-    :param fields: of the row.
+    :param ending: how a single request would fail.
+    :param fields: the fields of the row.
     """
 
     name: str
@@ -74,7 +74,7 @@ class _Trouble:
 
     @property
     def arrives(self) -> int:
-        """How many requests arrive that meet it once."""
+        """How many of the requests that meet the fault arrive at the service: 0 or 1."""
         return 0 if "prepares" in self.fields else 1
 
 
@@ -98,7 +98,7 @@ _IMPATIENT = {"answers_within": 2.0}
 
 _REFUSED = _Trouble(
     "refused",
-    "no process listens at the port for half a second",
+    "no process listens on the port for half a second",
     SUCCESS,
     {"prepares": Next.REFUSED},
 )
@@ -130,11 +130,11 @@ _CUT = _Trouble(
     {"steps": [_JSON[:-4]]},
 )
 _SILENT = _Trouble(
-    "stalls", "reads the request and is silent", TIMEOUT, {"steps": [FOR_EVER], **_IMPATIENT}
+    "stalls", "reads the request and never responds", TIMEOUT, {"steps": [FOR_EVER], **_IMPATIENT}
 )
 _DRIPS = _Trouble(
     "drips",
-    "sends the body one byte each half second",
+    "sends the body one byte every half second",
     TIMEOUT,
     {"steps": tuple(_drip()), **_IMPATIENT},
 )
@@ -160,7 +160,7 @@ _504 = _Trouble("504", "a proxy responds with 504 and its page", SERVER, {"steps
 _HTML = _Trouble("page", "a proxy responds with 200 and a page", UNUSABLE, {"steps": _page(200)})
 _TEXT = _Trouble(
     "text",
-    "responds with 200 and a text that is not JSON",
+    "responds with 200 and text that is not JSON",
     UNUSABLE,
     {"steps": [answer(200, b"OK"), Then.KEEP]},
 )
@@ -188,7 +188,7 @@ _UNAVAILABLE = (_503, _503_LATER)
 _NONSENSE = (_HTML, _TEXT, _EMPTY)
 _REFUSALS = (_401, _403, _404)
 _FEW = (_RESET, _SILENT, _500, _503, _HTML)
-"""One of each sort: a monitor run is started and waited for by the same code as a data diff."""
+"""One of each sort: the same code starts monitor runs and data diffs, and waits for them."""
 
 _EACH = (
     _REFUSED,
@@ -202,7 +202,7 @@ _EACH = (
     *_NONSENSE,
     _BARE,
 )
-"""Whatever may pass."""
+"""All temporary faults."""
 
 
 def _row(place: str, job: str, trouble: _Trouble, where: Place, **fields: Any) -> Wait:
@@ -212,17 +212,17 @@ def _row(place: str, job: str, trouble: _Trouble, where: Place, **fields: Any) -
 
 
 def _more(job: str, extra: int, modes: Iterable[str] = OPERATORS) -> dict[str, int]:
-    """Return the requests by mode: so many more than without a fault."""
+    """Return the number of requests by mode: this many more than without a fault."""
     return {mode: _UNDISTURBED[job][mode] + extra for mode in modes}
 
 
 def _plain(job: str, worker: int, triggerer: int) -> dict[str, int]:
-    # A monitor's runs are listed first in the worker, too.
+    # The worker lists a monitor's runs first, too.
     return {WORKER: worker + (job == MONITOR_RUN), TRIGGERER: triggerer}
 
 
 def _creations(job: str) -> Iterator[Wait]:
-    """Before the service takes it."""
+    """Declare faults before the service processes the creation."""
 
     def row(trouble: _Trouble, **fields: Any) -> Wait:
         return _row("start", job, trouble, Place.START, **fields)
@@ -233,7 +233,7 @@ def _creations(job: str) -> Iterator[Wait]:
     for trouble in chosen(_REFUSED, *_BUSY):
         yield row(trouble, requests=_more(job, trouble.arrives))
     for trouble in chosen(_UNREAD, _TLS, *_BROKEN, *_STATUSES):
-        # The second try begins with a look, whoever waits.
+        # The second try begins with a search in every mode.
         requests = _more(job, trouble.arrives + _LOOKS + 1)
         yield row(trouble, ending=trouble.ending, requests=requests)
     for trouble in chosen(*_UNAVAILABLE):
@@ -246,11 +246,11 @@ def _creations(job: str) -> Iterator[Wait]:
 
 
 def _taken_creations(job: str) -> Iterator[Wait]:
-    """After the service took it: the reply is lost."""
+    """Declare faults after the service processed the creation: the response is lost."""
     each = (*_BROKEN, *_STATUSES, *_UNAVAILABLE, *_NONSENSE, _BARE)
     for trouble in each if job == DATA_DIFF else (*_FEW, _BARE):
         row = _row("taken", job, trouble, Place.START, is_taken=True, requests=_more(job, 1))
-        yield replace(row, service=f"starts it and {row.service}")
+        yield replace(row, service=f"starts it, then {row.service}")
 
 
 def _looks(job: str) -> Iterator[Wait]:
@@ -282,7 +282,7 @@ def _searches(job: str) -> Iterator[Wait]:
         Place.SEARCH,
         times=FOR_GOOD,
         ending=CONNECTION,
-        # A monitor run has no tag: the next try cannot find it, and nobody can cancel it.
+        # A monitor run has no tag: the next try cannot find it, and it cannot be cancelled.
         made=1 + (job == MONITOR_RUN),
         left=int(job == MONITOR_RUN),
     )
@@ -323,14 +323,14 @@ def _refused_polls(job: str) -> Iterator[Wait]:
             yield replace(
                 row,
                 name=f"{row.name}-everything",
-                service=f"{row.service}, to everything",
+                service=f"{row.service}, to all requests",
                 is_outage=True,
                 left=1,
             )
 
 
 def _lasting_polls(job: str) -> Iterator[Wait]:
-    """For longer than a wait bears."""
+    """Declare faults that last longer than a wait tolerates."""
     can_cancel = job == DATA_DIFF
     hour = replace(_503, name="hour", service="responds with 503 for over an hour")
     fields = {"times": FOR_GOOD, "longest_trouble": 1.0}
@@ -343,7 +343,7 @@ def _lasting_polls(job: str) -> Iterator[Wait]:
         yield replace(
             row,
             name=f"{row.name}-everything",
-            service=f"{row.service}, to everything",
+            service=f"{row.service}, to all requests",
             is_outage=True,
             cancels=_TRIES,
         )
@@ -360,7 +360,7 @@ def _lasting_polls(job: str) -> Iterator[Wait]:
 
 def _states(job: str) -> Iterator[Wait]:
     field = "status" if job == DATA_DIFF else "state"
-    unknown = _Trouble("unknown", "responds with a status that nobody knows", SUCCESS, {})
+    unknown = _Trouble("unknown", "responds with an unknown status", SUCCESS, {})
     yield _row(
         "poll",
         job,
@@ -417,10 +417,10 @@ def _deadlines() -> Iterator[Wait]:
         yield replace(
             row,
             name=f"{row.name}-taken",
-            service=f"cancels it and {row.service}",
+            service=f"cancels it, then {row.service}",
             is_taken=True,
         )
-    lost = replace(_503, name="503-for-good", service="responds with 503, however often")
+    lost = replace(_503, name="503-for-good", service="responds with 503, each time")
     yield _row(
         "deadline",
         DATA_DIFF,

@@ -1,4 +1,4 @@
-"""Gates in a real Airflow whose processes are killed, and which people stop and clear.
+"""Run gates in a real Airflow, kill its processes, and stop and clear the gates.
 
 Run it with ``make test-kill``.
 """

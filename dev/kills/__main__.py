@@ -1,9 +1,9 @@
 """The test with real processes: ``make test-kill``.
 
-Gates wait in an Airflow of scheduler, workers and triggerer for data diffs of the sandbox, which
-takes three seconds to cancel one. Their processes are killed, people stop and clear the tasks; for
-each case it is counted how many data diffs were made, and that none is left running. Two more DAGs
-start when a monitor alerts; while triggerers are killed, no alert may be lost.
+Gates in an Airflow with scheduler, workers and triggerer wait for data diffs of the sandbox, which
+takes three seconds to cancel one. The test kills processes and stops and clears tasks. For each
+case it counts how many data diffs were made, and checks that none is left running. Two more DAGs
+start when a monitor alerts: no alert may be lost while triggerers are killed.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ LONGEST_RUN = 600.0
 def main() -> int:
     """Run the test.
 
-    :return: exit code, 0 when all is as it must be.
+    :return: exit code, 0 if all cases passed.
     """
     parser = argparse.ArgumentParser(prog="python -m dev.kills", description=__doc__)
     parser.add_argument(
-        "cases", nargs="*", metavar="CASE", help=f"all by default: {', '.join(CASES)}"
+        "cases", nargs="*", metavar="CASE", help=f"default: all of {', '.join(CASES)}"
     )
     chosen = parser.parse_args().cases or list(CASES)
     if unknown := [name for name in chosen if name not in CASES]:
-        parser.error(f"no such case: {', '.join(unknown)}")
+        parser.error(f"unknown case: {', '.join(unknown)}")
     shutil.rmtree(LOGS, ignore_errors=True)
     (LOGS / "elsewhere").mkdir(parents=True)
     print(f"All programs write their logs to {LOGS.relative_to(ROOT)}\n")
@@ -60,7 +60,7 @@ def main() -> int:
             print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print("\nInterrupted; everything that was started is stopped.", file=sys.stderr)
+            print("\nInterrupted. All processes have been stopped.", file=sys.stderr)
             return 130
     passed = sum(result.is_right for result in results)
     print(f"\n{passed} passed, {len(results) - passed} failed in {programs.seconds:.0f} s")
@@ -69,7 +69,7 @@ def main() -> int:
 
 def _run(programs: Programs, scene: Scene, chosen: set[str]) -> list[Result | WatchResult]:
     scene.start()
-    print(f"Airflow runs after {programs.seconds:.0f} s\n\n{HEADER}", flush=True)
+    print(f"Airflow started in {programs.seconds:.0f} s\n\n{HEADER}", flush=True)
     results: list[Result | WatchResult] = []
 
     def play_all(cases: Iterable[Case | WatchCase]) -> None:

@@ -1,4 +1,4 @@
-"""What is done to the gates, and what must come of it."""
+"""The cases: what happens to a gate, and the expected outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dev.kills.watch import WATCH_CASES, WatchCase
 
 _YOUNGER = 150
 _KEEPS_WHAT_IS_TOLD = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
-"""Whether a triggerer that was started again knows which alerts the one before has told."""
+"""Whether a restarted triggerer knows which alerts the previous one has reported."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Case:
     :param title: what happens.
     :param play: makes it happen.
     :param diffs: how many data diffs there must be.
-    :param cancelled: how many of them must be cancelled; the others must have come to their end.
-    :param state: the task's state in the end.
+    :param cancelled: how many of them must be cancelled; all others must be done.
+    :param state: the task's final state.
     """
 
     dag_id: str
@@ -37,12 +37,12 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """The name of the case."""
         return self.dag_id
 
 
 def kill_worker(gate: Gate) -> None:
-    """Kill the worker in mid-wait."""
+    """Kill the worker while it waits."""
     gate.start()
     diff = gate.wait_for_diff()
     gate.wait_for_look(diff)
@@ -52,7 +52,7 @@ def kill_worker(gate: Gate) -> None:
 
 
 def kill_worker_while_creating(gate: Gate) -> None:
-    """Kill the worker when the service has taken the creation, and not answered it."""
+    """Kill the worker after the service processed the creation and before it responds."""
     gate.start()
     diff = gate.wait_for_diff()
     gate.kill_worker()
@@ -83,7 +83,7 @@ def kill_triggerer(gate: Gate) -> None:
 
 
 def restart_triggerer(gate: Gate) -> None:
-    """Stop the triggerer as whoever restarts it does, and start it again; the gate is mapped."""
+    """Restart the triggerer cleanly while a mapped gate waits."""
     gate.start()
     gate.wait_for_diff(2)
     for diff in gate.diffs:
@@ -106,7 +106,7 @@ def fail(gate: Gate) -> None:
 
 
 def fail_while_creating(gate: Gate) -> None:
-    """Mark the task as failed when the service has taken the creation, and not answered it."""
+    """Mark the task as failed after the service processed the creation and before it responds."""
     gate.start()
     gate.wait_for_diff()
     gate.fail()
@@ -114,10 +114,10 @@ def fail_while_creating(gate: Gate) -> None:
 
 
 def clear_after_end(gate: Gate) -> None:
-    """Clear the task when it has succeeded."""
+    """Clear the task after it has succeeded."""
     gate.start()
     gate.finish(gate.wait_for_diff())
-    # Cleared while Airflow finishes it, a run would be left as finished.
+    # If the task were cleared while Airflow finishes the run, the run would stay finished.
     person = gate.scene.person
     gate.until("its run ended", lambda: person.run_state(gate.dag_id) == "success")
     gate.clear()
@@ -136,7 +136,7 @@ def clear(gate: Gate) -> None:
 
 
 def change_retries_and_clear(gate: Gate) -> None:
-    """Change the number of retries in the DAG's file, and clear the task, while the run goes on."""
+    """Change the number of retries in the DAG's file, and clear the task, during the run."""
     neighbour = Gate(gate.scene, gate.dag_id, NEIGHBOUR)
     gate.start()
     gate.finish(gate.wait_for_diff())
@@ -152,7 +152,7 @@ def change_retries_and_clear(gate: Gate) -> None:
 
 
 def run_in_two_airflows(gate: Gate) -> None:
-    """Run the same run of the same DAG in two Airflows, and clear the task in one."""
+    """Start the same run of the same DAG in two Airflows, and clear the task in one."""
     other = Thread(target=gate.scene.run_elsewhere, args=[gate.dag_id], daemon=True)
     other.start()
     there = gate.wait_for_diff()
@@ -168,13 +168,13 @@ def run_in_two_airflows(gate: Gate) -> None:
 
 
 def fire_at_once(gate: Gate) -> None:
-    """Let the data diff end before the triggerer looks."""
+    """Let the data diff end before the triggerer polls."""
     gate.start()
     gate.wait_for_end()
 
 
 _EARLY = (
-    (Case("worker_killed", "worker killed in mid-wait", kill_worker),),
+    (Case("worker_killed", "worker killed while it waits", kill_worker),),
     (
         Case(
             "worker_killed_while_creating",
@@ -193,17 +193,17 @@ _EARLY = (
         ),
         Case(
             "worker_killed_150_younger",
-            f"worker killed, {_YOUNGER} data diffs are younger",
+            f"worker killed, {_YOUNGER} newer data diffs",
             kill_worker_before_others,
         ),
     ),
     (Case("failed_while_running", "marked failed while it runs", fail, 1, 1, "failed"),),
     (Case("cleared_after_end", "cleared after its end", clear_after_end, 2),),
-    # On Airflow 3.0 such a task is never started again, whatever its operator is.
+    # Airflow 3.0 never starts such a task again, whatever its operator.
     (Case("cleared_while_running", "cleared while it runs", clear, 2, 1),),
-    # These end the triggerer of all.
+    # These stop the triggerer that all cases share.
     (
-        Case("triggerer_killed", "triggerer killed in mid-wait", kill_triggerer),
+        Case("triggerer_killed", "triggerer killed while it waits", kill_triggerer),
         Case("triggerer_restarted", "triggerer restarted, two wait", restart_triggerer, 2),
         *(WATCH_CASES if _KEEPS_WHAT_IS_TOLD else ()),
     ),
@@ -216,7 +216,7 @@ _LATE = (
     (Case("fires_at_once", "trigger fires at once, six times", fire_at_once, 6),),
 )
 ROUNDS: tuple[tuple[tuple[Case | WatchCase, ...], ...], ...] = (_EARLY, _LATE)
-"""What runs side by side in each round, and there one after the other."""
+"""Rounds of parallel lines. The cases of a line run one after the other."""
 
 CASES: Mapping[str, Case | WatchCase] = {
     case.name: case for lines in ROUNDS for line in lines for case in line

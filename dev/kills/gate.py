@@ -1,4 +1,4 @@
-"""One gate of a case, with what can be done to it and what is to be seen of it."""
+"""The gate of a case: actions on it, and its state."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Gate:
 
     @property
     def tasks(self) -> list[Task]:
-        """Its task instances, of which there are several if it is mapped."""
+        """Its task instances: several if it is mapped."""
         return self.scene.person.tasks(self.dag_id, self.task_id)
 
     @property
@@ -69,16 +69,16 @@ class Gate:
         self.scene.kill_worker(self.task)
 
     def wait_for_diff(self, count: int = 1) -> int:
-        """Wait until there are so many data diffs.
+        """Wait until there is a number of data diffs.
 
-        :param count: how many.
+        :param count: the number.
         :return: the newest one's id.
         """
         self.until(f"it had {count} data diffs", lambda: len(self.diffs) >= count)
         return self.diffs[-1]
 
     def wait_for_look(self, number: int) -> None:
-        """Wait until somebody looks at a data diff.
+        """Wait until a task or a trigger reads a data diff.
 
         :param number: its id.
         """
@@ -90,7 +90,7 @@ class Gate:
     def wait_for_state(self, state: str) -> None:
         """Wait until it is in a state.
 
-        :param state: Airflow's word for it.
+        :param state: Airflow's name for the state.
         """
         self.until(
             f"it was {state}",
@@ -104,7 +104,7 @@ class Gate:
         )
 
     def finish(self, number: int) -> None:
-        """Let a data diff come to its end, and wait until Airflow has finished with the gate.
+        """Let a data diff end, and wait until Airflow has finished with the gate.
 
         :param number: its id.
         """
@@ -115,7 +115,7 @@ class Gate:
         """Wait.
 
         :param what: what to wait for, in words.
-        :param condition: whether it has come about.
+        :param condition: returns whether it has happened.
         :raises CaseError: it takes too long.
         """
         wait_until(what, condition)

@@ -1,4 +1,4 @@
-"""Waiting for something that a case needs."""
+"""Wait for something that a case needs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ _LONGEST_WAIT = 90.0
 
 
 class CaseError(Exception):
-    """A case did not get on."""
+    """A case did not continue."""
 
 
 def wait_until(what: str, condition: Callable[[], bool]) -> None:
     """Wait.
 
     :param what: what to wait for, in words.
-    :param condition: whether it has come about.
+    :param condition: returns whether it has happened.
     :raises CaseError: it takes too long.
     """
     deadline = time.monotonic() + _LONGEST_WAIT
     while not condition():
         if time.monotonic() > deadline:
-            raise CaseError(f"{_LONGEST_WAIT:g} s were over before {what}")
+            raise CaseError(f"{_LONGEST_WAIT:g} s passed before {what}")
         time.sleep(0.3)

@@ -1,4 +1,4 @@
-"""What a person does with tasks, and sees of them: through Airflow's API, as its pages do it."""
+"""A user's actions on tasks, through Airflow's API, as Airflow's UI sends them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _TIMEOUT = 30
 class Task:
     """A task instance.
 
-    :param state: Airflow's word for how it is, ``None`` before it is scheduled.
+    :param state: Airflow's name for its state, ``None`` before it is scheduled.
     :param try_number: the number of its last try, 0 before the first.
     :param pid: the process of that try.
-    :param map_index: which of the mapped ones it is, -1 if it is not mapped.
+    :param map_index: its map index, -1 if it is not mapped.
     """
 
     state: str | None
@@ -29,7 +29,7 @@ class Task:
 
 
 class Person:
-    """Somebody who is logged in to Airflow.
+    """A user who is logged in to Airflow.
 
     :param url: Airflow's address.
     """
@@ -53,7 +53,7 @@ class Person:
         )
 
     def has(self, dag_id: str) -> bool:
-        """Say whether Airflow has read the DAG.
+        """Return whether Airflow has read the DAG.
 
         :param dag_id: the DAG.
         """
@@ -61,7 +61,7 @@ class Person:
         return any(dag["dag_id"] == dag_id for dag in found)
 
     def retries(self, dag_id: str, task_id: str) -> int:
-        """Return how often Airflow would try a task again by the DAG as it has read it last.
+        """Return the number of retries of a task, in the DAG as Airflow has read it last.
 
         :param dag_id: the DAG.
         :param task_id: the task.
@@ -69,7 +69,7 @@ class Person:
         return int(self._ask("GET", f"/api/v2/dags/{dag_id}/tasks/{task_id}")["retries"])
 
     def tasks(self, dag_id: str, task_id: str) -> list[Task]:
-        """Look at a task's instances, in the order of their map indexes.
+        """Return a task's instances, in the order of their map indexes.
 
         :param dag_id: the DAG.
         :param task_id: the task.
@@ -83,7 +83,7 @@ class Person:
         return sorted(found, key=lambda task: task.map_index)
 
     def run_state(self, dag_id: str) -> str:
-        """Return Airflow's word for how the DAG's run is.
+        """Return the state of the DAG's run.
 
         :param dag_id: the DAG.
         """
@@ -120,7 +120,7 @@ class Person:
 
         :param dag_id: the DAG.
         :param task_id: the task.
-        :param map_index: which of the mapped ones, -1 if it is not mapped.
+        :param map_index: the map index, -1 if it is not mapped.
         """
         path = f"{self._run(dag_id)}/taskInstances/{task_id}/xcomEntries/return_value"
         response = self._send("GET", f"{path}?map_index={map_index}&stringify=false")

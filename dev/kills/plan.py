@@ -1,6 +1,6 @@
 """The DAGs of the cases: each has one task, a gate, and tags its data diffs with its own id.
 
-Those of :data:`WATCHES` have no gate: they start when a monitor alerts.
+The DAGs of :data:`WATCHES` have no gate: they start when a monitor alerts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LOGICAL_DATE = "2024-01-01T00:00:00+00:00"
 RUN_ID = f"manual__{LOGICAL_DATE}"
 
 RETRIES = 2
-"""How often Airflow tries a gate again, unless :func:`change_retries` has said otherwise."""
+"""The number of retries of a gate, unless :func:`change_retries` has changed it."""
 
 _RETRIES = "retries-of-{}"
 
@@ -26,7 +26,7 @@ class Gate:
 
     :param dag_id: the DAG's id.
     :param deferrable: whether the triggerer waits.
-    :param count: how many mapped tasks there are; by default it is not mapped.
+    :param count: the number of mapped tasks; by default the gate is not mapped.
     :param has_neighbour: whether another task keeps the DAG run going when the gate has ended.
     """
 
@@ -60,24 +60,24 @@ WATCHES = {"watch_orders": 1, "watch_customers": 2}
 """The monitors that are watched, by the DAGs that their alerts start."""
 
 POLL_INTERVAL = 1.0
-"""Seconds between two looks at the list of monitors."""
+"""Seconds between two polls of the list of monitors."""
 
 TOLD = "told"
 """The task that returns which runs its DAG was started for."""
 
 
 def change_retries(dag_id: str, retries: int, home: Path) -> None:
-    """Change how often Airflow tries a gate again, from the next parse on.
+    """Change the number of retries of a gate, from the next parse on.
 
     :param dag_id: the gate's DAG.
-    :param retries: how often.
+    :param retries: the number of retries.
     :param home: Airflow's home.
     """
     (home / _RETRIES.format(dag_id)).write_text(str(retries))
 
 
 def retries_of(dag_id: str) -> int:
-    """Return how often Airflow tries a gate again; its processes ask.
+    """Return the number of retries of a gate, in one of Airflow's processes.
 
     :param dag_id: the gate's DAG.
     """

@@ -1,4 +1,4 @@
-"""What came of a case."""
+"""The outcome of a case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dev.kills.scene import Scene
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a case.
+    """The outcome of a case.
 
     :param case: the case.
     :param diffs: how many data diffs there are.
@@ -20,7 +20,7 @@ class Result:
     :param running: how many still run.
     :param states: the states of its tasks.
     :param is_value_right: whether XCom has the data diff that succeeded, and nothing otherwise.
-    :param trouble: why it did not get on, empty if it did.
+    :param trouble: why the case did not end, empty if it did.
     """
 
     case: Case
@@ -33,7 +33,7 @@ class Result:
 
     @property
     def is_right(self) -> bool:
-        """Whether it is as it must be."""
+        """Whether the outcome is the expected one."""
         case = self.case
         return (
             not self.trouble
@@ -56,15 +56,15 @@ HEADER = f"{'':8}{'case':44}{'diffs':>5}{'cancelled':>11}{'running':>9}  {'task'
 
 
 def play(case: Case, scene: Scene) -> Result:
-    """Play a case, and see what comes of it.
+    """Play a case, and return its outcome.
 
     :param case: the case.
-    :param scene: where it plays.
+    :param scene: Airflow and the service.
     """
     gate, trouble = Gate(scene, case.dag_id), ""
     try:
         case.play(gate)
-        # A cancel may be under way when Airflow has finished with the task.
+        # A cancel may still be in progress when Airflow has finished with the task.
         gate.until("its last data diff ended", lambda: not _statuses(gate)["processing"])
     except Exception as error:
         trouble = f"{type(error).__name__}: {error}"

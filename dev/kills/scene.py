@@ -1,4 +1,4 @@
-"""An Airflow of real processes, the service behind it, and how its processes are killed."""
+"""An Airflow of real processes, and the service that it calls."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _SETTINGS = {
 class Scene:
     """Airflow and the service.
 
-    :param programs: what Airflow's programs belong to.
-    :param elsewhere: what the programs of the second Airflow belong to.
-    :param home: a throw-away folder.
+    :param programs: starts Airflow's programs.
+    :param elsewhere: starts the programs of the second Airflow.
+    :param home: a temporary folder.
     :param service: stands in for Datafold.
     """
 
@@ -53,9 +53,9 @@ class Scene:
     ) -> None:
         self.service = service
         self._programs = programs
-        # PostgreSQL's account has to get at its own folder.
+        # PostgreSQL's account must be able to reach its own folder.
         home.chmod(0o711)
-        # SQLite, Airflow's default, refuses some writes where several processes write.
+        # SQLite, Airflow's default, refuses some writes if several processes write.
         database = f"postgresql+psycopg2://{start_postgresql(programs, home)}"
         settings = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
         self._airflow = _airflow(programs, home / "airflow", service.sandbox, settings)
@@ -82,20 +82,20 @@ class Scene:
         self._triggerer = self._programs.start(replace(command, stop_signal=signal.SIGTERM))
 
     def kill_triggerer(self) -> None:
-        """End the triggerer as the end of its machine would."""
+        """Kill the triggerer, as if its machine had crashed."""
         self._programs.kill(self._take_triggerer())
 
     def stop_triggerer(self) -> None:
-        """Ask the triggerer to end, as whoever restarts it does."""
+        """Stop the triggerer cleanly, as a restart does."""
         self._programs.stop(self._take_triggerer(), _TO_STOP)
 
     def kill_worker(self, task: Task) -> None:
-        """End a task, and the worker that looks after it, as the end of their machine would.
+        """Kill a task and its worker, as if their machine had crashed.
 
         :param task: the task.
         """
         assert task.pid is not None
-        # The worker first, or it would tell of the task's end.
+        # The worker first, or it would report the task's end.
         for pid in (_parent(task.pid), task.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -130,5 +130,5 @@ def _airflow(
 
 
 def _parent(pid: int) -> int:
-    # Behind the program's name, which may hold anything.
+    # The fields follow the program's name, which may contain anything.
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])

@@ -1,4 +1,4 @@
-"""The sandbox, as the cases steer it: each data diff runs until its case ends it."""
+"""The sandbox, controlled by the cases: each data diff runs until its case ends it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from dev.sandbox.data_diffs import IDENTICAL, DataDiffs
 from dev.sandbox.weather import NO_DELAY, Delay, Weather
 
 _ENDLESS = Course((Step("processing", seconds=math.inf),), IDENTICAL.end, IDENTICAL.outcome)
-# It goes on in the response to its creation, and has ended for the first look.
+# It is running in the response to its creation, and has ended at the first poll.
 _BRIEF = Course((Step("processing", reads=0, seconds=0.2),), IDENTICAL.end, IDENTICAL.outcome)
 _ENDED = Course((), IDENTICAL.end, IDENTICAL.outcome)
 _ALERT = Course((), "alert", {"diff_id": 9})
 _HELD_BACK = ("worker_killed_while_creating", "failed_while_creating")
-"""The cases in which the creation is taken, and the response does not come."""
+"""The cases in which the creation is processed and the response does not arrive."""
 _ENDS_AT_ONCE = "fires_at_once"
 _TO_CANCEL = 3.0
 _NEVER = 120.0
-"""Seconds; longer than a case, and as long as the last response could be waited for."""
+"""Seconds; longer than any case waits for a response."""
 
 
 class _DataDiffs(DataDiffs):
@@ -63,7 +63,7 @@ class Service:
             )
 
     def reads(self, number: int) -> int:
-        """Return how often a data diff was looked at.
+        """Return how often a data diff was read.
 
         :param number: its id.
         """
@@ -75,10 +75,10 @@ class Service:
         :param number: its id.
         """
         with self.sandbox.state.lock:
-            return str(self._diffs.shown(number)["status"])
+            return str(self._diffs.peek(number)["status"])
 
     def finish(self, number: int) -> None:
-        """Let a data diff come to its end.
+        """Let a data diff end.
 
         :param number: its id.
         """
@@ -87,7 +87,7 @@ class Service:
                 self._diffs.jobs[number] = Job(_ENDED)
 
     def add_strangers(self, count: int) -> None:
-        """Create data diffs that are nobody's.
+        """Create data diffs that belong to no task.
 
         :param count: how many.
         """
@@ -98,7 +98,7 @@ class Service:
                 self._diffs.add({**sides, "pk_columns": ["id"]}, Job(_ENDED))
 
     def alert(self, monitor_id: int) -> int:
-        """Have a monitor alert.
+        """Make a monitor alert.
 
         :param monitor_id: the monitor.
         :return: the id of its run.
@@ -109,11 +109,11 @@ class Service:
             return monitors.start(monitor_id, None)
 
     def polls(self) -> int:
-        """Return how often the list of monitors was looked at."""
+        """Return how often the list of monitors was read."""
         return self._seen("/api/v1/monitors")
 
     def looks(self, monitor_id: int) -> int:
-        """Return how often the runs of a monitor were looked at.
+        """Return how often the runs of a monitor were read.
 
         :param monitor_id: the monitor.
         """

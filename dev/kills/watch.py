@@ -1,4 +1,4 @@
-"""DAGs that start when a monitor alerts, while the triggerer is killed and started again."""
+"""DAGs that start when a monitor alerts, while the triggerer is killed and restarted."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dev.kills.scene import Scene
 
 _ORDERS, _CUSTOMERS = WATCHES
 _TO_NOTE = 5.0
-"""Seconds after which it is noted that an alert was told: the three that the docs name, and two."""
+"""Seconds until a trigger has stored that it reported an alert: the documented three, plus two."""
 _TO_START = 8.0
-"""Seconds in which a DAG that starts once too often would have done so."""
+"""Seconds within which a DAG that starts once too often has started."""
 
 
 class Watch:
@@ -27,11 +27,11 @@ class Watch:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.alerts: dict[str, list[int]] = {dag_id: [] for dag_id in WATCHES}
-        """The runs of its monitor that alerted, by DAG."""
+        """The runs that alerted, by the DAG that watches their monitor."""
         self._before = {dag_id: self._told(dag_id) for dag_id in WATCHES}
 
     def alert(self, dag_id: str) -> None:
-        """Have the monitor alert that a DAG watches.
+        """Make the monitor alert that a DAG watches.
 
         :param dag_id: the DAG.
         """
@@ -45,15 +45,15 @@ class Watch:
         return self._told(dag_id)[len(self._before[dag_id]) :]
 
     def wait_for_poll(self) -> None:
-        """Wait until the list of monitors is read twice more, so once from its beginning."""
+        """Wait for two more reads of the list of monitors, so that one is complete."""
         before = self.scene.service.polls()
         wait_until("the monitors were listed", lambda: self.scene.service.polls() >= before + 2)
 
     def wait_for_look(self, dag_id: str, before: int = 0) -> None:
-        """Wait until somebody reads the runs of the monitor that a DAG watches.
+        """Wait until a trigger reads the runs of the monitor that a DAG watches.
 
         :param dag_id: the DAG.
-        :param before: how often somebody had read them.
+        :param before: how often they had been read.
         """
         monitor_id = WATCHES[dag_id]
         wait_until(
@@ -82,10 +82,10 @@ class Watch:
 class WatchCase:
     """Something that happens to watches.
 
-    :param name: what to call it.
+    :param name: the name of the case.
     :param title: what happens.
     :param play: makes it happen.
-    :param most: how often a DAG may be told of the same alert.
+    :param most: how often a DAG may start for the same alert.
     """
 
     name: str
@@ -96,12 +96,12 @@ class WatchCase:
 
 @dataclass(frozen=True)
 class WatchResult:
-    """What came of a case.
+    """The outcome of a case.
 
     :param case: the case.
     :param alerts: the runs that alerted.
     :param told: the runs that a DAG was started for.
-    :param trouble: why it did not get on, empty if it did.
+    :param trouble: why the case did not end, empty if it did.
     """
 
     case: WatchCase
@@ -111,7 +111,7 @@ class WatchResult:
 
     @property
     def is_right(self) -> bool:
-        """Whether it is as it must be."""
+        """Whether the outcome is the expected one."""
         times = Counter(self.told)
         return (
             not self.trouble
@@ -122,16 +122,16 @@ class WatchResult:
     def __str__(self) -> str:
         line = (
             f"{'ok' if self.is_right else 'FAILED':8}{self.case.title:44}"
-            f"{len(self.alerts)} alerted, {len(self.told)} told"
+            f"{len(self.alerts)} alerts, {len(self.told)} reported"
         )
         return f"{line}\n        {self.trouble}" if self.trouble else line
 
 
 def play_watch(case: WatchCase, scene: Scene) -> WatchResult:
-    """Play a case, and see what comes of it.
+    """Play a case, and return its outcome.
 
     :param case: the case.
-    :param scene: where it plays.
+    :param scene: Airflow and the service.
     """
     watch, trouble = Watch(scene), ""
     try:
@@ -162,13 +162,13 @@ def alert_one(watch: Watch) -> None:
     watch.wait_until_told()
     time.sleep(_TO_START)
     intervals = (time.monotonic() - began) / POLL_INTERVAL
-    # Two that poll by themselves would come to almost twice the number of intervals.
+    # Two independent triggers would poll almost twice in each interval.
     if service.polls() - before > 1.3 * intervals:
         raise CaseError(f"{service.polls() - before} polls in {intervals:.1f} intervals")
 
 
 def kill_later(watch: Watch) -> None:
-    """Kill the triggerer when it is noted that an alert was told."""
+    """Kill the triggerer after it has stored that it reported an alert."""
     watch.alert(_ORDERS)
     watch.wait_until_told()
     time.sleep(_TO_NOTE)
@@ -187,7 +187,7 @@ def alert_without_triggerer(watch: Watch) -> None:
 
 
 def kill_at_once(watch: Watch) -> None:
-    """Kill the triggerer before it is noted that an alert was told."""
+    """Kill the triggerer before it has stored that it reported an alert."""
     before = watch.scene.service.looks(WATCHES[_ORDERS])
     watch.alert(_ORDERS)
     watch.wait_for_look(_ORDERS, before)
@@ -200,8 +200,8 @@ def kill_at_once(watch: Watch) -> None:
 
 WATCH_CASES = (
     WatchCase("alert_of_one", "one of two watched monitors alerts", alert_one),
-    WatchCase("killed_after_alert", "triggerer killed, the alert is noted", kill_later),
+    WatchCase("killed_after_alert", "triggerer killed, the alert is stored", kill_later),
     WatchCase("alert_while_away", "alerts while there is no triggerer", alert_without_triggerer),
-    WatchCase("killed_at_alert", "triggerer killed, the alert is not noted", kill_at_once, most=2),
+    WatchCase("killed_at_alert", "triggerer killed, the alert is not stored", kill_at_once, most=2),
 )
 """In this order, one after the other."""

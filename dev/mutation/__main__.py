@@ -17,7 +17,7 @@ from dev.mutation.score import LEAST, Score, listed, path, tried
 
 GENERATED = PACKAGE / "redaction" / "names.py"
 
-# They run other programs, in which there is no mutant, or are not about the package.
+# These run other programs, which do not have the mutant, or are not about the package.
 LEFT_OUT = (
     "tests/dags",
     "tests/lineage",
@@ -38,18 +38,18 @@ LEFT_OUT = (
 def main() -> int:
     """Run the command.
 
-    :return: exit code, 0 when the tests find enough of the mutants.
+    :return: exit code, 0 if the tests find enough mutants.
     """
     parser = argparse.ArgumentParser(
         prog="python -m dev.mutation",
-        description="Make one mistake after the other in the package, and see if a test fails.",
+        description="Make mistakes in the package, one at a time, and check whether a test fails.",
     )
-    parser.add_argument("files", nargs="*", type=Path, help="modules to make mistakes in; all")
-    parser.add_argument("--jobs", type=int, default=2, help="processes to use at a time; 2")
-    parser.add_argument("--measured", action="store_true", help="use the last times of the tests")
+    parser.add_argument("files", nargs="*", type=Path, help="modules to mutate (default: all)")
+    parser.add_argument("--jobs", type=int, default=2, help="number of processes (default: 2)")
+    parser.add_argument("--measured", action="store_true", help="reuse the last measurement")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--survived", action="store_true", help="try what survived the last time")
-    which.add_argument("--rest", action="store_true", help="go on with a run that was broken off")
+    which.add_argument("--survived", action="store_true", help="only what survived the last run")
+    which.add_argument("--rest", action="store_true", help="continue an interrupted run")
     arguments = parser.parse_args()
     files = arguments.files or sorted({*PACKAGE.rglob("*.py")} - {GENERATED})
     mutants = [found for file in files for found in mutant.find(file)]
@@ -57,7 +57,7 @@ def main() -> int:
     if arguments.survived:
         survived = {*listed("survived")}
         mutants = [found for found in mutants if str(found) in survived]
-    # A run that is broken off tells something of all modules.
+    # So that an interrupted run covers all modules.
     random.Random(0).shuffle(mutants)  # noqa: S311
     score = Score(mutants, is_rest=arguments.rest)
     if arguments.rest:
@@ -68,7 +68,7 @@ def main() -> int:
     start = time.monotonic()
     code = pytest.main([*OPTIONS, "tests", *ignored], plugins=[run])
     print(f"{score}, in {(time.monotonic() - start) / 60:.0f} minutes.")
-    print(f"Those that survived are in {path('survived')}.")
+    print(f"{path('survived')} lists the survivors.")
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         return int(code)
     return 0 if score.value >= LEAST else 1

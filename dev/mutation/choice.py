@@ -1,4 +1,4 @@
-"""The tests that a mutant is tried on."""
+"""Choose the tests for a mutant."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
 
 FEW_SECONDS, MOST_SECONDS = 4.0, 20.0
-"""How long the tests of one mutant may take, by their usual times: at first, and if it survives."""
+"""How long the tests for a mutant may usually take: at first, and again if it survives."""
 
 _QUICK = 0.2
-"""Seconds. Tests that take longer wait until a mutant has survived the others."""
+"""Seconds. Slower tests are used only if a mutant has survived the quick ones."""
 
 
 class Choice:
-    """Chooses tests, and learns from what they find.
+    """Chooses tests, and learns which tests find mutants.
 
-    :param measurement: of all tests.
-    :param late: tests that come late, because they need what each trial has to start anew.
+    :param measurement: the measurement of all tests.
+    :param late: tests to use late, because they need a fixture that each process starts again.
     """
 
     def __init__(self, measurement: Measurement, late: Set[str] = frozenset()) -> None:
@@ -37,11 +37,11 @@ class Choice:
             self._found[place].update(failed)
 
     def leave_out(self, test: str) -> None:
-        """Choose a test no more: it fails without a mutant."""
+        """Stop choosing a test that fails without a mutant."""
         self._tests = self._tests - {test}
 
     def is_imported(self, mutant: Mutant) -> bool:
-        """Say whether a mutant shows when modules are imported, and not only when it is called."""
+        """Return whether a mutant has an effect when modules are imported, not only when called."""
         if mutant.function is None:
             return True
         body = mutant.function.body
@@ -51,13 +51,13 @@ class Choice:
     def tests(self, mutant: Mutant, *, is_last: bool) -> list[str]:
         """Choose tests.
 
-        Those that found others in the function or the module come first, then those of the files
-        that reach most of the module, one case of each function before others.
+        Tests that found mutants in the function or the module come first, then tests of the files
+        that reach most of the module, with one case of each test function before the others.
 
         :param mutant: the mutant.
-        :param is_last: whether slow tests are asked, too, and more.
-        :return: tests that run the mutant's lines. If it shows when modules are imported, these are
-            tests that run any line of the module, and then all others.
+        :param is_last: whether to choose more tests, including slow ones.
+        :return: tests that run the mutant's lines. If it has an effect when modules are imported,
+            these are tests that run any line of the module, and then all others.
         """
         near, far = (self._found[place] for place in _places(mutant))
         if self.is_imported(mutant):
@@ -82,7 +82,7 @@ class Choice:
         return self._lines.get(mutant.file.resolve(), {})
 
     def _breadth(self, mutant: Mutant) -> Counter[str]:
-        """Count how many lines of a mutant's module each file of tests reaches."""
+        """Count how many lines of a mutant's module each test file reaches."""
         if mutant.file not in self._breadths:
             lines = self._lines_of(mutant).values()
             self._breadths[mutant.file] = Counter(
@@ -100,12 +100,12 @@ def _places(mutant: Mutant) -> tuple[object, object]:
 
 
 def file_of(test: str) -> str:
-    """Return the file that a test is in."""
+    """Return the file of a test."""
     return test.partition("::")[0]
 
 
 def by_file(tests: Iterable[str]) -> dict[str, list[str]]:
-    """Group tests by the file that they are in, in the order in which the files appear."""
+    """Group tests by their file, in the order in which the files appear."""
     files: dict[str, list[str]] = {}
     for test in tests:
         files.setdefault(file_of(test), []).append(test)

@@ -1,4 +1,4 @@
-"""Puts a mutant in the place of the code that it was made from, in this process alone."""
+"""Replace code with a mutant, only in this process."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from dev.mutation.mutant import Mutant
 
 
 class NotPossibleError(Exception):
-    """The function of a mutant can't be changed where it is."""
+    """The function of a mutant cannot be changed in place."""
 
 
 class Functions:
-    """The functions of this process, which a mutant can be put into.
+    """The functions of this process that a mutant can replace.
 
-    :param folder: the folder of the modules that count.
+    :param folder: the folder of their modules.
     """
 
     def __init__(self, folder: Path) -> None:
         self._found: dict[tuple[str, str, int], list[types.FunctionType]] = defaultdict(list)
         for found in gc.get_objects():
-            # Not isinstance(): that would have lazy objects load what they stand for.
+            # Not isinstance(), which would make lazy objects load.
             if type(found) is types.FunctionType and folder in Path(_place(found)[0]).parents:
                 self._found[_place(found)].append(found)
 
     def change(self, mutant: Mutant) -> None:
-        """Change the function that a mutant is in, wherever it has been imported to.
+        """Change the function of a mutant in place, for all modules that have imported it.
 
         :param mutant: the mutant.
-        :raises NotPossibleError: there is no such function, or it can't be changed.
+        :raises NotPossibleError: there is no such function, or it cannot be changed.
         """
         function = mutant.function
         assert function is not None  # noqa: S101 - for mypy
@@ -49,13 +49,13 @@ class Functions:
         ]
         if not self._found.get((path, function.name, first)):
             raise NotPossibleError
-        # The functions that it has made are there already.
+        # Inner functions that it has already created must change, too.
         for code in [code for each in outer for code in (each, *_codes(each))]:
             for found in self._found.get((path, code.co_name, code.co_firstlineno), ()):
                 try:
                     found.__code__ = code
                 except ValueError as error:
-                    # It would need other variables of the functions around it.
+                    # It would need other variables of its outer functions.
                     raise NotPossibleError from error
 
 
@@ -72,10 +72,10 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def forget(packages: Sequence[str], but: str) -> None:
-    """Have packages imported anew.
+    """Forget imported packages, so that they are imported again.
 
     :param packages: their names.
-    :param but: the one of their modules, with all that it holds, that stays.
+    :param but: a module to keep, with its submodules and parents.
     """
     for name in list(sys.modules):
         is_kept = f"{name}.".startswith(f"{but}.") or but.startswith(f"{name}.")
@@ -84,7 +84,7 @@ def forget(packages: Sequence[str], but: str) -> None:
 
 
 class MutantFinder(MetaPathFinder):
-    """Finds a mutant where its module is imported.
+    """Loads a mutant when its module is imported.
 
     :param mutant: the mutant.
     """

@@ -1,4 +1,4 @@
-"""Which tests there are, which lines each runs, how long it takes, and which fail anyway."""
+"""Measure which lines each test runs, how long it takes, and whether it fails without a mutant."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _TESTS = FOLDER / "tests.json"
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a run of all tests has shown.
+    """The result of a run of all tests.
 
     :param seconds: how long each test takes, by node id.
-    :param failing: the tests that fail without any mutant, which say nothing of one.
-    :param lines: by file and line the tests that run it; ``""`` stands for the time in which
-        modules are imported.
+    :param failing: the tests that fail without any mutant, which are not used.
+    :param lines: the tests that run a line, by file and line; ``""`` stands for the import of
+        modules.
     """
 
     seconds: Mapping[str, float]
@@ -30,16 +30,16 @@ class Measurement:
 
 
 def start() -> None:
-    """Forget what was measured before."""
+    """Delete the previous measurement."""
     _LINES.mkdir(parents=True, exist_ok=True)
     for old in _LINES.iterdir():
         old.unlink()
 
 
 def part(number: int) -> coverage.Coverage:
-    """Make what measures the lines of some tests.
+    """Return an object that measures the lines of some tests.
 
-    :param number: which tests.
+    :param number: the number of that part of the tests.
     """
     return coverage.Coverage(
         data_file=str(_LINES / f"{number}"), source=["airflow_provider_datafold"]
@@ -47,7 +47,7 @@ def part(number: int) -> coverage.Coverage:
 
 
 def save(seconds: Mapping[str, float], failing: frozenset[str]) -> None:
-    """Keep what is not about lines, which are kept already."""
+    """Save the times and the failing tests. The lines are already saved."""
     _TESTS.write_text(json.dumps({"seconds": seconds, "failing": sorted(failing)}))
 
 

@@ -15,14 +15,14 @@ _Place = tuple[ast.AST, str, int | None]
 
 @dataclass(frozen=True)
 class Mutant:
-    """A mistake, and where it is.
+    """A mistake, and its place.
 
     :param file: the module's file, relative to the root of the project.
     :param number: the mutant's number in the file, from 1.
-    :param lines: the lines that the mistake spans.
-    :param function: the outermost function that it is in the body of, ``None`` where it is in none.
-    :param before: the piece of code that is right.
-    :param after: what stands in its place.
+    :param lines: the lines of the mistake.
+    :param function: the outermost function whose body contains it, ``None`` if there is none.
+    :param before: the original code.
+    :param after: the code that replaces it.
     """
 
     file: Path
@@ -45,7 +45,7 @@ class Mutant:
         return f"{self.file}:{self.lines.start} #{self.number}: {self.before}  ->  {self.after}"
 
     def tree(self) -> ast.Module:
-        """Make the mistake. For a process that does nothing else: it can't be taken back."""
+        """Make the mistake and return the module. It cannot be undone in this process."""
         parent, name, index = self._place
         if index is None:
             setattr(parent, name, self._mistake)
@@ -94,9 +94,9 @@ def _walk(
 
 
 def _is_left_out(node: ast.AST, parent: ast.AST, name: str) -> bool:
-    """Say whether no mistake in a piece of code could show, or could be one."""
+    """Return whether a mistake in a piece of code could have no effect that a test should find."""
     return (
-        # Read by type checkers and editors alone.
+        # Only type checkers and editors read these.
         name in ("annotation", "returns")
         or isinstance(node, ast.Assert)
         or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
@@ -104,7 +104,7 @@ def _is_left_out(node: ast.AST, parent: ast.AST, name: str) -> bool:
         or (isinstance(parent, ast.Subscript) and name == "slice" and _is_type(parent))
         # A docstring.
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-        # What only a subclass does.
+        # Only subclasses implement this.
         or (isinstance(node, ast.Raise) and ast.unparse(node) == "raise NotImplementedError")
         # Targets of assignments.
         or isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del))
@@ -117,7 +117,7 @@ def _is_type(node: ast.Subscript) -> bool:
 
 
 def _is_text(node: ast.Constant, parent: ast.AST) -> bool:
-    """Say whether a constant is wording: has words, or is a part of a text that has."""
+    """Return whether a constant is wording: it has words, or is part of a string that has."""
     parts = parent.values if isinstance(parent, ast.JoinedStr) else [node]
     return any(
         isinstance(part, ast.Constant)
@@ -128,7 +128,7 @@ def _is_text(node: ast.Constant, parent: ast.AST) -> bool:
 
 
 def _lines(node: ast.AST, parent: ast.AST) -> range:
-    # Of a compound statement the condition counts. A comprehension has no place of its own.
+    # A compound statement counts with its condition. A comprehension has no position of its own.
     shown = node.test if isinstance(node, (ast.If, ast.While)) else node
     placed = shown if hasattr(shown, "lineno") else parent
     return range(placed.lineno, placed.end_lineno + 1)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What a mutation may do to a piece of code: one small mistake that a programmer could make."""
+"""The mutations of a piece of code: small mistakes that a programmer could make."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ _TWINS = {
     )
     for name, other in (pair, pair[::-1])
 }
-"""Functions that are easily taken for each other."""
+"""Functions that are easily confused."""
 
 
 def mistakes(node: ast.AST) -> Iterator[ast.AST]:
-    """Make the mistakes that there are for a piece of code.
+    """Return the mistakes for a piece of code.
 
     :param node: an expression, a statement or a part of one.
-    :return: what could stand in its place.
+    :return: the nodes that could replace it.
     """
     maker = _MAKERS.get(type(node))
     if maker is not None:
@@ -99,7 +99,7 @@ def _constant(node: ast.Constant) -> Iterator[ast.AST]:
 
 
 def _call(node: ast.Call) -> Iterator[ast.AST]:
-    # Without one of the others, the next would take its place.
+    # Only the last: without an earlier argument, the next one would take its place.
     if node.args:
         yield _changed(node, args=node.args[:-1])
     for place in range(len(node.keywords)):
@@ -113,7 +113,7 @@ def _call(node: ast.Call) -> Iterator[ast.AST]:
 
 def _display(node: ast.List | ast.Set | ast.Tuple) -> Iterator[ast.AST]:
     for place, element in enumerate(node.elts):
-        # Constants have mistakes of their own. Without an element, a set would be a dictionary.
+        # Constants have their own mistakes. An empty set display would be a dictionary.
         if not isinstance(element, ast.Constant) and not _is_alone(node):
             yield _changed(node, elts=_without([*node.elts], place))
 
@@ -135,7 +135,7 @@ def _choice(node: ast.IfExp) -> Iterator[ast.AST]:
 
 
 def _condition(node: ast.If | ast.While) -> Iterator[ast.AST]:
-    # Comparisons and the like have mistakes of their own.
+    # Comparisons and the like have their own mistakes.
     if not isinstance(node.test, (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Constant)):
         negated = ast.copy_location(ast.UnaryOp(ast.Not(), node.test), node.test)
         yield _changed(node, test=negated)
@@ -151,7 +151,7 @@ def _lambda(node: ast.Lambda) -> Iterator[ast.AST]:
 
 
 def _value(node: ast.Return | ast.Assign | ast.AnnAssign) -> Iterator[ast.AST]:
-    # Constants have mistakes of their own.
+    # Constants have their own mistakes.
     if node.value is not None and not isinstance(node.value, ast.Constant):
         yield _changed(node, value=_none(node.value))
 

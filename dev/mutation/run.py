@@ -1,4 +1,4 @@
-"""The whole run: measures the tests, then tries each mutant on them."""
+"""The whole run: measure the tests, then test each mutant with them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dev.mutation.choice import Choice, by_file
 from dev.mutation.insertion import Functions, MutantFinder, NotPossibleError, forget
 from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
-from dev.mutation.trial import Outcome, Watch, Work, each, is_found
+from dev.mutation.process import Outcome, Watch, Work, each, is_found
 
 _UNNEEDED = ("cacheprovider", "cov", "faulthandler", "junitxml", "unraisableexception", "xdist")
 OPTIONS = (
@@ -31,22 +31,22 @@ OPTIONS = (
 )
 
 _SANDBOX = "running_sandbox"
-"""The fixture that takes longer to start than most tests to run."""
+"""The fixture that takes longer to start than most tests take to run."""
 
 PACKAGE = Path("airflow_provider_datafold")
 
 
 class Run:
-    """A plugin of pytest that tries mutants where pytest would run the tests.
+    """A pytest plugin that tests mutants instead of running the tests.
 
-    Each trial is a fork of this process, which has imported Airflow and all tests already. A
-    mistake in a function is made in the function that is there. One that shows when modules are
-    imported, and one that survives, needs them imported anew: such a trial takes longer.
+    Each mutant runs in a fork of this process, which has already imported Airflow and all tests. A
+    mistake in a function is made in place. A mistake that has an effect when modules are imported,
+    and a mutant that survives, need all modules imported again, which takes longer.
 
     :param mutants: the mutants.
     :param jobs: how many processes to use at a time.
-    :param tell: is told of each mutant that was tried.
-    :param is_measured: whether to use the last measurement of the tests.
+    :param tell: is called with each mutant that was tested.
+    :param is_measured: whether to reuse the last measurement of the tests.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Run:
         """Do the whole run."""
         items = {item.nodeid: item for item in session.items}
         functions = Functions(PACKAGE.resolve())
-        # What all forks share stays shared.
+        # Keeps memory shared between the forks.
         gc.collect()
         gc.freeze()
         if not self._is_measured:
@@ -92,7 +92,7 @@ class Run:
                     waiting.appendleft((mutant, True))
 
     def _measure(self, items: dict[str, pytest.Item]) -> None:
-        """Run all tests without a mutant, in both of the ways in which mutants are tried."""
+        """Run all tests without a mutant, in both ways in which mutants are tested."""
         measurement.start()
         files = by_file(items)
         seconds: dict[str, float] = {}
@@ -114,16 +114,16 @@ class Run:
 
 def _failures(file: str, outcome: Outcome) -> set[str]:
     if outcome.end != "well":
-        raise RuntimeError(f"Without a mutant, {file} ended {outcome.end}. {outcome.problem}")
+        raise RuntimeError(f"{file} ended {outcome.end} without a mutant. {outcome.problem}")
     return {*outcome.failed}
 
 
 class Tests:
-    """The tests, and what they have found.
+    """The tests, and which mutants they have found.
 
     :param items: the tests by node id.
-    :param functions: the functions that mutants can be put into.
-    :param measured: what is known of the tests.
+    :param functions: the functions that mutants can replace.
+    :param measured: the measurement of the tests.
     """
 
     def __init__(
@@ -137,16 +137,16 @@ class Tests:
         self._trusted: set[str] = set()
 
     def plan(self, mutant: Mutant, *, is_last: bool) -> tuple[Work, Watch]:
-        """Plan a trial.
+        """Plan a test of a mutant.
 
-        :param mutant: what to try.
-        :param is_last: whether to try it on more than a few quick tests.
+        :param mutant: the mutant.
+        :param is_last: whether to use more than a few quick tests.
         """
         return self._plan(mutant, self._choice.tests(mutant, is_last=is_last), is_last)
 
     def _plan(self, mutant: Mutant, chosen: Sequence[str], is_last: bool) -> tuple[Work, Watch]:
         tests = [test for test in chosen if test in self._items]
-        # A function that is there may have done its work already, or be run from its source again.
+        # A function may have run before it was changed, or its source may be read again.
         if is_last or self._choice.is_imported(mutant):
             work = partial(_try_imported, mutant, tests)
         else:
@@ -155,20 +155,20 @@ class Tests:
         return work, Watch(self._usual, tests)
 
     def prove(self, mutant: Mutant, outcome: Outcome, *, is_last: bool) -> bool:
-        """Say whether an outcome is beyond doubt, and learn from it.
+        """Return whether an outcome is reliable, and learn from it.
 
-        A test may fail because of those that ran before it, or because none did. So the first time
-        that it finds a mutant, it has to find it alone, and to pass alone without one. Otherwise it
-        is never asked again.
+        A test may fail because of tests that ran before it, or because none did. So the first time
+        that a test finds a mutant, it must find it alone, and pass alone without a mutant.
+        Otherwise the test is not used any more.
 
-        :param mutant: what was tried.
-        :param outcome: what came of it.
+        :param mutant: the mutant.
+        :param outcome: the outcome of its test.
         :param is_last: as for :meth:`plan`.
-        :return: whether no other trial is needed.
+        :return: ``False`` if the mutant must be tested again.
         """
         for test in outcome.failed:
             if test not in self._items:
-                continue  # A file of tests that can't be imported.
+                continue  # A test file that cannot be imported.
             if test not in self._trusted:
                 control = partial(_run, [self._items[test]])
                 is_alone = len(outcome.seconds) == 1
@@ -208,7 +208,7 @@ def _try_imported(mutant: Mutant, tests: list[str], watch: Watch) -> None:
     _forget()
     sys.meta_path.insert(0, MutantFinder(mutant))
     for file in by_file(tests):
-        _run_anew(file, watch, "--exitfirst")
+        _run_file(file, watch, "--exitfirst")
         if watch.outcome.failed:
             return
 
@@ -217,7 +217,7 @@ def _measure(file: str, number: int, watch: Watch) -> None:
     _forget()
     lines = measurement.part(number)
     lines.start()
-    _run_anew(file, watch, plugins=[_Contexts(lines)])
+    _run_file(file, watch, plugins=[_Contexts(lines)])
     lines.stop()
     lines.save()
 
@@ -227,7 +227,7 @@ def _forget() -> None:
 
 
 def _run(items: list[pytest.Item], watch: Watch, *, is_all: bool = False) -> None:
-    """Run tests that are imported already, until one fails."""
+    """Run tests that are already imported, until one fails."""
     for item, following in zip(items, [*items[1:], None], strict=True):
         if not item.config.pluginmanager.is_registered(watch):
             item.config.pluginmanager.register(watch)
@@ -236,10 +236,10 @@ def _run(items: list[pytest.Item], watch: Watch, *, is_all: bool = False) -> Non
             return
 
 
-def _run_anew(file: str, watch: Watch, *options: str, plugins: Iterable[object] = ()) -> None:
-    """Run a file of tests as pytest does."""
+def _run_file(file: str, watch: Watch, *options: str, plugins: Iterable[object] = ()) -> None:
+    """Run a test file as pytest does."""
     watch.start()
-    # Its Airflow home is gone after each run.
+    # Its Airflow home is deleted after each run.
     sys.modules.pop("tests.conftest", None)
     code = pytest.main([*OPTIONS, *options, file], plugins=[watch, *plugins])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
@@ -248,7 +248,7 @@ def _run_anew(file: str, watch: Watch, *options: str, plugins: Iterable[object] 
 
 
 class _Contexts:
-    """A plugin of pytest that has each line noted with the test that runs it."""
+    """A pytest plugin that records each line with the test that runs it."""
 
     def __init__(self, lines: coverage.Coverage) -> None:
         self._lines = lines

@@ -1,4 +1,4 @@
-"""How many mutants the tests found, and which ones they did not."""
+"""Count how many mutants the tests found, and list those that survived."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 from dev.mutation.measurement import FOLDER
 from dev.mutation.mutant import Mutant
-from dev.mutation.trial import Outcome
+from dev.mutation.process import Outcome
 
 LEAST = 0.95
-"""The part of the mutants that the tests must find."""
+"""The fraction of the mutants that the tests must find."""
 
 _WORDS = ("killed", "survived", "late")
 _EVERY = 200
 
 
 class Score:
-    """Counts mutants by what came of them, and writes them down.
+    """Counts mutants by their outcome, and writes them to files.
 
     :param mutants: all mutants.
-    :param is_rest: whether to go on with the last run, which was broken off.
+    :param is_rest: whether to continue the last run, which was interrupted.
     """
 
     def __init__(self, mutants: Collection[Mutant], *, is_rest: bool) -> None:
@@ -33,7 +33,7 @@ class Score:
             self._counts[word] = len(listed(word))
 
     def add(self, mutant: Mutant, outcome: Outcome) -> None:
-        """Count a mutant. One with which a test does not end is found, too."""
+        """Count a mutant. A mutant that keeps a test from ending is found, too."""
         word = _word(outcome)
         self._counts[word] += 1
         with path(word).open("a") as file:
@@ -43,7 +43,7 @@ class Score:
 
     @property
     def value(self) -> float:
-        """The part of the mutants that were found."""
+        """The fraction of the mutants that were found."""
         return 1 - self._counts["survived"] / max(self._counts.total(), 1)
 
     def __str__(self) -> str:
@@ -52,18 +52,18 @@ class Score:
 
 
 def path(word: str) -> Path:
-    """Return where the mutants are written down, of which a word says what came of them."""
+    """Return the file for the mutants with an outcome."""
     return FOLDER / f"{word}.txt"
 
 
 def listed(word: str) -> list[str]:
-    """Return the mutants that were written down."""
+    """Return the mutants in the file for an outcome."""
     written = path(word).read_text() if path(word).exists() else ""
     return [line.partition("\t")[0] for line in written.splitlines()]
 
 
 def tried() -> list[str]:
-    """Return the mutants that the last run has tried."""
+    """Return the mutants that the last run has tested."""
     return [mutant for word in _WORDS for mutant in listed(word)]
 
 
@@ -71,6 +71,6 @@ def _word(outcome: Outcome) -> str:
     if outcome.failed:
         return "killed"
     if outcome.end == "badly" and outcome.problem:
-        # A mistake of this program's, not of the package's.
+        # An error of this program, not of the package.
         raise RuntimeError(outcome.problem)
     return {"well": "survived", "late": "late", "badly": "killed"}[outcome.end]

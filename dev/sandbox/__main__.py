@@ -25,7 +25,7 @@ Data diffs really compare the tables and queries of the databases that --databas
 To try a DAG of your own:
 
   1. Start the sandbox with the database that the DAG loads into, a DuckDB or SQLite file or a
-     PostgreSQL URL. A file need not be there yet.
+     PostgreSQL URL. The file does not have to exist yet.
 
        python -m dev.sandbox --database warehouse.db
 
@@ -34,8 +34,8 @@ To try a DAG of your own:
 
        export AIRFLOW_CONN_WAREHOUSE_DEFAULT='{"conn_type": "sqlite", "host": "/.../warehouse.db"}'
 
-  3. In the DAG, compare with data source 1 on both sides. The second --database, if there is one,
-     is data source 2, otherwise both have the same one.
+  3. In the DAG, use data source 1 on both sides. Data source 2 is the second --database if there is
+     one, otherwise the same database.
 
        DatafoldRunDataDiffOperator(
            task_id="compare",
@@ -55,18 +55,19 @@ What a diff says:
 
   identical    same rows and, within one data source, same columns with the same types
   different    anything else that was compared; rows_added are only in side 2, rows_removed only in
-               side 1, diff_rows_count have other values; match_ratio is the share of all keys whose
+               side 1, diff_rows_count have different values; match_ratio is the ratio of keys whose
                rows are equal
   empty        both sides have no rows
   missing-pks  no primary key was given or could be inferred, or a side has no such column
   bad-pks      a key is null or occurs twice
 
-It knows tables, queries, filters, included, excluded and renamed columns, infer_pk, tolerances
-(relative ones as a share of the greater number), sampling_ratio, sampling_max_rows and
+It supports tables, queries, filters, included, excluded and renamed columns, infer_pk, tolerances
+(relative ones as a fraction of the greater number), sampling_ratio, sampling_max_rows and
 sampling_threshold. It refuses other options with a 422.
 
-Only one process can have a DuckDB file open for writing, and nobody else can read it meanwhile: a
-diff waits 10 s for that, then fails. Close the file at the end of the task that loads.
+Only one process can have a DuckDB file open for writing, and no other process can read it
+meanwhile: a diff waits up to 10 s for the file, then fails. Close the file at the end of the task
+that loads.
 """
 
 
@@ -87,36 +88,36 @@ def main() -> None:
         action="append",
         default=[],
         metavar="FILE_OR_URL",
-        help="what data diffs compare: once or twice, for data sources 1 and 2 (default: a new "
-        "DuckDB file with the tables orders and orders_staging)",
+        help="a database to compare, once or twice for data sources 1 and 2 (default: a new DuckDB "
+        "file with the tables orders and orders_staging)",
     )
     parser.add_argument(
         "--delay",
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="how much longer a data diff takes (default: 0)",
+        help="extra time that a data diff takes (default: 0)",
     )
     parser.add_argument(
-        "--integrations", type=int, default=10, help="how many there are (default: %(default)s)"
+        "--integrations", type=int, default=10, help="number of integrations (default: %(default)s)"
     )
     parser.add_argument(
         "--flaky",
         type=float,
         default=0.0,
-        metavar="SHARE",
-        help="share of calls answered with 429 or 503, from 0 to 1 (default: 0)",
+        metavar="FRACTION",
+        help="fraction of calls that get 429 or 503, from 0 to 1 (default: 0)",
     )
     parser.add_argument(
         "--rate",
         type=float,
         default=0.0,
         metavar="CALLS",
-        help="calls a second beyond which it answers 429 (default: no limit)",
+        help="calls a second above which it responds 429 (default: no limit)",
     )
     arguments = parser.parse_args()
     if len(arguments.database) > 2:
-        parser.error("--database: there are two data sources")
+        parser.error("--database: pass at most two, for the two data sources")
     sandbox = Sandbox(
         api_key=arguments.api_key,
         port=arguments.port,

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP service: it takes each request through the same steps to its handler."""
+"""The sandbox's HTTP service: it passes each request through the same steps to its handler."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _SECTIONS = (bi, data_diffs, monitors, ci, data_sources, explore, audit_logs)
 
 
 def routes() -> dict[Operation, Route]:
-    """Return how each operation is served."""
+    """Return the route of each operation."""
     routers: list[Router] = [section.router for section in _SECTIONS]
     return {operation: router[operation] for router in routers for operation in router}
 
 
 @cache
 def validation(operation: Operation) -> Validation:
-    """Return what judges the requests for an operation; it is made once in a process.
+    """Return the validation for the requests of an operation, which is made once in a process.
 
     :param operation: an operation of the contract.
     """
@@ -51,8 +51,8 @@ def validation(operation: Operation) -> Validation:
 class Service:
     """Serves the operations of the API.
 
-    :param api_key: the key that callers have to know.
-    :param state: what the handlers work on.
+    :param api_key: the key that callers must send.
+    :param state: the state that the handlers use.
     :param weather: how well the service is.
     """
 
@@ -66,9 +66,9 @@ class Service:
             validation(operation)
 
     async def answer(self, request: Request) -> Response:
-        """Answer a request, and keep it.
+        """Respond to a request, and record it.
 
-        :param request: what was asked.
+        :param request: the request.
         """
         body = await request.body()
         path = request.scope["raw_path"].decode("latin-1")
@@ -115,7 +115,7 @@ class Service:
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 
     def _elsewhere(self, request: Request, path: str) -> Response:
-        """Answer a request that no operation fits, as FastAPI does."""
+        """Respond to a request that matches no operation, as FastAPI does."""
         if methods := self._map.methods(path):
             raise HTTPException(405, "Method Not Allowed", {"Allow": ", ".join(sorted(methods))})
         other = path[:-1] if path.endswith("/") else path + "/"
@@ -136,7 +136,7 @@ class Service:
 
 
 async def _stays(request: Request, seconds: float) -> bool:
-    """Say whether a caller has not left after some time; one that leaves ends it."""
+    """Wait, and return whether the caller is still connected. A disconnect ends the wait."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while (left := deadline - loop.time()) > 0:
@@ -149,13 +149,13 @@ async def _stays(request: Request, seconds: float) -> bool:
 def create_app(api_key: str, state: State, weather: Weather) -> FastAPI:
     """Make the service.
 
-    :param api_key: the key that callers have to know.
-    :param state: what the service works on.
+    :param api_key: the key that callers must send.
+    :param state: the state of the service.
     :param weather: how well the service is.
     :return: an ASGI application.
     """
     app = FastAPI(title="Sandbox of Datafold's API")
-    # What is served is the contract, and nothing that FastAPI could find out by itself.
+    # Serve the contract, not the document that FastAPI would generate.
     app.openapi = contract.document  # type: ignore[method-assign]
     service = Service(api_key, state, weather)
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -164,13 +164,13 @@ def create_app(api_key: str, state: State, weather: Weather) -> FastAPI:
 
     @app.get("/sandbox/audit")
     def show_audit() -> list[dict[str, Any]]:
-        """Show which integrations were changed or set going so far."""
+        """Show which integrations were changed or synchronized so far."""
         with state.lock:
             return [asdict(entry) for entry in state.audit]
 
     @app.get("/sandbox/requests")
     def list_requests() -> list[dict[str, Any]]:
-        """Show the calls so far, without what was in them."""
+        """Show the calls so far, without their contents."""
         with state.lock:
             return [
                 {"method": seen.method, "path": seen.path, "status": seen.status}

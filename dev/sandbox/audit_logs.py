@@ -1,4 +1,4 @@
-"""The section Audit logs: what was changed, and when."""
+"""The section Audit logs: what changed, and when."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = Router()
 
 @router.handles("GET", "/api/v1/audit_logs")
 def list_all(state: State, body: dict[str, Any] | None) -> Any:
-    """List what was changed or set going, in a span of time or ever."""
+    """List changes and starts, in a period or all of them."""
     span = body or {}
     return {
         "logs": [

@@ -43,15 +43,15 @@ _CONFIGS: dict[str, dict[str, Any]] = {
     "dbt": {"ci_config_id": 4},
 }
 _ONLY_SCHEDULE = {"hightouch", "looker", "mode", "tableau"}
-"""The kinds of which an update changes nothing but the schedule."""
+"""The kinds whose update changes only the schedule."""
 FIRST_OTHER = 1001
-"""Id of the first integration of another kind than Hightouch; there is one of each."""
+"""Id of the first integration that is not of kind Hightouch; there is one of each kind."""
 
 router = Router()
 
 
 def integration(bi_datasource_id: int, kind: str) -> Integration:
-    """Return an integration as it may be before the first update.
+    """Return an integration before its first update.
 
     :param bi_datasource_id: the integration's id.
     :param kind: the API's name for its kind.
@@ -66,7 +66,7 @@ def integration(bi_datasource_id: int, kind: str) -> Integration:
 
 
 def integrations(count: int) -> Register[Integration]:
-    """Return the integrations that are there from the beginning.
+    """Return the integrations that exist from the beginning.
 
     :param count: how many Hightouch integrations there are, with the ids from 1.
     """
@@ -97,7 +97,7 @@ def sync(state: State, bi_datasource_id: int) -> None:
 
 @router.handles("DELETE", "/api/v1/lineage/bi/{bi_datasource_id}/")
 def delete(state: State, bi_datasource_id: int) -> Response:
-    """Forget an integration."""
+    """Delete an integration."""
     state.note("delete", state.integrations[bi_datasource_id])
     del state.integrations[bi_datasource_id]
     return Response(status_code=204)

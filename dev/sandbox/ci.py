@@ -17,17 +17,17 @@ router = Router()
 
 
 class CI:
-    """The CI configurations that there are, and their runs."""
+    """All CI configurations and their runs."""
 
     def __init__(self) -> None:
         self.courses = Courses(Course((Step("processing", reads=2),), "done"))
-        """What the runs go through that are started next."""
+        """The courses of the next runs."""
         names = {1: "dbt Cloud", 2: "GitHub", 3: "GitLab", 4: "dbt Core"}
         self.configs: Register[str] = Register("CI config", names)
         self.runs: dict[int, Register[Run]] = {number: Register("CI run") for number in names}
         self.jobs: dict[int, Job] = {}
         self.changes: dict[int, list[dict[str, Any]]] = {}
-        """What was uploaded last, by run."""
+        """The last uploaded changes, by run."""
         self._last = 0
 
     def add(self, ci_config_id: int, details: dict[str, Any]) -> int:
@@ -73,7 +73,7 @@ def trigger(state: State, ci_config_id: int, body: dict[str, Any]) -> Any:
 
 @router.handles("POST", "/api/v1/ci/{ci_config_id}/{pr_num}")
 def upload(state: State, ci_config_id: int, pr_num: int, body: list[dict[str, Any]]) -> Any:
-    """Take what a pull request changes, for the run that waits for it."""
+    """Accept the changes of a pull request, for the run that waits for them."""
     run = state.ci.active(ci_config_id, pr_num)
     if run is not None:
         state.ci.changes[run] = body
@@ -89,14 +89,14 @@ def list_runs(
     limit: int,
     offset: int,
 ) -> Any:
-    """List runs, the newest first; those that are listed go on meanwhile."""
+    """List runs, newest first. Listing a run moves it on by a step."""
     state.ci.configs.require(ci_config_id)
     found = [
         run
         for run in reversed(state.ci.runs[ci_config_id].values())
         if pr_sha in {None, run["pr_sha"]} and pr_num in {None, run["pr_num"]}
     ]
-    # No operation shows one run, so whoever waits for one reads the list.
+    # No operation shows a single run, so a caller that waits for one reads the list.
     return [
         {**run, "status": state.ci.jobs[run["id"]].read()} for run in found[offset : offset + limit]
     ]

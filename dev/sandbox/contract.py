@@ -1,4 +1,4 @@
-"""Datafold's published API contract, which the sandbox stands in for, as data."""
+"""Datafold's published API contract, as data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 PATH = Path(__file__).parent / "contract.json"
 BI = "/api/v1/lineage/bi/"
-"""How the paths of the BI section start."""
+"""The prefix of the paths in the BI section."""
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -22,19 +22,19 @@ class Operation:
     """An operation of the API.
 
     :param method: the HTTP method.
-    :param path: the path, with a name such as ``{bi_datasource_id}`` for each value in it.
+    :param path: the path, with a placeholder such as ``{bi_datasource_id}`` for each value.
     """
 
     method: str
     path: str
 
     def is_asked_by(self, method: str, path: str) -> bool:
-        """Return whether a request is one for this operation.
+        """Return whether a request matches this operation.
 
         :param method: the request's HTTP method.
-        :param path: the request's path, as it was sent.
+        :param path: the request's raw path.
         """
-        # Without the difference, ".../data_sources/types" would be a data source's page as well.
+        # Otherwise ".../data_sources/types" would also match the path of a single data source.
         pattern = re.sub(r"{\w+_path}", "[^/]+", self.path)
         return method == self.method and bool(
             re.fullmatch(re.sub(r"{\w+}", "[0-9]+", pattern), path)
@@ -53,14 +53,14 @@ def load() -> dict[str, Any]:
     for item in document["paths"].values():
         for operation in item.values():
             for response in operation["responses"].values():
-                # OpenAPI asks for it, but the file has no prose.
+                # OpenAPI requires a description, but the file has no prose.
                 response.setdefault("description", "")
     return document
 
 
 @cache
 def document() -> dict[str, Any]:
-    """Return the contract, which is read once and must stay as it is."""
+    """Return the contract. It is read once, so do not change it."""
     return load()
 
 
@@ -68,7 +68,7 @@ def operations(document: dict[str, Any], prefix: str = "/api/") -> Iterator[Oper
     """Find the operations of Datafold's API.
 
     :param document: an OpenAPI document.
-    :param prefix: how their paths start, :data:`BI` for one section.
+    :param prefix: the prefix of their paths, :data:`BI` for that section.
     :return: the operations in the document's order.
     """
     for path, item in document["paths"].items():
@@ -77,7 +77,7 @@ def operations(document: dict[str, Any], prefix: str = "/api/") -> Iterator[Oper
 
 
 def declared(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
-    """Return all that the contract says of an operation.
+    """Return the contract's description of an operation.
 
     :param document: an OpenAPI document.
     :param operation: one of its operations.
@@ -87,7 +87,7 @@ def declared(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
 
 
 def config(document: dict[str, Any], operation: Operation) -> dict[str, Any] | None:
-    """Find what an operation takes.
+    """Find the body of an operation.
 
     :param document: an OpenAPI document.
     :param operation: one of its operations.
@@ -104,7 +104,7 @@ def resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
     :param document: an OpenAPI document.
     :param node: an object of it.
-    :return: the object that it refers to, or itself where it refers to none.
+    :return: the object that it refers to, or the node itself if it is not a reference.
     """
     while "$ref" in node:
         reference: str = node["$ref"]

@@ -1,4 +1,4 @@
-"""How the jobs at Datafold go: through which statuses, and to which end."""
+"""The courses of Datafold's jobs: their statuses and their end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Step:
-    """A status on the way.
+    """A status before the end.
 
     :param status: the API's name for it.
-    :param reads: how many times at least a caller sees it.
-    :param seconds: how long at least it lasts, ``math.inf`` for a job that never ends.
+    :param reads: the least number of times that a caller sees it.
+    :param seconds: the least time that it lasts, ``math.inf`` for a job that never ends.
     """
 
     status: str
@@ -27,11 +27,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Course:
-    """What a job goes through.
+    """The statuses and the end of a job.
 
     :param steps: the statuses before the end.
-    :param end: the last status, which stays.
-    :param outcome: what the job has at its end, by the section's names for it.
+    :param end: the final status.
+    :param outcome: the fields that the job has at its end, by the section's names.
     """
 
     steps: tuple[Step, ...]
@@ -40,10 +40,10 @@ class Course:
 
 
 class Job:
-    """Something that is going on.
+    """A job that follows a course.
 
-    :param course: what it goes through.
-    :param clock: tells the time in seconds.
+    :param course: the course.
+    :param clock: returns the time in seconds.
     """
 
     def __init__(self, course: Course, clock: Clock = time.monotonic) -> None:
@@ -55,34 +55,34 @@ class Job:
 
     @property
     def status(self) -> str:
-        """The status now; looking at it is no read."""
+        """The current status; this does not count as a read."""
         self._go_on(reading=False)
         return self._steps[0].status if self._steps else self._end
 
     @property
     def ended(self) -> bool:
-        """Whether the status stays as it is."""
+        """Whether the status is final."""
         self._go_on(reading=False)
         return not self._steps
 
     @property
     def progress(self) -> dict[str, Any] | None:
-        """How far it has come, which a course does not say."""
+        """The progress, which a course does not have."""
         return None
 
     @property
     def outcome(self) -> Mapping[str, Any]:
-        """What the job has brought, which is nothing before the end."""
+        """The job's result, empty before the end."""
         return self._outcome if self.ended else {}
 
     def read(self) -> str:
-        """Return the status to a caller, who then has seen it once more."""
+        """Return the status to a caller, and count that as a read."""
         self._go_on(reading=True)
         self._reads += 1
         return self.status
 
     def stop(self, status: str) -> None:
-        """End at once, unless it has ended.
+        """End the job at once, unless it has ended.
 
         :param status: the status from then on.
         """
@@ -93,7 +93,7 @@ class Job:
 
     def _go_on(self, *, reading: bool) -> None:
         while self._steps and self._is_over(self._steps[0]):
-            # What a caller saw last stays until the next read, so that it can still be stopped.
+            # The last status that a caller saw stays until the next read: the job can still stop.
             if self._steps[0].reads and not reading:
                 return
             self._steps.popleft()
@@ -110,7 +110,7 @@ class Job:
 class Courses:
     """The courses of the jobs of one kind.
 
-    :param default: the course of a job unless another one was set.
+    :param default: the course of a job for which no other course is set.
     """
 
     def __init__(self, default: Course) -> None:
@@ -119,5 +119,5 @@ class Courses:
         """The courses of the next jobs, one each."""
 
     def start(self) -> Job:
-        """Set the next job going."""
+        """Start the next job."""
         return Job(self.coming.popleft() if self.coming else self.default)

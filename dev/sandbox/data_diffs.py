@@ -52,8 +52,8 @@ def failed(error_type: str, error_value: str, is_retryable: bool | None = None) 
     """Return the course of a diff that fails after two reads.
 
     :param error_type: the error's name.
-    :param error_value: the error's text.
-    :param is_retryable: whether another try is of use.
+    :param error_value: the error's message.
+    :param is_retryable: whether a retry may succeed.
     """
     error = {"error_type": error_type, "error_value": error_value, "is_retryable": is_retryable}
     return Course(_WAY, "failed", {"result": "error", "error": error})
@@ -64,28 +64,28 @@ DIFFERENT = done("different", rows_added=3, rows_removed=2, diff_rows_count=5, m
 
 
 class DataDiffs:
-    """The data diffs that there are."""
+    """All data diffs."""
 
     def __init__(self) -> None:
         self.courses = Courses(IDENTICAL)
-        """What the diffs go through that are created next."""
+        """The courses of the next diffs."""
         self.diffs: Register[Diff] = Register("Data diff")
         self.jobs: dict[int, Job | Comparison] = {}
         self.delay = 0.0
-        """Seconds that the diffs take longer that really compare and are created next."""
+        """Extra seconds for the next diffs that really compare."""
         for name, course in (("ORDERS", IDENTICAL), ("CUSTOMERS", DIFFERENT)):
             table = ["DB", "PUBLIC", name]
             body = {"data_source1_id": 1, "data_source2_id": 1, "table1": table, "table2": table}
-            # What was there before is over.
+            # The diffs that exist from the beginning have ended.
             over = Job(Course((), course.end, course.outcome))
             self.add({**body, "pk_columns": ["id"]}, over)
 
     def add(self, body: Diff, job: Job | Comparison) -> Diff:
         """Create a diff.
 
-        :param body: what was asked for.
-        :param job: what it goes through.
-        :return: the diff as it is shown.
+        :param body: the body of the request.
+        :param job: its job.
+        :return: the diff as callers see it.
         """
         number = self.diffs.number()
         same = body["data_source1_id"] == body["data_source2_id"]
@@ -101,10 +101,10 @@ class DataDiffs:
             "updated_at": now(),
             "share_token": f"share-{number}",
         }
-        return self.shown(number)
+        return self.peek(number)
 
-    def shown(self, number: int) -> Diff:
-        """Return a diff as it is now; this is no read.
+    def peek(self, number: int) -> Diff:
+        """Return a diff in its current state; this does not count as a read.
 
         :param number: its id.
         """
@@ -121,13 +121,13 @@ class DataDiffs:
         }
 
     def read(self, number: int) -> Diff:
-        """Return a diff to a caller who may be waiting for it.
+        """Return a diff to a caller, and count that as a read.
 
         :param number: its id.
         """
         self.diffs.require(number)
         self.jobs[number].read()
-        return self.shown(number)
+        return self.peek(number)
 
     def close(self) -> None:
         """Stop all diffs that really compare."""
@@ -138,7 +138,7 @@ class DataDiffs:
 
 @router.handles("POST", "/api/v1/datadiffs")
 def create(state: State, body: Diff) -> Any:
-    """Create a diff, which then runs: really if there are databases, else by its course."""
+    """Create a diff. It really compares if there are databases, otherwise it follows a course."""
     addresses = state.data_sources.addresses(body)
     if not addresses:
         return state.data_diffs.add(body, state.data_diffs.courses.start())
@@ -150,24 +150,24 @@ def create(state: State, body: Diff) -> Any:
 def list_page(
     state: State, page: int, page_size: int, sort_order: str, order_by: str, accessible_only: bool
 ) -> Any:
-    """List a page of the diffs; all of them are accessible."""
-    diffs = [state.data_diffs.shown(number) for number in state.data_diffs.diffs]
+    """List a page of the diffs, all of which are accessible."""
+    diffs = [state.data_diffs.peek(number) for number in state.data_diffs.diffs]
     return page_of(ordered(diffs, order_by, sort_order), page, page_size, "results")
 
 
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}")
 def show(state: State, datadiff_id: int, poll: Any) -> Any:
-    """Show a diff, which goes on meanwhile."""
+    """Show a diff. This moves it on by a step."""
     diff = state.data_diffs.read(datadiff_id)
     return {**diff, "diff_progress": state.data_diffs.jobs[datadiff_id].progress}
 
 
 @router.handles("PATCH", "/api/v1/datadiffs/{datadiff_id}")
 def update(state: State, datadiff_id: int, body: Diff | None) -> Any:
-    """Archive or purge a diff, or the other way round."""
+    """Archive or purge a diff, or undo that."""
     changes = {name: value for name, value in (body or {}).items() if value is not None}
     state.data_diffs.diffs[datadiff_id].update(changes, updated_at=now())
-    return state.data_diffs.shown(datadiff_id)
+    return state.data_diffs.peek(datadiff_id)
 
 
 @router.handles("POST", "/api/v1/datadiffs/{datadiff_id}/cancel")
@@ -181,7 +181,7 @@ def cancel(state: State, datadiff_id: int) -> Any:
 
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}/summary")
 def show_summary(state: State, datadiff_id: int) -> Any:
-    """Show a diff in short."""
+    """Show the summary of a diff."""
     diff = state.data_diffs.read(datadiff_id)
     sources = state.data_sources.sources
     fields = ("id", "status", "result", "diff_stats", "created_at", "finished_at", "pk_columns")
@@ -197,7 +197,7 @@ def show_summary(state: State, datadiff_id: int) -> Any:
 
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}/summary_results")
 def show_results(state: State, datadiff_id: int) -> Any:
-    """Show what a diff has found; the words for its status are other ones here."""
+    """Show the results of a diff, for which the API has other status values."""
     diff = state.data_diffs.read(datadiff_id)
     job = state.data_diffs.jobs[datadiff_id]
     match diff["status"]:
@@ -212,9 +212,9 @@ def show_results(state: State, datadiff_id: int) -> Any:
 
 
 def results(diff: Diff, job: Job | Comparison) -> dict[str, Any]:
-    """Return what a diff has found, in figures.
+    """Return the figures of a diff.
 
-    :param diff: a diff that is done, as it is shown.
+    :param diff: a diff that is done, as callers see it.
     :param job: what it went through.
     """
     found: dict[str, Any] = job.outcome.get("summary_results", {})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Source = dict[str, Any]
 
 STEPS = ("connection", "temp_schema", "schema_download", "lineage_download")
-"""What a test tries, in this order."""
+"""The steps of a test, in this order."""
 _ROWS = 3
 
 router = Router()
@@ -31,7 +31,7 @@ def checked(failed: str | None = None, message: str = "Not possible") -> Course:
     """Return the course of a test that ends after two reads.
 
     :param failed: the step that fails, ``None`` for a test that passes.
-    :param message: what the step that fails says.
+    :param message: the message of the step that fails.
     """
     results: list[dict[str, Any]] = [
         {"step": step, "status": "done", "result": None} for step in STEPS
@@ -44,15 +44,15 @@ def checked(failed: str | None = None, message: str = "Not possible") -> Course:
 
 
 class DataSources:
-    """The data sources that there are, and the tests of them."""
+    """All data sources and their tests."""
 
     def __init__(self) -> None:
         self.courses = Courses(checked())
-        """What the tests go through that are started next."""
+        """The courses of the next tests."""
         self.sources: Register[Source] = Register("Data source")
         self.jobs: Register[Job] = Register("Test")
         self.answers: dict[str, dict[str, Any]] = {}
-        """What queries are answered with, by their text; the others get rows of numbers."""
+        """The responses to queries, by their SQL. All other queries get rows of numbers."""
         self._addresses: dict[int, str] = {}
         self.add(
             {
@@ -78,7 +78,7 @@ class DataSources:
     def add(self, body: Source) -> Source:
         """Create a data source.
 
-        :param body: what was asked for.
+        :param body: the body of the request.
         :return: the data source without its secrets.
         """
         number = self.sources.number()
@@ -109,9 +109,9 @@ class DataSources:
         return None if number is None else self._addresses.get(number)
 
     def addresses(self, body: dict[str, Any]) -> list[str]:
-        """Return the databases that a data diff compares, none if both sides have none.
+        """Return the databases that a data diff compares, empty if neither side has one.
 
-        :param body: the data diff's two ids of data sources.
+        :param body: the body of the data diff, with the ids of two data sources.
         :raises Refusal: if only one side has a database.
         """
         found = {}
@@ -134,7 +134,7 @@ def _form() -> dict[str, Any]:
 
 
 def _mapping() -> dict[str, str]:
-    """Return the references to the schemas of the types of data sources."""
+    """Return the references to the schemas of the data source types."""
     mapping: dict[str, str] = _form()["discriminator"]["mapping"]
     return mapping
 
@@ -179,7 +179,7 @@ def show(state: State, data_source_id: int) -> Any:
 
 @router.handles("GET", "/api/v1/data_sources/{data_source_id}/summary")
 def show_summary(state: State, data_source_id: int) -> Any:
-    """Show a data source in short."""
+    """Show the summary of a data source."""
     source = state.data_sources.sources[data_source_id]
     return {name: source[name] for name in ("id", "name", "type")}
 
@@ -195,14 +195,14 @@ def test(state: State, data_source_id: int) -> Any:
 
 @router.handles("GET", "/api/v1/data_sources/test/{job_id}")
 def show_test(state: State, job_id: int) -> Any:
-    """Show a test, which goes on meanwhile."""
+    """Show a test. This moves it on by a step."""
     job = state.data_sources.jobs[job_id]
     return {"id": job_id, "status": job.read(), "results": job.outcome.get("results", [])}
 
 
 @router.handles("POST", "/api/v1/data_sources/{data_source_id}/query")
 def query(state: State, data_source_id: int, body: dict[str, Any], stream: bool) -> Any:
-    """Answer a query with rows of numbers in the columns that it names."""
+    """Respond to a query with rows of numbers in the columns that it names."""
     state.data_sources.sources.require(data_source_id)
     text = body["query"].strip()
     if text in state.data_sources.answers:
@@ -215,7 +215,7 @@ def query(state: State, data_source_id: int, body: dict[str, Any], stream: bool)
 
 
 def _columns(text: str) -> list[str]:
-    """Return the last word of each thing that a query selects."""
+    """Return the last word of each column expression in a query."""
     selected = re.match(r"select\s+(.+?)(\s+from\b.*|\s*;?\s*)$", text, re.IGNORECASE | re.DOTALL)
     if selected is None:
         return []

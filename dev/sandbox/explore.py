@@ -17,7 +17,7 @@ router = Router()
 
 
 class Lineage:
-    """Tables, their columns, and what flows from where to where.
+    """Tables, their columns, and the lineage between them.
 
     A table has a path as a text, such as ``DB."www.my site".T``; a column has its table's path, a
     dot and its name.
@@ -30,7 +30,7 @@ class Lineage:
             "a/b": (["a/b"], ["id", "100%"]),
             "DB.PUBLIC.ORDERS": (["DB", "PUBLIC", "ORDERS"], ["id", "amount"]),
         }
-        """By the table's path as a text: the parts of the path, and the columns."""
+        """The parts of the path and the columns of a table, by its path as a string."""
         self.edges = [
             ("DB.PUBLIC.RAW.id", 'DB."www.my site".T.id'),
             ("DB.PUBLIC.RAW.amount", 'DB."www.my site".T.amount'),
@@ -41,7 +41,7 @@ class Lineage:
         """Pairs of columns: the first is a source of the second."""
 
     def columns(self) -> dict[str, str]:
-        """Return the table of each column, both as texts."""
+        """Return the table of each column, both as strings."""
         return {
             f"{table}.{name}": table for table, (_, names) in self.tables.items() for name in names
         }
@@ -52,18 +52,18 @@ class Lineage:
         return list({(columns[one], columns[other]): None for one, other in self.edges})
 
     def table(self, path: str) -> dict[str, Any]:
-        """Return a table as it is shown.
+        """Return a table as callers see it.
 
-        :param path: its path as a text.
+        :param path: its path as a string.
         """
         parts, names = self.tables[path]
         columns = [{"name": name} for name in names]
         return {"type": "Table", "name": parts[-1], "path": parts, "columns": columns}
 
     def column(self, path: str) -> dict[str, Any]:
-        """Return a column as it is shown.
+        """Return a column as callers see it.
 
-        :param path: its path as a text.
+        :param path: its path as a string.
         """
         table = self.columns()[path]
         parts, _ = self.tables[table]
@@ -72,11 +72,11 @@ class Lineage:
 
 
 def reached(edges: list[tuple[str, str]], start: str, max_depth: int) -> list[str]:
-    """Return what can be reached along the edges, the nearest first.
+    """Return all nodes that can be reached along the edges, nearest first.
 
-    :param edges: pairs of where from and where to.
-    :param start: where to begin, which is not part of the result.
-    :param max_depth: how many edges to follow in a row at most.
+    :param edges: pairs of source and target.
+    :param start: the first node, which is not part of the result.
+    :param max_depth: the most edges to follow in a row.
     """
     found = {start: None}
     front = [start]

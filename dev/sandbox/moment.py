@@ -1,4 +1,4 @@
-"""Moments, as the API writes them."""
+"""Timestamps in the API's format."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from datetime import datetime, timezone
 
 
 def now() -> str:
-    """Return the present moment."""
+    """Return the current time."""
     return datetime.now(timezone.utc).isoformat()
 
 
 def parse(text: str) -> datetime:
-    """Return the moment that a text of the API names.
+    """Parse a timestamp of the API.
 
     :param text: such as ``"2024-01-01T00:00:00Z"``.
     """
-    # Before Python 3.11, fromisoformat does not take the letter.
+    # Before Python 3.11, fromisoformat does not accept the letter Z.
     return datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
 
 
 def is_between(text: str, start: str | None, end: str | None) -> bool:
-    """Return whether a moment is in a span of time.
+    """Return whether a timestamp is in a period.
 
-    :param text: the moment.
-    :param start: the span's first moment, ``None`` for no such limit.
-    :param end: its last moment, ``None`` for no such limit.
+    :param text: the timestamp.
+    :param start: the beginning of the period, ``None`` for no limit.
+    :param end: the end of the period, ``None`` for no limit.
     """
     found = parse(text)
     return (start is None or parse(start) <= found) and (end is None or found <= parse(end))

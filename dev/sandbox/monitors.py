@@ -1,4 +1,4 @@
-"""The section Monitors: what Datafold watches, and the runs of that."""
+"""The section Monitors: monitors and their runs."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ router = Router()
 def run_course(state: str, **outcome: Any) -> Course:
     """Return the course of a run that ends after two reads.
 
-    :param state: the last state, such as ``"alert"``.
-    :param outcome: ``diff_id``, ``error`` or ``warnings``, where the run has them.
+    :param state: the final state, such as ``"alert"``.
+    :param outcome: ``diff_id``, ``error`` or ``warnings``, if the run has them.
     """
     return Course((Step("queued"), Step("checking")), state, outcome)
 
 
 class Monitors:
-    """The monitors that there are, and their runs."""
+    """All monitors and their runs."""
 
     def __init__(self) -> None:
         self.courses = Courses(run_course("ok"))
-        """What the runs go through that are started next."""
+        """The courses of the next runs."""
         self.monitors: Register[Spec] = Register("Monitor")
         self.runs: Register[Spec] = Register("Run")
         self.jobs: dict[int, Job | Count] = {}
@@ -70,7 +70,7 @@ class Monitors:
         """Create a monitor.
 
         :param kind: ``"diff"``, ``"metric"``, ``"schema"`` or ``"test"``.
-        :param body: what was asked for.
+        :param body: the body of the request.
         :return: its id.
         """
         number = self.monitors.number()
@@ -87,7 +87,7 @@ class Monitors:
         return number
 
     def start(self, number: int, address: str | None) -> int:
-        """Start a run: one that really counts, if it is of a kind that can, else by its course.
+        """Start a run. It really counts rows if its kind can, otherwise it follows a course.
 
         :param number: the monitor's id.
         :param address: the database of its data source, ``None`` if it has none.
@@ -107,7 +107,7 @@ class Monitors:
                 job.stop("cancelled")
 
     def runs_of(self, number: int) -> list[Spec]:
-        """Return the runs of a monitor as they are now, the newest first.
+        """Return the runs of a monitor in their current state, newest first.
 
         :param number: the monitor's id.
         """
@@ -115,7 +115,7 @@ class Monitors:
         return runs[::-1]
 
     def run(self, number: int) -> Spec:
-        """Return a run as it is now.
+        """Return a run in its current state.
 
         :param number: its id.
         """
@@ -123,7 +123,7 @@ class Monitors:
         return {**run, "state": job.status, "diff_id": job.outcome.get("diff_id")}
 
     def short(self, number: int) -> Spec:
-        """Return a monitor as it is listed.
+        """Return a monitor as the list shows it.
 
         :param number: its id.
         """
@@ -138,14 +138,14 @@ class Monitors:
         }
 
     def full(self, number: int) -> Spec:
-        """Return a monitor as it is shown.
+        """Return a monitor as its own operation shows it.
 
         :param number: its id.
         """
         monitor = self.monitors[number]
         shown = {**self.short(number), **{name: monitor.get(name) for name in _FULL}}
         if monitor["monitor_type"] == "diff" and shown["alert"] is not None:
-            # Only here the contract wants to be told what kind of alert it is.
+            # Only here does the contract require the kind of the alert.
             shown["alert"] = {**shown["alert"], "type": "diff"}
         return {**shown, "dataset": _datasets(monitor)}
 
@@ -164,19 +164,19 @@ def _datasets(monitor: Spec) -> list[Spec]:
 
 @router.handles("POST", "/api/v1/monitors/create/diff")
 def create_diff(state: State, body: Spec) -> Any:
-    """Create a monitor that compares."""
+    """Create a monitor that compares data."""
     return {"id": state.monitors.add("diff", body)}
 
 
 @router.handles("POST", "/api/v1/monitors/create/metric")
 def create_metric(state: State, body: Spec) -> Any:
-    """Create a monitor that measures."""
+    """Create a monitor that computes a metric."""
     return {"id": state.monitors.add("metric", body)}
 
 
 @router.handles("POST", "/api/v1/monitors/create/schema")
 def create_schema(state: State, body: Spec) -> Any:
-    """Create a monitor that looks at the columns."""
+    """Create a monitor that checks the columns."""
     return {"id": state.monitors.add("schema", body)}
 
 
@@ -211,13 +211,13 @@ def show(state: State, id: int) -> Any:
 
 @router.handles("PATCH", "/api/v1/monitors/{id}/update")
 def update(state: State, id: int, body: Spec) -> Any:
-    """Change the fields of a monitor that were sent."""
+    """Change those fields of a monitor that are in the request."""
     monitor = state.monitors.monitors[id]
     changes = dict(body)
     if changes.pop("type") != monitor["monitor_type"]:
         raise HTTPException(404, "Monitor not found")
     datadiff = {**monitor.get("datadiff", {}), **(changes.pop("datadiff", None) or {})}
-    # A monitor always has these two, so null can't mean that it loses them.
+    # A monitor always has these two, so null cannot remove them.
     changes = {
         name: value
         for name, value in changes.items()
@@ -238,7 +238,7 @@ def toggle(state: State, id: int, body: Spec) -> Any:
 
 @router.handles("DELETE", "/api/v1/monitors/{id}")
 def delete(state: State, id: int) -> None:
-    """Forget a monitor and its runs."""
+    """Delete a monitor and its runs."""
     state.monitors.monitors.require(id)
     del state.monitors.monitors[id]
     for run in [run["run_id"] for run in state.monitors.runs_of(id)]:
@@ -261,7 +261,7 @@ def list_runs(
     start_time: str | None,
     end_time: str | None,
 ) -> Any:
-    """List a page of a monitor's runs, the newest first."""
+    """List a page of a monitor's runs, newest first."""
     state.monitors.monitors.require(id)
     runs = [
         run
@@ -273,7 +273,7 @@ def list_runs(
 
 @router.handles("GET", "/api/v1/monitors/{id}/runs/{run_id}")
 def show_run(state: State, id: int, run_id: int) -> Any:
-    """Show a run, which goes on meanwhile."""
+    """Show a run. This moves it on by a step."""
     state.monitors.monitors.require(id)
     if state.monitors.runs[run_id]["monitor_id"] != id:
         raise HTTPException(404, "Run not found")

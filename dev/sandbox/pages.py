@@ -1,4 +1,4 @@
-"""Pages for people; the provider's links lead here."""
+"""HTML pages, to which the provider's links lead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEMPLATES = Environment(
 def create_pages(state: State) -> APIRouter:
     """Return the pages.
 
-    :param state: what they show.
+    :param state: the state that they show.
     """
     router = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
 
@@ -45,8 +45,8 @@ def create_pages(state: State) -> APIRouter:
 
 
 def _data_diff(state: State, number: int) -> dict[str, Any]:
-    """Return what the page of a data diff shows."""
-    diff = state.data_diffs.shown(number)
+    """Return the values for the page of a data diff."""
+    diff = state.data_diffs.peek(number)
     job = state.data_diffs.jobs[number]
     stats = diff["diff_stats"]
     results = data_diffs.results(diff, job) if diff["status"] == "done" else {}
@@ -65,7 +65,7 @@ def _data_diff(state: State, number: int) -> dict[str, Any]:
 
 
 def _side(state: State, diff: dict[str, Any], place: int) -> dict[str, Any]:
-    """Return what is compared on a side of a diff."""
+    """Return the table or query on a side of a diff."""
     table = ".".join(diff[f"table{place}"] or ())
     number = diff[f"data_source{place}_id"]
     return {

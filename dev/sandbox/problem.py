@@ -1,4 +1,4 @@
-"""What is wrong with a request, in FastAPI's words."""
+"""Validation errors in FastAPI's format."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ _CHOICES = ("anyOf", "oneOf")
 def problem(location: Sequence[str | int], kind: str, message: str, value: Any) -> Problem:
     """Return an entry of the ``detail`` of a 422.
 
-    :param location: where the problem is, such as ``("body", "token")``.
-    :param kind: a name for this kind of problem.
+    :param location: the place of the problem, such as ``("body", "token")``.
+    :param kind: the type of the problem.
     :param message: a sentence about it.
-    :param value: what was sent. FastAPI repeats that, so a client must be careful with it.
+    :param value: the value that was sent, which FastAPI repeats, even a secret.
     """
     return {"type": kind, "loc": list(location), "msg": message, "input": value}
 
 
 def missing(location: Sequence[str | int], value: Any) -> Problem:
-    """Return the problem that something is not there.
+    """Return the problem of a missing field.
 
-    :param location: where it should be.
-    :param value: what was sent without it.
+    :param location: the place of the field.
+    :param value: the object that lacks the field.
     """
     return problem(location, "missing", "Field required", value)
 
 
 def problems(errors: Iterator[ValidationError], *place: str) -> list[Problem]:
-    """Translate what a validator found.
+    """Translate the errors of a validator.
 
     :param errors: its errors.
-    :param place: where the judged value is in the request.
+    :param place: the place of the validated value in the request.
     :return: the problems, one for each field.
     """
     found: dict[str, Problem] = {}
@@ -58,7 +58,7 @@ def problems(errors: Iterator[ValidationError], *place: str) -> list[Problem]:
 
 
 def _leaves(error: ValidationError) -> Iterator[ValidationError]:
-    """Go down to the errors of the branch that was most likely meant."""
+    """Return the errors of the branch that was most likely meant."""
     if error.validator not in _CHOICES or not error.context:
         yield error
         return
@@ -70,7 +70,7 @@ def _leaves(error: ValidationError) -> Iterator[ValidationError]:
 
 
 def _distance(errors: list[ValidationError]) -> tuple[bool, bool, int]:
-    """Say how far a value is from a branch: another type, another kind, wrong fields."""
+    """Return how far a value is from a branch: another type, another kind, wrong fields."""
     other_type = any(error.validator == "type" and not error.path for error in errors)
     other_kind = any(error.validator == "const" for error in errors)
     return other_type, other_kind, sum(len(list(_translated(error, ()))) for error in errors)
@@ -80,7 +80,7 @@ def _translated(error: ValidationError, location: tuple[str | int, ...]) -> Iter
     value, wanted = error.instance, error.validator_value
     match error.validator:
         case "required":
-            # A validator tells of each missing field by itself, and names it in words only.
+            # A validator reports each missing field separately, and names it only in its message.
             for name in wanted:
                 if name not in value:
                     yield missing((*location, name), value)

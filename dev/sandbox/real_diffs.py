@@ -42,14 +42,14 @@ _LEAST = {"diff_tolerance": 0, "sampling_max_rows": 1, "sampling_threshold": 0}
 
 
 def question(body: Body, addresses: list[str], delay: float = 0.0) -> Question:
-    """Return what a diff is to compare.
+    """Return the question of a diff that really compares.
 
-    :param body: what was asked for.
+    :param body: the body of the request.
     :param addresses: the database of each side.
-    :param delay: seconds that it takes longer.
+    :param delay: extra seconds that it takes.
     :raises Refusal: if it asks for something that the sandbox does not do.
     """
-    if found := [*_unserved(body), *_wrong(body)]:
+    if found := [*_unsupported(body), *_input_problems(body)]:
         raise Refusal(found)
     included = body.get("include_columns")
     return Question(
@@ -86,14 +86,14 @@ def _tolerance(value: float | None, mode: str | None) -> Tolerance:
     return Tolerance(value or 0.0, relative=mode == "relative")
 
 
-def _unserved(body: Body) -> list[Problem]:
-    """Return a problem for each field that asks for something that the sandbox does not do."""
+def _unsupported(body: Body) -> list[Problem]:
+    """Return a problem for each option that the sandbox does not support."""
     node = contract.resolved(contract.document(), {"$ref": "#/components/schemas/ApiDataDiffData"})
     return [
         problem(
             ("body", name),
             "not_supported",
-            "The sandbox does not do this when it really compares",
+            "The sandbox does not support this for real comparisons",
             value,
         )
         for name, value in body.items()
@@ -101,7 +101,7 @@ def _unserved(body: Body) -> list[Problem]:
     ]
 
 
-def _wrong(body: Body) -> list[Problem]:
+def _input_problems(body: Body) -> list[Problem]:
     found = []
     for place in (1, 2):
         if bool(body.get(f"table{place}")) == bool(body.get(f"query{place}")):
@@ -120,9 +120,9 @@ def _wrong(body: Body) -> list[Problem]:
 
 
 class Comparison:
-    """A diff that really compares; to a reader it is a job as one that has a course.
+    """A diff that really compares. Callers see a job like one with a course.
 
-    :param question: what is to be compared.
+    :param question: the comparison.
     """
 
     def __init__(self, question: Question) -> None:
@@ -136,7 +136,7 @@ class Comparison:
 
     @property
     def status(self) -> str:
-        """The status now."""
+        """The current status."""
         if self._stopped is not None:
             return self._stopped
         if self._process.ended:
@@ -145,12 +145,12 @@ class Comparison:
 
     @property
     def ended(self) -> bool:
-        """Whether the status stays as it is."""
+        """Whether the status is final."""
         return self._stopped is not None or self._process.ended
 
     @property
     def outcome(self) -> Mapping[str, Any]:
-        """What was found, which is nothing before the end."""
+        """The result, empty before the end."""
         if self._stopped is not None or not self._process.ended:
             return {}
         if self._process.error:
@@ -159,7 +159,7 @@ class Comparison:
 
     @property
     def progress(self) -> dict[str, Any]:
-        """How far it has come."""
+        """The progress."""
         done = STEPS if self.status == "done" else self._process.step or 0
         return {"version": "1", "completed_steps": done, "total_steps": STEPS}
 
@@ -168,7 +168,7 @@ class Comparison:
         return self.status
 
     def stop(self, status: str) -> None:
-        """End at once, unless it has ended.
+        """End the comparison at once, unless it has ended.
 
         :param status: the status from then on.
         """

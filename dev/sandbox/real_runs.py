@@ -17,11 +17,11 @@ _STATES = {"waiting": "queued", "processing": "checking", "cancelled": "cancelle
 
 @dataclass(frozen=True)
 class Expectation:
-    """How many rows there may be without an alert.
+    """The number of rows without an alert.
 
-    :param side: what the rows are of.
-    :param least: the fewest.
-    :param most: the most.
+    :param side: the table or query with the rows.
+    :param least: the lower limit.
+    :param most: the upper limit.
     """
 
     side: Side
@@ -30,7 +30,7 @@ class Expectation:
 
 
 def expectation(monitor: Spec, address: str) -> Expectation | None:
-    """Return what a run of a monitor counts, ``None`` if it is of a kind that follows a course.
+    """Return what a run of a monitor counts, ``None`` if its kind follows a course.
 
     A test alerts if its query returns rows, a metric ``row_count`` outside of absolute thresholds.
 
@@ -53,19 +53,19 @@ def expectation(monitor: Spec, address: str) -> Expectation | None:
 
 
 class Count:
-    """A run that really counts; to a reader it is a job as one that has a course.
+    """A run that really counts rows. Callers see a job like one with a course.
 
     :param expected: what it counts, and when it alerts.
     """
 
     def __init__(self, expected: Expectation) -> None:
         self._expected = expected
-        # Compared with itself: that counts its rows.
+        # A comparison with itself counts the rows.
         self._comparison = Comparison(Question(sides=[expected.side, expected.side]))
 
     @property
     def status(self) -> str:
-        """The state now."""
+        """The current state."""
         match self._comparison.status:
             case "done":
                 rows = self._comparison.outcome["diff_stats"]["table_a_row_count"]
@@ -77,7 +77,7 @@ class Count:
 
     @property
     def outcome(self) -> Mapping[str, Any]:
-        """What went wrong, if anything did."""
+        """The error, if there is one."""
         error = self._comparison.outcome.get("error")
         return {"error": error["error_value"]} if error else {}
 
@@ -86,7 +86,7 @@ class Count:
         return self.status
 
     def stop(self, status: str) -> None:
-        """End at once, unless it has ended.
+        """End the run at once, unless it has ended.
 
         :param status: the state from then on.
         """

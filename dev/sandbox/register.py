@@ -1,4 +1,4 @@
-"""Things that have a number."""
+"""Things with ids."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class Register(dict[int, T]):
-    """Things of one kind by their numbers; asking for one that is not there answers 404.
+    """Things of one kind by their ids. Access to a missing one responds 404.
 
-    :param noun: what a thing is called.
-    :param things: those that are there from the beginning.
+    :param noun: the name of the kind.
+    :param things: the things that exist from the beginning.
     """
 
     def __init__(self, noun: str, things: dict[int, T] | None = None) -> None:
@@ -27,20 +27,20 @@ class Register(dict[int, T]):
         raise HTTPException(404, f"{self._noun} not found")
 
     def require(self, number: int) -> None:
-        """Answer 404 unless there is a thing of this number.
+        """Respond 404 unless there is a thing with this id.
 
-        :param number: the number that a caller named.
+        :param number: the id.
         """
         self[number]
 
     def number(self) -> int:
-        """Return the number for a new thing, which no other has had."""
+        """Return an id for a new thing that no other thing has had."""
         self._last = max(self._last, *self, 0) + 1
         return self._last
 
 
 def page_of(things: Sequence[Any], page: int, page_size: int, name: str) -> dict[str, Any]:
-    """Return one page of a list, as the contract wants it.
+    """Return one page of a list, in the contract's format.
 
     :param things: the whole list.
     :param page: the page's number, from 1.
@@ -62,7 +62,7 @@ def ordered(things: Iterable[dict[str, Any]], field: str, order: str) -> list[di
     """Sort things by a field.
 
     :param things: the things.
-    :param field: the field; those that do not have it come first.
+    :param field: the field; things without it come first.
     :param order: ``"asc"`` or ``"desc"``.
     """
 

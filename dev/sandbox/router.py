@@ -11,17 +11,17 @@ from urllib.parse import unquote
 from dev.sandbox.contract import Operation
 
 Handler = Callable[..., Any]
-"""Takes the state, and by name each parameter that the contract declares and the ``body``."""
+"""Takes the state and, by name, each parameter of the contract and the ``body``."""
 
 _Function = TypeVar("_Function", bound=Handler)
 
 
 @dataclass(frozen=True)
 class Route:
-    """How an operation is served.
+    """The route of an operation.
 
     :param handler: the function that serves it.
-    :param changes: whether it changes something or sets something going.
+    :param changes: whether it changes or starts something.
     """
 
     handler: Handler
@@ -37,8 +37,8 @@ class Router(dict[Operation, Route]):
         """Make a function the handler of an operation.
 
         :param method: the operation's HTTP method.
-        :param path: its path, as the contract writes it.
-        :param changes: whether it changes something; all but a GET does unless told.
+        :param path: its path, as in the contract.
+        :param changes: whether it changes something; by default every operation except a GET.
         :return: a decorator.
         """
 
@@ -51,13 +51,13 @@ class Router(dict[Operation, Route]):
 
 
 class Map:
-    """Finds the operation that a request asks for.
+    """Finds the operation of a request.
 
     :param operations: the operations to choose from.
     """
 
     def __init__(self, operations: Iterable[Operation]) -> None:
-        # A fixed name goes before a value in the same place: ".../types" before ".../{id}".
+        # A fixed name takes precedence over a value: ".../types" before ".../{id}".
         ordered = sorted(operations, key=lambda each: each.path.replace("{", "~"))
         self._patterns = [
             (re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", each.path)), each) for each in ordered
@@ -77,8 +77,8 @@ class Map:
         return None
 
     def methods(self, path: str) -> set[str]:
-        """Return the methods that a path can be asked with.
+        """Return the methods that a path accepts.
 
-        :param path: the path as it was sent.
+        :param path: the raw path.
         """
         return {each.method for pattern, each in self._patterns if pattern.fullmatch(path)}

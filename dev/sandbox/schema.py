@@ -1,4 +1,4 @@
-"""The contract's schemas, made ready to judge requests by."""
+"""The contract's schemas, prepared for the validation of requests."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def prepare(document: Schema, node: Any) -> Any:
 
 
 def completed(document: Schema, node: Schema, body: Schema) -> Schema:
-    """Return a body with all fields that a caller may read: the missing ones by default.
+    """Return a body with all fields that a caller may read, with defaults for missing ones.
 
     :param document: an OpenAPI document.
     :param node: the body's schema.
-    :param body: what was sent.
+    :param body: the body that was sent.
     """
     properties = contract.resolved(document, node)["properties"]
     return {
@@ -61,7 +61,7 @@ def completed(document: Schema, node: Schema, body: Schema) -> Schema:
 
 
 def secrets(document: Schema, node: Any) -> Iterator[str]:
-    """Find the fields that are only ever written.
+    """Find the write-only fields.
 
     :param document: an OpenAPI document.
     :param node: a schema of it, or any part of one.
@@ -82,7 +82,7 @@ def secrets(document: Schema, node: Any) -> Iterator[str]:
 
 
 def is_secret(document: Schema, node: Schema) -> bool:
-    """Return whether a field is only ever written.
+    """Return whether a field is write-only.
 
     :param document: an OpenAPI document.
     :param node: the field's schema.
@@ -96,7 +96,7 @@ def is_secret(document: Schema, node: Schema) -> bool:
 def without(value: Any, names: frozenset[str]) -> Any:
     """Copy a value without some fields, at any depth.
 
-    :param value: anything that JSON can say.
+    :param value: any JSON value.
     :param names: the fields' names.
     """
     if isinstance(value, list):
@@ -116,7 +116,7 @@ def _discriminated(document: Schema, node: Schema) -> Schema:
     mapping = node["discriminator"]["mapping"]
 
     def chosen(value: str) -> Schema:
-        # Conditions on a field also hold for what is no object or has no such field.
+        # A condition on a field also holds for other types, and for objects without the field.
         return {"type": "object", "required": [name], "properties": {name: {"const": value}}}
 
     return {
@@ -131,5 +131,5 @@ def _discriminated(document: Schema, node: Schema) -> Schema:
 
 
 def _with(name: str, branch: Schema) -> Schema:
-    """Let a branch have the field that it is chosen by, which not every branch names."""
+    """Add the discriminator to a branch, because not every branch names it."""
     return {**branch, "properties": {name: {}, **branch["properties"]}}

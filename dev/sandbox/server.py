@@ -24,9 +24,9 @@ class Sandbox:
         with Sandbox() as sandbox:
             print(sandbox.url)
 
-    :param api_key: the key that callers have to know.
+    :param api_key: the key that callers must send.
     :param port: the port on 127.0.0.1, 0 for a free one.
-    :param state: what the service works on, a fresh one by default.
+    :param state: the state of the service, by default a new one.
     :param weather: how well the service is, very well by default.
     """
 

@@ -1,4 +1,4 @@
-"""What the sandbox knows: the state of each section, and the requests that it has seen."""
+"""The state of the sandbox: that of each section, and the requests so far."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Request:
     """A request that arrived.
 
     :param method: the HTTP method.
-    :param path: the path as it was sent, without a query.
+    :param path: the raw path, without a query.
     :param headers: the header fields, names in lower case.
     :param body: the body's bytes.
-    :param status: the status that it was answered with.
-    :param query: the query as it was sent, without the question mark.
+    :param status: the status of the response.
+    :param query: the raw query, without the question mark.
     """
 
     method: str
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of the audit trail: an integration that changed, or was set going.
+    """An entry of the audit trail: an integration that changed or was synchronized.
 
     :param action: ``"create"``, ``"update"``, ``"delete"`` or ``"sync"``.
     :param bi_datasource_id: the integration's id.
@@ -55,11 +55,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Change:
-    """Something of any section that changed, or was set going, as the audit logs tell it.
+    """A change or a start in any section, for the audit logs.
 
     :param section: the section's name.
     :param action: what was done.
-    :param number: the id of what it was done to, if it has one.
+    :param number: the id of the changed thing, if it has one.
     :param method: the request's HTTP method.
     :param path: the request's path.
     """
@@ -91,13 +91,13 @@ class State:
     audit: list[Entry] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """Is held while a request is served, so a handler needs no lock of its own."""
+    """Held while a request is served, so that handlers need no lock."""
 
     def __post_init__(self) -> None:
         self._begin()
 
     def reset(self) -> None:
-        """Go back to the beginning: each section as it was made, no requests seen."""
+        """Reset each section to its initial state, and forget all requests."""
         self.close()
         self._begin()
         self.requests.clear()
@@ -105,7 +105,7 @@ class State:
         self.changes.clear()
 
     def close(self) -> None:
-        """Stop what goes on in other processes."""
+        """Stop the other processes."""
         self.data_diffs.close()
         self.monitors.close()
 

@@ -1,4 +1,4 @@
-"""Whether a request is as the contract asks."""
+"""Check whether a request fits the contract."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _is_time(value: object) -> bool:
     return not isinstance(value, str) or bool(time.fromisoformat(value.replace("Z", "+00:00")))
 
 
-# The validator has no check of an address, and its check of a time takes no time zone, which the
-# standard asks for.
+# The validator does not check addresses, and its check of a time does not accept a time zone, which
+# the standard requires.
 _FORMATS = copy.deepcopy(OAS31Validator.FORMAT_CHECKER)
 _FORMATS.checks("uri")(_is_uri)
 _FORMATS.checks("time", raises=ValueError)(_is_time)
@@ -43,9 +43,9 @@ def _refuse(constant: str) -> None:
 
 
 class Refusal(HTTPException):
-    """A request is not as the contract asks.
+    """A request does not fit the contract.
 
-    :param found: what is wrong with it.
+    :param found: its problems.
     """
 
     def __init__(self, found: list[Problem]) -> None:

@@ -1,8 +1,8 @@
 """``docs/coverage.md``: which operation of the API which hook method and operator calls.
 
-The operations are those that the package declares, compared with the contract by method and path.
-Who calls them is found by calling every method and operator, on a hook that only takes note. Run
-it with ``python -m dev.scripts.api_coverage``.
+The operations that the package declares are compared with the contract by method and path. To find
+out what calls them, the script calls every method and operator with a hook that only records the
+calls. Run it with ``python -m dev.scripts.api_coverage``.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ OPTIONAL: dict[str, Any] = {
     "table2": "sample",
     "wait_for_completion": True,
 }
-"""Arguments that are given where there are such, though they have defaults."""
+"""Arguments with defaults that are passed nevertheless."""
 
 _NAMED = {"name": "sample", "schedule": {"type": "none"}, "enabled": False}
 _SIDE = {"connection_id": 7, "table": "sample"}
@@ -64,9 +64,9 @@ SPECS: dict[str, dict[str, Any]] = {
     "schema": {"connection_id": 7},
     "test": {"connection_id": 7},
 }
-"""Specs of monitors by kind, without what all have."""
+"""Specs of monitors by kind, without the common fields."""
 
-_READS = "reads: what to do with it is a DAG's own code"
+_READS = "reads data; a DAG decides what to do with it"
 _ONCE = "is done once, by hand or in a `@task`"
 _PATH = "/api/v1/explore/db/{data_connection_id}"
 REASONS = {
@@ -92,24 +92,24 @@ REASONS = {
         f"{_READS}; [recipe](recipes.md#who-is-downstream)"
     ),
     f"GET {_PATH}/tables/{{table_path}}/upstreams": _READS,
-    "DELETE /api/v1/monitors/{id}": "deletes a monitor with its runs: a DAG may switch it off",
+    "DELETE /api/v1/monitors/{id}": "deletes a monitor with its runs; a DAG can pause it instead",
 }
 """Why operations need no operator."""
 
 FREE = ("call", "run")
-"""The hook's methods that call whatever they are told to."""
+"""The hook's methods that call any operation."""
 
 Names = dict[str, set[str]]
-"""Who calls an operation, by the operation's method and path."""
+"""The callers of an operation, by its method and path."""
 
 
 def main() -> int:
     """Write the page, or compare with it.
 
-    :return: exit code, 0 unless the page is not what the code gives.
+    :return: exit code, 0 unless the page differs from the code.
     """
     parser = argparse.ArgumentParser(prog="python -m dev.scripts.api_coverage", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
+    parser.add_argument("--check", action="store_true", help="compare only, write nothing")
     check = parser.parse_args().check
     with tempfile.TemporaryDirectory(prefix="datafold-coverage-") as home:
         # Airflow reads both when it is first imported, and makes files in its home.
@@ -138,11 +138,11 @@ def render(methods: Names, operators: Names) -> str:
         sections.setdefault(section, []).append(f"| {' | '.join(cells)} |")
     lines = [
         "<!-- Written by `python -m dev.scripts.api_coverage`. -->",
-        "# What of the API is covered",
+        "# API coverage",
         "",
-        "All operations of Datafold's public API, and what calls them: the declarations in",
-        "`airflow_provider_datafold/api/` were compared with the contract, and each method and",
-        "each operator and sensor was called to see what it asks for. Where there is no operator,",
+        "This page lists all operations of Datafold's public API, and what calls them. A script",
+        "compares the declarations in `airflow_provider_datafold/api/` with the contract, then",
+        "calls each method, operator and sensor and records its requests. If there is no operator,",
         "the page says why. The hook's `run` sends any other request.",
         "",
         f"**{_covered(methods)} operations by the hook, {_covered(operators)} by an operator.**",
@@ -159,7 +159,7 @@ def render(methods: Names, operators: Names) -> str:
 def contracted() -> list[tuple[str, contract.Operation]]:
     """List the operations of the contract.
 
-    :return: each with its section, sorted by section, else in the contract's order.
+    :return: each with its section, sorted by section, then in the contract's order.
     """
     document = contract.load()
     found = [
@@ -186,7 +186,7 @@ def name_of(operation: Any) -> str:
     """Name an operation, of the package or of the contract, so that the two can be compared.
 
     :param operation: has a ``method`` and a ``path``.
-    :return: both; the fields in a path have other names in the two.
+    :return: method and path, without the names of fields, which differ between the two.
     """
     return f"{operation.method} {re.sub('{.*?}', '{id}', operation.path)}"
 
@@ -235,7 +235,7 @@ def classes() -> list[Any]:
         for value in vars(importlib.import_module(module)).values()
         if inspect.isclass(value) and issubclass(value, HookUser)
     }
-    # Those that others inherit from are no operators by themselves.
+    # Base classes are not operators.
     return [
         operator
         for operator in found
@@ -244,7 +244,7 @@ def classes() -> list[Any]:
 
 
 def _execute(operator: Any, hook: DatafoldHook) -> None:
-    """Run a task as the second try, which looks for what the first one has left."""
+    """Run a task as a second try, which searches for the job of the first one."""
     from airflow_provider_datafold.exceptions import DatafoldError
 
     names = dict.fromkeys(("dag_id", "task_id", "run_id"), "sample")
@@ -267,7 +267,7 @@ def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
     found: Names = {}
 
     class Noting(DatafoldHook):
-        """Notes what is called, and answers as if there were a monitor and no more."""
+        """Records calls, and responds as if there were one monitor and nothing else."""
 
         place = "nowhere"
         name = ""
@@ -303,7 +303,7 @@ def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
 
 
 def _arguments(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
-    """Make up what a method or an operator must be given, once for each kind that it takes."""
+    """Return sample arguments for a method or an operator, once for each kind that it accepts."""
     from airflow_provider_datafold.api.kinds import KINDS
 
     needed = [

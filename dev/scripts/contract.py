@@ -1,8 +1,8 @@
-"""Take what the project needs from Datafold's published API contract.
+"""Import Datafold's published API contract.
 
 ``make contract CONTRACT=FILE`` writes three files, all without the contract's prose: the contract
-itself, for the sandbox and the tests; the shapes of request bodies; and the names of the fields
-that are only ever written, because they hold secrets.
+itself, for the sandbox and the tests; the shapes of request bodies; and the names of the write-only
+fields, which hold secrets.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ WRITE_ONLY = frozenset(
 
 
 def without_prose(node: Any, *, names_fields: bool = False) -> Any:
-    """Copy a part of the contract without the texts in it.
+    """Copy a part of the contract without its prose.
 
     :param node: any part of an OpenAPI document.
-    :param names_fields: whether its keys are names of fields, which may well be "title".
+    :param names_fields: whether its keys are names of fields, one of which may be "title".
     :return: the same without titles, descriptions, summaries and examples.
     """
     if isinstance(node, list):
@@ -53,11 +53,11 @@ def without_prose(node: Any, *, names_fields: bool = False) -> Any:
 
 
 def bodies(document: dict[str, Any]) -> dict[str, Any]:
-    """Find what the operations take.
+    """Find the bodies of the operations.
 
     :param document: an OpenAPI document.
-    :return: the schema of the request's body by method and path, such as ``"PUT /api/v1/x/{}"``:
-        the project has names of its own for some fields of a path.
+    :return: the schema of the request's body by method and path, such as ``"PUT /api/v1/x/{}"``,
+        without the names of fields, because the project has its own names for some.
     """
     return {
         f"{method.upper()} {re.sub('{.*?}', '{}', path)}": operation["requestBody"]["content"][
@@ -86,11 +86,11 @@ def references(node: Any) -> Iterator[str]:
 
 
 def needed(roots: Any, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Find the schemas that others are made of.
+    """Find the schemas that others refer to, directly or indirectly.
 
-    :param roots: what to start from.
-    :param schemas: all of them, by name.
-    :return: those that are needed, by name in alphabetical order.
+    :param roots: where to start.
+    :param schemas: all schemas, by name.
+    :return: the schemas that are needed, by name in alphabetical order.
     """
     found: set[str] = set()
     pending = list(references(roots))
@@ -106,7 +106,7 @@ def write_only(node: Any, name: str = "") -> Iterator[str]:
     """Find the fields that hold secrets.
 
     :param node: any part of an OpenAPI document.
-    :param name: the field that it is the schema of.
+    :param name: the name of the field with this schema.
     :return: names of fields, with repetitions.
     """
     if isinstance(node, list):
@@ -124,10 +124,10 @@ def write_only(node: Any, name: str = "") -> Iterator[str]:
 
 
 def shapes(document: dict[str, Any]) -> dict[str, Any]:
-    """Take the shapes of requests.
+    """Return the shapes of requests.
 
     :param document: an OpenAPI document without prose.
-    :return: ``bodies`` by method and path, and the ``schemas`` that they and the parameters name.
+    :return: ``bodies`` by method and path, and the ``schemas`` for them and for the parameters.
     """
     found = bodies(document)
     parameters = [
@@ -140,7 +140,7 @@ def shapes(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def lines_of(value: dict[str, dict[str, Any]]) -> str:
-    """Write two levels of an object on lines of their own, so that a difference can be read.
+    """Write two levels of an object on separate lines, so that a diff is readable.
 
     :param value: an object of objects.
     :return: its JSON.

@@ -1,8 +1,8 @@
-"""The main jobs, each from an example DAG to Datafold's answer, in a real Airflow.
+"""Run the main jobs in a real Airflow, each from an example DAG to Datafold's response.
 
-Starts the sandbox and runs two DAGs with ``airflow dags test`` in a throw-away home: one that
-changes a schedule, and a gate that publishes a load that is right and stops one that is not. Shows
-what came of it. Run it with ``make demo``.
+Starts the sandbox and runs two DAGs with ``airflow dags test`` in a temporary home: one that
+changes a schedule, and a gate that publishes a correct load and stops a wrong one. Then it shows
+the results. Run it with ``make demo``.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ SCHEDULE_DAG, GATE_DAG = "datafold_update_hightouch", "datafold_write_audit_publ
 BI_DATASOURCE_ID = 7
 INDEXING_CRON = "30 5 * * 1-5"
 LOST, WRONG = 1, 37
-"""How many payments the second load loses, and how many have another amount in it."""
+"""How many payments the second load loses, and how many it changes."""
 FIGURES = ("rows_added", "rows_removed", "diff_rows_count", "match_ratio")
 
 
 def main() -> int:
     """Run the demo.
 
-    :return: exit code, 0 when the schedule has changed, and the right load alone is published.
+    :return: exit code, 0 if the schedule has changed, and only the correct load was published.
     """
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
@@ -55,7 +55,7 @@ def main() -> int:
         print(f"\n{error} See {LOGS.relative_to(ROOT)}/airflow.log", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted; everything that was started is stopped.", file=sys.stderr)
+        print("\nInterrupted. All processes have been stopped.", file=sys.stderr)
         return 130
 
 
@@ -69,10 +69,10 @@ def _run(programs: Programs, sandbox: Sandbox, home: Path) -> int:
     settings = {**connections_to(sandbox), "AIRFLOW_CONN_WAREHOUSE_DEFAULT": connection}
     airflow = LocalAirflow(programs, home, ROOT / "example_dags", settings)
     if not _changes_schedule(airflow, sandbox):
-        print("The schedule is not the one asked for.", file=sys.stderr)
+        print("The schedule is not the requested one.", file=sys.stderr)
         return 1
     if not _publishes(airflow, sandbox, warehouse):
-        print("The gate did not do what it is for.", file=sys.stderr)
+        print("The gate published or stopped the wrong load.", file=sys.stderr)
         return 1
     return 0
 
@@ -94,11 +94,11 @@ def _changes_schedule(airflow: LocalAirflow, sandbox: Sandbox) -> bool:
 
 
 def _publishes(airflow: LocalAirflow, sandbox: Sandbox, warehouse: Path) -> bool:
-    print(f"A load that is right, with {NEW_PAYMENTS} new payments:")
+    print(f"A correct load, with {NEW_PAYMENTS} new payments:")
     first = _load(airflow, sandbox, warehouse)
     _execute(warehouse, f"DELETE FROM raw_payments WHERE id <= {LOST}")
     _execute(warehouse, f"UPDATE raw_payments SET amount = 0 WHERE id <= {LOST + WRONG}")
-    print(f"A load that has lost {LOST} payment, and has another amount in {WRONG}:")
+    print(f"A wrong load, with {LOST} payment lost and {WRONG} amounts changed:")
     second = _load(airflow, sandbox, warehouse)
     return first == second == PAYMENTS and _is_stopped(sandbox)
 
@@ -123,7 +123,7 @@ def _is_stopped(sandbox: Sandbox) -> bool:
 
 def _last_diff(sandbox: Sandbox) -> Any:
     diffs = sandbox.state.data_diffs
-    return diffs.shown(max(diffs.diffs))
+    return diffs.peek(max(diffs.diffs))
 
 
 def _published(warehouse: Path) -> int:

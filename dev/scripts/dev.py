@@ -1,7 +1,7 @@
-"""A local Airflow with the sandbox behind it, to try changes in: ``make dev``.
+"""Run a local Airflow with the sandbox, to try changes: ``make dev``.
 
-Starts Airflow with the example DAGs and the connections they need, prints the address, and
-stops all of it at Ctrl-C. Nothing of it is kept but the logs.
+Starts Airflow with the example DAGs and the connections that they need, prints the address, and
+stops everything at Ctrl-C. Only the logs are kept.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DAGS = ROOT / "example_dags"
 LONGEST_START = 180.0
 SETTINGS = {
     **FOR_PEOPLE,
-    # So that edits count at once, and new files. Those of the package do so anyway.
+    # So that edited and new DAG files take effect at once. Edits of the package do anyway.
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
 }
@@ -40,7 +40,7 @@ def main() -> int:
     programs = Programs(LOGS, LONGEST_START)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, programs.interrupt)
-    print("Airflow starts; that takes half a minute.", flush=True)
+    print("Airflow is starting, which takes half a minute.", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="datafold-dev-") as home,
         Sandbox() as sandbox,
@@ -54,12 +54,12 @@ def main() -> int:
             print(
                 f"\n"
                 f"Airflow   {airflow.url}, without a login\n"
-                f"DAGs      {DAGS.relative_to(ROOT)}, unpaused; an edit counts within seconds\n"
+                f"DAGs      {DAGS.relative_to(ROOT)}, unpaused; edits take effect in seconds\n"
                 f"Sandbox   {sandbox.url} stands in for Datafold; its key is {sandbox.api_key}\n"
                 f"Warehouse {warehouse}, an SQLite file: data source 1; data source 2 is a copy\n"
                 f"Logs      {LOGS.relative_to(ROOT)}\n"
                 f"\n"
-                f"Ctrl-C stops all of it.",
+                f"Press Ctrl-C to stop everything.",
                 flush=True,
             )
             programs.forever()
@@ -68,12 +68,12 @@ def main() -> int:
             return 1
         except KeyboardInterrupt:
             print("\nStopping.", flush=True)
-    print("Everything that was started is stopped.")
+    print("All processes have been stopped.")
     return 0
 
 
 def _warehouse(sandbox: Sandbox, home: Path) -> Path:
-    """Create what the example DAGs load and compare: a warehouse, and a copy to migrate to."""
+    """Create the databases of the example DAGs: a warehouse, and a copy to migrate to."""
     warehouse, copy = home / "warehouse.db", home / "copy.db"
     for number, file in enumerate((warehouse, copy), 1):
         create_warehouse(file)
@@ -82,7 +82,7 @@ def _warehouse(sandbox: Sandbox, home: Path) -> Path:
 
 
 def _connect(airflow: LocalAirflow, sandbox: Sandbox, warehouse: Path) -> None:
-    # In the database, not in the environment, whose connections no page shows.
+    # In the database: Airflow's UI does not show connections from the environment.
     file = airflow.home / "connections.json"
     file.write_text(
         json.dumps(

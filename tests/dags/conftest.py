@@ -16,7 +16,7 @@ _IN_ONE_DAG = 5
 
 @pytest.fixture
 def _plain_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have no traceback painted for a task that fails: that takes longer than all the rest."""
+    """Do not render tracebacks of failed tasks: that takes longer than everything else."""
     with contextlib.suppress(ImportError):  # Airflow 2 may have none.
         from structlog import dev
 
@@ -31,13 +31,13 @@ def _plain_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
 def run_gates(
     run_dag: Any, sandbox: Any, connections: None, _plain_tracebacks: None
 ) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Run tasks, and give by task id the tasks' states, XComs and links."""
+    """Run tasks, and return by task id the tasks' states, XComs and links."""
 
     def run_tasks(dag_id: str, tasks: list[str], **more: Any) -> dict[str, Any]:
         recorded()
         sandbox.state.requests.clear()
         found: dict[str, Any] = {}
-        # Airflow 3.0 goes over the whole DAG for each of its tasks.
+        # Airflow 3.0 processes the whole DAG for each of its tasks.
         for begin in range(0, len(tasks), _IN_ONE_DAG):
             some = "\n".join(tasks[begin : begin + _IN_ONE_DAG])
             found |= run_some(f"{dag_id}_{begin}", some, **more)

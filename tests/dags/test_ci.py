@@ -61,7 +61,7 @@ def writes(sandbox: Any) -> list[str]:
 
 ENDS = [
     ("done", None),
-    ("failed", ("DatafoldJobFailedError", "failed at Datafold. A retry starts a new one.")),
+    ("failed", ("DatafoldJobFailedError", "failed at Datafold. A retry starts a new run.")),
     ("cancelled", ("DatafoldJobCancelledError", "was cancelled at Datafold.")),
 ]
 
@@ -175,7 +175,7 @@ def test_changes_without_an_active_run(wait: bool, go: Go, sandbox: Any) -> None
 
 
 class Troubled(Job):
-    """A job that cannot be looked at for some time."""
+    """A job that cannot be read for some time."""
 
     faults = 0
 
@@ -194,7 +194,7 @@ def test_a_passing_fault_does_not_end_a_wait(
     worker, triggerer = in_both(trigger()).splitlines()
 
     for mode, task in (("worker", worker), ("triggerer", triggerer.strip())):
-        # A pull request of its own, because each look reads all runs of one.
+        # A separate pull request, because each poll reads all runs of one.
         call = task.replace("pr_number=8", f"pr_number={len(mode)}")
         assert go(call).states == {mode: "success"}
 
@@ -216,7 +216,7 @@ def test_a_configuration_that_is_not_there(go: Go, sandbox: Any) -> None:
     assert writes(sandbox) == []
 
 
-def test_a_lost_reply(serve: Any, run_dag: Any, capfd: Any, log: Any) -> None:
+def test_a_lost_response(serve: Any, run_dag: Any, capfd: Any, log: Any) -> None:
     def says(value: Any) -> Any:
         return behaviours.answers(200, json.dumps(value).encode())
 

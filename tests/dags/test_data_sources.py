@@ -59,7 +59,7 @@ ENDS = {
     "a step fails": (
         checked("temp_schema", f"No right to create tables with {API_KEY}."),
         JOB_FAILED,
-        f"{NAME} failed: step 'temp_schema' (No right to create tables with ***). Mend the",
+        f"{NAME} failed: step 'temp_schema' (No right to create tables with ***). Fix the",
     ),
     "a step of a test that is done": (
         Course((), "done", results(failed("connection", {"error": "refused"}))),
@@ -94,7 +94,7 @@ ENDS = {
     "needs_authentication": (
         Course((Step("queued"),), "needs_authentication"),
         "DatafoldWaitingForPersonError",
-        f"{NAME} waits for a person (needs_authentication), which no wait mends:",
+        f"{NAME} waits for a person (needs_authentication), so waiting longer will not help.",
     ),
 }
 
@@ -129,7 +129,7 @@ def test_a_data_source_that_is_not_there(go: Go) -> None:
 
 
 class Troubled(Job):
-    """A job that cannot be looked at for some time."""
+    """A job that cannot be read for some time."""
 
     faults = 0
 
@@ -166,5 +166,5 @@ def test_a_test_without_an_id(answer: Any, serve: Any, run_dag: Any, capfd: Any,
     outcome = modes.run(run_dag, capfd, log, in_both(TEST), "test")
 
     assert outcome.states == FAILED
-    text = "Datafold started a test of data source 2 and does not tell its job_id."
+    text = "Datafold accepted the test of data source 2, but its response has no 'job_id'"
     assert outcome.shows_error("DatafoldAnswerError", text)

@@ -81,7 +81,7 @@ FROM_CONNECTION = {
 
 @pytest.fixture(scope="module")
 def added(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Run every `airflow connections add` in a home of its own; give what is there then."""
+    """Run every `airflow connections add` in its own home, and return the connections."""
     home = tmp_path_factory.mktemp("home")
     shutil.copy(HOME / "airflow.db", home)
     # Once, though README and docs/connection.md both have the command for Hightouch.
@@ -111,7 +111,7 @@ def added(airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> d
 
 @pytest.fixture
 def connected(added: dict[str, Any], connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The connections that the commands made, but for the one to Datafold: to the sandbox."""
+    """The connections that the commands made, except that datafold_default leads to the sandbox."""
     for conn_id, connection in added.items():
         if conn_id != "datafold_default":
             monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
@@ -147,7 +147,7 @@ def test_operator_s_snippet_runs(heading: str, run_dag: Any, sandbox: Any) -> No
     kind = KIND.get(heading.lower())
     sandbox.state.integrations[number] = integration(number, kind or "hightouch")
 
-    # A DAG of its own for each: Airflow 3.1 does not notice at once that one has other tasks.
+    # A separate DAG for each: Airflow 3.1 does not notice changed tasks at once.
     file = DAG_FILE.format(heading=heading, snippet=textwrap.indent(source, "    "))
     run = run_dag(file, heading)
 
@@ -195,7 +195,7 @@ def gate(heading: str) -> str:
 @pytest.mark.usefixtures("connections")
 @pytest.mark.parametrize("heading", GATES)
 def test_gate_s_snippet_runs(heading: str, run_dag: Any, sandbox: Any) -> None:
-    # It has ended when somebody first looks at it. Nobody would be deferred for that.
+    # It has ended at the first poll. No task would defer for that.
     way = (Step("waiting"),) if "deferrable=True" in gate(heading) else ()
     sandbox.state.data_diffs.courses.default = Course(way, "done", IDENTICAL.outcome)
     name = heading.replace(" ", "_")

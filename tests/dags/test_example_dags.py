@@ -1,4 +1,4 @@
-"""The DAGs that users copy: each loads without a complaint and runs in a real Airflow."""
+"""The DAGs that users copy: each loads without errors and runs in a real Airflow."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def query(sql: str) -> list[str]:
 
 
 def reserialize(source: Path, folder: Path) -> None:
-    """Have Airflow read a DAG file as its scheduler does, which knows of assets from there."""
+    """Let Airflow read a DAG file as its scheduler does, which learns about assets there."""
     (folder / source.name).write_text(source.read_text())
     subprocess.run(
         [sys.executable, "-m", "airflow", "dags", "reserialize"],
@@ -137,7 +137,7 @@ def test_a_load_starts_the_other_dag(run_dag: Any, warehouse: Path, tmp_path: Pa
         assert orders(warehouse) == (3, pytest.approx(39.40))
     events = "SELECT uri FROM asset_event JOIN asset ON asset.id = asset_id"
     assert query(events) == ["warehouse://shop/orders"] * 2
-    # From here Airflow's scheduler takes it, with one run for all the updates so far.
+    # From here on, Airflow's scheduler makes one run for all the updates so far.
     assert query("SELECT target_dag_id FROM asset_dag_run_queue") == ["datafold_after_a_load"]
 
 
@@ -180,7 +180,7 @@ def test_around_a_load_that_fails(run_dag: Any, sandbox: Any, connect: Any) -> N
 
 
 def refuse(sandbox: Any, indexing_cron: str | None, *, but_take_it: bool = False) -> None:
-    """Have the sandbox refuse a schedule for integration 7."""
+    """Make the sandbox refuse a schedule for integration 7."""
 
     class Integration(dict[str, Any]):
         def update(self, changes: Any) -> None:  # type: ignore[override]
@@ -227,8 +227,8 @@ def test_around_a_load_when_pausing_fails_though_it_worked(run_dag: Any, sandbox
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda it: it.pop("indexing_cron"), "Datafold does not tell the bindings and"),
-        (lambda it: it.pop("bindings"), "Datafold does not tell the bindings and"),
+        (lambda it: it.pop("indexing_cron"), "Datafold's response has no bindings or no"),
+        (lambda it: it.pop("bindings"), "Datafold's response has no bindings or no"),
         (lambda it: it.update(indexing_cron=None), "Integration 7 has no schedule."),
     ],
 )
@@ -407,7 +407,7 @@ def test_gate_partition(run_dag: Any, shop: Path, tmp_path: Path) -> None:
 def test_a_partition_that_is_not_right_is_not_announced(
     run_dag: Any, shop: Path, tmp_path: Path
 ) -> None:
-    # One that the load would have to delete, and does not.
+    # A row that the load should delete, and does not.
     execute(shop, "INSERT INTO events SELECT id, day, 'x' FROM raw_events")
     reserialize(PARTITION, tmp_path)
     events = "SELECT asset_event.id FROM asset_event JOIN asset ON asset.id = asset_id"

@@ -33,7 +33,7 @@ def states(run: Any) -> dict[str, str]:
 
 @pytest.fixture
 def specs() -> Iterator[Path]:
-    """The folder of specs beside the DAG's file."""
+    """The folder of specs next to the DAG's file."""
     folder = HOME / "dags" / "monitors"
     shutil.copytree(ROOT / "example_dags" / "monitors", folder)
     yield folder
@@ -134,7 +134,7 @@ def test_a_load_of_wrong_data(run_dag: Any, sandbox: Any, warehouse: Path) -> No
     assert states(run)["check"] == "failed"
 
 
-def test_nobody_is_warned_if_the_gate_lets_the_table_pass(run_dag: Any, sandbox: Any) -> None:
+def test_no_owner_is_warned_if_the_gate_passes(run_dag: Any, sandbox: Any) -> None:
     sandbox.state.data_diffs.courses.default = IDENTICAL
 
     run = run_dag(WARN, "datafold_warn_downstream")

@@ -48,7 +48,7 @@ FILLED = 'Update(task_id="t", bi_datasource_id=7, bindings=%s, indexing_cron="0 
 
 @dataclass
 class Case:
-    """A DAG, and the bodies that are to arrive, by the integration's id.
+    """A DAG, and the bodies that must arrive, by the integration's id.
 
     :param name: what is special about it.
     :param tasks: the source of its tasks.

@@ -1,4 +1,4 @@
-"""What becomes of a gate in a real Airflow in every course of a data diff, in the worker and in the
+"""The outcome of a gate in a real Airflow for every course of a data diff, in the worker and in the
 triggerer, and of a sensor in each of its modes."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.airflow
 
 @dataclass
 class Case:
-    """A course of a data diff, and what comes of the task.
+    """A course of a data diff, and the outcome of the task.
 
     :param name: of the course.
     :param course: what the data diff goes through.
@@ -79,7 +79,7 @@ COURSES = [
     Case("identical"),
     Case("identical at once", _way()),
     Case("all statuses", _way("waiting", "queued", "processing", "processing")),
-    Case("a status that nobody knows", _way("waiting", "paused", "processing")),
+    Case("an unknown status", _way("waiting", "paused", "processing")),
     Case(
         "different",
         DIFFERENT,
@@ -178,7 +178,7 @@ COURSES = [
         text="Data diff N: Datafold gives no result. ",
     ),
     Case(
-        "a result that nobody knows",
+        "an unknown result",
         _ends("done", result="partly"),
         error=NOT_COMPARED,
         text="Data diff N: the result is 'partly'. ",
@@ -188,7 +188,7 @@ COURSES = [
         failed("QueryError", 'relation\n"orders" does not exist.'),
         error="DatafoldJobFailedError",
         text='Data diff N failed: QueryError: relation?"orders" does not exist. A retry starts a '
-        "new one. See URL",
+        "new data diff. See URL",
     ),
     Case(
         "failed for good",
@@ -201,7 +201,8 @@ COURSES = [
         "failed without a word",
         _ends("failed"),
         error="DatafoldJobFailedError",
-        text="Data diff N failed: Datafold does not say why. A retry starts a new one. See URL",
+        text="Data diff N failed: Datafold does not say why. A retry starts a new data diff. "
+        "See URL",
     ),
     Case(
         "done with an error",
@@ -213,14 +214,14 @@ COURSES = [
         "cancelled",
         _ends("cancelled"),
         error=CANCELLED,
-        text="Data diff N was cancelled at Datafold, by nobody in this task.",
+        text="Data diff N was cancelled at Datafold, not by this task.",
         cancelled=True,
     ),
     Case(
         "needs confirmation",
         _ends("needs_confirmation"),
         error="DatafoldWaitingForPersonError",
-        text="Data diff N waits for a person (needs_confirmation), which no wait mends",
+        text="Data diff N waits for a person (needs_confirmation), so waiting longer will not help",
     ),
     Case(
         "needs authentication",
@@ -350,13 +351,13 @@ def _run_courses(
     tasks: list[str],
     cases: list[Case],
 ) -> dict[str, Any]:
-    """Run a task for each case, and give what came of each: the task's state, XCom, link and error,
+    """Run a task for each case, and return each outcome: the task's state, XCom, link and error,
     and the states of the data diffs that there are for it."""
     found = run_gates(dag_id, tasks, params={})
     errors = recorded()
     statuses: dict[str, list[str]] = {}
     for number, name in conductor.names.items():
-        status = sandbox.state.data_diffs.shown(number)["status"]
+        status = sandbox.state.data_diffs.peek(number)["status"]
         statuses.setdefault(name, []).append(status)
     return {
         case.name: _neutral(
@@ -380,14 +381,14 @@ def test_courses(run_gates: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch) 
             both[deferrable] = _run_courses(
                 f"gates_{deferrable}", run_gates, sandbox, conductor, tasks, COURSES
             )
-    # In the worker and in the triggerer the same comes of it, to the letter.
+    # The outcome is exactly the same in the worker and in the triggerer.
     assert both[True] == both[False]
     assert _unexpected(COURSES, both[False]) == {}
 
 
 WAITED_FOR = (
     "identical",
-    "a status that nobody knows",
+    "an unknown status",
     "different",
     "different skipped",
     "different passed",
@@ -401,7 +402,7 @@ WAITED_FOR = (
     "faults between looks",
     "gone later",
 )
-"""Some of what a sensor meets, too: it has three modes."""
+"""A selection for the sensor, which has three modes."""
 
 
 def test_courses_of_what_a_sensor_waits_for(

@@ -1,4 +1,4 @@
-"""No secret of a gate gets into what Airflow writes down, even where Datafold repeats it."""
+"""No secret of a gate appears in anything that Airflow writes, even if Datafold repeats it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _refused(response: Any) -> Response:
 
 
 def _ends(status: str, **outcome: Any) -> Course:
-    # A status that nobody knows is in the log, too.
+    # An unknown status is in the log, too.
     return Course((Step(f"held by {API_KEY}"), Step("processing")), status, outcome)
 
 
@@ -157,12 +157,12 @@ def test_nothing_is_written_down(
         "in_the_wrong_place": "failed",
         "sensor": "failed",
     }, output[-5000:]
-    # The password was sent, and all that was said about it was shown.
+    # The password was sent, and all messages about it were shown.
     bodies = [request.body for request in sandbox.state.requests if request.method == "POST"]
     assert len(bodies) == 2 * len(COURSES)
     assert all(PASSWORD.encode() in body for body in bodies)
     assert output.count("cannot log in with *** and Key ***") >= 2 * 5
-    assert "is wrong, and is not shown because" in output
+    assert "is wrong. Its value is not shown, because" in output
     assert secret_lines(output) == []
     assert secret_lines(dump) == []
     assert secret_lines(logs) == []

@@ -52,7 +52,7 @@ SNIPPETS = [
 
 @pytest.fixture
 def spec() -> Any:
-    """A spec beside the DAG's file."""
+    """A spec next to the DAG's file."""
     file = HOME / "dags" / "monitors" / "test" / "orders.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(SPEC)

@@ -34,7 +34,7 @@ def ends(state: str, **outcome: Any) -> Course:
 
 @dataclass(frozen=True)
 class End:
-    """How a run may end, and what a task makes of it.
+    """How a run may end, and how a task handles it.
 
     :param course: of the run.
     :param state: of the task.
@@ -56,7 +56,7 @@ ENDS = {
     "all states on the way": End(
         Course((Step("created"), Step("queued"), Step("checking", reads=2)), "ok")
     ),
-    "a state that nobody knows": End(Course((Step("dreaming"),), "ok"), said="dreaming"),
+    "an unknown state": End(Course((Step("dreaming"),), "ok"), said="dreaming"),
     "learning": End(ends("learning"), said="still learning"),
     "skipped": End(ends("skipped"), said="was skipped at Datafold: nothing was checked."),
     "warnings": End(ends("ok", warnings=["The table is empty"]), said=": The table is empty"),
@@ -71,7 +71,7 @@ ENDS = {
     "error": End(
         ends("error", error=f"No table: {API_KEY}."),
         FAILED,
-        ("DatafoldJobFailedError", "failed: No table: ***. A retry starts a new one."),
+        ("DatafoldJobFailedError", "failed: No table: ***. A retry starts a new run."),
     ),
     "error without a text": End(
         ends("error"), FAILED, ("DatafoldJobFailedError", "failed: Datafold does not say why.")
@@ -83,7 +83,7 @@ ENDS = {
 
 
 def check(end: End, outcome: modes.Outcome, sandbox: Any) -> None:
-    """Hold what became of the tasks against the end of their runs, 1 and 2, whoever had which."""
+    """Compare the outcome of the tasks with the end of their runs, 1 and 2, in any order."""
     assert outcome.states == dict.fromkeys(MODES, end.state)
     assert end.said in outcome.plain_log
     url = f"{sandbox.url}/datadiffs/9/overview"
@@ -157,7 +157,7 @@ def test_the_link_leads_to_the_diff(
 
 
 class Troubled(Job):
-    """A job that cannot be looked at for some time.
+    """A job that cannot be read for some time.
 
     :param statuses: what the first looks are answered with.
     """
@@ -391,7 +391,7 @@ tags: [a, b]
 
 @pytest.fixture
 def specs() -> Iterator[Path]:
-    """A folder of specs beside the DAG's file."""
+    """A folder of specs next to the DAG's file."""
     folder = HOME / "dags" / "specs"
     folder.mkdir()
     yield folder
@@ -505,7 +505,11 @@ def test_mapped_over_a_folder(
         ("DatafoldInputError", "spec: must be an object", apply("[1]")),
         ("DatafoldInputError", "spec: must be an object", apply("''")),
         ("DatafoldInputError", "spec: must be an object", apply("'just a text'")),
-        ("DatafoldInputError", "spec: is neither YAML nor JSON (line 2)", apply(r"'a: 1\n b: ['")),
+        (
+            "DatafoldInputError",
+            "spec: is neither valid YAML nor JSON (line 2)",
+            apply(r"'a: 1\n b: ['"),
+        ),
         ("DatafoldInputError", "schedule: is missing", apply("{'connection_id': 1}")),
         (
             "DatafoldInputError",

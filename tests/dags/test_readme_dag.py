@@ -20,7 +20,7 @@ CHANGES = {
     # Where it is in Airflow 2.11, too.
     "\nfrom airflow.sdk": "\nfrom airflow.providers.common.compat.sdk",
     "2024, 1, 1)):": "2024, 1, 1)) as dag:",
-    # What SQLite understands.
+    # SQL that SQLite understands.
     "ALTER TABLE DB.PUBLIC.ORDERS SWAP WITH DB.STAGING.ORDERS": "CREATE TABLE swapped (id)",
 }
 

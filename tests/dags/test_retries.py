@@ -66,7 +66,7 @@ def test_next_try_is_as_the_error_says(tmp_path: Path) -> None:
     with (
         FaultServer([answers(429, b"", {"Retry-After": "3600"})]) as busy,
         FaultServer([answers(429, b"", {"Retry-After": "300"})]) as impatient,
-        # Airflow asks no policy about this one.
+        # Airflow consults no policy about this one.
         FaultServer([answers(401, b"", {"Retry-After": "3600"})]) as refused,
         FaultServer([answers(500)]) as broken,
     ):
@@ -100,7 +100,7 @@ def test_next_try_is_as_the_error_says(tmp_path: Path) -> None:
                 [sys.executable, str(file)], env=environment, stdout=output, stderr=output
             )
         try:
-            # The run itself would go on for days: its tasks wait for their next try.
+            # The run itself would last for days: its tasks wait for their next try.
             deadline = time.monotonic() + 120
             found: dict[str, Any] = {}
             while time.monotonic() < deadline and run.poll() is None:

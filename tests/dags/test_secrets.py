@@ -1,4 +1,4 @@
-"""API key and token reach the wire, and nothing that Airflow writes down."""
+"""API key and token are sent, and never appear in anything that Airflow writes."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ if __name__ == "__main__":
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with everything that was sent, with the status in the path's first part."""
+    """Responds with everything that was sent, with the status in the first part of the path."""
 
     protocol_version = "HTTP/1.1"
 

@@ -76,7 +76,7 @@ def test_update_says_so_in_the_log(requests_mock: Any, log: Any) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, True, 7, "text", [], {"indexing_cron": "0 6 * * *"}])
-def test_update_takes_any_answer(requests_mock: Any, log: Any, answer: Any) -> None:
+def test_update_takes_any_response(requests_mock: Any, log: Any, answer: Any) -> None:
     requests_mock.put(HOST + PATH, text=json.dumps(answer))
     assert update() == answer
     assert log.warnings == []
@@ -164,7 +164,7 @@ def test_calls_of_one_integration_check_its_id(requests_mock: Any, call: str) ->
     ("call", "method", "path"),
     [("sync_integration", "GET", "7/sync/"), ("delete_integration", "DELETE", "7/")],
 )
-def test_empty_answer_is_none(requests_mock: Any, call: str, method: str, path: str) -> None:
+def test_empty_response_is_none(requests_mock: Any, call: str, method: str, path: str) -> None:
     url = f"{HOST}/api/v1/lineage/bi/{path}"
     answers = [{"status_code": 204}, {"text": ""}, {"text": "null"}, {"json": {"id": 7}}]
     requests_mock.register_uri(method, url, answers)
@@ -175,7 +175,7 @@ def test_empty_answer_is_none(requests_mock: Any, call: str, method: str, path: 
             getattr(hook, call)(7)
 
 
-def test_empty_answer_to_another_call_is_none(requests_mock: Any) -> None:
+def test_empty_response_to_another_call_is_none(requests_mock: Any) -> None:
     requests_mock.get(f"{HOST}/x", status_code=204)
     assert DatafoldHook().run("GET", "/x", may_be_empty=True) is None
     with pytest.raises(exceptions.DatafoldAnswerError):
@@ -258,7 +258,7 @@ def test_update_of_any_kind(requests_mock: Any, log: Any) -> None:
     assert requests_mock.last_request.json() == config
     (told,) = [message for message in log.messages if "accepted" in message]
     assert "without indexing_cron" in told
-    # Not that it can only update the schedule: that is not said of dbt.
+    # No hint that only the schedule changes: that does not apply to dbt.
     assert len(log.warnings) == 2
     assert "schedule" not in " ".join(log.warnings)
 

@@ -1,4 +1,4 @@
-"""What the form's Test button says."""
+"""The message of the form's Test button."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.conftest import API_KEY
 
 HOST = "https://datafold.acme.io"
 ASKED = "/api/v1/data_sources"
-"""What the button asks for."""
+"""The request that the button sends."""
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_one_sentence_says_what_is_wrong(requests_mock: Any, answer: Any, facts:
     assert (NO_API in told) is (NO_API in facts)
     assert told.endswith(".")
     assert ". " not in told
-    # Someone is waiting.
+    # A user is waiting.
     assert requests_mock.call_count == 1
 
 

@@ -1,4 +1,4 @@
-"""What OpenLineage is told of a gate, by its own provider in a real Airflow."""
+"""The lineage of a gate, from OpenLineage's own provider in a real Airflow."""
 
 from __future__ import annotations
 

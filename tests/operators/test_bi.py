@@ -26,7 +26,7 @@ UPDATES = {kind.operator: name for name, kind in KINDS.items()}
 
 
 def least(kind: Any) -> dict[str, Any]:
-    """What an operator has to be given beside id and schedule."""
+    """The required arguments of an operator, without id and schedule."""
     return KINDS[UPDATES[kind]].arguments if kind in UPDATES else {}
 
 
@@ -112,7 +112,7 @@ def connected(connect: Any) -> None:
 
 
 class Service:
-    """Takes whatever is asked.
+    """Accepts every request.
 
     :param mock: what stands in for the network.
     """
@@ -268,7 +268,7 @@ def test_missing_token_is_a_clear_error(connect: Any, service: Service) -> None:
     ):
         operator().execute({"ti": ti})
     assert service.asked == []
-    # The link is there all the same.
+    # The link exists nevertheless.
     assert list(ti.pushed) == ["datafold_url"]
 
 
@@ -325,7 +325,7 @@ def test_every_task_has_the_link(kind: Any) -> None:
         task = kind(task_id="t", bi_datasource_id=7, **arguments)
         mapped = kind.partial(task_id="mapped", **arguments).expand(bi_datasource_id=[7, 8])
 
-    # Airflow asks the mapped task as well, when one of its instances can't be made.
+    # Airflow asks the mapped task, too, if one of its instances cannot be made.
     for owner in (kind, task, mapped):
         (link,) = owner.operator_extra_links
         assert isinstance(link, DatafoldLink)

@@ -1,4 +1,4 @@
-"""One data diff for each run of a task, whatever happens to replies and workers."""
+"""One data diff for each run of a task, even if responses or workers are lost."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def unused_port() -> Iterator[int]:
 
 
 def make(sandbox: Any, *tags: str, end: str = "", created_at: Any = None) -> int:
-    """Make a data diff; one that has no end goes on."""
+    """Make a data diff. Without an end it keeps running."""
     diffs = sandbox.state.data_diffs
     job = Job(Course((), end) if end else RUNS)
     number: int = diffs.add({**BODY, "tags": list(tags)}, job)["id"]
@@ -136,9 +136,9 @@ def test_cancels_what_an_earlier_generation_left(hook: DatafoldHook, sandbox: An
     left = [make(sandbox, OLD), make(sandbox, OLD)]
     others = [make(sandbox, OLD, end="done"), make(sandbox, "airflow:another:0-x")]
     made = take(hook, Search.FULL)
-    shown = sandbox.state.data_diffs.shown
-    assert [shown(number)["status"] for number in left] == ["cancelled"] * 2
-    assert [shown(number)["status"] for number in others] == ["done", "processing"]
+    peek = sandbox.state.data_diffs.peek
+    assert [peek(number)["status"] for number in left] == ["cancelled"] * 2
+    assert [peek(number)["status"] for number in others] == ["done", "processing"]
     assert not made.is_taken_over
 
 
@@ -172,7 +172,7 @@ def test_reads_no_further_than_an_hour_before_the_run(hook: DatafoldHook, sandbo
 
 
 def test_reads_ten_pages_at_most(hook: DatafoldHook, conduct: Any, sandbox: Any) -> None:
-    # When they were made may not be told.
+    # The time of their creation may be missing.
     page = [{"id": None, "tags": None, "created_at": None}] * 100
     conduct(list=[changed(results=page), ...])
     assert find(hook, OWNER, Search.FULL).taken is None
@@ -188,7 +188,7 @@ def test_odd_pages_are_no_error(hook: DatafoldHook, conduct: Any, results: Any) 
 
 
 @pytest.mark.parametrize("reply", [lost, error_500, not_json, without_id])
-def test_finds_the_one_whose_reply_was_lost(
+def test_finds_the_one_whose_response_was_lost(
     hook: DatafoldHook, sandbox: Any, conduct: Any, reply: Any
 ) -> None:
     conduct({OWNER.tag: RUNS}, create=[reply])
@@ -225,7 +225,7 @@ def test_says_that_an_id_is_never_told(hook: DatafoldHook, conduct: Any) -> None
     conduct(create=[without_id], list=[changed(results=[]), ...])
     with pytest.raises(DatafoldAnswerError) as caught:
         take(hook)
-    assert "does not tell which" in str(caught.value)
+    assert "its response has no id" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -116,9 +116,9 @@ def test_a_wrong_table_is_shown_with_what_is_right() -> None:
     with pytest.raises(DatafoldInputError) as caught:
         config(table2="A..B")
     assert str(caught.value) == (
-        "table2: must be a list of path parts or a dotted text, e.g. ['DB', 'SCHEMA', 'TABLE'] or "
-        "'DB.SCHEMA.TABLE', where a part with a dot in it is quoted: 'DB.\"my.table\"', not "
-        "'A..B' (str). Nothing was sent."
+        "table2: must be a list of path parts or a dotted string, e.g. ['DB', 'SCHEMA', 'TABLE'] "
+        "or 'DB.SCHEMA.TABLE' (quote a part that contains a dot: 'DB.\"my.table\"'), not 'A..B' "
+        "(str). Nothing was sent."
     )
 
 
@@ -208,8 +208,8 @@ def test_exactly_one_of_table_query_and_file(side: int, given: dict[str, Any], f
     with pytest.raises(DatafoldInputError) as caught:
         config(options, **{f"table{side}": None, **given})
     assert str(caught.value) == (
-        f"table{side}: exactly one of table{side}, query{side} and options['{file}'] must be "
-        f"given, not {found}. Nothing was sent."
+        f"table{side}: pass exactly one of table{side}, query{side} and options['{file}']; "
+        f"found: {found}. Nothing was sent."
     )
 
 
@@ -243,7 +243,8 @@ def test_an_option_that_has_an_argument_is_refused(name: str) -> None:
     with pytest.raises(DatafoldInputError) as caught:
         config({name: None})
     assert str(caught.value) == (
-        f"options: {name!r} is an argument of its own: pass {name}=... instead. Nothing was sent."
+        f"options: {name!r} is an argument of the operator: pass {name}=... instead. "
+        f"Nothing was sent."
     )
 
 

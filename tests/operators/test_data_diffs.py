@@ -1,4 +1,4 @@
-"""The gate in one process: what it sends, how it waits and goes on, and how it is stopped."""
+"""The gate in one process: its requests, how it waits and resumes, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CANCELLED = Course((OnTheWay("processing"),), "cancelled")
 
 @pytest.fixture
 def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
-    """All that is logged, the task's own lines as well."""
+    """Everything that is logged, including the task's own lines."""
     monkeypatch.setattr(DatafoldRunDataDiffOperator, "log", logging.getLogger("task"))
     return log
 
@@ -87,7 +87,7 @@ def courses(sandbox: Any, *those: Course) -> None:
 
 
 def status(sandbox: Any, number: int) -> str:
-    found: str = sandbox.state.data_diffs.shown(number)["status"]
+    found: str = sandbox.state.data_diffs.peek(number)["status"]
     return found
 
 
@@ -102,10 +102,10 @@ CREATE, LIST = "POST /datadiffs", "GET /datadiffs"
 
 @pytest.fixture(autouse=True)
 def _connected(connections: None) -> None:
-    """All of these send to the sandbox, unless they have a service of their own."""
+    """All of these send to the sandbox, unless they have their own service."""
 
 
-# What it sends, and what it returns.
+# Its requests and its return value.
 
 
 def test_returns_the_same_in_each_mode(sandbox: Any, log: Any) -> None:
@@ -186,7 +186,7 @@ def test_a_wrong_argument_that_holds_the_api_key_is_not_shown() -> None:
         with pytest.raises(DatafoldInputError) as caught:
             task.execute(context_of(task))
         assert API_KEY not in str(caught.value)
-        assert "is not shown because" in str(caught.value)
+        assert "is not shown, because" in str(caught.value)
 
 
 @pytest.mark.parametrize("value", ["True", "False", None])
@@ -263,7 +263,7 @@ def test_what_was_taken_over_has_the_rest_of_its_time(sandbox: Any) -> None:
         "is_taken_over": True,
     }
     assert first.kwargs["since"] > since
-    # A clock at Datafold that is ahead gives no more time, and one that is not told none less.
+    # Datafold's clock may be ahead or unknown: neither changes the deadline.
     for made in ("2124-05-01T06:30:00Z", None):
         sandbox.state.data_diffs.diffs[3]["created_at"] = made
         third = deferred(task, context_of(task, try_number=3))
@@ -277,7 +277,7 @@ def test_a_job_that_does_not_end_is_cancelled_at_the_deadline(sandbox: Any, log:
         task.execute(context_of(task))
     assert status(sandbox, 3) == "cancelled"
     sandbox.state.requests.clear()
-    # It is over: whoever kills the task now sends nothing.
+    # The wait is over: killing the task now sends nothing.
     task.on_kill()
     assert sent(sandbox) == []
 
@@ -294,7 +294,7 @@ def test_after_the_triggers_deadline_it_looks_once_more(sandbox: Any) -> None:
     assert sent(sandbox) == ["GET /datadiffs/3", "POST /datadiffs/3/cancel"]
 
 
-# How it goes on after the triggerer has waited.
+# How it continues after the triggerer has waited.
 
 DONE = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"datadiff_id": 3}}
 
@@ -313,9 +313,7 @@ DONE = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"dat
     ],
     ids=repr,
 )
-def test_goes_on_with_whatever_it_is_handed(
-    sandbox: Any, event: Any, kept: tuple[str, ...]
-) -> None:
+def test_resumes_with_any_arguments(sandbox: Any, event: Any, kept: tuple[str, ...]) -> None:
     task = gate(deferrable=True)
     context = context_of(task)
     kwargs = deferred(task, context).kwargs
@@ -328,11 +326,11 @@ def test_says_that_the_triggerer_had_trouble(sandbox: Any, task_log: Log) -> Non
     context = context_of(task)
     kwargs = deferred(task, context).kwargs
     task.resume(context, {"state": "trouble", "error": "KeyError"}, **kwargs)
-    assert "The triggerer did not see the end: KeyError." in task_log.messages
+    assert "The triggerer stopped waiting: KeyError. Waiting in this worker." in task_log.messages
 
 
 def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:
-    # Airflow 3.0 hands it to the next one.
+    # Airflow 3.0 passes it to the next one.
     task = gate(deferrable=True)
     kwargs = deferred(task, context_of(task)).kwargs
     sandbox.state.data_diffs.jobs[3].stop("failed")
@@ -414,7 +412,7 @@ def test_the_tag_is_its_owners(sandbox: Any) -> None:
     assert body["tags"] == ["nightly", owner_of(context, {**asked, "tags": ["nightly"]}).tag]
 
 
-# What it makes of the end.
+# How it judges the end.
 
 
 def test_skips_what_follows(sandbox: Any) -> None:
@@ -460,7 +458,7 @@ PATIENCE = 20.0
 
 
 class Service:
-    """Datafold, as slow as it is told, with one data diff that does not end.
+    """A Datafold with a given delay, and with one data diff that does not end.
 
     :param create: seconds before a creation is answered, though it was taken at once.
     :param cancel: seconds before a cancel is answered.
@@ -524,7 +522,7 @@ class TimeIsOver(Exception):  # noqa: N818
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Do something in a signal's handler, as Airflow does, once a condition holds."""
+    """Do something in a signal handler, as Airflow does, as soon as a condition holds."""
     before = signal.getsignal(signal.SIGUSR1)
 
     def arrange(do: Callable[[], object], condition: Callable[[], object]) -> None:
@@ -570,7 +568,7 @@ def test_killed_while_a_creation_is_pending_that_comes_to_nothing(serving: Any, 
     at(task.on_kill, lambda: service.seen)
     with pytest.raises(DatafoldStoppedError):
         task.execute(context_of(task))
-    # It looked as long as there was time.
+    # It searched as long as there was time.
     assert set(service.seen) == {"POST", "GET"}
     assert service.seen.count("GET") > 1
 
@@ -581,7 +579,7 @@ def test_killed_while_it_cancels_at_the_deadline(serving: Any, at: Any) -> None:
     at(task.on_kill, lambda: "POST /7/cancel" in service.seen)
     with pytest.raises(DatafoldDeadlineError):
         task.execute(context_of(task))
-    # The first one was broken off, perhaps before it was taken.
+    # The first one was aborted, possibly before it was processed.
     assert service.seen.count("POST /7/cancel") == 2
 
 

@@ -1,4 +1,4 @@
-"""What a gate makes of the end of a data diff. tests/waiting/test_verdict.py has the rules."""
+"""How a gate handles the end of a data diff. tests/waiting/test_verdict.py has the rules."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ARGUMENTS = {
 
 @pytest.fixture
 def decide(connections: None, sandbox: Any, log: Any) -> Iterator[Callable[..., Any]]:
-    """Let a gate decide about a data diff that has come to an end."""
+    """Let a gate decide about a data diff that has ended."""
     with DatafoldHook() as hook:
 
         def of(status: str, outcome: Any = None, **arguments: Any) -> Any:
@@ -92,12 +92,12 @@ def test_what_never_was_compared(
         (
             {"error_type": "QueryError", "error_value": "no such table."},
             DatafoldJobFailedError,
-            "failed: QueryError: no such table. A retry starts a new one. See ",
+            "failed: QueryError: no such table. A retry starts a new data diff. See ",
         ),
         (
             {"error_type": "QueryError", "is_retryable": True},
             DatafoldJobFailedError,
-            "failed: QueryError. A retry starts a new one. See ",
+            "failed: QueryError. A retry starts a new data diff. See ",
         ),
         (
             {"error_value": "no such table", "is_retryable": False},
@@ -179,7 +179,7 @@ def test_what_differs_is_a_courtesy(
     found = failure(DatafoldDifferenceError, decide, "done", DIFFERENT.outcome)
     assert "match ratio 0.95. See http" in found
     (warning,) = log.warnings
-    assert warning.startswith(f"Could not read what differs: {fault}, ")
+    assert warning.startswith(f"Could not read the details of the data diff: {fault}, ")
 
 
 def test_what_passes_asks_for_no_more(decide: Any, sandbox: Any) -> None:

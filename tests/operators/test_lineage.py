@@ -1,4 +1,4 @@
-"""What a gate tells OpenLineage. tests/lineage has OpenLineage's own provider ask for it."""
+"""What a gate reports to OpenLineage. tests/lineage uses OpenLineage's own provider."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _connected(connections: None) -> None:
 
 
 def told(sandbox: Any, body: Any = BODY, **seen: Any) -> Any:
-    """What OpenLineage is told of a data diff that is done, at most one row being added."""
+    """The lineage of a data diff that is done, with a limit of one added row."""
     diff = sandbox.state.data_diffs.add({**body, "tags": []}, Job(data_diffs.IDENTICAL))
     done = {**diff, "status": "done", "result": "identical", "diff_stats": {}, **seen}
     return lineage_of("datafold_default", done, Limits(max_rows_added=1))

@@ -213,7 +213,7 @@ def test_what_cannot_be_changed_is_refused(
 
     error = failure(DatafoldConflictError, lambda: monitor_spec.apply(hook, kind, spec))
 
-    assert f"differs from the spec in what Datafold cannot change: {path}." in str(error)
+    assert f"differs from the spec in fields that Datafold cannot change: {path}." in str(error)
     assert {seen.method for seen in sandbox.state.requests} == {"GET"}
 
 
@@ -348,7 +348,7 @@ def test_pages_come_to_an_end(
     assert asked == list(range(1, len(asked) + 1))
 
 
-def test_a_monitor_whose_creation_is_not_answered_is_found(
+def test_a_monitor_whose_creation_gets_no_response_is_found(
     hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = hook.create_monitor
@@ -393,13 +393,13 @@ def test_a_time_of_day(utc_at: str, hook: DatafoldHook) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("name: [", "spec: is neither YAML nor JSON (line 1)."),
-        ("a: 2024-02-31", "spec: is neither YAML nor JSON."),
-        ("[" * 5000, "spec: is neither YAML nor JSON."),
-        ("", "spec: must be an object, not of type NoneType."),
-        ("- a\n- b", "spec: must be an object, not of type list."),
-        (None, "spec: must be an object, not of type NoneType."),
-        (7, "spec: must be an object, not of type int."),
+        ("name: [", "spec: is neither valid YAML nor JSON (line 1)."),
+        ("a: 2024-02-31", "spec: is neither valid YAML nor JSON."),
+        ("[" * 5000, "spec: is neither valid YAML nor JSON."),
+        ("", "spec: must be an object, not a value of type NoneType."),
+        ("- a\n- b", "spec: must be an object, not a value of type list."),
+        (None, "spec: must be an object, not a value of type NoneType."),
+        (7, "spec: must be an object, not a value of type int."),
         ({**LEAST, "table": [1]}, "table: must be a string"),
         (YAML.replace("table", "tabel"), "spec: has no field 'tabel'; did you mean 'table'?"),
         (

@@ -1,4 +1,4 @@
-"""What is started once, even if the reply is lost."""
+"""Something is started once, even if the response is lost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def hook(connections: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Datafol
 
 
 class Script:
-    """Says, or raises, one thing after another.
+    """Returns, or raises, one value after another.
 
     :param script: what to say; the last one stays.
     """
@@ -58,7 +58,7 @@ class Script:
         return said
 
 
-def test_what_is_answered_is_not_looked_for(hook: DatafoldHook) -> None:
+def test_what_gets_a_response_is_not_looked_for(hook: DatafoldHook) -> None:
     start, find = Script(5), Script(AssertionError())
 
     assert once.start_once(hook, "thing", start, find) == 5
@@ -76,7 +76,7 @@ def test_what_is_answered_is_not_looked_for(hook: DatafoldHook) -> None:
     ],
 )
 @pytest.mark.parametrize("looks", range(len(PAUSES)))
-def test_what_is_not_answered_is_found(lost: Any, looks: int, hook: DatafoldHook) -> None:
+def test_what_gets_no_response_is_found(lost: Any, looks: int, hook: DatafoldHook) -> None:
     start, find = Script(lost), Script(*[None] * looks, 6)
 
     assert once.start_once(hook, "thing", start, find) == 6
@@ -153,7 +153,9 @@ def test_looks_that_fail_do_not_hide_why_the_start_failed(hook: DatafoldHook) ->
 def test_what_is_started_and_never_found_is_an_error(hook: DatafoldHook) -> None:
     start, find = Script(None), Script(None)
 
-    with pytest.raises(DatafoldAnswerError, match="started a thing and does not tell which"):
+    with pytest.raises(
+        DatafoldAnswerError, match="accepted .* a thing, but its response has no id"
+    ):
         once.start_once(hook, "thing", start, find)
 
     assert (start.count, find.count) == (1, len(PAUSES))
@@ -199,7 +201,7 @@ def started(sandbox: Any) -> list[int]:
 @pytest.mark.parametrize("name", ["run_monitor", "trigger_ci"])
 @pytest.mark.parametrize("count", [0, 1, 130])
 @pytest.mark.parametrize("is_taken", [False, True])
-def test_a_lost_reply(
+def test_a_lost_response(
     name: str,
     count: int,
     is_taken: bool,
@@ -248,7 +250,7 @@ def test_a_list_that_says_little(
 
     monkeypatch.setattr(DatafoldHook, "call", call)
 
-    with pytest.raises(DatafoldAnswerError, match="does not tell which"):
+    with pytest.raises(DatafoldAnswerError, match="its response has no id"):
         start(hook, name)
 
 
@@ -260,4 +262,4 @@ def test_the_oldest_runs_may_come_first(
         type(sandbox.state.monitors), "runs_of", lambda self, number: real(self, number)[::-1]
     )
 
-    test_a_lost_reply("run_monitor", 130, True, hook, sandbox, monkeypatch)
+    test_a_lost_response("run_monitor", 130, True, hook, sandbox, monkeypatch)

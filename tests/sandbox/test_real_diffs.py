@@ -30,7 +30,7 @@ from dev.sandbox import Sandbox
 from tests.conftest import API_KEY, ROOT
 from tests.test_sandbox import KEY, call
 
-# What all three databases understand.
+# SQL that all three databases understand.
 TABLES = """
 create table orders (id integer, customer varchar(20), amount double precision, day date);
 insert into orders values
@@ -82,7 +82,7 @@ def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         fill = fill_duckdb if request.param == "duckdb" else fill_sqlite
         yield fill(tmp_path_factory.mktemp(request.param) / "warehouse.db")
         return
-    # Every account can enter it, which is not so for pytest's folders.
+    # Every account can enter this folder, unlike pytest's folders.
     with TemporaryDirectory(prefix="datafold-tests-") as folder:
         home = Path(folder)
         home.chmod(0o755)
@@ -119,7 +119,7 @@ def start(sandbox: Any, **fields: Any) -> str:
 
 def wait(sandbox: Any, path: str, until: Callable[[Any], bool]) -> dict[str, Any]:
     for _ in range(3000):
-        # Without a look at the contract each time, which takes longer than the diff.
+        # Without validation each time, which takes longer than the diff.
         diff = requests.get(sandbox.url + path, headers=KEY, timeout=10).json()
         if until(diff):
             shown: dict[str, Any] = call(sandbox, "GET", path).json()
@@ -150,7 +150,7 @@ def is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    # One that has ended but that nobody has asked yet how is still there.
+    # A process that has ended is kept until its result is read.
     found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
     return not found.stdout.startswith("Z") and found.stdout != ""
 
@@ -323,7 +323,7 @@ def test_tolerance(sources: Any, tolerance: dict[str, Any], different: int) -> N
         (
             {**tables("orders", "orders"), "include_columns": ["nothing"]},
             "ColumnNotFound",
-            "There is no column 'nothing'; there are id, customer, amount, day$",
+            "There is no column 'nothing'. The columns are id, customer, amount, day$",
         ),
         (
             {
@@ -422,7 +422,7 @@ def test_sampling(sources: Any, sampling: dict[str, Any], rows: int) -> None:
     assert diff["diff_stats"]["table_a_row_count"] == 5
 
 
-# What it refuses.
+# Refused requests.
 
 
 @pytest.mark.parametrize(
@@ -446,7 +446,7 @@ def test_refuses_what_it_does_not_do(warehouse: Any, field: str, value: Any) -> 
     answer = call(warehouse, "POST", "/api/v1/datadiffs", json=body)
     (problem,) = answer.json()["detail"]
     assert (answer.status_code, problem["loc"]) == (422, ["body", field])
-    assert problem["msg"] == "The sandbox does not do this when it really compares"
+    assert problem["msg"] == "The sandbox does not support this for real comparisons"
 
 
 @pytest.mark.parametrize(
@@ -515,7 +515,7 @@ def test_is_cancelled_in_mid_run(sources: Any, address: str) -> None:
 
 
 def queries_at(url: str) -> int:
-    """How many endless queries go on at PostgreSQL."""
+    """How many endless queries PostgreSQL is running."""
     with closing(psycopg2.connect(url)) as database, database.cursor() as cursor:
         cursor.execute(
             "select count(*) from pg_stat_activity"
@@ -543,7 +543,7 @@ def test_stops_with_a_reset(warehouse: Any) -> None:
 
 @contextmanager
 def program(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], Any, str]]:
-    """Run the sandbox by itself; gives its process, what a test calls, and data source 1."""
+    """Run the sandbox as a program; return its process, a client for it, and data source 1."""
     running = subprocess.Popen(
         [sys.executable, "-m", "dev.sandbox", "--api-key", API_KEY, *arguments],
         cwd=ROOT,
@@ -591,7 +591,7 @@ def test_has_two_data_sources() -> None:
     )
     assert (ended.returncode, ended.stderr.splitlines()[-1]) == (
         2,
-        "python -m dev.sandbox: error: --database: there are two data sources",
+        "python -m dev.sandbox: error: --database: pass at most two, for the two data sources",
     )
 
 

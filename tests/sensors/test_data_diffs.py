@@ -153,7 +153,7 @@ def test_checks_before_it_sends(
 @pytest.mark.parametrize("arguments", [{"on_empty": API_KEY}, {"datadiff_id": API_KEY}], ids=list)
 def test_a_wrong_argument_that_holds_the_api_key_is_not_shown(arguments: dict[str, Any]) -> None:
     task = sensor(**{"datadiff_id": 3, **arguments})
-    with pytest.raises(DatafoldInputError, match="is not shown because") as caught:
+    with pytest.raises(DatafoldInputError, match="is not shown, because") as caught:
         task.execute(context_of(task))
     assert API_KEY not in str(caught.value)
 
@@ -245,7 +245,7 @@ def test_a_sensor_that_is_stopped_cancels_nothing(sandbox: Any) -> None:
     assert sandbox.state.requests == []
 
 
-def test_a_status_that_nobody_knows_is_fit_for_the_log(
+def test_an_unknown_status_is_fit_for_the_log(
     sandbox: Any, log: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(DatafoldDataDiffSensor, "log", logging.getLogger("task"))

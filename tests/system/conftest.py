@@ -1,4 +1,4 @@
-"""A real Airflow, and a real browser in which a person uses its pages: ``make test-ui``.
+"""A real Airflow, and a real browser that uses its UI: ``make test-ui``.
 
 The pictures of the README and of the docs are made on the way.
 """
@@ -49,7 +49,7 @@ BROWSER_OPTIONS = [
 
 @pytest.fixture(scope="session")
 def airflow() -> Iterator[LocalAirflow]:
-    """Airflow as people see it, with the Hightouch token but without a connection to Datafold.
+    """Airflow with its UI, with the Hightouch token but without a connection to Datafold.
 
     All DAGs are paused until a test needs them: some would start by themselves.
     """
@@ -74,7 +74,7 @@ def airflow() -> Iterator[LocalAirflow]:
             local.start("dag-processor", "scheduler", "triggerer")
             programs.until("the DAGs were there", lambda: set(dag_ids(home)) >= DAG_IDS)
             # The tests wait in the browser, where only an exception can end them early; what
-            # stops the programs is not to be cut short by one.
+            # stops the programs must not be interrupted by one.
             for number in SIGNALS:
                 signal.signal(number, signal.default_int_handler)
             try:
@@ -113,7 +113,7 @@ def browser(airflow: LocalAirflow) -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path=chromium,
             args=BROWSER_OPTIONS,
-            # By default Ctrl-C closes it at once, under the hands of what tidies up here.
+            # By default Ctrl-C closes it at once, before the cleanup here.
             handle_sigint=False,
         )
         yield browser

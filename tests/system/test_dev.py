@@ -1,4 +1,4 @@
-"""``make dev``: what it starts, and that nothing of it is left after Ctrl-C."""
+"""``make dev``: what it starts, and that it stops everything at Ctrl-C."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_starts_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         dev.send_signal(signal.SIGINT)
         printed += dev.communicate(timeout=60)[0]
     assert dev.returncode == 0, printed
-    assert "Everything that was started is stopped." in printed
+    assert "All processes have been stopped." in printed
     assert left(tmp_path, f"at {sandbox}") == left(tmp_path, f"at {airflow}") == []
 
 

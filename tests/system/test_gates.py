@@ -1,4 +1,4 @@
-"""A gate as a person sees it: its form, how it waits, why it failed, and the data diff itself."""
+"""A gate in Airflow's UI: its form, how it waits, why it failed, and the data diff itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.ui, pytest.mark.usefixtures("connected")]
 
 DAG_ID = "datafold_write_audit_publish"
 LONG_ENOUGH = 12.0
-"""Seconds that the data diff takes longer, so that somebody can look at the gate meanwhile."""
+"""Extra seconds for the data diff, so that the test can see the gate waiting."""
 LINK = "Datafold data diff"
 NARROW = {"width": 360, "height": 1600}
 PAGE = {"width": 720, "height": 1080}
@@ -27,7 +27,7 @@ SHORT = {"width": 1280, "height": 480}
 
 
 def damage(warehouse: Path) -> None:
-    """Have the load lose a payment, and bring 37 others wrongly."""
+    """Make the load lose a payment and change 37 others."""
     with closing(sqlite3.connect(warehouse)) as connection:
         connection.execute(
             "UPDATE raw_payments SET amount = amount + 1 WHERE id BETWEEN 101 AND 137"

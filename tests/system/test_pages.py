@@ -1,4 +1,4 @@
-"""A person's way through Airflow's pages, from the connection to a schedule that is changed."""
+"""Browser test of Airflow's UI, from the connection to a changed schedule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.ui
 DAG_ID = "datafold_update_hightouch"
 CRON = "30 5 * * 1-5"
 LAST = "remoteId"
-"""In the form the editor of the bindings comes last."""
+"""The editor of the bindings is last in the form."""
 
 
 def cron_in(form: Locator) -> Locator:
@@ -78,7 +78,7 @@ def test_a_run_from_the_form_to_datafold(page: Page, airflow: LocalAirflow, sand
     page.get_by_role("link", name="XCom").click()
     page.get_by_role("button", name="Expand all").click()
     returned = page.get_by_role("row").filter(has_text="return_value")
-    # Texts by themselves: coloured, as they are to be in the picture.
+    # Text elements alone, with the colours that the screenshot must have.
     for text in ('"Hightouch 7"', f'"{CRON}"'):
         expect(returned.get_by_text(text, exact=True)).to_be_visible()
     assert_nothing_secret(page.content().encode())

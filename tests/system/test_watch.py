@@ -1,4 +1,4 @@
-"""A DAG that watches monitors, as a person sees it. The last test: Airflow then goes on polling."""
+"""A DAG that watches monitors, in Airflow's UI. The last test, because Airflow keeps polling."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOW = {"width": 1280, "height": 560}
 def test_an_alert_starts_a_dag(page: Page, airflow: LocalAirflow, sandbox: Any) -> None:
     page.goto(f"{airflow.url}/dags/{DAG_ID}")
     page.locator("[data-scope=switch]").first.click()
-    # What has ended before the first look at a monitor is not told.
+    # Runs that ended before the first poll of a monitor are not reported.
     wait_for_look(sandbox, 3)
     monitors = sandbox.state.monitors
     with sandbox.state.lock:

@@ -1,4 +1,4 @@
-"""A window of a real browser on Airflow's pages, and the pictures that are made of it."""
+"""A real browser window on Airflow's UI, and its screenshots."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOGS = ROOT / "build" / "ui"
 IMAGES = ROOT / "docs" / "images"
 LARGEST_IMAGE = 150_000
 
-# Tall, because what Airflow has to tell covers the lower right corner for a while.
+# Tall, because Airflow's messages cover the lower right corner for a while.
 WINDOW = {"width": 1280, "height": 1600}
 # A dialog by itself: nothing of what is behind it in its rounded corners.
 FRAME = """
@@ -29,7 +29,7 @@ expect.set_options(timeout=30_000)
 
 @contextmanager
 def visit(browser: Browser, name: str) -> Iterator[Page]:
-    """Open a window, in which no secret may appear and which may ask no other machine."""
+    """Open a window that must not show a secret or contact another machine."""
     traffic = LOGS / f"{name}.har"
     context = browser.new_context(
         viewport=WINDOW,
@@ -69,7 +69,7 @@ def picture(what: Page | Locator, name: str) -> None:
 
 
 def open_trigger_form(page: Page, airflow: LocalAirflow, dag_id: str, last: str) -> Locator:
-    """Open the form for a new run of a DAG, and wait for the text that comes last in it."""
+    """Open the form for a new run of a DAG, and wait for its last text."""
     page.goto(f"{airflow.url}/dags/{dag_id}")
     expect(page.get_by_text("Latest Dag Version")).to_be_visible()
     page.get_by_role("button", name="Trigger Dag").click()

@@ -37,7 +37,7 @@ PATIENCE = 20.0
 
 @pytest.fixture(autouse=True)
 def _connected(connections: None) -> None:
-    """All of these send to the sandbox, unless they have a service of their own."""
+    """All of these send to the sandbox, unless they have their own service."""
 
 
 def trigger(number: int = 3, **more: Any) -> DatafoldJobTrigger:
@@ -73,7 +73,7 @@ def make(sandbox: Any, course: Course = IDENTICAL) -> int:
 
 
 def status(sandbox: Any, number: int) -> str:
-    found: str = sandbox.state.data_diffs.shown(number)["status"]
+    found: str = sandbox.state.data_diffs.peek(number)["status"]
     return found
 
 
@@ -111,7 +111,7 @@ def test_fires_at_the_deadline(sandbox: Any) -> None:
         "error": "DatafoldDeadlineError",
         **ASKED_FOR,
     }
-    # The worker looks once more, and cancels.
+    # The worker polls once more, and cancels.
     assert status(sandbox, number) == "processing"
 
 
@@ -256,7 +256,7 @@ def serving(serve: Callable[..., Any]) -> Callable[..., Service]:
 
 
 def state_is(monkeypatch: pytest.MonkeyPatch, state: Any) -> list[Any]:
-    """Let Airflow say in which state the task is."""
+    """Set the state of the task that Airflow returns."""
     asked: list[Any] = []
 
     def state_of(task_instance: Any) -> Any:
@@ -284,7 +284,7 @@ async def _cancel_again_and_again(waiting: asyncio.Task[Any]) -> None:
 
 
 def stop(waiting: DatafoldJobTrigger, service: Service, *, kill: bool = False) -> list[str]:
-    """Stop a trigger that waits, and give the tasks that it leaves in the event loop."""
+    """Stop a trigger that waits, and return the tasks that it leaves in the event loop."""
 
     async def main() -> list[str]:
         before = asyncio.all_tasks()
@@ -297,7 +297,7 @@ def stop(waiting: DatafoldJobTrigger, service: Service, *, kill: bool = False) -
         else:
             await _cancel_again_and_again(running)
         assert running.cancelled()
-        # Closing a connection takes the loop another turn.
+        # Closing a connection takes another iteration of the loop.
         await _until(lambda: not asyncio.all_tasks() - before)
         return [str(task) for task in asyncio.all_tasks() - before]
 
@@ -306,14 +306,14 @@ def stop(waiting: DatafoldJobTrigger, service: Service, *, kill: bool = False) -
 
 @pytest.fixture
 def old_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be with an Airflow before 3.3, which does not call on_kill."""
+    """Simulate an Airflow before 3.3, which does not call on_kill."""
     monkeypatch.setattr(job_module, "_HAS_ON_KILL", False)
 
 
 @pytest.mark.usefixtures("old_airflow")
 @pytest.mark.parametrize("state", ["failed", "success", "scheduled", None], ids=str)
 @pytest.mark.parametrize("seconds", [0.0, 1.5])
-def test_a_task_that_a_person_stops_is_cancelled(
+def test_a_task_that_is_stopped_is_cancelled(
     serving: Any, monkeypatch: pytest.MonkeyPatch, state: Any, seconds: float
 ) -> None:
     service = serving(seconds=seconds)
@@ -321,7 +321,7 @@ def test_a_task_that_a_person_stops_is_cancelled(
     assert stop(trigger(), service) == []
     assert asked == ["t"]
     assert service.seen.count(CANCEL) == 1
-    # To its end, though Airflow cancelled the trigger many times meanwhile.
+    # It completed, although Airflow cancelled the trigger many times meanwhile.
     assert service.ended[-1] == CANCEL
 
 
@@ -352,7 +352,7 @@ def shut_down(service: Service, waiting: list[DatafoldJobTrigger]) -> None:
 def test_a_triggerer_that_shuts_down_asks_only_where_it_must(
     serving: Any, monkeypatch: pytest.MonkeyPatch, knows: bool
 ) -> None:
-    # Before Python 3.11, nobody knows what else is cancelled.
+    # Before Python 3.11, it is unknown what else is cancelled.
     knows = knows and sys.version_info >= (3, 11)
     monkeypatch.setattr(job_module, "_KNOWS_WHAT_IS_CANCELLED", knows)
     service = serving()

@@ -32,7 +32,7 @@ INTERVAL = 0.05
 
 
 class Store:
-    """An asset's store, as Airflow hands it to a trigger."""
+    """An asset's store, as Airflow passes it to a trigger."""
 
     def __init__(self, kept: Any = None, error: Exception | None = None) -> None:
         self.kept = kept
@@ -197,7 +197,7 @@ def test_alerts_at_the_same_time_are_told_and_noted_one_after_the_other(
     sandbox: Any, start_run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitors, "_WRITE_AFTER", 0.4)
-    # Airflow's scheduler would leave all but the first of them to a later run of the DAG.
+    # Airflow's scheduler would leave all except the first of them to a later run of the DAG.
     trigger = make([1, 2])
     trigger.asset_state_store = store = Store({"1": 0, "2": 0})
     first, second, third = start_run(1), start_run(2), start_run(1)

@@ -52,7 +52,7 @@ def test_the_tag_names_task_and_generation() -> None:
     ids=lambda other: next(iter(other)),
 )
 def test_another_run_is_another_task(other: dict[str, Any]) -> None:
-    # Equal run ids in two Airflows with one account: the start tells them apart.
+    # Equal run ids in two Airflows with one account: the start distinguishes them.
     assert owner(**other).task != owner().task
     assert owner(**other).generation == owner().generation
 
@@ -84,7 +84,7 @@ def test_no_secret_gets_into_a_tag() -> None:
         conceal({**BODY, "data_source1_session_parameters": {"password": password}})
         for password in ("one-planted-password", "another-planted-password")
     ]
-    # Not even a hash of it, which could be guessed at.
+    # Not even a hash of it, which could be guessed.
     assert owner(bodies[0]) == owner(bodies[1]) != owner()
 
 
@@ -110,7 +110,7 @@ def test_tells_its_own(tags: Any, owns: bool, owned_before: bool) -> None:
     assert OWNER.owned_before(found) is owned_before
 
 
-def test_a_diff_without_tags_is_nobodys() -> None:
+def test_a_diff_without_tags_belongs_to_no_task() -> None:
     assert not OWNER.owns({"id": 1})
     assert not OWNER.owned_before({"id": 1})
 
@@ -123,7 +123,7 @@ MINE, OLD = OWNER.tag, OTHER_GENERATION
     [
         ([], None, ()),
         ([diff(1, "processing"), diff(2, "done", "nightly")], None, ()),
-        # One of this generation that runs, is done, or is in a state that nobody knows.
+        # One of this generation that runs, is done, or is in an unknown state.
         ([diff(1, "processing", MINE)], 1, ()),
         ([diff(1, "waiting", MINE)], 1, ()),
         ([diff(1, "done", MINE)], 1, ()),
@@ -133,11 +133,11 @@ MINE, OLD = OWNER.tag, OTHER_GENERATION
         ([diff(1, "failed", MINE)], None, ()),
         ([diff(1, "cancelled", MINE)], None, ()),
         ([diff(3, "cancelled", MINE), diff(2, "failed", MINE), diff(1, "done", MINE)], 1, ()),
-        # The newest; an older one that runs as well is left.
+        # The newest; an older one that also runs is left running.
         ([diff(2, "processing", MINE), diff(1, "processing", MINE)], 2, (1,)),
         ([diff(2, "processing", MINE), diff(1, "done", MINE)], 2, ()),
         ([diff(2, "done", MINE), diff(1, "waiting", MINE)], 2, (1,)),
-        # Another generation's is cancelled where it still runs.
+        # One of another generation is cancelled if it still runs.
         ([diff(1, "processing", OLD)], None, (1,)),
         ([diff(1, "needs_confirmation", OLD)], None, (1,)),
         ([diff(1, "paused", OLD)], None, (1,)),
@@ -148,7 +148,7 @@ MINE, OLD = OWNER.tag, OTHER_GENERATION
         ([diff(None, "processing", MINE)], None, ()),
         ([diff("1", "processing", OLD)], None, ()),
         ([{"status": "processing", "tags": [MINE]}], None, ()),
-        # Pages move while others make diffs: one may come twice, further on the second time.
+        # Pages shift while others make diffs: one diff may appear twice.
         ([diff(2, "processing", MINE), diff(2, "done", MINE)], 2, ()),
         ([diff(2, "processing", OLD), diff(2, "processing", OLD)], None, (2,)),
     ],

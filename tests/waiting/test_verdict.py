@@ -50,7 +50,7 @@ def test_each_result(result: Any, outcome: Outcome, reason: str, limits: Limits)
     assert found == Verdict(outcome, reason)
 
 
-def test_a_result_that_nobody_knows_is_cut() -> None:
+def test_an_unknown_result_is_cut() -> None:
     assert len(judge(diff("x" * 10_000), Limits()).reason) < 200
 
 
@@ -91,13 +91,13 @@ def test_figures_that_were_not_measured_are_said_to_be_so() -> None:
         ),
         ({"min_match_ratio": 1}, {"match_ratio": 1}, PASSES, "ratio 1 (at least 1)"),
         ({"min_match_ratio": 0}, {"match_ratio": 0.0}, PASSES, "ratio 0 (at least 0)"),
-        # Once one limit is given, those that are not given are 0.
+        # With at least one limit, the others are 0.
         ({"max_rows_added": 0}, {"rows_removed": 1}, DIFFERS, "rows removed 1 (at most 0)"),
         ({"max_rows_added": 9}, {"diff_rows_count": 1}, DIFFERS, "rows different 1 (at most 0)"),
         ({"max_rows_removed": 9}, {"rows_added": 1}, DIFFERS, "rows added 1 (at most 0)"),
         ({"allow_schema_changes": True}, {"rows_added": 1}, DIFFERS, "rows added 1 (at most 0)"),
         ({"max_rows_added": 9}, {}, PASSES, "rows added 0 (at most 9), rows removed 0 (at most 0)"),
-        # ... unless the ratio stands for them.
+        # ... unless the ratio replaces them.
         (
             {"min_match_ratio": 0.9},
             {"rows_added": 50, "rows_removed": 50, "diff_rows_count": 50, "match_ratio": 0.95},
@@ -116,7 +116,7 @@ def test_figures_that_were_not_measured_are_said_to_be_so() -> None:
             PASSES,
             "rows added 9 (at most 9), match ratio 0.95 (at least 0.9)",
         ),
-        # All that is beyond its limit is named, and only that.
+        # Only the figures beyond their limits are named.
         (
             {"max_rows_added": 1, "max_rows_removed": 1, "max_rows_different": 1},
             {"rows_added": 2, "rows_removed": 1, "diff_rows_count": 3, "diff_schema": 0.5},
@@ -161,7 +161,7 @@ def test_figures_that_were_not_measured_are_said_to_be_so() -> None:
             NOT_COMPARED,
             "limit for: match ratio",
         ),
-        # A figure that is none, and a ratio that may be a percentage.
+        # A figure that is null, and a ratio that may be a percentage.
         ({"max_rows_added": 1}, {"rows_added": True}, NOT_COMPARED, "limit for: rows added"),
         ({"max_rows_added": 1}, {"rows_added": "0"}, NOT_COMPARED, "limit for: rows added"),
         ({"min_match_ratio": 0.9}, {"match_ratio": 95.0}, NOT_COMPARED, "limit for: match ratio"),

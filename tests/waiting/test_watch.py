@@ -36,7 +36,7 @@ START = 1_700_000_000.0
 
 
 class Service:
-    """Answers the looks at a job by a script, and lets the time pass that a wait pauses.
+    """Responds to polls from a script, and advances the clock by each pause.
 
     :param script: what each look gives: an answer, an error, or a status of a data diff. The last
         one stays.
@@ -173,7 +173,7 @@ def test_the_last_look_is_at_the_deadline() -> None:
     with pytest.raises(DatafoldDeadlineError) as caught:
         service.wait(limit=100.0, interval=30.0)
     assert len(service.paths) == 5
-    # The pause before the last look is cut, and no look comes later.
+    # The pause before the last poll is cut, and no poll comes later.
     assert service.pauses == [30.0, 30.0, 30.0, 100.0 - 91.0]
     assert "The data diff had not ended after 100 s" in str(caught.value)
     assert caught.value.__context__ is None
@@ -210,7 +210,7 @@ def test_a_passing_fault_does_not_end_the_wait(
 ) -> None:
     service = Service("processing", fault, fault, "processing", fault, "done")
     assert service.wait(interval=5.0).state is State.SUCCEEDED
-    # Each look is a single request: the next one comes in the rhythm.
+    # Each poll is a single request: the next one follows the rhythm.
     assert service.pauses == [5.0] * 5
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == 3
@@ -241,7 +241,7 @@ def test_an_hour_of_nonsense_gives_up_for_good() -> None:
         service.wait(interval=600.0)
 
 
-def test_trouble_that_ends_counts_anew() -> None:
+def test_trouble_that_ends_is_counted_again_from_zero() -> None:
     hour = [refused(503)] * 7
     service = Service(*hour, "processing", *hour, "processing", *hour, "done")
     assert service.wait(interval=600.0).state is State.SUCCEEDED
@@ -256,7 +256,9 @@ def test_trouble_that_ends_counts_anew() -> None:
         (DatafoldStoppedError("stopped"), DatafoldStoppedError),
     ],
 )
-def test_what_no_wait_mends_ends_it_at_once(said: Any, kind: type[DatafoldError]) -> None:
+def test_a_job_that_waits_for_a_person_ends_it_at_once(
+    said: Any, kind: type[DatafoldError]
+) -> None:
     service = Service("processing", said)
     with pytest.raises(DatafoldError) as caught:
         service.wait()

@@ -1,4 +1,4 @@
-"""A run of some tests in a process of its own."""
+"""Run some tests in their own process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import IO, TypeVar
 import pytest
 
 _SLACK = 10.0
-"""Seconds that a test may take beside three times its own: others use the machine, too."""
+"""Seconds that a test may take in addition to three times its usual time, on a busy machine."""
 
 _LONGEST_START = 60.0
 """Seconds until the first test of a file starts."""
@@ -30,7 +30,7 @@ Name = TypeVar("Name")
 
 @dataclass
 class Outcome:
-    """What came of a trial.
+    """The outcome of a process.
 
     :param failed: the tests that failed, by node id.
     :param seconds: how long each test took.
@@ -45,10 +45,10 @@ class Outcome:
 
 
 class Watch:
-    """A plugin of pytest that notes how tests end, and tells the parent how long to wait.
+    """A pytest plugin that records how tests end, and tells the parent how long to wait.
 
     :param usual: the seconds that tests usually take.
-    :param chosen: the tests of the files that are to run, in this order; all by default.
+    :param chosen: the tests to run, in this order; by default all tests of the files.
     """
 
     def __init__(self, usual: Mapping[str, float], chosen: Sequence[str] | None = None) -> None:
@@ -59,12 +59,12 @@ class Watch:
 
     @property
     def is_late(self) -> bool:
-        """Whether the test that runs now takes too long."""
+        """Whether the current test takes too long."""
         (deadline,) = struct.unpack("d", self._deadline[:])
         return time.monotonic() > float(deadline)
 
     def start(self) -> None:
-        """Leave time to import tests."""
+        """Allow time to import tests."""
         self._allow(_LONGEST_START)
 
     def _allow(self, seconds: float) -> None:
@@ -72,7 +72,7 @@ class Watch:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
-        """Keep compiled tests, which the tests' own configuration forbids."""
+        """Cache compiled tests, although the tests' own configuration forbids it."""
         sys.dont_write_bytecode = False
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -86,7 +86,7 @@ class Watch:
         self._allow(3 * self._usual.get(nodeid, 60.0) + _SLACK)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how a test ends."""
+        """Record how a test ends."""
         seconds = self.outcome.seconds
         seconds[report.nodeid] = seconds.get(report.nodeid, 0.0) + report.duration
         if report.failed:
@@ -94,15 +94,15 @@ class Watch:
 
 
 def is_found(outcome: Outcome) -> bool:
-    """Say whether a mutant was found: a test failed, did not end, or broke the process off."""
+    """Return whether a mutant was found: a test failed, did not end, or crashed the process."""
     return bool(outcome.failed) or outcome.end != "well"
 
 
 Work = Callable[[Watch], None]
-"""Runs tests, with a watch on them."""
+"""Runs tests and reports to a watch."""
 
 
-class Trial:
+class Process:
     """A process that runs tests, forked from this one.
 
     :param work: what to do in it.
@@ -120,7 +120,7 @@ class Trial:
     def _run(self, work: Work) -> None:
         outcome = self._watch.outcome
         try:
-            # What a test starts ends with it.
+            # Processes that a test starts are killed with it.
             os.setsid()
             silence = os.open(os.devnull, os.O_RDWR)
             for standard in range(3):
@@ -135,7 +135,7 @@ class Trial:
         os._exit(0)
 
     def result(self) -> Outcome | None:
-        """Return what came of it, ``None`` as long as it runs."""
+        """Return the outcome, ``None`` as long as the process runs."""
         ended, _ = os.waitpid(self._process, os.WNOHANG)
         if not ended and not self._watch.is_late:
             return None
@@ -152,22 +152,22 @@ class Trial:
 
 
 def each(plans: Iterable[tuple[Name, Work, Watch]], jobs: int) -> Iterator[tuple[Name, Outcome]]:
-    """Make trials, a few at a time.
+    """Run processes, a few at a time.
 
-    :param plans: of each trial a name, what to do and the watch.
+    :param plans: for each process a name, what to do and the watch.
     :param jobs: how many at a time.
     :return: name and outcome of each, in the order in which they end.
     """
     waiting = iter(plans)
-    running: list[tuple[Name, Trial]] = []
+    running: list[tuple[Name, Process]] = []
     while True:
         while len(running) < jobs and (plan := next(waiting, None)):
             name, work, watch = plan
-            running.append((name, Trial(work, watch)))
+            running.append((name, Process(work, watch)))
         if not running:
             return
         time.sleep(0.005)
-        for name, trial in [*running]:
-            if outcome := trial.result():
-                running.remove((name, trial))
+        for name, process in [*running]:
+            if outcome := process.result():
+                running.remove((name, process))
                 yield name, outcome
