@@ -10,8 +10,8 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 # last otherwise.
 SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: demo dev test test-all check unit test-ui test-cluster test-kill reliability reliability-all \
-  mutation coverage-page bench contract constraints clean
+.PHONY: demo dev test test-all test-next check unit test-ui test-cluster test-kill reliability \
+  reliability-all mutation coverage-page bench contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
@@ -23,6 +23,9 @@ test: check unit  ## Run the checks and all tests.
 
 test-all: test  ## Run the tests on each Airflow from 2.11 on, too; `nox --list` names them.
 	$(BIN)/nox
+
+test-next: $(INSTALLED)  ## Run the tests on the next Airflow, a pre-release.
+	$(BIN)/nox --tags next
 
 check: $(INSTALLED)  ## Format, lint, types and layers.
 	$(BIN)/ruff format --check .

@@ -30,7 +30,7 @@ def kept_error(task_id):
         raise
 
 
-class Gate(DatafoldRunDataDiffOperator):
+class Recorded:
     def execute(self, context):
         with kept_error(self.task_id):
             return super().execute(context)
@@ -40,14 +40,12 @@ class Gate(DatafoldRunDataDiffOperator):
             return super().resume(context, event, **more)
 
 
-class Sensor(DatafoldDataDiffSensor):
-    def execute(self, context):
-        with kept_error(self.task_id):
-            return super().execute(context)
+class Gate(Recorded, DatafoldRunDataDiffOperator):
+    pass
 
-    def resume(self, context, event=None, **more):
-        with kept_error(self.task_id):
-            return super().resume(context, event, **more)
+
+class Sensor(Recorded, DatafoldDataDiffSensor):
+    pass
 
 
 @task

@@ -1,109 +1,294 @@
-"""What lives in users' databases while a deferred task waits for an upgrade of this package.
-
-A name in here is never changed: a trigger, an event or a link of an older release must still work.
-"""
+"""What lives in users' databases, and at Datafold, while this package is upgraded."""
 
 from __future__ import annotations
 
-import inspect
+import asyncio
+import importlib
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_datafold.links import DatafoldDataDiffLink, DatafoldLink
-from airflow_provider_datafold.operators.job import DatafoldJobOperator, Wait
-from airflow_provider_datafold.sensors.job import DatafoldJobSensor
+from airflow_provider_datafold import get_provider_info
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
+from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
+from airflow_provider_datafold.waiting.alerts import Cursor
 from airflow_provider_datafold.waiting.job import JOBS, State
+from airflow_provider_datafold.waiting.ownership import owner_of
 from airflow_provider_datafold.waiting.watch import DEADLINE, TROUBLE
+from tests.contexts import RUN_START, context_of
 
-NEEDED = {
-    "job": "data_diff",
-    "ids": {"datadiff_id": 7},
-    "datafold_conn_id": "datafold_default",
-    "deadline": 1.0,
-}
-OPTIONAL = {"since": 0.5, "poll_interval": 2.0, "cancel_on_kill": True}
+try:
+    from airflow_provider_datafold.triggers import monitors
+except Exception:  # Airflow 2
+    monitors = None  # type: ignore[assignment]
 
+needs_events = pytest.mark.skipif(monitors is None, reason="Airflow watches assets from 3.0 on")
 
-def test_trigger_keeps_its_place_and_its_fields() -> None:
-    classpath, kwargs = DatafoldJobTrigger(**NEEDED, **OPTIONAL).serialize()
-    assert classpath == "airflow_provider_datafold.triggers.job.DatafoldJobTrigger"
-    assert kwargs == NEEDED | OPTIONAL
-
-
-@pytest.mark.parametrize("missing", OPTIONAL)
-def test_trigger_of_an_older_release_is_made(missing: str) -> None:
-    kept = {name: value for name, value in OPTIONAL.items() if name != missing}
-    _, kwargs = DatafoldJobTrigger(**NEEDED, **kept).serialize()
-    assert kwargs.pop(missing) == {"cancel_on_kill": False}.get(missing)
-    assert kwargs == NEEDED | kept
-
-
-def test_kinds_of_job_keep_their_names_and_ids() -> None:
-    assert {name: job.asks for name, job in JOBS.items()} == {
-        "data_diff": ("datadiff_id",),
-        "monitor_run": ("monitor_id", "run_id"),
-        "data_source_test": ("job_id",),
-        "ci_run": ("ci_config_id", "pr_num"),
-    }
-
-
-def test_events_keep_their_states() -> None:
-    assert [state.value for state in State] == [
+STORED: dict[str, Any] = {
+    # Class path and fields of a trigger.
+    "job trigger": (
+        "airflow_provider_datafold.triggers.job.DatafoldJobTrigger",
+        {
+            "job": "data_diff",
+            "ids": {"datadiff_id": 1},
+            "datafold_conn_id": "datafold_default",
+            "deadline": 4e9,
+            "since": 0.5,
+            "poll_interval": 0.01,
+            "cancel_on_kill": True,
+        },
+    ),
+    "alert trigger": (
+        "airflow_provider_datafold.triggers.monitors.DatafoldMonitorAlertTrigger",
+        {"monitor_ids": [1, 2], "datafold_conn_id": "datafold_default", "poll_interval": 60.0},
+    ),
+    # What they fire.
+    "job event": {
+        "state": "succeeded",
+        "status": "done",
+        "job": "data_diff",
+        "ids": {"datadiff_id": 1},
+    },
+    "event of a job not seen to its end": {
+        "state": "trouble",
+        "error": "KeyError",
+        "job": "data_diff",
+        "ids": {},
+    },
+    "alert event": {"monitor_id": 7, "run_id": 4, "diff_id": 9},
+    "states in events": [
         "running",
         "succeeded",
         "failed",
         "cancelled",
         "blocked",
-    ]
-    assert (DEADLINE, TROUBLE) == ("deadline", "trouble")
-
-
-def test_methods_that_a_deferred_task_resumes_with_take_what_was_stored() -> None:
-    parameters = inspect.signature(DatafoldJobOperator.resume).parameters
-    assert {"context", "event", "try_number"} <= set(parameters)
-    assert list(Wait.__dataclass_fields__) == ["ids", "since", "deadline", "is_taken_over"]
-    parameters = inspect.signature(DatafoldJobSensor.resume).parameters
-    assert list(parameters) == ["self", "context", "event", "try_number", "since", "deadline"]
-
-
-@pytest.mark.parametrize(
-    ("link", "name", "key"),
-    [
-        (DatafoldLink, "Datafold", "datafold_url"),
-        (DatafoldDataDiffLink, "Datafold data diff", "datafold_data_diff_url"),
+        "deadline",
+        "trouble",
     ],
-)
-def test_links_keep_their_names_and_keys(link: Any, name: str, key: str) -> None:
-    assert (link.name, link.xcom_key) == (name, key)
+    # Kinds of job and their ids, in triggers and events.
+    "jobs": {
+        "data_diff": ["datadiff_id"],
+        "monitor_run": ["monitor_id", "run_id"],
+        "data_source_test": ["job_id"],
+        "ci_run": ["ci_config_id", "pr_num"],
+    },
+    # Of a deferred task: the method that goes on, and its arguments.
+    "deferred operator": ("resume", ["try_number", "ids", "since", "deadline", "is_taken_over"]),
+    "deferred sensor": ("resume", ["try_number", "since", "deadline"]),
+    # Of a link: name and XCom key.
+    "links": {
+        "airflow_provider_datafold.links.DatafoldLink": ("Datafold", "datafold_url"),
+        "airflow_provider_datafold.links.DatafoldDataDiffLink": (
+            "Datafold data diff",
+            "datafold_data_diff_url",
+        ),
+    },
+    # In the store of an asset: the key, and the last run that was told of by monitor.
+    "asset store": {"datafold_told_runs": {"7": 3}},
+    # A connection's type, its form's hook, and the fields of its extra.
+    "connection": (
+        "datafold",
+        "airflow_provider_datafold.hooks.datafold.DatafoldHook",
+        ["timeout", "max_retries", "call_timeout", "ca_bundle", "verify_ssl", "allow_http"],
+    ),
+    # At Datafold: the tag of a data diff, by which a retry finds it.
+    "tag": "airflow:a4f703b0a9af:0-0-44136fa355b3",
+}
+"""Nothing in here ever changes: what an older release has stored must still work. A new field has
+a default, with which the older release's trigger or event does what it did."""
+
+JOB_PATH, JOB_FIELDS = STORED["job trigger"]
+ALERT_PATH, ALERT_FIELDS = STORED["alert trigger"]
+JOB_OPTIONAL = ("since", "poll_interval", "cancel_on_kill")
+ALERT_OPTIONAL = ("datafold_conn_id", "poll_interval")
 
 
-@pytest.mark.parametrize("missing", ["since", "deadline", "is_taken_over", "try_number"])
-def test_event_is_enough_to_resume(missing: str, connections: None, sandbox: Any) -> None:
-    from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+@pytest.fixture(autouse=True)
+def _connected(connections: None) -> None:
+    """All of these send to the sandbox, whose first data diff is done, and identical."""
 
-    # The sandbox's first data diff is done, and identical.
-    gate = DatafoldRunDataDiffOperator(
+
+def gate(**more: Any) -> DatafoldRunDataDiffOperator:
+    return DatafoldRunDataDiffOperator(
         task_id="gate",
         data_source1_id=1,
         data_source2_id=1,
         table1="A.B",
         table2="A.C",
         pk_columns=["id"],
+        poll_interval=0.01,
+        **more,
     )
-    stored = {
-        "try_number": 1,
-        "ids": {"datadiff_id": 1},
-        "since": 0.0,
-        "deadline": 4e9,
-        "is_taken_over": False,
-    }
-    del stored[missing]
 
-    class TI:
-        try_number = 1
 
-    event = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"datadiff_id": 1}}
-    result = gate.resume({"ti": TI()}, event, **stored)  # type: ignore[arg-type]
-    assert (result["id"], result["result"]) == (1, "identical")
+def sensor(datadiff_id: Any = 1, **more: Any) -> DatafoldDataDiffSensor:
+    return DatafoldDataDiffSensor(
+        task_id="sensor", datadiff_id=datadiff_id, poke_interval=0.01, **more
+    )
+
+
+def load(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def first_event(fields: dict[str, Any]) -> Any:
+    async def first() -> Any:
+        return (await anext(load(JOB_PATH)(**fields).run())).payload
+
+    return asyncio.run(first())
+
+
+def deferred(task: Any) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as caught:
+        task.execute(context_of(task))
+    return caught.value
+
+
+# That the list is what the package stores.
+
+
+def test_triggers_keep_their_places_and_their_fields() -> None:
+    assert DatafoldJobTrigger(**JOB_FIELDS).serialize() == (JOB_PATH, JOB_FIELDS)
+    # Any other field would be one that this release needs.
+    assert {*JOB_FIELDS} == {*load(JOB_PATH).__init__.__annotations__} - {"return"}
+
+
+@needs_events
+def test_event_trigger_keeps_its_place_and_its_fields() -> None:
+    assert load(ALERT_PATH)(**ALERT_FIELDS).serialize() == (ALERT_PATH, ALERT_FIELDS)
+
+
+def test_events_keep_their_fields() -> None:
+    assert first_event(JOB_FIELDS) == STORED["job event"]
+    lost = {**JOB_FIELDS, "ids": {}}
+    assert first_event(lost) == STORED["event of a job not seen to its end"]
+    run = {"run_id": 4, "state": "alert", "diff_id": 9}
+    assert Cursor({7: 3}).new_alerts(7, [run]) == [STORED["alert event"]]
+    states = [*(state.value for state in State), DEADLINE, TROUBLE]
+    assert states == STORED["states in events"]
+
+
+def test_kinds_of_job_keep_their_names_and_ids() -> None:
+    assert {name: list(job.asks) for name, job in JOBS.items()} == STORED["jobs"]
+
+
+def test_deferred_tasks_keep_their_method_and_its_arguments() -> None:
+    found = deferred(gate(deferrable=True))
+    assert (found.method_name, list(found.kwargs)) == STORED["deferred operator"]
+    run = DatafoldRunMonitorOperator(task_id="run", monitor_id=1, deferrable=True)
+    found = deferred(run)
+    assert (found.method_name, list(found.kwargs)) == STORED["deferred operator"]
+    # This one still runs.
+    found = deferred(sensor(3, deferrable=True))
+    assert (found.method_name, list(found.kwargs)) == STORED["deferred sensor"]
+
+
+def test_links_keep_their_names_and_keys() -> None:
+    paths = get_provider_info()["extra-links"]
+    found = {path: (load(path).name, load(path).xcom_key) for path in paths}
+    assert found == STORED["links"]
+
+
+@needs_events
+def test_asset_store_keeps_its_key_and_its_form() -> None:
+    ((key, kept),) = STORED["asset store"].items()
+    trigger = load(ALERT_PATH)(**ALERT_FIELDS)
+    store: dict[str, Any] = {key: kept}
+
+    async def get(name: str) -> Any:
+        return store[name]
+
+    async def put(name: str, value: Any) -> None:
+        store[name] = value
+
+    trigger.asset_state_store = SimpleNamespace(aget=get, aset=put)
+    cursor = Cursor.load(asyncio.run(trigger._kept()))
+    assert cursor == Cursor({7: 3})
+    asyncio.run(trigger._keep(cursor))
+    assert json.loads(json.dumps(store)) == STORED["asset store"]
+
+
+def test_connection_keeps_its_type_and_its_fields() -> None:
+    (found,) = get_provider_info()["connection-types"]
+    names = ("connection-type", "hook-class-name")
+    assert (*(found[name] for name in names), list(found["conn-fields"])) == STORED["connection"]
+
+
+def test_tag_is_found_again() -> None:
+    assert owner_of(context_of(gate(retries=0), start=RUN_START), {}).tag == STORED["tag"]
+
+
+# That what an older release has stored, without a field of this one, still works.
+
+
+def without(fields: dict[str, Any], missing: str) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name != missing}
+
+
+@pytest.mark.parametrize("missing", JOB_OPTIONAL)
+def test_trigger_of_an_older_release_waits(missing: str) -> None:
+    fields = without(JOB_FIELDS, missing)
+    assert first_event(fields) == STORED["job event"]
+    _, serialized = DatafoldJobTrigger(**fields).serialize()
+    assert serialized == fields | {missing: {"cancel_on_kill": False}.get(missing)}
+
+
+@needs_events
+@pytest.mark.parametrize("missing", ALERT_OPTIONAL)
+def test_event_trigger_of_an_older_release_watches(missing: str) -> None:
+    fields = without(ALERT_FIELDS, missing)
+
+    async def look() -> Any:
+        return await anext(load(ALERT_PATH).open_shared_stream(fields))
+
+    assert {*ALERT_FIELDS["monitor_ids"]} <= {*asyncio.run(look())}
+    assert load(ALERT_PATH)(**fields).serialize() == (ALERT_PATH, ALERT_FIELDS)
+
+
+WAIT = {
+    "try_number": 1,
+    "ids": {"datadiff_id": 1},
+    "since": 0.0,
+    "deadline": 4e9,
+    "is_taken_over": False,
+}
+OF_A_SENSOR = {name: WAIT[name] for name in STORED["deferred sensor"][1]}
+TROUBLED = STORED["event of a job not seen to its end"]
+EVENTS = [
+    None,
+    {},
+    *(without(STORED["job event"], name) for name in STORED["job event"]),
+    *(without(TROUBLED, name) for name in TROUBLED),
+    {"state": "deadline"},
+    {"state": "a state of a newer release"},
+]
+TASKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "operator": (gate, WAIT),
+    "sensor": (sensor, OF_A_SENSOR),
+}
+
+
+@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("event", EVENTS, ids=repr)
+def test_event_of_an_older_release_is_enough_to_resume(event: Any, kind: str) -> None:
+    make, stored = TASKS[kind]
+    task = make()
+    returned = task.resume(context_of(task), event, **stored)
+    assert (returned["id"], returned["result"]) == (1, "identical")
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing"), [(kind, name) for kind, (_, stored) in TASKS.items() for name in stored]
+)
+def test_deferred_task_of_an_older_release_is_resumed(kind: str, missing: str) -> None:
+    make, stored = TASKS[kind]
+    task = make()
+    returned = task.resume(context_of(task), STORED["job event"], **without(stored, missing))
+    assert (returned["id"], returned["result"]) == (1, "identical")

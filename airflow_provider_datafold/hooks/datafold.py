@@ -191,6 +191,7 @@ class DatafoldHook(
         deadline: float,
         since: float | None = None,
         poll_interval: float | None = None,
+        is_troubled: bool = False,
     ) -> Reading:
         """Wait until a job ends; a passing fault does not end the wait.
 
@@ -200,6 +201,8 @@ class DatafoldHook(
         :param since: when the wait began, in seconds since the epoch; by default now.
         :param poll_interval: seconds between two looks; by default after a sixth of the time
             waited, at least 1 and at most 30.
+        :param is_troubled: whether no look has succeeded for an hour already, so that the first
+            one decides.
         :return: its state at the end.
         :raises DatafoldDeadlineError: it still runs at the deadline.
         :raises DatafoldError: no look succeeded for an hour, or one failed for good.
@@ -212,6 +215,7 @@ class DatafoldHook(
             deadline=deadline,
             since=since,
             rhythm=Rhythm(poll_interval),
+            is_troubled=is_troubled,
         )
         reading: Reading = self._open().carry(conversation)
         return reading

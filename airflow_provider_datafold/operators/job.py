@@ -113,6 +113,8 @@ class DatafoldJobOperator(DatafoldOperator):
         :param wait: the fields of :class:`Wait`. ``dag.test()`` passes only the event.
         :return: the job's result; it lands in XCom.
         """
+        from airflow_provider_datafold.waiting.watch import is_lasting
+
         event = event or {}
         # Airflow 3.0 passes the event of a failed try to the next try.
         if try_number not in (None, context["ti"].try_number):
@@ -123,7 +125,8 @@ class DatafoldJobOperator(DatafoldOperator):
             )
         with self.open_hook() as hook:
             self.check(hook)
-            return self._finish(hook, context, self._resumed(event, wait))
+            resumed = self._resumed(event, wait)
+            return self._finish(hook, context, resumed, is_troubled=is_lasting(event))
 
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent.
@@ -238,8 +241,10 @@ class DatafoldJobOperator(DatafoldOperator):
         known = {"since": now, "deadline": now + left, "is_taken_over": False, **event, **wait}
         return Wait(**{field.name: known[field.name] for field in fields(Wait)})
 
-    def _finish(self, hook: DatafoldHook, context: Context, wait: Wait) -> Any:
-        """Wait in this worker. It takes no time if the triggerer has waited."""
+    def _finish(
+        self, hook: DatafoldHook, context: Context, wait: Wait, *, is_troubled: bool = False
+    ) -> Any:
+        """Wait in this worker, which takes no time if the triggerer has waited."""
         from airflow_provider_datafold.exceptions import DatafoldError, DatafoldStoppedError
         from airflow_provider_datafold.waiting.job import State
 
@@ -251,6 +256,7 @@ class DatafoldJobOperator(DatafoldOperator):
                 deadline=wait.deadline,
                 since=wait.since,
                 poll_interval=self._interval(),
+                is_troubled=is_troubled,
             )
         except DatafoldStoppedError:
             raise

@@ -122,13 +122,14 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :return: the job's result; it lands in XCom.
         """
         from airflow_provider_datafold.exceptions import DatafoldDeadlineError
-        from airflow_provider_datafold.waiting.watch import DEADLINE
+        from airflow_provider_datafold.waiting.watch import DEADLINE, is_lasting
 
+        event = event or {}
         # Airflow 3.0 passes the event of a failed try to the next try.
         if try_number not in (None, context["ti"].try_number):
             return self.execute(context)
         if deadline is None:  # dag.test() passes only the event.
-            is_over = event is not None and event.get("state") == DEADLINE
+            is_over = event.get("state") == DEADLINE
             deadline = time.time() + (0.0 if is_over else self._longest())
         with self.open_hook() as hook:
             self.check(hook)
@@ -140,6 +141,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
                     deadline=deadline,
                     since=since,
                     poll_interval=self.trigger_interval,
+                    is_troubled=is_lasting(event),
                 )
                 return self.ended(hook, context, ids, reading)
         raise self._deadline_error()

@@ -65,8 +65,11 @@ def owner_of(context: Context, body: Mapping[str, Any]) -> Owner:
     ti, run = context["ti"], context["dag_run"]
     since = getattr(run, "start_date", None)
     names = [ti.dag_id, ti.task_id, ti.run_id, ti.map_index, str(since)]
-    cleared = (ti.max_tries or 0) - (context["task"].retries or 0)
-    return Owner(f"airflow:{_hash(names)}", f"{cleared}-{_hash(body)}", since)
+    # A clear sets max_tries to the tries so far and the task's retries. By an older DAG file than
+    # the worker's it may add as much as the file's retries have grown, so their difference alone
+    # may be what it was.
+    generation = f"{ti.max_tries or 0}-{context['task'].retries or 0}-{_hash(body)}"
+    return Owner(f"airflow:{_hash(names)}", generation, since)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ once at a time instead.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from functools import partial
 from logging import Logger
 from typing import Any
 
+from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.api.fields import format_value
 from airflow_provider_datafold.client.conversation import Conversation, Pause, converse
 from airflow_provider_datafold.connection.settings import Settings
@@ -40,6 +42,15 @@ PASSING = (DatafoldTransientError, DatafoldAnswerError)
 
 LONGEST_TROUBLE = 3600.0
 """Seconds that every look at a job may fail in a row before the wait gives up."""
+
+
+def is_lasting(event: Mapping[str, Any]) -> bool:
+    """Say whether a trigger fired because no look at the job succeeded for an hour.
+
+    :param event: what the trigger says.
+    """
+    error = getattr(exceptions, str(event.get("error")), None)
+    return isinstance(error, type) and issubclass(error, PASSING)
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,7 @@ def watch(
     deadline: float,
     rhythm: Rhythm,
     since: float | None = None,
+    is_troubled: bool = False,
     clock: Callable[[], float] = time.time,
     jitter: Callable[[], float] = random.random,
 ) -> Conversation:
@@ -128,6 +140,8 @@ def watch(
     :param deadline: when to give up, in seconds since the epoch: the wait may be resumed elsewhere.
     :param rhythm: how often to look.
     :param since: when the wait began, in seconds since the epoch; by default now.
+    :param is_troubled: whether no look has succeeded for an hour already, so that the first one
+        decides.
     :param clock: seconds since the epoch.
     :param jitter: a random number from 0 to 1.
     :return: the :class:`Reading` of its end.
@@ -136,7 +150,7 @@ def watch(
     """
     told_at = clock()
     begin = told_at if since is None else since
-    trouble_since = None
+    trouble_since = -math.inf if is_troubled else None
     unknown: set[str] = set()
     while True:
         asked = 0.0

@@ -10,7 +10,9 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dev.local_airflow.ports import free_port
 from dev.local_airflow.programs import Command, Programs
@@ -106,6 +108,17 @@ class LocalAirflow:
         :param may_fail: whether a failure of the command is no error.
         """
         self._programs.run(self.command(name, *arguments), may_fail=may_fail)
+
+    def returned(self, dag_id: str) -> dict[str, Any]:
+        """Ask Airflow what the tasks of a DAG returned in its only run.
+
+        :param dag_id: the DAG.
+        :return: by task.
+        """
+        file = self.home / "returned.json"
+        ask = [sys.executable, "-m", "dev.local_airflow.returned", dag_id, str(file)]
+        self._programs.run(replace(self.command("returned"), arguments=ask, folder=ROOT))
+        return {task: value for task, (_, value) in json.loads(file.read_text()).items()}
 
     def command(self, name: str, *arguments: str) -> Command:
         """Say how to start an ``airflow`` command.

@@ -87,7 +87,7 @@ def _changes_schedule(airflow: LocalAirflow, sandbox: Sandbox) -> bool:
     _airflow(airflow, "dags", "test", SCHEDULE_DAG, "--conf", conf)
     print()
 
-    returned = _xcom(airflow.home / "airflow.db")
+    (returned,) = airflow.returned(SCHEDULE_DAG).values()
     _show("Integration returned, from XCom", returned)
     print(f"indexing_cron: {before['indexing_cron']!r} -> {integration['indexing_cron']!r}\n")
     return bool(returned == integration and integration["indexing_cron"] == INDEXING_CRON)
@@ -136,12 +136,6 @@ def _execute(database: Path, sql: str, *values: Any) -> Any:
         row = connection.execute(sql, values).fetchone()
         connection.commit()
         return row
-
-
-def _xcom(database: Path) -> Any:
-    query = "select value from xcom where dag_id = ? and key = 'return_value'"
-    row = _execute(database, query, SCHEDULE_DAG)
-    return json.loads(row[0]) if row else None
 
 
 def _airflow(airflow: LocalAirflow, *command: str, may_fail: bool = False) -> None:

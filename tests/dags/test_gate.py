@@ -246,7 +246,7 @@ def test_right_ways_to_fill_it(native: bool, run_gates: Any, sandbox: Any) -> No
         json.loads(request.body) for request in sandbox.state.requests if request.method == "POST"
     ]
     for body in sent:
-        assert re.fullmatch(r"airflow:\w{12}:0-\w{12}", body["tags"].pop())
+        assert re.fullmatch(r"airflow:\w{12}:0-0-\w{12}", body["tags"].pop())
         if not body["tags"]:
             del body["tags"]
     assert len({case.task_id for case in cases}) == len(cases) >= 25

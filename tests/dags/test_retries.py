@@ -52,8 +52,10 @@ DONE = ("failed", "up_for_retry", "success")
 
 
 def outcomes(database: Path) -> dict[str, Any]:
+    # From 3.4 on each try has a row: the last one counts.
     query = (
-        "select task_id, state, try_number, retry_delay_override, retry_reason from task_instance"
+        "select task_id, state, retry_delay_override, retry_reason from task_instance "
+        "order by try_number"
     )
     with sqlite3.connect(database, timeout=30) as connection:
         return {row[0]: row[1:] for row in connection.execute(query)}
@@ -101,7 +103,7 @@ def test_next_try_is_as_the_error_says(tmp_path: Path) -> None:
             )
         try:
             # The run itself would last for days: its tasks wait for their next try.
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 240
             found: dict[str, Any] = {}
             while time.monotonic() < deadline and run.poll() is None:
                 found = outcomes(tmp_path / "airflow.db")
@@ -112,9 +114,9 @@ def test_next_try_is_as_the_error_says(tmp_path: Path) -> None:
             run.kill()
             run.wait()
 
-    waits = ("up_for_retry", 1, 3600.0, "Datafold asks to wait 1:00:00.")
-    once = ("failed", 1, None, None)
-    as_set = ("up_for_retry", 1, None, None)
+    waits = ("up_for_retry", 3600.0, "Datafold asks to wait 1:00:00.")
+    once = ("failed", None, None)
+    as_set = ("up_for_retry", None, None)
     assert found == {
         "busy": waits,
         "mapped_busy": waits,

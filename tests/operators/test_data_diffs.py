@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
@@ -17,7 +18,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSkipException,
+    TaskDeferred,
+)
 
 from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
@@ -25,6 +30,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldInputError,
     DatafoldJobCancelledError,
     DatafoldNotFoundError,
+    DatafoldServerError,
     DatafoldStoppedError,
 )
 from airflow_provider_datafold.links import DatafoldDataDiffLink
@@ -32,6 +38,7 @@ from airflow_provider_datafold.operators import job as job_module
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.job import default_deferrable
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
+from airflow_provider_datafold.waiting import watch as watch_module
 from airflow_provider_datafold.waiting.job import DATA_DIFF, JOBS
 from airflow_provider_datafold.waiting.ownership import owner_of
 from dev.faults.behaviours import answer
@@ -80,6 +87,17 @@ def trigger_of(found: TaskDeferred) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(fields))
     assert plain == fields
     return plain
+
+
+def event_of(trigger: Any) -> dict[str, Any]:
+    """What a trigger fires, in an event loop."""
+
+    async def events() -> list[Any]:
+        return [event.payload async for event in trigger.run()]
+
+    (payload,) = asyncio.run(events())
+    found: dict[str, Any] = json.loads(json.dumps(payload))
+    return found
 
 
 def courses(sandbox: Any, *those: Course) -> None:
@@ -327,6 +345,31 @@ def test_says_that_the_triggerer_had_trouble(sandbox: Any, task_log: Log) -> Non
     kwargs = deferred(task, context).kwargs
     task.resume(context, {"state": "trouble", "error": "KeyError"}, **kwargs)
     assert "The triggerer stopped waiting: KeyError. Waiting in this worker." in task_log.messages
+
+
+def test_an_hour_of_trouble_is_the_same_error_in_each_mode(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Conductor(monkeypatch, {"gate": NEVER}, {"gate": {"read": [503, ...]}})
+    monkeypatch.setattr(watch_module, "LONGEST_TROUBLE", 0.05)
+    task = gate(tags=["gate"])
+    with pytest.raises(DatafoldServerError) as in_the_worker:
+        task.execute(context_of(task))
+    assert sent(sandbox)[-1] == "POST /datadiffs/3/cancel"
+
+    task = gate(tags=["gate"], deferrable=True, timeout=5)
+    context = context_of(task, run_id="other")
+    found = deferred(task, context)
+    event = event_of(found.trigger)
+    assert event["error"] == "DatafoldServerError"
+    monkeypatch.setattr(watch_module, "LONGEST_TROUBLE", 3600.0)
+    sent(sandbox)
+    with pytest.raises(DatafoldServerError) as in_both:
+        task.resume(context, event, **found.kwargs)
+    assert str(in_both.value) == str(in_the_worker.value).replace("/3", "/4")
+    # It does not look for another hour.
+    assert sent(sandbox) == ["GET /datadiffs/4", "POST /datadiffs/4/cancel"]
+    assert not isinstance(in_both.value, AirflowFailException)
 
 
 def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:

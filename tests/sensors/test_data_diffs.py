@@ -19,6 +19,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldInputError,
     DatafoldJobFailedError,
     DatafoldNotFoundError,
+    DatafoldServerError,
     DatafoldStoppedError,
 )
 from airflow_provider_datafold.links import DatafoldDataDiffLink
@@ -199,6 +200,20 @@ def test_a_passing_fault_is_no_end(
     else:
         returned = task.execute(context)
     assert returned["result"] == "identical"
+
+
+def test_after_an_hour_of_trouble_one_more_look_decides(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Conductor(monkeypatch, faults={"theirs": {"read": [503, ...]}})
+    make(sandbox, NEVER)
+    task = sensor(deferrable=True, timeout=5)
+    context = context_of(task)
+    kwargs = deferred(task, context).kwargs
+    sandbox.state.requests.clear()
+    with pytest.raises(DatafoldServerError):
+        task.resume(context, {"state": "trouble", "error": "DatafoldServerError"}, **kwargs)
+    assert len(sandbox.state.requests) == 1
 
 
 def test_asks_no_sooner_than_datafold_wants(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,13 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.redaction.secret import Secret
 from airflow_provider_datafold.waiting.job import CI_RUN, DATA_DIFF, MONITOR_RUN, Job, State
-from airflow_provider_datafold.waiting.watch import LONGEST_TROUBLE, Reading, Rhythm, watch
+from airflow_provider_datafold.waiting.watch import (
+    LONGEST_TROUBLE,
+    Reading,
+    Rhythm,
+    is_lasting,
+    watch,
+)
 
 SETTINGS = Settings("datafold_default", "https://datafold.test", Secret("planted-api-key-7c1f"))
 IDS = {"datadiff_id": 7}
@@ -87,6 +93,7 @@ class Service:
         limit: float = 86_400.0,
         waited: float | None = None,
         interval: float | None = None,
+        is_troubled: bool = False,
         jitter: float = 0.5,
     ) -> Reading:
         reading: Reading = self.carry(
@@ -98,6 +105,7 @@ class Service:
                 deadline=START + limit,
                 rhythm=Rhythm(interval),
                 since=None if waited is None else START - waited,
+                is_troubled=is_troubled,
                 clock=self.clock,
                 jitter=lambda: jitter,
             )
@@ -233,6 +241,41 @@ def test_an_hour_of_trouble_gives_up() -> None:
         service.wait(interval=600.0)
     assert service.now - START == LONGEST_TROUBLE + 600.0
     assert "GET /api/v1/datadiffs/7 on https://datafold.test" in str(caught.value)
+
+
+def test_trouble_that_has_lasted_an_hour_gives_up_at_the_next_look() -> None:
+    service = Service(refused(503))
+    with pytest.raises(DatafoldServerError, match="GET /api/v1/datadiffs/7 on https://datafold"):
+        service.wait(is_troubled=True)
+    assert (service.pauses, len(service.paths)) == ([], 1)
+
+
+def test_trouble_that_is_over_by_then_counts_anew() -> None:
+    service = Service("processing", refused(503), refused(429), "done")
+    assert service.wait(is_troubled=True).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({"state": "trouble", "error": "DatafoldServerError"}, True),
+        ({"state": "trouble", "error": "DatafoldUnreachableError"}, True),
+        ({"state": "trouble", "error": "DatafoldAnswerError"}, True),
+        # The worker may do better: it has connections and keys of its own.
+        ({"state": "trouble", "error": "DatafoldConfigurationError"}, False),
+        ({"state": "trouble", "error": "DatafoldNotFoundError"}, False),
+        ({"state": "trouble", "error": "KeyError"}, False),
+        ({"state": "trouble", "error": "annotations"}, False),
+        ({"state": "trouble", "error": None}, False),
+        ({"state": "trouble"}, False),
+        ({"state": "deadline", "error": "DatafoldDeadlineError"}, False),
+        ({"state": "succeeded"}, False),
+        ({}, False),
+    ],
+    ids=repr,
+)
+def test_which_events_tell_of_trouble_that_lasts(event: dict[str, Any], expected: bool) -> None:
+    assert is_lasting(event) is expected
 
 
 def test_an_hour_of_nonsense_gives_up_for_good() -> None:
