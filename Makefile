@@ -5,13 +5,17 @@ AIRFLOW = 3.3
 CONSTRAINTS = dev/constraints/airflow-$(AIRFLOW).txt
 BIN = .venv/bin
 INSTALLED = .venv/installed-airflow-$(AIRFLOW)
+# Sphinx and this Airflow do not get on in one environment: each wants another docutils.
+DOCS_BIN = .venv-docs/bin
+DOCS_INSTALLED = .venv-docs/installed
+SITE = build/docs
 # In three processes, because tests often wait; each has an Airflow home of its own. The tests of a
 # file stay together, and the files in their order: the slowest, which have few tests, would come
 # last otherwise.
 SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: demo dev test test-all test-next check unit test-ui test-cluster test-kill reliability \
-  reliability-all mutation coverage-page bench contract constraints clean
+  reliability-all mutation coverage-page bench docs api-diff contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
@@ -48,7 +52,16 @@ mutation: $(INSTALLED)  ## See whether the tests notice mistakes: make mutation 
 bench: $(INSTALLED)  ## Measure what the provider costs, and write docs/performance.md.
 	@$(BIN)/python -m dev.benchmarks
 
-test-ui: $(INSTALLED)  ## Test Airflow's UI in a real browser.
+docs: $(DOCS_INSTALLED)  ## Build the site in build/docs, and check the links inside it.
+	@rm -rf $(SITE)
+	@$(DOCS_BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs $(SITE)
+	@$(DOCS_BIN)/python -m dev.scripts.site_links $(SITE)
+
+api-diff: $(DOCS_INSTALLED)  ## Compare the public names and arguments with those of the last release.
+	@tag=$$(git describe --tags --abbrev=0 2>/dev/null) || { echo "No release to compare with."; exit 0; }; \
+	  $(DOCS_BIN)/griffe check airflow_provider_datafold --against $$tag
+
+test-ui: $(INSTALLED) docs  ## Test Airflow's UI, and the site, in a real browser.
 	@dev/scripts/install_programs.sh chromium
 	@$(BIN)/python -m pytest -m ui tests/system
 
@@ -71,14 +84,19 @@ constraints:  ## Regenerate the constraint files; needs uv on PATH.
 	dev/scripts/compile_constraints.sh
 
 clean:  ## Remove what the other targets made.
-	rm -rf .venv .mutation .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-docs .mutation .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+# A recipe: make an environment, where the machine has a Python that will do.
+define VENV
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "Python 3.10 or newer is needed; name it: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@echo "Installing Airflow and the tools into .venv: about a minute."
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'  # --group
+	@echo "Installing Airflow and the tools into $(@D): about a minute."
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'  # --group
+endef
+
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+	$(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --editable . --group dev --group lineage --constraint $(CONSTRAINTS)
 	@touch $@
@@ -86,4 +104,10 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 $(INSTALLED)-cluster: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --editable . --group cluster --constraint $(CONSTRAINTS)
+	@touch $@
+
+$(DOCS_INSTALLED): pyproject.toml dev/constraints/docs.txt
+	$(VENV)
+	$(DOCS_BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable . --group docs --constraint dev/constraints/docs.txt
 	@touch $@

@@ -150,6 +150,29 @@ def add_lineage_session(airflow: str, *versions: str) -> None:
         session.run("python", "-m", "pytest", *LINEAGE, *session.posargs)
 
 
+def add_wheel_session(airflow: str, *versions: str) -> None:
+    """Add the session of an Airflow that has the wheel, and nothing else of ours.
+
+    :param airflow: the version that a file of constraints is named for.
+    :param versions: the versions of Python that will do, best first.
+    """
+    _, python = find_python(versions)
+
+    @nox.session(name=f"wheel-{airflow}", python=python or False, default=False, reuse_venv=False)
+    def wheel(session: nox.Session) -> None:
+        """See what a user has who installs the wheel."""
+        if python is None:
+            session.skip(f"There is no Python {' or '.join(versions)} on PATH or of pyenv")
+        folder = session.create_tmp()
+        session.run(
+            "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, "."
+        )
+        (built,) = glob.glob(os.path.join(folder, "*.whl"))
+        session.install(built, "--constraint", f"dev/constraints/airflow-{airflow}.txt")
+        home = {"AIRFLOW_HOME": folder}
+        session.run("python", "-I", "dev/scripts/try_wheel.py", env=home)
+
+
 def install(
     session: nox.Session, airflow: str, group: str, missing: Sequence[str], *more: str
 ) -> None:
@@ -172,3 +195,4 @@ for airflow, pythons in (AIRFLOWS | NEXT).items():
     add_session(airflow, *pythons)
     add_reliability_session(airflow, *pythons)
     add_lineage_session(airflow, *pythons)
+    add_wheel_session(airflow, *pythons)

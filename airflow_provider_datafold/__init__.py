@@ -22,12 +22,14 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-datafold",
         "name": "Datafold",
+        "versions": [__version__],
         "description": "Data diffs, monitors, CI, data sources and BI lineage of "
         "`Datafold <https://www.datafold.com/>`__",
         "integrations": [
             {
                 "integration-name": integration,
                 "external-doc-url": "https://docs.datafold.com/",
+                "logo": "/docs/integration-logos/datafold.svg",
                 "tags": ["service"],
             }
         ],

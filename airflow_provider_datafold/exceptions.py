@@ -128,7 +128,7 @@ class DatafoldConflictError(DatafoldFinalError):
 
 
 class DatafoldValidationError(DatafoldFinalError):
-    """The request was understood and refused (422); :attr:`errors` names the fields."""
+    """The request was understood and refused (422); ``errors`` names the fields."""
 
 
 class DatafoldRejectedError(DatafoldFinalError):

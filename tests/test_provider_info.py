@@ -47,7 +47,8 @@ def test_provider_info_has_only_keys_that_airflow_knows() -> None:
     """The schema accepts other names, too, so it would not find a misspelt one."""
     properties = schema_of("provider_info.schema.json")["properties"]
     info = airflow_provider_datafold.get_provider_info()
-    assert set(info) <= set(properties)
+    # Registries of providers ask for the versions, and Airflow does not.
+    assert set(info) - {"versions"} <= set(properties)
     for kind in ("integrations", "hooks", "operators"):
         for part in info[kind]:
             assert set(part) <= set(properties[kind]["items"]["properties"])
@@ -101,6 +102,7 @@ def test_provider_info_says_what_it_is_for() -> None:
     (integration,) = info["integrations"]
     assert integration["external-doc-url"] == "https://docs.datafold.com/"
     assert integration["tags"] == ["service"]
+    assert (ROOT / integration["logo"].lstrip("/")).is_file()
     names = {part["integration-name"] for kind in KINDS for part in info[kind]}
     assert names == {integration["integration-name"]} == {"Datafold"}
 
@@ -133,7 +135,9 @@ def test_entry_point_leads_to_the_provider_info() -> None:
 
 
 def test_there_is_one_version() -> None:
-    assert version("airflow-provider-datafold") == airflow_provider_datafold.__version__
+    there = airflow_provider_datafold.__version__
+    assert version("airflow-provider-datafold") == there
+    assert airflow_provider_datafold.get_provider_info()["versions"] == [there]
 
 
 def test_airflow_lists_the_provider() -> None:

@@ -1,4 +1,4 @@
-"""The wheel: what is in it, and that a user who has only it gets the README's DAG to run."""
+"""The package: what is in it, its page, and that who has only the wheel gets a DAG to run."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
+from email.message import Message
+from email.parser import Parser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hatch_build import API_PAGES, links, long_description
 from tests.conftest import API_KEY, ROOT, TOKEN
 
 CONSTRAINTS = ROOT / "dev" / "constraints" / "airflow-3.3.txt"
@@ -44,8 +48,72 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         for path in (ROOT / "airflow_provider_datafold").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {name for name in names if ".dist-info/" not in name} == package
+    examples = {
+        f"airflow_provider_datafold/{path.relative_to(ROOT).as_posix()}"
+        for path in (ROOT / "example_dags").rglob("*.*")
+        if "__pycache__" not in path.parts
+    }
+    assert {name for name in names if ".dist-info/" not in name} == package | examples
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_source_holds_docs_and_tests(wheel: Path) -> None:
+    (source,) = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = [path for folder in ("docs", "tests") for path in (ROOT / folder).rglob("*.*")]
+    wanted += [*ROOT.glob("*.md"), *ROOT.glob(".github/**/*.yml"), ROOT / "Makefile"]
+    for path in wanted:
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert path.relative_to(ROOT).as_posix() in names
+    assert not [name for name in names if name.endswith((".git", ".pyc"))]
+
+
+@pytest.fixture(scope="module")
+def page(wheel: Path) -> Message:
+    """What the package's page is made from."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return Parser().parsestr(archive.read(name).decode())
+
+
+LINK = re.compile(r"!?\[[^]]*]\(([^)]+)\)")
+
+
+def test_page_has_no_link_that_leads_nowhere(page: Message) -> None:
+    text = str(page.get_payload())
+    assert LINK.findall(text) == ["https://www.datafold.com/"]
+    for code in re.findall(r"```.*?```", README, re.DOTALL):
+        assert code in text
+    assert page.get_all("Project-URL") == [f"Documentation, {API_PAGES}"]
+
+
+README = (ROOT / "README.md").read_text()
+ADDRESS = "https://git.example.com/team/provider"
+
+
+def test_page_leads_to_the_files_of_the_version_if_there_is_an_address() -> None:
+    relative = [target for target in LINK.findall(README) if "://" not in target]
+    assert relative
+    for target in relative:
+        assert (ROOT / target.partition("#")[0]).exists()
+    text = long_description(README, ADDRESS, "1.2.3")
+    pictures = ("docs/images/",)
+    assert LINK.findall(text) == [
+        target
+        if "://" in target
+        else f"{ADDRESS}/{'raw' if target.startswith(pictures) else 'blob'}/v1.2.3/{target}"
+        for target in LINK.findall(README)
+    ]
+
+
+def test_links_beside_the_page_if_there_is_an_address() -> None:
+    assert links(ADDRESS, "1.2.3") == {
+        "Documentation": f"{ADDRESS}/blob/v1.2.3/docs/index.md",
+        "Source": ADDRESS,
+        "Changelog": f"{ADDRESS}/blob/v1.2.3/CHANGELOG.md",
+        "Issues": f"{ADDRESS}/issues",
+    }
 
 
 def first_dag() -> str:
@@ -77,8 +145,10 @@ def test_first_dag_runs_beside_an_airflow_that_has_only_the_wheel(
         ),
         "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps({"conn_type": "generic", "password": TOKEN}),
     }
+    seen = run(python, "-I", ROOT / "dev" / "scripts" / "try_wheel.py", env=environment)
+    assert "write_audit_publish: datafold_write_audit_publish" in seen
+    assert "No broken requirements found" in seen
     airflow = [python, "-I", "-m", "airflow"]
-    assert "airflow-provider-datafold" in run(*airflow, "providers", "list", env=environment)
     run(*airflow, "db", "migrate", env=environment)
     run(*airflow, "dags", "test", "hightouch_schedule", env=environment)
     (request,) = sandbox.state.requests

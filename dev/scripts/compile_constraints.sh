@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Write dev/constraints/airflow-X.Y.txt: for an Airflow version, the versions of its own time of
-# everything that it and this project need. Needs `uv` on PATH.
+# everything that it and this project need; and docs.txt: what builds the site. Needs `uv` on PATH.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -26,3 +26,10 @@ compile 3.1.8 2026-03-20
 compile 3.2.2 2026-06-05
 compile 3.3.2 2026-11-10
 compile 3.4.0b2 2026-11-26 3.11 apache-airflow-core==3.4.0b2 apache-airflow-task-sdk==1.4.0b2
+
+echo "apache-airflow==3.3.2" |
+  uv pip compile pyproject.toml - --group docs --universal --fork-strategy fewest \
+    --python-version 3.10 --exclude-newer 2026-11-10 \
+    --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet \
+    --no-emit-package airflow-provider-datafold \
+    --output-file dev/constraints/docs.txt >/dev/null

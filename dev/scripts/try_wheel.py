@@ -1,0 +1,68 @@
+"""See what a user has who installs the wheel beside an Airflow, and nothing else.
+
+It runs in that environment, which knows nothing of this folder:
+``python -I dev/scripts/try_wheel.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from importlib.metadata import metadata, version
+from pathlib import Path
+from typing import Any
+
+NAME = "airflow-provider-datafold"
+NEEDS_AIRFLOW_3 = {"on_alert"}
+
+
+def main() -> None:
+    """Print what is there, and fail where something is missing."""
+    airflow = version("apache-airflow")
+    print(f"Airflow {airflow}, {NAME} {version(NAME)}")
+    print(f"links of the package's page: {metadata(NAME).get_all('Project-URL')}")
+    print(f"Airflow says of it: {ask_airflow()}")
+    for module, dags in example_dags(airflow).items():
+        print(f"{module}: {', '.join(dags)}")
+    subprocess.run([sys.executable, "-m", "pip", "check"], check=True)
+
+
+def ask_airflow() -> dict[str, Any]:
+    """Return what `airflow providers` lists, which has the link from the description."""
+    command = [sys.executable, "-I", "-m", "airflow", "providers", "list", "--output", "json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    # Airflow may log before it prints.
+    listed, _ = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("[{") :])
+    (provider,) = [each for each in listed if each["package_name"] == NAME]
+    assert provider["version"] == version(NAME), provider
+    assert provider["description"].endswith("https://www.datafold.com/"), provider
+    return dict(provider)
+
+
+def example_dags(airflow: str) -> dict[str, list[str]]:
+    """Import the example DAGs from the wheel, each by its name in the package.
+
+    :param airflow: the version of Airflow.
+    :return: the DAGs that each module makes.
+    """
+    package = importlib.import_module("airflow_provider_datafold")
+    folder = Path(package.__path__[0], "example_dags")
+    assert list(folder.glob("monitors/*/*.yaml")), "The specs of monitors are not in the wheel"
+    names = {path.stem for path in folder.glob("*.py")}
+    if airflow.startswith("2."):
+        names -= NEEDS_AIRFLOW_3
+    assert len(names) > 9, names
+    return {name: _dags_of(f"{package.__name__}.example_dags.{name}") for name in sorted(names)}
+
+
+def _dags_of(module: str) -> list[str]:
+    objects = vars(importlib.import_module(module)).values()
+    dags = [value.dag_id for value in objects if type(value).__name__ == "DAG"]
+    assert dags, module
+    return dags
+
+
+if __name__ == "__main__":
+    main()
