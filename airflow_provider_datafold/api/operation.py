@@ -78,6 +78,7 @@ class Operation(Generic[Returned]):
         redacted in the response. Elsewhere these names may be a user's own columns.
     :param is_classic: whether only Datafold Classic has it.
     :param is_findable: whether what it starts can be looked for when the reply is lost.
+    :param to_check: what an error asks to check where the thing is not there.
     """
 
     method: str
@@ -94,6 +95,7 @@ class Operation(Generic[Returned]):
     carries_secrets: bool = False
     is_classic: bool = False
     is_findable: bool = False
+    to_check: str = "the id"
 
     def request(self, body: Any = OMITTED, /, **values: Any) -> Request:
         """Make a request for this operation.
