@@ -29,6 +29,22 @@ _TLS_BROKE = (
 )
 
 
+_NO_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL"}
+)
+"""What OpenSSL, by its version, calls an answer in plain text."""
+
+_NOT_HTTPS = (
+    "What answers on this port does not speak https, which a host without a scheme gets. Write "
+    "http:// before the connection's host if it is plain http; otherwise check the port and, if "
+    "there is one, the proxy"
+)
+_CHECK_TLS = (
+    "Check that the host speaks https on this port (write http:// before it if it does not), and "
+    "the file that 'ca_bundle' or REQUESTS_CA_BUNDLE names"
+)
+
+
 class Causes:
     """An exception and all that led to it, as far as it belongs to one request.
 
@@ -72,11 +88,8 @@ def tls(causes: Causes) -> DatafoldError | None:
     failed = causes.first(ssl.SSLError)
     if failed and not isinstance(failed, _TLS_BROKE):
         reason = getattr(failed, "reason", None) or "no reason given"
-        return DatafoldCertificateError(
-            f"the TLS handshake failed ({reason}). Check that the host speaks https on this port "
-            f"(begin it with http:// if it does not), and the file that 'ca_bundle' or "
-            f"REQUESTS_CA_BUNDLE names"
-        )
+        advice = _NOT_HTTPS if reason in _NO_TLS else _CHECK_TLS
+        return DatafoldCertificateError(f"the TLS handshake failed ({reason}). {advice}")
     return None
 
 
@@ -130,8 +143,8 @@ def unreachable(causes: Causes | None = None) -> DatafoldError:
     """
     reason = "refused" if causes and causes.first(ConnectionRefusedError) else "no answer in time"
     return DatafoldUnreachableError(
-        f"could not connect ({reason}). Check the connection's host and port, and the network "
-        f"between"
+        f"could not connect ({reason}). Check the connection's host, its scheme (https where it "
+        f"has none) and port, and the network between"
     )
 
 
