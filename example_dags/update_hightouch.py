@@ -24,12 +24,21 @@ with DAG(
             title="Integration id",
             description="The Hightouch integration's id in Datafold.",
         ),
+        "indexing_cron": Param(
+            "0 6 * * *",
+            type=["null", "string"],
+            examples=["0 6 * * *", "30 5 * * 1-5", "0 */4 * * *", "0 0 1 * *"],
+            title="Indexing schedule",
+            description="Minute, hour, day of month, month, day of week: `0 6 * * *` is every day "
+            "at 6:00, `30 5 * * 1-5` Monday to Friday at 5:30. Emptying this field removes the "
+            "schedule: Datafold then indexes only when it is asked to.",
+        ),
         "bindings": Param(
-            [{"remoteId": "1", "boundIds": [1, 2]}],
-            type="array",
+            None,
+            type=["null", "array"],
             title="Bindings",
-            description="The bindings that the integration has: the API requires them with each "
-            "update.",
+            description="Leave this empty: the integration's own are sent. The API requires them "
+            "with each update, and an update changes only the schedule.",
             items={
                 "type": "object",
                 "required": ["remoteId", "boundIds"],
@@ -39,19 +48,11 @@ with DAG(
                 },
             },
         ),
-        "indexing_cron": Param(
-            "0 6 * * *",
-            type=["null", "string"],
-            pattern=r"^\s*(\S+\s+){4}\S+\s*$",
-            title="Indexing schedule",
-            description="Cron expression of five fields: minute, hour, day of month, month, "
-            "day of week. Leave it empty for no schedule.",
-        ),
     },
 ) as dag:
     DatafoldUpdateHightouchOperator(
         task_id="update_schedule",
         bi_datasource_id="{{ params.bi_datasource_id }}",
-        bindings="{{ params.bindings }}",
         indexing_cron="{{ params.indexing_cron }}",
+        bindings="{{ params.bindings }}",
     )

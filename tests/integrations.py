@@ -47,9 +47,12 @@ class Kind:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The required arguments of the operator, without id and schedule."""
-        from_connection = set(self.connection.values())
-        return {name: self.required[name] for name in self.required if name not in from_connection}
+        """The required arguments of the operator, without id and schedule.
+
+        The others come from a connection or, the bindings, from the integration.
+        """
+        others = {*self.connection.values(), "bindings"}
+        return {name: self.required[name] for name in self.required if name not in others}
 
 
 SHARED: dict[str, Any] = {"indexing_cron": "0 6 * * 1-5", "name": "Ours"}

@@ -131,7 +131,9 @@ def connection(connect: Any) -> None:
 
 
 def repeats_the_body(call: Call) -> Iterable[Step]:
-    return [answer(200, call.request.body if call.request else b""), Then.KEEP]
+    # An integration that is asked for has no bindings.
+    body = call.request.body if call.request else b""
+    return [answer(200, body or encoded({"bindings": []})), Then.KEEP]
 
 
 @pytest.fixture
@@ -168,10 +170,11 @@ def test_any_input(echo: FaultServer, log: Any, **fields: Any) -> None:
     echo.requests.clear()
     operator = DatafoldUpdateHightouchOperator(task_id="update", **fields)
     result = outcome(lambda: operator.execute({}), log)
+    sent = [request for request in echo.requests if request.method != "GET"]
     if isinstance(result, DatafoldError):
-        assert echo.requests == []
+        assert sent == []
     else:
-        (request,) = echo.requests
+        (request,) = sent
         VALIDATOR.validate(json.loads(request.body))
         assert isinstance(result, dict)
 

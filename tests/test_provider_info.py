@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points, version
@@ -79,7 +80,7 @@ found = [
     )
     assert loaded[:11] == [
         *["timeout", "max_retries", "call_timeout", "ca_bundle", "verify_ssl", "allow_http"],
-        *["Datafold URL", "API key", True, True, True],
+        *["Datafold URL", "API key", True, False, True],
     ]
     assert "airflow_provider_datafold.hooks.datafold" not in loaded
     assert "requests" not in loaded
@@ -98,13 +99,31 @@ def test_provider_info_says_what_it_is_for() -> None:
     info = airflow_provider_datafold.get_provider_info()
     assert info["package-name"] == "airflow-provider-datafold"
     assert info["name"] == "Datafold"
-    assert "https://www.datafold.com/" in info["description"]
     (integration,) = info["integrations"]
     assert integration["external-doc-url"] == "https://docs.datafold.com/"
     assert integration["tags"] == ["service"]
     assert (ROOT / integration["logo"].lstrip("/")).is_file()
     names = {part["integration-name"] for kind in KINDS for part in info[kind]}
     assert names == {integration["integration-name"]} == {"Datafold"}
+
+
+def test_the_providers_page_shows_the_description_as_it_is_meant() -> None:
+    """Airflow 3 takes the marks of a link out, and links up to the next blank."""
+    description = airflow_provider_datafold.get_provider_info()["description"]
+    shown = re.sub("[`_<>]", "", description.strip(" \n."))
+    assert shown == (
+        "Data diffs, monitors, CI, data sources and BI lineage of Datafold "
+        "https://www.datafold.com/"
+    )
+
+
+@newest
+def test_airflow_shows_the_description_so() -> None:
+    from airflow.api_fastapi.core_api.services.public import providers
+
+    description = airflow_provider_datafold.get_provider_info()["description"]
+    shown = providers._remove_rst_syntax(description)
+    assert shown == re.sub("[`_<>]", "", description)
 
 
 def test_provider_info_names_modules_that_exist() -> None:

@@ -419,7 +419,7 @@ def test_no_tls(serve: Any, to: Any) -> None:
     to(f"https://127.0.0.1:{server.port}")
     error = failure(exceptions.DatafoldCertificateError)
     assert "TLS" in str(error)
-    assert "host speaks https" in str(error)
+    assert "Write http:// before the connection's host if it is plain http" in str(error)
 
 
 def test_certificate_of_the_client_is_wanted(

@@ -13,7 +13,7 @@ from airflow_provider_datafold.api.caller import Caller
 from airflow_provider_datafold.api.data_diffs import LIST
 from airflow_provider_datafold.api.kinds import differences
 from airflow_provider_datafold.api.operation import Effect, free_request
-from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldNotFoundError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.server import FaultServer
 from tests.calls import FIRST_OTHER
@@ -92,6 +92,135 @@ def test_an_integration_that_does_not_show_its_schedule_is_updated(
     assert [request.method for request in server.requests] == ["GET", "PUT"]
 
 
+OWN = [{"remoteId": "own", "boundIds": [5]}]
+CHANGED = {"indexing_cron": "0 1 * * *"}
+KEEPING: list[tuple[str, int, dict[str, Any]]] = [
+    ("hightouch", 7, {"token": "planted"}),
+    ("looker", FIRST_OTHER, LOOKER),
+]
+"""The kinds that have bindings."""
+
+
+@pytest.mark.parametrize("only_if_changed", [False, True])
+@pytest.mark.parametrize("own", [OWN, []])
+@pytest.mark.parametrize(("kind", "number", "config"), KEEPING)
+def test_without_bindings_an_update_sends_those_of_the_integration(
+    kind: str,
+    number: int,
+    config: dict[str, Any],
+    own: Any,
+    only_if_changed: bool,
+    hook: DatafoldHook,
+    sandbox: Any,
+) -> None:
+    # Beside them what only Datafold knows.
+    sandbox.state.integrations[number]["bindings"] = [{**each, "id": 9} for each in own]
+    hook.update_integration(
+        kind, number, {**config, **CHANGED, "bindings": None}, only_if_changed=only_if_changed
+    )
+
+    path = f"/api/v1/lineage/bi/{kind}/{number}/"
+    assert asked(sandbox) == [f"GET /api/v1/lineage/bi/{number}/", f"PUT {path}"]
+    assert json.loads(sandbox.state.requests[1].body) == {**config, **CHANGED, "bindings": own}
+
+
+@pytest.mark.parametrize(
+    "integration",
+    [None, [], "x", {}, {"bindings": None}, {"bindings": "x"}, {"bindings": [{"boundIds": []}]}],
+)
+@pytest.mark.parametrize(("kind", "number", "config"), KEEPING)
+def test_bindings_that_the_integration_does_not_show_have_to_be_passed(
+    kind: str, number: int, config: dict[str, Any], integration: Any, connect: Any
+) -> None:
+    with answering(integration) as server, DatafoldHook() as hook:
+        connect("datafold_default", host=f"http://127.0.0.1:{server.port}", password=API_KEY)
+        with pytest.raises(DatafoldInputError) as caught:
+            hook.update_integration(kind, number, {**config, **CHANGED, "bindings": None})
+
+    assert [request.method for request in server.requests] == ["GET"]
+    assert str(caught.value) == (
+        "bindings: not given, and what Datafold returned for this integration has none that could "
+        f"be sent. Check that the id is that of a {kind.capitalize()} integration, or pass them, "
+        "e.g. bindings=[{'remoteId': '1', 'boundIds': [1, 2]}]. No update was sent."
+    )
+    # What was read is none of the causes: its frames would show it.
+    assert caught.value.__context__ is None
+
+
+def test_what_is_wrong_is_told_before_the_bindings_are_read(
+    hook: DatafoldHook, sandbox: Any
+) -> None:
+    with pytest.raises(DatafoldInputError, match="repo_id"):
+        hook.update_integration("looker", 1001, {**LOOKER, "repo_id": "x", "bindings": None})
+    # Only an update knows an integration that has some.
+    with pytest.raises(DatafoldInputError, match="bindings"):
+        hook.create_integration("hightouch", {"token": "planted", "bindings": None})
+
+    assert sandbox.state.requests == []
+
+
+@pytest.mark.parametrize(
+    ("cron", "only_if_changed", "methods"),
+    [
+        ("0 1 * * *", False, ["PUT"]),
+        ("0 1 * * *", True, ["GET", "PUT"]),
+        ("0 0 * * *", True, ["GET"]),
+    ],
+)
+@pytest.mark.parametrize("wrong", [[], OWN])
+@pytest.mark.parametrize(("kind", "number", "config"), KEEPING)
+def test_bindings_that_count_for_nothing_are_told(
+    kind: str,
+    number: int,
+    config: dict[str, Any],
+    wrong: Any,
+    cron: str,
+    only_if_changed: bool,
+    methods: list[str],
+    hook: DatafoldHook,
+    sandbox: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hook._log = logging.getLogger("tests")
+    given = {**config, "indexing_cron": cron, "bindings": wrong}
+    hook.update_integration(kind, number, given, only_if_changed=only_if_changed)
+
+    assert [request.method for request in sandbox.state.requests] == methods
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said.startswith("bindings was given as [")
+    assert "'remoteId': '1'" in said
+    assert said.endswith(
+        " An update of this kind changes only the schedule. With bindings=None it sends the "
+        "integration's own."
+    )
+
+
+@pytest.mark.parametrize(("kind", "number", "config"), KEEPING)
+def test_bindings_that_are_not_given_are_not_compared(
+    kind: str,
+    number: int,
+    config: dict[str, Any],
+    hook: DatafoldHook,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hook._log = logging.getLogger("tests")
+    unchanged = {**config, "indexing_cron": "0 0 * * *", "bindings": None}
+    hook.update_integration(kind, number, unchanged, only_if_changed=True)
+    hook.update_integration(kind, number, unchanged)
+
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+@pytest.mark.parametrize("number", [FIRST_OTHER, FIRST_OTHER + 1, 999])
+def test_an_integration_of_another_kind_is_named_as_a_reason(
+    number: int, hook: DatafoldHook
+) -> None:
+    with pytest.raises(DatafoldNotFoundError) as caught:
+        hook.update_integration("hightouch", number, {"token": "planted", "bindings": BINDINGS})
+
+    assert "Check the id, that it is a Hightouch integration, and the con" in str(caught.value)
+
+
 def test_an_update_tells_what_it_did_and_what_came_back_otherwise(
     hook: DatafoldHook, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -106,7 +235,7 @@ def test_an_update_tells_what_it_did_and_what_came_back_otherwise(
 
     for said in (
         f"Looker integration {FIRST_OTHER}: indexing_cron '0 1 * * *'; accepted by http",
-        "repo_id was sent as 9, but Datafold returned 3. An update of this kind changes only the",
+        "repo_id was given as 9, but Datafold returned 3. An update of this kind changes only the",
         f"Power BI integration {POWERBI}: schedule removed (indexing_cron null); accepted by http",
         f"Power BI integration {POWERBI}: updated without indexing_cron; accepted by http",
         "accepted the sync request of integration 7.",
@@ -126,7 +255,7 @@ def test_a_schedule_that_came_back_otherwise_is_told(
 
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert said == (
-        "indexing_cron was sent as '0 1 * * *', but Datafold returned None. Look at the "
+        "indexing_cron was given as '0 1 * * *', but Datafold returned None. Look at the "
         "integration in Datafold."
     )
 

@@ -151,7 +151,8 @@ def test_first_dag_runs_beside_an_airflow_that_has_only_the_wheel(
     airflow = [python, "-I", "-m", "airflow"]
     run(*airflow, "db", "migrate", env=environment)
     run(*airflow, "dags", "test", "hightouch_schedule", env=environment)
-    (request,) = sandbox.state.requests
+    read, request = sandbox.state.requests
+    assert read.method == "GET"
     assert json.loads(request.body) == {
         "token": TOKEN,
         "bindings": [{"remoteId": "1", "boundIds": [1, 2]}],

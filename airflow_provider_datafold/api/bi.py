@@ -38,7 +38,13 @@ CREATE = {
     for kind in KINDS.values()
 }
 UPDATE = {
-    kind.name: _operation("PUT", f"{kind.name}/{{bi_datasource_id}}/", Effect.SETS, body=kind.body)
+    kind.name: _operation(
+        "PUT",
+        f"{kind.name}/{{bi_datasource_id}}/",
+        Effect.SETS,
+        body=kind.body,
+        to_check=f"the id, that it is a {kind.title} integration",
+    )
     for kind in KINDS.values()
 }
 
@@ -118,14 +124,15 @@ class BIMethods(Caller):
         """Change a BI integration (``PUT /api/v1/lineage/bi/{kind}/{bi_datasource_id}/``).
 
         For Hightouch, Looker, Mode and Tableau an update changes only the schedule. For Power BI
-        and dbt it changes every field you pass. If the response shows another value for a field
-        than was sent, the log has a warning. The contract does not say what happens to the
+        and dbt it changes every field you pass. If the integration has another value for a field
+        than was given, the log has a warning. The contract does not say what happens to the
         schedule if ``indexing_cron`` is not in ``config``.
 
         :param kind: as for :meth:`create_integration`.
         :param bi_datasource_id: the integration's id, e.g. ``7`` or ``"7"``.
         :param config: as for :meth:`create_integration`; ``indexing_cron`` is a cron expression
-            of five fields, ``None`` for no schedule.
+            of five fields, ``None`` for no schedule. With ``None`` for ``bindings``, the
+            integration is read first and its own are sent.
         :param only_if_changed: whether to read the integration first, and to send nothing if it
             already has the ``indexing_cron`` of ``config``. For ``powerbi`` and ``dbt`` the other
             fields, except secrets, must be the same, too.
@@ -139,43 +146,49 @@ class BIMethods(Caller):
         number, body = guarded(
             lambda: (
                 fields.positive_integer("bi_datasource_id", bi_datasource_id),
-                found.body(config),
+                found.body(config, keeps=True),
             ),
             redactor,
             bi_datasource_id,
             config,
         )
         name = f"{found.title} integration {number}"
-        if only_if_changed:
+        if only_if_changed or found.to_keep(body):
             integration = self.get_integration(number)
-            if _is_unchanged(found, integration, body):
+            if only_if_changed and _is_unchanged(found, integration, body):
                 self.log.info(
                     "%s: %s already, so nothing was sent to %s.", name, _schedule(body), self.place
                 )
-                return redactor.json(integration, by_name=True)
+                answer = redactor.json(integration, by_name=True)
+                self._warn(found, redactor.json(public(body), by_name=True), answer)
+                return answer
+            body |= found.own(body, integration)
         answer = self.call(UPDATE[found.name], body, bi_datasource_id=number)
         self.log.info("%s: %s; accepted by %s.", name, _schedule(body), self.place)
-        sent = redactor.json(public(body), by_name=True)
-        for field, wanted, returned in differences(sent, answer):
+        self._warn(found, redactor.json(public(body), by_name=True), answer)
+        return answer
+
+    def _warn(self, kind: Kind, given: Mapping[str, Any], integration: Any) -> None:
+        """Warn of each field that the integration has otherwise than it was given."""
+        to_keep = {field.name for field in kind.to_keep(given)}
+        given = {name: value for name, value in given.items() if name not in to_keep}
+        for field, wanted, returned in differences(given, integration):
             self.log.warning(
-                "%s was sent as %s, but Datafold returned %s. %s",
+                "%s was given as %s, but Datafold returned %s. %s",
                 field,
                 fields.format_value(wanted),
                 fields.format_value(returned),
-                "An update of this kind changes only the schedule."
-                if found.only_schedule and field != "indexing_cron"
-                else "Look at the integration in Datafold.",
+                _advice(kind, field),
             )
-        return answer
 
     def update_hightouch_integration(
         self,
         bi_datasource_id: int | str,
         *,
         token: str,
-        bindings: Any,
         indexing_cron: str | None,
         name: str | Omitted | None = OMITTED,
+        bindings: Any = None,
         workspace: str | Omitted | None = OMITTED,
         only_if_changed: bool = False,
     ) -> Any:
@@ -186,9 +199,10 @@ class BIMethods(Caller):
 
         :param bi_datasource_id: the integration's id, e.g. ``7`` or ``"7"``.
         :param token: the Hightouch API token.
-        :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``.
         :param indexing_cron: a cron expression of five fields, ``None`` for no schedule.
         :param name: the integration's name; not sent by default, ``None`` is sent as null.
+        :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``; by default those of the
+            integration, which is then read first.
         :param workspace: the Hightouch workspace; as for ``name``.
         :param only_if_changed: as for :meth:`update_integration`.
         :return: as for :meth:`update_integration`.
@@ -213,6 +227,14 @@ def _schedule(body: Mapping[str, Any]) -> str:
     if body["indexing_cron"] is None:
         return "schedule removed (indexing_cron null)"
     return f"indexing_cron {body['indexing_cron']!r}"
+
+
+def _advice(kind: Kind, field: str) -> str:
+    if not kind.only_schedule or field == "indexing_cron":
+        return "Look at the integration in Datafold."
+    can_be_kept = any(kept.name == field for kept in kind.fields if kept.kept)
+    advice = f" With {field}=None it sends the integration's own." if can_be_kept else ""
+    return f"An update of this kind changes only the schedule.{advice}"
 
 
 def _is_unchanged(kind: Kind, integration: Any, body: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ in Datafold's published API contract.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +30,9 @@ class Field:
     :param secret: whether it must never be shown, and so is not an argument of any operator.
     :param source: the field of an Airflow connection that holds it, ``None`` for no field.
         ``"extra"`` means the extra field of the same name.
+    :param kept: an example of a value, for a field that an update may take from the integration
+        itself: ``None`` then means the integration's own value. An error shows the example if the
+        integration has none.
     """
 
     name: str
@@ -37,10 +41,12 @@ class Field:
     nullable: bool = False
     secret: bool = False
     source: Literal["host", "login", "password", "extra"] | None = None
+    kept: str | None = None
 
 
 _INDEXING_CRON = Field("indexing_cron", schedule.indexing_cron, nullable=True)
 _NAME = Field("name", fields.text, nullable=True)
+_BINDINGS = "[{'remoteId': '1', 'boundIds': [1, 2]}]"
 
 
 @dataclass(frozen=True)
@@ -58,11 +64,12 @@ class Kind:
     fields: tuple[Field, ...]
     only_schedule: bool = True
 
-    def body(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    def body(self, config: Mapping[str, Any], *, keeps: bool = False) -> dict[str, Any]:
         """Check a configuration.
 
         :param config: values by the API's names of the fields; :data:`OMITTED` stands for a
             missing field.
+        :param keeps: whether a field that can be kept may be null; :meth:`own` has its value.
         :return: a body that fits the contract, its fields in the declared order.
         :raises DatafoldInputError: a field is wrong, unknown or missing.
         """
@@ -80,7 +87,9 @@ class Kind:
         for field in self.fields:
             if field.name in given:
                 value = given[field.name]
-                is_null = value is None and field.nullable
+                if keeps and field.kept:
+                    value = fields.undo_none(value)
+                is_null = value is None and (field.nullable or (keeps and field.kept))
                 body[field.name] = None if is_null else field.check(field.name, value)
             elif field.required:
                 raise DatafoldInputError(
@@ -88,6 +97,33 @@ class Kind:
                     f"Nothing was sent."
                 )
         return body
+
+    def own(self, body: Mapping[str, Any], integration: Any) -> dict[str, Any]:
+        """Return what the integration has of the fields that are to be kept.
+
+        :param body: a body in which they are null.
+        :param integration: the integration as Datafold returned it, any JSON.
+        :return: the values by the API's names of the fields.
+        :raises DatafoldInputError: the integration does not show a value that could be sent.
+        """
+        return {field.name: self._own(field, integration) for field in self.to_keep(body)}
+
+    def to_keep(self, body: Mapping[str, Any]) -> list[Field]:
+        """Return the fields of which an update is to send the integration's own values.
+
+        :param body: a body in which they are null.
+        """
+        return [field for field in self.fields if field.kept and body.get(field.name, 0) is None]
+
+    def _own(self, field: Field, integration: Any) -> Any:
+        value = integration.get(field.name) if isinstance(integration, dict) else None
+        with suppress(DatafoldInputError):
+            return field.check(field.name, value)
+        raise DatafoldInputError(
+            f"{field.name}: not given, and what Datafold returned for this integration has none "
+            f"that could be sent. Check that the id is that of a {self.title} integration, or pass "
+            f"them, e.g. {field.name}={field.kept}. No update was sent."
+        )
 
 
 KINDS = {
@@ -98,7 +134,7 @@ KINDS = {
             "Hightouch",
             (
                 Field("token", fields.secret, required=True, secret=True, source="password"),
-                Field("bindings", fields.bindings, required=True),
+                Field("bindings", fields.bindings, required=True, kept=_BINDINGS),
                 _INDEXING_CRON,
                 _NAME,
                 Field("workspace", fields.text, nullable=True),
@@ -113,7 +149,7 @@ KINDS = {
                 Field("client_secret", fields.secret, True, secret=True, source="password"),
                 Field("repo_id", fields.integer, required=True),
                 Field("project_ids", fields.texts),
-                Field("bindings", fields.bindings),
+                Field("bindings", fields.bindings, kept=_BINDINGS),
                 _INDEXING_CRON,
                 _NAME,
             ),

@@ -76,6 +76,7 @@ class Operation(Generic[Returned]):
         secret is then redacted in the response; elsewhere a user's column may have such a name.
     :param is_classic: whether only Datafold Classic has it.
     :param is_findable: whether what it starts can be found again when the response is lost.
+    :param to_check: what an error tells the reader to check if the resource does not exist.
     """
 
     method: str
@@ -92,6 +93,7 @@ class Operation(Generic[Returned]):
     carries_secrets: bool = False
     is_classic: bool = False
     is_findable: bool = False
+    to_check: str = "the id"
 
     def request(self, body: Any = OMITTED, /, **values: Any) -> Request:
         """Make a request for this operation.

@@ -54,7 +54,7 @@ _MEANINGS: dict[int, tuple[type[DatafoldError], str]] = {
     ),
     404: (
         DatafoldNotFoundError,
-        "there is no such {noun}, or no Datafold API at this host. Check the id, and the "
+        "there is no such {noun}, or no Datafold API at this host. Check {to_check}, and the "
         "connection's host",
     ),
     408: (DatafoldServerError, "the service timed out waiting for the request. Try again later"),
@@ -245,7 +245,7 @@ def _error(
     if 300 <= status < 400:
         return _redirect(answer, redactor)
     kind, meaning = _MEANINGS.get(status) or _other(status)
-    meaning = meaning.format(noun=operation.noun)
+    meaning = meaning.format(noun=operation.noun, to_check=operation.to_check)
     if status == 404 and operation.is_classic and settings.is_current_app:
         meaning = only_classic(operation, settings)
     detail = _detail(answer)

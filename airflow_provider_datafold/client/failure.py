@@ -29,6 +29,22 @@ _TLS_BROKE = (
 )
 
 
+_NO_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL"}
+)
+"""OpenSSL's names, which depend on its version, for a response in plain text."""
+
+_NOT_HTTPS = (
+    "The service on this port does not speak https, the default for a host without a scheme. If it "
+    "speaks plain http, begin the connection's host with http://; otherwise check the port and, if "
+    "there is one, the proxy"
+)
+_CHECK_TLS = (
+    "Check that the host speaks https on this port (if it does not, begin the connection's host "
+    "with http://), and the file that 'ca_bundle' or REQUESTS_CA_BUNDLE names"
+)
+
+
 class Causes:
     """An exception and all that led to it, as far as they belong to one request.
 
@@ -72,11 +88,8 @@ def tls(causes: Causes) -> DatafoldError | None:
     failed = causes.first(ssl.SSLError)
     if failed and not isinstance(failed, _TLS_BROKE):
         reason = getattr(failed, "reason", None) or "no reason given"
-        return DatafoldCertificateError(
-            f"the TLS handshake failed ({reason}). Check that the host speaks https on this port "
-            f"(if it does not, begin the connection's host with http://), and check the file that "
-            f"'ca_bundle' or REQUESTS_CA_BUNDLE names"
-        )
+        advice = _NOT_HTTPS if reason in _NO_TLS else _CHECK_TLS
+        return DatafoldCertificateError(f"the TLS handshake failed ({reason}). {advice}")
     return None
 
 
@@ -130,7 +143,8 @@ def unreachable(causes: Causes | None = None) -> DatafoldError:
     """
     reason = "refused" if causes and causes.first(ConnectionRefusedError) else "timed out"
     return DatafoldUnreachableError(
-        f"could not connect ({reason}). Check the connection's host and port, and the network"
+        f"could not connect ({reason}). Check the connection's host, scheme (https if it has "
+        f"none) and port, and the network"
     )
 
 

@@ -262,16 +262,19 @@ class DatafoldHook(
 
         Lists the data sources, which every app of Datafold has; once, because someone is waiting.
 
-        :return: whether it does, and one sentence about it.
+        :return: whether it does, and what is wrong and what to do about it.
         """
         url = ""
         try:
             url = f"{self._settings.base_url}: "
             found = self._converse(data_sources.LIST.request, max_retries=0)
         except (DatafoldAnswerError, DatafoldNotFoundError, DatafoldRedirectError) as error:
-            return False, f"{url}this is not a Datafold API ({error.summary})."
+            return False, (
+                f"{url}this is not a Datafold API ({error.summary}). Check the connection's host: "
+                f"it must be the one that users log in to, with https."
+            )
         except DatafoldError as error:
-            return False, f"{url}{error.summary}."
+            return False, f"{url}{error.reason}"
         return True, f"{url}Datafold accepts the API key and shows {len(found)} data sources."
 
     @property

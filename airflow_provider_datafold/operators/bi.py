@@ -68,19 +68,18 @@ class DatafoldUpdateHightouchOperator(DatafoldUpdateOperator):
         DatafoldUpdateHightouchOperator(
             task_id="update_schedule",
             bi_datasource_id="{{ params.bi_datasource_id }}",
-            bindings="{{ params.bindings }}",
             indexing_cron="{{ params.indexing_cron }}",
         )
 
     :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
-    :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``, as the integration has
-        them: the contract requires them with each update, though it changes only the schedule.
-        The JSON text or the Python repr of such a list will do. Native rendering makes a number
-        of a ``remoteId`` that looks like one, and of its text again only what is left of it:
-        ``"1.50"`` is sent as ``"1.5"``.
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
         schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.
+    :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``, or the JSON text or the
+        Python repr of one. The contract requires them with each update, though it changes only the
+        schedule: by default, and for ``None``, the integration is read first and its own are sent.
+        Native rendering makes a number of a ``remoteId`` that looks like one, and of its text again
+        only what is left of it: ``"1.50"`` is sent as ``"1.5"``.
     :param workspace: the Hightouch workspace. Not sent by default; ``None`` is sent as null.
     :param only_if_changed: whether to read the integration first, and to send nothing when its
         schedule is the one asked for already. Not templated.
@@ -105,9 +104,9 @@ class DatafoldUpdateHightouchOperator(DatafoldUpdateOperator):
         self,
         *,
         bi_datasource_id: int | str,
-        bindings: Sequence[Any] | str,
         indexing_cron: str | None,
         name: str | Omitted | None = OMITTED,
+        bindings: Sequence[Any] | str | None = None,
         workspace: str | Omitted | None = OMITTED,
         only_if_changed: bool = False,
         datafold_conn_id: str = "datafold_default",
@@ -139,7 +138,7 @@ class DatafoldUpdateLookerOperator(DatafoldUpdateOperator):
     :param client_id: Looker's client id. By default the login of ``looker_conn_id``.
     :param project_ids: list of texts, or the JSON text or the Python repr of one. Not sent by
         default.
-    :param bindings: as for :class:`DatafoldUpdateHightouchOperator`. Not sent by default.
+    :param bindings: as for :class:`DatafoldUpdateHightouchOperator`.
     :param only_if_changed: whether to read the integration first, and to send nothing when its
         schedule is the one asked for already. Not templated.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
@@ -172,7 +171,7 @@ class DatafoldUpdateLookerOperator(DatafoldUpdateOperator):
         base_url: str | Omitted = OMITTED,
         client_id: str | Omitted = OMITTED,
         project_ids: Sequence[str] | str | Omitted = OMITTED,
-        bindings: Sequence[Any] | str | Omitted = OMITTED,
+        bindings: Sequence[Any] | str | None = None,
         only_if_changed: bool = False,
         datafold_conn_id: str = "datafold_default",
         looker_conn_id: str = "looker_default",

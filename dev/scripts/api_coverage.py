@@ -36,7 +36,6 @@ PATH = ROOT / "docs" / "coverage.md"
 
 SAMPLES: dict[str, Any] = {
     "base_sha": "abcdef0",
-    "bindings": [],
     "changes": [],
     "config": {},
     "enabled": True,
@@ -48,6 +47,7 @@ SAMPLES: dict[str, Any] = {
 """Arguments that are neither ids nor free text."""
 
 OPTIONAL: dict[str, Any] = {
+    "bindings": [],
     "pk_columns": ["sample"],
     "table1": "sample",
     "table2": "sample",

@@ -49,7 +49,8 @@ def test_update_hightouch(run_dag: Any, sandbox: Any, cron: str | None) -> None:
         conf={"bi_datasource_id": 3, "indexing_cron": cron},
     )
     assert run.state == "success"
-    (request,) = sandbox.state.requests
+    read, request = sandbox.state.requests
+    assert (read.method, read.path) == ("GET", "/api/v1/lineage/bi/3/")
     assert request.path == "/api/v1/lineage/bi/hightouch/3/"
     assert json.loads(request.body) == {
         "token": TOKEN,
@@ -82,8 +83,7 @@ def keys(run_id: str) -> list[str]:
     [
         {"bi_datasource_id": 0},
         {"bi_datasource_id": "7"},
-        {"indexing_cron": "0 6 * *"},
-        {"indexing_cron": ""},
+        {"indexing_cron": 6},
         {"bindings": [{"remoteId": "1"}]},
         {"bindings": [{"remoteId": "1", "boundIds": ["1"]}]},
     ],
@@ -92,6 +92,27 @@ def test_the_form_refuses_what_is_wrong(run_dag: Any, sandbox: Any, conf: dict[s
     with pytest.raises(Exception, match="Invalid input for param"):
         run_dag(UPDATE.read_text(), "datafold_update_hightouch", conf=conf)
     assert sandbox.state.requests == []
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("cron", ["0 6 * *", "", "@daily", "0 25 * * *"])
+def test_the_task_says_what_is_wrong_with_a_schedule(
+    run_dag: Any, sandbox: Any, capfd: pytest.CaptureFixture[str], cron: str
+) -> None:
+    run = run_dag(UPDATE.read_text(), "datafold_update_hightouch", conf={"indexing_cron": cron})
+    assert run.state == "failed"
+    assert sandbox.state.requests == []
+    printed = capfd.readouterr()
+    assert shows_error(printed.out + printed.err, "DatafoldInputError", "indexing_cron: ")
+
+
+@pytest.mark.usefixtures("connections")
+def test_the_form_s_bindings_are_sent(run_dag: Any, sandbox: Any) -> None:
+    bindings = [{"remoteId": "9", "boundIds": [9]}]
+    run = run_dag(UPDATE.read_text(), "datafold_update_hightouch", conf={"bindings": bindings})
+    assert run.state == "success"
+    (request,) = sandbox.state.requests
+    assert json.loads(request.body)["bindings"] == bindings
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_update_warns_of_what_was_not_taken_over(requests_mock: Any, log: Any) -
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("id", "7/../9"), ("bindings", None), ("indexing_cron", ""), ("name", []), ("token", " ")],
+    [("id", "7/../9"), ("bindings", 7), ("indexing_cron", ""), ("name", []), ("token", " ")],
 )
 def test_update_checks_before_it_sends(requests_mock: Any, field: str, value: Any) -> None:
     with pytest.raises(exceptions.DatafoldInputError, match="Nothing was sent") as caught:

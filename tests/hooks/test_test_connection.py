@@ -44,10 +44,10 @@ NO_API = "this is not a Datafold API"
 @pytest.mark.parametrize(
     ("answer", "facts"),
     [
-        ({"status_code": 401}, ["401", "API key"]),
-        ({"status_code": 403}, ["403", "API key"]),
-        ({"status_code": 500}, ["500"]),
-        ({"status_code": 429, "headers": {"Retry-After": "9"}}, ["429"]),
+        ({"status_code": 401}, ["401", "API key", "Put a valid one into the connection"]),
+        ({"status_code": 403}, ["403", "API key", "Ask for the permission in Datafold"]),
+        ({"status_code": 500}, ["500", "Try again later"]),
+        ({"status_code": 429, "headers": {"Retry-After": "9"}}, ["429", "wait 9 s"]),
         ({"status_code": 404}, ["404", NO_API]),
         (
             {"text": "<html>", "headers": {"Content-Type": "text/html"}},
@@ -62,19 +62,28 @@ NO_API = "this is not a Datafold API"
             {"status_code": 302, "headers": {"Location": "https://login.acme.io/"}},
             ["302", "login.acme.io", NO_API],
         ),
-        ({"exc": requests.ConnectionError}, ["connection broke"]),
+        ({"exc": requests.ConnectionError}, ["connection broke", "Try again later"]),
     ],
 )
-def test_one_sentence_says_what_is_wrong(requests_mock: Any, answer: Any, facts: Any) -> None:
+def test_it_says_what_is_wrong_and_what_to_do(requests_mock: Any, answer: Any, facts: Any) -> None:
     requests_mock.get(HOST + ASKED, **answer)
     works, told = DatafoldHook().test_connection()
     assert not works
     assert [fact for fact in [HOST, *facts] if fact not in told] == []
-    assert (NO_API in told) is (NO_API in facts)
+    assert (NO_API in told) is (NO_API in facts) is ("Check the connection's host" in told)
     assert told.endswith(".")
-    assert ". " not in told
+    assert len(told) < 300
     # A user is waiting.
     assert requests_mock.call_count == 1
+
+
+def test_plain_http_behind_a_host_without_a_scheme(connect: Any, sandbox: Any) -> None:
+    host = sandbox.url.removeprefix("http://")
+    connect("datafold_default", host=host, password=API_KEY)
+    works, told = DatafoldHook().test_connection()
+    assert not works
+    assert told.startswith(f"https://{host}: the TLS handshake failed (")
+    assert "Write http:// before the connection's host if it is plain http" in told
 
 
 def test_wrong_connection(connect: Any, requests_mock: Any) -> None:
@@ -83,6 +92,7 @@ def test_wrong_connection(connect: Any, requests_mock: Any) -> None:
     assert not works
     assert "'datafold_default'" in told
     assert "'password'" in told
+    assert "it must be the API key" in told
     assert requests_mock.request_history == []
 
 

@@ -65,7 +65,7 @@ def test_defaults(kind: Any) -> None:
     task = operator(kind)
     name = UPDATES[kind]
     for field in set(KINDS[name].fields) - KINDS[name].secrets - {"indexing_cron", *least(kind)}:
-        assert getattr(task, field) is NOT_GIVEN
+        assert getattr(task, field) is (None if field == "bindings" else NOT_GIVEN)
     if KINDS[name].secrets:
         assert getattr(task, f"{name}_conn_id") == f"{name}_default"
     assert task.datafold_conn_id == "datafold_default"
@@ -98,6 +98,12 @@ def test_what_is_not_given_stays_so_in_a_copy() -> None:
 
 
 MINE = "https://acme.io"
+OWN = [{"remoteId": "own", "boundIds": [5]}]
+"""The bindings that the integration has."""
+
+
+def keeps_bindings(kind: Any) -> bool:
+    return UPDATES[kind] in ("hightouch", "looker")
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +125,7 @@ class Service:
 
     def __init__(self, mock: Any) -> None:
         self._mock = mock
-        mock.register_uri(ANY, ANY, json={"id": 7})
+        mock.register_uri(ANY, ANY, json={"id": 7, "bindings": OWN})
 
     @property
     def asked(self) -> list[tuple[str, str]]:
@@ -127,9 +133,9 @@ class Service:
 
     @property
     def body(self) -> Any:
-        """The body of the only request."""
-        (request,) = self._mock.request_history
-        return request.json()
+        """The body of the only request that has one."""
+        (found,) = [request.json() for request in self._mock.request_history if request.body]
+        return found
 
 
 @pytest.fixture
@@ -164,14 +170,16 @@ FROM_CONNECTION: dict[str, dict[str, Any]] = {
 def test_execute_updates_and_closes_the_session(
     service: Service, closed: list[Any], kind: Any
 ) -> None:
-    assert operator(kind).execute({}) == {"id": 7}
+    assert operator(kind).execute({})["id"] == 7
     assert service.body == {
         "indexing_cron": CRON,
         **least(kind),
         **FROM_CONNECTION[UPDATES[kind]],
+        **({"bindings": OWN} if keeps_bindings(kind) else {}),
     }
-    url = f"https://app.datafold.com/api/v1/lineage/bi/{UPDATES[kind]}/7/"
-    assert service.asked == [("PUT", url)]
+    bi_url = "https://app.datafold.com/api/v1/lineage/bi"
+    read = [("GET", f"{bi_url}/7/")] if keeps_bindings(kind) else []
+    assert service.asked == [*read, ("PUT", f"{bi_url}/{UPDATES[kind]}/7/")]
     assert len(closed) == 1
 
 
@@ -195,6 +203,7 @@ def test_only_if_changed(requests_mock: Any, kind: Any) -> None:
 
 def test_execute_undoes_the_text_of_null(service: Service) -> None:
     operator(
+        bindings=BINDINGS,
         indexing_cron="None",
         name="None",
         workspace="None",
@@ -208,9 +217,25 @@ def test_execute_undoes_the_text_of_null(service: Service) -> None:
 
 
 def test_what_can_not_be_null_is_shown_as_it_was_given(service: Service) -> None:
-    with pytest.raises(exceptions.DatafoldInputError, match=r"bindings: .*'None' \(str\)"):
-        operator(bindings="None").execute({})
+    with pytest.raises(exceptions.DatafoldInputError, match=r"repo_id: .*'None' \(str\)"):
+        operator(bi.DatafoldUpdateLookerOperator, repo_id="None").execute({})
     assert service.asked == []
+
+
+@pytest.mark.parametrize("nothing", [None, "None", " None\n"])
+@pytest.mark.parametrize("kind", list(filter(keeps_bindings, UPDATES)))
+def test_null_bindings_are_those_of_the_integration(
+    service: Service, kind: Any, nothing: Any
+) -> None:
+    operator(kind, bindings=nothing).execute({})
+    assert service.body["bindings"] == OWN
+    assert [method for method, _ in service.asked] == ["GET", "PUT"]
+
+
+def test_given_bindings_are_not_looked_up(service: Service) -> None:
+    operator(bindings=BINDINGS).execute({})
+    assert service.body["bindings"] == BINDINGS
+    assert [method for method, _ in service.asked] == ["PUT"]
 
 
 @pytest.mark.parametrize("nothing", [None, "None"])
@@ -275,7 +300,7 @@ def test_missing_token_is_a_clear_error(connect: Any, service: Service) -> None:
 def test_the_session_is_closed_after_an_error(requests_mock: Any, closed: list[Any]) -> None:
     requests_mock.put(ANY, status_code=404)
     with pytest.raises(exceptions.DatafoldNotFoundError):
-        operator().execute({})
+        operator(bindings=BINDINGS).execute({})
     assert len(closed) == 1
 
 
