@@ -46,7 +46,6 @@ with DAG(
     update_schedule = DatafoldUpdateHightouchOperator(
         task_id="update_schedule",
         bi_datasource_id=BI_DATASOURCE_ID,
-        bindings=[{"remoteId": "1", "boundIds": [1, 2]}],
         indexing_cron="0 6 * * 1-5",
         # The schedule is the same after each load, and Datafold's audit log records each update.
         only_if_changed=True,

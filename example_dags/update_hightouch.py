@@ -29,9 +29,9 @@ with DAG(
             type=["null", "string"],
             examples=["0 6 * * *", "30 5 * * 1-5", "0 */4 * * *", "0 0 1 * *"],
             title="Indexing schedule",
-            description="Minute, hour, day of month, month, day of week: `0 6 * * *` is every day "
-            "at 6:00, `30 5 * * 1-5` Monday to Friday at 5:30. Emptying this field removes the "
-            "schedule: Datafold then indexes only when it is asked to.",
+            description="Minute, hour, day of month, month, day of week: 0 6 * * * is every day at "
+            "6:00, 30 5 * * 1-5 Monday to Friday at 5:30. An empty field removes the schedule: "
+            "Datafold then indexes only when it is asked to.",
         ),
         "bindings": Param(
             None,
@@ -54,5 +54,5 @@ with DAG(
         task_id="update_schedule",
         bi_datasource_id="{{ params.bi_datasource_id }}",
         indexing_cron="{{ params.indexing_cron }}",
-        bindings="{{ params.bindings }}",
+        bindings="{{ params.bindings or None }}",  # The form shows none as [].
     )

@@ -395,7 +395,7 @@ def test_no_tls(serve: Any, connect: Any) -> None:
     server = serve(says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), reads=False)
     host = f"https://127.0.0.1:{server.port}"
     connect("datafold_default", host=host, password=API_KEY, extra={"max_retries": 0})
-    fails(DatafoldCertificateError, "Write http:// before the connection's host")
+    fails(DatafoldCertificateError, "begin the connection's host with http://")
 
 
 def test_tls_that_breaks_off_is_a_broken_connection(serve: Any, connect: Any) -> None:

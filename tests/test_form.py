@@ -76,10 +76,11 @@ def test_older_versions_are_told_the_same_fields() -> None:
 
 def test_older_versions_are_told_the_same_labels() -> None:
     assert DatafoldHook.get_ui_field_behaviour() == {
-        "hidden_fields": ["login", "schema", "port"],
+        "hidden_fields": ["login", "schema"],
         "relabeling": {"host": "Datafold URL", "password": "API key"},
         "placeholders": {
             "host": "https://app.datafold.com, or eu., us., eub.datafold.com: where you log in",
+            "port": "443",
         },
     }
 

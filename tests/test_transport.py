@@ -289,7 +289,7 @@ def test_refused(serve: Any) -> None:
     serve(door=Door.CLOSED)
     error = failure(exceptions.DatafoldUnreachableError)
     assert "refused" in str(error)
-    assert "host and port" in str(error)
+    assert "scheme (https if it has none) and port" in str(error)
 
 
 def test_no_room_for_a_connection(serve: Any) -> None:
@@ -419,7 +419,7 @@ def test_no_tls(serve: Any, to: Any) -> None:
     to(f"https://127.0.0.1:{server.port}")
     error = failure(exceptions.DatafoldCertificateError)
     assert "TLS" in str(error)
-    assert "Write http:// before the connection's host if it is plain http" in str(error)
+    assert "begin the connection's host with http://" in str(error)
 
 
 def test_certificate_of_the_client_is_wanted(

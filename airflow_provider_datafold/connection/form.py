@@ -20,10 +20,13 @@ DEFAULT_MAX_RETRIES = 3
 MOST_RETRIES = 100
 
 FIELD_BEHAVIOUR: dict[str, Any] = {
-    "hidden-fields": ["login", "schema", "port"],
+    # Not the port: Airflow 3.3.1 and 3.3.2 can test a saved connection only if it has one
+    # (apache/airflow, pull request 73298).
+    "hidden-fields": ["login", "schema"],
     "relabeling": {"host": "Datafold URL", "password": "API key"},
     "placeholders": {
         "host": "https://app.datafold.com, or eu., us., eub.datafold.com: where you log in",
+        "port": "443",
     },
 }
 """The standard fields, in the words of ``ui-field-behaviour``."""

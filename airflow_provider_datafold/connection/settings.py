@@ -35,6 +35,7 @@ CURRENT_HOSTS = frozenset({"us.datafold.com", "eub.datafold.com"})
 _CONN_TYPES = ("datafold", "generic", "http", "https", "", None)
 """Types that say nothing of another system."""
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _BRACKETS = re.compile(r"\[[^\[\]]+\](:[0-9]+)?", re.ASCII)
 _URL = re.compile(r"[!-\[\]-~]+", re.ASCII)
 _PREFIX = re.compile(r"(/[\w.~-]+)*/?", re.ASCII)
@@ -170,7 +171,8 @@ def judge_url(connection: Connection, *, allow_http: bool) -> str:
             "set the extra field 'allow_http' to true if the network is safe",
         )
     authority = f"[{hostname}]" if ":" in hostname else hostname
-    if port is not None:
+    # Links and errors name the host as people do, though Airflow's Test may need a port.
+    if port not in (None, _DEFAULT_PORTS[scheme]):
         authority += f":{port}"
     return f"{scheme}://{authority}{location.path.rstrip('/')}"
 

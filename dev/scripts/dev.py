@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dev.local_airflow import FOR_PEOPLE, ROOT, LocalAirflow
 from dev.local_airflow.programs import ProgramError, Programs
@@ -84,13 +85,16 @@ def _warehouse(sandbox: Sandbox, home: Path) -> Path:
 def _connect(airflow: LocalAirflow, sandbox: Sandbox, warehouse: Path) -> None:
     # In the database: Airflow's UI does not show connections from the environment.
     file = airflow.home / "connections.json"
+    url = urlsplit(sandbox.url)
     file.write_text(
         json.dumps(
             {
                 "datafold_default": {
                     "conn_type": "datafold",
                     "description": "The sandbox, which stands in for Datafold",
-                    "host": sandbox.url,
+                    # Apart, as in the form: Airflow 3.3.2 tests no connection without a port.
+                    "host": f"{url.scheme}://{url.hostname}",
+                    "port": url.port,
                     "password": sandbox.api_key,
                 },
                 "hightouch_default": {

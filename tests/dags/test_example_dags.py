@@ -41,12 +41,16 @@ UPDATE, AFTER, AROUND, MANY, PUBLISH, MIGRATE, PARTITION = (
 
 
 @pytest.mark.usefixtures("connections")
-@pytest.mark.parametrize("cron", ["15 4 * * 1-5", None])
-def test_update_hightouch(run_dag: Any, sandbox: Any, cron: str | None) -> None:
+@pytest.mark.parametrize(
+    ("cron", "form"), [("15 4 * * 1-5", {}), (None, {"bindings": None}), (None, {"bindings": []})]
+)
+def test_update_hightouch(
+    run_dag: Any, sandbox: Any, cron: str | None, form: dict[str, Any]
+) -> None:
     run = run_dag(
         UPDATE.read_text(),
         "datafold_update_hightouch",
-        conf={"bi_datasource_id": 3, "indexing_cron": cron},
+        conf={"bi_datasource_id": 3, "indexing_cron": cron, **form},
     )
     assert run.state == "success"
     read, request = sandbox.state.requests

@@ -83,7 +83,7 @@ def test_plain_http_behind_a_host_without_a_scheme(connect: Any, sandbox: Any) -
     works, told = DatafoldHook().test_connection()
     assert not works
     assert told.startswith(f"https://{host}: the TLS handshake failed (")
-    assert "Write http:// before the connection's host if it is plain http" in told
+    assert "begin the connection's host with http://" in told
 
 
 def test_wrong_connection(connect: Any, requests_mock: Any) -> None:

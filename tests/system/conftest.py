@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -106,7 +107,14 @@ def warehouse(airflow: LocalAirflow, sandbox: Any) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser(airflow: LocalAirflow) -> Iterator[Browser]:
+def browser(airflow: LocalAirflow, any_browser: Browser) -> Browser:
+    """The browser, with Airflow running."""
+    return any_browser
+
+
+@pytest.fixture(scope="session")
+def any_browser() -> Iterator[Browser]:
+    """The browser, for an Airflow that a test starts itself."""
     chromium = shutil.which("chromium")
     assert chromium, "There is no chromium; install Debian's package chromium."
     with sync_playwright() as playwright:
@@ -139,16 +147,19 @@ def connected(browser: Browser, airflow: LocalAirflow, running_sandbox: Any) -> 
         form.get_by_role("combobox").fill("Datafold")
         form.get_by_role("combobox").press("Enter")
         expect(form.get_by_label("API key")).to_be_visible()
-        for hidden in ("Login", "Schema", "Port"):
+        for hidden in ("Login", "Schema"):
             expect(form.get_by_label(hidden, exact=True)).to_have_count(0)
         form.get_by_label("API key").fill(API_KEY)
-        form.get_by_label("Datafold URL").fill("https://eu.datafold.com")
+        form.get_by_label("Datafold URL").fill("https://app.datafold.com")
+        form.get_by_label("Port").fill("443")
         picture(form, "connection-form")
 
         form.get_by_role("button", name="Extra Fields", exact=True).click()
         for field in ("Timeout", "Retries", "CA bundle", "Verify", "Allow plain http"):
             expect(form.get_by_text(field).first).to_be_visible()
         form.get_by_role("button", name="Standard Fields").click()
-        form.get_by_label("Datafold URL").fill(running_sandbox.url)
+        url = urlsplit(running_sandbox.url)
+        form.get_by_label("Datafold URL").fill(f"{url.scheme}://{url.hostname}")
+        form.get_by_label("Port").fill(str(url.port))
         form.get_by_role("button", name="Save").click()
         expect(page.get_by_role("row").filter(has_text="datafold_default")).to_be_visible()

@@ -11,14 +11,18 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Browser, expect
 
 from tests.conftest import ROOT
+from tests.system.window import visit
 from tests.test_demo import left
 
 pytestmark = pytest.mark.ui
 
 
-def test_starts_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starts_and_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, any_browser: Browser
+) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     dev = subprocess.Popen(
         [sys.executable, "-u", "-m", "dev.scripts.dev"],
@@ -38,8 +42,14 @@ def test_starts_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         (sandbox,) = re.findall(r"Sandbox +(http\S+) ", printed)
         assert "<title>Airflow" in requests.get(airflow, timeout=30).text
         found = {entry["connection_id"]: entry for entry in connections(airflow)}
-        assert found["datafold_default"]["host"] == sandbox
+        saved = found["datafold_default"]
+        assert f"{saved['host']}:{saved['port']}" == sandbox
         assert "hightouch_default" in found
+        with visit(any_browser, "make_dev") as page:
+            page.goto(f"{airflow}/connections")
+            row = page.get_by_role("row").filter(has_text="datafold_default")
+            row.get_by_role("button", name="Test Connection").click()
+            expect(page.get_by_text(f"{sandbox}: Datafold accepts the API key")).to_be_visible()
     finally:
         dev.send_signal(signal.SIGINT)
         printed += dev.communicate(timeout=60)[0]

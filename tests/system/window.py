@@ -30,6 +30,7 @@ expect.set_options(timeout=30_000)
 @contextmanager
 def visit(browser: Browser, name: str) -> Iterator[Page]:
     """Open a window that must not show a secret or contact another machine."""
+    LOGS.mkdir(parents=True, exist_ok=True)
     traffic = LOGS / f"{name}.har"
     context = browser.new_context(
         viewport=WINDOW,
