@@ -118,7 +118,7 @@ def test_links_beside_the_page_if_there_is_an_address() -> None:
 
 def first_dag() -> str:
     readme = (ROOT / "README.md").read_text()
-    (source,) = re.findall(r"## First DAG\n\n```python\n(.*?)```", readme, re.DOTALL)
+    (source,) = re.findall(r"## First schedule change\n\n```python\n(.*?)```", readme, re.DOTALL)
     return str(source)
 
 
