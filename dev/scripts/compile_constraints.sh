@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 compile() {
   local airflow=$1 day=$2
   echo "apache-airflow==$airflow" |
-    uv pip compile pyproject.toml - --group dev --group cluster --group lineage --universal --fork-strategy fewest \
+    uv pip compile pyproject.toml - --group dev --group cluster --group lineage --group bench --universal --fork-strategy fewest \
       --python-version 3.10 --exclude-newer "$day" \
       --exclude-newer-package apache-airflow-providers-common-compat=2026-11-20 \
       --exclude-newer-package openapi-core=2026-11-20 \
