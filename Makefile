@@ -49,7 +49,7 @@ reliability-all: $(INSTALLED)  ## The same with each Airflow from 2.11 on, witho
 mutation: $(INSTALLED)  ## See whether the tests notice mistakes: make mutation [MUTATION="--measured file.py"].
 	@$(BIN)/python -m dev.mutation $(MUTATION)
 
-bench: $(INSTALLED)  ## Measure what the provider costs, and write docs/performance.md.
+bench: $(INSTALLED)-bench  ## Measure what the provider costs, and write docs/performance.md.
 	@$(BIN)/python -m dev.benchmarks
 
 docs: $(DOCS_INSTALLED)  ## Build the site in build/docs, and check the links inside it.
@@ -101,9 +101,9 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	  --editable . --group dev --group lineage --constraint $(CONSTRAINTS)
 	@touch $@
 
-$(INSTALLED)-cluster: $(INSTALLED)
+$(INSTALLED)-cluster $(INSTALLED)-bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable . --group cluster --constraint $(CONSTRAINTS)
+	  --editable . --group $(@:$(INSTALLED)-%=%) --constraint $(CONSTRAINTS)
 	@touch $@
 
 $(DOCS_INSTALLED): pyproject.toml dev/constraints/docs.txt

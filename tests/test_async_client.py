@@ -18,7 +18,8 @@ import pytest
 import trustme
 from cryptography import x509
 
-from airflow_provider_datafold.api import bi
+from airflow_provider_datafold.api import bi, data_diffs
+from airflow_provider_datafold.client import aio
 from airflow_provider_datafold.client.aio import AsyncClient
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.connection.settings import Settings
@@ -448,3 +449,35 @@ def test_calls_at_once_do_not_wait_for_each_other(connect: Any) -> None:
         base_url = f"http://127.0.0.1:{server.port}"
         settings = Settings("mine", base_url, Secret(API_KEY), timeout=4, max_retries=0)
         assert asyncio.run(calls()) == [{"id": 7}] * 20
+
+
+@pytest.mark.parametrize(("takes_turns", "most"), [(True, 3), (False, 10)])
+def test_what_can_wait_takes_turns(
+    takes_turns: bool, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand waits must not hold up the event loop, nor a cancel wait for them."""
+    monkeypatch.setattr(aio, "_MOST_AT_ONCE", 3)
+    at_once = [0]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        at_once.append(at_once[-1] + 1)
+        await reader.readuntil(b"\r\n\r\n")
+        # Until all that may come has come.
+        await asyncio.sleep(0.5)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        at_once.append(at_once[-1] - 1)
+        writer.close()
+
+    async def get(settings: Settings) -> None:
+        async with AsyncClient(settings, "mine/1.0", takes_turns=takes_turns) as client:
+            await client.call(data_diffs.GET, datadiff_id=7)
+
+    async def get_ten() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1") as server:
+            port = server.sockets[0].getsockname()[1]
+            settings = Settings("datafold_default", f"http://127.0.0.1:{port}", Secret(API_KEY))
+            await asyncio.gather(*(get(settings) for _ in range(10)))
+
+    run(get_ten())
+
+    assert max(at_once) == most

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from xml.etree import ElementTree
 
 import pytest
@@ -18,18 +19,23 @@ from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperat
 from dev.benchmarks import (
     environment,
     imports,
+    jobs,
     page,
     parsing,
     plot,
     rate_limit,
     run,
+    scatter,
     tasks,
     update,
     updates,
+    waits,
 )
 from dev.benchmarks.__main__ import main
 from dev.benchmarks.figure import (
     BARE,
+    DBT,
+    DBT_SHIPPED,
     EMPTY,
     FLOOR,
     OURS,
@@ -49,6 +55,7 @@ NAMES = [
     *(parsing.SERIALIZE, parsing.SERIALIZE_SET),
     *(updates.ONE, updates.KEPT_HTTP, updates.KEPT_TLS, updates.CONNECTIONS, tasks.CPU),
     *(rate_limit.WALL, rate_limit.REQUESTS, rate_limit.LOST),
+    *waits.NAMES,
 ]
 
 
@@ -62,8 +69,11 @@ def figure(name: str, **values: float) -> Figure:
     return Figure(name, "ms", values, "Airflow's")
 
 
+WAITS = waits.Waits(0.1, 5.0, 1.0, [3, 4, 5], [1.0, 2.0, 3.0], [10.0, 20.0, 0.0])
+
+
 def figures(ours: float) -> dict[str, Figure]:
-    others = dict.fromkeys((BARE, THEIRS, FLOOR, EMPTY), 100.0)
+    others = dict.fromkeys((BARE, THEIRS, FLOOR, EMPTY, DBT, DBT_SHIPPED), 100.0)
     return {name: figure(name, **{OURS: ours, **others}) for name in NAMES}
 
 
@@ -111,6 +121,16 @@ def test_limits() -> None:
         (rate_limit.WALL, FLOOR): 1.3,
         (rate_limit.REQUESTS, None): 1.5,
         (rate_limit.LOST, None): 0,
+        **{(setting.lag, None): 0.25 for setting in waits.SETTINGS},
+        **{(setting.polls, None): 16 for setting in waits.SETTINGS},
+        **{(setting.late, None): 10 for setting in waits.SETTINGS},
+        **{(setting.latest, None): 30 for setting in waits.SETTINGS},
+        **{(setting.memory, None): 20 for setting in waits.SETTINGS},
+        (waits.HTTP.cpu, None): 1.5,
+        (waits.HTTPS.cpu, None): 2.5,
+        (waits.EVEN.cpu, None): 1.5,
+        (waits.LONG_RATE, None): 40,
+        (waits.LONG_RATE_SEEN, None): 40,
     }
 
 
@@ -187,14 +207,17 @@ def test_exit_code(
 ) -> None:
     measured = figures(ours)
     monkeypatch.setattr(sys, "argv", ["benchmarks"])
-    monkeypatch.setattr(run, "measure", lambda: (measured, [0.0]))
+    result = run.Measured(measured, [0.0], {OURS: WAITS})
+    monkeypatch.setattr(run, "measure", lambda: result)
     monkeypatch.setattr(page, "PATH", tmp_path / "performance.md")
     monkeypatch.setattr(plot, "PATH", tmp_path / "performance.svg")
+    monkeypatch.setattr(scatter, "PATH", tmp_path / "performance-waiting.svg")
 
     assert main() == code
 
     assert page.PATH.read_text() == page.render(measured)
     assert plot.PATH.read_text() == plot.render(measured, [0.0])
+    assert scatter.PATH.read_text() == scatter.render({OURS: WAITS})
     assert capsys.readouterr().err.splitlines() == missed(measured)
 
 
@@ -203,6 +226,37 @@ def test_plot_is_a_small_picture() -> None:
 
     assert ElementTree.fromstring(text).tag.endswith("svg")
     assert len(text) < 100_000
+
+
+def test_plot_of_waits_is_a_small_picture() -> None:
+    many = waits.Waits(0.1, 5.0, 1.0, [7] * 1000, [1.0] * 1000, [10.0] * 1000)
+    text = scatter.render({OURS: many, DBT: many, DBT_SHIPPED: WAITS})
+
+    assert ElementTree.fromstring(text).tag.endswith("svg")
+    assert len(text) < 100_000
+
+
+def test_jobs_are_the_same_for_each_contender() -> None:
+    for spread in (jobs.SKEWED, jobs.EVEN):
+        lengths = jobs.lengths(spread, 1000)
+        assert lengths == jobs.lengths(spread, 1000)
+        assert jobs.SHORTEST <= min(lengths) < max(lengths) <= jobs.LONGEST
+    assert median(jobs.lengths(jobs.SKEWED, 1000)) < 15 < median(jobs.lengths(jobs.EVEN, 1000))
+
+
+def test_long_jobs_are_computed_from_the_polling_rule() -> None:
+    found = {
+        figure.name: figure.values
+        for figure in waits.compute_long({OURS: 2.0, DBT: 1.0, DBT_SHIPPED: 1.0})
+    }
+
+    assert found[waits.LONG_POLLS][DBT_SHIPPED] == 1 + 6 * 60
+    assert found[waits.LONG_POLLS][DBT] == 1 + 6 * 1800
+    # Every 30 s, and a few more in the first minutes.
+    assert 720 < found[waits.LONG_POLLS][OURS] < 750
+    assert found[waits.LONG_RATE][OURS] == pytest.approx(1000 / 30)
+    # 33.3 polls a second, each of 2 ms.
+    assert found[waits.LONG_CPU][OURS] == pytest.approx(6.67, abs=0.01)
 
 
 def test_limit_counts_by_the_second() -> None:
@@ -251,6 +305,25 @@ class TestOneRound:
         self.check(measured)
         assert len(accepted) == 48
         assert measured[-1].values[OURS] == 0
+
+    @pytest.mark.parametrize("is_tls", [False, True])
+    @pytest.mark.parametrize("contender", [OURS, DBT])
+    def test_waits(self, contender: str, is_tls: bool) -> None:
+        if contender == DBT:
+            pytest.importorskip("airflow.providers.dbt.cloud")
+
+        seen = waits.wait(contender, [0.2, 0.5, 1.5], is_tls=is_tls)
+
+        assert all(2 <= looks <= 4 for looks in seen.looks)
+        assert all(0 <= late < 20 for late in seen.late)
+        self.check(waits.figures_of(waits.HTTP, {OURS: seen, contender: seen}))
+
+    def test_waits_for_long_jobs_with_a_faster_clock(self) -> None:
+        seen = waits.wait(OURS, [600.0], times=200)
+
+        # 32 by the rule. A request takes as long as ever, and delays the next one.
+        assert 5 < seen.looks[0] <= 36
+        self.check(waits.long_figures({OURS: seen}))
 
     def check(self, measured: list[Figure]) -> None:
         for found in measured:

@@ -15,6 +15,7 @@ import os
 import socket
 import ssl
 import sys
+from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from urllib.parse import urlsplit
 import anyio
 import certifi
 import httpx
+from anyio.lowlevel import RunVar
 
 from airflow_provider_datafold.api.operation import Operation, Request, Returned
 from airflow_provider_datafold.client import failure
@@ -50,7 +52,13 @@ _log = logging.getLogger(__name__)
 _MOST_HEADERS = 100
 """As many as ``http.client`` takes."""
 
+_MOST_AT_ONCE = 100
+"""Requests of those that take turns. A thousand waits that begin together would otherwise take
+twice the memory, and hold up the event loop while their responses are read."""
+
 _is_sending: ContextVar[bool] = ContextVar("_is_sending", default=False)
+_turns: RunVar[dict[str, anyio.CapacityLimiter]] = RunVar("_turns")
+"""By host, for each event loop: a host that hangs holds up no other."""
 
 
 class AsyncClient:
@@ -58,11 +66,13 @@ class AsyncClient:
 
     :param settings: of the connection to use.
     :param user_agent: what to send as ``User-Agent``.
+    :param takes_turns: whether to send only while not too many others do, for what can wait.
     """
 
-    def __init__(self, settings: Settings, user_agent: str) -> None:
+    def __init__(self, settings: Settings, user_agent: str, *, takes_turns: bool = False) -> None:
         self._settings = settings
         self._user_agent = user_agent
+        self._takes_turns = takes_turns
         self._transport: httpx.AsyncHTTPTransport | None = None
 
     async def __aenter__(self) -> AsyncClient:
@@ -110,7 +120,11 @@ class AsyncClient:
                 outcome = None
                 await asyncio.sleep(step.seconds)
             else:
-                outcome = await self._send(step.request)
+                async with self._turn():
+                    outcome = await self._send(step.request)
+
+    def _turn(self) -> AbstractAsyncContextManager[object]:
+        return _turn_of(self._settings.base_url) if self._takes_turns else nullcontext()
 
     async def _send(self, request: Request) -> Answer | DatafoldError:
         """Send a request once, and return whatever came of it."""
@@ -178,6 +192,15 @@ class AsyncClient:
             return replace(answer, content=b"".join(chunks))
         finally:
             await response.aclose()
+
+
+def _turn_of(host: str) -> anyio.CapacityLimiter:
+    try:
+        turns = _turns.get()
+    except LookupError:
+        turns = {}
+        _turns.set(turns)
+    return turns.setdefault(host, anyio.CapacityLimiter(_MOST_AT_ONCE))
 
 
 class _Progress:

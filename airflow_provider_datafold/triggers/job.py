@@ -116,7 +116,7 @@ class DatafoldJobTrigger(BaseTrigger):
             since=self.since,
             rhythm=Rhythm(self.poll_interval),
         )
-        async with AsyncClient(settings, _user_agent()) as client:
+        async with AsyncClient(settings, _user_agent(), takes_turns=True) as client:
             reading = await client.carry(conversation)
         return {"state": reading.state.value, "status": reading.status}
 

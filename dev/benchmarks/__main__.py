@@ -1,4 +1,4 @@
-"""Measure everything, and write the page and the plot: ``python -m dev.benchmarks``."""
+"""Measure everything, and write the page and the plots: ``python -m dev.benchmarks``."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ def main() -> int:
     start = time.monotonic()
     with environment.prepared():
         # Airflow reads its environment when it is imported.
-        from dev.benchmarks import page, plot, requirement
+        from dev.benchmarks import page, plot, requirement, scatter
         from dev.benchmarks.run import measure
 
-        figures, accepted = measure()
-        page.PATH.write_text(page.render(figures))
-        plot.PATH.write_text(plot.render(figures, accepted))
-    missed = requirement.missed(figures)
+        measured = measure()
+        page.PATH.write_text(page.render(measured.figures))
+        plot.PATH.write_text(plot.render(measured.figures, measured.accepted))
+        scatter.PATH.write_text(scatter.render(measured.waits))
+    missed = requirement.missed(measured.figures)
     print(
-        f"Wrote docs/{page.PATH.name} and docs/images/{plot.PATH.name} after "
-        f"{time.monotonic() - start:.0f} s."
+        f"Wrote docs/{page.PATH.name}, docs/images/{plot.PATH.name} and "
+        f"docs/images/{scatter.PATH.name} after {time.monotonic() - start:.0f} s."
     )
     for sentence in missed:
         print(sentence, file=sys.stderr)

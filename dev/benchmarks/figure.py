@@ -16,6 +16,8 @@ BARE = "requests"
 THEIRS = "http"
 FLOOR = "floor"
 EMPTY = "empty"
+DBT = "dbt"
+DBT_SHIPPED = "dbt shipped"
 
 NAMES = {
     OURS: "this provider",
@@ -23,6 +25,8 @@ NAMES = {
     THEIRS: "`HttpOperator`",
     FLOOR: "the floor",
     EMPTY: "`EmptyOperator`",
+    DBT: "`dbt-cloud`, every 2 s",
+    DBT_SHIPPED: "`dbt-cloud` as shipped",
 }
 
 

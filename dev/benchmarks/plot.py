@@ -24,7 +24,7 @@ _HEAD, _LABELS, _VALUES = 22, 176, 70
 _LINE_HEIGHT = 250
 
 # The page around it may be dark, so that the plot needs its own white background.
-_STYLE = """\
+STYLE = """\
 text { font: 14px system-ui, sans-serif; fill: #1f2933 }
 .title { font-weight: 600 }
 .quiet { fill: #667684 }
@@ -56,7 +56,7 @@ def render(figures: Mapping[str, Figure], accepted: Sequence[float]) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
             f'width="{_WIDTH}" height="{height}" role="img">',
             "<title>What the provider costs, beside its alternatives</title>",
-            f"<style>{_STYLE}</style>",
+            f"<style>{STYLE}</style>",
             f'<rect width="{_WIDTH}" height="{height}" rx="8" fill="#fff"/>',
             *panels,
             "</svg>",
@@ -65,28 +65,37 @@ def render(figures: Mapping[str, Figure], accepted: Sequence[float]) -> str:
     )
 
 
-def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
+def write(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
+    """Draw a text.
+
+    :param x: where it is anchored.
+    :param y: its base line.
+    :param text: the text, perhaps with code marks.
+    :param kind: its class.
+    :param anchor: ``start``, ``middle`` or ``end``.
+    :return: the element.
+    """
     shown = escape(text.replace("`", ""))
     return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}" text-anchor="{anchor}">{shown}</text>'
 
 
 def _bars(figure: Figure, left: float, top: float) -> Iterator[str]:
     """Draw a bar for each contender, the shortest first."""
-    yield _text(left, top + 12, figure.name, "title")
+    yield write(left, top + 12, figure.name, "title")
     room = _PANEL_WIDTH - _LABELS - _VALUES
     longest = max(figure.values.values())
     for index, (name, value) in enumerate(sorted(figure.values.items(), key=lambda it: it[1])):
         y = top + _HEAD + index * _STEP
         start, length = left + _LABELS, max(value / longest * room, 1.5)
         kind = "ours" if name == OURS else "other"
-        yield _text(
+        yield write(
             start - 8, y + 14, figure.label(name), "title" if name == OURS else "quiet", "end"
         )
         yield (
             f'<rect x="{start:.1f}" y="{y:.1f}" width="{length:.1f}" height="{_BAR}" '
             f'rx="2" class="{kind}"/>'
         )
-        yield _text(start + length + 6, y + 14, figure.shown(name), "quiet")
+        yield write(start + length + 6, y + 14, figure.shown(name), "quiet")
 
 
 def _line(figure: Figure, accepted: Sequence[float], top: float) -> Iterator[str]:
@@ -99,7 +108,7 @@ def _line(figure: Figure, accepted: Sequence[float], top: float) -> Iterator[str
         x = left + second / seconds * (right - left)
         return f"{x:.1f},{bottom - number / max(count, 1) * (bottom - top - 30):.1f}"
 
-    yield _text(
+    yield write(
         _MARGIN,
         top + 12,
         f"{rate_limit.PROCESSES} processes, {count} updates, a service that allows "
@@ -109,12 +118,12 @@ def _line(figure: Figure, accepted: Sequence[float], top: float) -> Iterator[str
     yield f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{bottom}" class="axis"/>'
     for second in range(int(seconds) + 1):
         x = left + second / seconds * (right - left)
-        yield _text(x, bottom + 20, str(second), "quiet", "middle")
-    yield _text(left - 8, bottom, "0", "quiet", "end")
-    yield _text(left - 8, top + 40, str(count), "quiet", "end")
+        yield write(x, bottom + 20, str(second), "quiet", "middle")
+    yield write(left - 8, bottom, "0", "quiet", "end")
+    yield write(left - 8, top + 40, str(count), "quiet", "end")
     yield f'<polyline points="{point(0, 0)} {point(ideal, count)}" class="ideal"/>'
-    yield _text(right, bottom - 16, "dashed: what the limit allows, evenly", "quiet", "end")
-    yield _text(right, bottom + 38, "seconds; a window of the limit opens at once", "quiet", "end")
+    yield write(right, bottom - 16, "dashed: what the limit allows, evenly", "quiet", "end")
+    yield write(right, bottom + 38, "seconds; a window of the limit opens at once", "quiet", "end")
     steps = [
         point(second, number + after)
         for number, second in enumerate(sorted(accepted))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dev.benchmarks import imports, parsing, rate_limit, updates
+from dev.benchmarks import imports, parsing, rate_limit, updates, waits
 from dev.benchmarks.figure import BARE, FLOOR, OURS, THEIRS, Figure
 
 
@@ -70,6 +70,21 @@ REQUIREMENTS = (
     Requirement(rate_limit.WALL, 1.3, FLOOR),
     Requirement(rate_limit.REQUESTS, 1.5),
     Requirement(rate_limit.LOST, 0),
+    *(
+        requirement
+        for setting in waits.SETTINGS
+        for requirement in (
+            Requirement(setting.lag, 0.25),
+            Requirement(setting.polls, 16),
+            Requirement(setting.late, 10),
+            Requirement(setting.latest, 30),
+            Requirement(setting.memory, 20),
+            # TLS: a connection for each poll costs CPU, and kept ones would cost memory.
+            Requirement(setting.cpu, 2.5 if setting.is_tls else 1.5),
+        )
+    ),
+    Requirement(waits.LONG_RATE, 40),
+    Requirement(waits.LONG_RATE_SEEN, 40),
 )
 
 

@@ -1,4 +1,6 @@
-"""A service on 127.0.0.1 that responds to each update at once, in a process of its own.
+"""A service on 127.0.0.1 that responds at once, in a process of its own.
+
+It takes updates, or shows the jobs of :mod:`~dev.benchmarks.jobs`.
 
 ``python -m dev.benchmarks.server`` prints its port and serves until its standard input ends,
 which happens at the latest when the process that started it ends. It is as small as possible,
@@ -19,25 +21,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, Protocol, cast
 from urllib.request import urlopen
 
+import trustme
+
+from dev.benchmarks.jobs import JobService
 from dev.benchmarks.limiter import FixedWindow
+from dev.benchmarks.response import response
 from dev.benchmarks.update import BODY
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_COUNTS = "/counts"
+_COUNTS = b"/counts"
 
 
-def _response(status: str, content: bytes, header: str = "") -> bytes:
-    head = (
-        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(content)}\r\n{header}\r\n"
-    )
-    return head.encode() + content
+_CLOSE = b"connection: close"
+_BACKLOG = 2048
+"""Connections that may come at once: a thousand triggers begin together."""
 
-
-_UPDATED = _response(
+_UPDATED = response(
     "200 OK",
     json.dumps({"id": 7, **{name: BODY[name] for name in BODY if name != "token"}}).encode(),
 )
@@ -59,7 +61,12 @@ class Counts:
     seconds: list[float] = field(default_factory=list)
 
 
-class _Service:
+class _Service(Protocol):
+    def connected(self) -> None: ...
+    def respond(self, head: bytes) -> bytes: ...
+
+
+class _UpdateService:
     """Responds to requests, and counts the updates."""
 
     def __init__(self, per_second: int | None) -> None:
@@ -68,15 +75,18 @@ class _Service:
         self._paths: set[bytes] = set()
         self.counts = Counts()
 
+    def connected(self) -> None:
+        self.counts.connections += 1
+
     def respond(self, head: bytes) -> bytes:
         method, path, _ = head.split(b" ", 2)
         if method != b"PUT":
-            return _response("200 OK", json.dumps(asdict(self.counts)).encode())
+            return response("200 OK", json.dumps(asdict(self.counts)).encode())
         now = time.monotonic()
         self._first = self._first or now
         self.counts.requests += 1
         if self._limit and (wait := self._limit.retry_after(now)) is not None:
-            return _response("429 Too Many Requests", b"{}", f"Retry-After: {wait}\r\n")
+            return response("429 Too Many Requests", b"{}", f"Retry-After: {wait}\r\n")
         if self._limit:
             self.counts.seconds.append(round(now - self._first, 3))
         self._paths.add(path)
@@ -84,7 +94,7 @@ class _Service:
         return _UPDATED
 
 
-class _Protocol(asyncio.Protocol):
+class _Connection(asyncio.Protocol):
     """A connection that speaks as much of HTTP/1.1 as its clients need."""
 
     def __init__(self, service: _Service) -> None:
@@ -102,10 +112,12 @@ class _Protocol(asyncio.Protocol):
         if not is_whole or len(body) < (int(length[1]) if length else 0):
             return
         self._received = b""
-        if head.startswith(b"PUT") and not self._is_counted:
+        if _COUNTS not in head and not self._is_counted:
             self._is_counted = True
-            self._service.counts.connections += 1
+            self._service.connected()
         self._transport.write(self._service.respond(head))
+        if _CLOSE in head.lower():
+            self._transport.close()
 
 
 class Server:
@@ -124,35 +136,60 @@ class Server:
         :param context: the TLS context that trusts the service, ``None`` for no TLS.
         :return: the counts since its start.
         """
-        with urlopen(self.url + _COUNTS, context=context) as response:
-            return Counts(**json.load(response))
+        return Counts(**self.read(context))
+
+    def read(self, context: ssl.SSLContext | None = None) -> dict[str, Any]:
+        """Return what the service counted, of whatever kind it is.
+
+        :param context: the TLS context that trusts the service, ``None`` for no TLS.
+        :return: the counts since its start by name.
+        """
+        with urlopen(self.url + _COUNTS.decode(), context=context) as counted:
+            found: dict[str, Any] = json.load(counted)
+        return found
 
 
 @contextmanager
-def running(*, chain: Path | None = None, per_second: int | None = None) -> Iterator[Server]:
+def running(
+    *, chain: Path | None = None, per_second: int | None = None, jobs: list[float] | None = None
+) -> Iterator[Server]:
     """Run the service in a process of its own.
 
     :param chain: a PEM file with a key and a certificate for localhost, ``None`` for no TLS.
     :param per_second: how many updates it allows in a second, ``None`` for no limit.
+    :param jobs: the jobs that it shows by their seconds, ``None`` where it takes updates.
     :return: the service, until the context ends.
     """
     command = [sys.executable, "-m", "dev.benchmarks.server"]
     command += ["--chain", str(chain)] if chain else []
     command += ["--per-second", str(per_second)] if per_second else []
+    command += ["--jobs", *map(str, jobs)] if jobs else []
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
         yield Server(int(process.stdout.readline()), is_tls=chain is not None)
 
 
-async def _serve(chain: Path | None, per_second: int | None) -> None:
+def certificates(folder: Path) -> tuple[Path, Path]:
+    """Make what a service needs for TLS.
+
+    :param folder: where to put it.
+    :return: a file with a key and a certificate for localhost, and one with the CA's.
+    """
+    chain, ca = folder / "chain.pem", folder / "ca.pem"
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(ca))
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(chain))
+    return chain, ca
+
+
+async def _serve(service: _Service, chain: Path | None) -> None:
     context = None
     if chain:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain)
-    service = _Service(per_second)
     server = await asyncio.get_running_loop().create_server(
-        lambda: _Protocol(service), "127.0.0.1", 0, ssl=context
+        lambda: _Connection(service), "127.0.0.1", 0, ssl=context, backlog=_BACKLOG
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -162,8 +199,10 @@ def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dev.benchmarks.server")
     parser.add_argument("--chain", type=Path)
     parser.add_argument("--per-second", type=int)
+    parser.add_argument("--jobs", type=float, nargs="*")
     arguments = parser.parse_args()
-    asyncio.run(_serve(arguments.chain, arguments.per_second))
+    service = JobService(arguments.jobs) if arguments.jobs else _UpdateService(arguments.per_second)
+    asyncio.run(_serve(service, arguments.chain))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import requests
-import trustme
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.benchmarks import server, update
@@ -29,10 +28,7 @@ def measure(rounds: int) -> list[Figure]:
     :return: the time of an update, and the connections that the service counted.
     """
     with TemporaryDirectory(prefix="datafold-benchmarks-") as folder:
-        chain, ca = Path(folder, "chain.pem"), Path(folder, "ca.pem")
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(str(ca))
-        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(chain))
+        chain, ca = server.certificates(Path(folder))
         with silenced(), server.running() as http, server.running(chain=chain) as tls:
             os.environ.update(update.connections(http.url))
             return [

@@ -7,11 +7,12 @@ cd "$(dirname "$0")/../.."
 # compile AIRFLOW_VERSION DAY [PYTHON [PACKAGE==VERSION...]]: take nothing newer than DAY, but for
 # the one import that serves all Airflow versions, and for the validator of requests: an older one
 # takes "3" for a number. PYTHON is the oldest that will do, 3.10 by default. Pre-releases are taken
-# only of what is named here: of a pre-release of Airflow, its parts.
+# only of what is named here: of a pre-release of Airflow, its parts. ONE_MORE is another group.
 compile() {
   local airflow=$1 day=$2 python=${3:-3.10}
   printf '%s\n' "apache-airflow==$airflow" "${@:4}" |
-    uv pip compile pyproject.toml - --group dev --group cluster --group lineage --universal --fork-strategy fewest \
+    uv pip compile pyproject.toml - --group dev --group cluster --group lineage \
+      ${ONE_MORE:+--group "$ONE_MORE"} --universal --fork-strategy fewest \
       --python-version "$python" --exclude-newer "$day" --prerelease if-necessary-or-explicit \
       --exclude-newer-package apache-airflow-providers-common-compat=2026-11-20 \
       --exclude-newer-package openapi-core=2026-11-20 \
@@ -24,7 +25,7 @@ compile 2.11.2 2026-03-25
 compile 3.0.6 2025-09-10
 compile 3.1.8 2026-03-20
 compile 3.2.2 2026-06-05
-compile 3.3.2 2026-11-10
+ONE_MORE=bench compile 3.3.2 2026-11-10  # The benchmarks run on the newest only.
 compile 3.4.0b2 2026-11-26 3.11 apache-airflow-core==3.4.0b2 apache-airflow-task-sdk==1.4.0b2
 
 echo "apache-airflow==3.3.2" |
