@@ -70,7 +70,8 @@ class Plan:
         if task.task_id == DEFERRED_GATE:
             # The last ones are brief: in the end they alone are waited for.
             return 10.0 + (self.longest - 10.0) * (1 - task.index / self.counts[DEFERRED_GATE])
-        return 3.0 + task.index % 3
+        # A gate holds its worker's slot, but must not have ended before the worker is killed.
+        return (7.0 if task.task_id == GATE else 3.0) + task.index % 3
 
 
 def is_good(task: Key) -> bool:
