@@ -1,8 +1,104 @@
-"""What is asked for: each integration gets a schedule that no other one has."""
+"""What is asked for, and how each task has to end: mapped tasks of one DAG."""
 
 from __future__ import annotations
 
-COUNT = 40
-BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}]
-CRONS = {number: f"{number} {number % 24} * * *" for number in range(1, COUNT + 1)}
-"""The schedules, by the id of the integration."""
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+DEFERRED_GATE, GATE, MONITOR, CHANGE = "deferred_gate", "gate", "monitor", "change"
+"""The tasks; a ``gate`` waits in its worker."""
+
+GATES = (DEFERRED_GATE, GATE)
+
+_SCHEMA = "DB.STAGING"
+_RUNS_AT_A_TIME = 10
+"""A multiple of five, so that a monitor ends alike whenever it is run."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which task it is.
+
+    :param run: the DAG run, by its number from 1.
+    :param task_id: the mapped task.
+    :param index: its map index.
+    """
+
+    run: int
+    task_id: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A DAG of mapped tasks.
+
+    :param dag_id: its id.
+    :param counts: how many there are of each task.
+    :param longest: seconds that the data diff of a deferred gate takes at most.
+    """
+
+    dag_id: str
+    counts: Mapping[str, int]
+    longest: float
+
+    def keys(self, runs: int, *task_ids: str) -> list[Key]:
+        """List tasks.
+
+        :param runs: of so many DAG runs.
+        :param task_ids: only these, by default all.
+        """
+        return [
+            Key(run, task_id, index)
+            for run in range(1, runs + 1)
+            for task_id in task_ids or self.counts
+            for index in range(self.counts[task_id])
+        ]
+
+    def monitor_of(self, task: Key) -> int:
+        """Return the id of the monitor that a task runs, and no other one at the same time."""
+        return task.run % _RUNS_AT_A_TIME * self.counts[MONITOR] + task.index + 1
+
+    def monitors(self) -> dict[int, Key]:
+        """Return all monitors by their ids, each with a task that runs it; all such end alike."""
+        tasks = self.keys(_RUNS_AT_A_TIME, MONITOR)
+        return {self.monitor_of(task): task for task in tasks}
+
+    def seconds(self, task: Key) -> float:
+        """Return how long the job of a task takes at Datafold."""
+        if task.task_id == DEFERRED_GATE:
+            # The last ones are brief: in the end they alone are waited for.
+            return 10.0 + (self.longest - 10.0) * (1 - task.index / self.counts[DEFERRED_GATE])
+        # A gate holds its worker's slot, but must not have ended before the worker is killed.
+        return (7.0 if task.task_id == GATE else 3.0) + task.index % 3
+
+
+def is_good(task: Key) -> bool:
+    """Say whether a task has to succeed: for a fifth, the sides differ or the monitor alerts."""
+    return task.task_id == CHANGE or (task.run + task.index) % 5 > 0
+
+
+def cron_of(change: Key) -> str:
+    """Return the schedule that a task asks for, and no other one of the same integration."""
+    return f"{change.index % 60} {change.run % 24} {change.run // 24 % 28 + 1} * *"
+
+
+def table_of(gate: Key) -> str:
+    """Return the table that a gate compares, and no other gate."""
+    return f"{_SCHEMA}.{gate.task_id}_{gate.run}_{gate.index}"
+
+
+def gate_of(diff: Mapping[str, Any]) -> Key | None:
+    """Return the gate that a data diff is made for, ``None`` if it is nobody's.
+
+    :param diff: the data diff, or the body of its creation.
+    """
+    *schema, table = diff["table2"]
+    if schema != _SCHEMA.split("."):
+        return None
+    task_id, run, index = table.rsplit("_", 2)
+    return Key(int(run), task_id, int(index))
+
+
+CLUSTER = Plan("cluster", {DEFERRED_GATE: 180, GATE: 20, MONITOR: 60, CHANGE: 40}, longest=40.0)

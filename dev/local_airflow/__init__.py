@@ -1,4 +1,4 @@
-"""Airflow on this machine, for the demo, ``make dev``, the browser test and the cluster test."""
+"""Airflow on this machine, for the demo, ``make dev`` and the tests of whole deployments."""
 
 from dev.local_airflow.deployment import FOR_PEOPLE, ROOT, LocalAirflow, connections_to
 

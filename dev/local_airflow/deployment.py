@@ -11,16 +11,20 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from dev.local_airflow.ports import free_port
-from dev.local_airflow.programs import Command, Programs
+from dev.local_airflow.programs import Command, Program, Programs
 from dev.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 _PARTS = {"dag-processor": "dag_processor", "scheduler": "scheduler", "triggerer": "triggerer"}
 """By their commands, what the API server calls them when it is asked for their health."""
+_TIMEOUT = 30.0
 
 FOR_PEOPLE = {
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
@@ -29,10 +33,11 @@ FOR_PEOPLE = {
 """Settings for whoever looks at the pages: there is no login, and connections can be tested."""
 
 
-def connections_to(sandbox: Sandbox) -> dict[str, str]:
+def connections_to(sandbox: Sandbox, hightouch_token: str | None = None) -> dict[str, str]:
     """Give the two connections that the example DAGs need, as settings.
 
     :param sandbox: what stands in for Datafold.
+    :param hightouch_token: the secret that updates of Hightouch send; a random one by default.
     :return: environment variables.
     """
     return {
@@ -40,7 +45,7 @@ def connections_to(sandbox: Sandbox) -> dict[str, str]:
             {"conn_type": "datafold", "host": sandbox.url, "password": sandbox.api_key}
         ),
         "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps(
-            {"conn_type": "generic", "password": secrets.token_urlsafe()}
+            {"conn_type": "generic", "password": hightouch_token or secrets.token_urlsafe()}
         ),
     }
 
@@ -80,10 +85,12 @@ class LocalAirflow:
             **settings,
         }
 
-    def start(self, *parts: str) -> None:
+    def start(self, *parts: str, restarts: bool = False) -> dict[str, Program]:
         """Make the database, then start the API server and further parts.
 
         :param parts: Airflow's commands, such as ``"scheduler"``; this waits until they are well.
+        :param restarts: whether to start again what ends by itself.
+        :return: the further parts, by their commands.
         """
         self.run("db-migrate", "db", "migrate")
         self._programs.start(
@@ -93,12 +100,38 @@ class LocalAirflow:
                 "--host=127.0.0.1",
                 f"--port={self._port}",
                 "--workers=1",
-            )
+            ),
+            restarts=restarts,
         )
+        started = {}
         for part in parts:
             quiet = [] if part == "dag-processor" else ["--skip-serve-logs"]
-            self._programs.start(self.command(part, part, *quiet))
+            command = self.command(part, part, *quiet)
+            started[part] = self._programs.start(command, restarts=restarts)
         self._programs.until("Airflow was well", lambda: self._is_well(*parts))
+        return started
+
+    def trigger(self, dag_id: str, run_id: str) -> None:
+        """Start a run of a DAG, as soon as Airflow has read the DAG; :data:`FOR_PEOPLE` allows it.
+
+        :param dag_id: the DAG.
+        :param run_id: the run's id.
+        """
+
+        def is_started() -> bool:
+            with suppress(requests.RequestException):
+                token = requests.get(f"{self.url}/auth/token", timeout=_TIMEOUT)
+                response = requests.post(
+                    f"{self.url}/api/v2/dags/{dag_id}/dagRuns",
+                    json={"dag_run_id": run_id, "logical_date": None},
+                    headers={"Authorization": f"Bearer {token.json()['access_token']}"},
+                    timeout=_TIMEOUT,
+                )
+                # There is one already if the reply to an earlier request was lost.
+                return response.ok or response.status_code == HTTPStatus.CONFLICT
+            return False
+
+        self._programs.until(f"run {run_id} of {dag_id} was started", is_started)
 
     def run(self, name: str, *arguments: str, may_fail: bool = False) -> None:
         """Run an ``airflow`` command to its end.
@@ -127,9 +160,19 @@ class LocalAirflow:
         :param arguments: its arguments.
         :return: the command.
         """
+        return self.python(name, "airflow", *arguments)
+
+    def python(self, name: str, module: str, *arguments: str) -> Command:
+        """Say how to start a module that sees what this Airflow's parts see.
+
+        :param name: what to call it, and its log.
+        :param module: the module.
+        :param arguments: its arguments.
+        :return: the command.
+        """
         return Command(
             name,
-            [sys.executable, "-m", "airflow", *arguments],
+            [sys.executable, "-m", module, *arguments],
             environment=self._environment,
             # It would wait for its tasks, and nobody needs them any more.
             stop_signal=signal.SIGKILL,

@@ -6,9 +6,10 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
-from dev.local_airflow.ports import free_port, listens
+from dev.local_airflow.ports import free_port
 from dev.local_airflow.programs import Command, ProgramError, Programs
 
 
@@ -65,7 +66,14 @@ def start_postgresql(programs: Programs, home: Path) -> str:
             stop_signal=signal.SIGINT,
         )
     )
-    programs.until("PostgreSQL listened", lambda: listens(port))
+    # Where it listens, it may still be starting up.
+    ask: list[str | Path] = [
+        binaries / "pg_isready",
+        "--quiet",
+        "--host=127.0.0.1",
+        f"--port={port}",
+    ]
+    programs.until("PostgreSQL was ready", lambda: subprocess.run(ask).returncode == 0)
     return f"airflow:{password.read_text()}@127.0.0.1:{port}/postgres"
 
 

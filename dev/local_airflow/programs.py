@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,19 +53,13 @@ class Program:
 
     def __init__(self, command: Command, log: Path) -> None:
         self.command = command
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                command.arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=command.environment,
-                cwd=command.folder,
-                user=command.account,
-                group=command.account,
-                extra_groups=None if command.account is None else [],
-                start_new_session=True,
-            )
+        self._log = log
+        self._process = self._start()
+
+    @property
+    def pid(self) -> int:
+        """The id of its first process."""
+        return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
@@ -74,6 +69,11 @@ class Program:
     def pids(self) -> set[int]:
         """Find the processes that it consists of, with those that have outlived the first."""
         return set(_session(self._process.pid))
+
+    def restart(self) -> None:
+        """Start it again, after what is left of it was killed."""
+        self.kill()
+        self._process = self._start()
 
     def kill(self) -> set[int]:
         """End all its processes with SIGKILL.
@@ -102,6 +102,22 @@ class Program:
             self._process.wait(seconds)
         self.kill()
 
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = self.command
+        with self._log.open("ab") as output:
+            return subprocess.Popen(
+                command.arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=command.environment,
+                cwd=command.folder,
+                user=command.account,
+                group=command.account,
+                extra_groups=None if command.account is None else [],
+                start_new_session=True,
+            )
+
 
 class Programs:
     """All programs of a run; none of them outlives the ``with`` block.
@@ -119,6 +135,9 @@ class Programs:
         self._began = time.monotonic()
         self._running: list[Program] = []
         self._interrupted = False
+        self.restarts: Counter[str] = Counter()
+        """How often a program was started again, by its name."""
+        self._restarting: set[Program] = set()
 
     def __enter__(self) -> Programs:
         return self
@@ -132,14 +151,17 @@ class Programs:
         """How long the run has taken so far."""
         return time.monotonic() - self._began
 
-    def start(self, command: Command) -> Program:
+    def start(self, command: Command, *, restarts: bool = False) -> Program:
         """Start a program that has to run until it is killed or the block ends.
 
         :param command: how to start it.
+        :param restarts: whether to start it again when it ends by itself, as a cluster does.
         :return: the program.
         """
         program = Program(command, self.logs / f"{command.name}.log")
         self._running.append(program)
+        if restarts:
+            self._restarting.add(program)
         return program
 
     def run(self, command: Command, *, may_fail: bool = False) -> None:
@@ -174,11 +196,12 @@ class Programs:
         self._running.remove(program)
         program.stop(seconds)
 
-    def until(self, what: str, condition: Callable[[], bool]) -> None:
+    def until(self, what: str, condition: Callable[[], bool], every: float = 0.1) -> None:
         """Wait.
 
         :param what: what to wait for, in words.
         :param condition: whether it has come about.
+        :param every: seconds between two looks.
         :raises ProgramError: the time is over, or a program has ended.
         :raises KeyboardInterrupt: the run is to end early.
         """
@@ -189,11 +212,15 @@ class Programs:
                 return
             if self._interrupted:
                 raise KeyboardInterrupt
+            for program in self._restarting.intersection(ended):
+                ended.remove(program)
+                self.restarts[program.command.name] += 1
+                program.restart()
             if ended:
                 raise ProgramError(f"{ended[0].command.name} ended before {what}.")
             if self.seconds > self._limit:
                 raise ProgramError(f"{self._limit:g} s were over before {what}.")
-            time.sleep(0.1)
+            time.sleep(every)
 
     def forever(self) -> None:
         """Let them run for as long as nobody interrupts.

@@ -1,0 +1,123 @@
+"""What goes wrong during the run, besides a service that refuses calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dev.cluster.deployment import Deployment
+from dev.cluster.metadata import Metadata, Task
+from dev.cluster.plan import GATE
+from dev.cluster.service import Service
+from dev.local_airflow.programs import Program, Programs
+
+CUT = 5.0
+"""Seconds without the database."""
+
+_DONE_BEFORE = 10
+_TASKS_TO_HIT, _TRIGGERS_TO_HIT = 2, 4
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What was hit.
+
+    :param tasks: how many tasks ran on the worker that was killed.
+    :param triggers: how many triggers the triggerer had that was killed.
+    :param connections: how many connections to the database were cut.
+    """
+
+    tasks: int
+    triggers: int
+    connections: int
+
+
+class Disturbances:
+    """Kills and cuts; each waits until it hurts.
+
+    :param programs: all programs of the run.
+    :param deployment: Airflow.
+    :param metadata: Airflow's database.
+    :param service: Datafold.
+    :param say: tells of what was done.
+    """
+
+    def __init__(
+        self,
+        programs: Programs,
+        deployment: Deployment,
+        metadata: Metadata,
+        service: Service,
+        say: Callable[[str], None],
+    ) -> None:
+        self._programs = programs
+        self._deployment = deployment
+        self._metadata = metadata
+        self._service = service
+        self._say = say
+
+    def kill_worker(self, victim: Program) -> int:
+        """Kill a worker in which gates wait for their data diffs, and start another one.
+
+        :param victim: the worker.
+        :return: how many tasks ran on it.
+        """
+
+        def is_mid_run() -> bool:
+            tasks = self._metadata.tasks()
+            running = _running(tasks, victim.pids())
+            made = self._service.diffs()
+            return (
+                sum(task.state == "success" for task in tasks) >= _DONE_BEFORE
+                and len(running) >= _TASKS_TO_HIT
+                and any(task.key.task_id == GATE and task.key in made for task in running)
+            )
+
+        self._until("gates waited in a worker", is_mid_run)
+        pids = self._programs.kill(victim)
+        hit = _running(self._metadata.tasks(), pids)
+        names = ", ".join(sorted(task.key.task_id for task in hit))
+        self._say(f"{victim.command.name} was killed, with {len(pids)} processes: {names}")
+        self._say(f"{self._deployment.start_worker().command.name} was started")
+        return len(hit)
+
+    def kill_triggerer(self, victim: Program, job: int) -> int:
+        """Kill a triggerer, and leave its triggers to the other one.
+
+        :param victim: the triggerer.
+        :param job: the id of its job.
+        :return: how many triggers it had.
+        """
+        self._until(
+            "a triggerer had triggers", lambda: self._metadata.triggers()[job] >= _TRIGGERS_TO_HIT
+        )
+        self._programs.kill(victim)
+        hit = self._metadata.triggers()[job]
+        self._say(f"{victim.command.name} was killed: it had {hit} triggers")
+        self._until("the other triggerer had them", lambda: not self._metadata.triggers()[job])
+        self._say("the other triggerer has them")
+        return hit
+
+    def cut_database(self) -> int:
+        """Cut the connections to the database, while tasks run and wait.
+
+        :return: how many connections there were.
+        """
+
+        def is_mid_run() -> bool:
+            running = sum(task.state == "running" for task in self._metadata.tasks())
+            triggers = self._metadata.triggers().total()
+            return running >= _TASKS_TO_HIT and triggers >= _TRIGGERS_TO_HIT
+
+        self._until("tasks ran and waited", is_mid_run)
+        connections = self._metadata.cut(CUT)
+        self._say(f"the database was away for {CUT:g} s: {connections} connections were cut")
+        return connections
+
+    def _until(self, what: str, condition: Callable[[], bool]) -> None:
+        # Nobody can hit any more what has ended; that is counted in the end.
+        self._programs.until(what, lambda: condition() or self._metadata.has_ended(), every=1.0)
+
+
+def _running(tasks: list[Task], pids: set[int]) -> list[Task]:
+    return [task for task in tasks if task.state == "running" and task.pid in pids]

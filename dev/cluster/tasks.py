@@ -1,0 +1,78 @@
+"""The DAG of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
+from dev.cluster.plan import (
+    CHANGE,
+    DEFERRED_GATE,
+    GATES,
+    MONITOR,
+    Key,
+    Plan,
+    cron_of,
+    table_of,
+)
+
+_RETRIES: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(seconds=2)}
+_BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}]
+
+
+def make_dag(plan: Plan) -> DAG:
+    """Make the DAG of a plan; its runs have numbers for ids.
+
+    :param plan: the plan.
+    """
+
+    def texts(macro: str, task_id: str) -> list[str]:
+        return [
+            f"{{{{ {macro}(run_id, {task_id!r}, {index}) }}}}"
+            for index in range(plan.counts[task_id])
+        ]
+
+    with DAG(
+        dag_id=plan.dag_id,
+        schedule=None,
+        start_date=datetime(2024, 1, 1),
+        catchup=False,
+        max_active_runs=1000,
+        max_active_tasks=1000,
+        user_defined_macros={
+            "table_of": _macro(table_of),
+            "cron_of": _macro(cron_of),
+            "monitor_of": _macro(plan.monitor_of),
+        },
+    ) as dag:
+        for task_id in GATES:
+            DatafoldRunDataDiffOperator.partial(
+                task_id=task_id,
+                data_source1_id=1,
+                data_source2_id=1,
+                table1="DB.PUBLIC.ORDERS",
+                pk_columns=["id"],
+                deferrable=task_id == DEFERRED_GATE,
+                poll_interval=5 if task_id == DEFERRED_GATE else None,
+                **_RETRIES,
+            ).expand(table2=texts("table_of", task_id))
+        DatafoldRunMonitorOperator.partial(task_id=MONITOR, deferrable=True, **_RETRIES).expand(
+            monitor_id=texts("monitor_of", MONITOR)
+        )
+        crons = enumerate(texts("cron_of", CHANGE), start=1)
+        DatafoldUpdateHightouchOperator.partial(
+            task_id=CHANGE, bindings=_BINDINGS, **_RETRIES
+        ).expand_kwargs(
+            [{"bi_datasource_id": number, "indexing_cron": cron} for number, cron in crons]
+        )
+    return dag
+
+
+def _macro(function: Callable[[Key], Any]) -> Callable[[str, str, int], Any]:
+    return lambda run_id, task_id, index: function(Key(int(run_id), task_id, index))
