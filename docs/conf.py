@@ -46,6 +46,9 @@ html_logo = html_favicon = "integration-logos/datafold.svg"
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
+# The search does both, and without a server: a summary would have to be fetched from one.
+html_use_index = html_domain_indices = False
+html_show_search_summary = False
 
 _INCLUDED = re.compile(r"^```\{include\} (\S+)\n```$", re.MULTILINE)
 _EXAMPLE = re.compile(r"]\(\.\./example_dags/(\w+)\.py\)")

@@ -22,6 +22,7 @@ def read(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open the site's home in a window, which asks no machine for anything."""
     with ExitStack() as stack:
         asked: list[str] = []
+        failed: list[str] = []
 
         def open_window(width: int = 1280, color_scheme: str = "light") -> Page:
             context = browser.new_context(
@@ -30,11 +31,13 @@ def read(browser: Browser) -> Iterator[Callable[..., Page]]:
             stack.callback(context.close)
             page = context.new_page()
             page.on("request", lambda request: asked.append(request.url))
+            page.on("pageerror", lambda error: failed.append(str(error)))
             page.goto((SITE / "index.html").as_uri())
             return page
 
         yield open_window
     assert asked
+    assert failed == []
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
 
 
@@ -49,8 +52,8 @@ def read(browser: Browser) -> Iterator[Callable[..., Page]]:
 )
 def test_search_finds_pages(words: str, title: str, read: Callable[..., Page]) -> None:
     page = read()
-    page.get_by_role("searchbox").fill(words)
-    page.get_by_role("searchbox").press("Enter")
+    page.get_by_label("Search").fill(words)
+    page.get_by_label("Search").press("Enter")
     page.locator("#search-results").get_by_role("link", name=title, exact=True).first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(title)
 
@@ -63,7 +66,7 @@ def test_each_page_fits_the_window(
     width: int, color_scheme: str, background: str, read: Callable[..., Page]
 ) -> None:
     page = read(width, color_scheme)
-    assert len(PAGES) > 20
+    assert len(PAGES) > 20, "There is no site; `make docs` builds it"
     for file in PAGES:
         page.goto(file.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width, file.name
@@ -74,6 +77,6 @@ def test_a_person_gets_to_the_first_gate_on_a_phone(read: Callable[..., Page]) -
     page = read(360)
     link = page.get_by_role("link", name="A first gate in five minutes").first
     expect(link).not_to_be_in_viewport()
-    page.locator("label.mobile-header").or_(page.locator("label[for=__navigation]")).first.click()
+    page.locator("label.nav-overlay-icon").click()
     link.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("A first gate")
