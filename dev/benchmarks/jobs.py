@@ -113,7 +113,7 @@ def _diff() -> dict[str, object]:
         "tags": ["airflow:1f2e3d4c5b6a7988:0-abcdef"],
     }
     diffs = State().data_diffs
-    shown: dict[str, object] = diffs.shown(diffs.add(body, Job(IDENTICAL))["id"])
+    shown: dict[str, object] = diffs.peek(diffs.add(body, Job(IDENTICAL))["id"])
     return shown | {"status": "processing"}
 
 
