@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-# compile AIRFLOW_VERSION DAY [OPTION...]: take nothing newer than DAY, but for the one import that serves
+# compile AIRFLOW_VERSION DAY [OPTION...]: take nothing newer than DAY, but for the import that serves
 # all Airflow versions, and for the validator of requests: an older one takes "3" for a number.
 compile() {
   local airflow=$1 day=$2
