@@ -158,7 +158,7 @@ def add_wheel_session(airflow: str, *versions: str) -> None:
             session.skip(f"There is no Python {' or '.join(versions)} on PATH or of pyenv")
         # pip builds the wheel, and installs that.
         session.install(".", "--constraint", f"dev/constraints/airflow-{airflow}.txt")
-        home = {"AIRFLOW_HOME": session.create_tmp()}
+        home = {"AIRFLOW_HOME": os.path.abspath(session.create_tmp())}
         session.run("python", "-I", "dev/scripts/try_wheel.py", env=home)
 
 
