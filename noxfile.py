@@ -163,13 +163,9 @@ def add_wheel_session(airflow: str, *versions: str) -> None:
         """See what a user has who installs the wheel."""
         if python is None:
             session.skip(f"There is no Python {' or '.join(versions)} on PATH or of pyenv")
-        folder = session.create_tmp()
-        session.run(
-            "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, "."
-        )
-        (built,) = glob.glob(os.path.join(folder, "*.whl"))
-        session.install(built, "--constraint", f"dev/constraints/airflow-{airflow}.txt")
-        home = {"AIRFLOW_HOME": folder}
+        # pip builds the wheel, and installs that.
+        session.install(".", "--constraint", f"dev/constraints/airflow-{airflow}.txt")
+        home = {"AIRFLOW_HOME": os.path.abspath(session.create_tmp())}
         session.run("python", "-I", "dev/scripts/try_wheel.py", env=home)
 
 

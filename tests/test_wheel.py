@@ -126,7 +126,7 @@ def test_first_dag_is_short() -> None:
     assert len(first_dag().strip().splitlines()) < 20
 
 
-def test_first_dag_runs_beside_an_airflow_that_has_only_the_wheel(
+def test_dags_run_beside_an_airflow_that_has_only_the_wheel(
     wheel: Path, tmp_path: Path, sandbox: Any
 ) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
@@ -159,3 +159,12 @@ def test_first_dag_runs_beside_an_airflow_that_has_only_the_wheel(
         "indexing_cron": "0 6 * * *",
     }
     assert sandbox.state.integrations[7]["indexing_cron"] == "0 6 * * *"
+
+    # An example that needs more than its own file.
+    (examples,) = (tmp_path / "venv").glob(
+        "lib/*/site-packages/airflow_provider_datafold/example_*"
+    )
+    environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(examples)
+    run(*airflow, "dags", "test", "datafold_monitors_as_code", env=environment)
+    made = {monitor["name"] for monitor in sandbox.state.monitors.monitors.values()}
+    assert {"Orders come in", "Orders cost something"} <= made

@@ -32,7 +32,7 @@ def main() -> None:
 def ask_airflow() -> dict[str, Any]:
     """Return what `airflow providers` lists, which has the link from the description."""
     command = [sys.executable, "-I", "-m", "airflow", "providers", "list", "--output", "json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     # Airflow may log before it prints.
     listed, _ = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("[{") :])
     (provider,) = [each for each in listed if each["package_name"] == NAME]
