@@ -68,7 +68,8 @@ LINEAGE = ("tests/lineage", "tests/operators/test_lineage.py")
 # last otherwise.
 SIDE_BY_SIDE = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
 
-nox.options.default_venv_backend = "virtualenv"
+# uv installs in seconds; where it is missing, pip does the same.
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 
 
@@ -158,7 +159,13 @@ def add_wheel_session(airflow: str, *versions: str) -> None:
     """
     _, python = find_python(versions)
 
-    @nox.session(name=f"wheel-{airflow}", python=python or False, default=False, reuse_venv=False)
+    @nox.session(
+        name=f"wheel-{airflow}",
+        python=python or False,
+        default=False,
+        reuse_venv=False,
+        venv_backend="virtualenv",  # with pip, as a user has it
+    )
     def wheel(session: nox.Session) -> None:
         """See what a user has who installs the wheel."""
         if python is None:
@@ -184,7 +191,10 @@ def install(
         session.skip(f"There is no Python {' or '.join(missing)} on PATH or of pyenv")
     constraints = f"dev/constraints/airflow-{airflow}.txt"
     session.install("pip>=25.1")  # The first that knows --group.
-    session.install("--editable", ".", "--group", group, *more, "--constraint", constraints)
+    # The tests write no bytecode, so that whatever is not compiled here is compiled each time.
+    session.install(
+        *("--compile", "--editable", ".", "--group", group, *more, "--constraint", constraints)
+    )
 
 
 for airflow, pythons in (AIRFLOWS | NEXT).items():
