@@ -181,7 +181,7 @@ GATES = {
     "First gate": [START, LOOK],
     "Arguments": [START, LOOK],
     "Choosing limits": [START, LOOK],
-    "What comes back": [START, LOOK],
+    "What the task returns": [START, LOOK],
     "What waiting costs": ["GET /api/v1/datadiffs", START, LOOK, LOOK, LOOK],
     "The sensor": ["GET /api/v1/datadiffs/1"],
 }
