@@ -25,7 +25,7 @@
     └── DatafoldTransientError          may succeed later
         ├── DatafoldConnectionError     the connection broke, or could not be made
         │   └── DatafoldUnreachableError  ... could not be made: nothing was sent
-        ├── DatafoldTimeoutError        no whole response in time
+        ├── DatafoldTimeoutError        no complete response in time
         ├── DatafoldRateLimitError      429
         ├── DatafoldServerError         408, 425 and 5xx
         ├── DatafoldStoppedError        the task was stopped meanwhile
@@ -144,7 +144,7 @@ class DatafoldAnswerError(DatafoldFinalError):
 
 
 class DatafoldConnectionError(DatafoldTransientError):
-    """The connection broke before the whole response was there."""
+    """The connection broke before the response was complete."""
 
 
 class DatafoldUnreachableError(DatafoldConnectionError):
@@ -152,7 +152,7 @@ class DatafoldUnreachableError(DatafoldConnectionError):
 
 
 class DatafoldTimeoutError(DatafoldTransientError):
-    """The whole response did not come in time."""
+    """The response was not complete in time."""
 
 
 class DatafoldRateLimitError(DatafoldTransientError):
@@ -180,7 +180,7 @@ class DatafoldAlertError(DatafoldFinalError):
 
 
 class DatafoldWaitingForPersonError(DatafoldFinalError):
-    """A job waits for a person's confirmation or login, and no wait mends that."""
+    """A job waits for a person's confirmation or login, so waiting longer will not help."""
 
 
 class DatafoldJobCancelledError(DatafoldFinalError):

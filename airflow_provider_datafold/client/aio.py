@@ -96,7 +96,7 @@ class AsyncClient:
         :param body: the body, concealed; none by default.
         :param values: the fields of path and query by name.
         :return: what the API returns, without secrets.
-        :raises DatafoldError: anything else came of it.
+        :raises DatafoldError: any other failure; the class says which.
         """
         given = (body, values)
         make_request = functools.partial(operation.request, body, **values)

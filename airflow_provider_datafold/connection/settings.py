@@ -52,7 +52,7 @@ class Settings:
     :param api_key: Datafold's API key.
     :param timeout: seconds that one request may take, from looking up the host to the last byte
         of the response.
-    :param max_retries: how often a call is tried again after a passing fault.
+    :param max_retries: how often a call is tried again after a temporary error.
     :param call_timeout: seconds after which a call is not tried again; ``None`` for no limit.
     :param verify: ``False`` for no check of the TLS certificate, a path for a CA bundle, ``True``
         for the CAs that the client knows.
@@ -200,7 +200,7 @@ def _location(connection: Connection, scheme: str, rest: str) -> tuple[SplitResu
 
 
 def _is_address(location: SplitResult, rest: str) -> bool:
-    """Say whether a URL names a host and nothing odd, which a client would mend in its own way."""
+    """Return whether a URL names a host and nothing that clients would interpret differently."""
     netloc = location.netloc
     labels = (location.hostname or "").rstrip(".").split(".")
     return (
@@ -246,7 +246,7 @@ class Extra:
         return value
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """Read a boolean, or its text."""
+        """Read a boolean, or a string that stands for one."""
         value = self._value(name)
         if value is None:
             return default
@@ -256,7 +256,7 @@ class Extra:
         return flag
 
     def seconds(self, name: str) -> float | None:
-        """Read a duration, or its text; ``None`` where there is none."""
+        """Read a duration, a number or a string; ``None`` if it is missing."""
         value = self._value(name)
         if value is None:
             return None
@@ -275,7 +275,7 @@ class Extra:
         return number
 
     def count(self, name: str, *, default: int, most: int) -> int:
-        """Read a whole number, or its text."""
+        """Read a whole number, or a string of digits."""
         value = self._value(name)
         if value is None:
             return default

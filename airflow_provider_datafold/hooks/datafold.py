@@ -65,8 +65,8 @@ class DatafoldHook(
         with DatafoldHook() as hook:
             hook.get_data_diff(7)
 
-    Each request is tried again after a passing fault, ``max_retries`` times (extra field of the
-    connection, default 3), if sending it twice does no harm or it was not taken. No redirect is
+    Each request is tried again after a temporary error, ``max_retries`` times (extra field of the
+    connection, default 3), if sending it twice does no harm or it was not processed. No redirect is
     ever followed.
 
     :param datafold_conn_id: id of an Airflow connection of type ``datafold``: ``host`` (URL or
@@ -101,7 +101,7 @@ class DatafoldHook(
             self._client = None
 
     def stop(self) -> None:
-        """Send nothing more: end a pause, break off a request that is under way.
+        """Send nothing more: end a pause, abort a request that is under way.
 
         For an operator's ``on_kill``. Every call then raises
         :class:`~airflow_provider_datafold.exceptions.DatafoldStoppedError`.
@@ -135,7 +135,7 @@ class DatafoldHook(
             empty response. The API key and the secrets that were sent are replaced by ``***`` in
             it, and where secrets travel whatever stands under the name of a secret.
         :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
-        :raises DatafoldError: anything else came of it; the class says what.
+        :raises DatafoldError: any other failure; the class says which.
         """
         body = conceal(body)
         make_request = partial(operation.request, body, **values)
@@ -151,7 +151,7 @@ class DatafoldHook(
         idempotent: bool | None = None,
         may_be_empty: bool = False,
     ) -> Any:
-        """Send one request, again after a passing fault, and return the response's JSON.
+        """Send one request, again after a temporary error, and return the response's JSON.
 
         :param method: an HTTP method such as ``"PUT"``.
         :param path: a path on Datafold's host such as ``"/api/v1/lineage/bi/"``, perhaps with a
@@ -159,7 +159,7 @@ class DatafoldHook(
         :param json: what to send as JSON, ``None`` for no body.
         :param idempotent: whether sending it twice does what sending it once does; by default
             what HTTP says of the method, which is no for ``POST`` and ``PATCH``. If not, it is
-            sent again only where it was not taken: the hook could not connect, or the response
+            sent again only if it was not processed: the hook could not connect, or the response
             was 429 or 503. Airflow's own ``retries`` know no such difference.
         :param may_be_empty: whether a response without a body is a success, too.
         :return: as for :meth:`call`; what stands under the name of a secret, such as ``token``,
@@ -193,7 +193,7 @@ class DatafoldHook(
         poll_interval: float | None = None,
         is_troubled: bool = False,
     ) -> Reading:
-        """Wait until a job ends; a passing fault does not end the wait.
+        """Wait until a job ends; a temporary error does not end the wait.
 
         :param job: its kind, e.g. :data:`~airflow_provider_datafold.waiting.job.DATA_DIFF`.
         :param ids: its ids by name, e.g. ``{"datadiff_id": 7}``.

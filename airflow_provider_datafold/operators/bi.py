@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 class DatafoldSyncIntegrationOperator(DatafoldIntegrationOperator):
     """Start a synchronization of an integration now, whatever its schedule.
 
-    The task ends when Datafold has accepted the request; its API does not tell when it is done. The
-    hook sends the request again only where it was not taken; Airflow, as the task's ``retries``
-    say, after any passing fault.
+    The task ends when Datafold has accepted the request; its API does not say when it is done. The
+    hook sends the request again only if it was not processed; Airflow does so after any temporary
+    error, as often as the task's ``retries`` say.
 
     .. code-block:: python
 
         DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=7)
 
-    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param bi_datasource_id: id of the integration in Datafold, e.g. ``7`` or ``"7"``.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
@@ -71,12 +71,12 @@ class DatafoldUpdateHightouchOperator(DatafoldUpdateOperator):
             indexing_cron="{{ params.indexing_cron }}",
         )
 
-    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param bi_datasource_id: id of the integration in Datafold, e.g. ``7`` or ``"7"``.
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
         schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.
-    :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``, or the JSON text or the
-        Python repr of one. The contract requires them with each update, though it changes only the
+    :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``, or such a list
+        as JSON or as a Python literal. The contract requires them with each update, though it changes only the
         schedule: by default, and for ``None``, the integration is read first and its own are sent.
         Native rendering makes a number of a ``remoteId`` that looks like one, and of its text again
         only what is left of it: ``"1.50"`` is sent as ``"1.5"``.
@@ -129,15 +129,15 @@ class DatafoldUpdateLookerOperator(DatafoldUpdateOperator):
             task_id="update_schedule", bi_datasource_id=8, repo_id=3, indexing_cron="0 6 * * *"
         )
 
-    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param bi_datasource_id: id of the integration in Datafold, e.g. ``7`` or ``"7"``.
     :param repo_id: id in Datafold of the repository with the LookML code.
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
         schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.
     :param base_url: Looker's address. By default what host and port of ``looker_conn_id`` make.
     :param client_id: Looker's client id. By default the login of ``looker_conn_id``.
-    :param project_ids: list of texts, or the JSON text or the Python repr of one. Not sent by
-        default.
+    :param project_ids: list of strings, or such a list as JSON or as a Python literal. Not
+        sent by default.
     :param bindings: as for :class:`DatafoldUpdateHightouchOperator`.
     :param only_if_changed: whether to read the integration first, and to send nothing when its
         schedule is the one asked for already. Not templated.
@@ -193,7 +193,7 @@ class DatafoldUpdateModeOperator(DatafoldUpdateOperator):
             task_id="update_schedule", bi_datasource_id=9, indexing_cron="0 6 * * *"
         )
 
-    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param bi_datasource_id: id of the integration in Datafold, e.g. ``7`` or ``"7"``.
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
         schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.
@@ -243,7 +243,7 @@ class DatafoldUpdateTableauOperator(DatafoldUpdateOperator):
             task_id="update_schedule", bi_datasource_id=10, indexing_cron="0 6 * * *"
         )
 
-    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param bi_datasource_id: id of the integration in Datafold, e.g. ``7`` or ``"7"``.
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
         schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.
@@ -299,7 +299,7 @@ class DatafoldUpdatePowerBIOperator(DatafoldUpdateOperator):
             task_id="update_schedule", bi_datasource_id=11, indexing_cron="0 6 * * *"
         )
 
-    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param bi_datasource_id: id of the integration in Datafold, e.g. ``7`` or ``"7"``.
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
         schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.
@@ -361,7 +361,7 @@ class DatafoldUpdateDbtOperator(DatafoldUpdateOperator):
             indexing_cron="0 6 * * *",
         )
 
-    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param bi_datasource_id: id of the integration in Datafold, e.g. ``7`` or ``"7"``.
     :param ci_config_id: id of the CI configuration in Datafold.
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
         schedule.

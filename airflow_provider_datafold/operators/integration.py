@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class DatafoldIntegrationOperator(DatafoldOperator):
     """What the operators of BI lineage share: an integration, and the link to its page.
 
-    :param bi_datasource_id: id of the integration in Datafold, a positive integer or its text.
+    :param bi_datasource_id: id of the integration in Datafold, e.g. ``7`` or ``"7"``.
     :param datafold_conn_id: id of the Airflow connection to Datafold.
     """
 

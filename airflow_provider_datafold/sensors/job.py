@@ -96,7 +96,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
                 raise
             except PASSING as error:
                 self._not_before = time.monotonic() + (error.retry_after or 0.0)
-                self.log.warning("Could not look at the %s: %s.", job.noun, error.summary)
+                self.log.warning("Could not check the %s: %s.", job.noun, error.summary)
                 return PokeReturnValue(is_done=False)
             if not reading.has_ended:
                 self.log.info("The %s is %s.", job.noun, reading.shown_status)

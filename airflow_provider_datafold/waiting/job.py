@@ -20,7 +20,7 @@ class State(str, Enum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     BLOCKED = "blocked"
-    """It waits for a person, and no wait mends that."""
+    """It waits for a person, so waiting longer will not help."""
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ def watch(
             if isinstance(error, DatafoldStoppedError) or now - trouble_since > LONGEST_TROUBLE:
                 raise
             asked = error.retry_after or 0.0
-            log.warning("Could not look at the %s: %s. It goes on.", job.noun, error.summary)
+            log.warning("Could not check the %s: %s. Still waiting.", job.noun, error.summary)
         else:
             now, trouble_since = clock(), None
             if reading.has_ended:

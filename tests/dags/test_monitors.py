@@ -194,7 +194,7 @@ def test_a_passing_fault_does_not_end_a_wait(
     outcome = modes.run(run_dag, capfd, log, in_both(RUN), "troubled")
 
     assert outcome.states == dict.fromkeys(MODES, "success")
-    assert outcome.log.count("Could not look at the monitor run") >= 2 * len(PASSING)
+    assert outcome.log.count("Could not check the monitor run") >= 2 * len(PASSING)
     looks = [seen.path for seen in sandbox.state.requests if "/runs/" in seen.path]
     # And once more after the triggerer's.
     assert len(looks) == 2 * (len(PASSING) + 3) + 1

@@ -222,7 +222,7 @@ def test_a_passing_fault_does_not_end_the_wait(
     assert service.pauses == [5.0] * 5
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == 3
-    assert all(text.startswith("Could not look at the data diff: ") for text in warnings)
+    assert all(text.startswith("Could not check the data diff: ") for text in warnings)
     assert all(text.endswith(" It goes on.") for text in warnings)
 
 
