@@ -75,11 +75,11 @@ class DatafoldUpdateHightouchOperator(DatafoldUpdateOperator):
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
         schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.
-    :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``, or such a list
-        as JSON or as a Python literal. The contract requires them with each update, though it changes only the
+    :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``, or such a list as JSON or as a
+        Python literal. The contract requires them with each update, though it changes only the
         schedule: by default, and for ``None``, the integration is read first and its own are sent.
-        Native rendering makes a number of a ``remoteId`` that looks like one, and of its text again
-        only what is left of it: ``"1.50"`` is sent as ``"1.5"``.
+        Native rendering turns a ``remoteId`` that looks like a number into one, so that ``"1.50"``
+        is sent as ``"1.5"``.
     :param workspace: the Hightouch workspace. Not sent by default; ``None`` is sent as null.
     :param only_if_changed: whether to read the integration first, and to send nothing when its
         schedule is the one asked for already. Not templated.

@@ -179,8 +179,8 @@ def watch(
         yield Pause(min(max(rhythm.pause(now - begin, jitter()), asked), deadline - now))
     # Raised out here: in a handler it would carry the error of the last look.
     raise DatafoldDeadlineError(
-        f"The {job.noun} had not ended after {now - begin:.0f} s, as long as the task's 'timeout' "
-        f"and 'execution_timeout' let it run. Give it more time, or less to do."
+        f"The {job.noun} had not ended after {now - begin:.0f} s, the limit that the task's "
+        f"'timeout' and 'execution_timeout' set. Give it more time, or less to do."
     )
 
 
