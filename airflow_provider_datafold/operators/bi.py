@@ -75,8 +75,8 @@ class DatafoldUpdateHightouchOperator(DatafoldUpdateOperator):
     :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None`` for no
         schedule.
     :param name: the integration's name. Not sent by default; ``None`` is sent as null.
-    :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``, or such a list as JSON or as a
-        Python literal. The contract requires them with each update, though it changes only the
+    :param bindings: list of ``{"remoteId": str, "boundIds": [int]}``, or such a list as JSON or as
+        a Python literal. The contract requires them with each update, though it changes only the
         schedule: by default, and for ``None``, the integration is read first and its own are sent.
         Native rendering turns a ``remoteId`` that looks like a number into one, so that ``"1.50"``
         is sent as ``"1.5"``.

@@ -223,7 +223,7 @@ def test_a_passing_fault_does_not_end_the_wait(
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == 3
     assert all(text.startswith("Could not check the data diff: ") for text in warnings)
-    assert all(text.endswith(" It goes on.") for text in warnings)
+    assert all(text.endswith(" Still waiting.") for text in warnings)
 
 
 @pytest.mark.parametrize(
