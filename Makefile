@@ -14,8 +14,8 @@ SITE = build/docs
 # last otherwise.
 SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: demo dev test test-all test-next check unit test-ui test-cluster test-kill reliability \
-  reliability-all mutation coverage-page bench docs api-diff contract constraints clean
+.PHONY: demo dev test test-all test-oldest test-next check unit test-ui test-cluster test-kill \
+  reliability reliability-all mutation coverage-page bench docs api-diff contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
@@ -27,6 +27,9 @@ test: check unit  ## Run the checks and all tests.
 
 test-all: test  ## Run the tests on each Airflow from 2.11 on, too; `nox --list` names them.
 	$(BIN)/nox
+
+test-oldest: $(INSTALLED)  ## Run the tests on the oldest Airflow 2 and 3 that we support.
+	$(BIN)/nox --tags oldest
 
 test-next: $(INSTALLED)  ## Run the tests on the next Airflow, a pre-release.
 	$(BIN)/nox --tags next
