@@ -174,6 +174,8 @@ def watch(
                 told_at = now
                 progress = _progress(reading.answer)
                 log.info("The %s is %s%s.", job.noun, reading.shown_status, progress)
+            # A thousand waits would keep a thousand responses through their pauses.
+            del reading
         if now >= deadline:
             break
         yield Pause(min(max(rhythm.pause(now - begin, jitter()), asked), deadline - now))

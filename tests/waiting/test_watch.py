@@ -374,3 +374,20 @@ def test_a_run_of_a_list_is_found_by_its_id() -> None:
     reading = service.wait(job=CI_RUN, ids={"ci_config_id": 4, "run_id": 9, "pr_num": 2})
     assert reading.state is State.FAILED
     assert service.paths == ["/api/v1/ci/4/runs?pr_num=2"] * 4
+
+
+def test_a_pause_keeps_no_response() -> None:
+    service = Service({"id": 7, "status": "processing"})
+    waiting = watch(
+        DATA_DIFF,
+        IDS,
+        SETTINGS,
+        logging.getLogger("wait"),
+        deadline=START + 60,
+        rhythm=Rhythm(),
+        clock=service.clock,
+    )
+    assert isinstance(waiting.send(None), Send)
+    assert isinstance(waiting.send(service._next()), Pause)
+    # A thousand waits would keep a thousand of them.
+    assert not [kept for kept in waiting.gi_frame.f_locals.values() if isinstance(kept, Reading)]
