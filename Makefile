@@ -14,7 +14,7 @@ SITE = build/docs
 # last otherwise.
 SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: demo dev test test-all test-oldest test-next check unit test-ui test-cluster test-kill \
+.PHONY: demo dev test test-all test-oldest test-next check unit test-ui test-cluster test-kill soak \
   reliability reliability-all mutation coverage-page bench docs api-diff contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
@@ -68,13 +68,17 @@ test-ui: $(INSTALLED) docs  ## Test Airflow's UI, and the site, in a real browse
 	@dev/scripts/install_programs.sh chromium
 	@$(BIN)/python -m pytest -m ui tests/system
 
-test-cluster: $(INSTALLED)-cluster  ## Many updates on Airflow with Celery, one worker killed.
+test-cluster: $(INSTALLED)-cluster  ## Gates, monitors and changes on Airflow with Celery, on a bad day.
 	@dev/scripts/install_programs.sh redis-server postgresql
 	@$(BIN)/python -m dev.cluster
 
 test-kill: $(INSTALLED)-cluster  ## Gates whose processes are killed, and which people stop and clear.
 	@dev/scripts/install_programs.sh postgresql
 	@$(BIN)/python -m dev.kills
+
+soak: $(INSTALLED)-cluster  ## Half an hour of gates, monitors and changes: make soak [MINUTES=5].
+	@dev/scripts/install_programs.sh postgresql
+	@$(BIN)/python -m dev.soak $(MINUTES)
 
 coverage-page: $(INSTALLED)  ## Write docs/coverage.md from the code.
 	$(BIN)/python -m dev.scripts.api_coverage

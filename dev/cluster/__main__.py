@@ -25,7 +25,7 @@ from dev.sandbox.weather import Weather
 
 LOGS = ROOT / "build" / "cluster"
 LONGEST_RUN = 1500.0
-"""Seconds; a quiet machine with two cores takes four minutes."""
+"""Seconds; enough for two cores that are busy with something else, too."""
 
 # The rate is exceeded whenever many tasks and triggers send at once, and is what they can keep to
 # otherwise.

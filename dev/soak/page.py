@@ -1,0 +1,80 @@
+"""The section about the soak in ``docs/reliability.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+
+from dev.soak.watch import Growth
+
+TITLE = "## Over time"
+
+_INTRODUCTION = """\
+`make soak` has one Airflow with LocalExecutor do the same again and again: every 30 s four
+deferrable gates, one that waits in its worker, two monitor runs and two schedule changes. The
+service refuses 5 % of the requests. Beside Airflow a hook, kept open in a process of its own, reads
+something twice a second.
+"""
+
+_HEADER = (
+    "| | Processes | Memory, first quarter | Last quarter | Open files, first quarter "
+    "| Last quarter |",
+    "|---|---|---|---|---|---|",
+)
+
+
+def render(minutes: float, counts: Mapping[str, str], growths: Mapping[str, Growth]) -> str:
+    """Write the section.
+
+    :param minutes: how long it took.
+    :param counts: what was done.
+    :param growths: how much each part took.
+    :return: Markdown.
+    """
+    lines = [
+        TITLE,
+        "",
+        _INTRODUCTION,
+        f"In {minutes:.0f} minutes with Airflow {version('apache-airflow')}, medians of a sample "
+        "every 5 s:",
+        "",
+        *_HEADER,
+        *(_row(name, growth) for name, growth in growths.items()),
+        "",
+        *_list(counts),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def section_of(page: str) -> str:
+    """Return the section of a page, empty if there is none.
+
+    :param page: Markdown.
+    """
+    _, title, section = page.partition(TITLE)
+    return f"\n{title}{section}" if title else ""
+
+
+def with_section(page: str, section: str) -> str:
+    """Return a page with this section instead of the one that it may have.
+
+    :param page: Markdown.
+    :param section: the section.
+    """
+    before, _, _ = page.partition(f"\n{TITLE}")
+    return f"{before}\n{section}"
+
+
+def _row(name: str, growth: Growth) -> str:
+    memory, more = growth.memory
+    files, more_files = growth.files
+    return (
+        f"| {name} | {growth.processes[1]} | {memory:.0f} MB | {more:.0f} MB | {files} "
+        f"| {more_files} |"
+    )
+
+
+def _list(counts: Mapping[str, str]) -> Iterator[str]:
+    for name, count in counts.items():
+        yield f"- {name}: {count}"
