@@ -22,15 +22,15 @@ from dev.sandbox.weather import Weather
 _HELP = """\
 Data diffs really compare the tables and queries of the databases that --database names.
 
-To try a DAG of your own:
+To try a DAG of your own, with the environment that "make demo" creates in .venv:
 
   1. Start the sandbox with the database that the DAG loads into, a DuckDB or SQLite file or a
      PostgreSQL URL. The file does not have to exist yet.
 
-       python -m dev.sandbox --database warehouse.db
+       .venv/bin/python -m dev.sandbox --database warehouse.db
 
-  2. In the shell in which Airflow runs, export the connection datafold_default that the sandbox
-     prints, and one to the database, which for an SQLite file is
+  2. In the shell in which Airflow runs (.venv has one, with the provider for SQLite), paste the lines
+     that the sandbox prints, and export a connection to the database. For an SQLite file:
 
        export AIRFLOW_CONN_WAREHOUSE_DEFAULT='{"conn_type": "sqlite", "host": "/.../warehouse.db"}'
 
@@ -139,7 +139,10 @@ def main() -> None:
             sandbox.state.data_sources.connect(number, database)
             print(f"Data source {number} is {_shown(database)}", flush=True)
         connection = {"conn_type": "datafold", "host": sandbox.url, "password": sandbox.api_key}
-        print(f"AIRFLOW_CONN_DATAFOLD_DEFAULT='{json.dumps(connection)}'", flush=True)
+        hightouch = {"conn_type": "generic", "password": "any-token-will-do"}
+        print("For the shell in which Airflow runs:", flush=True)
+        print(f"export AIRFLOW_CONN_DATAFOLD_DEFAULT='{json.dumps(connection)}'", flush=True)
+        print(f"export AIRFLOW_CONN_HIGHTOUCH_DEFAULT='{json.dumps(hightouch)}'", flush=True)
         threading.Event().wait()
 
 
