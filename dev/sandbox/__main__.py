@@ -29,8 +29,8 @@ To try a DAG of your own, with the environment that "make demo" creates in .venv
 
        .venv/bin/python -m dev.sandbox --database warehouse.db
 
-  2. In the shell in which Airflow runs (.venv has one, with the provider for SQLite), paste the lines
-     that the sandbox prints, and export a connection to the database. For an SQLite file:
+  2. In the shell in which Airflow runs (.venv has one, with the provider for SQLite), paste the
+     lines that the sandbox prints, and export a connection to the database. For an SQLite file:
 
        export AIRFLOW_CONN_WAREHOUSE_DEFAULT='{"conn_type": "sqlite", "host": "/.../warehouse.db"}'
 
