@@ -87,7 +87,9 @@ class Result:
             "each schedule was changed": all(map(self._is_changed, self._changes)),
             f"at most {MOST_REQUESTS:g} requests per change": self._requests
             <= MOST_REQUESTS * len(self._changes),
-            "no secret is in any log or table": not self._in_logs.found + self._in_tables.found,
+            "no secret is in any log or table": all(
+                where.places and not where.found for where in (self._in_logs, self._in_tables)
+            ),
         }
 
     @property
