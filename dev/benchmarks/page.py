@@ -65,8 +65,8 @@ _ONE_LOOK = """\
 - **A connection for each poll**: over https the handshake is most of what a poll costs. Connections
   of one client that all triggers share were tried and not kept: with `httpx`, 20 waits took 1.3 to
   2.2 times the CPU a poll over http, probably because its pool looks at each open connection for
-  each request, and 2 to 24 % less over https. Bytes that a service sends after a response would be taken
-  for the response to another task, and a client that is shared has to outlive its triggers.
+  each request, and 2 to 24 % less over https. Bytes that a service sends after a response would be
+  taken for the response to another task, and a shared client has to outlive its triggers.
 - **One listing for all waits** was weighed and not built. A page of 100 diffs is 220 KB. Reading it
   takes as long as reading 100 single diffs, in one piece, and spares 99 connections. The listing is
   of the whole account, so that a long job moves to ever later pages. Monitor runs, CI runs and
