@@ -239,7 +239,7 @@ def test_object_in_a_message_of_a_422_is_not_shown(call: Call, serve: Any) -> No
 )
 def test_secret_of_a_wrong_type_is_refused_unseen(call: Call, token: Any, serve: Any) -> None:
     server = serve(answers())
-    with pytest.raises(DatafoldInputError, match="token: must be a string") as caught:
+    with pytest.raises(DatafoldInputError, match="token: must be a non-empty string") as caught:
         call(UPDATE, {**CONFIG, "token": token}, bi_datasource_id=7)
     assert "planted" not in str(caught.value)
     assert "73519284" not in str(caught.value)

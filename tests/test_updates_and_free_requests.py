@@ -124,11 +124,29 @@ def test_without_bindings_an_update_sends_those_of_the_integration(
     assert json.loads(sandbox.state.requests[1].body) == {**config, **CHANGED, "bindings": own}
 
 
+WITHOUT_BINDINGS = [None, [], "x", {}, {"bindings": None}]
+WRONG_BINDINGS = [{"bindings": "x"}, {"bindings": [{"boundIds": []}]}]
+
+
+@pytest.mark.parametrize("integration", WITHOUT_BINDINGS)
+def test_bindings_that_are_optional_are_left_out_if_the_integration_has_none(
+    integration: Any, connect: Any
+) -> None:
+    with answering(integration, "updated") as server, DatafoldHook() as hook:
+        connect("datafold_default", host=f"http://127.0.0.1:{server.port}", password=API_KEY)
+        hook.update_integration("looker", 1001, {**LOOKER, **CHANGED, "bindings": None})
+
+    assert [request.method for request in server.requests] == ["GET", "PUT"]
+    assert json.loads(server.requests[1].body) == {**LOOKER, **CHANGED}
+
+
 @pytest.mark.parametrize(
-    "integration",
-    [None, [], "x", {}, {"bindings": None}, {"bindings": "x"}, {"bindings": [{"boundIds": []}]}],
+    ("kind", "number", "config", "integration"),
+    [
+        *((*KEEPING[0], integration) for integration in WITHOUT_BINDINGS),
+        *((*each, integration) for each in KEEPING for integration in WRONG_BINDINGS),
+    ],
 )
-@pytest.mark.parametrize(("kind", "number", "config"), KEEPING)
 def test_bindings_that_the_integration_does_not_show_have_to_be_passed(
     kind: str, number: int, config: dict[str, Any], integration: Any, connect: Any
 ) -> None:

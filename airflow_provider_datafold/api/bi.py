@@ -162,7 +162,7 @@ class BIMethods(Caller):
                 answer = redactor.json(integration, by_name=True)
                 self._warn(found, redactor.json(public(body), by_name=True), answer)
                 return answer
-            body |= found.own(body, integration)
+            body = found.filled(body, integration)
         answer = self.call(UPDATE[found.name], body, bi_datasource_id=number)
         self.log.info("%s: %s; accepted by %s.", name, _schedule(body), self.place)
         self._warn(found, redactor.json(public(body), by_name=True), answer)

@@ -69,7 +69,7 @@ class Kind:
 
         :param config: values by the API's names of the fields; :data:`OMITTED` stands for a
             missing field.
-        :param keeps: whether a field that can be kept may be null; :meth:`own` has its value.
+        :param keeps: whether a field that can be kept may be null; :meth:`filled` has its value.
         :return: a body that fits the contract, its fields in the declared order.
         :raises DatafoldInputError: a field is wrong, unknown or missing.
         """
@@ -98,15 +98,23 @@ class Kind:
                 )
         return body
 
-    def own(self, body: Mapping[str, Any], integration: Any) -> dict[str, Any]:
-        """Return what the integration has of the fields that are to be kept.
+    def filled(self, body: Mapping[str, Any], integration: Any) -> dict[str, Any]:
+        """Return a body in which each field that is to be kept has the integration's own value.
 
         :param body: a body in which they are null.
         :param integration: the integration as Datafold returned it, any JSON.
-        :return: the values by the API's names of the fields.
-        :raises DatafoldInputError: the integration does not show a value that could be sent.
+        :return: the body; without a field that the contract does not require and that the
+            integration does not have.
+        :raises DatafoldInputError: the integration does not have a value that could be sent.
         """
-        return {field.name: self._own(field, integration) for field in self.to_keep(body)}
+        own = integration if isinstance(integration, dict) else {}
+        body = dict(body)
+        for field in self.to_keep(body):
+            if not field.required and own.get(field.name) is None:
+                del body[field.name]
+            else:
+                body[field.name] = self._own(field, own.get(field.name))
+        return body
 
     def to_keep(self, body: Mapping[str, Any]) -> list[Field]:
         """Return the fields of which an update is to send the integration's own values.
@@ -115,8 +123,7 @@ class Kind:
         """
         return [field for field in self.fields if field.kept and body.get(field.name, 0) is None]
 
-    def _own(self, field: Field, integration: Any) -> Any:
-        value = integration.get(field.name) if isinstance(integration, dict) else None
+    def _own(self, field: Field, value: Any) -> Any:
         with suppress(DatafoldInputError):
             return field.check(field.name, value)
         raise DatafoldInputError(

@@ -48,7 +48,7 @@ from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperat
 
 FILLED = {"bi_datasource_id": 7, "bindings": [], "indexing_cron": None}
 OTHERS = {
-    bi.DatafoldUpdateLookerOperator: {"repo_id": 3},
+    bi.DatafoldUpdateLookerOperator: {"repo_id": 3, "bindings": []},
     bi.DatafoldUpdateModeOperator: {},
     bi.DatafoldUpdateTableauOperator: {},
     bi.DatafoldUpdatePowerBIOperator: {},
@@ -201,7 +201,7 @@ def test_nothing_is_written_down(echo: Any, tmp_path: Path) -> None:
         assert states.pop(task) == "success", output[-5000:]
     assert set(states.values()) == {"failed"}
     assert len(states) == len(STATUSES) - 1 + 6 + len(OTHERS)
-    hightouch = [body for body in echo.bodies if "bindings" in body]
+    hightouch = [body for body in echo.bodies if "bindings" in body and "repo_id" not in body]
     assert [body["token"] for body in hightouch] == [TOKEN] * (len(STATUSES) + 2)
     assert len(echo.bodies) == len(hightouch) + 2 * len(OTHERS)
     mode = found["mode_200"][1]
