@@ -52,7 +52,7 @@ reliability-all: $(INSTALLED)  ## The same with each Airflow from 2.11 on, witho
 mutation: $(INSTALLED)  ## See whether the tests notice mistakes: make mutation [MUTATION="--measured file.py"].
 	@$(BIN)/python -m dev.mutation $(MUTATION)
 
-bench: $(INSTALLED)-bench  ## Measure what the provider costs, and write docs/performance.md.
+bench: $(INSTALLED)  ## Measure what the provider costs, and write docs/performance.md.
 	@$(BIN)/python -m dev.benchmarks
 
 docs: $(DOCS_INSTALLED)  ## Build the site in build/docs, and check the links inside it.
@@ -105,12 +105,12 @@ endef
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable . --group dev --group lineage --constraint $(CONSTRAINTS)
+	  --editable . --group dev --group lineage --group bench --constraint $(CONSTRAINTS)
 	@touch $@
 
-$(INSTALLED)-cluster $(INSTALLED)-bench: $(INSTALLED)
+$(INSTALLED)-cluster: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable . --group $(@:$(INSTALLED)-%=%) --constraint $(CONSTRAINTS)
+	  --editable . --group cluster --constraint $(CONSTRAINTS)
 	@touch $@
 
 $(DOCS_INSTALLED): pyproject.toml dev/constraints/docs.txt
