@@ -163,3 +163,5 @@ def connected(browser: Browser, airflow: LocalAirflow, running_sandbox: Any) -> 
         form.get_by_label("Port").fill(str(url.port))
         form.get_by_role("button", name="Save").click()
         expect(page.get_by_role("row").filter(has_text="datafold_default")).to_be_visible()
+        # Until then the form holds the key that was typed.
+        expect(form).to_have_count(0)
