@@ -25,7 +25,8 @@ _INTRODUCTION = f"""\
 What becomes of a task when the API, the network or the worker misbehaves. Each row below is a
 fault that a service on real sockets of one machine makes. A task meets it with the connection's
 default of three retries, and with a `timeout` of {TIMEOUT:g} s instead of 30. Faults
-[while a task waits](#while-waiting) have tables of their own.
+[while a task waits](#while-waiting) have tables of their own, and [the last section](#over-time)
+says what half an hour does to memory and open files.
 
 Both drivers of the provider were measured, and every row holds for both: the one that
 `DatafoldUpdateHightouchOperator.execute` uses in a task's thread (`requests`), and the one that
