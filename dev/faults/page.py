@@ -25,7 +25,8 @@ _INTRODUCTION = f"""\
 This page shows what a task does when the API, the network or the worker misbehaves. Each row below
 is a fault, caused by a service on real sockets of one machine. The task runs with the connection's
 default of three retries, and with a `timeout` of {TIMEOUT:g} s instead of 30. Faults
-[while a task waits](#while-waiting) have their own tables.
+[while a task waits](#while-waiting) have their own tables, and [the last section](#over-time) shows
+what half an hour does to memory and open files.
 
 Both drivers of the provider were measured, and every row holds for both: the one that
 `DatafoldUpdateHightouchOperator.execute` uses in a task's thread (`requests`), and the one that

@@ -12,8 +12,9 @@ TITLE = "## Over time"
 _INTRODUCTION = """\
 `make soak` has one Airflow with LocalExecutor do the same again and again: every 30 s four
 deferrable gates, one that waits in its worker, two monitor runs and two schedule changes. The
-service refuses 5 % of the requests. Beside Airflow a hook, kept open in a process of its own, reads
-something twice a second.
+service refuses 5 % of the requests. A fifth of the gates and of the monitor runs must fail, with
+the verdict. Beside Airflow a hook, kept open in a process of its own, reads something twice a
+second. Memory is what is resident in all processes of a part together.
 """
 
 _HEADER = (
