@@ -31,9 +31,10 @@ def kept_error(task_id):
 
 
 class Recorded:
-    def execute(self, context):
+    # With Airflow 2.11 there are more: a mark that the task runner has called it.
+    def execute(self, context, **more):
         with kept_error(self.task_id):
-            return super().execute(context)
+            return super().execute(context, **more)
 
     def resume(self, context, event=None, **more):
         with kept_error(self.task_id):

@@ -42,7 +42,8 @@ def execute(file: Path, sql: str) -> None:
 @pytest.mark.usefixtures("connections")
 def test_data_sources_are_listed(capsys: pytest.CaptureFixture[str], sandbox: Any) -> None:
     exec(LISTING, {})
-    assert capsys.readouterr().out.startswith("1 ")
+    # Some versions of Airflow print their log there, too.
+    assert any(line.startswith("1 ") for line in capsys.readouterr().out.splitlines())
 
 
 @pytest.mark.usefixtures("warehouse")
