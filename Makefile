@@ -68,7 +68,7 @@ test-ui: $(INSTALLED) docs  ## Test Airflow's UI, and the site, in a real browse
 	@dev/scripts/install_programs.sh chromium
 	@$(BIN)/python -m pytest -m ui tests/system
 
-test-cluster: $(INSTALLED)-cluster  ## Gates, monitors and changes on Airflow with Celery, on a bad day.
+test-cluster: $(INSTALLED)-cluster  ## Gates, monitors and changes on Airflow with Celery, with kills and a cut database.
 	@dev/scripts/install_programs.sh redis-server postgresql
 	@$(BIN)/python -m dev.cluster
 

@@ -18,7 +18,7 @@ from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
 
 from dev.sandbox import Sandbox, contract, data_diffs, data_sources, monitors
-from dev.sandbox.app import Weather, routes, validation
+from dev.sandbox.app import Disturbance, routes, validation
 from dev.sandbox.contract import Operation
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.state import State
@@ -193,8 +193,8 @@ def test_shows_calls_without_what_was_in_them(sandbox: Any) -> None:
 
 def test_bad_weather_is_the_share_asked_for_and_the_same_each_time() -> None:
     def refusals() -> list[int | None]:
-        weather = Weather(flaky=0.2, seed=1)
-        return [weather.refusal() for _ in range(1000)]
+        disturbance = Disturbance(flaky=0.2, seed=1)
+        return [disturbance.refusal() for _ in range(1000)]
 
     found = refusals()
     assert found == refusals()
@@ -204,16 +204,16 @@ def test_bad_weather_is_the_share_asked_for_and_the_same_each_time() -> None:
 
 @pytest.mark.parametrize("rate", [0.5, 5.0])
 def test_rate_lets_some_through_and_refuses_the_rest(rate: float) -> None:
-    weather = Weather(rate=rate)
-    found = [weather.refusal() for _ in range(20)]
+    disturbance = Disturbance(rate=rate)
+    found = [disturbance.refusal() for _ in range(20)]
     assert found.count(None) in {max(1, int(rate)), max(1, int(rate)) + 1}
     assert found[-1] == 429
     time.sleep(1 / rate + 0.1)
-    assert weather.refusal() is None
+    assert disturbance.refusal() is None
 
 
 def test_refusal_says_when_to_come_back() -> None:
-    with Sandbox(state=State(count=1), weather=Weather(flaky=1)) as bad:
+    with Sandbox(state=State(count=1), disturbance=Disturbance(flaky=1)) as bad:
         answer = call(bad, "GET", "/api/v1/lineage/bi/")
     assert answer.status_code in {429, 503}
     assert answer.headers["Retry-After"] == "1"

@@ -21,7 +21,7 @@ from dev.cluster.result import Result, report
 from dev.cluster.service import Service
 from dev.local_airflow import ROOT
 from dev.local_airflow.programs import ProgramError, Programs
-from dev.sandbox.weather import Weather
+from dev.sandbox.disturbance import Disturbance
 
 LOGS = ROOT / "build" / "cluster"
 LONGEST_RUN = 1500.0
@@ -46,7 +46,7 @@ def main() -> int:
     programs = Programs(LOGS, LONGEST_RUN)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, programs.interrupt)
-    service = Service(CLUSTER, Weather(flaky=FLAKY, rate=RATE))
+    service = Service(CLUSTER, Disturbance(flaky=FLAKY, rate=RATE))
     with (
         tempfile.TemporaryDirectory(prefix="datafold-cluster-") as home,
         service.sandbox,

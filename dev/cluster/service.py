@@ -10,9 +10,9 @@ from dev.faults.fault import API_KEY
 from dev.sandbox import Sandbox
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, DataDiffs
+from dev.sandbox.disturbance import Disturbance
 from dev.sandbox.monitors import Monitors
 from dev.sandbox.state import State
-from dev.sandbox.weather import Weather
 
 _CHECKING = "checking"
 
@@ -56,14 +56,14 @@ class Service:
     """Datafold for a run of a test.
 
     :param plan: what is asked of it.
-    :param weather: how well it is.
+    :param disturbance: what goes wrong.
     """
 
-    def __init__(self, plan: Plan, weather: Weather) -> None:
+    def __init__(self, plan: Plan, disturbance: Disturbance) -> None:
         self.state = State(count=plan.counts[CHANGE])
         self.state.data_diffs = self._diffs = _DataDiffs(plan)
         self.state.monitors = self._monitors = _Monitors(plan)
-        self.sandbox = Sandbox(API_KEY, state=self.state, weather=weather)
+        self.sandbox = Sandbox(API_KEY, state=self.state, disturbance=disturbance)
 
     def diffs(self) -> dict[Key, list[int]]:
         """Return the ids of the data diffs that were made, by their gates."""

@@ -11,7 +11,7 @@ from dev.kills.plan import TASK_ID
 from dev.sandbox import Sandbox
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_diffs import IDENTICAL, DataDiffs
-from dev.sandbox.weather import NO_DELAY, Delay, Weather
+from dev.sandbox.disturbance import NO_DELAY, Delay, Disturbance
 
 _ENDLESS = Course((Step("processing", seconds=math.inf),), IDENTICAL.end, IDENTICAL.outcome)
 # It is running in the response to its creation, and has ended at the first poll.
@@ -47,7 +47,7 @@ class Service:
     """
 
     def __init__(self) -> None:
-        self.sandbox = Sandbox(secrets.token_urlsafe(), weather=Weather(delay=_delay))
+        self.sandbox = Sandbox(secrets.token_urlsafe(), disturbance=Disturbance(delay=_delay))
         self.sandbox.state.data_diffs = self._diffs = _DataDiffs()
 
     def ids(self, tag: str) -> list[int]:

@@ -15,9 +15,9 @@ from pathlib import Path
 from dev.comparison.question import is_url
 from dev.comparison.sample import create_sample
 from dev.sandbox.bi import ASSUMPTION
+from dev.sandbox.disturbance import Disturbance
 from dev.sandbox.server import DEFAULT_API_KEY, Sandbox
 from dev.sandbox.state import State
-from dev.sandbox.weather import Weather
 
 _HELP = """\
 Data diffs really compare the tables and queries of the databases that --database names.
@@ -122,7 +122,7 @@ def main() -> None:
         api_key=arguments.api_key,
         port=arguments.port,
         state=State(count=arguments.integrations),
-        weather=Weather(flaky=arguments.flaky, rate=arguments.rate),
+        disturbance=Disturbance(flaky=arguments.flaky, rate=arguments.rate),
     )
     sandbox.state.data_diffs.delay = arguments.delay
     # So that nothing stays behind when it is stopped in the usual way.

@@ -21,14 +21,14 @@ from dev.sandbox import (
     monitors,
 )
 from dev.sandbox.contract import Operation
+from dev.sandbox.disturbance import Disturbance
 from dev.sandbox.pages import create_pages
 from dev.sandbox.router import Map, Route, Router
 from dev.sandbox.state import Change, State
 from dev.sandbox.state import Request as Seen
 from dev.sandbox.validation import Validation
-from dev.sandbox.weather import Weather
 
-__all__ = ["Weather", "create_app", "routes"]
+__all__ = ["Disturbance", "create_app", "routes"]
 
 _SECTIONS = (bi, data_diffs, monitors, ci, data_sources, explore, audit_logs)
 
@@ -53,13 +53,13 @@ class Service:
 
     :param api_key: the key that callers must send.
     :param state: the state that the handlers use.
-    :param weather: how well the service is.
+    :param disturbance: what goes wrong.
     """
 
-    def __init__(self, api_key: str, state: State, weather: Weather) -> None:
+    def __init__(self, api_key: str, state: State, disturbance: Disturbance) -> None:
         self._authorization = f"Key {api_key}"
         self._state = state
-        self._weather = weather
+        self._disturbance = disturbance
         self._routes = routes()
         self._map = Map(self._routes)
         for operation in self._routes:
@@ -72,7 +72,7 @@ class Service:
         """
         body = await request.body()
         path = request.scope["raw_path"].decode("latin-1")
-        delay = self._weather.delay(request.method, path, body)
+        delay = self._disturbance.delay(request.method, path, body)
         if not await _stays(request, delay.before):
             return Response(status_code=499)
         response = self._serve(request, path, body)
@@ -98,7 +98,7 @@ class Service:
         return response
 
     def _answer(self, request: Request, path: str, body: bytes) -> Response:
-        if refusal := self._weather.refusal():
+        if refusal := self._disturbance.refusal():
             raise HTTPException(refusal, "Not now", {"Retry-After": "1"})
         found = self._map.find(request.method, path)
         if found is None:
@@ -146,18 +146,18 @@ async def _stays(request: Request, seconds: float) -> bool:
     return True
 
 
-def create_app(api_key: str, state: State, weather: Weather) -> FastAPI:
+def create_app(api_key: str, state: State, disturbance: Disturbance) -> FastAPI:
     """Make the service.
 
     :param api_key: the key that callers must send.
     :param state: the state of the service.
-    :param weather: how well the service is.
+    :param disturbance: what goes wrong.
     :return: an ASGI application.
     """
     app = FastAPI(title="Sandbox of Datafold's API")
     # Serve the contract, not the document that FastAPI would generate.
     app.openapi = contract.document  # type: ignore[method-assign]
-    service = Service(api_key, state, weather)
+    service = Service(api_key, state, disturbance)
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app.add_route("/api/{rest:path}", service.answer, methods=methods)
     app.include_router(create_pages(state))

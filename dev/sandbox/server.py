@@ -9,8 +9,8 @@ import time
 import uvicorn
 
 from dev.sandbox.app import create_app
+from dev.sandbox.disturbance import Disturbance
 from dev.sandbox.state import State
-from dev.sandbox.weather import Weather
 
 DEFAULT_API_KEY = "sandbox-api-key"
 _SECONDS_TO_START = 30
@@ -27,7 +27,7 @@ class Sandbox:
     :param api_key: the key that callers must send.
     :param port: the port on 127.0.0.1, 0 for a free one.
     :param state: the state of the service, by default a new one.
-    :param weather: how well the service is, very well by default.
+    :param disturbance: what goes wrong, nothing by default.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class Sandbox:
         api_key: str = DEFAULT_API_KEY,
         port: int = 0,
         state: State | None = None,
-        weather: Weather | None = None,
+        disturbance: Disturbance | None = None,
     ) -> None:
         self.api_key = api_key
         self.state = state or State()
         self._port = port
-        app = create_app(api_key, self.state, weather or Weather())
+        app = create_app(api_key, self.state, disturbance or Disturbance())
         config = uvicorn.Config(
             app,
             # Older versions would make uvloop the event loop of the whole process.

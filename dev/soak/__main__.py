@@ -21,7 +21,7 @@ from dev.cluster.service import Service
 from dev.faults.page import PATH
 from dev.local_airflow import ROOT
 from dev.local_airflow.programs import ProgramError, Programs
-from dev.sandbox.weather import Weather
+from dev.sandbox.disturbance import Disturbance
 from dev.soak import page
 from dev.soak.deployment import Deployment
 from dev.soak.hook import READS
@@ -55,7 +55,7 @@ def main() -> int:
     programs = Programs(LOGS, 60 * minutes + _TO_START_AND_END)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, programs.interrupt)
-    service = Service(SOAK, Weather(flaky=FLAKY))
+    service = Service(SOAK, Disturbance(flaky=FLAKY))
     with tempfile.TemporaryDirectory(prefix="datafold-soak-") as home, service.sandbox, programs:
         try:
             return _run(programs, Path(home), service, minutes)

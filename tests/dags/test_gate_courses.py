@@ -286,7 +286,7 @@ COURSES = [
     Case("refused at first", faults={"create": [503, 429]}),
     Case("the reply is lost", faults={"create": [lost]}),
     Case("the reply is an error", faults={"create": [error_500]}),
-    Case("the reply is no JSON", faults={"create": [not_json]}),
+    Case("the response is not JSON", faults={"create": [not_json]}),
     Case("the reply has no id", faults={"create": [without_id]}),
     Case(
         "nothing comes of it",

@@ -1,4 +1,4 @@
-"""How well the sandbox serves."""
+"""What goes wrong between a caller and the sandbox."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Delay:
 NO_DELAY = Delay()
 
 
-class Weather:
-    """How well the service is today.
+class Disturbance:
+    """Refuses or slows a part of the requests.
 
     :param flaky: share of calls, from 0 to 1, that are answered with 429 or 503 at random.
     :param rate: calls a second that are let through, the rest is answered with 429; 0 for no
