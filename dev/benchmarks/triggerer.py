@@ -115,7 +115,7 @@ def _allow_http() -> None:
         url, query = make(*arguments, **more)
         return url.replace("https://", "http://", 1), query
 
-    DbtCloudHook.get_request_url_params = staticmethod(make_plain)
+    DbtCloudHook.get_request_url_params = staticmethod(make_plain)  # type: ignore[method-assign]
 
 
 def _run_fast(times: float) -> None:
