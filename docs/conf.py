@@ -46,7 +46,7 @@ html_logo = html_favicon = "integration-logos/datafold.svg"
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False
-# The search does both, and without a server: a summary would have to be fetched from one.
+# The search finds what an index lists. A summary of a hit would need a server to fetch it from.
 html_use_index = html_domain_indices = False
 html_show_search_summary = False
 

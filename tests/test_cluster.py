@@ -100,7 +100,6 @@ def database() -> Iterator[str]:
     # Every account can enter it, which is not so for pytest's folders.
     with TemporaryDirectory(prefix="datafold-tests-") as folder:
         home = Path(folder)
-        home.chmod(0o755)
         with Programs(home, 300) as programs:
             try:
                 yield f"postgresql+psycopg2://{start_postgresql(programs, home)}"

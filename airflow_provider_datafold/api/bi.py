@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.caller import Caller
@@ -12,6 +12,9 @@ from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.omitted import OMITTED, Omitted
 from airflow_provider_datafold.redaction.guard import guarded
 from airflow_provider_datafold.redaction.secret import Secret, conceal
+
+if TYPE_CHECKING:
+    from airflow_provider_datafold.redaction.redactor import Redactor
 
 _BI = "/api/v1/lineage/bi/"
 
@@ -160,18 +163,21 @@ class BIMethods(Caller):
                     "%s: %s already, so nothing was sent to %s.", name, _schedule(body), self.place
                 )
                 answer = redactor.json(integration, by_name=True)
-                self._warn(found, redactor.json(public(body), by_name=True), answer)
+                self._warn(found, body, redactor, answer)
                 return answer
             body = found.filled(body, integration)
         answer = self.call(UPDATE[found.name], body, bi_datasource_id=number)
         self.log.info("%s: %s; accepted by %s.", name, _schedule(body), self.place)
-        self._warn(found, redactor.json(public(body), by_name=True), answer)
+        self._warn(found, body, redactor, answer)
         return answer
 
-    def _warn(self, kind: Kind, given: Mapping[str, Any], integration: Any) -> None:
-        """Warn of each field that the integration has otherwise than it was given."""
-        to_keep = {field.name for field in kind.to_keep(given)}
-        given = {name: value for name, value in given.items() if name not in to_keep}
+    def _warn(
+        self, kind: Kind, body: Mapping[str, Any], redactor: Redactor, integration: Any
+    ) -> None:
+        """Warn of each field for which the integration has another value than was given."""
+        to_keep = {field.name for field in kind.to_keep(body)}
+        given = {name: value for name, value in public(body).items() if name not in to_keep}
+        given = redactor.json(given, by_name=True)
         for field, wanted, returned in differences(given, integration):
             self.log.warning(
                 "%s was given as %s, but Datafold returned %s. %s",

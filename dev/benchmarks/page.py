@@ -70,8 +70,8 @@ _ONE_LOOK = """\
 - **One listing for all waits** was weighed and not built. A page of 100 diffs is 220 KB. Reading it
   takes as long as reading 100 single diffs, in one piece, and spares 99 connections. The listing is
   of the whole account, so that a long job moves to ever later pages. Monitor runs, CI runs and
-  tests of data sources have none. A task that reads for all has to be started, stopped and
-  replaced. A thousand long jobs take few enough requests without it."""
+  tests of data sources have none. A task that reads for all needs starting, stopping and
+  replacing. A thousand long jobs take few enough requests without it."""
 
 _METHOD = f"""\
 ## How it is measured

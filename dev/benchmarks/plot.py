@@ -66,7 +66,7 @@ def render(figures: Mapping[str, Figure], accepted: Sequence[float]) -> str:
 
 
 def write(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    """Draw a text.
+    """Return a line of text.
 
     :param x: where it is anchored.
     :param y: its base line.

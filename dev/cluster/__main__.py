@@ -8,7 +8,6 @@ mid-run a worker and a triggerer are killed, and the database is away for five s
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -44,8 +43,7 @@ def main() -> int:
     LOGS.mkdir(parents=True)
     print(f"All programs write their logs to {LOGS.relative_to(ROOT)}\n")
     programs = Programs(LOGS, LONGEST_RUN)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, programs.interrupt)
+    programs.obey_signals()
     service = Service(CLUSTER, Disturbance(flaky=FLAKY, rate=RATE))
     with (
         tempfile.TemporaryDirectory(prefix="datafold-cluster-") as home,
@@ -58,7 +56,7 @@ def main() -> int:
             print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print("\nInterrupted; everything that was started is stopped.", file=sys.stderr)
+            print("\nInterrupted. All processes have been stopped.", file=sys.stderr)
             return 130
 
 

@@ -31,8 +31,6 @@ class Deployment:
         self._names: Counter[str] = Counter()
         airflow_home = home / "airflow"
         airflow_home.mkdir(mode=0o700)
-        # PostgreSQL's account has to get at its own folder.
-        home.chmod(0o711)
         postgresql = start_postgresql(programs, home)
         redis = start_redis(programs, home)
         self.database = f"postgresql+psycopg2://{postgresql}"

@@ -78,7 +78,7 @@ class Metadata:
             return Counter(connection.execute(text(query)).scalars())
 
     def rows(self) -> Iterator[str]:
-        """Return each row of each table, for whoever looks for something in them."""
+        """Return each row of each table, to search them."""
         tables = MetaData()
         with self._engine.connect() as connection:
             tables.reflect(connection)

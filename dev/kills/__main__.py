@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -46,8 +45,7 @@ def main() -> int:
     (LOGS / "elsewhere").mkdir(parents=True)
     print(f"All programs write their logs to {LOGS.relative_to(ROOT)}\n")
     programs = Programs(LOGS, LONGEST_RUN)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, programs.interrupt)
+    programs.obey_signals()
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="datafold-kills-")))
         service = Service()

@@ -53,8 +53,6 @@ class Scene:
     ) -> None:
         self.service = service
         self._programs = programs
-        # PostgreSQL's account must be able to reach its own folder.
-        home.chmod(0o711)
         # SQLite, Airflow's default, refuses some writes if several processes write.
         database = f"postgresql+psycopg2://{start_postgresql(programs, home)}"
         settings = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}

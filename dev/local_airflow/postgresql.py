@@ -17,12 +17,14 @@ def start_postgresql(programs: Programs, home: Path) -> str:
     """Start PostgreSQL with an empty database.
 
     :param programs: what it belongs to.
-    :param home: a folder that every account can enter.
+    :param home: a throw-away folder; every account can enter it afterwards.
     :return: where it is, as the part of a URL behind ``://``.
     """
     binaries = _postgresql_binaries()
     # It refuses to run as root.
     account = "postgres" if os.geteuid() == 0 else None
+    # That account must be able to reach its own folder.
+    home.chmod(0o711)
     folder = home / "postgresql"
     folder.mkdir(mode=0o700)
     password = folder / "password"

@@ -240,6 +240,11 @@ class Programs:
             for log in sorted(self.logs.glob("*.log"))
         )
 
+    def obey_signals(self) -> None:
+        """Let the signals that ask a program to stop end the run early."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self.interrupt)
+
     def interrupt(self, *_: object) -> None:
         """End the run early; fit to be a signal's handler."""
         self._interrupted = True

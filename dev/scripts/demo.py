@@ -11,7 +11,6 @@ import json
 import secrets
 import shlex
 import shutil
-import signal
 import sqlite3
 import sys
 import tempfile
@@ -42,8 +41,7 @@ def main() -> int:
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     programs = Programs(LOGS, LONGEST_RUN)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, programs.interrupt)
+    programs.obey_signals()
     try:
         with (
             tempfile.TemporaryDirectory(prefix="datafold-demo-") as home,

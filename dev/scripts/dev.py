@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -39,8 +38,7 @@ def main() -> int:
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     programs = Programs(LOGS, LONGEST_START)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, programs.interrupt)
+    programs.obey_signals()
     print("Airflow is starting, which takes half a minute.", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="datafold-dev-") as home,

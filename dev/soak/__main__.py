@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -53,8 +52,7 @@ def main() -> int:
     LOGS.mkdir(parents=True)
     print(f"All programs write their logs to {LOGS.relative_to(ROOT)}\n")
     programs = Programs(LOGS, 60 * minutes + _TO_START_AND_END)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, programs.interrupt)
+    programs.obey_signals()
     service = Service(SOAK, Disturbance(flaky=FLAKY))
     with tempfile.TemporaryDirectory(prefix="datafold-soak-") as home, service.sandbox, programs:
         try:
@@ -63,7 +61,7 @@ def main() -> int:
             print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print("\nInterrupted; everything that was started is stopped.", file=sys.stderr)
+            print("\nInterrupted. All processes have been stopped.", file=sys.stderr)
             return 130
 
 

@@ -27,8 +27,6 @@ class Deployment:
         self._programs = programs
         airflow_home = home / "airflow"
         airflow_home.mkdir(mode=0o700)
-        # PostgreSQL's account has to get at its own folder.
-        home.chmod(0o711)
         # SQLite, Airflow's default, refuses some writes where several processes write.
         self.database = f"postgresql+psycopg2://{start_postgresql(programs, home)}"
         self._airflow = LocalAirflow(

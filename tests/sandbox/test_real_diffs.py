@@ -85,7 +85,6 @@ def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     # Every account can enter this folder, unlike pytest's folders.
     with TemporaryDirectory(prefix="datafold-tests-") as folder:
         home = Path(folder)
-        home.chmod(0o755)
         with Programs(home, 300) as programs:
             try:
                 url = fill_postgresql(programs, home)

@@ -250,7 +250,7 @@ def test_trouble_that_has_lasted_an_hour_gives_up_at_the_next_look() -> None:
     assert (service.pauses, len(service.paths)) == ([], 1)
 
 
-def test_trouble_that_is_over_by_then_counts_anew() -> None:
+def test_trouble_that_is_over_by_then_starts_over() -> None:
     service = Service("processing", refused(503), refused(429), "done")
     assert service.wait(is_troubled=True).state is State.SUCCEEDED
 
