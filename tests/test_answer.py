@@ -137,6 +137,8 @@ def test_key_that_airflow_keeps_for_itself(serve: Any, key: str) -> None:
     assert said in wrong(serve, json.dumps({key: 1}).encode())
     said = f"has the key {key!r} at .a[1].b, which Airflow reserves for itself"
     assert said in wrong(serve, json.dumps({"a": [0, {"b": {"c": 1, key: 2}}]}).encode())
+    escaped = json.dumps({key: 1}).replace("__", r"\u005f_")
+    assert f"has the key {key!r}" in wrong(serve, escaped.encode())
     serve(answers(200, json.dumps([key, {f"{key}x": key}]).encode()))
     assert ask() == [key, {f"{key}x": key}]
 

@@ -8,12 +8,15 @@ import re
 import traceback
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
+from copy import deepcopy
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
 from airflow.providers.common.compat.sdk import redact
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
@@ -124,6 +127,46 @@ def test_of_base64_all_letters_that_the_secret_alone_makes_are_taken_out(
 )
 def test_json(answered: Any, value: Any, redacted: Any) -> None:
     assert answered(value) == redacted
+
+
+@pytest.mark.parametrize(
+    ("secret", "content", "may_be"),
+    [
+        ("abcdef", '{"a": ["abcde", 1.5, null]}', False),
+        ("abcdef", '{"a": "xabcdefx"}', True),
+        ("abcdef", '{"abcdef": 1}', True),
+        ("abcdef", r'{"a": "ab\u0063def"}', True),
+        ("abc/ef", r'{"a": "abc\/ef"}', True),
+        ("abc/ef", '{"a": "abc%2Fef"}', True),
+        ("abcd", '{"a": "abcd"}', True),
+        ("abcd", '{"a": "abc"}', False),
+        ("12345", '{"a": 1.2345e4}', True),
+        ("1e+22", '{"a": 10000000000000000000000.0}', True),
+        ("", '{"a": ""}', False),
+    ],
+)
+def test_json_that_may_hold_a_secret(secret: str, content: str, may_be: bool) -> None:
+    redactor = Redactor([Secret(secret)])
+    assert redactor.may_be_in(content) is may_be
+    assert (redactor.json(json.loads(content), by_name=False) != json.loads(content)) is may_be
+
+
+PIECES = st.sampled_from(["a", "b/", "é", "1", "2.5", "\\", '"', "0", "-", "e", "+"])
+TEXTS = st.lists(PIECES, max_size=7).map("".join)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
+
+
+@given(
+    secret=TEXTS,
+    value=st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner)),
+    is_ascii=st.booleans(),
+)
+def test_no_secret_is_in_json_of_which_that_is_said(
+    secret: str, value: Any, is_ascii: bool
+) -> None:
+    redactor = Redactor([Secret(secret)])
+    content = json.dumps(value, ensure_ascii=is_ascii)
+    assert redactor.may_be_in(content) or redactor.json(deepcopy(value), by_name=False) == value
 
 
 @pytest.mark.parametrize("field", sorted(SECRET_FIELDS))
