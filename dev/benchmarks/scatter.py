@@ -70,7 +70,8 @@ def _axes(most_polls: int) -> Iterator[str]:
     for polls in range(0, most_polls + 1, 5):
         yield write(_x(polls, most_polls), _BOTTOM + 20, str(polls), "quiet", "middle")
     caption = (
-        "across: polls of a job; upright: how late, as a share of its length; a cross: medians"
+        "across: polls of a job; upwards: how late, as a share of its length; "
+        "a cross: mean polls, median lateness"
     )
     yield write(_RIGHT, _BOTTOM + 42, caption, "quiet", "end")
 
@@ -92,7 +93,7 @@ def _cloud(name: str, seen: Waits, most_polls: int, place: int) -> Iterator[str]
     )
     late, latest = median(seen.shares), quantiles(seen.shares, n=20)[-1]
     # Nobody is late by that much after so many polls, so that there is room.
-    left, top = _RIGHT - 330, _TOP + 14 + place * 22
+    left, top = _RIGHT - 390, _TOP + 14 + place * 22
     yield f'<circle cx="{left}" cy="{top - 5}" r="6" fill="{colour}"/>'
     text = f"{NAMES[name]}: median {late:,.0f} %, 95th {latest:,.0f} %"
     yield write(left + 12, top, text)

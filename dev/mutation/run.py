@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -102,17 +102,20 @@ class Run:
         )
         for file, outcome in each(imported, self._jobs):
             seconds |= outcome.seconds
-            failing |= _failures(file, outcome)
+            failing |= _failures(file, outcome, files)
         present = (
-            (file, partial(_run, [items[test] for test in tests], is_all=True), Watch(seconds))
+            (file, partial(_run, [items[test] for test in tests], is_all=True), Watch({}))
             for file, tests in files.items()
         )
         for file, outcome in each(present, self._jobs):
-            failing |= _failures(file, outcome)
+            failing |= _failures(file, outcome, files)
         measurement.save(seconds, frozenset(failing))
 
 
-def _failures(file: str, outcome: Outcome) -> set[str]:
+def _failures(file: str, outcome: Outcome, files: Mapping[str, Sequence[str]]) -> set[str]:
+    if outcome.end == "late":
+        print(f"{file} did not end without a mutant, and is left out.", flush=True)
+        return {*files[file]}
     if outcome.end != "well":
         raise RuntimeError(f"{file} ended {outcome.end} without a mutant. {outcome.problem}")
     return {*outcome.failed}
