@@ -240,9 +240,8 @@ def _waiting_findings(figures: Mapping[str, Figure]) -> Iterator[str]:
         f"{https[OURS]:.3g} s over https. In a profile of the former, a seventh was this "
         f"provider's own code; the rest is `httpx`, which is written in Python, and a connection "
         f"for each poll. `dbt-cloud` takes {http[DBT]:.3g} s and {https[DBT]:.3g} s: it uses "
-        f"`aiohttp`, of which parts are written in C. So one core can do "
-        f"{1000 / http[OURS]:.0f} or {1000 / https[OURS]:.0f} polls a second. A thousand waits "
-        f"that begin together want a thousand polls in each of the first seconds: these polls "
+        f"`aiohttp`, of which parts are written in C. A thousand waits that begin together want a "
+        f"thousand polls in each of the first seconds, more than one core can do: these polls "
         f"queue, and the ends of short jobs are noticed later than the rule alone would have it."
     )
     yield (
