@@ -11,21 +11,9 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 
 INTEGRATIONS: list[dict[str, Any]] = [
-    {  # production
-        "bi_datasource_id": 1,
-        "bindings": [{"remoteId": "1", "boundIds": [1, 2]}],
-        "indexing_cron": "0 * * * *",
-    },
-    {  # staging
-        "bi_datasource_id": 2,
-        "bindings": [{"remoteId": "1", "boundIds": [3]}],
-        "indexing_cron": "0 6 * * 1-5",
-    },
-    {  # development
-        "bi_datasource_id": 3,
-        "bindings": [{"remoteId": "1", "boundIds": [4]}],
-        "indexing_cron": None,
-    },
+    {"bi_datasource_id": 1, "indexing_cron": "0 * * * *"},  # production
+    {"bi_datasource_id": 2, "indexing_cron": "0 6 * * 1-5"},  # staging
+    {"bi_datasource_id": 3, "indexing_cron": None},  # development
 ]
 
 with DAG(
