@@ -47,6 +47,9 @@ def main() -> int:
     parser.add_argument("files", nargs="*", type=Path, help="modules to mutate (default: all)")
     parser.add_argument("--jobs", type=int, default=2, help="number of processes (default: 2)")
     parser.add_argument("--measured", action="store_true", help="reuse the last measurement")
+    parser.add_argument(
+        "--tests", nargs="+", default=["tests"], help="the tests to use (default: all)"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--survived", action="store_true", help="only what survived the last run")
     which.add_argument("--rest", action="store_true", help="continue an interrupted run")
@@ -66,7 +69,7 @@ def main() -> int:
     run = Run(mutants, arguments.jobs, score.add, is_measured=arguments.measured)
     ignored = (f"--ignore={path}" for path in LEFT_OUT)
     start = time.monotonic()
-    code = pytest.main([*OPTIONS, "tests", *ignored], plugins=[run])
+    code = pytest.main([*OPTIONS, *arguments.tests, *ignored], plugins=[run])
     print(f"{score}, in {(time.monotonic() - start) / 60:.0f} minutes.")
     print(f"{path('survived')} lists the survivors.")
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
