@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from airflow.providers.common.compat.sdk import redact
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_datafold import exceptions
@@ -156,6 +156,7 @@ TEXTS = st.lists(PIECES, max_size=7).map("".join)
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
 
 
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(
     secret=TEXTS,
     value=st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner)),
