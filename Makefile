@@ -28,7 +28,7 @@ test: check unit  ## Run the checks and all tests.
 test-all: test  ## Run the tests on each Airflow from 2.11 on, too; `nox --list` names them.
 	$(BIN)/nox
 
-test-oldest: $(INSTALLED)  ## Run the tests on the oldest Airflow 2 and 3 that we support.
+test-oldest: $(INSTALLED)  ## Run the tests on the oldest Airflow that we support.
 	$(BIN)/nox --tags oldest
 
 test-next: $(INSTALLED)  ## Run the tests on the next Airflow, a pre-release.
