@@ -8,6 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseHook
 from requests_mock import ANY
 
+from airflow_provider_datafold.connection.fetch import fetch_settings
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
@@ -124,6 +125,8 @@ def test_empty_extra_fields_count_as_not_given(connect: Any, sent: Any) -> None:
         ({"host": "https://acme.io/datafold/"}, "https://acme.io/datafold"),
         ({"host": "acme.io/datafold"}, "https://acme.io/datafold"),
         ({"host": "acme.io/X/"}, "https://acme.io/X"),
+        ({"host": "acme.io."}, "https://acme.io."),
+        ({"host": f"{'a' * 63}.io"}, f"https://{'a' * 63}.io"),
         ({"host": "127.0.0.1", "port": 8080, "schema": "http"}, "http://127.0.0.1:8080"),
         ({"host": "http://127.8.9.1"}, "http://127.8.9.1"),
         ({"host": "http://localhost:8080"}, "http://localhost:8080"),
@@ -172,6 +175,18 @@ def test_connection_as_uri(sent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"host": "acme.io?a=b"}, "host", "eu.datafold.com"),
         ({"host": "acme.io#a"}, "host", "eu.datafold.com"),
         ({"host": "/acme.io"}, "host", "eu.datafold.com"),
+        ({"host": "acme..io"}, "host", "eu.datafold.com"),
+        ({"host": f"{'a' * 64}.io"}, "host", "eu.datafold.com"),
+        ({"host": ".acme.io"}, "host", "eu.datafold.com"),
+        ({"host": "https://acme.io:"}, "host", "eu.datafold.com"),
+        ({"host": "https://acme.io[::1]"}, "host", "eu.datafold.com"),
+        ({"host": "https://[::1"}, "host", "eu.datafold.com"),
+        ({"host": "https://acme.io]"}, "host", "eu.datafold.com"),
+        ({"host": "https://[::1]:\u0661"}, "host", "eu.datafold.com"),
+        ({"host": "https://https://acme.io"}, "host", "eu.datafold.com"),
+        ({"host": "acme.io/x/../y"}, "host", "eu.datafold.com"),
+        ({"host": "acme.io/./y"}, "host", "eu.datafold.com"),
+        ({"host": "acme.io/x y"}, "host", "eu.datafold.com"),
         ({"password": ""}, "password", "empty"),
         ({"password": None}, "password", "empty"),
         ({"password": " \n"}, "password", "empty"),
@@ -185,6 +200,7 @@ def test_connection_as_uri(sent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"extra": {"timeout": 86401}}, "timeout", ""),
         ({"extra": {"timeout": "soon"}}, "timeout", ""),
         ({"extra": {"timeout": "nan"}}, "timeout", ""),
+        ({"extra": {"timeout": "\u0665"}}, "timeout", ""),
         ({"extra": {"timeout": True}}, "timeout", ""),
         ({"extra": {"timeout": [5]}}, "timeout", ""),
         ({"extra": {"max_retries": -1}}, "max_retries", "whole number"),
@@ -357,6 +373,16 @@ def test_address_that_is_none(connect: Any, config: Any, requests_mock: Any) -> 
 def test_power_bi_can_do_without(connect: Any, config: Any) -> None:
     connect("bi", conn_type="generic")
     assert config("powerbi") == {}
+
+
+@pytest.mark.parametrize(("host", "proxy"), [("acme.io", "http://proxy"), ("[::1]", None)])
+def test_settings_name_the_proxy_of_the_environment(
+    host: str, proxy: str | None, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
+    connect("mine", host=f"https://{host}", password=API_KEY)
+    found = fetch_settings("mine").proxy
+    assert (found and found.reveal()) == proxy
 
 
 def test_settings_have_the_defaults_of_the_form() -> None:

@@ -194,6 +194,17 @@ def test_schedule(sent: Any, value: Any, result: str) -> None:
     assert sent("dbt", indexing_cron=value) == result
 
 
+@pytest.mark.parametrize(
+    "cron",
+    [
+        "0 0 1 jan,feb,mar,apr,may,jun,jul,aug,sep,oct,nov,dec *",
+        "0 0 * * sun,mon,tue,wed,thu,fri,sat",
+    ],
+)
+def test_schedule_with_names(sent: Any, cron: str) -> None:
+    assert sent("dbt", indexing_cron=cron) == cron
+
+
 @pytest.mark.parametrize("value", ["", " ", "0 6 * *", "0 0 6 * * *", "@daily", "* * * * * 2030"])
 def test_schedule_of_other_than_five_fields(sent: Any, refused: Any, value: str) -> None:
     said = refused(sent, "dbt", indexing_cron=value)

@@ -36,10 +36,10 @@ _CONN_TYPES = ("datafold", "generic", "http", "https", "", None)
 """Types that say nothing of another system."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_BRACKETS = re.compile(r"\[[^\[\]]+\](:[0-9]+)?", re.ASCII)
-_URL = re.compile(r"[!-\[\]-~]+", re.ASCII)
+_BRACKETS = re.compile(r"\[[^\[\]]+\](:[0-9]+)?")
+_URL = re.compile(r"[!-\[\]-~]+")
 _PREFIX = re.compile(r"(/[\w.~-]+)*/?", re.ASCII)
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _HOST_WANTED = "must be a host, e.g. 'eu.datafold.com', or a URL, e.g. 'https://eu.datafold.com'"
 
 
