@@ -197,8 +197,9 @@ STATUSES = [
 def test_status(serve: Any, status: int, kind: type[Any], said: str) -> None:
     serve(answers(status, f"<html>{TOKEN}</html>".encode()))
     error = failure(kind)
-    assert error.status_code == status
+    assert (error.method, error.path, error.status_code) == ("PUT", "/path/", status)
     assert f"{status}, " in str(error)
+    assert error.summary.startswith(f"{status}, ")
     assert said in str(error)
     assert "html" not in str(error)
     assert error.errors == ()
