@@ -177,7 +177,7 @@ def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str
     value = fields.mapping(name, value)
     given = {key: item for key, item in value.items() if item is not OMITTED}
     known = _properties(schema)
-    others = schema.get("additionalProperties", False)
+    others = schema.get("additionalProperties")
     place = "" if is_top else f"{name}."
     fitted = {}
     for key, item in given.items():
