@@ -1,0 +1,66 @@
+"""Tasks that wait, run to their end in one process: the worker's part and the triggerer's."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from dev.sandbox.course import Course, Step
+
+NEVER = Course((Step("processing", seconds=math.inf),), "done")
+"""The course of a job that does not end."""
+
+
+def event_of(trigger: Any) -> dict[str, Any]:
+    """Return the one event of a trigger, as it comes back from Airflow's database."""
+
+    async def events() -> list[Any]:
+        return [event.payload async for event in trigger.run()]
+
+    (payload,) = asyncio.run(events())
+    event: dict[str, Any] = json.loads(json.dumps(payload))
+    return event
+
+
+def deferred(call: Callable[[], object]) -> TaskDeferred:
+    """Make a call that must defer the task."""
+    with pytest.raises(TaskDeferred) as caught:
+        call()
+    return caught.value
+
+
+def to_its_end(task: Any, context: Any) -> Any:
+    """Execute a task. If it defers, wait with its trigger, and resume it.
+
+    :return: the task's return value, which must be JSON.
+    """
+    try:
+        returned = task.execute(context)
+    except TaskDeferred as wait:
+        resume = getattr(task, wait.method_name)
+        returned = resume(context, event_of(wait.trigger), **json.loads(json.dumps(wait.kwargs)))
+    assert json.loads(json.dumps(returned)) == returned
+    return returned
+
+
+def sent(sandbox: Any) -> list[str]:
+    """Return the requests so far, e.g. ``"GET /monitors/4"``, and forget them."""
+    found = [
+        f"{request.method} {request.path.removeprefix('/api/v1')}"
+        for request in sandbox.state.requests
+    ]
+    sandbox.state.requests.clear()
+    return found
+
+
+def defaults(task_class: Any) -> dict[str, Any]:
+    """Return the optional arguments of an operator or a sensor, with their defaults."""
+    parameters = inspect.signature(task_class.__init__).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
