@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.waiting.job import DATA_DIFF
+from airflow_provider_datafold.waiting.watch import Reading
 from dev.sandbox.course import Course, Step
 
 NEVER = Course((Step("processing", seconds=math.inf),), "done")
@@ -48,6 +51,26 @@ def to_its_end(task: Any, context: Any) -> Any:
         returned = resume(context, event_of(wait.trigger), **json.loads(json.dumps(wait.kwargs)))
     assert json.loads(json.dumps(returned)) == returned
     return returned
+
+
+class Waits:
+    """Stands in for a hook's waits: records what each is asked for, and ends it as a script says.
+
+    :param monkeypatch: puts the hook back afterwards.
+    :param script: errors, or statuses with which a data diff ends.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *script: Any) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self._script = [*script]
+        monkeypatch.setattr(DatafoldHook, "wait", lambda _, job, ids, **how: self(job, ids, how))
+
+    def __call__(self, job: Any, ids: Any, how: dict[str, Any]) -> Reading:
+        self.asked.append({"job": job, "ids": ids, **how})
+        end = self._script.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        return Reading(DATA_DIFF.states[end], end, {"status": end, "result": "identical"})
 
 
 def sent(sandbox: Any) -> list[str]:

@@ -23,6 +23,7 @@ _UNNEEDED = ("cacheprovider", "cov", "faulthandler", "junitxml", "unraisableexce
 OPTIONS = (
     "--quiet",
     "--capture=no",
+    "--tb=native",  # Any other takes longer than most tests.
     "--import-mode=importlib",
     "--override-ini=addopts=",
     "--override-ini=tmp_path_retention_policy=none",

@@ -50,6 +50,42 @@ def test_each_result(result: Any, outcome: Outcome, reason: str, limits: Limits)
     assert found == Verdict(outcome, reason)
 
 
+@pytest.mark.parametrize(
+    ("found", "limits", "assertions"),
+    [
+        (diff("identical"), Limits(), {"identical": True}),
+        (diff("different"), Limits(), {"identical": False}),
+        (diff("empty"), Limits(), {"compared": False}),
+        (diff("bad-pks"), Limits(), {"compared": False}),
+        (diff("error"), Limits(), {}),
+        (
+            diff(rows_added=1, rows_removed=3, diff_rows_count=None),
+            Limits(max_rows_added=1, max_rows_removed=2),
+            {
+                "rows_added <= 1": True,
+                "rows_removed <= 2": False,
+                "diff_rows_count <= 0": False,
+                "diff_schema = 0": True,
+            },
+        ),
+        (
+            diff(match_ratio=0.95, diff_schema=1),
+            Limits(min_match_ratio=0.9),
+            {"match_ratio >= 0.9": True, "diff_schema = 0": False},
+        ),
+        (
+            diff(match_ratio=None),
+            Limits(min_match_ratio=0, allow_schema_changes=True),
+            {"match_ratio >= 0": False},
+        ),
+    ],
+)
+def test_what_openlineage_is_told(
+    found: dict[str, Any], limits: Limits, assertions: dict[str, bool]
+) -> None:
+    assert dict(judge(found, limits).assertions) == assertions
+
+
 def test_an_unknown_result_is_cut() -> None:
     assert len(judge(diff("x" * 10_000), Limits()).reason) < 200
 
