@@ -17,6 +17,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldStoppedError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators.base import DatafoldOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.waiting.job import DATA_DIFF
 from dev.sandbox.course import Course, Job, Step
@@ -178,7 +179,8 @@ def test_what_goes_on_is_told(sandbox: Any, task_log: Log) -> None:
     assert "The data diff is queued." in task_log.messages
     page = f"{sandbox.url}/datadiffs/3/overview"
     assert context["ti"].pushed == {"datafold_data_diff_url": page}
-    assert task.poke(context).xcom_value["url"] == page
+    returned = task.poke(context)
+    assert (returned.is_done, (returned.xcom_value or {})["url"]) == (True, page)
     assert sent(sandbox) == ["GET /datadiffs/3"] * 2
 
 
@@ -186,4 +188,4 @@ def test_its_defaults() -> None:
     task = DatafoldDataDiffSensor(task_id="t", datadiff_id=3)
     assert (task.poke_interval, task.trigger_interval, task.deferrable) == (60.0, None, None)
     assert task.template_fields[0] == "datafold_conn_id"
-    assert time.monotonic() > task._not_before
+    assert task.ui_color == DatafoldOperator.ui_color
