@@ -216,7 +216,7 @@ def test_an_update_sends_what_is_given(
 @pytest.mark.parametrize("call", ["create_monitor", "update_monitor"])
 def test_a_kind_that_is_unknown_is_named(hook: DatafoldHook, sandbox: Any, call: str) -> None:
     for kind in ("table", API_KEY):
-        given = (kind, {}) if call == "create_monitor" else (kind, 4, {})
+        given: Any = (kind, {}) if call == "create_monitor" else (kind, 4, {})
         with pytest.raises(DatafoldInputError, match="^kind: ") as caught:
             getattr(hook, call)(*given)
         assert API_KEY not in str(caught.value)
