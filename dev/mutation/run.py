@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -243,8 +244,9 @@ def _run(items: list[pytest.Item], watch: Watch, *, is_all: bool = False) -> Non
 def _run_file(file: str, watch: Watch, *options: str, plugins: Iterable[object] = ()) -> None:
     """Run a test file as pytest does."""
     watch.start()
-    # Its Airflow home is deleted after each run.
+    # Its Airflow home is deleted after each run, and then it disables logging.
     sys.modules.pop("tests.conftest", None)
+    logging.disable(logging.NOTSET)
     code = pytest.main([*OPTIONS, *options, file], plugins=[watch, *plugins])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         # An error while the tests are imported finds a mutant, too.

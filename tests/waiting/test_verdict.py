@@ -125,6 +125,12 @@ def test_figures_that_were_not_measured_are_said_to_be_so() -> None:
             DIFFERS,
             "match ratio 0.89 (at least 0.9)",
         ),
+        (
+            {"min_match_ratio": 0.5},
+            {"match_ratio": 0.0},
+            DIFFERS,
+            "match ratio 0 (at least 0.5)",
+        ),
         ({"min_match_ratio": 1}, {"match_ratio": 1}, PASSES, "ratio 1 (at least 1)"),
         ({"min_match_ratio": 0}, {"match_ratio": 0.0}, PASSES, "ratio 0 (at least 0)"),
         # With at least one limit, the others are 0.
