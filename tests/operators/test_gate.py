@@ -192,42 +192,39 @@ def test_what_passes_asks_for_no_more(decide: Any, sandbox: Any) -> None:
     failure(DatafoldNotComparedError, decide, "done", {"result": "empty"})
 
 
-@pytest.mark.parametrize(
-    ("name", "right", "wrong"),
-    [
-        ("on_difference", ["fail", "skip", "pass"], ["stop", None]),
-        ("on_empty", ["fail", "pass"], ["skip", None]),
-        *(
-            (name, [None, "None", 0, "7", 2**63 - 1], [-1, 2**63, 1.5, "many"])
-            for name in ("max_rows_added", "max_rows_removed", "max_rows_different")
-        ),
-        ("min_match_ratio", [None, "None", 0, 1, "0.5"], [-0.1, 1.1, "all"]),
-        ("allow_schema_changes", [True, "false"], [None, "maybe"]),
-    ],
-)
-def test_its_arguments(name: str, right: list[Any], wrong: list[Any]) -> None:
-    for value in right:
-        Gate({**ARGUMENTS, name: value})
-    for value in wrong:
-        with pytest.raises(DatafoldInputError, match=f"^{name}: "):
+ROWS: tuple[list[Any], list[Any]] = ([None, "None", 0, "7", 2**63 - 1], [-1, 2**63, 1.5, "many"])
+VALUES: dict[str, tuple[list[Any], list[Any]]] = {
+    # What is right, and what is wrong.
+    "on_difference": (["fail", "skip", "pass"], ["stop", None]),
+    "on_empty": (["fail", "pass"], ["skip", None]),
+    "max_rows_added": ROWS,
+    "max_rows_removed": ROWS,
+    "max_rows_different": ROWS,
+    "min_match_ratio": ([None, "None", 0, 1, "0.5"], [-0.1, 1.1, "all"]),
+    "allow_schema_changes": ([True, "false"], [None, "maybe"]),
+}
+
+
+def test_its_arguments() -> None:
+    for name, (right, wrong) in VALUES.items():
+        for value in right:
             Gate({**ARGUMENTS, name: value})
+        for value in wrong:
+            with pytest.raises(DatafoldInputError, match=f"^{name}: "):
+                Gate({**ARGUMENTS, name: value})
 
 
-@pytest.mark.parametrize(
-    ("given", "field", "limit"),
-    [
-        ({"max_rows_added": "7"}, "max_rows_added", 7),
-        ({"max_rows_removed": 7}, "max_rows_removed", 7),
-        ({"max_rows_different": 7}, "max_rows_different", 7),
-        ({"min_match_ratio": "0.5"}, "min_match_ratio", 0.5),
-        ({"allow_schema_changes": "true"}, "allow_schema_changes", True),
-        ({"max_rows_added": "None"}, "max_rows_added", None),
-    ],
-    ids=repr,
-)
-def test_each_limit_is_its_own(given: dict[str, Any], field: str, limit: Any) -> None:
-    limits = Gate({**ARGUMENTS, **given}).limits
-    assert limits == Limits(**{field: limit})
+def test_each_limit_is_its_own() -> None:
+    for name, given, limit in (
+        ("max_rows_added", "7", 7),
+        ("max_rows_added", "None", None),
+        ("max_rows_removed", 7, 7),
+        ("max_rows_different", 7, 7),
+        ("min_match_ratio", "0.5", 0.5),
+        ("allow_schema_changes", "true", True),
+    ):
+        wanted: Any = {name: limit}
+        assert Gate({**ARGUMENTS, name: given}).limits == Limits(**wanted)
 
 
 DETAILS = {

@@ -62,6 +62,26 @@ def test_a_ci_run_is_one_of_a_list(answer: list[Any], found: dict[str, Any]) -> 
     assert DATA_DIFF.find({"id": 7}, {}) == {"id": 7}
 
 
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        *((status, "running") for status in ("waiting", "queued", "processing")),
+        ("done", "succeeded"),
+        ("failed", "failed"),
+        ("cancelled", "cancelled"),
+    ],
+)
+def test_what_is_known_of_a_ci_runs_free_text(status: str, state: str) -> None:
+    assert JOBS["ci_run"].state_of(status) == state
+    # A trigger's event has it as text.
+    assert State(state).value == state
+
+
+@pytest.mark.parametrize("status", ["needs_confirmation", "needs_authentication"])
+def test_what_waits_for_a_person(status: str) -> None:
+    assert DATA_DIFF.state_of(status) == "blocked"
+
+
 @pytest.mark.parametrize("status", [None, 7, ["done"], "DONE", ""])
 def test_an_unknown_status_has_no_meaning(status: Any) -> None:
     assert [job.state_of(status) for job in JOBS.values()] == [None] * 4
