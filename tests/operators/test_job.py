@@ -176,6 +176,7 @@ def test_a_replacement_has_the_time_that_was_left(
     else:
         assert task.resume(context_of(task), None, **wait)["id"] == 3
         assert waits.asked[1].items() >= kept.items()
+    assert "page_size=100" in sandbox.state.requests[0].query
     assert "Another try of this task cancelled the data diff. Starting a new one." in (
         task_log.messages
     )

@@ -399,6 +399,10 @@ def test_a_triggerer_that_shuts_down_asks_only_where_it_must(
     assert CANCEL not in service.seen
 
 
+def test_from_python_3_11_on_it_knows_what_is_cancelled() -> None:
+    assert job_module._KNOWS_WHAT_IS_CANCELLED is (sys.version_info >= (3, 11))
+
+
 @pytest.mark.usefixtures("old_airflow")
 def test_a_sensors_trigger_never_cancels(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     service = serving()
