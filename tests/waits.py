@@ -22,13 +22,13 @@ NEVER = Course((Step("processing", seconds=math.inf),), "done")
 
 
 def event_of(trigger: Any) -> dict[str, Any]:
-    """Return the one event of a trigger, as it comes back from Airflow's database."""
+    """Return the one event of a trigger."""
 
     async def events() -> list[Any]:
         return [event.payload async for event in trigger.run()]
 
     (payload,) = asyncio.run(events())
-    event: dict[str, Any] = json.loads(json.dumps(payload))
+    event: dict[str, Any] = _plain(payload)
     return event
 
 
@@ -42,15 +42,21 @@ def deferred(call: Callable[[], object]) -> TaskDeferred:
 def to_its_end(task: Any, context: Any) -> Any:
     """Execute a task. If it defers, wait with its trigger, and resume it.
 
-    :return: the task's return value, which must be JSON.
+    :return: the task's return value.
     """
     try:
-        returned = task.execute(context)
-    except TaskDeferred as wait:
-        resume = getattr(task, wait.method_name)
-        returned = resume(context, event_of(wait.trigger), **json.loads(json.dumps(wait.kwargs)))
-    assert json.loads(json.dumps(returned)) == returned
-    return returned
+        return _plain(task.execute(context))
+    except TaskDeferred as deferral:
+        wait = deferral
+    resume = getattr(task, wait.method_name)
+    return _plain(resume(context, event_of(wait.trigger), **_plain(wait.kwargs)))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as it comes back from Airflow's database, which must not change it."""
+    plain = json.loads(json.dumps(value))
+    assert plain == value
+    return plain
 
 
 class Waits:

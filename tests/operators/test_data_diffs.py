@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import math
 import os
 import pickle
 import signal
@@ -49,9 +47,8 @@ from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
 from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.waits import defaults
+from tests.waits import NEVER, defaults, event_of, sent
 
-NEVER = Course((OnTheWay("processing", seconds=math.inf),), "done")
 CANCELLED = Course((OnTheWay("processing"),), "cancelled")
 
 
@@ -90,29 +87,12 @@ def trigger_of(found: TaskDeferred) -> dict[str, Any]:
     return plain
 
 
-def event_of(trigger: Any) -> dict[str, Any]:
-    """What a trigger fires, in an event loop."""
-
-    async def events() -> list[Any]:
-        return [event.payload async for event in trigger.run()]
-
-    (payload,) = asyncio.run(events())
-    found: dict[str, Any] = json.loads(json.dumps(payload))
-    return found
-
-
 def courses(sandbox: Any, *those: Course) -> None:
     sandbox.state.data_diffs.courses.coming.extend(those)
 
 
 def status(sandbox: Any, number: int) -> str:
     found: str = sandbox.state.data_diffs.peek(number)["status"]
-    return found
-
-
-def sent(sandbox: Any) -> list[str]:
-    found = [f"{request.method} {request.path[7:]}" for request in sandbox.state.requests]
-    sandbox.state.requests.clear()
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from datetime import timedelta
 from typing import Any
@@ -31,9 +30,8 @@ from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, failed
 from tests.conductor import Conductor, lost
 from tests.conftest import API_KEY
 from tests.contexts import context_of
-from tests.waits import defaults
+from tests.waits import NEVER, defaults
 
-NEVER = Course((OnTheWay("processing", seconds=math.inf),), "done")
 BODY = {
     "data_source1_id": 1,
     "data_source2_id": 1,

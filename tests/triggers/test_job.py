@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -26,8 +25,8 @@ from dev.sandbox.course import Course, Job
 from dev.sandbox.course import Step as OnTheWay
 from dev.sandbox.data_diffs import IDENTICAL
 from tests.conductor import Conductor, error_500, lost
+from tests.waits import NEVER
 
-NEVER = Course((OnTheWay("processing", seconds=math.inf),), "done")
 BODY = {
     "data_source1_id": 1,
     "data_source2_id": 1,

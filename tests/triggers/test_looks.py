@@ -144,7 +144,6 @@ def alert(run_id: int, monitor_id: int = 7, diff_id: Any = None) -> dict[str, An
         # It is told of monitors that are watched, only.
         ({"7": 1}, [[]], [{8: "b"}, {8: "c"}], [], [], 1),
     ],
-    ids=repr,
 )
 def test_what_it_makes_of_each_look(
     monkeypatch: pytest.MonkeyPatch,
@@ -231,7 +230,6 @@ class Pages:
         ([{"runs": [ran(3)], "total_pages": 2}, {"runs": [ran(1)]}], [None, 2], [3, 1]),
         ([{"runs": None, "total_pages": 3}, {}, {"runs": [ran(1)]}], [None, 3], [1]),
     ],
-    ids=repr,
 )
 def test_the_runs_that_it_reads(
     monkeypatch: pytest.MonkeyPatch, pages: list[Any], asked: list[Any], found: list[int]
@@ -257,7 +255,6 @@ def test_the_runs_that_it_reads(
         ([{"monitors": [{"id": 1}], "total_pages": 1}], 1, [1]),
         ([{"monitors": [{"id": 1}], "total_pages": 2}, {"monitors": [{"id": 2}]}], 2, [1, 2]),
     ],
-    ids=repr,
 )
 def test_the_monitors_that_it_lists(pages: list[Any], count: int, found: list[int]) -> None:
     client: Any = Pages(*pages)
