@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldInputError,
+    DatafoldJobCancelledError,
     DatafoldNotFoundError,
     DatafoldServerError,
     DatafoldStoppedError,
@@ -180,6 +181,17 @@ def test_a_replacement_has_the_time_that_was_left(
     assert "Another try of this task cancelled the data diff. Starting a new one." in (
         task_log.messages
     )
+
+
+@pytest.mark.parametrize("wait", [{}, {"is_taken_over": False}], ids=repr)
+def test_what_is_its_own_is_not_replaced(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, wait: Any
+) -> None:
+    Waits(monkeypatch, "cancelled")
+    task = gate()
+    with pytest.raises(DatafoldJobCancelledError):
+        task.resume(context_of(task), {"ids": IDS, "state": "cancelled"}, **wait)
+    assert sent(sandbox) == []
 
 
 # Who cancels.
