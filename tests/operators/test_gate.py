@@ -274,3 +274,4 @@ def test_a_difference_that_passes_is_returned(decide: Any, sandbox: Any, log: An
     }
     (warning,) = log.warnings
     assert warning.startswith("Data diff 3 differs: rows added 3")
+    assert warning.endswith(f"See {sandbox.url}/datadiffs/3/overview")

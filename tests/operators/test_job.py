@@ -14,6 +14,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldInputError,
     DatafoldJobCancelledError,
+    DatafoldJobFailedError,
     DatafoldNotFoundError,
     DatafoldServerError,
     DatafoldStoppedError,
@@ -22,7 +23,7 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.waiting.job import DATA_DIFF
 from dev.sandbox.course import Course
-from tests.conductor import Conductor
+from tests.conductor import Conductor, changed
 from tests.conftest import Log
 from tests.contexts import context_of
 from tests.waits import NEVER, Waits, deferred, sent
@@ -192,6 +193,35 @@ def test_what_is_its_own_is_not_replaced(
     with pytest.raises(DatafoldJobCancelledError):
         task.resume(context_of(task), {"ids": IDS, "state": "cancelled"}, **wait)
     assert sent(sandbox) == []
+
+
+def test_its_time_begins_when_it_starts_the_data_diff(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, now: float
+) -> None:
+    # Datafold's clock may be late.
+    early = changed(created_at="2020-01-01T00:00:00Z")
+    Conductor(monkeypatch, faults={"mine": {"create": [early]}})
+    waits = Waits(monkeypatch, "done")
+    task = gate()
+    task.execute(context_of(task))
+    assert waits.asked[0]["since"] == now
+
+
+PASSWORD = "planted-password-3b8a"
+WITH_PASSWORD = {"data_source1_session_parameters": {"password": PASSWORD}}
+
+
+def test_no_message_repeats_a_secret_of_the_options(sandbox: Any) -> None:
+    task = gate(options=WITH_PASSWORD, on_empty=PASSWORD)
+    with pytest.raises(DatafoldInputError, match="^on_empty: ") as wrong:
+        task.execute(context_of(task))
+    assert PASSWORD not in str(wrong.value)
+    error = {"error_value": f"cannot log in with {PASSWORD}"}
+    sandbox.state.data_diffs.courses.default = Course((), "failed", {"error": error})
+    task = gate(options=WITH_PASSWORD)
+    with pytest.raises(DatafoldJobFailedError, match=r"cannot log in with \*\*\*") as failed:
+        task.execute(context_of(task))
+    assert PASSWORD not in str(failed.value)
 
 
 # Who cancels.
