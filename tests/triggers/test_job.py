@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 
 from airflow_provider_datafold import __version__
 from airflow_provider_datafold.client import aio
@@ -398,8 +399,10 @@ def test_a_triggerer_that_shuts_down_asks_only_where_it_must(
     assert CANCEL not in service.seen
 
 
-def test_from_python_3_11_on_it_knows_what_is_cancelled() -> None:
+def test_what_it_can_rely_on() -> None:
     assert job_module._KNOWS_WHAT_IS_CANCELLED is (sys.version_info >= (3, 11))
+    airflow = tuple(int(part) for part in airflow_version.split(".")[:2])
+    assert job_module._HAS_ON_KILL is (airflow >= (3, 3))
 
 
 @pytest.mark.usefixtures("old_airflow")
