@@ -297,6 +297,8 @@ def test_a_kind_that_is_unknown_is_named(hook: DatafoldHook, sandbox: Any, call:
         with pytest.raises(DatafoldInputError, match="^kind: ") as caught:
             getattr(hook, call)(*given)
         assert API_KEY not in str(caught.value)
+    with pytest.raises(DatafoldInputError, match="^spec: has no field 'colour'"):
+        hook.update_monitor("test", 4, {"colour": "red"})
     with pytest.raises(DatafoldInputError, match="^spec: "):
         hook.update_monitor("test", 4, [API_KEY])  # type: ignore[arg-type]
     assert sandbox.state.requests == []

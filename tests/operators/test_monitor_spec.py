@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_datafold import api
 from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
     DatafoldConflictError,
     DatafoldInputError,
     DatafoldServerError,
@@ -365,6 +366,24 @@ def test_a_monitor_whose_creation_gets_no_response_is_found(
     assert sandbox.state.monitors.monitors[result["monitor_id"]]["name"] == "Orders"
 
 
+def test_a_monitor_that_is_created_and_never_found_is_an_error(
+    hook: DatafoldHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hook, "create_monitor", lambda kind, spec: {"id": "5"})
+
+    error = failure(
+        DatafoldAnswerError, lambda: monitor_spec.apply(hook, "schema", SPECS["schema"])
+    )
+
+    assert "no new monitor was found" in str(error)
+
+
+def test_an_unknown_kind_is_named(hook: DatafoldHook) -> None:
+    error = failure(DatafoldInputError, lambda: monitor_spec.read_spec(hook, "table", {}))
+
+    assert str(error).startswith("kind: ")
+
+
 YAML = """
 name: Orders
 schedule: {type: crontab, cron: "0 6 * * *"}
@@ -379,6 +398,12 @@ LEAST = {"name": "Orders", "schedule": CRON, "connection_id": 1, "table": "DB.PU
 )
 def test_ways_to_write_a_spec(spec: Any, hook: DatafoldHook) -> None:
     assert monitor_spec.read_spec(hook, "schema", spec) == ("schema", LEAST)
+
+
+def test_a_spec_may_be_written_as_airflow_renders_a_dictionary(hook: DatafoldHook) -> None:
+    spec = {**LEAST, "description": None, "enabled": False}
+
+    assert monitor_spec.read_spec(hook, "schema", str(spec)) == ("schema", spec)
 
 
 @pytest.mark.parametrize("utc_at", ["06:30", "06:30:00", "06:30:00Z", "06:30:00+02:00"])
@@ -433,6 +458,15 @@ def test_a_wrong_spec_is_refused(spec: Any, message: str, hook: DatafoldHook, sa
 )
 def test_a_message_shows_no_secret(kind: str, spec: Any, hook: DatafoldHook) -> None:
     failure(DatafoldInputError, lambda: monitor_spec.read_spec(hook, kind, spec))
+
+
+def test_a_message_shows_no_secret_of_the_spec(hook: DatafoldHook) -> None:
+    password = "planted-password-3b8a"
+    spec = {**LEAST, "table": [password], "connection": {"password": password}}
+
+    error = failure(DatafoldInputError, lambda: monitor_spec.read_spec(hook, "schema", spec))
+
+    assert password not in str(error)
 
 
 SHAPES = json.loads((Path(api.__file__).parent / "shapes.json").read_text())
