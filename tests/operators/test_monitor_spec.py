@@ -19,7 +19,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators import monitor_spec, once
 from airflow_provider_datafold.operators.monitor_spec import Difference, compare
-from tests.conftest import API_KEY
+from tests.conftest import API_KEY, Log
 from tests.sending import failure
 
 KINDS = ("diff", "metric", "schema", "test")
@@ -376,6 +376,18 @@ def test_a_monitor_that_is_created_and_never_found_is_an_error(
     )
 
     assert "no new monitor was found" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["metric", "schema"])
+def test_what_was_not_compared_is_told(kind: str, hook: DatafoldHook, log: Log) -> None:
+    shown(hook, kind)
+
+    monitor_spec.apply(hook, *monitor_spec.read_spec(hook, kind, SPECS[kind]))
+
+    told = [text for text in log.messages if text.startswith("Not compared, because")]
+    fields = ", ".join(UNSEEN[kind])
+    wanted = f"Not compared, because Datafold does not return these fields: {fields}."
+    assert told == ([wanted] if fields else [])
 
 
 def test_an_unknown_kind_is_named(hook: DatafoldHook) -> None:
