@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -309,6 +310,15 @@ def test_a_monitor_is_found_on_each_page(place: int, hook: DatafoldHook, sandbox
     result = monitor_spec.apply(hook, *monitor_spec.read_spec(hook, "test", SPECS["test"]))
 
     assert result == {"monitor_id": monitor["id"], "action": "unchanged"}
+
+
+def test_monitors_are_listed_by_their_ids_so_that_none_is_missed(
+    hook: DatafoldHook, sandbox: Any
+) -> None:
+    monitor_spec.apply(hook, *monitor_spec.read_spec(hook, "schema", SPECS["schema"]))
+
+    query = dict(parse_qsl(sandbox.state.requests[0].query))
+    assert query == {"page": "1", "page_size": "100", "order_by": "id", "sort_order": "asc"}
 
 
 Answer = Callable[..., dict[str, Any]]
