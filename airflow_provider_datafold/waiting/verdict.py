@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, auto
 from typing import Any
 
 from airflow_provider_datafold.api.fields import format_value
@@ -22,11 +22,11 @@ _NOTHING = (("compared", False),)
 class Outcome(Enum):
     """What a gate makes of a data diff that is done."""
 
-    PASSES = "passes"
-    DIFFERS = "differs"
-    EMPTY = "empty"
-    NOT_COMPARED = "not compared"
-    FAILED = "failed"
+    PASSES = auto()
+    DIFFERS = auto()
+    EMPTY = auto()
+    NOT_COMPARED = auto()
+    FAILED = auto()
 
 
 @dataclass(frozen=True)

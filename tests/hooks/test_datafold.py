@@ -335,6 +335,8 @@ def test_run_sends_any_json(requests_mock: Any) -> None:
     assert DatafoldHook().run("patch", "/x", json=[1, None]) == {"key": "***"}
     assert requests_mock.last_request.json() == [1, None]
     assert requests_mock.last_request.method == "PATCH"
+    DatafoldHook().run("PATCH", "/x")
+    assert requests_mock.last_request.body is None
 
 
 @pytest.mark.parametrize("body", [float("nan"), {"a": float("inf")}, {1, 2}, object()])

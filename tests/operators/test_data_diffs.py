@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import math
 import os
 import pickle
 import signal
@@ -49,8 +47,8 @@ from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
 from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
+from tests.waits import NEVER, defaults, event_of, sent
 
-NEVER = Course((OnTheWay("processing", seconds=math.inf),), "done")
 CANCELLED = Course((OnTheWay("processing"),), "cancelled")
 
 
@@ -89,29 +87,12 @@ def trigger_of(found: TaskDeferred) -> dict[str, Any]:
     return plain
 
 
-def event_of(trigger: Any) -> dict[str, Any]:
-    """What a trigger fires, in an event loop."""
-
-    async def events() -> list[Any]:
-        return [event.payload async for event in trigger.run()]
-
-    (payload,) = asyncio.run(events())
-    found: dict[str, Any] = json.loads(json.dumps(payload))
-    return found
-
-
 def courses(sandbox: Any, *those: Course) -> None:
     sandbox.state.data_diffs.courses.coming.extend(those)
 
 
 def status(sandbox: Any, number: int) -> str:
     found: str = sandbox.state.data_diffs.peek(number)["status"]
-    return found
-
-
-def sent(sandbox: Any) -> list[str]:
-    found = [f"{request.method} {request.path[7:]}" for request in sandbox.state.requests]
-    sandbox.state.requests.clear()
     return found
 
 
@@ -217,6 +198,40 @@ def test_defers_by_default_as_airflow_is_configured(
     assert gate(deferrable=None).is_deferrable is (value == "True")
     assert gate(deferrable=True).is_deferrable
     assert not gate(deferrable=False).is_deferrable
+
+
+NULL = dict.fromkeys(
+    (
+        *("table1", "table2", "query1", "query2", "filter1", "filter2"),
+        *("pk_columns", "include_columns", "exclude_columns", "tags", "options"),
+        *("max_rows_added", "max_rows_removed", "max_rows_different", "min_match_ratio"),
+    )
+)
+CHOSEN = {"on_difference": "fail", "allow_schema_changes": False, "on_empty": "fail"}
+OF_THE_WAIT = {
+    "wait_for_completion": True,
+    "deferrable": None,
+    "poll_interval": None,
+    "timeout": timedelta(hours=24),
+    "cancel_on_kill": True,
+}
+
+
+def test_its_defaults() -> None:
+    assert defaults(DatafoldRunDataDiffOperator) == {
+        **NULL,
+        **CHOSEN,
+        **OF_THE_WAIT,
+        "datafold_conn_id": "datafold_default",
+    }
+
+
+def test_what_is_rendered() -> None:
+    task = gate()
+    templated = {*NULL, *CHOSEN, "datafold_conn_id", "data_source1_id", "data_source2_id"}
+    assert {*task.template_fields} == templated
+    sql = dict.fromkeys(("query1", "query2", "filter1", "filter2"), "sql")
+    assert task.template_fields_renderers == {**sql, "options": "json"}
 
 
 def test_is_made_of_plain_values() -> None:

@@ -11,6 +11,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldDifferenceError,
     DatafoldError,
     DatafoldFinalError,
+    DatafoldInputError,
     DatafoldJobCancelledError,
     DatafoldJobFailedError,
     DatafoldJobInvalidError,
@@ -21,6 +22,7 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.gate import Gate
 from airflow_provider_datafold.redaction.secret import conceal
 from airflow_provider_datafold.waiting.job import DATA_DIFF
+from airflow_provider_datafold.waiting.verdict import Limits
 from dev.sandbox.course import Course, Job
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
 from tests.conductor import Conductor
@@ -188,3 +190,88 @@ def test_what_passes_asks_for_no_more(decide: Any, sandbox: Any) -> None:
     paths = [request.path for request in sandbox.state.requests]
     assert paths == ["/api/v1/datadiffs/3", "/api/v1/datadiffs/4"]
     failure(DatafoldNotComparedError, decide, "done", {"result": "empty"})
+
+
+ROWS: tuple[list[Any], list[Any]] = ([None, "None", 0, "7", 2**63 - 1], [-1, 2**63, 1.5, "many"])
+VALUES: dict[str, tuple[list[Any], list[Any]]] = {
+    # What is right, and what is wrong.
+    "on_difference": (["fail", "skip", "pass"], ["stop", None]),
+    "on_empty": (["fail", "pass"], ["skip", None]),
+    "max_rows_added": ROWS,
+    "max_rows_removed": ROWS,
+    "max_rows_different": ROWS,
+    "min_match_ratio": ([None, "None", 0, 1, "0.5"], [-0.1, 1.1, "all"]),
+    "allow_schema_changes": ([True, "false"], [None, "maybe"]),
+}
+
+
+def test_its_arguments() -> None:
+    for name, (right, wrong) in VALUES.items():
+        for value in right:
+            Gate({**ARGUMENTS, name: value})
+        for value in wrong:
+            with pytest.raises(DatafoldInputError, match=f"^{name}: "):
+                Gate({**ARGUMENTS, name: value})
+
+
+def test_each_limit_is_its_own() -> None:
+    for name, given, limit in (
+        ("max_rows_added", "7", 7),
+        ("max_rows_added", "None", None),
+        ("max_rows_removed", 7, 7),
+        ("max_rows_different", 7, 7),
+        ("min_match_ratio", "0.5", 0.5),
+        ("allow_schema_changes", "true", True),
+    ):
+        wanted: Any = {name: limit}
+        assert Gate({**ARGUMENTS, name: given}).limits == Limits(**wanted)
+
+
+DETAILS = {
+    **DIFFERENT.outcome,
+    "summary_results": {
+        "values": {"columns_diff_stats": [{"column_name": "amount", "values_different": 5}]},
+        "schema": {"exclusive_columns": [[], ["new"]]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "text"),
+    [
+        (
+            DETAILS,
+            DatafoldDifferenceError,
+            "Data diff 3 differs: rows added 3, rows removed 2, rows different 5, match ratio "
+            "0.95. Values differ in 'amount' (5). Only side 2 has 'new'. See ",
+        ),
+        (
+            {**DETAILS, "result": "bad-pks"},
+            DatafoldNotComparedError,
+            "Data diff 3: primary keys are null or not unique. Values differ in 'amount' (5). "
+            "Only side 2 has 'new'. See ",
+        ),
+        (
+            {"result": "empty", "summary_results": {"values": None}},
+            DatafoldNotComparedError,
+            "Data diff 3: there are no rows to compare. See ",
+        ),
+    ],
+    ids=["different", "bad keys", "empty"],
+)
+def test_what_is_said(decide: Any, sandbox: Any, outcome: Any, kind: Any, text: str) -> None:
+    page = f"{sandbox.url}/datadiffs/3/overview"
+    assert failure(kind, decide, "done", outcome) == text + page
+
+
+def test_a_difference_that_passes_is_returned(decide: Any, sandbox: Any, log: Any) -> None:
+    assert decide("done", DETAILS, on_difference="pass") == {
+        "id": 3,
+        "status": "done",
+        "result": "different",
+        "url": f"{sandbox.url}/datadiffs/3/overview",
+        "diff_stats": DIFFERENT.outcome["diff_stats"],
+    }
+    (warning,) = log.warnings
+    assert warning.startswith("Data diff 3 differs: rows added 3")
+    assert warning.endswith(f"See {sandbox.url}/datadiffs/3/overview")

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
 from airflow_provider_datafold import api
 from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
     DatafoldConflictError,
     DatafoldInputError,
     DatafoldServerError,
@@ -18,7 +20,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators import monitor_spec, once
 from airflow_provider_datafold.operators.monitor_spec import Difference, compare
-from tests.conftest import API_KEY
+from tests.conftest import API_KEY, Log
 from tests.sending import failure
 
 KINDS = ("diff", "metric", "schema", "test")
@@ -310,6 +312,15 @@ def test_a_monitor_is_found_on_each_page(place: int, hook: DatafoldHook, sandbox
     assert result == {"monitor_id": monitor["id"], "action": "unchanged"}
 
 
+def test_monitors_are_listed_by_their_ids_so_that_none_is_missed(
+    hook: DatafoldHook, sandbox: Any
+) -> None:
+    monitor_spec.apply(hook, *monitor_spec.read_spec(hook, "schema", SPECS["schema"]))
+
+    query = dict(parse_qsl(sandbox.state.requests[0].query))
+    assert query == {"page": "1", "page_size": "100", "order_by": "id", "sort_order": "asc"}
+
+
 Answer = Callable[..., dict[str, Any]]
 
 
@@ -365,6 +376,36 @@ def test_a_monitor_whose_creation_gets_no_response_is_found(
     assert sandbox.state.monitors.monitors[result["monitor_id"]]["name"] == "Orders"
 
 
+def test_a_monitor_that_is_created_and_never_found_is_an_error(
+    hook: DatafoldHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hook, "create_monitor", lambda kind, spec: {"id": "5"})
+
+    error = failure(
+        DatafoldAnswerError, lambda: monitor_spec.apply(hook, "schema", SPECS["schema"])
+    )
+
+    assert "no new monitor was found" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["metric", "schema"])
+def test_what_was_not_compared_is_told(kind: str, hook: DatafoldHook, log: Log) -> None:
+    shown(hook, kind)
+
+    monitor_spec.apply(hook, *monitor_spec.read_spec(hook, kind, SPECS[kind]))
+
+    told = [text for text in log.messages if text.startswith("Not compared, because")]
+    fields = ", ".join(UNSEEN[kind])
+    wanted = f"Not compared, because Datafold does not return these fields: {fields}."
+    assert told == ([wanted] if fields else [])
+
+
+def test_an_unknown_kind_is_named(hook: DatafoldHook) -> None:
+    error = failure(DatafoldInputError, lambda: monitor_spec.read_spec(hook, "table", {}))
+
+    assert str(error).startswith("kind: ")
+
+
 YAML = """
 name: Orders
 schedule: {type: crontab, cron: "0 6 * * *"}
@@ -379,6 +420,12 @@ LEAST = {"name": "Orders", "schedule": CRON, "connection_id": 1, "table": "DB.PU
 )
 def test_ways_to_write_a_spec(spec: Any, hook: DatafoldHook) -> None:
     assert monitor_spec.read_spec(hook, "schema", spec) == ("schema", LEAST)
+
+
+def test_a_spec_may_be_written_as_airflow_renders_a_dictionary(hook: DatafoldHook) -> None:
+    spec = {**LEAST, "description": None, "enabled": False}
+
+    assert monitor_spec.read_spec(hook, "schema", str(spec)) == ("schema", spec)
 
 
 @pytest.mark.parametrize("utc_at", ["06:30", "06:30:00", "06:30:00Z", "06:30:00+02:00"])
@@ -433,6 +480,15 @@ def test_a_wrong_spec_is_refused(spec: Any, message: str, hook: DatafoldHook, sa
 )
 def test_a_message_shows_no_secret(kind: str, spec: Any, hook: DatafoldHook) -> None:
     failure(DatafoldInputError, lambda: monitor_spec.read_spec(hook, kind, spec))
+
+
+def test_a_message_shows_no_secret_of_the_spec(hook: DatafoldHook) -> None:
+    password = "planted-password-3b8a"
+    spec = {**LEAST, "table": [password], "connection": {"password": password}}
+
+    error = failure(DatafoldInputError, lambda: monitor_spec.read_spec(hook, "schema", spec))
+
+    assert password not in str(error)
 
 
 SHAPES = json.loads((Path(api.__file__).parent / "shapes.json").read_text())

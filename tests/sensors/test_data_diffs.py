@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from datetime import timedelta
 from typing import Any
@@ -31,8 +30,8 @@ from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, failed
 from tests.conductor import Conductor, lost
 from tests.conftest import API_KEY
 from tests.contexts import context_of
+from tests.waits import NEVER, defaults
 
-NEVER = Course((OnTheWay("processing", seconds=math.inf),), "done")
 BODY = {
     "data_source1_id": 1,
     "data_source2_id": 1,
@@ -125,6 +124,26 @@ def test_how_often_it_looks(given: Any, poke_interval: float, of_the_trigger: An
     assert (task.poke_interval, task.trigger_interval) == (poke_interval, of_the_trigger)
     assert task.timeout == 86_400.0
     assert sensor(timeout=timedelta(hours=1)).timeout == 3600.0
+
+
+def test_its_signature() -> None:
+    limits = ("max_rows_added", "max_rows_removed", "max_rows_different", "min_match_ratio")
+    of_the_gate = {
+        **dict.fromkeys(limits),
+        "on_difference": "fail",
+        "allow_schema_changes": False,
+        "on_empty": "fail",
+    }
+    assert defaults(DatafoldDataDiffSensor) == {
+        **of_the_gate,
+        "deferrable": None,
+        "poke_interval": None,
+        "timeout": timedelta(hours=24),
+        "datafold_conn_id": "datafold_default",
+    }
+    task = DatafoldDataDiffSensor(task_id="t", datadiff_id=3)
+    assert {*task.template_fields} == {*of_the_gate, "datadiff_id", "datafold_conn_id"}
+    assert [link.name for link in task.operator_extra_links] == ["Datafold data diff"]
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 
+from airflow_provider_datafold import __version__
+from airflow_provider_datafold.client import aio
 from airflow_provider_datafold.triggers import job as job_module
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
-from airflow_provider_datafold.waiting.job import JOBS, MONITOR_RUN
+from airflow_provider_datafold.waiting.job import DATA_DIFF, JOBS, MONITOR_RUN, State
+from airflow_provider_datafold.waiting.watch import Reading, Rhythm
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, Step
 from dev.sandbox.course import Course, Job
 from dev.sandbox.course import Step as OnTheWay
 from dev.sandbox.data_diffs import IDENTICAL
 from tests.conductor import Conductor, error_500, lost
+from tests.waits import NEVER
 
-NEVER = Course((OnTheWay("processing", seconds=math.inf),), "done")
 BODY = {
     "data_source1_id": 1,
     "data_source2_id": 1,
@@ -155,6 +159,39 @@ def test_goes_through_airflows_database(sandbox: Any) -> None:
     again = DatafoldJobTrigger(**json.loads(json.dumps(fields)))
     assert again.serialize() == (path, fields)
     assert fired(again)["state"] == "succeeded"
+
+
+def test_what_the_wait_is_asked_for(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def watch(job: Any, ids: Any, settings: Any, log: Any, **how: Any) -> Any:
+        seen.extend((job, ids, how))
+        return Reading(State.BLOCKED, "needs_confirmation", {})
+        yield
+
+    monkeypatch.setattr(job_module, "watch", watch)
+    assert fired(trigger(deadline=5.0, since=2.0, poll_interval=3.0))["state"] == "blocked"
+    ids = {"datadiff_id": 3}
+    assert seen == [DATA_DIFF, ids, {"deadline": 5.0, "since": 2.0, "rhythm": Rhythm(3.0)}]
+
+
+def test_polls_take_turns_and_a_cancel_does_not(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[str] = []
+
+    def turn_of(base_url: str) -> Any:
+        turns.append(base_url)
+        return nullcontext()
+
+    monkeypatch.setattr(aio, "_turn_of", turn_of)
+    number = make(sandbox, NEVER)
+    fired(trigger(number, deadline=0.0))
+    assert turns == [sandbox.url]
+    asyncio.run(trigger(number).on_kill())
+    assert turns == [sandbox.url]
+    agents = [request.headers["user-agent"] for request in sandbox.state.requests]
+    assert agents == [f"airflow-provider-datafold/{__version__}"] * 2
 
 
 # How it is stopped.
@@ -360,6 +397,12 @@ def test_a_triggerer_that_shuts_down_asks_only_where_it_must(
     shut_down(service, [trigger(), trigger()])
     assert asked == ([] if knows else ["t", "t"])
     assert CANCEL not in service.seen
+
+
+def test_what_it_can_rely_on() -> None:
+    assert job_module._KNOWS_WHAT_IS_CANCELLED is (sys.version_info >= (3, 11))
+    airflow = tuple(int(part) for part in airflow_version.split(".")[:2])
+    assert job_module._HAS_ON_KILL is (airflow >= (3, 3))
 
 
 @pytest.mark.usefixtures("old_airflow")

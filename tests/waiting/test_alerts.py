@@ -58,7 +58,7 @@ def test_alert_carries_its_ids() -> None:
 
 
 def test_run_without_an_id_is_passed_over() -> None:
-    assert told(Cursor({7: 0}), run(None), run("x"), run(1)) == [1]
+    assert told(Cursor({7: 0}), run(None), run("x"), run(2)) == [2]
 
 
 def test_cursor_survives_a_store() -> None:

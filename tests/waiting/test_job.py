@@ -34,6 +34,59 @@ def test_a_trigger_finds_its_kind_by_name(job: Job) -> None:
     assert job.read.request(**job.values(ids)).path.startswith("/api/v1/")
 
 
+@pytest.mark.parametrize(
+    ("name", "ids", "path", "field"),
+    [
+        ("data_diff", {"datadiff_id": 7}, "/api/v1/datadiffs/7", "status"),
+        ("monitor_run", {"monitor_id": 7, "run_id": 8}, "/api/v1/monitors/7/runs/8", "state"),
+        ("data_source_test", {"job_id": 7}, "/api/v1/data_sources/test/7", "status"),
+        ("ci_run", {"ci_config_id": 7, "pr_num": 8}, "/api/v1/ci/7/runs?pr_num=8", "status"),
+    ],
+)
+def test_where_its_status_is_read(name: str, ids: dict[str, int], path: str, field: str) -> None:
+    job = JOBS[name]
+    assert job.read.request(**job.values(ids)).path == path
+    assert job.status == field
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ([{"id": 1}, "odd", {"id": 2, "status": "done"}, {"id": 2}], {"id": 2, "status": "done"}),
+        ([{"id": 1}, None], {}),
+        ([], {}),
+    ],
+)
+def test_a_ci_run_is_one_of_a_list(answer: list[Any], found: dict[str, Any]) -> None:
+    assert JOBS["ci_run"].find(answer, {"run_id": 2}) == found
+    assert DATA_DIFF.find({"id": 7}, {}) == {"id": 7}
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        *((status, "running") for status in ("waiting", "queued", "processing")),
+        ("done", "succeeded"),
+        ("failed", "failed"),
+        ("cancelled", "cancelled"),
+    ],
+)
+def test_what_is_known_of_a_ci_runs_free_text(status: str, state: str) -> None:
+    assert JOBS["ci_run"].state_of(status) == state
+    # A trigger's event has it as text.
+    assert State(state).value == state
+
+
+@pytest.mark.parametrize("status", ["needs_confirmation", "needs_authentication"])
+def test_what_waits_for_a_person(status: str) -> None:
+    assert DATA_DIFF.state_of(status) == "blocked"
+
+
+@pytest.mark.parametrize("status", [None, 7, ["done"], "DONE", ""])
+def test_an_unknown_status_has_no_meaning(status: Any) -> None:
+    assert [job.state_of(status) for job in JOBS.values()] == [None] * 4
+
+
 def test_only_a_data_diff_can_be_cancelled() -> None:
     assert [job.name for job in JOBS.values() if job.cancel] == ["data_diff"]
     assert DATA_DIFF.cancel is not None

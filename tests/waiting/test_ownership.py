@@ -85,6 +85,9 @@ def test_the_order_of_a_body_does_not_matter() -> None:
 
 def test_what_airflow_does_not_know_is_no_error() -> None:
     assert owner(max_tries=None, retries=None).generation.startswith("0-0-")
+    names: Any = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, max_tries=2)
+    context: Any = {"ti": names, "task": SimpleNamespace(retries=2), "dag_run": None}
+    assert owner_of(context, BODY) == owner(start=None)
 
 
 def test_no_secret_gets_into_a_tag() -> None:

@@ -50,6 +50,47 @@ def test_each_result(result: Any, outcome: Outcome, reason: str, limits: Limits)
     assert found == Verdict(outcome, reason)
 
 
+@pytest.mark.parametrize(
+    ("found", "limits", "assertions"),
+    [
+        (diff("identical"), Limits(), {"identical": True}),
+        (diff("different"), Limits(), {"identical": False}),
+        (diff("empty"), Limits(), {"compared": False}),
+        (diff("bad-pks"), Limits(), {"compared": False}),
+        (diff("error"), Limits(), {}),
+        (
+            diff(rows_added=1, rows_removed=3, diff_rows_count=None),
+            Limits(max_rows_added=1, max_rows_removed=2),
+            {
+                "rows_added <= 1": True,
+                "rows_removed <= 2": False,
+                "diff_rows_count <= 0": False,
+                "diff_schema = 0": True,
+            },
+        ),
+        (
+            diff(match_ratio=0.95),
+            Limits(min_match_ratio=0.9),
+            {"match_ratio >= 0.9": True, "diff_schema = 0": True},
+        ),
+        (
+            diff(match_ratio=0.95, diff_schema=1),
+            Limits(min_match_ratio=0.9),
+            {"match_ratio >= 0.9": True, "diff_schema = 0": False},
+        ),
+        (
+            diff(match_ratio=None),
+            Limits(min_match_ratio=0, allow_schema_changes=True),
+            {"match_ratio >= 0": False},
+        ),
+    ],
+)
+def test_what_openlineage_is_told(
+    found: dict[str, Any], limits: Limits, assertions: dict[str, bool]
+) -> None:
+    assert dict(judge(found, limits).assertions) == assertions
+
+
 def test_an_unknown_result_is_cut() -> None:
     assert len(judge(diff("x" * 10_000), Limits()).reason) < 200
 
@@ -73,6 +114,12 @@ def test_figures_that_were_not_measured_are_said_to_be_so() -> None:
         # Each limit: reached, and passed by one.
         ({"max_rows_added": 3}, {"rows_added": 3}, PASSES, "rows added 3 (at most 3)"),
         ({"max_rows_added": 3}, {"rows_added": 4}, DIFFERS, "rows added 4 (at most 3)"),
+        (
+            {"max_rows_added": 3},
+            {"rows_added": 12345678},
+            DIFFERS,
+            "rows added 12345678 (at most 3)",
+        ),
         ({"max_rows_removed": 3}, {"rows_removed": 3}, PASSES, "rows removed 3 (at most 3)"),
         ({"max_rows_removed": 3}, {"rows_removed": 4}, DIFFERS, "rows removed 4 (at most 3)"),
         ({"max_rows_different": 3}, {"diff_rows_count": 3}, PASSES, "different 3 (at most 3)"),
@@ -88,6 +135,12 @@ def test_figures_that_were_not_measured_are_said_to_be_so() -> None:
             {"match_ratio": 0.89},
             DIFFERS,
             "match ratio 0.89 (at least 0.9)",
+        ),
+        (
+            {"min_match_ratio": 0.5},
+            {"match_ratio": 0.0},
+            DIFFERS,
+            "match ratio 0 (at least 0.5)",
         ),
         ({"min_match_ratio": 1}, {"match_ratio": 1}, PASSES, "ratio 1 (at least 1)"),
         ({"min_match_ratio": 0}, {"match_ratio": 0.0}, PASSES, "ratio 0 (at least 0)"),
@@ -164,6 +217,7 @@ def test_figures_that_were_not_measured_are_said_to_be_so() -> None:
         # A figure that is null, and a ratio that may be a percentage.
         ({"max_rows_added": 1}, {"rows_added": True}, NOT_COMPARED, "limit for: rows added"),
         ({"max_rows_added": 1}, {"rows_added": "0"}, NOT_COMPARED, "limit for: rows added"),
+        ({"min_match_ratio": 0.9}, {"match_ratio": 1.01}, NOT_COMPARED, "limit for: match ratio"),
         ({"min_match_ratio": 0.9}, {"match_ratio": 95.0}, NOT_COMPARED, "limit for: match ratio"),
     ],
 )
@@ -248,6 +302,10 @@ def column(name: Any, count: Any) -> dict[str, Any]:
         (
             {"schema": {"exclusive_columns": [[f"c{n}" for n in range(6)], None]}},
             ["only side 1 has 'c0', 'c1', 'c2', 'c3', 'c4' and 1 more"],
+        ),
+        (
+            {"schema": {"column_type_differs": ["a", "b", "c", "d", "e"]}},
+            ["other types: 'a', 'b', 'c', 'd', 'e'"],
         ),
         ({"schema": {"column_type_differs": ["a"]}}, ["other types: 'a'"]),
         ({"pks": {"dupes": [0, 0], "nulls": [0, 0]}}, []),

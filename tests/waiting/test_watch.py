@@ -235,6 +235,12 @@ def test_a_wait_that_the_service_asks_for_is_honoured(asked: str, pause: float) 
     assert service.pauses == [pause]
 
 
+def test_a_fault_does_not_slow_a_quick_wait_down() -> None:
+    service = Service("processing", refused(503), "done")
+    service.wait(interval=0.25)
+    assert service.pauses == [0.25, 0.25]
+
+
 def test_an_hour_of_trouble_gives_up() -> None:
     service = Service(refused(503))
     with pytest.raises(DatafoldServerError) as caught:

@@ -1,0 +1,314 @@
+"""The hook's part in a wait: looks, pauses, calls after a stop, calls about diffs and monitors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.api import data_diffs
+from airflow_provider_datafold.client import retry
+from airflow_provider_datafold.client.sync import Client
+from airflow_provider_datafold.exceptions import (
+    DatafoldDeadlineError,
+    DatafoldError,
+    DatafoldInputError,
+    DatafoldServerError,
+    DatafoldStoppedError,
+)
+from airflow_provider_datafold.hooks import datafold as hook_module
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.waiting.job import DATA_DIFF, State
+from airflow_provider_datafold.waiting.watch import Rhythm
+from dev.faults.behaviours import answers
+from dev.sandbox.course import Course, Job, Step
+from tests.conductor import Conductor
+from tests.conftest import API_KEY, Log
+from tests.waits import NEVER, sent
+
+IDS = {"datadiff_id": 3}
+READ, CANCEL = "GET /datadiffs/3", "POST /datadiffs/3/cancel"
+
+
+@pytest.fixture
+def hook(connections: None) -> DatafoldHook:
+    return DatafoldHook()
+
+
+def make(sandbox: Any, course: Course) -> None:
+    """Let data diff 3 follow a course."""
+    body = {"data_source1_id": 1, "data_source2_id": 1, "pk_columns": ["id"], "tags": ["mine"]}
+    sandbox.state.data_diffs.add(body, Job(course))
+
+
+def test_a_look(hook: DatafoldHook, sandbox: Any) -> None:
+    make(sandbox, NEVER)
+    reading = hook.look(DATA_DIFF, IDS)
+    assert (reading.state, reading.status, reading.answer["id"]) == (State.RUNNING, "processing", 3)
+
+
+def test_a_look_that_fails_is_not_made_again(
+    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [503, ...]}})
+    make(sandbox, NEVER)
+    with pytest.raises(DatafoldServerError):
+        hook.look(DATA_DIFF, IDS)
+    assert sent(sandbox) == [READ]
+
+
+def test_a_wait(hook: DatafoldHook, sandbox: Any) -> None:
+    make(sandbox, Course((Step("processing"),), "done"))
+    reading = hook.wait(DATA_DIFF, IDS, deadline=time.time() + 9, poll_interval=0.01)
+    assert reading.state is State.SUCCEEDED
+    assert sent(sandbox) == [READ] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({}, {}),
+        ({"poll_interval": 5.0}, {"rhythm": Rhythm(5.0)}),
+        ({"since": 1.0}, {"since": 1.0}),
+        ({"is_troubled": True}, {"is_troubled": True}),
+    ],
+    ids=repr,
+)
+def test_what_a_wait_is_asked_for(
+    hook: DatafoldHook, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], asked: Any
+) -> None:
+    seen: list[Any] = []
+
+    def watch(job: Any, ids: Any, settings: Any, log: Any, **how: Any) -> Any:
+        seen.extend((job, ids, how))
+        return "its end"
+        yield
+
+    monkeypatch.setattr(hook_module, "watch", watch)
+    returned: Any = hook.wait(DATA_DIFF, IDS, deadline=2.0, **given)
+    assert returned == "its end"
+    usual = {"deadline": 2.0, "since": None, "rhythm": Rhythm(), "is_troubled": False}
+    assert seen == [DATA_DIFF, IDS, {**usual, **asked}]
+
+
+def test_a_wait_that_began_elsewhere_is_over(hook: DatafoldHook, sandbox: Any) -> None:
+    make(sandbox, NEVER)
+    now = time.time()
+    with pytest.raises(DatafoldDeadlineError, match="had not ended after 100 s"):
+        hook.wait(DATA_DIFF, IDS, deadline=now, since=now - 100)
+
+
+def test_a_pause(hook: DatafoldHook) -> None:
+    begin = time.monotonic()
+    hook.pause(0.05)
+    assert 0.05 <= time.monotonic() - begin < 5
+    hook.stop()
+    hook.pause(9)
+    assert time.monotonic() - begin < 5
+
+
+# After a stop.
+
+
+def test_a_call_after_a_stop(hook: DatafoldHook, sandbox: Any) -> None:
+    make(sandbox, NEVER)
+    hook.get_data_diff(3)
+    hook.stop()
+    with pytest.raises(DatafoldStoppedError):
+        hook.get_data_diff(3)
+    cancelled = hook.call_after_stop(data_diffs.CANCEL, within=2.0, **IDS)
+    assert cancelled == {"id": 3, "status": "cancelled"}
+    assert sent(sandbox) == [READ, CANCEL]
+
+
+@pytest.mark.parametrize(
+    ("how", "count"), [({}, 1), ({"max_retries": 1}, 2), ({"max_retries": None}, 3)]
+)
+def test_how_often_it_is_tried_after_a_stop(
+    hook: DatafoldHook,
+    sandbox: Any,
+    connect: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    how: dict[str, Any],
+    count: int,
+) -> None:
+    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.0)
+    connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"max_retries": 2})
+    Conductor(monkeypatch, faults={"mine": {"cancel": [503, ...]}})
+    make(sandbox, NEVER)
+    with pytest.raises(DatafoldServerError):
+        hook.call_after_stop(data_diffs.CANCEL, within=9.0, **IDS, **how)
+    assert sent(sandbox) == [CANCEL] * count
+
+
+@pytest.mark.parametrize(("within", "timeout"), [(2.0, 2.0), (9.0, 5.0)])
+def test_how_long_it_may_take_after_a_stop(
+    hook: DatafoldHook,
+    sandbox: Any,
+    connect: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    within: float,
+    timeout: float,
+) -> None:
+    make(sandbox, NEVER)
+    connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"timeout": 5})
+    made: list[Any] = []
+    closed: list[Any] = []
+    make_client, close = DatafoldHook._make_client, Client.close
+
+    def note(self: DatafoldHook, settings: Any) -> Client:
+        made.append(settings)
+        return make_client(self, settings)
+
+    def end(client: Client) -> None:
+        closed.append(client)
+        close(client)
+
+    monkeypatch.setattr(DatafoldHook, "_make_client", note)
+    monkeypatch.setattr(Client, "close", end)
+    hook.call_after_stop(data_diffs.CANCEL, within=within, **IDS)
+    (settings,) = made
+    assert (settings.timeout, settings.call_timeout) == (timeout, within)
+    assert len(closed) == 1
+
+
+# Where it calls.
+
+
+@pytest.mark.parametrize(
+    ("given", "base"),
+    [
+        ("https://acme.io:8443/", "https://acme.io:8443"),
+        ("acme.io", "https://acme.io"),
+        (None, "https://app.datafold.com"),
+    ],
+)
+def test_its_addresses(connect: Any, given: str | None, base: str) -> None:
+    connect("acme", host=given, password=API_KEY)
+    hook = DatafoldHook("acme")
+    assert hook.place == f"{base} (Airflow connection 'acme')"
+    assert hook.host == base.removeprefix("https://")
+    assert hook.data_diff_url(7) == f"{base}/datadiffs/7/overview"
+    assert hook.integrations_url == f"{base}/settings/integrations"
+
+
+# What is sent for data diffs and monitors; tests/test_operations.py has all operations.
+
+
+@pytest.mark.parametrize(
+    ("changes", "body"),
+    [
+        ({"archived": True}, b'{"archived": true}'),
+        ({"purged": "false"}, b'{"purged": false}'),
+        ({"archived": False, "purged": True}, b'{"archived": false, "purged": true}'),
+        ({}, b"{}"),
+    ],
+    ids=repr,
+)
+def test_an_update_sends_what_is_given(
+    hook: DatafoldHook, sandbox: Any, changes: Mapping[str, Any], body: bytes
+) -> None:
+    hook.update_data_diff(1, **changes)
+    (request,) = sandbox.state.requests
+    assert request.body == body
+
+
+SPEC = {
+    "name": "Orders",
+    "schedule": {"type": "none"},
+    "connection_id": 1,
+    "table": "DB.PUBLIC.ORDERS",
+}
+DIFF = {"data_source1_id": 1, "data_source2_id": 1, "pk_columns": ["id"], "table1": ["A"]}
+CALLS: dict[str, tuple[tuple[Any, ...], str, int]] = {
+    # The arguments, what a 404 is about, and how often it is sent if the response is 503: what
+    # starts something may have started it, and is looked for first.
+    "list_data_diffs": ((), "data diff", 2),
+    "create_data_diff": (({**DIFF, "table2": ["B"]},), "data source", 1),
+    "get_data_diff": ((7,), "data diff", 2),
+    "update_data_diff": ((7,), "data diff", 2),
+    "cancel_data_diff": ((7,), "data diff", 2),
+    "get_data_diff_summary": ((7,), "data diff", 2),
+    "get_data_diff_summary_results": ((7,), "data diff", 2),
+    "list_monitors": ((), "monitor", 2),
+    "get_monitor": ((7,), "monitor", 2),
+    "create_monitor": (("schema", SPEC), "monitor", 1),
+    "update_monitor": (("schema", 7, {"name": "Orders"}), "monitor", 2),
+    "delete_monitor": ((7,), "monitor", 2),
+    "run_monitor": ((7,), "monitor", 1),
+    "list_monitor_runs": ((7,), "monitor", 2),
+    "get_monitor_run": ((7, 8), "monitor run", 2),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("status", [404, 503])
+def test_what_each_call_is_about_and_how_often_it_is_sent(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, call: str, status: int
+) -> None:
+    arguments, noun, count = CALLS[call]
+    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.0)
+    server = serve(answers(status, b"{}"), extra={"max_retries": 1})
+    with DatafoldHook() as hook, pytest.raises(DatafoldError) as caught:
+        getattr(hook, call)(*arguments)
+    if status == 404:
+        assert f"there is no such {noun}, " in str(caught.value)
+    assert len(server.requests) == (count if status == 503 else 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "field", "wrong"),
+    [
+        *(
+            (call, field, 0)
+            for call in ("list_data_diffs", "list_monitors", "list_monitor_runs")
+            for field in ("page", "page_size")
+        ),
+        *((call, "sort_order", "up") for call in ("list_data_diffs", "list_monitors")),
+        *((call, "order_by", "colour") for call in ("list_data_diffs", "list_monitors")),
+        ("list_data_diffs", "accessible_only", "maybe"),
+        ("list_monitors", "tags", ["a"]),
+        ("list_monitor_runs", "start_time", "today"),
+        ("list_monitor_runs", "end_time", "today"),
+    ],
+)
+def test_a_wrong_argument_of_a_list_is_named(
+    hook: DatafoldHook, sandbox: Any, call: str, field: str, wrong: Any
+) -> None:
+    with pytest.raises(DatafoldInputError, match=f"^{field}: "):
+        getattr(hook, call)(*CALLS[call][0], **{field: wrong})
+    assert sandbox.state.requests == []
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_list_may_be_in_either_order(hook: DatafoldHook, sandbox: Any, order: str) -> None:
+    for call, name in (("list_data_diffs", "results"), ("list_monitors", "monitors")):
+        ids = [each["id"] for each in getattr(hook, call)(sort_order=order, order_by="id")[name]]
+        assert len(ids) > 1
+        assert ids == sorted(ids, reverse=order == "desc")
+
+
+@pytest.mark.parametrize("call", ["create_monitor", "update_monitor"])
+def test_a_kind_that_is_unknown_is_named(hook: DatafoldHook, sandbox: Any, call: str) -> None:
+    for kind in ("table", API_KEY):
+        given: Any = (kind, {}) if call == "create_monitor" else (kind, 4, {})
+        with pytest.raises(DatafoldInputError, match="^kind: ") as caught:
+            getattr(hook, call)(*given)
+        assert API_KEY not in str(caught.value)
+    with pytest.raises(DatafoldInputError, match="^spec: has no field 'colour'"):
+        hook.update_monitor("test", 4, {"colour": "red"})
+    with pytest.raises(DatafoldInputError, match="^spec: "):
+        hook.update_monitor("test", 4, [API_KEY])  # type: ignore[arg-type]
+    assert sandbox.state.requests == []
+
+
+def test_a_wait_warns_of_trouble(
+    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch, log: Log
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [503]}})
+    make(sandbox, Course((), "done"))
+    hook.wait(DATA_DIFF, IDS, deadline=time.time() + 9, poll_interval=0.01)
+    (warning,) = log.warnings
+    assert warning.startswith("Could not check the data diff: 503")

@@ -1,0 +1,366 @@
+"""What an operator that waits asks of its hook, whatever the kind of job."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldError,
+    DatafoldInputError,
+    DatafoldJobCancelledError,
+    DatafoldJobFailedError,
+    DatafoldNotFoundError,
+    DatafoldServerError,
+    DatafoldStoppedError,
+)
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.waiting.job import DATA_DIFF
+from dev.sandbox.course import Course
+from tests.conductor import Conductor, changed
+from tests.conftest import Log
+from tests.contexts import context_of
+from tests.waits import NEVER, Waits, deferred, sent
+
+NOW = 1_700_000_000.0
+CREATE, READ, CANCEL = "POST /datadiffs", "GET /datadiffs/3", "POST /datadiffs/3/cancel"
+IDS = {"datadiff_id": 3}
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: None) -> None:
+    """All of these send to the sandbox."""
+
+
+@pytest.fixture
+def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
+    """Everything that is logged, including the task's own lines."""
+    monkeypatch.setattr(DatafoldRunDataDiffOperator, "log", logging.getLogger("task"))
+    return log
+
+
+def gate(**arguments: Any) -> DatafoldRunDataDiffOperator:
+    given = {
+        "data_source1_id": 1,
+        "data_source2_id": 1,
+        "table1": "A.B",
+        "table2": "A.C",
+        "pk_columns": ["id"],
+        "tags": ["mine"],
+        "deferrable": False,
+    }
+    return DatafoldRunDataDiffOperator(task_id="gate", **{**given, **arguments})
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> float:
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    return NOW
+
+
+# How it waits.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "interval", "seconds"),
+    [
+        ({}, None, 86_400.0),
+        ({"poll_interval": 5, "timeout": 60}, 5.0, 60.0),
+        ({"poll_interval": timedelta(minutes=1), "timeout": timedelta(hours=1)}, 60.0, 3600.0),
+        ({"poll_interval": "0.5", "execution_timeout": timedelta(seconds=50)}, 0.5, 45.0),
+    ],
+    ids=repr,
+)
+def test_in_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+    now: float,
+    arguments: dict[str, Any],
+    interval: float | None,
+    seconds: float,
+) -> None:
+    waits = Waits(monkeypatch, "done")
+    task = gate(**arguments)
+    assert task.execute(context_of(task))["result"] == "identical"
+    assert waits.asked == [
+        {
+            "job": DATA_DIFF,
+            "ids": IDS,
+            "deadline": now + seconds,
+            "since": now,
+            "poll_interval": interval,
+            "is_troubled": False,
+        }
+    ]
+
+
+LASTING = {"state": "trouble", "error": "DatafoldServerError"}
+
+
+@pytest.mark.parametrize(
+    ("event", "wait", "asked"),
+    [
+        ({"ids": IDS, "state": "succeeded"}, {}, {"since": NOW, "deadline": NOW + 60}),
+        ({"ids": IDS, "state": "deadline"}, {}, {"since": NOW, "deadline": NOW}),
+        ({**LASTING, "ids": IDS}, {}, {"since": NOW, "deadline": NOW + 60, "is_troubled": True}),
+        (
+            {"ids": IDS, "state": "deadline"},
+            {"since": 1.0, "deadline": 2.0, "is_taken_over": False},
+            {"since": 1.0, "deadline": 2.0},
+        ),
+        (None, {"ids": IDS, "since": 1.0, "deadline": 2.0}, {"since": 1.0, "deadline": 2.0}),
+        ({"ids": {"datadiff_id": 9}}, {"ids": IDS, "deadline": 2.0}, {"since": NOW, "deadline": 2}),
+    ],
+    ids=repr,
+)
+def test_after_the_triggerer(
+    monkeypatch: pytest.MonkeyPatch, now: float, event: Any, wait: Any, asked: dict[str, Any]
+) -> None:
+    waits = Waits(monkeypatch, "done")
+    task = gate(timeout=60, poll_interval=5)
+    task.resume(context_of(task), event, **wait)
+    usual = {"job": DATA_DIFF, "ids": IDS, "poll_interval": 5.0, "is_troubled": False}
+    assert waits.asked == [{**usual, **asked}]
+
+
+@pytest.mark.parametrize(
+    "status", ["done", "failed", "cancelled", "needs_confirmation", "needs_authentication"]
+)
+def test_what_has_ended_already_is_not_deferred(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    waits = Waits(monkeypatch, "done")
+    sandbox.state.data_diffs.courses.default = Course((), status, {"result": "identical"})
+    task = gate(deferrable=True)
+    task.execute(context_of(task))
+    assert [asked["ids"] for asked in waits.asked] == [IDS]
+
+
+@pytest.mark.parametrize("status", ["waiting", "queued", "processing", "a new one"])
+def test_what_goes_on_is_deferred(sandbox: Any, status: str) -> None:
+    sandbox.state.data_diffs.courses.default = Course((), status)
+    task = gate(deferrable=True)
+    deferred(lambda: task.execute(context_of(task)))
+
+
+@pytest.mark.parametrize("field", ["timeout", "poll_interval"])
+@pytest.mark.parametrize("wrong", [0, -1, "soon", timedelta(0)])
+def test_a_wrong_duration_is_named(sandbox: Any, field: str, wrong: Any) -> None:
+    task = gate(**{field: wrong})
+    with pytest.raises(DatafoldInputError, match=f"^{field}: "):
+        task.execute(context_of(task))
+    with pytest.raises(DatafoldInputError, match=f"^{field}: "):
+        task.resume(context_of(task), {"ids": IDS})
+    assert sandbox.state.requests == []
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_replacement_has_the_time_that_was_left(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log, now: float, deferrable: bool
+) -> None:
+    waits = Waits(monkeypatch, "cancelled", "done")
+    task = gate(deferrable=deferrable)
+    wait: Any = {
+        "ids": {"datadiff_id": 1},
+        "since": NOW - 9,
+        "deadline": NOW + 9,
+        "is_taken_over": True,
+    }
+    kept = {"ids": IDS, "since": NOW, "deadline": NOW + 9}
+    if deferrable:
+        found = deferred(lambda: task.resume(context_of(task), None, **wait))
+        assert found.kwargs == {"try_number": 1, **kept, "is_taken_over": False}
+    else:
+        assert task.resume(context_of(task), None, **wait)["id"] == 3
+        assert waits.asked[1].items() >= kept.items()
+    assert "page_size=100" in sandbox.state.requests[0].query
+    assert "Another try of this task cancelled the data diff. Starting a new one." in (
+        task_log.messages
+    )
+
+
+@pytest.mark.parametrize("wait", [{}, {"is_taken_over": False}], ids=repr)
+def test_what_is_its_own_is_not_replaced(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, wait: Any
+) -> None:
+    Waits(monkeypatch, "cancelled")
+    task = gate()
+    with pytest.raises(DatafoldJobCancelledError):
+        task.resume(context_of(task), {"ids": IDS, "state": "cancelled"}, **wait)
+    assert sent(sandbox) == []
+
+
+def test_its_time_begins_when_it_starts_the_data_diff(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, now: float
+) -> None:
+    # Datafold's clock may be late.
+    early = changed(created_at="2020-01-01T00:00:00Z")
+    Conductor(monkeypatch, faults={"mine": {"create": [early]}})
+    waits = Waits(monkeypatch, "done")
+    task = gate()
+    task.execute(context_of(task))
+    assert waits.asked[0]["since"] == now
+
+
+PASSWORD = "planted-password-3b8a"
+WITH_PASSWORD = {"data_source1_session_parameters": {"password": PASSWORD}}
+
+
+def test_no_message_repeats_a_secret_of_the_options(sandbox: Any) -> None:
+    task = gate(options=WITH_PASSWORD, on_empty=PASSWORD)
+    with pytest.raises(DatafoldInputError, match="^on_empty: ") as wrong:
+        task.execute(context_of(task))
+    assert PASSWORD not in str(wrong.value)
+    error = {"error_value": f"cannot log in with {PASSWORD}"}
+    sandbox.state.data_diffs.courses.default = Course((), "failed", {"error": error})
+    task = gate(options=WITH_PASSWORD)
+    with pytest.raises(DatafoldJobFailedError, match=r"cannot log in with \*\*\*") as failed:
+        task.execute(context_of(task))
+    assert PASSWORD not in str(failed.value)
+
+
+# Who cancels.
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_a_wait_that_fails_cancels(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log, cancel_on_kill: bool
+) -> None:
+    Waits(monkeypatch, DatafoldServerError("an hour of trouble"))
+    task = gate(cancel_on_kill=cancel_on_kill)
+    with pytest.raises(DatafoldServerError):
+        task.execute(context_of(task))
+    said = "Asked Datafold to cancel the data diff."
+    assert (said in task_log.messages) is cancel_on_kill
+    # After it has cancelled, killing it cancels nothing.
+    task.on_kill()
+    assert sent(sandbox) == [CREATE, *[CANCEL] * cancel_on_kill]
+
+
+def test_a_cancel_that_is_refused_hides_nothing(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"cancel": [409, ...]}})
+    Waits(monkeypatch, DatafoldNotFoundError("gone"))
+    task = gate()
+    with pytest.raises(DatafoldNotFoundError, match="gone"):
+        task.execute(context_of(task))
+    assert any(text.startswith("Could not cancel the data diff: 409") for text in task_log.warnings)
+
+
+def stopped(monkeypatch: pytest.MonkeyPatch, **arguments: Any) -> DatafoldRunDataDiffOperator:
+    """Return a task that was stopped while it waited."""
+    Waits(monkeypatch, DatafoldStoppedError("stopped"))
+    task = gate(**arguments)
+    with pytest.raises(DatafoldStoppedError):
+        task.execute(context_of(task))
+    return task
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_a_task_that_is_stopped_cancels(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log, cancel_on_kill: bool
+) -> None:
+    sandbox.state.data_diffs.courses.default = NEVER
+    task = stopped(monkeypatch, cancel_on_kill=cancel_on_kill)
+    assert sent(sandbox) == [CREATE]
+    task.on_kill()
+    assert sent(sandbox) == [CANCEL] * cancel_on_kill
+    said = "Asked Datafold to cancel the data diff: the task was stopped."
+    assert (said in task_log.messages) is cancel_on_kill
+
+
+def test_a_cancel_of_a_stopped_task_that_is_refused(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"cancel": [409, ...]}})
+    stopped(monkeypatch).on_kill()
+    assert any(text.startswith("Could not cancel the data diff: 409") for text in task_log.warnings)
+
+
+def test_the_cancel_of_a_stopped_task_has_four_seconds(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = stopped(monkeypatch)
+    asked: list[Any] = []
+
+    def call(hook: Any, operation: Any, **how: Any) -> None:
+        asked.append((operation, how))
+
+    monkeypatch.setattr(DatafoldHook, "call_after_stop", call)
+    task.on_kill()
+    ((operation, how),) = asked
+    # Airflow 3 ends the process after five.
+    assert 3.5 < how.pop("within") <= 4.0
+    assert operation is DATA_DIFF.cancel
+    assert how == {"max_retries": None, **IDS}
+
+
+def test_a_task_that_has_ended_is_not_cancelled(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Waits(monkeypatch, "done")
+    task = gate()
+    task.execute(context_of(task))
+    sent(sandbox)
+    task.on_kill()
+    assert sent(sandbox) == []
+
+
+# Retries.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "try_number", "searches"),
+    [
+        ({}, 1, []),
+        ({"deferrable": True}, 1, ["20"]),
+        ({"deferrable": True, "wait_for_completion": False}, 1, []),
+        ({}, 2, ["100"]),
+        ({"wait_for_completion": False}, 2, ["100"]),
+    ],
+    ids=repr,
+)
+def test_how_far_it_looks_for_its_own(
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: dict[str, Any],
+    try_number: int,
+    searches: list[str],
+) -> None:
+    Waits(monkeypatch, "done")
+    task = gate(**arguments)
+    try:
+        task.execute(context_of(task, try_number=try_number))
+    except TaskDeferred:
+        assert task.is_deferrable
+    queries = [seen.query for seen in sandbox.state.requests if seen.query]
+    assert queries == [f"page=1&page_size={size}&sort_order=desc" for size in searches]
+
+
+def test_what_it_says_about_its_data_diff(sandbox: Any, task_log: Log) -> None:
+    sandbox.state.data_diffs.courses.default = NEVER
+    for try_number in (1, 2):
+        task = gate(wait_for_completion=False)
+        task.execute(context_of(task, try_number=try_number))
+    page = f"{sandbox.url}/datadiffs/3/overview"
+    assert [text for text in task_log.messages if page in text] == [
+        f"Started data diff 3: {page}",
+        f"Took over data diff 3: {page}",
+    ]
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_openlineage_is_told_of_nothing_that_was_not_compared(
+    monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    Waits(monkeypatch, status)
+    task = gate()
+    with pytest.raises(DatafoldError):
+        task.execute(context_of(task))
+    assert task.get_openlineage_facets_on_complete(None) is None

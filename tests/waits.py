@@ -1,0 +1,95 @@
+"""Tasks that wait, run to their end in one process: the worker's part and the triggerer's."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.waiting.job import DATA_DIFF
+from airflow_provider_datafold.waiting.watch import Reading
+from dev.sandbox.course import Course, Step
+
+NEVER = Course((Step("processing", seconds=math.inf),), "done")
+"""The course of a job that does not end."""
+
+
+def event_of(trigger: Any) -> dict[str, Any]:
+    """Return the one event of a trigger."""
+
+    async def events() -> list[Any]:
+        return [event.payload async for event in trigger.run()]
+
+    (payload,) = asyncio.run(events())
+    event: dict[str, Any] = _plain(payload)
+    return event
+
+
+def deferred(call: Callable[[], object]) -> TaskDeferred:
+    """Make a call that must defer the task."""
+    with pytest.raises(TaskDeferred) as caught:
+        call()
+    return caught.value
+
+
+def to_its_end(task: Any, context: Any) -> Any:
+    """Execute a task. If it defers, wait with its trigger, and resume it.
+
+    :return: the task's return value.
+    """
+    try:
+        return _plain(task.execute(context))
+    except TaskDeferred as deferral:
+        wait = deferral
+    resume = getattr(task, wait.method_name)
+    return _plain(resume(context, event_of(wait.trigger), **_plain(wait.kwargs)))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as it comes back from Airflow's database, which must not change it."""
+    plain = json.loads(json.dumps(value))
+    assert plain == value
+    return plain
+
+
+class Waits:
+    """Stands in for a hook's waits: records what each is asked for, and ends it as a script says.
+
+    :param monkeypatch: puts the hook back afterwards.
+    :param script: errors, or statuses with which a data diff ends.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *script: Any) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self._script = [*script]
+        monkeypatch.setattr(DatafoldHook, "wait", lambda _, job, ids, **how: self(job, ids, how))
+
+    def __call__(self, job: Any, ids: Any, how: dict[str, Any]) -> Reading:
+        self.asked.append({"job": job, "ids": ids, **how})
+        end = self._script.pop(0)
+        if isinstance(end, Exception):
+            raise end
+        return Reading(DATA_DIFF.states[end], end, {"status": end, "result": "identical"})
+
+
+def sent(sandbox: Any) -> list[str]:
+    """Return the requests so far, e.g. ``"GET /monitors/4"``, and forget them."""
+    found = [
+        f"{request.method} {request.path.removeprefix('/api/v1')}"
+        for request in sandbox.state.requests
+    ]
+    sandbox.state.requests.clear()
+    return found
+
+
+def defaults(task_class: Any) -> dict[str, Any]:
+    """Return the optional arguments of an operator or a sensor, with their defaults."""
+    parameters = inspect.signature(task_class.__init__).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
