@@ -16,7 +16,7 @@ pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage's provi
 
 from airflow_provider_datafold.operators.lineage import lineage_of
 
-BODY = {
+BODY: dict[str, Any] = {
     "data_source1_id": 1,
     "data_source2_id": 2,
     "table1": ["PUBLIC", "ORDERS"],
@@ -87,6 +87,26 @@ def test_names_a_table_as_openlineage_does(
     assert tables(told(sandbox, {**BODY, "table1": path})) == [expected, LAKE]
 
 
+@pytest.mark.parametrize(
+    ("kind", "scheme"),
+    [
+        ("azure_synapse", "mssql"),
+        ("mariadb", "mysql"),
+        ("microsoft_fabric", "mssql"),
+        ("postgres_aws_rds", "postgres"),
+        ("redshift", "redshift"),
+        ("starburst", "trino"),
+    ],
+)
+@pytest.mark.parametrize("database", ["dbname", "database", "db", "default_db", "projectId"])
+def test_kinds_of_databases_have_other_names(
+    kind: str, scheme: str, database: str, sandbox: Any
+) -> None:
+    options = {"host": "h", database: "d"}
+    sandbox.state.data_sources.sources[1] |= {"type": kind, "options": options}
+    assert tables(told(sandbox))[0] == (f"{scheme}://h", "d.PUBLIC.ORDERS")
+
+
 def test_a_table_that_is_compared_with_itself_is_told_once(sandbox: Any) -> None:
     body = {**BODY, "data_source1_id": 2, "table1": BODY["table2"]}
     before = len(sandbox.state.requests)
@@ -103,7 +123,8 @@ def test_a_data_source_that_cannot_be_looked_up_is_named_by_its_id(sandbox: Any,
     lineage = told(sandbox, data_source1_id=7)
     host = sandbox.url.removeprefix("http://")
     assert tables(lineage) == [(f"datafold://{host}/7", "PUBLIC.ORDERS"), LAKE]
-    assert any("Could not look up a data source for lineage" in line for line in log.messages)
+    (warning,) = log.warnings
+    assert warning.startswith("Could not look up a data source for lineage: 404, ")
 
 
 def test_tells_the_limits_and_the_page(sandbox: Any) -> None:

@@ -194,6 +194,15 @@ def start(hook: DatafoldHook, name: str) -> int:
     return run_once(hook, 4) if name == "run_monitor" else trigger_once(hook, 2, FACTS)
 
 
+def make(sandbox: Any, name: str, count: int) -> None:
+    """Let there be runs from before."""
+    for _ in range(count):
+        if name == "run_monitor":
+            sandbox.state.monitors.start(4, None)
+        else:
+            sandbox.state.ci.add(2, FACTS)
+
+
 def started(sandbox: Any) -> list[int]:
     return [*sandbox.state.monitors.runs, *sandbox.state.ci.runs[2]]
 
@@ -209,8 +218,7 @@ def test_a_lost_response(
     sandbox: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for _ in range(count):
-        start(hook, name)
+    make(sandbox, name, count)
     real = DatafoldHook.call
 
     def call(self: DatafoldHook, operation: Any, *body: Any, **values: Any) -> Any:
