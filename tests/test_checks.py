@@ -15,8 +15,14 @@ from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.redaction.secret import Secret
 
 LARGEST = 2**63 - 1
-FROM_2_TO_5 = fields.between(2, 5)
-FIRST_OR_3 = fields.one_of("first", 3)
+
+
+def from_2_to_5(field: str, value: Any) -> Any:
+    return fields.between(2, 5)(field, value)
+
+
+def first_or_3(field: str, value: Any) -> Any:
+    return fields.one_of("first", 3)(field, value)
 
 
 class Colour(str, Enum):
@@ -25,14 +31,14 @@ class Colour(str, Enum):
 
 UNCHANGED: list[tuple[fields.Check, list[Any]]] = [
     (fields.integer, [0, LARGEST, -LARGEST]),
-    (FROM_2_TO_5, [2, 5]),
+    (from_2_to_5, [2, 5]),
     (fields.number, [0, 7, -1.5, LARGEST, 1e300]),
     (fields.positive_number, [1, 0.001]),
     (fields.share, [0, 1, 0.5]),
     (fields.boolean, [True, False]),
     (fields.text, ["", " x ", "ü", "\N{PILE OF POO}"]),
     (fields.time_of_day, ["06:30:00", "06:30", "06:30:00Z", "06:30:00z", "06:30:00+01:00"]),
-    (FIRST_OR_3, ["first", 3]),
+    (first_or_3, ["first", 3]),
     (fields.sha, ["0123456789abcdefABCDEF", "a" * 7, "a" * 64]),
     (fields.path, ["/", "/a/b?c=d&e=%20", "/!~", "/.a/..b/c..", "/a?b=..", "/..."]),
     (fields.path_part, ["a/b", "...", " ", "%2e"]),
@@ -44,7 +50,7 @@ ACCEPTED: list[tuple[fields.Check, Any, list[Any]]] = [
     (fields.positive_integer, 7, [7, "7", " 7\n", "007"]),
     (fields.integer, -7, ["-7", " -7 "]),
     (fields.integer, -LARGEST, [str(-LARGEST)]),
-    (FROM_2_TO_5, 3, ["3"]),
+    (from_2_to_5, 3, ["3"]),
     (fields.number, 7, ["7", " 7 "]),
     (fields.number, -7, ["-7"]),
     (fields.number, LARGEST, [str(LARGEST)]),
@@ -67,11 +73,12 @@ ACCEPTED: list[tuple[fields.Check, Any, list[Any]]] = [
         ],
     ),
     (fields.time_of_day, "06:30", [" 06:30\n"]),
-    (FIRST_OR_3, 3, ["3", " 3 "]),
+    (first_or_3, 3, ["3", " 3 "]),
     (fields.method, "GET", ["GET", "get"]),
     (fields.name, "x y", [" x y\n"]),
     (fields.name, "2024", [2024]),
     (fields.sha, "1234567", [1234567, " 1234567\n"]),
+    (fields.sha, "7" * 40, [int("7" * 40)]),
     (fields.path_part, "5", [5]),
     (fields.mapping, {"a": None}, ['{"a": null}', " {'a': None}\n"]),
     (fields.sequence, [1], ["[1]", " [1]\n"]),
@@ -84,7 +91,7 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
     (fields.positive_integer, "a positive integer", [0, -1, LARGEST + 1, *_NO_INTEGER]),
     (fields.integer, "an integer, not", _NO_INTEGER),
     (fields.integer, "an integer of at most 64 bits, not", [LARGEST + 1, -LARGEST - 1]),
-    (FROM_2_TO_5, "an integer from 2 to 5", [1, 6, "6", *_NO_INTEGER]),
+    (from_2_to_5, "an integer from 2 to 5", [1, 6, "6", *_NO_INTEGER]),
     (
         fields.number,
         "a finite number",
@@ -104,7 +111,7 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
         [datetime(2024, 1, 31), "2024-01-31T06:00:00", "2024-01-31", "x", 5, None],
     ),
     (fields.time_of_day, "a time of day", [23400, "25:00", "x", None]),
-    (FIRST_OR_3, "one of 'first', 3", [" first", "First", 4, "", True, None, []]),
+    (first_or_3, "one of 'first', 3", [" first", "First", 4, "", True, None, []]),
     (fields.method, "an HTTP method", ["", "GET /", "a" * 21, None, b"GET"]),
     (fields.name, "a name", ["", " \n", "None", " None "]),
     (fields.name, "a string", [None, ["a"]]),
@@ -122,6 +129,7 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
     (fields.path_part, "not be empty, '.' or '..'", ["", ".", ".."]),
     (fields.mapping, "must be an object, not a value of type", [None, "x", "[1]", [1], 5]),
     (fields.mapping, "nested too deeply", [Secret("x")]),
+    (fields.bindings, "must be a list, e.g. [{'remoteId'", ["x", None, {}]),
     (fields.sequence, "must be a list, not", ["x", "'x'", b"x", bytearray(b"x"), {}, {1}, None, 5]),
 ]
 
@@ -145,6 +153,20 @@ def test_refuses(check: fields.Check, wanted: str, values: list[Any]) -> None:
         assert str(caught.value).startswith("field: ")
         assert wanted in str(caught.value)
         assert str(caught.value).endswith("Nothing was sent.")
+
+
+def test_an_error_names_the_place() -> None:
+    with pytest.raises(
+        DatafoldInputError, match=r"^field\[1\]\.boundIds: must be a list of integers"
+    ):
+        fields.bindings(
+            "field", [{"remoteId": "1", "boundIds": []}, {"remoteId": "2", "boundIds": 1}]
+        )
+
+
+@pytest.mark.parametrize("value", ["x", "a: b", "[", "[" * 100_000, "f()", "9" * 5_000, b"[]", 5])
+def test_what_is_no_literal_stays(value: Any) -> None:
+    assert fields.literal(value) == value
 
 
 @pytest.mark.parametrize("value", ["x", "\ud800", 5, None])

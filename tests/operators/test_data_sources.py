@@ -86,7 +86,7 @@ def test_results_may_be_missing(results: Any, sandbox: Any) -> None:
         ([], "Datafold does not say which step"),
         (["nonsense", PASSED], "Datafold does not say which step"),
         ([step("a", "refused")], "step 'a' (refused)"),
-        ([step("a", "refused..")], "step 'a' (refused)"),
+        ([step("a", "refused by X..")], "step 'a' (refused by X)"),
         ([PASSED, step("a", None)], "step 'a' (Datafold does not say why)"),
         ([step("a", "x"), step("b", "y")], "step 'a' (x); step 'b' (y)"),
         *(
