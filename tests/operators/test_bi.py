@@ -70,6 +70,7 @@ def test_defaults(kind: Any) -> None:
         assert getattr(task, f"{name}_conn_id") == f"{name}_default"
     assert task.datafold_conn_id == "datafold_default"
     assert task.only_if_changed is False
+    assert task.task_id == "update"
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,7 @@ def test_defaults(kind: Any) -> None:
     assert task.poll_interval is None
     assert task.timeout == timedelta(hours=24)
     assert task.cancel_on_kill is True
+    assert task.task_id == "ci"
 
 
 def test_everything_that_is_sent_is_templated() -> None:

@@ -94,7 +94,9 @@ def test_what_gets_no_response_is_found(lost: Any, looks: int, hook: DatafoldHoo
 @pytest.mark.parametrize(
     "lost", [DatafoldTimeoutError("No response"), DatafoldAnswerError("No JSON")]
 )
-def test_what_was_not_started_is_an_error(lost: DatafoldError, hook: DatafoldHook) -> None:
+def test_what_was_not_started_is_an_error(
+    lost: DatafoldError, hook: DatafoldHook, pauses: list[float]
+) -> None:
     start, find = Script(lost), Script(None)
 
     with pytest.raises(type(lost)) as caught:
@@ -102,6 +104,7 @@ def test_what_was_not_started_is_an_error(lost: DatafoldError, hook: DatafoldHoo
 
     assert caught.value is lost
     assert (start.count, find.count) == (1, len(PAUSES))
+    assert pauses == [0.0, *PAUSES]
 
 
 BUSY = DatafoldServerError("503", status_code=503)
