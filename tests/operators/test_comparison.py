@@ -55,6 +55,7 @@ class LazySequence(Sequence[str]):
         ("`a``b`.c", ["a`b", "c"]),
         ('"a`b"."c d "', ["a`b", "c d "]),
         ('DB."{x: 1}"', ["DB", "{x: 1}"]),
+        ("X.XX", ["X", "XX"]),
         ("true", ["true"]),
         ("1.5", ["1", "5"]),
         ("None.None", ["None", "None"]),
