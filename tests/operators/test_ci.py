@@ -260,6 +260,13 @@ def test_a_run_whose_response_is_lost(
     assert reads == ["/api/v1/ci/2/runs?pr_sha=0a1b2c3&pr_num=8"] * 2
 
 
+def test_a_run_is_looked_for_after_503_before_another_is_started(serve: Any) -> None:
+    busy, runs = behaviours.answers(503, b"{}"), says([{"id": 6}])
+    server = serve(says([]), busy, runs, extra={"max_retries": 2})
+    assert run(trigger())["run_id"] == 6
+    assert [request.method for request in server.requests] == ["GET", "POST", "GET"]
+
+
 def test_a_run_without_an_id_is_an_error(serve: Any) -> None:
     serve(says([]), says({"ci_run_id": None}), says([]))
     with pytest.raises(DatafoldAnswerError, match="a CI run, but its response has no id"):
