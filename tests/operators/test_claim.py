@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -283,6 +284,20 @@ def test_finds_one_while_the_task_is_being_killed(hook: DatafoldHook, sandbox: A
     found = find_after_stop(hook, OWNER, time.monotonic() + 4.0)
     assert found == {"datadiff_id": number}
     assert requests(sandbox) == [NEWEST_100]
+
+
+def test_looks_again_while_the_task_is_being_killed(
+    hook: DatafoldHook, sandbox: Any, conduct: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append)
+    monkeypatch.setattr(claim_module, "time", clock)
+    conduct(list=[500, changed(results=None)])
+    number = make(sandbox, OWNER.tag)
+    hook.stop()
+    found = find_after_stop(hook, OWNER, time.monotonic() + 4.0)
+    assert found == {"datadiff_id": number}
+    assert pauses == [0.3, 0.3]
 
 
 def test_looks_for_one_until_a_cancel_has_just_enough_time(

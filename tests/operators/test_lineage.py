@@ -10,6 +10,7 @@ from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOp
 from airflow_provider_datafold.waiting.verdict import Limits
 from dev.sandbox import data_diffs
 from dev.sandbox.course import Job
+from tests.conftest import API_KEY
 from tests.contexts import context_of
 
 pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage's provider is missing")
@@ -136,6 +137,13 @@ def test_tells_the_limits_and_the_page(sandbox: Any) -> None:
         assert found["rows_added <= 1"] is False
     query = lineage.run_facets["externalQuery"]
     assert query.source == f"{sandbox.url}/datadiffs/{query.externalQueryId}/overview"
+
+
+def test_the_page_is_on_the_host_of_the_connection(connect: Any) -> None:
+    connect("other", host="https://acme.io", password=API_KEY)
+    lineage = lineage_of("other", {"id": 5, "status": "done", "result": "identical"}, Limits())
+    assert lineage.inputs == []
+    assert lineage.run_facets["externalQuery"].source == "https://acme.io/datadiffs/5/overview"
 
 
 def test_a_gate_tells_nothing_before_it_has_compared(sandbox: Any) -> None:
