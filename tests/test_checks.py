@@ -164,7 +164,11 @@ def test_an_error_names_the_place() -> None:
         )
 
 
-@pytest.mark.parametrize("value", ["x", "a: b", "[", "[" * 100_000, "f()", "9" * 5_000, b"[]", 5])
+@pytest.mark.parametrize(
+    "value",
+    ["x", "a: b", "[", "[" * 100_000, "f()", "9" * 5_000, b"[]", 5],
+    ids=lambda value: repr(value)[:9],
+)
 def test_what_is_no_literal_stays(value: Any) -> None:
     assert fields.literal(value) == value
 
