@@ -21,6 +21,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldJobFailedError,
     DatafoldNotFoundError,
 )
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators import once
 from airflow_provider_datafold.operators.ci import (
     DatafoldCIOperator,
@@ -190,6 +191,14 @@ def test_a_configuration_that_is_not_there(sandbox: Any) -> None:
     with pytest.raises(DatafoldNotFoundError):
         run(trigger(ci_config_id=99))
     assert sent(sandbox) == []
+
+
+def test_runs_are_listed_from_any_place(sandbox: Any) -> None:
+    with DatafoldHook() as hook:
+        assert hook.list_ci_runs(2, offset=2**31) == []
+        with pytest.raises(DatafoldInputError, match="^offset: must be an integer from 0 to"):
+            hook.list_ci_runs(2, offset=2**31 + 1)
+    assert [request.query for request in sandbox.state.requests] == [f"offset={2**31}"]
 
 
 def test_a_run_that_takes_too_long_goes_on(sandbox: Any) -> None:
