@@ -27,11 +27,11 @@ from airflow_provider_datafold.redaction.secret import Secret
 Check = Callable[[str, Any], Any]
 """Takes a field's name and a value."""
 
-_INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?(e[+-]?[0-9]{1,3})?", re.ASCII)
-_SHA = re.compile(r"[0-9a-fA-F]{7,64}", re.ASCII)
-_METHOD = re.compile(r"[A-Za-z]{1,20}", re.ASCII)
-_PATH = re.compile(r"/[!-\"$-~]*", re.ASCII)
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?(e[+-]?[0-9]{1,3})?")
+_SHA = re.compile(r"[0-9a-fA-F]{7,64}")
+_METHOD = re.compile(r"[A-Za-z]{1,20}")
+_PATH = re.compile(r"/[!-\"$-~]*")
 _DOTS = re.compile(r"/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
 _LARGEST = 2**63 - 1
 
@@ -328,9 +328,8 @@ def sha(field: str, value: Any) -> str:
     :return: a string without surrounding white space.
     :raises DatafoldInputError: the value is anything else.
     """
-    found = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if isinstance(found, str) and _SHA.fullmatch(found.strip()):
-        return found.strip()
+    if _SHA.fullmatch(found := str(value).strip()):
+        return found
     raise input_error(field, value, "must be a commit's sha, 7 to 64 hexadecimal digits")
 
 

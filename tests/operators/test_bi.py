@@ -70,6 +70,7 @@ def test_defaults(kind: Any) -> None:
         assert getattr(task, f"{name}_conn_id") == f"{name}_default"
     assert task.datafold_conn_id == "datafold_default"
     assert task.only_if_changed is False
+    assert task.task_id == "update"
 
 
 @pytest.mark.parametrize(
@@ -256,6 +257,7 @@ def test_sync(requests_mock: Any, closed: list[Any]) -> None:
     requests_mock.get("https://app.datafold.com/api/v1/lineage/bi/7/sync/", text="")
     task = bi.DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id="7")
     assert set(task.template_fields) == {"bi_datasource_id", "datafold_conn_id"}
+    assert task.task_id == "sync"
     assert task.execute({}) is None
     assert requests_mock.call_count == 1
     assert len(closed) == 1

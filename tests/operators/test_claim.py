@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators import claim as claim_module
 from airflow_provider_datafold.operators import once
-from airflow_provider_datafold.operators.claim import Claim, Search, claim, find
+from airflow_provider_datafold.operators.claim import Claim, Search, claim, find, find_after_stop
 from airflow_provider_datafold.waiting.ownership import Owner
 from dev.faults.server import Door, FaultServer
 from dev.sandbox.course import Course, Job, Step
@@ -132,7 +134,9 @@ def test_makes_another_where_its_own_came_to_nothing(
     assert (made.diff["id"], made.is_taken_over) == (number + 1, False)
 
 
-def test_cancels_what_an_earlier_generation_left(hook: DatafoldHook, sandbox: Any) -> None:
+def test_cancels_what_an_earlier_generation_left(
+    hook: DatafoldHook, sandbox: Any, log: Any
+) -> None:
     left = [make(sandbox, OLD), make(sandbox, OLD)]
     others = [make(sandbox, OLD, end="done"), make(sandbox, "airflow:another:0-x")]
     made = take(hook, Search.FULL)
@@ -140,6 +144,9 @@ def test_cancels_what_an_earlier_generation_left(hook: DatafoldHook, sandbox: An
     assert [peek(number)["status"] for number in left] == ["cancelled"] * 2
     assert [peek(number)["status"] for number in others] == ["done", "processing"]
     assert not made.is_taken_over
+    for number in left:
+        said = f"Cancelled data diff {number}, which this task left running earlier."
+        assert log.messages.count(said) == 1
 
 
 def test_a_cancel_that_is_refused_is_no_error(
@@ -157,6 +164,7 @@ def test_finds_its_own_behind_150_younger_ones(hook: DatafoldHook, sandbox: Any)
     for _ in range(150):
         make(sandbox, "nightly")
     assert find(hook, OWNER, Search.BRIEF).taken is None
+    assert requests(sandbox) == [NEWEST_20]
     found = take(hook, Search.FULL)
     assert (found.diff["id"], found.is_taken_over) == (number, True)
 
@@ -267,3 +275,39 @@ def test_a_stopped_task_cancels_none_of_an_earlier_generation(
     hook.stop()
     with pytest.raises(DatafoldStoppedError):
         claim_module.cancel_left(hook, choice)
+
+
+def test_finds_one_while_the_task_is_being_killed(hook: DatafoldHook, sandbox: Any) -> None:
+    make(sandbox, OLD)
+    number = make(sandbox, OWNER.tag)
+    hook.stop()
+    found = find_after_stop(hook, OWNER, time.monotonic() + 4.0)
+    assert found == {"datadiff_id": number}
+    assert requests(sandbox) == [NEWEST_100]
+
+
+def test_looks_again_while_the_task_is_being_killed(
+    hook: DatafoldHook, sandbox: Any, conduct: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append)
+    monkeypatch.setattr(claim_module, "time", clock)
+    conduct(list=[500, changed(results=None)])
+    number = make(sandbox, OWNER.tag)
+    hook.stop()
+    found = find_after_stop(hook, OWNER, time.monotonic() + 4.0)
+    assert found == {"datadiff_id": number}
+    assert pauses == [0.3, 0.3]
+
+
+def test_looks_for_one_until_a_cancel_has_just_enough_time(
+    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_module, "_SEARCH_PAUSE", 0.03)
+    hook.stop()
+    assert find_after_stop(hook, OWNER, time.monotonic() + 1.4) is None
+    assert requests(sandbox) == []
+    until = time.monotonic() + 1.65
+    assert find_after_stop(hook, OWNER, until) is None
+    assert set(requests(sandbox)) == {NEWEST_100}
+    assert until - time.monotonic() > 1.0

@@ -55,6 +55,7 @@ class LazySequence(Sequence[str]):
         ("`a``b`.c", ["a`b", "c"]),
         ('"a`b"."c d "', ["a`b", "c d "]),
         ('DB."{x: 1}"', ["DB", "{x: 1}"]),
+        ("X.XX", ["X", "XX"]),
         ("true", ["true"]),
         ("1.5", ["1", "5"]),
         ("None.None", ["None", "None"]),
@@ -214,15 +215,17 @@ def test_exactly_one_of_table_query_and_file(side: int, given: dict[str, Any], f
 
 
 @pytest.mark.parametrize("query", ["", "  \n", ["SELECT 1"], "SELECT\0"], ids=repr)
-def test_a_query_is_a_text_that_is_not_blank(query: Any) -> None:
-    with pytest.raises(DatafoldInputError, match=r"^query1: must be a "):
-        config(table1=None, query1=query)
+@pytest.mark.parametrize("side", [1, 2])
+def test_a_query_is_a_text_that_is_not_blank(side: int, query: Any) -> None:
+    with pytest.raises(DatafoldInputError, match=rf"^query{side}: must be a "):
+        config(**{f"table{side}": None, f"query{side}": query})
 
 
 @pytest.mark.parametrize("number", [0, -1, "x", "1/../2", True, 1.5, None, [1]], ids=repr)
-def test_a_data_source_is_a_positive_integer(number: Any) -> None:
-    with pytest.raises(DatafoldInputError, match=r"^data_source2_id: "):
-        config(data_source2_id=number)
+@pytest.mark.parametrize("name", ["data_source1_id", "data_source2_id"])
+def test_a_data_source_is_a_positive_integer(name: str, number: Any) -> None:
+    with pytest.raises(DatafoldInputError, match=rf"^{name}: "):
+        config(**{name: number})
 
 
 @pytest.mark.parametrize("options", [{"infer_pk": True}, {"infer_pk": "True"}], ids=repr)

@@ -10,13 +10,14 @@ from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOp
 from airflow_provider_datafold.waiting.verdict import Limits
 from dev.sandbox import data_diffs
 from dev.sandbox.course import Job
+from tests.conftest import API_KEY
 from tests.contexts import context_of
 
 pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage's provider is missing")
 
 from airflow_provider_datafold.operators.lineage import lineage_of
 
-BODY = {
+BODY: dict[str, Any] = {
     "data_source1_id": 1,
     "data_source2_id": 2,
     "table1": ["PUBLIC", "ORDERS"],
@@ -87,6 +88,26 @@ def test_names_a_table_as_openlineage_does(
     assert tables(told(sandbox, {**BODY, "table1": path})) == [expected, LAKE]
 
 
+@pytest.mark.parametrize(
+    ("kind", "scheme"),
+    [
+        ("azure_synapse", "mssql"),
+        ("mariadb", "mysql"),
+        ("microsoft_fabric", "mssql"),
+        ("postgres_aws_rds", "postgres"),
+        ("redshift", "redshift"),
+        ("starburst", "trino"),
+    ],
+)
+@pytest.mark.parametrize("database", ["dbname", "database", "db", "default_db", "projectId"])
+def test_kinds_of_databases_have_other_names(
+    kind: str, scheme: str, database: str, sandbox: Any
+) -> None:
+    options = {"host": "h", database: "d"}
+    sandbox.state.data_sources.sources[1] |= {"type": kind, "options": options}
+    assert tables(told(sandbox))[0] == (f"{scheme}://h", "d.PUBLIC.ORDERS")
+
+
 def test_a_table_that_is_compared_with_itself_is_told_once(sandbox: Any) -> None:
     body = {**BODY, "data_source1_id": 2, "table1": BODY["table2"]}
     before = len(sandbox.state.requests)
@@ -103,7 +124,8 @@ def test_a_data_source_that_cannot_be_looked_up_is_named_by_its_id(sandbox: Any,
     lineage = told(sandbox, data_source1_id=7)
     host = sandbox.url.removeprefix("http://")
     assert tables(lineage) == [(f"datafold://{host}/7", "PUBLIC.ORDERS"), LAKE]
-    assert any("Could not look up a data source for lineage" in line for line in log.messages)
+    (warning,) = log.warnings
+    assert warning.startswith("Could not look up a data source for lineage: 404, ")
 
 
 def test_tells_the_limits_and_the_page(sandbox: Any) -> None:
@@ -115,6 +137,13 @@ def test_tells_the_limits_and_the_page(sandbox: Any) -> None:
         assert found["rows_added <= 1"] is False
     query = lineage.run_facets["externalQuery"]
     assert query.source == f"{sandbox.url}/datadiffs/{query.externalQueryId}/overview"
+
+
+def test_the_page_is_on_the_host_of_the_connection(connect: Any) -> None:
+    connect("other", host="https://acme.io", password=API_KEY)
+    lineage = lineage_of("other", {"id": 5, "status": "done", "result": "identical"}, Limits())
+    assert lineage.inputs == []
+    assert lineage.run_facets["externalQuery"].source == "https://acme.io/datadiffs/5/overview"
 
 
 def test_a_gate_tells_nothing_before_it_has_compared(sandbox: Any) -> None:

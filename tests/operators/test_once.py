@@ -22,8 +22,9 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators import once
 from airflow_provider_datafold.operators.ci_run import trigger_once
 from airflow_provider_datafold.operators.monitor_run import run_once
+from tests.conftest import Log
 
-PAUSES = (0.0, 0.01, 0.01)
+PAUSES = (0.0, 2.0, 5.0)
 FACTS = {
     "pr_number": 8,
     "pr_sha": "abcdef1",
@@ -34,8 +35,15 @@ FACTS = {
 
 
 @pytest.fixture
-def hook(connections: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatafoldHook]:
-    monkeypatch.setattr(once, "_PAUSES", PAUSES)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The hook's pauses, which take no time."""
+    made: list[float] = []
+    monkeypatch.setattr(DatafoldHook, "pause", lambda _, seconds: made.append(seconds))
+    return made
+
+
+@pytest.fixture
+def hook(connections: None, pauses: list[float]) -> Iterator[DatafoldHook]:
     with DatafoldHook() as hook:
         yield hook
 
@@ -86,7 +94,9 @@ def test_what_gets_no_response_is_found(lost: Any, looks: int, hook: DatafoldHoo
 @pytest.mark.parametrize(
     "lost", [DatafoldTimeoutError("No response"), DatafoldAnswerError("No JSON")]
 )
-def test_what_was_not_started_is_an_error(lost: DatafoldError, hook: DatafoldHook) -> None:
+def test_what_was_not_started_is_an_error(
+    lost: DatafoldError, hook: DatafoldHook, pauses: list[float]
+) -> None:
     start, find = Script(lost), Script(None)
 
     with pytest.raises(type(lost)) as caught:
@@ -94,9 +104,11 @@ def test_what_was_not_started_is_an_error(lost: DatafoldError, hook: DatafoldHoo
 
     assert caught.value is lost
     assert (start.count, find.count) == (1, len(PAUSES))
+    assert pauses == [0.0, *PAUSES]
 
 
 BUSY = DatafoldServerError("503", status_code=503)
+BUSY_FOR_30_SECONDS = DatafoldServerError("503", status_code=503, retry_after=30.0)
 BUSY_FOR_LONG = DatafoldServerError("503", status_code=503, retry_after=31.0)
 
 
@@ -104,6 +116,7 @@ BUSY_FOR_LONG = DatafoldServerError("503", status_code=503, retry_after=31.0)
     ("said", "looks"),
     [
         ((BUSY, 5), len(PAUSES)),
+        ((BUSY_FOR_30_SECONDS, 5), len(PAUSES)),
         ((BUSY, DatafoldServerError("500", status_code=500)), 2 * len(PAUSES)),
         ((BUSY, BUSY, 5), 2 * len(PAUSES)),
     ],
@@ -122,11 +135,7 @@ def test_what_is_not_found_after_503_is_started_again_once(
     assert (start.count, find.count) == (2, looks)
 
 
-def test_a_long_wait_after_503_is_left_to_airflow(
-    hook: DatafoldHook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr(hook, "pause", pauses.append)
+def test_a_long_wait_after_503_is_left_to_airflow(hook: DatafoldHook, pauses: list[float]) -> None:
     start, find = Script(BUSY_FOR_LONG), Script(None)
 
     with pytest.raises(DatafoldServerError):
@@ -136,11 +145,15 @@ def test_a_long_wait_after_503_is_left_to_airflow(
     assert pauses == [30.0, *PAUSES]
 
 
-def test_a_look_that_fails_is_made_again(hook: DatafoldHook) -> None:
+def test_a_look_that_fails_is_made_again(hook: DatafoldHook, log: Log) -> None:
     start, find = Script(DatafoldTimeoutError("No response")), Script(DatafoldAnswerError("?"), 6)
 
     assert once.start_once(hook, "thing", start, find) == 6
     assert (start.count, find.count) == (1, 2)
+    assert log.warnings == [
+        "Could not start the thing: No response. Checking whether it was started anyway.",
+        "Could not look for the thing: ?.",
+    ]
 
 
 def test_looks_that_fail_do_not_hide_why_the_start_failed(hook: DatafoldHook) -> None:
@@ -194,6 +207,15 @@ def start(hook: DatafoldHook, name: str) -> int:
     return run_once(hook, 4) if name == "run_monitor" else trigger_once(hook, 2, FACTS)
 
 
+def make(sandbox: Any, name: str, count: int) -> None:
+    """Let there be runs from before."""
+    for _ in range(count):
+        if name == "run_monitor":
+            sandbox.state.monitors.start(4, None)
+        else:
+            sandbox.state.ci.add(2, FACTS)
+
+
 def started(sandbox: Any) -> list[int]:
     return [*sandbox.state.monitors.runs, *sandbox.state.ci.runs[2]]
 
@@ -209,8 +231,7 @@ def test_a_lost_response(
     sandbox: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for _ in range(count):
-        start(hook, name)
+    make(sandbox, name, count)
     real = DatafoldHook.call
 
     def call(self: DatafoldHook, operation: Any, *body: Any, **values: Any) -> Any:

@@ -1,0 +1,302 @@
+"""The operators of CI in one process. tests/dags runs them in a real Airflow."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldConflictError,
+    DatafoldConnectionError,
+    DatafoldDeadlineError,
+    DatafoldInputError,
+    DatafoldJobCancelledError,
+    DatafoldJobFailedError,
+    DatafoldNotFoundError,
+)
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators import once
+from airflow_provider_datafold.operators.ci import (
+    DatafoldCIOperator,
+    DatafoldTriggerCIOperator,
+    DatafoldUploadCIChangesOperator,
+)
+from dev.faults import behaviours
+from dev.sandbox.course import Course, Step
+from tests.conftest import API_KEY, Log
+from tests.contexts import context_of
+from tests.jobs import run, sent
+
+PULL_REQUEST = {
+    "pr_number": 8,
+    "pr_sha": "0a1b2c3",
+    "base_sha": "F" * 64,
+    "pr_branch": "feature/x",
+    "base_branch": "main",
+}
+CHANGES = [{"prod": "DB.PUBLIC.ORDERS", "pr": "DB.PR_8.ORDERS", "pk": ["id"]}]
+NEVER = Course((Step("processing", reads=10**6),), "done")
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of these send to the sandbox, unless they have their own service."""
+    monkeypatch.setattr(once, "_PAUSES", (0.0,))
+
+
+@pytest.fixture
+def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
+    """Everything that is logged, including the task's own lines."""
+    monkeypatch.setattr(DatafoldCIOperator, "log", logging.getLogger("task"))
+    return log
+
+
+def trigger(**arguments: Any) -> DatafoldTriggerCIOperator:
+    given = {"ci_config_id": 2, **PULL_REQUEST, "poll_interval": 0.01, "deferrable": False}
+    return DatafoldTriggerCIOperator(task_id="ci", **{**given, **arguments})
+
+
+def upload(**arguments: Any) -> DatafoldUploadCIChangesOperator:
+    given = {"ci_config_id": 2, "pr_num": 8, "changes": CHANGES, "deferrable": False}
+    return DatafoldUploadCIChangesOperator(
+        task_id="changes", **{**given, "poll_interval": 0.01, **arguments}
+    )
+
+
+Make = Callable[..., DatafoldCIOperator]
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_run_is_started(waits: bool, deferrable: bool, sandbox: Any, task_log: Log) -> None:
+    # Of another pull request, of another commit, and of this one before.
+    for other in ({"pr_number": 9}, {"pr_sha": "ffffff1"}, {}):
+        sandbox.state.ci.add(2, {**PULL_REQUEST, **other})
+    sandbox.state.ci.courses.default = Course((Step("comparing"),), "done") if waits else NEVER
+
+    returned = run(trigger(wait_for_completion=waits, deferrable=deferrable))
+
+    status = "done" if waits else None
+    assert returned == {"ci_config_id": 2, "run_id": 4, "status": status}
+    assert sent(sandbox) == [("/api/v1/ci/2/trigger", PULL_REQUEST)]
+    told = [text for text in task_log.messages if "pull request 8" in text]
+    end = ["CI run 4 of pull request 8 is done."] if waits else []
+    assert told == ["Started CI run 4 for pull request 8.", *end]
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("waits", [False, True])
+def test_changes_are_uploaded(waits: bool, deferrable: bool, sandbox: Any, task_log: Log) -> None:
+    number = sandbox.state.ci.add(2, PULL_REQUEST)
+
+    returned = run(upload(wait_for_completion=waits, deferrable=deferrable))
+
+    status = "done" if waits else None
+    assert returned == {"ci_config_id": 2, "run_id": number, "status": status}
+    assert sent(sandbox) == [("/api/v1/ci/2/8", CHANGES)]
+    assert f"Uploaded the changes of the pull request to CI run {number}." in task_log.messages
+    assert (f"CI run {number} of pull request 8 is done." in task_log.messages) is waits
+
+
+@pytest.mark.parametrize(
+    ("end", "error", "text"),
+    [
+        ("failed", DatafoldJobFailedError, "failed at Datafold. A retry starts a new run."),
+        ("cancelled", DatafoldJobCancelledError, "was cancelled at Datafold."),
+    ],
+)
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_run_that_comes_to_nothing(
+    end: str, error: type[Exception], text: str, deferrable: bool, sandbox: Any
+) -> None:
+    sandbox.state.ci.courses.default = Course((), end)
+    with pytest.raises(error) as caught:
+        run(trigger(deferrable=deferrable, wait_for_completion=True))
+    assert str(caught.value) == f"CI run 1 of pull request 8 {text}"
+
+
+@pytest.mark.parametrize("make", [trigger, upload])
+def test_the_triggerer_waits_for_the_same_run(make: Make, sandbox: Any) -> None:
+    number = sandbox.state.ci.add(2, PULL_REQUEST) + (make is trigger)
+    task = make(wait_for_completion=True, deferrable=True, timeout=timedelta(hours=2))
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context_of(task))
+    _, fields = deferred.value.trigger.serialize()
+    assert fields["deadline"] - fields["since"] == pytest.approx(7200)
+    assert (fields["job"], fields["poll_interval"]) == ("ci_run", 0.01)
+    assert fields["ids"] == {"ci_config_id": 2, "pr_num": 8, "run_id": number}
+
+
+@pytest.mark.parametrize(
+    ("make", "field", "value"),
+    [
+        *((trigger, "ci_config_id", value) for value in (0, "x", None)),
+        *((trigger, "pr_number", value) for value in ("eight", "None", 0)),
+        *((trigger, "pr_sha", value) for value in ("abc123", "a" * 65, "main", "None", True)),
+        *((trigger, "base_sha", value) for value in ("g" * 40, API_KEY, "٠123456", None)),
+        *((trigger, "pr_branch", value) for value in (" ", "None", None)),
+        (trigger, "base_branch", ""),
+        (upload, "ci_config_id", 0),
+        (upload, "pr_num", "x"),
+        (upload, "changes", "None"),
+        (upload, "changes", "not a list"),
+        *((make, name, 0) for make in (trigger, upload) for name in ("timeout", "poll_interval")),
+    ],
+)
+def test_a_wrong_argument_sends_nothing(make: Make, field: str, value: Any, sandbox: Any) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        make(**{field: value}).execute({})
+    assert str(caught.value).startswith(f"{field}: ")
+    assert str(caught.value).endswith("Nothing was sent.")
+    assert API_KEY not in str(caught.value)
+    assert sandbox.state.requests == []
+
+
+def test_what_a_template_made_of_the_arguments(sandbox: Any) -> None:
+    facts = {"pr_number": " 8\n", "pr_sha": 1234567, "base_sha": " 7654321\n", "pr_branch": 2024}
+    run(trigger(ci_config_id="2", **facts, base_branch=" main\n"))
+    run(upload(ci_config_id="2", pr_num="8", changes=str(CHANGES)))
+    assert sent(sandbox) == [
+        (
+            "/api/v1/ci/2/trigger",
+            {
+                "pr_number": 8,
+                "pr_sha": "1234567",
+                "base_sha": "7654321",
+                "pr_branch": "2024",
+                "base_branch": "main",
+            },
+        ),
+        ("/api/v1/ci/2/8", CHANGES),
+    ]
+
+
+def test_changes_without_an_active_run(sandbox: Any) -> None:
+    with pytest.raises(DatafoldConflictError) as caught:
+        run(upload())
+    assert str(caught.value).startswith(
+        "Pull request 8 of CI configuration 2 has no active CI run (the response's 'run_id' is"
+    )
+    assert len(sent(sandbox)) == 1
+
+
+def test_a_configuration_that_is_not_there(sandbox: Any) -> None:
+    with pytest.raises(DatafoldNotFoundError):
+        run(trigger(ci_config_id=99))
+    assert sent(sandbox) == []
+
+
+def test_runs_are_listed_from_any_place(sandbox: Any) -> None:
+    with DatafoldHook() as hook:
+        assert hook.list_ci_runs(2, offset=2**31) == []
+        with pytest.raises(DatafoldInputError, match="^offset: must be an integer from 0 to"):
+            hook.list_ci_runs(2, offset=2**31 + 1)
+    assert [request.query for request in sandbox.state.requests] == [f"offset={2**31}"]
+
+
+def test_a_run_that_takes_too_long_goes_on(sandbox: Any) -> None:
+    sandbox.state.ci.courses.default = NEVER
+    with pytest.raises(DatafoldDeadlineError, match="The CI run had not ended after"):
+        run(trigger(wait_for_completion=True, timeout=0.05))
+    # Nothing can cancel it.
+    assert len(sent(sandbox)) == 1
+
+
+def says(value: Any) -> Any:
+    return behaviours.answers(200, json.dumps(value).encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "run_id"),
+    [
+        ({"ci_run_id": 5}, 5),
+        ({"run_id": 6}, 6),
+        ({"ci_run_id": 5, "run_id": 6}, 5),
+        ({"ci_run_id": "x", "run_id": 6}, 6),
+    ],
+)
+def test_the_contract_has_two_names_for_the_id(answer: Any, run_id: int, serve: Any) -> None:
+    serve(says([]), says(answer))
+    assert run(trigger())["run_id"] == run_id
+
+
+@pytest.mark.parametrize(
+    ("answer", "run_id"),
+    [
+        ({"ci_run_id": 5}, None),
+        ({"ci_run_id": 5, "run_id": None}, None),
+        ({"run_id": "x"}, None),
+        ({}, None),
+        ({"run_id": 6}, 6),
+        ({"ci_run_id": 5, "run_id": 6}, 5),
+    ],
+)
+def test_an_upload_counts_if_a_run_took_it(answer: Any, run_id: int | None, serve: Any) -> None:
+    serve(says(answer))
+    if run_id is None:
+        with pytest.raises(DatafoldConflictError):
+            run(upload())
+    else:
+        assert run(upload())["run_id"] == run_id
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "run_id"),
+    [
+        ([], [{"id": 1}], 1),
+        ([{"id": 4}], [{"id": 4}, {"id": 6}, {"id": 5}], 6),
+        ([{"id": 4}, {"id": 3}], [{"id": 4}], None),
+        ([], [{"id": "7"}, {}, "nonsense"], None),
+    ],
+)
+def test_a_run_whose_response_is_lost(
+    before: Any, after: Any, run_id: int | None, serve: Any
+) -> None:
+    server = serve(says(before), behaviours.says(), says(after))
+    if run_id is None:
+        with pytest.raises(DatafoldConnectionError):
+            run(trigger())
+    else:
+        assert run(trigger())["run_id"] == run_id
+    reads = [request.target for request in server.requests if request.method == "GET"]
+    assert reads == ["/api/v1/ci/2/runs?pr_sha=0a1b2c3&pr_num=8"] * 2
+
+
+def test_a_run_is_looked_for_after_503_before_another_is_started(serve: Any) -> None:
+    busy, runs = behaviours.answers(503, b"{}"), says([{"id": 6}])
+    server = serve(says([]), busy, runs, extra={"max_retries": 2})
+    assert run(trigger())["run_id"] == 6
+    assert [request.method for request in server.requests] == ["GET", "POST", "GET"]
+
+
+def test_a_run_without_an_id_is_an_error(serve: Any) -> None:
+    serve(says([]), says({"ci_run_id": None}), says([]))
+    with pytest.raises(DatafoldAnswerError, match="a CI run, but its response has no id"):
+        run(trigger())
+
+
+@pytest.mark.parametrize("kind", [DatafoldTriggerCIOperator, DatafoldUploadCIChangesOperator])
+def test_defaults(kind: Any) -> None:
+    fields = kind.template_fields
+    task = kind(task_id="ci", **{name: 1 for name in fields if name != "datafold_conn_id"})
+    assert task.datafold_conn_id == "datafold_default"
+    assert task.wait_for_completion is False
+    assert task.deferrable is None
+    assert task.poll_interval is None
+    assert task.timeout == timedelta(hours=24)
+    assert task.cancel_on_kill is True
+    assert task.task_id == "ci"
+
+
+def test_everything_that_is_sent_is_templated() -> None:
+    common = {"datafold_conn_id", "ci_config_id"}
+    assert {*DatafoldTriggerCIOperator.template_fields} == {*common, *PULL_REQUEST}
+    assert {*DatafoldUploadCIChangesOperator.template_fields} == {*common, "pr_num", "changes"}
+    assert DatafoldUploadCIChangesOperator.template_fields_renderers == {"changes": "json"}

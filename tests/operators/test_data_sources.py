@@ -1,0 +1,196 @@
+"""The test of a data source in one process. tests/dags runs it in a real Airflow."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldDeadlineError,
+    DatafoldInputError,
+    DatafoldJobCancelledError,
+    DatafoldJobFailedError,
+    DatafoldNotFoundError,
+    DatafoldWaitingForPersonError,
+)
+from airflow_provider_datafold.operators.data_sources import DatafoldTestDataSourceOperator
+from dev.faults import behaviours
+from dev.sandbox.course import Course, Step
+from tests.conftest import API_KEY, Log
+from tests.contexts import context_of
+from tests.jobs import run, sent
+
+NAME = "The test of data source 2"
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: None) -> None:
+    """All of these send to the sandbox, unless they have their own service."""
+
+
+@pytest.fixture
+def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
+    """Everything that is logged, including the task's own lines."""
+    monkeypatch.setattr(DatafoldTestDataSourceOperator, "log", logging.getLogger("task"))
+    return log
+
+
+def operator(**arguments: Any) -> DatafoldTestDataSourceOperator:
+    given = {"data_source_id": 2, "poll_interval": 0.01, "deferrable": False, **arguments}
+    return DatafoldTestDataSourceOperator(task_id="test", **given)
+
+
+def ends(sandbox: Any, status: str, *steps: Any, **more: Any) -> None:
+    """Let the next test end so."""
+    course = Course((), status, {"results": [*steps], **more})
+    sandbox.state.data_sources.courses.default = course
+
+
+def step(name: Any, result: Any, status: str = "failed") -> dict[str, Any]:
+    return {"step": name, "status": status, "result": result}
+
+
+PASSED = step("connection", None, "done")
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("number", [2, "2", " 2\n"])
+def test_a_data_source_passes(number: Any, deferrable: bool, sandbox: Any, task_log: Log) -> None:
+    results = [PASSED, step("schema", "running", "skipped")]
+    way = (Step("queued"), Step("processing"))
+    sandbox.state.data_sources.courses.default = Course(way, "done", {"results": results})
+
+    returned = run(operator(data_source_id=number, deferrable=deferrable))
+
+    assert returned == {"data_source_id": 2, "job_id": 1, "status": "done", "results": results}
+    assert sent(sandbox) == [("/api/v1/data_sources/2/test", None)]
+    assert "Started test 1 of data source 2." in task_log.messages
+    assert f"{NAME} passes." in task_log.messages
+
+
+@pytest.mark.parametrize("results", [None, "nonsense", {}])
+def test_results_may_be_missing(results: Any, sandbox: Any) -> None:
+    ends(sandbox, "done", results=results)
+    assert run(operator())["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([], "Datafold does not say which step"),
+        (["nonsense", PASSED], "Datafold does not say which step"),
+        ([step("a", "refused")], "step 'a' (refused)"),
+        ([step("a", "refused by X..")], "step 'a' (refused by X)"),
+        ([PASSED, step("a", None)], "step 'a' (Datafold does not say why)"),
+        ([step("a", "x"), step("b", "y")], "step 'a' (x); step 'b' (y)"),
+        *(
+            ([step("a", {"code": 7, key: "refused"})], "step 'a' (refused)")
+            for key in ("message", "error", "detail")
+        ),
+        ([step("a", {"message": 7, "error": "refused"})], "step 'a' (refused)"),
+        ([step("a", {"code": 7})], "step 'a' ({\"code\": 7})"),
+        ([step("a", ["x"])], "step 'a' ([\"x\"])"),
+        ([step(f"a {API_KEY}", f"No right for {API_KEY}")], "step 'a ***' (No right for ***)"),
+        ([step(None, "x")], "step 'None' (x)"),
+    ],
+)
+@pytest.mark.parametrize("status", ["failed", "done"])
+def test_a_step_fails(status: str, steps: Any, said: str, sandbox: Any) -> None:
+    ends(sandbox, status, *steps)
+    is_failed = status == "failed" or "step '" in said
+    if not is_failed:
+        assert run(operator())["results"] == steps
+        return
+    with pytest.raises(DatafoldJobFailedError) as caught:
+        run(operator())
+    assert str(caught.value) == (
+        f"{NAME} failed: {said}. Fix the data source in Datafold; a retry tests it again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "text"),
+    [
+        ("cancelled", DatafoldJobCancelledError, f"{NAME} was cancelled at Datafold."),
+        (
+            "needs_authentication",
+            DatafoldWaitingForPersonError,
+            f"{NAME} waits for a person (needs_authentication), so",
+        ),
+    ],
+)
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_another_end(
+    status: str, error: type[Exception], text: str, deferrable: bool, sandbox: Any
+) -> None:
+    # Whatever its steps say.
+    ends(sandbox, status, step("a", "refused"))
+    with pytest.raises(error) as caught:
+        run(operator(deferrable=deferrable))
+    assert str(caught.value).startswith(text)
+
+
+def test_the_triggerer_waits_for_the_same_test() -> None:
+    task = operator(deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context_of(task))
+    _, fields = deferred.value.trigger.serialize()
+    assert (fields["job"], fields["ids"]) == ("data_source_test", {"job_id": 1})
+    # From the start of the test.
+    assert fields["deadline"] - fields["since"] == pytest.approx(24 * 3600)
+
+
+def test_a_test_that_takes_too_long_goes_on(sandbox: Any) -> None:
+    course = Course((Step("processing", reads=10**6),), "done")
+    sandbox.state.data_sources.courses.default = course
+    with pytest.raises(DatafoldDeadlineError, match="The test of a data source had not ended"):
+        run(operator(timeout=0.05))
+    # Nothing can cancel it.
+    assert len(sent(sandbox)) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("data_source_id", value) for value in (0, True, None, "None", "x", API_KEY)),
+        ("timeout", 0),
+        ("poll_interval", -1),
+    ],
+)
+def test_a_wrong_argument_sends_nothing(field: str, value: Any, sandbox: Any) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        operator(**{field: value}).execute({})
+    assert str(caught.value).startswith(f"{field}: ")
+    assert API_KEY not in str(caught.value)
+    assert sandbox.state.requests == []
+
+
+def test_a_data_source_that_is_not_there() -> None:
+    with pytest.raises(DatafoldNotFoundError):
+        run(operator(data_source_id=99))
+
+
+@pytest.mark.parametrize("answer", [{}, {"job_id": None}, {"job_id": "x"}])
+def test_a_test_without_an_id(answer: Any, serve: Any) -> None:
+    serve(behaviours.answers(200, json.dumps(answer).encode()))
+    with pytest.raises(DatafoldAnswerError) as caught:
+        run(operator())
+    text = "Datafold accepted the test of data source 2, but its response has no 'job_id'"
+    assert str(caught.value).startswith(text)
+
+
+def test_defaults() -> None:
+    task = DatafoldTestDataSourceOperator(task_id="test", data_source_id=2)
+    assert {*task.template_fields} == {"datafold_conn_id", "data_source_id"}
+    assert task.datafold_conn_id == "datafold_default"
+    assert task.wait_for_completion is True
+    assert task.deferrable is None
+    assert task.poll_interval is None
+    assert task.timeout == timedelta(hours=24)
+    assert task.cancel_on_kill is True
