@@ -118,7 +118,8 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
     (
         fields.sha,
         "7 to 64 hexadecimal digits",
-        ["a" * 6, "a" * 65, "g" * 7, "٠" * 7, 123456, -1234567, True, None, 1e7, b"a" * 7],
+        ["a" * 6, "a" * 65, "g" * 7, "٠" * 7, 123456, -1234567, True, None, 1e7, b"a" * 7]
+        + [10**5000, [10**5000]],
     ),
     (
         fields.path,

@@ -328,8 +328,9 @@ def sha(field: str, value: Any) -> str:
     :return: a string without surrounding white space.
     :raises DatafoldInputError: the value is anything else.
     """
-    if _SHA.fullmatch(found := str(value).strip()):
-        return found
+    with suppress(ValueError):  # Python makes no text of a huge integer.
+        if _SHA.fullmatch(found := str(value).strip()):
+            return found
     raise input_error(field, value, "must be a commit's sha, 7 to 64 hexadecimal digits")
 
 

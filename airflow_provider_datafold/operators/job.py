@@ -142,7 +142,7 @@ class DatafoldJobOperator(DatafoldOperator):
 
         :param hook: the hook to call.
         :param context: Airflow's task context.
-        :param force_new: whether to start a new job in any case.
+        :param force_new: whether the job was cancelled, so that another is needed.
         """
         raise NotImplementedError
 
