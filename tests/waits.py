@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import json
 import math
@@ -16,16 +17,19 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.waiting.job import DATA_DIFF
 from airflow_provider_datafold.waiting.watch import Reading
 from dev.sandbox.course import Course, Step
+from tests.contexts import context_of
 
 NEVER = Course((Step("processing", seconds=math.inf),), "done")
 """The course of a job that does not end."""
 
 
 def event_of(trigger: Any) -> dict[str, Any]:
-    """Return the one event of a trigger."""
+    """Return the one event of a trigger, which a triggerer makes of what it serializes to."""
+    _, fields = trigger.serialize()
 
     async def events() -> list[Any]:
-        return [event.payload async for event in trigger.run()]
+        waiting = type(trigger)(**_plain(fields))
+        return [event.payload async for event in waiting.run()]
 
     (payload,) = asyncio.run(events())
     event: dict[str, Any] = _plain(payload)
@@ -39,16 +43,21 @@ def deferred(call: Callable[[], object]) -> TaskDeferred:
     return caught.value
 
 
-def to_its_end(task: Any, context: Any) -> Any:
+def to_its_end(task: Any, context: Any = None) -> Any:
     """Execute a task. If it defers, wait with its trigger, and resume it.
 
+    :param task: the task.
+    :param context: Airflow's context of it; by default that of a first try.
     :return: the task's return value.
     """
+    context = context or context_of(task)
+    # Another process resumes it.
+    other = copy.copy(task)
     try:
         return _plain(task.execute(context))
     except TaskDeferred as deferral:
         wait = deferral
-    resume = getattr(task, wait.method_name)
+    resume = getattr(other, wait.method_name)
     return _plain(resume(context, event_of(wait.trigger), **_plain(wait.kwargs)))
 
 
@@ -87,6 +96,15 @@ def sent(sandbox: Any) -> list[str]:
     ]
     sandbox.state.requests.clear()
     return found
+
+
+def changes(sandbox: Any) -> list[tuple[str, Any]]:
+    """Return path and body of each request so far, except those that only read."""
+    return [
+        (request.path, json.loads(request.body) if request.body else None)
+        for request in sandbox.state.requests
+        if request.method != "GET"
+    ]
 
 
 def defaults(task_class: Any) -> dict[str, Any]:

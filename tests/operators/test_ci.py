@@ -32,7 +32,7 @@ from dev.faults import behaviours
 from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.jobs import run, sent
+from tests.waits import changes, to_its_end
 
 PULL_REQUEST = {
     "pr_number": 8,
@@ -81,11 +81,11 @@ def test_a_run_is_started(waits: bool, deferrable: bool, sandbox: Any, task_log:
         sandbox.state.ci.add(2, {**PULL_REQUEST, **other})
     sandbox.state.ci.courses.default = Course((Step("comparing"),), "done") if waits else NEVER
 
-    returned = run(trigger(wait_for_completion=waits, deferrable=deferrable))
+    returned = to_its_end(trigger(wait_for_completion=waits, deferrable=deferrable))
 
     status = "done" if waits else None
     assert returned == {"ci_config_id": 2, "run_id": 4, "status": status}
-    assert sent(sandbox) == [("/api/v1/ci/2/trigger", PULL_REQUEST)]
+    assert changes(sandbox) == [("/api/v1/ci/2/trigger", PULL_REQUEST)]
     told = [text for text in task_log.messages if "pull request 8" in text]
     end = ["CI run 4 of pull request 8 is done."] if waits else []
     assert told == ["Started CI run 4 for pull request 8.", *end]
@@ -96,11 +96,11 @@ def test_a_run_is_started(waits: bool, deferrable: bool, sandbox: Any, task_log:
 def test_changes_are_uploaded(waits: bool, deferrable: bool, sandbox: Any, task_log: Log) -> None:
     number = sandbox.state.ci.add(2, PULL_REQUEST)
 
-    returned = run(upload(wait_for_completion=waits, deferrable=deferrable))
+    returned = to_its_end(upload(wait_for_completion=waits, deferrable=deferrable))
 
     status = "done" if waits else None
     assert returned == {"ci_config_id": 2, "run_id": number, "status": status}
-    assert sent(sandbox) == [("/api/v1/ci/2/8", CHANGES)]
+    assert changes(sandbox) == [("/api/v1/ci/2/8", CHANGES)]
     assert f"Uploaded the changes of the pull request to CI run {number}." in task_log.messages
     assert (f"CI run {number} of pull request 8 is done." in task_log.messages) is waits
 
@@ -118,7 +118,7 @@ def test_a_run_that_comes_to_nothing(
 ) -> None:
     sandbox.state.ci.courses.default = Course((), end)
     with pytest.raises(error) as caught:
-        run(trigger(deferrable=deferrable, wait_for_completion=True))
+        to_its_end(trigger(deferrable=deferrable, wait_for_completion=True))
     assert str(caught.value) == f"CI run 1 of pull request 8 {text}"
 
 
@@ -161,9 +161,9 @@ def test_a_wrong_argument_sends_nothing(make: Make, field: str, value: Any, sand
 
 def test_what_a_template_made_of_the_arguments(sandbox: Any) -> None:
     facts = {"pr_number": " 8\n", "pr_sha": 1234567, "base_sha": " 7654321\n", "pr_branch": 2024}
-    run(trigger(ci_config_id="2", **facts, base_branch=" main\n"))
-    run(upload(ci_config_id="2", pr_num="8", changes=str(CHANGES)))
-    assert sent(sandbox) == [
+    to_its_end(trigger(ci_config_id="2", **facts, base_branch=" main\n"))
+    to_its_end(upload(ci_config_id="2", pr_num="8", changes=str(CHANGES)))
+    assert changes(sandbox) == [
         (
             "/api/v1/ci/2/trigger",
             {
@@ -180,17 +180,17 @@ def test_what_a_template_made_of_the_arguments(sandbox: Any) -> None:
 
 def test_changes_without_an_active_run(sandbox: Any) -> None:
     with pytest.raises(DatafoldConflictError) as caught:
-        run(upload())
+        to_its_end(upload())
     assert str(caught.value).startswith(
         "Pull request 8 of CI configuration 2 has no active CI run (the response's 'run_id' is"
     )
-    assert len(sent(sandbox)) == 1
+    assert len(changes(sandbox)) == 1
 
 
 def test_a_configuration_that_is_not_there(sandbox: Any) -> None:
     with pytest.raises(DatafoldNotFoundError):
-        run(trigger(ci_config_id=99))
-    assert sent(sandbox) == []
+        to_its_end(trigger(ci_config_id=99))
+    assert changes(sandbox) == []
 
 
 def test_runs_are_listed_from_any_place(sandbox: Any) -> None:
@@ -204,9 +204,9 @@ def test_runs_are_listed_from_any_place(sandbox: Any) -> None:
 def test_a_run_that_takes_too_long_goes_on(sandbox: Any) -> None:
     sandbox.state.ci.courses.default = NEVER
     with pytest.raises(DatafoldDeadlineError, match="The CI run had not ended after"):
-        run(trigger(wait_for_completion=True, timeout=0.05))
+        to_its_end(trigger(wait_for_completion=True, timeout=0.05))
     # Nothing can cancel it.
-    assert len(sent(sandbox)) == 1
+    assert len(changes(sandbox)) == 1
 
 
 def says(value: Any) -> Any:
@@ -224,7 +224,7 @@ def says(value: Any) -> Any:
 )
 def test_the_contract_has_two_names_for_the_id(answer: Any, run_id: int, serve: Any) -> None:
     serve(says([]), says(answer))
-    assert run(trigger())["run_id"] == run_id
+    assert to_its_end(trigger())["run_id"] == run_id
 
 
 @pytest.mark.parametrize(
@@ -242,9 +242,9 @@ def test_an_upload_counts_if_a_run_took_it(answer: Any, run_id: int | None, serv
     serve(says(answer))
     if run_id is None:
         with pytest.raises(DatafoldConflictError):
-            run(upload())
+            to_its_end(upload())
     else:
-        assert run(upload())["run_id"] == run_id
+        assert to_its_end(upload())["run_id"] == run_id
 
 
 @pytest.mark.parametrize(
@@ -262,9 +262,9 @@ def test_a_run_whose_response_is_lost(
     server = serve(says(before), behaviours.says(), says(after))
     if run_id is None:
         with pytest.raises(DatafoldConnectionError):
-            run(trigger())
+            to_its_end(trigger())
     else:
-        assert run(trigger())["run_id"] == run_id
+        assert to_its_end(trigger())["run_id"] == run_id
     reads = [request.target for request in server.requests if request.method == "GET"]
     assert reads == ["/api/v1/ci/2/runs?pr_sha=0a1b2c3&pr_num=8"] * 2
 
@@ -272,14 +272,14 @@ def test_a_run_whose_response_is_lost(
 def test_a_run_is_looked_for_after_503_before_another_is_started(serve: Any) -> None:
     busy, runs = behaviours.answers(503, b"{}"), says([{"id": 6}])
     server = serve(says([]), busy, runs, extra={"max_retries": 2})
-    assert run(trigger())["run_id"] == 6
+    assert to_its_end(trigger())["run_id"] == 6
     assert [request.method for request in server.requests] == ["GET", "POST", "GET"]
 
 
 def test_a_run_without_an_id_is_an_error(serve: Any) -> None:
     serve(says([]), says({"ci_run_id": None}), says([]))
     with pytest.raises(DatafoldAnswerError, match="a CI run, but its response has no id"):
-        run(trigger())
+        to_its_end(trigger())
 
 
 @pytest.mark.parametrize("kind", [DatafoldTriggerCIOperator, DatafoldUploadCIChangesOperator])

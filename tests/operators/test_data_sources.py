@@ -24,7 +24,7 @@ from dev.faults import behaviours
 from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.jobs import run, sent
+from tests.waits import changes, to_its_end
 
 NAME = "The test of data source 2"
 
@@ -66,10 +66,10 @@ def test_a_data_source_passes(number: Any, deferrable: bool, sandbox: Any, task_
     way = (Step("queued"), Step("processing"))
     sandbox.state.data_sources.courses.default = Course(way, "done", {"results": results})
 
-    returned = run(operator(data_source_id=number, deferrable=deferrable))
+    returned = to_its_end(operator(data_source_id=number, deferrable=deferrable))
 
     assert returned == {"data_source_id": 2, "job_id": 1, "status": "done", "results": results}
-    assert sent(sandbox) == [("/api/v1/data_sources/2/test", None)]
+    assert changes(sandbox) == [("/api/v1/data_sources/2/test", None)]
     assert "Started test 1 of data source 2." in task_log.messages
     assert f"{NAME} passes." in task_log.messages
 
@@ -77,7 +77,7 @@ def test_a_data_source_passes(number: Any, deferrable: bool, sandbox: Any, task_
 @pytest.mark.parametrize("results", [None, "nonsense", {}])
 def test_results_may_be_missing(results: Any, sandbox: Any) -> None:
     ends(sandbox, "done", results=results)
-    assert run(operator())["results"] == []
+    assert to_its_end(operator())["results"] == []
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,10 @@ def test_a_step_fails(status: str, steps: Any, said: str, sandbox: Any) -> None:
     ends(sandbox, status, *steps)
     is_failed = status == "failed" or "step '" in said
     if not is_failed:
-        assert run(operator())["results"] == steps
+        assert to_its_end(operator())["results"] == steps
         return
     with pytest.raises(DatafoldJobFailedError) as caught:
-        run(operator())
+        to_its_end(operator())
     assert str(caught.value) == (
         f"{NAME} failed: {said}. Fix the data source in Datafold; a retry tests it again."
     )
@@ -132,7 +132,7 @@ def test_another_end(
     # Whatever its steps say.
     ends(sandbox, status, step("a", "refused"))
     with pytest.raises(error) as caught:
-        run(operator(deferrable=deferrable))
+        to_its_end(operator(deferrable=deferrable))
     assert str(caught.value).startswith(text)
 
 
@@ -150,9 +150,9 @@ def test_a_test_that_takes_too_long_goes_on(sandbox: Any) -> None:
     course = Course((Step("processing", reads=10**6),), "done")
     sandbox.state.data_sources.courses.default = course
     with pytest.raises(DatafoldDeadlineError, match="The test of a data source had not ended"):
-        run(operator(timeout=0.05))
+        to_its_end(operator(timeout=0.05))
     # Nothing can cancel it.
-    assert len(sent(sandbox)) == 1
+    assert len(changes(sandbox)) == 1
 
 
 @pytest.mark.parametrize(
@@ -173,14 +173,14 @@ def test_a_wrong_argument_sends_nothing(field: str, value: Any, sandbox: Any) ->
 
 def test_a_data_source_that_is_not_there() -> None:
     with pytest.raises(DatafoldNotFoundError):
-        run(operator(data_source_id=99))
+        to_its_end(operator(data_source_id=99))
 
 
 @pytest.mark.parametrize("answer", [{}, {"job_id": None}, {"job_id": "x"}])
 def test_a_test_without_an_id(answer: Any, serve: Any) -> None:
     serve(behaviours.answers(200, json.dumps(answer).encode()))
     with pytest.raises(DatafoldAnswerError) as caught:
-        run(operator())
+        to_its_end(operator())
     text = "Datafold accepted the test of data source 2, but its response has no 'job_id'"
     assert str(caught.value).startswith(text)
 
