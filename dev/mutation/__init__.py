@@ -4,13 +4,13 @@
 :mod:`mutation.measurement` knows which test runs which line and how long it takes,
 :mod:`mutation.choice` chooses the tests for a mutant, :mod:`mutation.process` runs them in their
 own process, and :mod:`mutation.insertion` puts the mutant into that process. :mod:`mutation.run`
-uses all of these, and :mod:`mutation.score` counts. ``python -m dev.mutation`` takes most of an
-hour.
+uses all of these, and :mod:`mutation.score` counts. ``python -m dev.mutation`` takes some
+hours.
 
 These are not mutated, because no test should fail for them:
 
 - wording: a string with white space in it, and the parts of an f-string that has such a part;
-- docstrings, type annotations, code under ``if TYPE_CHECKING``, and ``assert`` (for mypy);
+- docstrings, type annotations and variables, ``frozen`` of data classes, code under ``if TYPE_CHECKING``, and ``assert`` (for mypy);
 - the generated ``redaction/names.py``;
 - ``raise NotImplementedError`` in a method that only subclasses implement.
 

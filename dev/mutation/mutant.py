@@ -100,8 +100,10 @@ def _is_left_out(node: ast.AST, parent: ast.AST, name: str) -> bool:
         name in ("annotation", "returns")
         or isinstance(node, ast.Assert)
         or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-        or (isinstance(node, ast.Call) and ast.unparse(node.func) == "TypeVar")
+        or (isinstance(node, ast.Assign) and _is_type(node.value))
         or (isinstance(parent, ast.Subscript) and name == "slice" and _is_type(parent))
+        # It only keeps a mistake from being made.
+        or (name == "decorator_list" and ast.unparse(node) == "dataclass(frozen=True)")
         # A docstring.
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         # Only subclasses implement this.
@@ -111,7 +113,11 @@ def _is_left_out(node: ast.AST, parent: ast.AST, name: str) -> bool:
     )
 
 
-def _is_type(node: ast.Subscript) -> bool:
+def _is_type(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func) == "TypeVar"
+    if not isinstance(node, ast.Subscript):
+        return False
     named = ast.unparse(node.value).rpartition(".")[2]
     return named in ("Callable", "Generator", "Generic", "Literal", "dict", "list", "tuple", "type")
 
