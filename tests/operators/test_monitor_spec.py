@@ -442,7 +442,7 @@ def test_a_time_of_day(utc_at: str, hook: DatafoldHook) -> None:
     [
         ("name: [", "spec: is neither valid YAML nor JSON (line 1)."),
         ("a: 2024-02-31", "spec: is neither valid YAML nor JSON."),
-        ("[" * 5000, "spec: is neither valid YAML nor JSON."),
+        ("[" * 1000, "spec: is neither valid YAML nor JSON."),
         ("", "spec: must be an object, not a value of type NoneType."),
         ("- a\n- b", "spec: must be an object, not a value of type list."),
         (None, "spec: must be an object, not a value of type NoneType."),
