@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -46,6 +47,7 @@ with warnings.catch_warnings():
 ROOT = Path(__file__).resolve().parent.parent
 API_KEY = "planted-api-key-7c1f"
 TOKEN = "planted-hightouch-token-9e2d"
+NOW = 1_700_000_000.0
 
 
 def shows_error(log: str, error: str, text: str) -> bool:
@@ -163,6 +165,22 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Lo
     monkeypatch.setattr(DatafoldHook, "log", logging.getLogger("hook"))
     caplog.set_level(logging.DEBUG)
     return Log(caplog)
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Stop the clock."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    return NOW
+
+
+@pytest.fixture
+def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
+    """Everything that is logged, including a task's own lines."""
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+    monkeypatch.setattr(BaseOperator, "log", logging.getLogger("task"))
+    return log
 
 
 @pytest.fixture(scope="session")

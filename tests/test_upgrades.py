@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datafold import get_provider_info
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
@@ -22,6 +21,7 @@ from airflow_provider_datafold.waiting.job import JOBS, State
 from airflow_provider_datafold.waiting.ownership import owner_of
 from airflow_provider_datafold.waiting.watch import DEADLINE, TROUBLE
 from tests.contexts import RUN_START, context_of
+from tests.waits import deferred
 
 try:
     from airflow_provider_datafold.triggers import monitors
@@ -145,12 +145,6 @@ def first_event(fields: dict[str, Any]) -> Any:
     return asyncio.run(first())
 
 
-def deferred(task: Any) -> TaskDeferred:
-    with pytest.raises(TaskDeferred) as caught:
-        task.execute(context_of(task))
-    return caught.value
-
-
 # That the list is what the package stores.
 
 
@@ -180,13 +174,15 @@ def test_kinds_of_job_keep_their_names_and_ids() -> None:
 
 
 def test_deferred_tasks_keep_their_method_and_its_arguments() -> None:
-    found = deferred(gate(deferrable=True))
+    task = gate(deferrable=True)
+    found = deferred(task.execute, context_of(task))
     assert (found.method_name, list(found.kwargs)) == STORED["deferred operator"]
     run = DatafoldRunMonitorOperator(task_id="run", monitor_id=1, deferrable=True)
-    found = deferred(run)
+    found = deferred(run.execute, context_of(run))
     assert (found.method_name, list(found.kwargs)) == STORED["deferred operator"]
     # This one still runs.
-    found = deferred(sensor(3, deferrable=True))
+    look = sensor(3, deferrable=True)
+    found = deferred(look.execute, context_of(look))
     assert (found.method_name, list(found.kwargs)) == STORED["deferred sensor"]
 
 

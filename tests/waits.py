@@ -16,7 +16,8 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.waiting.job import DATA_DIFF
 from airflow_provider_datafold.waiting.watch import Reading
-from dev.sandbox.course import Course, Step
+from dev.sandbox.course import Course, Job, Step
+from dev.sandbox.data_diffs import IDENTICAL
 from tests.contexts import context_of
 
 NEVER = Course((Step("processing", seconds=math.inf),), "done")
@@ -36,10 +37,10 @@ def event_of(trigger: Any) -> dict[str, Any]:
     return event
 
 
-def deferred(call: Callable[[], object]) -> TaskDeferred:
-    """Make a call that must defer the task."""
+def deferred(call: Callable[..., object], *arguments: Any, **named: Any) -> TaskDeferred:
+    """Make a call that must defer the task, such as ``task.execute``."""
     with pytest.raises(TaskDeferred) as caught:
-        call()
+        call(*arguments, **named)
     return caught.value
 
 
@@ -62,10 +63,27 @@ def to_its_end(task: Any, context: Any = None) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as it comes back from Airflow's database, which must not change it."""
+    """Put a value through JSON, as Airflow's database does, and check that it stays the same."""
     plain = json.loads(json.dumps(value))
     assert plain == value
     return plain
+
+
+def add_diff(sandbox: Any, course: Course = IDENTICAL, tag: str = "mine") -> int:
+    """Let the sandbox have a data diff that follows a course.
+
+    :return: its id.
+    """
+    body = {
+        "data_source1_id": 1,
+        "data_source2_id": 1,
+        "table1": ["A"],
+        "table2": ["B"],
+        "pk_columns": ["id"],
+        "tags": [tag],
+    }
+    number: int = sandbox.state.data_diffs.add(body, Job(course))["id"]
+    return number
 
 
 class Waits:

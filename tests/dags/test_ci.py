@@ -14,20 +14,13 @@ from dev.sandbox.course import Course, Job, Step
 from tests import modes
 from tests.conftest import API_KEY
 from tests.modes import MODES, in_both
+from tests.pull_request import CHANGES, PULL_REQUEST
 
 pytestmark = pytest.mark.airflow
 
 CONFIG = 2
 FAILED = dict.fromkeys(MODES, "failed")
 SUCCESS = dict.fromkeys(MODES, "success")
-PULL_REQUEST = {
-    "pr_number": 8,
-    "pr_sha": "0a1b2c3",
-    "base_sha": "F" * 64,
-    "pr_branch": "feature/x",
-    "base_branch": "main",
-}
-CHANGES = [{"prod": "DB.PUBLIC.ORDERS", "pr": "DB.PR_8.ORDERS", "pk": ["id"]}]
 
 
 def trigger(ci_config_id: Any = CONFIG, wait: bool = True, **changes: Any) -> str:

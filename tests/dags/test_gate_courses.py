@@ -4,7 +4,6 @@ triggerer, and of a sensor in each of its modes."""
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +14,7 @@ from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
 from tests.conductor import Conductor, Fault, error_500, lost, not_json, without_id
 from tests.gates import BODY, recorded
+from tests.waits import NEVER
 
 pytestmark = pytest.mark.airflow
 
@@ -62,7 +62,6 @@ def _ends(status: str, **outcome: Any) -> Course:
     return Course((Step("waiting"),), status, outcome)
 
 
-NEVER = Course((Step("processing", seconds=math.inf),), "done")
 FAR = done(
     "different",
     rows_added=30,

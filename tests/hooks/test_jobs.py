@@ -23,10 +23,10 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.waiting.job import DATA_DIFF, State
 from airflow_provider_datafold.waiting.watch import Rhythm
 from dev.faults.behaviours import answers
-from dev.sandbox.course import Course, Job, Step
+from dev.sandbox.course import Course, Step
 from tests.conductor import Conductor
 from tests.conftest import API_KEY, Log
-from tests.waits import NEVER, sent
+from tests.waits import NEVER, add_diff, sent
 
 IDS = {"datadiff_id": 3}
 READ, CANCEL = "GET /datadiffs/3", "POST /datadiffs/3/cancel"
@@ -37,14 +37,8 @@ def hook(connections: None) -> DatafoldHook:
     return DatafoldHook()
 
 
-def make(sandbox: Any, course: Course) -> None:
-    """Let data diff 3 follow a course."""
-    body = {"data_source1_id": 1, "data_source2_id": 1, "pk_columns": ["id"], "tags": ["mine"]}
-    sandbox.state.data_diffs.add(body, Job(course))
-
-
 def test_a_look(hook: DatafoldHook, sandbox: Any) -> None:
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     reading = hook.look(DATA_DIFF, IDS)
     assert (reading.state, reading.status, reading.answer["id"]) == (State.RUNNING, "processing", 3)
 
@@ -53,14 +47,14 @@ def test_a_look_that_fails_is_not_made_again(
     hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Conductor(monkeypatch, faults={"mine": {"read": [503, ...]}})
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     with pytest.raises(DatafoldServerError):
         hook.look(DATA_DIFF, IDS)
     assert sent(sandbox) == [READ]
 
 
 def test_a_wait(hook: DatafoldHook, sandbox: Any) -> None:
-    make(sandbox, Course((Step("processing"),), "done"))
+    add_diff(sandbox, Course((Step("processing"),), "done"))
     reading = hook.wait(DATA_DIFF, IDS, deadline=time.time() + 9, poll_interval=0.01)
     assert reading.state is State.SUCCEEDED
     assert sent(sandbox) == [READ] * 2
@@ -94,7 +88,7 @@ def test_what_a_wait_is_asked_for(
 
 
 def test_a_wait_that_began_elsewhere_is_over(hook: DatafoldHook, sandbox: Any) -> None:
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     now = time.time()
     with pytest.raises(DatafoldDeadlineError, match="had not ended after 100 s"):
         hook.wait(DATA_DIFF, IDS, deadline=now, since=now - 100)
@@ -113,7 +107,7 @@ def test_a_pause(hook: DatafoldHook) -> None:
 
 
 def test_a_call_after_a_stop(hook: DatafoldHook, sandbox: Any) -> None:
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     hook.get_data_diff(3)
     hook.stop()
     with pytest.raises(DatafoldStoppedError):
@@ -137,7 +131,7 @@ def test_how_often_it_is_tried_after_a_stop(
     monkeypatch.setattr(retry, "_FIRST_WAIT", 0.0)
     connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"max_retries": 2})
     Conductor(monkeypatch, faults={"mine": {"cancel": [503, ...]}})
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     with pytest.raises(DatafoldServerError):
         hook.call_after_stop(data_diffs.CANCEL, within=9.0, **IDS, **how)
     assert sent(sandbox) == [CANCEL] * count
@@ -152,7 +146,7 @@ def test_how_long_it_may_take_after_a_stop(
     within: float,
     timeout: float,
 ) -> None:
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"timeout": 5})
     made: list[Any] = []
     closed: list[Any] = []
@@ -308,7 +302,7 @@ def test_a_wait_warns_of_trouble(
     hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch, log: Log
 ) -> None:
     Conductor(monkeypatch, faults={"mine": {"read": [503]}})
-    make(sandbox, Course((), "done"))
+    add_diff(sandbox, Course((), "done"))
     hook.wait(DATA_DIFF, IDS, deadline=time.time() + 9, poll_interval=0.01)
     (warning,) = log.warnings
     assert warning.startswith("Could not check the data diff: 503")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -32,30 +31,14 @@ from dev.faults import behaviours
 from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.waits import changes, to_its_end
-
-PULL_REQUEST = {
-    "pr_number": 8,
-    "pr_sha": "0a1b2c3",
-    "base_sha": "F" * 64,
-    "pr_branch": "feature/x",
-    "base_branch": "main",
-}
-CHANGES = [{"prod": "DB.PUBLIC.ORDERS", "pr": "DB.PR_8.ORDERS", "pk": ["id"]}]
-NEVER = Course((Step("processing", reads=10**6),), "done")
+from tests.pull_request import CHANGES, PULL_REQUEST
+from tests.waits import NEVER, changes, to_its_end
 
 
 @pytest.fixture(autouse=True)
 def _connected(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of these send to the sandbox, unless they have their own service."""
     monkeypatch.setattr(once, "_PAUSES", (0.0,))
-
-
-@pytest.fixture
-def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
-    """Everything that is logged, including the task's own lines."""
-    monkeypatch.setattr(DatafoldCIOperator, "log", logging.getLogger("task"))
-    return log
 
 
 def trigger(**arguments: Any) -> DatafoldTriggerCIOperator:

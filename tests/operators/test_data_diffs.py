@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import pickle
 import signal
@@ -47,16 +46,9 @@ from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
 from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.waits import NEVER, defaults, event_of, sent
+from tests.waits import NEVER, defaults, deferred, event_of, sent
 
 CANCELLED = Course((OnTheWay("processing"),), "cancelled")
-
-
-@pytest.fixture
-def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
-    """Everything that is logged, including the task's own lines."""
-    monkeypatch.setattr(DatafoldRunDataDiffOperator, "log", logging.getLogger("task"))
-    return log
 
 
 def gate(**arguments: Any) -> DatafoldRunDataDiffOperator:
@@ -70,12 +62,6 @@ def gate(**arguments: Any) -> DatafoldRunDataDiffOperator:
         "deferrable": False,
     }
     return DatafoldRunDataDiffOperator(task_id="gate", **{**given, **arguments})
-
-
-def deferred(task: Any, context: Any, **event: Any) -> TaskDeferred:
-    with pytest.raises(TaskDeferred) as caught:
-        task.resume(context, **event) if event else task.execute(context)
-    return caught.value
 
 
 def trigger_of(found: TaskDeferred) -> dict[str, Any]:
@@ -115,7 +101,7 @@ def test_returns_the_same_in_each_mode(sandbox: Any, log: Any) -> None:
     assert sent(sandbox) == [CREATE, *["GET /datadiffs/3"] * 3, "GET /datadiffs/3/summary_results"]
     task = gate(on_difference="pass", deferrable=True)
     other = context_of(task, run_id="other")
-    found = deferred(task, other)
+    found = deferred(task.execute, other)
     assert sent(sandbox) == [LIST, CREATE]
     event = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"datadiff_id": 4}}
     second = task.resume(other, event, **found.kwargs)
@@ -266,7 +252,7 @@ def test_the_deadline_travels_with_the_trigger(
     monkeypatch.setattr(job_module.time, "time", lambda: now)
     task = gate(deferrable=True, **arguments)
     context = context_of(task, try_number=1)
-    found = deferred(task, context)
+    found = deferred(task.execute, context)
     assert found.method_name == "resume"
     assert found.timeout is None
     wait = {"since": now, "deadline": now + seconds, "ids": {"datadiff_id": 3}}
@@ -283,10 +269,10 @@ def test_the_deadline_travels_with_the_trigger(
 def test_what_was_taken_over_has_the_rest_of_its_time(sandbox: Any) -> None:
     courses(sandbox, NEVER)
     task = gate(deferrable=True, timeout=3600)
-    first = deferred(task, context_of(task))
+    first = deferred(task.execute, context_of(task))
     made = "2024-05-01T06:30:00Z"
     sandbox.state.data_diffs.diffs[3]["created_at"] = made
-    second = deferred(task, context_of(task, try_number=2, max_tries=0))
+    second = deferred(task.execute, context_of(task, try_number=2, max_tries=0))
     since = 1714545000.0
     assert second.kwargs == {
         "try_number": 2,
@@ -299,7 +285,7 @@ def test_what_was_taken_over_has_the_rest_of_its_time(sandbox: Any) -> None:
     # Datafold's clock may be ahead or unknown: neither changes the deadline.
     for made in ("2124-05-01T06:30:00Z", None):
         sandbox.state.data_diffs.diffs[3]["created_at"] = made
-        third = deferred(task, context_of(task, try_number=3))
+        third = deferred(task.execute, context_of(task, try_number=3))
         assert first.kwargs["since"] <= third.kwargs["since"] <= time.time()
 
 
@@ -319,7 +305,7 @@ def test_after_the_triggers_deadline_it_looks_once_more(sandbox: Any) -> None:
     courses(sandbox, NEVER)
     task = gate(deferrable=True, timeout=3600)
     context = context_of(task)
-    deferred(task, context)
+    deferred(task.execute, context)
     sandbox.state.requests.clear()
     event = {"state": "deadline", "error": "DatafoldDeadlineError", "ids": {"datadiff_id": 3}}
     with pytest.raises(DatafoldDeadlineError):
@@ -349,7 +335,7 @@ DONE = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"dat
 def test_resumes_with_any_arguments(sandbox: Any, event: Any, kept: tuple[str, ...]) -> None:
     task = gate(deferrable=True)
     context = context_of(task)
-    kwargs = deferred(task, context).kwargs
+    kwargs = deferred(task.execute, context).kwargs
     returned = task.resume(context, event, **{name: kwargs[name] for name in kept})
     assert (returned["id"], returned["result"]) == (3, "identical")
 
@@ -357,7 +343,7 @@ def test_resumes_with_any_arguments(sandbox: Any, event: Any, kept: tuple[str, .
 def test_says_that_the_triggerer_had_trouble(sandbox: Any, task_log: Log) -> None:
     task = gate(deferrable=True)
     context = context_of(task)
-    kwargs = deferred(task, context).kwargs
+    kwargs = deferred(task.execute, context).kwargs
     task.resume(context, {"state": "trouble", "error": "KeyError"}, **kwargs)
     assert "The triggerer stopped waiting: KeyError. Waiting in this worker." in task_log.messages
 
@@ -374,7 +360,7 @@ def test_an_hour_of_trouble_is_the_same_error_in_each_mode(
 
     task = gate(tags=["gate"], deferrable=True, timeout=5)
     context = context_of(task, run_id="other")
-    found = deferred(task, context)
+    found = deferred(task.execute, context)
     event = event_of(found.trigger)
     assert event["error"] == "DatafoldServerError"
     monkeypatch.setattr(watch_module, "LONGEST_TROUBLE", 3600.0)
@@ -390,9 +376,9 @@ def test_an_hour_of_trouble_is_the_same_error_in_each_mode(
 def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:
     # Airflow 3.0 passes it to the next one.
     task = gate(deferrable=True)
-    kwargs = deferred(task, context_of(task)).kwargs
+    kwargs = deferred(task.execute, context_of(task)).kwargs
     sandbox.state.data_diffs.jobs[3].stop("failed")
-    found = deferred(task, context_of(task, try_number=2), event=DONE, **kwargs)
+    found = deferred(task.resume, context_of(task, try_number=2), event=DONE, **kwargs)
     assert found.kwargs["ids"] == {"datadiff_id": 4}
     assert found.kwargs["try_number"] == 2
 
@@ -449,9 +435,9 @@ def test_the_triggerer_waits_for_a_replacement_too(sandbox: Any) -> None:
     first.execute(context_of(first))
     task = gate(deferrable=True)
     context = context_of(task, try_number=2)
-    kwargs = deferred(task, context).kwargs
+    kwargs = deferred(task.execute, context).kwargs
     assert kwargs["is_taken_over"]
-    found = deferred(task, context, event={**DONE, "state": "cancelled"}, **kwargs)
+    found = deferred(task.resume, context, event={**DONE, "state": "cancelled"}, **kwargs)
     assert found.kwargs == {
         **kwargs,
         "ids": {"datadiff_id": 4},
@@ -702,7 +688,7 @@ def test_its_time_is_over_while_the_creation_is_pending(serving: Any, at: Any) -
 def test_killed_while_it_defers(serving: Any) -> None:
     service = serving()
     task = gate(deferrable=True)
-    deferred(task, context_of(task))
+    deferred(task.execute, context_of(task))
     # The triggerer may not have taken over yet, and never will.
     task.on_kill()
     assert service.seen == ["GET", "POST", "POST /7/cancel"]
@@ -726,7 +712,7 @@ def test_other_kinds_of_job_may_know_no_cancel(
     with pytest.raises(DatafoldDeadlineError):
         task.execute(context_of(task))
     task = gate(deferrable=True)
-    deferred(task, context_of(task))
+    deferred(task.execute, context_of(task))
     task.on_kill()
     assert "POST /7/cancel" not in service.seen
 

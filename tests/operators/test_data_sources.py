@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from datetime import timedelta
 from typing import Any
 
@@ -32,13 +31,6 @@ NAME = "The test of data source 2"
 @pytest.fixture(autouse=True)
 def _connected(connections: None) -> None:
     """All of these send to the sandbox, unless they have their own service."""
-
-
-@pytest.fixture
-def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
-    """Everything that is logged, including the task's own lines."""
-    monkeypatch.setattr(DatafoldTestDataSourceOperator, "log", logging.getLogger("task"))
-    return log
 
 
 def operator(**arguments: Any) -> DatafoldTestDataSourceOperator:

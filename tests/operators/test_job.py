@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -24,11 +22,10 @@ from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOp
 from airflow_provider_datafold.waiting.job import DATA_DIFF
 from dev.sandbox.course import Course
 from tests.conductor import Conductor, changed
-from tests.conftest import Log
+from tests.conftest import NOW, Log
 from tests.contexts import context_of
 from tests.waits import NEVER, Waits, deferred, sent
 
-NOW = 1_700_000_000.0
 CREATE, READ, CANCEL = "POST /datadiffs", "GET /datadiffs/3", "POST /datadiffs/3/cancel"
 IDS = {"datadiff_id": 3}
 
@@ -36,13 +33,6 @@ IDS = {"datadiff_id": 3}
 @pytest.fixture(autouse=True)
 def _connected(connections: None) -> None:
     """All of these send to the sandbox."""
-
-
-@pytest.fixture
-def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
-    """Everything that is logged, including the task's own lines."""
-    monkeypatch.setattr(DatafoldRunDataDiffOperator, "log", logging.getLogger("task"))
-    return log
 
 
 def gate(**arguments: Any) -> DatafoldRunDataDiffOperator:
@@ -56,12 +46,6 @@ def gate(**arguments: Any) -> DatafoldRunDataDiffOperator:
         "deferrable": False,
     }
     return DatafoldRunDataDiffOperator(task_id="gate", **{**given, **arguments})
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr(time, "time", lambda: NOW)
-    return NOW
 
 
 # How it waits.
@@ -145,7 +129,7 @@ def test_what_has_ended_already_is_not_deferred(
 def test_what_goes_on_is_deferred(sandbox: Any, status: str) -> None:
     sandbox.state.data_diffs.courses.default = Course((), status)
     task = gate(deferrable=True)
-    deferred(lambda: task.execute(context_of(task)))
+    deferred(task.execute, context_of(task))
 
 
 @pytest.mark.parametrize("field", ["timeout", "poll_interval"])
@@ -173,7 +157,7 @@ def test_a_replacement_has_the_time_that_was_left(
     }
     kept = {"ids": IDS, "since": NOW, "deadline": NOW + 9}
     if deferrable:
-        found = deferred(lambda: task.resume(context_of(task), None, **wait))
+        found = deferred(task.resume, context_of(task), None, **wait)
         assert found.kwargs == {"try_number": 1, **kept, "is_taken_over": False}
     else:
         assert task.resume(context_of(task), None, **wait)["id"] == 3

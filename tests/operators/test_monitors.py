@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from datetime import timedelta
 from typing import Any
@@ -40,14 +39,6 @@ READ = "GET /monitors/4/runs/1"
 @pytest.fixture(autouse=True)
 def _connected(connections: None) -> None:
     """All of these send to the sandbox."""
-
-
-@pytest.fixture
-def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
-    """Everything that is logged, including the task's own lines."""
-    for each in (DatafoldRunMonitorOperator, DatafoldToggleMonitorOperator):
-        monkeypatch.setattr(each, "log", logging.getLogger("task"))
-    return log
 
 
 def run(**arguments: Any) -> DatafoldRunMonitorOperator:
@@ -212,7 +203,7 @@ def test_its_link_leads_to_the_diff() -> None:
 def test_how_the_triggerer_waits(sandbox: Any, arguments: dict[str, Any]) -> None:
     task = run(**{"poll_interval": None, "deferrable": True, **arguments})
     before = time.time()
-    wait = deferred(lambda: task.execute(context_of(task)))
+    wait = deferred(task.execute, context_of(task))
     kwargs = wait.kwargs or {}
     since = kwargs["since"]
     assert before <= since <= time.time()

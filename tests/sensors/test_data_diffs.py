@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from datetime import timedelta
 from typing import Any
@@ -24,22 +23,13 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.sensors.job import DatafoldJobSensor
-from dev.sandbox.course import Course, Job
+from dev.sandbox.course import Course
 from dev.sandbox.course import Step as OnTheWay
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, failed
 from tests.conductor import Conductor, lost
-from tests.conftest import API_KEY
+from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.waits import NEVER, defaults
-
-BODY = {
-    "data_source1_id": 1,
-    "data_source2_id": 1,
-    "table1": ["A"],
-    "table2": ["B"],
-    "pk_columns": ["id"],
-    "tags": ["theirs"],
-}
+from tests.waits import NEVER, add_diff, defaults, deferred
 
 
 @pytest.fixture(autouse=True)
@@ -47,20 +37,9 @@ def _connected(connections: None) -> None:
     """All of these send to the sandbox."""
 
 
-def make(sandbox: Any, course: Course = IDENTICAL) -> int:
-    number: int = sandbox.state.data_diffs.add(BODY, Job(course))["id"]
-    return number
-
-
 def sensor(number: Any = 3, **arguments: Any) -> DatafoldDataDiffSensor:
     given = {"datadiff_id": number, "poke_interval": 0.01, "deferrable": False}
     return DatafoldDataDiffSensor(task_id="sensor", **{**given, **arguments})
-
-
-def deferred(task: Any, context: Any) -> TaskDeferred:
-    with pytest.raises(TaskDeferred) as caught:
-        task.execute(context)
-    return caught.value
 
 
 def sent(sandbox: Any) -> set[str]:
@@ -68,7 +47,7 @@ def sent(sandbox: Any) -> set[str]:
 
 
 def test_returns_the_same_in_each_mode(sandbox: Any) -> None:
-    make(sandbox, DIFFERENT)
+    add_diff(sandbox, DIFFERENT)
     task = sensor("3", on_difference="pass")
     context = context_of(task)
     first = task.execute(context)
@@ -82,9 +61,9 @@ def test_returns_the_same_in_each_mode(sandbox: Any) -> None:
     assert context["ti"].pushed == {DatafoldDataDiffLink.xcom_key: first["url"]}
     # What has ended needs no triggerer.
     assert sensor(deferrable=True, on_difference="pass").execute(context) == first
-    make(sandbox, DIFFERENT)
+    add_diff(sandbox, DIFFERENT)
     task = sensor(4, deferrable=True, on_difference="pass")
-    found = deferred(task, context_of(task))
+    found = deferred(task.execute, context_of(task))
     returned = task.resume(context, {"state": "succeeded"}, **found.kwargs)
     assert returned == {**first, "id": 4, "url": first["url"].replace("/3/", "/4/")}
     assert sent(sandbox) == {
@@ -93,12 +72,12 @@ def test_returns_the_same_in_each_mode(sandbox: Any) -> None:
 
 
 def test_defers_without_the_right_to_cancel(sandbox: Any) -> None:
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     task = sensor(
         deferrable=True, poke_interval=None, timeout=100, execution_timeout=timedelta(seconds=50)
     )
     before = time.time()
-    found = deferred(task, context_of(task, try_number=2))
+    found = deferred(task.execute, context_of(task, try_number=2))
     assert found.method_name == "resume"
     since = found.kwargs["since"]
     assert before <= since <= time.time()
@@ -184,7 +163,7 @@ def test_a_wrong_argument_that_holds_the_api_key_is_not_shown(arguments: dict[st
 def test_airflows_ways_to_fail_softly(
     sandbox: Any, deferrable: bool, how: dict[str, Any], number: int
 ) -> None:
-    make(sandbox, Course((), DIFFERENT.end, DIFFERENT.outcome))
+    add_diff(sandbox, Course((), DIFFERENT.end, DIFFERENT.outcome))
     task = sensor(number, deferrable=deferrable, **how)
     with pytest.raises(AirflowSkipException):
         task.execute(context_of(task))
@@ -192,7 +171,7 @@ def test_airflows_ways_to_fail_softly(
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_fails_at_its_first_look(sandbox: Any, deferrable: bool) -> None:
-    make(sandbox, Course((), DIFFERENT.end, DIFFERENT.outcome))
+    add_diff(sandbox, Course((), DIFFERENT.end, DIFFERENT.outcome))
     for number, error in ((3, DatafoldDifferenceError), (99, DatafoldNotFoundError)):
         task = sensor(number, deferrable=deferrable)
         with pytest.raises(error):
@@ -200,7 +179,7 @@ def test_fails_at_its_first_look(sandbox: Any, deferrable: bool) -> None:
 
 
 def test_a_failed_data_diff_may_be_waited_for_again(sandbox: Any) -> None:
-    make(sandbox, failed("QueryError", "no such table"))
+    add_diff(sandbox, failed("QueryError", "no such table"))
     task = sensor()
     with pytest.raises(DatafoldJobFailedError, match="QueryError: no such table"):
         task.execute(context_of(task))
@@ -210,12 +189,12 @@ def test_a_failed_data_diff_may_be_waited_for_again(sandbox: Any) -> None:
 def test_a_passing_fault_is_no_end(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch, deferrable: bool, log: Any
 ) -> None:
-    Conductor(monkeypatch, faults={"theirs": {"read": [503, lost]}})
-    make(sandbox)
+    Conductor(monkeypatch, faults={"mine": {"read": [503, lost]}})
+    add_diff(sandbox)
     task = sensor(deferrable=deferrable)
     context = context_of(task)
     if deferrable:
-        returned = task.resume(context, None, **deferred(task, context).kwargs)
+        returned = task.resume(context, None, **deferred(task.execute, context).kwargs)
     else:
         returned = task.execute(context)
     assert returned["result"] == "identical"
@@ -224,11 +203,11 @@ def test_a_passing_fault_is_no_end(
 def test_after_an_hour_of_trouble_one_more_look_decides(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Conductor(monkeypatch, faults={"theirs": {"read": [503, ...]}})
-    make(sandbox, NEVER)
+    Conductor(monkeypatch, faults={"mine": {"read": [503, ...]}})
+    add_diff(sandbox, NEVER)
     task = sensor(deferrable=True, timeout=5)
     context = context_of(task)
-    kwargs = deferred(task, context).kwargs
+    kwargs = deferred(task.execute, context).kwargs
     sandbox.state.requests.clear()
     with pytest.raises(DatafoldServerError):
         task.resume(context, {"state": "trouble", "error": "DatafoldServerError"}, **kwargs)
@@ -239,8 +218,8 @@ def test_asks_no_sooner_than_datafold_wants(sandbox: Any, monkeypatch: pytest.Mo
     def busy(response: Any) -> Response:
         return Response(b'{"detail": "busy"}', 429, headers={"Retry-After": "600"})
 
-    Conductor(monkeypatch, faults={"theirs": {"read": [busy]}})
-    make(sandbox)
+    Conductor(monkeypatch, faults={"mine": {"read": [busy]}})
+    add_diff(sandbox)
     task = sensor()
     assert not task.poke(context_of(task)).is_done
     assert not task.poke(context_of(task)).is_done
@@ -249,11 +228,11 @@ def test_asks_no_sooner_than_datafold_wants(sandbox: Any, monkeypatch: pytest.Mo
 
 def test_goes_on_where_it_is_handed_the_event_alone(sandbox: Any) -> None:
     # As by dag.test().
-    make(sandbox)
+    add_diff(sandbox)
     task = sensor(deferrable=True)
     context = context_of(task)
     assert task.resume(context, {"state": "succeeded"})["id"] == 3
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     task = sensor(4, deferrable=True, timeout=0.1)
     for event in ({"state": "deadline"}, None):
         with pytest.raises(DatafoldDeadlineError, match=r"after 0\.1 s"):
@@ -262,16 +241,16 @@ def test_goes_on_where_it_is_handed_the_event_alone(sandbox: Any) -> None:
 
 
 def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     task = sensor(deferrable=True)
-    kwargs = deferred(task, context_of(task)).kwargs
+    kwargs = deferred(task.execute, context_of(task)).kwargs
     with pytest.raises(TaskDeferred) as caught:
         task.resume(context_of(task, try_number=2), {"state": "succeeded"}, **kwargs)
     assert caught.value.kwargs["try_number"] == 2
 
 
 def test_a_sensor_that_is_stopped_cancels_nothing(sandbox: Any) -> None:
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     task = sensor()
     task.on_kill()
     with pytest.raises(DatafoldStoppedError):
@@ -279,14 +258,11 @@ def test_a_sensor_that_is_stopped_cancels_nothing(sandbox: Any) -> None:
     assert sandbox.state.requests == []
 
 
-def test_an_unknown_status_is_fit_for_the_log(
-    sandbox: Any, log: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(DatafoldDataDiffSensor, "log", logging.getLogger("task"))
-    make(sandbox, Course((OnTheWay("held\nback"),), "done", IDENTICAL.outcome))
+def test_an_unknown_status_is_fit_for_the_log(sandbox: Any, task_log: Log) -> None:
+    add_diff(sandbox, Course((OnTheWay("held\nback"),), "done", IDENTICAL.outcome))
     task = sensor()
     task.execute(context_of(task))
-    assert "The data diff is 'held\\nback'." in log.messages
+    assert "The data diff is 'held\\nback'." in task_log.messages
 
 
 def test_a_job_sensor_says_what_a_kind_has_to_do() -> None:

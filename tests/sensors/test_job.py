@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import timedelta
 from typing import Any
@@ -20,12 +19,10 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.base import DatafoldOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.waiting.job import DATA_DIFF
-from dev.sandbox.course import Course, Job, Step
-from tests.conftest import Log
+from dev.sandbox.course import Course, Step
+from tests.conftest import NOW, Log
 from tests.contexts import context_of
-from tests.waits import NEVER, Waits, deferred, sent
-
-NOW = 1_700_000_000.0
+from tests.waits import NEVER, Waits, add_diff, deferred, sent
 
 
 @pytest.fixture(autouse=True)
@@ -33,27 +30,9 @@ def _connected(connections: None) -> None:
     """All of these send to the sandbox."""
 
 
-@pytest.fixture
-def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
-    """Everything that is logged, including the task's own lines."""
-    monkeypatch.setattr(DatafoldDataDiffSensor, "log", logging.getLogger("task"))
-    return log
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr(time, "time", lambda: NOW)
-    return NOW
-
-
 def sensor(**arguments: Any) -> DatafoldDataDiffSensor:
     given = {"datadiff_id": 3, "poke_interval": 0.01, "deferrable": False}
     return DatafoldDataDiffSensor(task_id="sensor", **{**given, **arguments})
-
-
-def make(sandbox: Any, course: Course) -> None:
-    body = {"data_source1_id": 1, "data_source2_id": 1, "pk_columns": ["id"]}
-    sandbox.state.data_diffs.add(body, Job(course))
 
 
 @pytest.mark.parametrize(
@@ -94,9 +73,9 @@ def test_after_the_triggerer(
 def test_how_long_it_waits(
     sandbox: Any, now: float, arguments: dict[str, Any], seconds: float
 ) -> None:
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     task = sensor(deferrable=True, **arguments)
-    wait = deferred(lambda: task.execute(context_of(task)))
+    wait = deferred(task.execute, context_of(task))
     assert (wait.kwargs or {})["deadline"] == NOW + seconds
     assert wait.trigger.serialize()[1]["deadline"] == NOW + seconds
 
@@ -114,10 +93,10 @@ def test_defers_by_default_as_airflow_is_configured(
 ) -> None:
     name = "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"
     monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
-    make(sandbox, Course((Step("processing"),), "done", {"result": "identical"}))
+    add_diff(sandbox, Course((Step("processing"),), "done", {"result": "identical"}))
     task = sensor(deferrable=None)
     if waits:
-        deferred(lambda: task.execute(context_of(task)))
+        deferred(task.execute, context_of(task))
     else:
         assert task.execute(context_of(task))["id"] == 3
 
@@ -172,7 +151,7 @@ def test_what_fails_for_good_may_be_skipped(
 
 
 def test_what_goes_on_is_told(sandbox: Any, task_log: Log) -> None:
-    make(sandbox, Course((Step("queued"),), "done", {"result": "identical"}))
+    add_diff(sandbox, Course((Step("queued"),), "done", {"result": "identical"}))
     task = sensor()
     context = context_of(task)
     assert not task.poke(context).is_done

@@ -100,7 +100,7 @@ def test_how_it_waits(sandbox: Any, interval: Any) -> None:
     make(sandbox, NEVER)
     task = sensor(deferrable=True, poke_interval=interval, timeout=timedelta(hours=1))
     before = time.time()
-    wait = deferred(lambda: task.execute(context_of(task)))
+    wait = deferred(task.execute, context_of(task))
     kwargs = wait.kwargs or {}
     since = kwargs["since"]
     assert before <= since <= time.time()

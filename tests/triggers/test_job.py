@@ -22,20 +22,11 @@ from airflow_provider_datafold.waiting.job import DATA_DIFF, JOBS, MONITOR_RUN, 
 from airflow_provider_datafold.waiting.watch import Reading, Rhythm
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, Step
-from dev.sandbox.course import Course, Job
+from dev.sandbox.course import Course
 from dev.sandbox.course import Step as OnTheWay
-from dev.sandbox.data_diffs import IDENTICAL
 from tests.conductor import Conductor, error_500, lost
-from tests.waits import NEVER
+from tests.waits import NEVER, add_diff
 
-BODY = {
-    "data_source1_id": 1,
-    "data_source2_id": 1,
-    "table1": ["A"],
-    "table2": ["B"],
-    "pk_columns": ["id"],
-    "tags": ["mine"],
-}
 PATIENCE = 20.0
 
 
@@ -71,11 +62,6 @@ def fired(waiting: DatafoldJobTrigger) -> dict[str, Any]:
     return found
 
 
-def make(sandbox: Any, course: Course = IDENTICAL) -> int:
-    number: int = sandbox.state.data_diffs.add(BODY, Job(course))["id"]
-    return number
-
-
 def status(sandbox: Any, number: int) -> str:
     found: str = sandbox.state.data_diffs.peek(number)["status"]
     return found
@@ -94,7 +80,7 @@ ASKED_FOR = {"job": "data_diff", "ids": {"datadiff_id": 3}}
     ],
 )
 def test_fires_once_at_the_end(sandbox: Any, end: str, state: str) -> None:
-    number = make(sandbox, Course((OnTheWay("waiting"), OnTheWay("processing")), end))
+    number = add_diff(sandbox, Course((OnTheWay("waiting"), OnTheWay("processing")), end))
     assert fired(trigger(number)) == {"state": state, "status": end, **ASKED_FOR}
     assert [request.path for request in sandbox.state.requests] == ["/api/v1/datadiffs/3"] * 3
     assert all(
@@ -105,11 +91,11 @@ def test_fires_once_at_the_end(sandbox: Any, end: str, state: str) -> None:
 
 def test_survives_passing_faults(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     Conductor(monkeypatch, faults={"mine": {"read": [503, lost, 429, error_500]}})
-    assert fired(trigger(make(sandbox)))["state"] == "succeeded"
+    assert fired(trigger(add_diff(sandbox)))["state"] == "succeeded"
 
 
 def test_fires_at_the_deadline(sandbox: Any) -> None:
-    number = make(sandbox, NEVER)
+    number = add_diff(sandbox, NEVER)
     assert fired(trigger(number, deadline=time.time() + 0.1)) == {
         "state": "deadline",
         "error": "DatafoldDeadlineError",
@@ -133,7 +119,7 @@ def test_fires_at_the_deadline(sandbox: Any) -> None:
 def test_trouble_is_an_event_and_never_a_stack_trace(
     sandbox: Any, more: dict[str, Any], error: str
 ) -> None:
-    make(sandbox, NEVER)
+    add_diff(sandbox, NEVER)
     found = fired(trigger(**more))
     asked_for = {name: more.get(name, value) for name, value in ASKED_FOR.items()}
     assert found == {"state": "trouble", "error": error, **asked_for}
@@ -153,7 +139,7 @@ def test_waits_for_any_kind_of_job(sandbox: Any) -> None:
 
 
 def test_goes_through_airflows_database(sandbox: Any) -> None:
-    first = trigger(make(sandbox), since=time.time() - 5)
+    first = trigger(add_diff(sandbox), since=time.time() - 5)
     path, fields = first.serialize()
     assert path == f"{job_module.__name__}.DatafoldJobTrigger"
     again = DatafoldJobTrigger(**json.loads(json.dumps(fields)))
@@ -185,7 +171,7 @@ def test_polls_take_turns_and_a_cancel_does_not(
         return nullcontext()
 
     monkeypatch.setattr(aio, "_turn_of", turn_of)
-    number = make(sandbox, NEVER)
+    number = add_diff(sandbox, NEVER)
     fired(trigger(number, deadline=0.0))
     assert turns == [sandbox.url]
     asyncio.run(trigger(number).on_kill())
@@ -435,13 +421,13 @@ def test_on_kill_cancels_however_often_airflow_cancels_it(
 
 
 def test_on_kill_cancels_in_the_sandbox(sandbox: Any) -> None:
-    number = make(sandbox, NEVER)
+    number = add_diff(sandbox, NEVER)
     asyncio.run(trigger(number).on_kill())
     assert status(sandbox, number) == "cancelled"
 
 
 def test_on_kill_of_a_sensors_trigger_cancels_nothing(sandbox: Any) -> None:
-    number = make(sandbox, NEVER)
+    number = add_diff(sandbox, NEVER)
     asyncio.run(trigger(number, cancel_on_kill=False).on_kill())
     assert status(sandbox, number) == "processing"
 
@@ -493,7 +479,7 @@ def test_a_loop_that_closes_ends_the_cancel(serving: Any) -> None:
 
 
 def test_many_at_once_share_one_loop(sandbox: Any) -> None:
-    numbers = [make(sandbox) for _ in range(50)]
+    numbers = [add_diff(sandbox) for _ in range(50)]
 
     async def main() -> list[Any]:
         return await asyncio.gather(*(events(trigger(number)) for number in numbers))
