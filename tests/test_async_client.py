@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import pytest
 import trustme
 from cryptography import x509
@@ -125,6 +126,24 @@ def test_each_request_has_a_connection_of_its_own(serve: Any) -> None:
     server = serve(answers())
     assert run(calls()) == [INTEGRATION] * 3
     assert server.connections == 3
+
+
+def test_only_what_the_client_itself_sends_is_kept_out_of_the_library_s_log(
+    serve: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def calls() -> None:
+        async with await opened() as client, httpx.AsyncClient() as theirs:
+            await client.call(bi.GET, bi_datasource_id=7)
+            await theirs.get(f"http://127.0.0.1:{server.port}/mine")
+
+    caplog.set_level(logging.DEBUG, "httpcore")
+    server = serve(answers())
+    run(calls())
+    logged = [
+        record.getMessage() for record in caplog.records if record.name.startswith("httpcore")
+    ]
+    assert sum("connect_tcp.started" in message for message in logged) == 1
+    assert len(server.requests) == 2
 
 
 def test_client_that_was_closed_opens_again(serve: Any) -> None:

@@ -387,6 +387,39 @@ def test_airflow_knows_a_secret_of_any_call(serve: Any) -> None:
     assert is_masked("Uf2mAs6Dk8Wy")
 
 
+def test_a_secret_that_json_escapes_is_found() -> None:
+    # JSON may escape what is not ASCII, and a lone surrogate can be in a secret.
+    for secret in ("gehe\u00efmnis", "gehe\ud800imnis"):
+        redactor = Redactor([Secret(secret)])
+        assert redactor.text(f"({json.dumps(secret)[1:-1]})") == "(***)"
+        assert redactor.text(f"({secret})") == "(***)"
+
+
+def test_a_secret_that_has_no_utf8_is_refused_and_not_shown(serve: Any) -> None:
+    server = serve(answers())
+    error = failure(
+        exceptions.DatafoldInputError, lambda: ask("POST", json={"token": f"{TOKEN}\ud800"})
+    )
+    assert str(error).startswith("the body cannot be encoded as JSON")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_each_text_of_a_secret_list_is_a_secret(kind: Any) -> None:
+    assert [*Secret(kind(["first", 12345])).texts()] == ["first", "12345"]
+
+
+def test_a_secret_inside_a_json_string_is_known_too(serve: Any) -> None:
+    secret = "Zt8qLd3Vb6Rn"
+    source = {"id": 1, "name": secret, "type": "pg"}
+    serve(answers(201, body=json.dumps(source).encode()))
+    options = json.dumps({"host": "db", "dbname": "d", "user": "u", "password": secret})
+    config = {"name": "warehouse", "type": "pg", "options": options}
+    with DatafoldHook() as hook:
+        assert hook.create_data_source(config)["name"] == "***"
+    assert is_masked(secret)
+
+
 @pytest.mark.parametrize(("texts", "is_found"), [(10_000, False), (10_001, True)])
 def test_a_value_that_is_too_large_to_tell_may_hold_a_secret(texts: int, is_found: bool) -> None:
     assert Redactor([Secret(TOKEN)]).finds_in(["x"] * texts) is is_found

@@ -15,6 +15,7 @@ import trustme
 from airflow import __version__ as airflow_version
 
 from airflow_provider_datafold import __version__, exceptions
+from airflow_provider_datafold.client.wire import Exchange
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import answer, answers, drips, head, is_huge, redirects, says
 from dev.faults.server import Door, FaultServer, Then
@@ -181,6 +182,26 @@ def test_only_what_the_hook_itself_sends_is_kept_out_of_the_library_s_log(
     logged = [record.getMessage() for record in caplog.records if record.name.startswith("urllib3")]
     assert any("/mine" in message for message in logged)
     assert not any("/ours" in message for message in logged)
+
+
+def test_the_session_gives_the_key_to_its_own_host_only(serve: Any) -> None:
+    server = serve(answers())
+    own = f"http://127.0.0.1:{server.port}"
+    with DatafoldHook() as hook:
+        session = hook.get_conn()
+        for url in (own, f"{own}/", f"{own}?a=1", f"{own}/path"):
+            assert session.get(url).status_code == 200
+        for url in (own[:-1], f"http://127.0.0.1.test:{server.port}/", f"{own}@other.test/"):
+            with pytest.raises(exceptions.DatafoldConfigurationError, match="sends it nowhere"):
+                session.get(url)
+    assert [sent.headers["authorization"] for sent in server.requests] == [f"Key {API_KEY}"] * 4
+
+
+def test_an_address_in_brackets_is_connected_to(serve: Any) -> None:
+    # As an address of IPv6 has them, which not every machine has.
+    server = serve(answers())
+    with Exchange(5).connect("[127.0.0.1]", server.port, ()) as connection:
+        assert connection.getpeername() == ("127.0.0.1", server.port)
 
 
 def test_others_may_use_the_session_without_a_limit(serve: Any) -> None:

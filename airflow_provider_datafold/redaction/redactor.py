@@ -150,7 +150,9 @@ def _forms_of(text: str) -> frozenset[str]:
 def _spellings(text: str) -> Iterator[str]:
     """Return a secret in all encodings in which a service, a proxy or a library may repeat it."""
     yield text
-    for quoted in (quote(text, safe=""), quote(text), quote_plus(text)):
+    for form, safe in ((quote, ""), (quote, "/"), (quote_plus, "")):
+        # JSON can bring a lone surrogate, which has no UTF-8.
+        quoted = form(text, safe, errors="surrogatepass")
         yield quoted
         if "%" in quoted:
             yield re.sub("%..", lambda found: found[0].lower(), quoted)

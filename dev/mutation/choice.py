@@ -15,6 +15,9 @@ FEW_SECONDS, MOST_SECONDS = 4.0, 20.0
 _QUICK = 0.2
 """Seconds. Slower tests are used only if a mutant has survived the quick ones."""
 
+_IMPORT = 0.7
+"""Seconds that it takes to import a test file again."""
+
 
 class Choice:
     """Chooses tests, and learns which tests find mutants.
@@ -28,7 +31,7 @@ class Choice:
         self._seconds = measurement.seconds
         self._lines = measurement.lines
         self._tests = measurement.seconds.keys() - measurement.failing
-        self._breadths: dict[Path, Counter[str]] = {}
+        self._rarities: dict[Path, Counter[str]] = {}
         self._found: dict[object, Counter[str]] = defaultdict(Counter)
 
     def note(self, mutant: Mutant, failed: Iterable[str]) -> None:
@@ -44,15 +47,14 @@ class Choice:
         """Return whether a mutant has an effect when modules are imported, not only when called."""
         if mutant.function is None:
             return True
-        body = mutant.function.body
-        lines = range(body[0].lineno, (body[-1].end_lineno or body[-1].lineno) + 1)
-        return "" in self._reaching(mutant, lines)
+        return "" in self._reaching(mutant, _inside(mutant))
 
     def tests(self, mutant: Mutant, *, is_last: bool) -> list[str]:
         """Choose tests.
 
-        Tests that found mutants in the function or the module come first, then tests of the files
-        that reach most of the module, with one case of each test function before the others.
+        Tests that found mutants in the function or the module come first. Of the others, those that
+        run rare lines of the module come first, but each way through the function and each test
+        function has its turn before another case of the same.
 
         :param mutant: the mutant.
         :param is_last: whether to choose more tests, including slow ones.
@@ -60,39 +62,55 @@ class Choice:
             these are tests that run any line of the module, and then all others.
         """
         near, far = (self._found[place] for place in _places(mutant))
-        if self.is_imported(mutant):
-            reaching, tests = self._reaching(mutant, self._lines_of(mutant)), frozenset(self._tests)
-        else:
-            reaching = self._reaching(mutant, mutant.lines)
-            tests = frozenset(reaching & self._tests)
-        breadth = self._breadth(mutant)
-        ranks: Counter[str] = Counter()
+        is_imported = self.is_imported(mutant)
+        lines = self._lines_of(mutant)
+        reaching = self._reaching(mutant, lines if is_imported else mutant.lines)
+        tests = self._tests if is_imported else reaching & self._tests
+        rarity, ways = self._rarity(mutant), self._ways(mutant)
+        turns: Counter[object] = Counter()
         keys = {}
-        for test in sorted(tests, key=lambda test: (self._seconds[test], test)):
-            function = test.partition("[")[0]
+        for test in sorted(tests, key=lambda test: (-rarity[test], self._seconds[test], test)):
+            kinds = ways[test], test.partition("[")[0]
             is_slow = self._seconds[test] > _QUICK or test in self._late
             if is_last or not is_slow or near[test]:
-                place = (test not in reaching, -breadth[file_of(test)], is_slow, ranks[function])
-                keys[test] = (-near[test], -far[test], *place)
-                ranks[function] += 1
+                turn = max(turns[kind] for kind in kinds)
+                keys[test] = (-near[test], -far[test], test not in reaching, turn)
+                turns.update(kinds)
         most = MOST_SECONDS if is_last else FEW_SECONDS
-        return [*_limited(sorted(keys, key=keys.__getitem__), self._seconds, most)]
+        start = _IMPORT if is_last or is_imported else 0.0
+        return [*_limited(sorted(keys, key=keys.__getitem__), self._seconds, start, most)]
 
     def _lines_of(self, mutant: Mutant) -> Mapping[int, Set[str]]:
         return self._lines.get(mutant.file.resolve(), {})
 
-    def _breadth(self, mutant: Mutant) -> Counter[str]:
-        """Count how many lines of a mutant's module each test file reaches."""
-        if mutant.file not in self._breadths:
-            lines = self._lines_of(mutant).values()
-            self._breadths[mutant.file] = Counter(
-                file for tests in lines for file in {file_of(test) for test in tests if test}
-            )
-        return self._breadths[mutant.file]
+    def _rarity(self, mutant: Mutant) -> Counter[str]:
+        """Say how rare the lines of a mutant's module are that each test runs."""
+        if mutant.file not in self._rarities:
+            rarity = self._rarities[mutant.file] = Counter()
+            for tests in self._lines_of(mutant).values():
+                for test in tests:
+                    rarity[test] += 1 / len(tests)  # type: ignore[assignment]
+        return self._rarities[mutant.file]
+
+    def _ways(self, mutant: Mutant) -> Mapping[str, tuple[int, ...]]:
+        """Return the lines of a mutant's function that each test runs."""
+        ways: dict[str, tuple[int, ...]] = defaultdict(tuple)
+        for line in _inside(mutant):
+            for test in self._lines_of(mutant).get(line, ()):
+                ways[test] += (line,)
+        return ways
 
     def _reaching(self, mutant: Mutant, lines: Iterable[int]) -> Set[str]:
         tests = self._lines_of(mutant)
         return frozenset().union(*(tests.get(line, ()) for line in lines))
+
+
+def _inside(mutant: Mutant) -> range:
+    """Return the lines in the body of a mutant's function."""
+    if mutant.function is None:
+        return range(0)
+    body = mutant.function.body
+    return range(body[0].lineno, (body[-1].end_lineno or body[-1].lineno) + 1)
 
 
 def _places(mutant: Mutant) -> tuple[object, object]:
@@ -112,9 +130,14 @@ def by_file(tests: Iterable[str]) -> dict[str, list[str]]:
     return files
 
 
-def _limited(tests: Iterable[str], seconds: Mapping[str, float], most: float) -> Iterator[str]:
+def _limited(
+    tests: Iterable[str], seconds: Mapping[str, float], start: float, most: float
+) -> Iterator[str]:
     total = 0.0
+    files: set[str] = set()
     for test in tests:
-        if total + seconds[test] <= most:
-            total += seconds[test]
+        cost = seconds[test] + (0.0 if file_of(test) in files else start)
+        if total + cost <= most:
+            total += cost
+            files.add(file_of(test))
             yield test

@@ -11,6 +11,8 @@ from dev.mutation.operators import mistakes
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Place = tuple[ast.AST, str, int | None]
+_GENERIC = frozenset({"Callable", "Generator", "Generic", "Iterable", "Iterator", "Literal"})
+_GENERIC |= {"Mapping", "Sequence", "dict", "list", "tuple", "type"}
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def _is_left_out(node: ast.AST, parent: ast.AST, name: str) -> bool:
         or (isinstance(parent, ast.Subscript) and name == "slice" and _is_type(parent))
         # It only keeps a mistake from being made.
         or (name == "decorator_list" and ast.unparse(node) == "dataclass(frozen=True)")
+        # A name for debuggers.
+        or (name == "args" and ast.unparse(parent).startswith("ContextVar("))
         # A docstring.
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         # Only subclasses implement this.
@@ -118,8 +122,7 @@ def _is_type(node: ast.AST) -> bool:
         return ast.unparse(node.func) == "TypeVar"
     if not isinstance(node, ast.Subscript):
         return False
-    named = ast.unparse(node.value).rpartition(".")[2]
-    return named in ("Callable", "Generator", "Generic", "Literal", "dict", "list", "tuple", "type")
+    return ast.unparse(node.value).rpartition(".")[2] in _GENERIC
 
 
 def _is_text(node: ast.Constant, parent: ast.AST) -> bool:
