@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from dev.mutation.choice import Choice
 from dev.mutation.insertion import Functions
+from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant, find
 from tests.conftest import ROOT
 
@@ -32,6 +34,7 @@ def mutants(folder: Path, code: str) -> list[Mutant]:
         ("a = True", ["False"]),
         ("a = 'b'", ["'bX'"]),
         ("a(b, c, d=e)", ["pass", "a(b, d=e)", "a(b, c)"]),
+        ("a = ContextVar('a')", ["a = None", "ContextVar()"]),
         ("a = min(b)", ["a = None", "min()", "max(b)"]),
         ("a = b if c else d", ["a = None", "b", "d"]),
         ("if a: pass", ["if not a"]),
@@ -62,6 +65,7 @@ def test_each_piece_of_code_has_its_mistakes(
         "raise NotImplementedError",
         "T = TypeVar('T')",
         "Check = Callable[[str], bool]",
+        "Schema = Mapping[str, Any]",
     ],
 )
 def test_what_no_test_could_notice_is_left_alone(code: str, tmp_path: Path) -> None:
@@ -111,6 +115,37 @@ def test_a_function_that_another_has_made_is_changed(tmp_path: Path) -> None:
     Functions(tmp_path).change(minus)
     assert add(7) == 6
     assert module.make()(7) == 6
+
+
+def test_rare_lines_and_other_ways_through_a_function_have_their_turn_first(tmp_path: Path) -> None:
+    code = "def a(b):\n    if b > 1:\n        return c\n    return b\n"
+    mutant = next(found for found in mutants(tmp_path, code) if found.after == "b >= 1")
+    seconds = {"x.py::usual[1]": 0.1, "x.py::usual[2]": 0.1, "y.py::other": 0.1, "z.py::rare": 0.2}
+    failing = frozenset({"w.py::failing"})
+    usual = frozenset(seconds) - {"z.py::rare"}
+    lines = {2: frozenset(seconds) | failing, 3: frozenset({"z.py::rare"}), 4: usual}
+    choice = Choice(Measurement({**seconds, "w.py::failing": 0.1}, failing, {mutant.file: lines}))
+
+    assert choice.tests(mutant, is_last=False) == [
+        "z.py::rare",
+        "x.py::usual[1]",
+        "x.py::usual[2]",
+        "y.py::other",
+    ]
+    choice.note(mutant, ["y.py::other"])
+    assert choice.tests(mutant, is_last=True)[0] == "y.py::other"
+    choice.leave_out("z.py::rare")
+    assert "z.py::rare" not in choice.tests(mutant, is_last=True)
+
+
+@pytest.mark.parametrize(("is_last", "files"), [(False, 66), (True, 26)])
+def test_a_test_of_another_file_costs_more_if_that_must_be_imported(
+    tmp_path: Path, is_last: bool, files: int
+) -> None:
+    (mutant, *_) = mutants(tmp_path, "def a(b):\n    return b\n")
+    seconds = {f"{number}.py::test": 0.06 for number in range(100)}
+    choice = Choice(Measurement(seconds, frozenset(), {mutant.file: {2: frozenset(seconds)}}))
+    assert len(choice.tests(mutant, is_last=is_last)) == files
 
 
 CODE = '''"""A module."""

@@ -10,8 +10,9 @@ hours.
 These are not mutated, because no test should fail for them:
 
 - wording: a string with white space in it, and the parts of an f-string that has such a part;
-- docstrings, type annotations, type variables, code under ``if TYPE_CHECKING``, and ``assert`` (for
-  mypy);
+- docstrings, type annotations, type variables, aliases of types, code under ``if TYPE_CHECKING``,
+  and ``assert`` (for mypy);
+- names of context variables, which only a debugger shows;
 - ``frozen`` of data classes, which only keeps a mistake from being made;
 - the generated ``redaction/names.py``;
 - ``raise NotImplementedError`` in a method that only subclasses implement.
