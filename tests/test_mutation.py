@@ -117,28 +117,29 @@ def test_a_function_that_another_has_made_is_changed(tmp_path: Path) -> None:
     assert module.make()(7) == 6
 
 
-def test_rare_lines_and_other_ways_through_a_function_have_their_turn_first(tmp_path: Path) -> None:
+def test_what_survives_tests_of_broad_files_meets_those_of_rare_lines(tmp_path: Path) -> None:
     code = "def a(b):\n    if b > 1:\n        return c\n    return b\n"
     mutant = next(found for found in mutants(tmp_path, code) if found.after == "b >= 1")
-    seconds = {"x.py::usual[1]": 0.1, "x.py::usual[2]": 0.1, "y.py::other": 0.1, "z.py::rare": 0.2}
-    failing = frozenset({"w.py::failing"})
-    usual = frozenset(seconds) - {"z.py::rare"}
-    lines = {2: frozenset(seconds) | failing, 3: frozenset({"z.py::rare"}), 4: usual}
-    choice = Choice(Measurement({**seconds, "w.py::failing": 0.1}, failing, {mutant.file: lines}))
+    usual = [f"broad.py::test[{number}]" for number in range(100)]
+    every = frozenset({*usual, "rare.py::test", "slow.py::test", "failing.py::test"})
+    seconds = {**dict.fromkeys(every, 0.125), "slow.py::test": 1.0}
+    lines = {2: every, 3: frozenset({"rare.py::test"}), 4: frozenset(usual), 5: frozenset(usual)}
+    failing = frozenset({"failing.py::test"})
+    choice = Choice(Measurement(seconds, failing, {mutant.file: lines}))
 
-    assert choice.tests(mutant, is_last=False) == [
-        "z.py::rare",
-        "x.py::usual[1]",
-        "x.py::usual[2]",
-        "y.py::other",
-    ]
-    choice.note(mutant, ["y.py::other"])
-    assert choice.tests(mutant, is_last=True)[0] == "y.py::other"
-    choice.leave_out("z.py::rare")
-    assert "z.py::rare" not in choice.tests(mutant, is_last=True)
+    quick = choice.tests(mutant, is_last=False)
+    assert quick == sorted(usual)[:32]
+    again = choice.tests(mutant, is_last=True)
+    assert again[:90] == sorted(usual)[:90]
+    assert again[90] == "rare.py::test"
+    assert {*again[91:]} == {*sorted(usual)[90:], "slow.py::test"}
+    choice.note(mutant, ["slow.py::test"])
+    assert choice.tests(mutant, is_last=False)[0] == "slow.py::test"
+    choice.leave_out("rare.py::test")
+    assert "rare.py::test" not in choice.tests(mutant, is_last=True)
 
 
-@pytest.mark.parametrize(("is_last", "files"), [(False, 66), (True, 26)])
+@pytest.mark.parametrize(("is_last", "files"), [(False, 66), (True, 30)])
 def test_a_test_of_another_file_costs_more_if_that_must_be_imported(
     tmp_path: Path, is_last: bool, files: int
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
 
-FEW_SECONDS, MOST_SECONDS = 4.0, 20.0
+FEW_SECONDS, MOST_SECONDS = 4.0, 24.0
 """How long the tests for a mutant may usually take: at first, and again if it survives."""
 
 _QUICK = 0.2
@@ -31,6 +31,7 @@ class Choice:
         self._seconds = measurement.seconds
         self._lines = measurement.lines
         self._tests = measurement.seconds.keys() - measurement.failing
+        self._breadths: dict[Path, Counter[str]] = {}
         self._rarities: dict[Path, Counter[str]] = {}
         self._found: dict[object, Counter[str]] = defaultdict(Counter)
 
@@ -52,36 +53,73 @@ class Choice:
     def tests(self, mutant: Mutant, *, is_last: bool) -> list[str]:
         """Choose tests.
 
-        Tests that found mutants in the function or the module come first. Of the others, those that
-        run rare lines of the module come first, but each way through the function and each test
-        function has its turn before another case of the same.
+        Tests that found mutants in the function or the module come first, then tests of the files
+        that reach most of the module. A mutant that has survived these also meets tests that run
+        rare lines of the module, one for each way through the function before the others.
 
         :param mutant: the mutant.
         :param is_last: whether to choose more tests, including slow ones.
         :return: tests that run the mutant's lines. If it has an effect when modules are imported,
             these are tests that run any line of the module, and then all others.
         """
-        near, far = (self._found[place] for place in _places(mutant))
         is_imported = self.is_imported(mutant)
         lines = self._lines_of(mutant)
         reaching = self._reaching(mutant, lines if is_imported else mutant.lines)
         tests = self._tests if is_imported else reaching & self._tests
+        if not is_last:
+            known = {*self._found[mutant.file, mutant.function]}
+            tests = {test for test in tests if test in known or not self._is_slow(test)}
+        start = _IMPORT if is_last or is_imported else 0.0
+        most = MOST_SECONDS / 2 if is_last else FEW_SECONDS
+        broad = self._broad(mutant, tests, reaching)
+        chosen = [*_limited(broad, self._seconds, start, most)]
+        if is_last:
+            others = self._rare(mutant, tests - {*chosen}, reaching)
+            chosen += _limited(others, self._seconds, start, most)
+        return chosen
+
+    def _is_slow(self, test: str) -> bool:
+        return self._seconds[test] > _QUICK or test in self._late
+
+    def _broad(self, mutant: Mutant, tests: Set[str], reaching: Set[str]) -> list[str]:
+        """Order tests: first of the files that reach most of the module."""
+        near, far = (self._found[place] for place in _places(mutant))
+        breadth = self._breadth(mutant)
+        turns: Counter[str] = Counter()
+        keys = {}
+        for test in sorted(tests, key=lambda test: (self._seconds[test], test)):
+            function = test.partition("[")[0]
+            found = -near[test], -far[test], test not in reaching
+            keys[test] = (*found, -breadth[file_of(test)], self._is_slow(test), turns[function])
+            turns[function] += 1
+        return sorted(keys, key=keys.__getitem__)
+
+    def _rare(self, mutant: Mutant, tests: Set[str], reaching: Set[str]) -> list[str]:
+        """Order tests: first those that run rare lines of the module.
+
+        Each way through the function and each test function has its turn before another case of
+        the same.
+        """
         rarity, ways = self._rarity(mutant), self._ways(mutant)
         turns: Counter[object] = Counter()
         keys = {}
         for test in sorted(tests, key=lambda test: (-rarity[test], self._seconds[test], test)):
             kinds = ways[test], test.partition("[")[0]
-            is_slow = self._seconds[test] > _QUICK or test in self._late
-            if is_last or not is_slow or near[test]:
-                turn = max(turns[kind] for kind in kinds)
-                keys[test] = (-near[test], -far[test], test not in reaching, turn)
-                turns.update(kinds)
-        most = MOST_SECONDS if is_last else FEW_SECONDS
-        start = _IMPORT if is_last or is_imported else 0.0
-        return [*_limited(sorted(keys, key=keys.__getitem__), self._seconds, start, most)]
+            keys[test] = (test not in reaching, max(turns[kind] for kind in kinds))
+            turns.update(kinds)
+        return sorted(keys, key=keys.__getitem__)
 
     def _lines_of(self, mutant: Mutant) -> Mapping[int, Set[str]]:
         return self._lines.get(mutant.file.resolve(), {})
+
+    def _breadth(self, mutant: Mutant) -> Counter[str]:
+        """Count how many lines of a mutant's module each test file reaches."""
+        if mutant.file not in self._breadths:
+            lines = self._lines_of(mutant).values()
+            self._breadths[mutant.file] = Counter(
+                file for tests in lines for file in {file_of(test) for test in tests if test}
+            )
+        return self._breadths[mutant.file]
 
     def _rarity(self, mutant: Mutant) -> Counter[str]:
         """Say how rare the lines of a mutant's module are that each test runs."""
