@@ -126,6 +126,7 @@ def test_each_request_has_a_connection_of_its_own(serve: Any) -> None:
     server = serve(answers())
     assert run(calls()) == [INTEGRATION] * 3
     assert server.connections == 3
+    assert {sent.headers["connection"] for sent in server.requests} == {"close"}
 
 
 def test_only_what_the_client_itself_sends_is_kept_out_of_the_library_s_log(

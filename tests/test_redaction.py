@@ -425,6 +425,12 @@ def test_a_value_that_is_too_large_to_tell_may_hold_a_secret(texts: int, is_foun
     assert Redactor([Secret(TOKEN)]).finds_in(["x"] * texts) is is_found
 
 
+@pytest.mark.parametrize("kind", [list, tuple, set, frozenset, dict.fromkeys])
+def test_a_secret_is_found_in_any_collection(kind: Any) -> None:
+    assert Redactor([Secret(TOKEN)]).finds_in({"a": kind([f"<{TOKEN}>"])})
+    assert not Redactor([Secret(TOKEN)]).finds_in({"a": kind(["another"])})
+
+
 def test_a_body_is_written_as_utf8() -> None:
     assert encode({"name": "é", "token": Secret("ü")}).reveal() == (
         '{"name": "é", "token": "ü"}'.encode()

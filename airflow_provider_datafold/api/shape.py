@@ -195,7 +195,7 @@ def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str
 
 
 def _unknown(name: str, key: Any, known: Mapping[str, Any]) -> str:
-    nearest = get_close_matches(str(key), known, 1)
+    nearest = get_close_matches(str(key), known)
     if nearest:
         hint = f"did you mean {nearest[0]!r}?"
     elif known:

@@ -245,7 +245,6 @@ async def _open_transport(settings: Settings) -> httpx.AsyncHTTPTransport:
         verify=_contexts[settings.verify],
         trust_env=False,
         proxy=None if settings.proxy is None else _proxy(settings.proxy),
-        limits=httpx.Limits(max_keepalive_connections=0),
     )
 
 

@@ -94,8 +94,8 @@ class Exchange:
         :raises OSError: no address accepted in time.
         """
         addresses = self._look_up(host.strip("[]"), port)
-        for tried, (family, kind, protocol, _, address) in enumerate(addresses):
-            connection = self._socket = socket.socket(family, kind, protocol)
+        for tried, (family, kind, _, _, address) in enumerate(addresses):
+            connection = self._socket = socket.socket(family, kind)
             try:
                 for option in options or ():
                     connection.setsockopt(*option)

@@ -49,6 +49,5 @@ def _covers(name: str, host: str, port: int | None) -> bool:
         return ipaddress.ip_address(host) in ipaddress.ip_network(name.strip("[]"), strict=False)
     wanted = name.lstrip(".")
     return any(
-        found == wanted or found.endswith(f".{wanted}")
-        for found in (host, f"{host}:{port}" if port else host)
+        found == wanted or found.endswith(f".{wanted}") for found in (host, f"{host}:{port}")
     )

@@ -291,7 +291,7 @@ class Extra:
         found = []
         for name in self._fields.reveal():
             if name not in EXTRA_FIELDS:
-                nearest = get_close_matches(name, EXTRA_FIELDS, 1)
+                nearest = get_close_matches(name, EXTRA_FIELDS)
                 hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
                 found.append(
                     f"The extra of connection {self._conn_id!r} has a field that is not read: "

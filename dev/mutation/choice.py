@@ -15,7 +15,7 @@ FEW_SECONDS, MOST_SECONDS = 4.0, 24.0
 _QUICK = 0.2
 """Seconds. Slower tests are used only if a mutant has survived the quick ones."""
 
-_IMPORT = 0.7
+_IMPORT = 0.3
 """Seconds that it takes to import a test file again."""
 
 
@@ -31,7 +31,7 @@ class Choice:
         self._seconds = measurement.seconds
         self._lines = measurement.lines
         self._tests = measurement.seconds.keys() - measurement.failing
-        self._breadths: dict[Path, Counter[str]] = {}
+        self._closenesses: dict[Path, dict[str, float]] = {}
         self._rarities: dict[Path, Counter[str]] = {}
         self._found: dict[object, Counter[str]] = defaultdict(Counter)
 
@@ -54,7 +54,7 @@ class Choice:
         """Choose tests.
 
         Tests that found mutants in the function or the module come first, then tests of the files
-        that reach most of the module. A mutant that has survived these also meets tests that run
+        that are closest to the module. A mutant that has survived these also meets tests that run
         rare lines of the module, one for each way through the function before the others.
 
         :param mutant: the mutant.
@@ -71,8 +71,8 @@ class Choice:
             tests = {test for test in tests if test in known or not self._is_slow(test)}
         start = _IMPORT if is_last or is_imported else 0.0
         most = MOST_SECONDS / 2 if is_last else FEW_SECONDS
-        broad = self._broad(mutant, tests, reaching)
-        chosen = [*_limited(broad, self._seconds, start, most)]
+        close = self._close(mutant, tests, reaching)
+        chosen = [*_limited(close, self._seconds, start, most)]
         if is_last:
             others = self._rare(mutant, tests - {*chosen}, reaching)
             chosen += _limited(others, self._seconds, start, most)
@@ -81,16 +81,21 @@ class Choice:
     def _is_slow(self, test: str) -> bool:
         return self._seconds[test] > _QUICK or test in self._late
 
-    def _broad(self, mutant: Mutant, tests: Set[str], reaching: Set[str]) -> list[str]:
-        """Order tests: first of the files that reach most of the module."""
+    def _close(self, mutant: Mutant, tests: Set[str], reaching: Set[str]) -> list[str]:
+        """Order tests: first those of the files that are closest to the module."""
         near, far = (self._found[place] for place in _places(mutant))
-        breadth = self._breadth(mutant)
+        closeness = self._closeness(mutant)
         turns: Counter[str] = Counter()
         keys = {}
         for test in sorted(tests, key=lambda test: (self._seconds[test], test)):
             function = test.partition("[")[0]
             found = -near[test], -far[test], test not in reaching
-            keys[test] = (*found, -breadth[file_of(test)], self._is_slow(test), turns[function])
+            keys[test] = (
+                *found,
+                -closeness.get(file_of(test), 0),
+                self._is_slow(test),
+                turns[function],
+            )
             turns[function] += 1
         return sorted(keys, key=keys.__getitem__)
 
@@ -112,14 +117,22 @@ class Choice:
     def _lines_of(self, mutant: Mutant) -> Mapping[int, Set[str]]:
         return self._lines.get(mutant.file.resolve(), {})
 
-    def _breadth(self, mutant: Mutant) -> Counter[str]:
-        """Count how many lines of a mutant's module each test file reaches."""
-        if mutant.file not in self._breadths:
-            lines = self._lines_of(mutant).values()
-            self._breadths[mutant.file] = Counter(
-                file for tests in lines for file in {file_of(test) for test in tests if test}
-            )
-        return self._breadths[mutant.file]
+    def _closeness(self, mutant: Mutant) -> Mapping[str, float]:
+        """Say how close each test file is to a mutant's module.
+
+        It is the closer, the more lines of the module it reaches, and the fewer others.
+        """
+        if not self._closenesses:
+            reach: dict[Path, Counter[str]] = defaultdict(Counter)
+            for module, lines in self._lines.items():
+                for tests in lines.values():
+                    reach[module].update({file_of(test) for test in tests if test})
+            every = sum(reach.values(), Counter())
+            self._closenesses = {
+                module: {file: lines * lines / every[file] for file, lines in found.items()}
+                for module, found in reach.items()
+            }
+        return self._closenesses.get(mutant.file.resolve(), {})
 
     def _rarity(self, mutant: Mutant) -> Counter[str]:
         """Say how rare the lines of a mutant's module are that each test runs."""

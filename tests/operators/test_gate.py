@@ -129,6 +129,13 @@ def test_a_long_error_is_cut_to_one_line(decide: Any) -> None:
     assert "\n" not in found
 
 
+@pytest.mark.parametrize("is_retryable", [True, False])
+def test_the_end_of_an_error_is_kept(decide: Any, is_retryable: bool) -> None:
+    error = {"error_value": "no column X.", "is_retryable": is_retryable}
+    kind = DatafoldJobFailedError if is_retryable else DatafoldJobInvalidError
+    assert ": no column X. " in failure(kind, decide, "failed", {"error": error})
+
+
 ECHO = f"cannot log in with {PASSWORD} and Key {API_KEY}"
 
 
