@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import cache
 from pathlib import Path
 
 from dev.mutation.measurement import Measurement
@@ -53,9 +55,10 @@ class Choice:
     def tests(self, mutant: Mutant, *, is_last: bool) -> list[str]:
         """Choose tests.
 
-        Tests that found mutants in the function or the module come first, then tests of the files
-        that are closest to the module. A mutant that has survived these also meets tests that run
-        rare lines of the module, one for each way through the function before the others.
+        Tests that found mutants in the function or the module come first, then tests of files that
+        import the module, then of files that reach most of it and least of others. A mutant that
+        has survived these also meets tests that run rare lines of the module, one for each way
+        through the function before the others.
 
         :param mutant: the mutant.
         :param is_last: whether to choose more tests, including slow ones.
@@ -82,17 +85,19 @@ class Choice:
         return self._seconds[test] > _QUICK or test in self._late
 
     def _close(self, mutant: Mutant, tests: Set[str], reaching: Set[str]) -> list[str]:
-        """Order tests: first those of the files that are closest to the module."""
+        """Order tests: first those of files that import the module, then of the closest files."""
         near, far = (self._found[place] for place in _places(mutant))
         closeness = self._closeness(mutant)
         turns: Counter[str] = Counter()
         keys = {}
         for test in sorted(tests, key=lambda test: (self._seconds[test], test)):
             function = test.partition("[")[0]
-            found = -near[test], -far[test], test not in reaching
+            file = file_of(test)
             keys[test] = (
-                *found,
-                -closeness.get(file_of(test), 0),
+                (-near[test], -far[test]),
+                mutant.module not in _imports(file),
+                test not in reaching,
+                -closeness.get(file, 0),
                 self._is_slow(test),
                 turns[function],
             )
@@ -162,6 +167,20 @@ def _inside(mutant: Mutant) -> range:
         return range(0)
     body = mutant.function.body
     return range(body[0].lineno, (body[-1].end_lineno or body[-1].lineno) + 1)
+
+
+@cache
+def _imports(file: str) -> frozenset[str]:
+    """Return what a file imports, by the names that modules could have."""
+    path = Path(file)
+    tree = ast.parse(path.read_text(encoding="utf-8")) if path.exists() else ast.Module([], [])
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return frozenset(found)
 
 
 def _places(mutant: Mutant) -> tuple[object, object]:
