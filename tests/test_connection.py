@@ -126,6 +126,7 @@ def test_empty_extra_fields_count_as_not_given(connect: Any, sent: Any) -> None:
         ({"host": "acme.io/datafold"}, "https://acme.io/datafold"),
         ({"host": "acme.io/X/"}, "https://acme.io/X"),
         ({"host": "acme.io."}, "https://acme.io."),
+        ({"host": "XACME.io"}, "https://xacme.io"),
         ({"host": f"{'a' * 63}.io"}, f"https://{'a' * 63}.io"),
         ({"host": "127.0.0.1", "port": 8080, "schema": "http"}, "http://127.0.0.1:8080"),
         ({"host": "http://127.8.9.1"}, "http://127.8.9.1"),

@@ -48,11 +48,13 @@ def test_a_handshake_that_fails_for_no_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "reason"), [("expired", "expired"), ("", "it cannot be verified")]
+    ("message", "reason"),
+    [("expired", "expired"), ("", "it cannot be verified"), (None, "it cannot be verified")],
 )
-def test_a_certificate_that_is_refused(message: str, reason: str) -> None:
+def test_a_certificate_that_is_refused(message: str | None, reason: str) -> None:
     error = tls_error("CERTIFICATE_VERIFY_FAILED", ssl.SSLCertVerificationError)
-    error.verify_message = message  # type: ignore[attr-defined]
+    if message is not None:
+        error.verify_message = message  # type: ignore[attr-defined]
     text = said(error) or ""
     assert text.startswith(f"the TLS certificate was refused ({reason}). If your own CA")
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from dev.mutation import survivors
 from dev.mutation.choice import Choice
 from dev.mutation.insertion import Functions
 from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant, find
+from dev.mutation.run import PACKAGE
 from tests.conftest import ROOT
 
 
@@ -147,6 +149,17 @@ def test_a_test_of_another_file_costs_more_if_that_must_be_imported(
     seconds = {f"{number}.py::test": 0.07 for number in range(100)}
     choice = Choice(Measurement(seconds, frozenset(), {mutant.file: {2: frozenset(seconds)}}))
     assert len(choice.tests(mutant, is_last=is_last)) == files
+
+
+def test_each_survivor_that_is_known_is_a_mutant_and_has_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    reasons = survivors.reasons()
+    files = {PACKAGE / known.partition(" ")[0] for known in reasons}
+    found = {survivors.named(mutant) for file in files for mutant in find(file)}
+    assert reasons.keys() - found == set()
+    assert all(reason.endswith(".") for reason in reasons.values())
 
 
 CODE = '''"""A module."""

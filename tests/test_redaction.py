@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.redaction.redactor import Redactor
-from airflow_provider_datafold.redaction.secret import Secret, encode
+from airflow_provider_datafold.redaction.secret import Secret, conceal, encode
 from dev.faults.behaviours import answers, echoes
 from tests.conftest import API_KEY, TOKEN
 from tests.integrations import KINDS, SECRET_FIELDS
@@ -402,6 +402,21 @@ def test_a_secret_that_has_no_utf8_is_refused_and_not_shown(serve: Any) -> None:
     )
     assert str(error).startswith("the body cannot be encoded as JSON")
     assert server.requests == []
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_a_secret_in_a_list_is_concealed(kind: Any) -> None:
+    assert repr(conceal(kind([{"password": "abc", "host": "db", "token": None}]))) == (
+        "[{'password': ***, 'host': 'db', 'token': None}]"
+    )
+
+
+def test_only_what_is_written_of_a_secret_is_a_secret() -> None:
+    assert [*Secret({"a": True, "b": None, "c": [False, 1.5, " x "]}).texts()] == [
+        "1.5",
+        " x ",
+        "x",
+    ]
 
 
 @pytest.mark.parametrize("kind", [list, tuple])

@@ -25,6 +25,8 @@ SIDE = {"connection_id": 1, "table": "a"}
         ("DayIntervalSchedule", {"every": "day", "hour": "None"}, {"every": "day", "hour": None}),
         ("DayIntervalSchedule", {"every": "day", "hour": OMITTED}, {"every": "day"}),
         ("SDTVariable", {"value": "7"}, {"value": "7"}),
+        ("SDTVariable", {"value": "None"}, {"value": "None"}),
+        ("SDTVariable", {"value": (1, 2)}, {"value": [1, 2]}),
         ("SDTVariable", {"value": 7}, {"value": 7}),
         ("SDTVariable", {"value": 7.5}, {"value": 7.5}),
         ("SDTVariable", {"value": [1, 2]}, {"value": [1, 2]}),

@@ -189,6 +189,7 @@ def test_the_session_gives_the_key_to_its_own_host_only(serve: Any) -> None:
     own = f"http://127.0.0.1:{server.port}"
     with DatafoldHook() as hook:
         session = hook.get_conn()
+        assert repr(session.auth) == "KeyAuth(***)"
         for url in (own, f"{own}/", f"{own}?a=1", f"{own}/path"):
             assert session.get(url).status_code == 200
         for url in (own[:-1], f"http://127.0.0.1.test:{server.port}/", f"{own}@other.test/"):

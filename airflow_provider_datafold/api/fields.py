@@ -33,7 +33,7 @@ _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
 _METHOD = re.compile(r"[A-Za-z]{1,20}")
 _PATH = re.compile(r"/[!-\"$-~]*")
 _DOTS = re.compile(r"/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
 
 _BINDINGS = "must be a list, e.g. [{'remoteId': '1', 'boundIds': [1, 2]}]"
 _TEXTS = "must be a list of strings, e.g. ['a', 'b']"
@@ -443,7 +443,7 @@ def _integer(value: Any) -> int | None:
         value = int(stripped)
     if isinstance(value, Integral) and not isinstance(value, bool):
         number = int(value)
-        return number if abs(number) <= _LARGEST else None
+        return number if abs(number) <= LARGEST else None
     return None
 
 

@@ -26,7 +26,7 @@ _FIRST_WAIT = 0.5
 _FOR_EVER = 1e12
 """Seconds: thirty thousand years."""
 
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def is_retryable(error: DatafoldError, operation: Operation[Any]) -> bool:

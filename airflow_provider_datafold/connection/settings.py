@@ -281,7 +281,7 @@ class Extra:
             return default
         # Not of a huge integer, whose text Python refuses to make.
         text = str(value) if isinstance(value, (str, float)) or value in range(most + 1) else ""
-        count = int(text) if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) else -1
+        count = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else -1
         if not 0 <= count <= most:
             reject(self._conn_id, name, f"must be a whole number from 0 to {most}")
         return count

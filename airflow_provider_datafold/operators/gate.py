@@ -34,7 +34,7 @@ ARGUMENTS = (
 )
 """The arguments of an operator or a sensor that set what passes."""
 
-_ROWS = fields.between(0, 2**63 - 1)
+_ROWS = fields.between(0, fields.LARGEST)
 
 
 class Gate:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dev.mutation import mutant
+from dev.mutation import mutant, survivors
 from dev.mutation.measurement import FOLDER
+from dev.mutation.process import Outcome
 from dev.mutation.run import OPTIONS, PACKAGE, Run
 from dev.mutation.score import LEAST, Score, listed, path, tried
 
@@ -63,9 +64,11 @@ def main() -> int:
     # So that an interrupted run covers all modules.
     random.Random(0).shuffle(mutants)  # noqa: S311
     score = Score(mutants, is_rest=arguments.rest)
-    if arguments.rest:
-        known = {*tried()}
-        mutants = [found for found in mutants if str(found) not in known]
+    done = {*tried()}
+    mutants = [found for found in mutants if str(found) not in done]
+    for found in filter(survivors.is_known, mutants):
+        score.add(found, Outcome(end="well"))
+    mutants = [found for found in mutants if not survivors.is_known(found)]
     run = Run(mutants, arguments.jobs, score.add, is_measured=arguments.measured)
     ignored = (f"--ignore={path}" for path in LEFT_OUT)
     start = time.monotonic()

@@ -31,6 +31,9 @@ class Choice:
     def __init__(self, measurement: Measurement, late: Set[str] = frozenset()) -> None:
         self._late = late
         self._seconds = measurement.seconds
+        self._costs: Counter[str] = Counter()
+        for test, seconds in measurement.seconds.items():
+            self._costs[file_of(test)] += seconds  # type: ignore[assignment]
         self._lines = measurement.lines
         self._tests = measurement.seconds.keys() - measurement.failing
         self._closenesses: dict[Path, dict[str, float]] = {}
@@ -85,7 +88,10 @@ class Choice:
         return self._seconds[test] > _QUICK or test in self._late
 
     def _close(self, mutant: Mutant, tests: Set[str], reaching: Set[str]) -> list[str]:
-        """Order tests: first those of files that import the module, then of the closest files."""
+        """Order tests: first those of files that import the module, then of the closest files.
+
+        Of files that import it, the quickest come first, which test the least of anything else.
+        """
         near, far = (self._found[place] for place in _places(mutant))
         closeness = self._closeness(mutant)
         turns: Counter[str] = Counter()
@@ -93,9 +99,10 @@ class Choice:
         for test in sorted(tests, key=lambda test: (self._seconds[test], test)):
             function = test.partition("[")[0]
             file = file_of(test)
+            is_named = mutant.module in _imports(file)
             keys[test] = (
                 (-near[test], -far[test]),
-                mutant.module not in _imports(file),
+                (not is_named, self._costs[file] if is_named else 0.0),
                 test not in reaching,
                 -closeness.get(file, 0),
                 self._is_slow(test),

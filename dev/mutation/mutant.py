@@ -107,7 +107,7 @@ def _is_left_out(node: ast.AST, parent: ast.AST, name: str) -> bool:
         # It only keeps a mistake from being made.
         or (name == "decorator_list" and ast.unparse(node) == "dataclass(frozen=True)")
         # A name for debuggers.
-        or (name == "args" and ast.unparse(parent).startswith("ContextVar("))
+        or (name == "args" and ast.unparse(parent).startswith(("ContextVar(", "RunVar(")))
         # A docstring.
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         # Only subclasses implement this.
