@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -44,4 +45,6 @@ def mask(secrets: Iterable[Secret]) -> None:
         for text in secret.texts():
             # Airflow 2 would replace even a shorter one in every line; later versions do not.
             if len(text) >= SHORTEST_PART:
-                _mask_secret(text)
+                # Airflow 2 cannot mask what has no UTF-8, which no request can send either.
+                with suppress(UnicodeEncodeError):
+                    _mask_secret(text)
