@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from airflow_provider_datafold.api import data_diffs, data_sources, monitors
+from airflow_provider_datafold.api import bi, data_diffs, data_sources, monitors
 from airflow_provider_datafold.api.operation import Effect, Operation, free_request
 from airflow_provider_datafold.client.answer import announced_size
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError, DatafoldInputError
@@ -30,6 +32,23 @@ def test_only_a_start_must_not_be_repeated() -> None:
 def test_what_can_be_looked_for_after_it_was_started() -> None:
     assert data_diffs.CREATE.is_findable is True
     assert data_diffs.GET.is_findable is False
+
+
+def test_what_may_be_answered_with_nothing() -> None:
+    for module, names in (
+        (bi, {"DELETE", "SYNC"}),
+        (data_diffs, {"UPDATE"}),
+        (monitors, {"UPDATE", "TOGGLE", "DELETE"}),
+        (data_sources, set()),
+    ):
+        found = {name for name, it in vars(module).items() if getattr(it, "may_be_empty", False)}
+        assert found == names
+
+
+@pytest.mark.parametrize("kind", [list, tuple, lambda items: dict(enumerate(items))])
+def test_secrets_are_found_in_any_collection(kind: Any) -> None:
+    found = secrets_in(kind([Secret(1), kind([Secret(2), "x"])]))
+    assert sorted(secret.reveal() for secret in found) == [1, 2]
 
 
 def test_path_and_query() -> None:
