@@ -164,6 +164,18 @@ def test_a_line_is_read(size: int | None) -> None:
         assert reader.read() == b"c"
 
 
+def test_a_read_that_is_broken_off_ends() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        exchange = Exchange(60)
+        reader = exchange.read_from(ours, io.BufferedReader(socket.SocketIO(ours, "r")))
+        exchange.break_off()
+        with reader, pytest.raises(TimeoutError):
+            reader.read(1)
+        theirs.settimeout(5)
+        assert theirs.recv(1) == b""
+
+
 def test_time_that_is_over_ends_a_read() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
