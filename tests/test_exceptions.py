@@ -84,6 +84,9 @@ def test_knows_nothing_by_default() -> None:
         ("One. Another.", "One"),
         ("A value, e.g. 7. Another.", "A value, e.g. 7"),
         ("...", ""),
+        ("no column X. Look at the table.", "no column X"),
+        ("no column X.", "no column X"),
+        ("version 1.5 is not known", "version 1.5 is not known"),
     ],
 )
 def test_summary_is_the_first_sentence(reason: str, summary: str) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from airflow_provider_datafold.api import bi, data_diffs, data_sources, monitors
 from airflow_provider_datafold.api.operation import Effect, Operation, free_request
-from airflow_provider_datafold.client.answer import announced_size
-from airflow_provider_datafold.exceptions import DatafoldConfigurationError, DatafoldInputError
+from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.redaction.secret import Secret, secrets_in
 
 
@@ -89,31 +88,3 @@ def test_a_request_that_no_operation_declares() -> None:
         assert free.operation.effect.is_repeatable is is_repeatable
         free = free_request(method, "/a", None, is_repeatable=True, may_be_empty=False)
         assert free.operation.effect.is_repeatable is True
-
-
-@pytest.mark.parametrize(
-    ("headers", "size"),
-    [
-        ({}, 0.0),
-        ({"Content-Length": "12"}, 12.0),
-        ({"Content-Length": "9" * 400}, float("inf")),
-        ({"Content-Length": "-1"}, 0.0),
-        ({"Content-Length": "1.5"}, 0.0),
-        ({"Content-Length": ""}, 0.0),
-    ],
-)
-def test_the_size_that_a_response_announces(headers: dict[str, str], size: float) -> None:
-    assert announced_size(headers) == size
-
-
-@pytest.mark.parametrize(
-    ("reason", "summary"),
-    [
-        ("no column X. Look at the table.", "no column X"),
-        ("no column X.", "no column X"),
-        ("version 1.5 is not known", "version 1.5 is not known"),
-    ],
-)
-def test_the_summary_of_an_error_is_its_first_sentence(reason: str, summary: str) -> None:
-    assert DatafoldConfigurationError("all of it", reason=reason).summary == summary
-    assert DatafoldConfigurationError(reason).summary == summary

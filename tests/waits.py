@@ -8,6 +8,7 @@ import inspect
 import json
 import math
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -129,3 +130,13 @@ def defaults(task_class: Any) -> dict[str, Any]:
     """Return the optional arguments of an operator or a sensor, with their defaults."""
     parameters = inspect.signature(task_class.__init__).parameters.values()
     return {each.name: each.default for each in parameters if each.default is not each.empty}
+
+
+def check_defaults(task: Any, *, waits: bool) -> None:
+    """Check how a task waits for its job if it is not told how."""
+    assert task.datafold_conn_id == "datafold_default"
+    assert task.wait_for_completion is waits
+    assert task.deferrable is None
+    assert task.poll_interval is None
+    assert task.timeout == timedelta(hours=24)
+    assert task.cancel_on_kill is True

@@ -5,8 +5,7 @@
 :mod:`mutation.choice` chooses the tests for a mutant, :mod:`mutation.process` runs them in their
 own process, and :mod:`mutation.insertion` puts the mutant into that process. :mod:`mutation.run`
 uses all of these, :mod:`mutation.survivors` knows what needs no try, and :mod:`mutation.score`
-counts. ``python -m dev.mutation`` takes some
-hours.
+counts. ``python -m dev.mutation`` takes more than an hour.
 
 These are not mutated, because no test should fail for them:
 

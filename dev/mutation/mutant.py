@@ -11,8 +11,10 @@ from dev.mutation.operators import mistakes
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Place = tuple[ast.AST, str, int | None]
-_GENERIC = frozenset({"Callable", "Generator", "Generic", "Iterable", "Iterator", "Literal"})
-_GENERIC |= {"Mapping", "Sequence", "dict", "list", "tuple", "type"}
+_GENERIC = (
+    *("Callable", "Generator", "Generic", "Iterable", "Iterator", "Literal", "Mapping", "Sequence"),
+    *("dict", "list", "tuple", "type"),
+)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
 from tests.pull_request import CHANGES, PULL_REQUEST
-from tests.waits import NEVER, changes, to_its_end
+from tests.waits import NEVER, changes, check_defaults, to_its_end
 
 
 @pytest.fixture(autouse=True)
@@ -269,12 +269,7 @@ def test_a_run_without_an_id_is_an_error(serve: Any) -> None:
 def test_defaults(kind: Any) -> None:
     fields = kind.template_fields
     task = kind(task_id="ci", **{name: 1 for name in fields if name != "datafold_conn_id"})
-    assert task.datafold_conn_id == "datafold_default"
-    assert task.wait_for_completion is False
-    assert task.deferrable is None
-    assert task.poll_interval is None
-    assert task.timeout == timedelta(hours=24)
-    assert task.cancel_on_kill is True
+    check_defaults(task, waits=False)
     assert task.task_id == "ci"
 
 

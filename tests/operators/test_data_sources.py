@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from dev.faults import behaviours
 from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.waits import changes, to_its_end
+from tests.waits import changes, check_defaults, to_its_end
 
 NAME = "The test of data source 2"
 
@@ -180,9 +179,4 @@ def test_a_test_without_an_id(answer: Any, serve: Any) -> None:
 def test_defaults() -> None:
     task = DatafoldTestDataSourceOperator(task_id="test", data_source_id=2)
     assert {*task.template_fields} == {"datafold_conn_id", "data_source_id"}
-    assert task.datafold_conn_id == "datafold_default"
-    assert task.wait_for_completion is True
-    assert task.deferrable is None
-    assert task.poll_interval is None
-    assert task.timeout == timedelta(hours=24)
-    assert task.cancel_on_kill is True
+    check_defaults(task, waits=True)
