@@ -25,8 +25,6 @@ OPERATIONS = [(cells[0].strip("`"), cells[1].strip("`"), cells[2]) for cells in 
 """Method, operation and effect, as the page has them."""
 
 PASSWORD = "planted-warehouse-password-5d2c"
-YESTERDAY = datetime.now(timezone.utc) - timedelta(days=1)
-
 
 REQUESTS = {
     "The hook": ["GET /api/v1/data_sources"],
@@ -73,7 +71,8 @@ def ready(connections: None, connect: Any, sandbox: Any, monkeypatch: pytest.Mon
         password=PASSWORD,
         schema="orders",
     )
-    moment = YESTERDAY.isoformat()
+    # The day may change while the tests run.
+    moment = (datetime.now(timezone.utc) - timedelta(days=1)).isoformat()
     sandbox.state.changes += [
         Change("monitors", "toggle", 1, "PUT", "/api/v1/monitors/1/toggle", timestamp=moment),
         Change("monitors", "delete", 1, "DELETE", "/api/v1/monitors/1"),

@@ -108,12 +108,13 @@ def test_a_resolver_that_hangs_does_not_hold_up_the_exchange(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     goes_on = hangs(monkeypatch)
+    before = set(threading.enumerate())
     with pytest.raises(TimeoutError):
         Exchange(0.05).connect("acme.test", 443, ())
     # What still waits does not keep the process from ending.
-    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    assert others
-    assert all(thread.daemon for thread in others)
+    started = set(threading.enumerate()) - before
+    assert started
+    assert all(thread.daemon for thread in started)
     goes_on.set()
 
 
