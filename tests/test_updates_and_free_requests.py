@@ -253,7 +253,8 @@ def test_an_update_tells_what_it_did_and_what_came_back_otherwise(
 
     for said in (
         f"Looker integration {FIRST_OTHER}: indexing_cron '0 1 * * *'; accepted by http",
-        "repo_id was given as 9, but Datafold returned 3. An update of this kind changes only the",
+        "repo_id was given as 9, but Datafold returned 3. An update of this kind changes only the "
+        "schedule.\n",
         f"Power BI integration {POWERBI}: schedule removed (indexing_cron null); accepted by http",
         f"Power BI integration {POWERBI}: updated without indexing_cron; accepted by http",
         "accepted the sync request of integration 7.",

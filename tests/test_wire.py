@@ -6,6 +6,7 @@ import io
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -84,6 +85,25 @@ def test_the_next_address_is_tried_and_the_last_failure_raised(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: refused)
     with pytest.raises(ConnectionRefusedError):
         Exchange(5).connect(HOST, 1, ())
+
+
+def test_an_address_that_drops_packets_leaves_time_for_the_next(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        full = stack.enter_context(socket.create_server((HOST, 0), backlog=0))
+        # Its queue takes one connection more than its backlog, and drops what comes then.
+        for _ in range(3):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex((HOST, port_of(full)))
+        dropping, accepting = (
+            socket.getaddrinfo(HOST, port_of(server), 0, socket.SOCK_STREAM)
+            for server in (full, listener)
+        )
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: dropping + accepting)
+        with Exchange(1).connect(HOST, 1, ()) as connection:
+            assert connection.getpeername() == (HOST, port_of(listener))
 
 
 def test_options_of_the_socket_are_set(listener: socket.socket) -> None:

@@ -344,6 +344,7 @@ WRONG: list[tuple[str, Call]] = [
     (f"repo_id: {INTEGER}'x' (str)", looker(repo_id="x")),
     ("ci_config_id: is missing; a dbt integration needs it.", with_nothing("dbt")),
     ("token: is missing; a Mode integration needs it.", with_nothing("mode")),
+    ("server_url: is missing; a Tableau integration needs it.", with_nothing("tableau")),
     # Duplicates.
     (
         "changes[0].pk: must not contain duplicates, not ['x', 'x'] (list)",

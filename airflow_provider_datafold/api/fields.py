@@ -34,6 +34,7 @@ _METHOD = re.compile(r"[A-Za-z]{1,20}")
 _PATH = re.compile(r"/[!-\"$-~]*")
 _DOTS = re.compile(r"/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
 LARGEST = 2**63 - 1
+"""The largest integer that a database keeps in 64 bits."""
 
 _BINDINGS = "must be a list, e.g. [{'remoteId': '1', 'boundIds': [1, 2]}]"
 _TEXTS = "must be a list of strings, e.g. ['a', 'b']"

@@ -326,25 +326,28 @@ Answer = Callable[..., dict[str, Any]]
 
 
 @pytest.mark.parametrize(
-    "answers",
+    ("answers", "last"),
     [
         pytest.param(
             lambda page: {"monitors": [{"id": 1, "name": "a"}, "nonsense"]},
+            2,
             id="the same page again and again",
         ),
-        pytest.param(lambda page: {}, id="nothing"),
+        pytest.param(lambda page: {}, 1, id="nothing"),
         pytest.param(
             lambda page: {"monitors": [{"id": page, "name": "a"}], "total_pages": 3},
+            3,
             id="the number of pages",
         ),
         pytest.param(
             lambda page: {"monitors": [{"id": page, "name": "a"}] if page < 4 else []},
+            4,
             id="an empty page",
         ),
     ],
 )
 def test_pages_come_to_an_end(
-    answers: Answer, hook: DatafoldHook, monkeypatch: pytest.MonkeyPatch
+    answers: Answer, last: int, hook: DatafoldHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
 
@@ -357,7 +360,7 @@ def test_pages_come_to_an_end(
     monkeypatch.setattr(hook, "create_monitor", lambda kind, spec: {"id": 5})
 
     assert monitor_spec.apply(hook, "test", SPECS["test"])["action"] == "created"
-    assert asked == list(range(1, len(asked) + 1))
+    assert asked == list(range(1, last + 1))
 
 
 def test_a_monitor_whose_creation_gets_no_response_is_found(
