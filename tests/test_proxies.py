@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ import trustme
 from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.connection import environment
 from airflow_provider_datafold.exceptions import (
+    DatafoldCertificateError,
     DatafoldConfigurationError,
     DatafoldConnectionError,
     DatafoldError,
@@ -25,7 +27,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, says
-from dev.faults.server import Door, FaultServer
+from dev.faults.server import Behaviour, Door, FaultServer, Then
 from tests.conftest import API_KEY
 from tests.drivers import Call, both, call_sync
 from tests.tunnel import Tunnel
@@ -204,27 +206,44 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
-def secured(run: Any, to: Any, authority: trustme.CA, tmp_path: Path) -> FaultServer:
-    """A service of HOST that speaks TLS, and the connection to it."""
+def secure(
+    run: Any, to: Any, authority: trustme.CA, tmp_path: Path
+) -> Callable[[list[Behaviour]], FaultServer]:
+    """Start a service of HOST that speaks TLS, and set the connection to it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(HOST).configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     to(ca_bundle=str(tmp_path / "ca.pem"))
-    service: FaultServer = run(FaultServer([answers()], tls=context))
+    return lambda behaviours: run(FaultServer(behaviours, tls=context))
+
+
+@pytest.fixture
+def secured(secure: Any) -> FaultServer:
+    """A service of HOST that speaks TLS, and the connection to it."""
+    service: FaultServer = secure([answers()])
     return service
 
 
+@pytest.fixture(scope="module")
+def proxy_tls(authority: trustme.CA) -> ssl.SSLContext:
+    """How a proxy on this machine speaks TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
 @both
-@pytest.mark.parametrize("scheme", ["http", "socks5h"])
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
 def test_tls_goes_through_a_tunnel(
     scheme: str,
     call: Call,
     secured: FaultServer,
+    proxy_tls: ssl.SSLContext,
     environ: Any,
     run: Any,
     looked_up: list[str],
 ) -> None:
-    proxy = run(Tunnel(secured.port))
+    proxy = run(Tunnel(secured.port, tls=proxy_tls if scheme == "https" else None))
     environ(HTTPS_PROXY=f"{scheme}://127.0.0.1:{proxy.port}")
     for _ in range(2):
         assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
@@ -407,6 +426,73 @@ def test_service_behind_a_socks_proxy_that_is_silent(
     # The request may have been carried out, so the proxy is not blamed.
     fails(call, DatafoldTimeoutError, "no complete response within 2 s")
     assert len(service.requests) == 1
+
+
+@pytest.fixture
+def tls_tunnel(
+    secured: FaultServer,
+    proxy_tls: ssl.SSLContext,
+    to: Any,
+    environ: Any,
+    run: Any,
+    tmp_path: Path,
+) -> Callable[..., Tunnel]:
+    """Start a proxy with TLS before the service, and set the connection's extra."""
+
+    def start(**extra: Any) -> Tunnel:
+        proxy: Tunnel = run(Tunnel(secured.port, tls=proxy_tls))
+        environ(HTTPS_PROXY=f"https://127.0.0.1:{proxy.port}")
+        to(ca_bundle=str(tmp_path / "ca.pem"), **extra)
+        return proxy
+
+    return start
+
+
+@both
+def test_handshake_that_drips_through_a_proxy_with_tls(
+    call: Call, secured: FaultServer, tls_tunnel: Any
+) -> None:
+    tls_tunnel(timeout=1).pace = 0.2
+    fails(call, DatafoldTimeoutError, "within 1 s")
+    assert secured.requests == []
+
+
+def test_record_that_drips_through_a_proxy_with_tls(secured: FaultServer, tls_tunnel: Any) -> None:
+    proxy = tls_tunnel(timeout=2)
+    with DatafoldHook() as hook:
+        assert hook.get_integration(7) == INTEGRATION
+        proxy.pace = 0.2
+        with pytest.raises(DatafoldTimeoutError, match="within 2 s"):
+            hook.get_integration(8)
+    assert (len(secured.requests), secured.connections) == (2, 1)
+
+
+@both
+def test_certificate_of_a_proxy_with_tls_is_checked(call: Call, tls_tunnel: Any, to: Any) -> None:
+    tls_tunnel()
+    to()
+    fails(call, DatafoldCertificateError, "the TLS certificate was refused")
+
+
+@pytest.mark.parametrize("records", [1, 2])
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
+def test_bytes_after_a_response_are_not_the_next_one(
+    scheme: str, records: int, secure: Any, proxy_tls: ssl.SSLContext, environ: Any, run: Any
+) -> None:
+    def response(number: int) -> bytes:
+        return answer(200, json.dumps({"id": number}).encode())
+
+    # More than a reader takes at once, and less than a record holds.
+    more = response(666) * 150
+    steps = [[response(n) + more] if records == 1 else [response(n), more] for n in (1, 2, 3)]
+    service = secure([says(*each, Then.KEEP) for each in steps])
+    proxy = run(Tunnel(service.port, tls=proxy_tls if scheme == "https" else None))
+    environ(HTTPS_PROXY=f"{scheme}://127.0.0.1:{proxy.port}")
+    with DatafoldHook() as hook:
+        for number in (1, 2, 3):
+            assert hook.get_integration(7) == {"id": number}
+            time.sleep(0.2)
+    assert service.connections == 3
 
 
 @both

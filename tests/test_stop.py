@@ -9,15 +9,18 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from airflow_provider_datafold.client.aio import AsyncClient
 from airflow_provider_datafold.connection.fetch import fetch_settings
@@ -33,6 +36,7 @@ from dev.faults.behaviours import FOR_EVER, answers, drips, head, says
 from dev.faults.server import Door, FaultServer
 from tests.conftest import API_KEY, ROOT, TOKEN
 from tests.drivers import UPDATE
+from tests.tunnel import Tunnel
 
 PATIENCE = 12.0
 """Seconds within which a stopped call must end; without a stop it takes longer."""
@@ -125,30 +129,35 @@ def test_breaks_off_a_handshake(hook: Any, on_signal: Any) -> None:
             stopped.get_integration(7)
 
 
+@pytest.mark.parametrize("is_proxied", [False, True])
+@pytest.mark.parametrize("before", [0, 1])
 def test_breaks_off_a_tls_response(
-    connect: Any, on_signal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    before: int,
+    is_proxied: bool,
+    connect: Any,
+    on_signal: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import ssl
-
-    import trustme
-
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    with FaultServer([silent], tls=context) as server:
+    authority.issue_cert("127.0.0.1", "datafold.test").configure_cert(context)
+    with FaultServer([answers()] * before + [silent], tls=context) as server, ExitStack() as stack:
         host = f"https://127.0.0.1:{server.port}"
-        connect(
-            "datafold_default",
-            host=host,
-            password=API_KEY,
-            extra={"ca_bundle": str(tmp_path / "ca.pem")},
-        )
+        if is_proxied:
+            proxy = stack.enter_context(Tunnel(server.port, tls=context))
+            host = "https://datafold.test"
+            monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
+        extra = {"ca_bundle": str(tmp_path / "ca.pem")}
+        connect("datafold_default", host=host, password=API_KEY, extra=extra)
         with DatafoldHook() as stopped:
-            on_signal(stopped.stop, lambda: server.requests)
+            for _ in range(before):
+                stopped.get_integration(7)
+            on_signal(stopped.stop, lambda: len(server.requests) > before)
             with pytest.raises(DatafoldStoppedError):
                 stopped.get_integration(7)
-        assert len(server.requests) == 1
+        assert (len(server.requests), server.connections) == (before + 1, 1)
 
 
 def test_breaks_off_a_connection_that_is_not_taken(hook: Any, on_signal: Any) -> None:

@@ -57,6 +57,7 @@ def test_a_socket_that_is_used_again_is_shut_down_too() -> None:
     with ours, theirs:
         exchange = Exchange(5)
         exchange.use(ours)
+        assert 0 < (ours.gettimeout() or 0) <= 5
         exchange.break_off()
         theirs.settimeout(5)
         assert theirs.recv(1) == b""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import ssl
 import threading
+import time
 from contextlib import ExitStack, suppress
 
 PATIENCE = 20.0
 """Seconds after which an idle connection is closed, so that every thread ends."""
+
+_MOST = 1 << 16
 
 
 class Tunnel:
@@ -15,13 +20,23 @@ class Tunnel:
 
     :param port: the service's port on 127.0.0.1.
     :param user: user and password that a SOCKS client has to have, ``None`` for none.
+    :param tls: how the proxy itself speaks TLS, ``None`` if it does not.
     """
 
-    def __init__(self, port: int, user: tuple[str, str] | None = None) -> None:
+    pace = 0.0
+    """Seconds before each byte for the client; 0 sends all that there is at once."""
+
+    def __init__(
+        self,
+        port: int,
+        user: tuple[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.asked: list[tuple[str, int]] = []
         """Host and port of each requested connection."""
         self._service = port
         self._user = user
+        self._tls = tls
         self._stack = ExitStack()
 
     def __enter__(self) -> Tunnel:
@@ -44,16 +59,33 @@ class Tunnel:
                 threading.Thread(target=self._serve, args=[client], daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        with suppress(OSError):
+            if self._tls is not None:
+                client = self._tls.wrap_socket(client, server_side=True)
+            self._forward(client)
+
+    def _forward(self, client: socket.socket) -> None:
         # Unbuffered: the bytes after the request are not for the proxy.
-        with suppress(OSError), client, client.makefile("rb", buffering=0) as stream:
+        with client, client.makefile("rb", buffering=0) as stream:
             first = stream.read(1)
             if not (self._socks if first == b"\5" else self._connect)(client, stream):
                 return
             with socket.create_connection(("127.0.0.1", self._service), PATIENCE) as service:
-                back = threading.Thread(target=_pump, args=[service, client], daemon=True)
-                back.start()
-                _pump(client, service)
-                back.join(PATIENCE)
+                # By one thread: two must not use the same TLS socket.
+                while readable := _readable(client, service):
+                    data = readable.recv(_MOST)
+                    if not data:
+                        return
+                    if readable is client:
+                        service.sendall(data)
+                    else:
+                        self._send(client, data)
+
+    def _send(self, client: socket.socket, data: bytes) -> None:
+        size = 1 if self.pace else len(data)
+        for start in range(0, len(data), size):
+            time.sleep(self.pace)
+            client.sendall(data[start : start + size])
 
     def _connect(self, client: socket.socket, stream: socket.SocketIO) -> bool:
         head = b""
@@ -84,6 +116,14 @@ class Tunnel:
         return True
 
 
+def _readable(client: socket.socket, service: socket.socket) -> socket.socket | None:
+    """Return the first of the two that can be read; ``None`` if both are idle for too long."""
+    if isinstance(client, ssl.SSLSocket) and client.pending():
+        return client
+    ready: list[socket.socket] = select.select([client, service], [], [], PATIENCE)[0]
+    return ready[0] if ready else None
+
+
 def _text(stream: socket.SocketIO) -> bytes:
     return _exactly(stream, _exactly(stream, 1)[0])
 
@@ -95,11 +135,3 @@ def _exactly(stream: socket.SocketIO, size: int) -> bytes:
         if not more:
             raise OSError("the client is gone")
     return found
-
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(1 << 16):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)

@@ -241,18 +241,21 @@ async def _open_transport(settings: Settings) -> httpx.AsyncHTTPTransport:
     # Reading the CA certificates takes tens of milliseconds: once, and not in the loop.
     if settings.verify not in _contexts:
         _contexts[settings.verify] = await anyio.to_thread.run_sync(_ssl_context, settings.verify)
+    context = _contexts[settings.verify]
     return httpx.AsyncHTTPTransport(
-        verify=_contexts[settings.verify],
+        verify=context,
         trust_env=False,
-        proxy=None if settings.proxy is None else _proxy(settings.proxy),
+        proxy=None if settings.proxy is None else _proxy(settings.proxy, context),
     )
 
 
-def _proxy(url: Secret) -> httpx.Proxy:
-    if not urlsplit(url.reveal()).hostname:
+def _proxy(url: Secret, context: ssl.SSLContext) -> httpx.Proxy:
+    parts = urlsplit(url.reveal())
+    if not parts.hostname:
         # Else httpx would connect to this machine.
         raise ValueError("no host")
-    return httpx.Proxy(url.reveal())
+    # Other proxies may have no context.
+    return httpx.Proxy(url.reveal(), ssl_context=context if parts.scheme == "https" else None)
 
 
 def _ssl_context(verify: bool | str) -> ssl.SSLContext:

@@ -23,6 +23,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.ssltransport import SSLTransport
 
 from airflow_provider_datafold.connection.settings import is_loopback
 from airflow_provider_datafold.redaction.silence import silence
@@ -154,26 +155,22 @@ class Exchange:
         done: _Done = result
         return done
 
-    def use(self, kept: socket.socket) -> None:
+    def use(self, kept: Any) -> None:
         """Use a kept socket, unless the exchange is over.
 
-        :param kept: the socket.
-        :raises ConnectionError: the socket has bytes although nothing was requested.
+        :param kept: the socket, or the TLS inside a proxy's TLS.
         :raises TimeoutError: the exchange was aborted, or its time is over.
         """
-        self._socket = kept
-        # urllib3 looks for such bytes only below TLS.
-        if isinstance(kept, ssl.SSLSocket) and kept.pending():
-            raise ConnectionResetError("bytes before the request")
-        self.left()
+        self._socket = _socket_of(kept)
+        kept.settimeout(self.left())
 
-    def read_from(self, response_socket: socket.socket, file: Any) -> io.BufferedReader:
+    def read_from(self, response_socket: Any, file: Any) -> io.BufferedReader:
         """Return a reader for the response, which ends with the exchange.
 
-        :param response_socket: the socket of the response.
+        :param response_socket: the socket of the response, or the TLS inside a proxy's TLS.
         :param file: reads from that socket.
         """
-        self._socket = response_socket
+        self._socket = _socket_of(response_socket)
         return _Reader(_TimedReader(file.detach(), response_socket, self))
 
     @property
@@ -266,9 +263,52 @@ class _Response(http.client.HTTPResponse):
             raise http.client.HTTPException("malformed header")
 
 
-class _Connection(HTTPConnection):
+class _ProxySocket(ssl.SSLSocket):
+    """TLS to a proxy, for the TLS inside it: one record of that may take any number of reads."""
+
+    def recv(self, *args: Any) -> bytes:
+        if exchange := _EXCHANGE.get():
+            self.settimeout(exchange.left())
+        return super().recv(*args)
+
+
+def _socket_of(connection: Any) -> socket.socket:
+    """Return the socket of a connection: TLS inside a proxy's TLS is none itself."""
+    found: socket.socket = connection.socket if isinstance(connection, SSLTransport) else connection
+    return found
+
+
+def _holds_bytes(connection: Any) -> bool:
+    """Return whether TLS has read bytes that nobody has asked for."""
+    if isinstance(connection, SSLTransport):
+        return connection.sslobj.pending() > 0 or connection.incoming.pending > 0
+    return isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
+
+
+class _ExchangeConnection(HTTPConnection):
+    """A connection whose requests and responses end with their exchange."""
+
     response_class = _Response
 
+    def connect(self) -> None:
+        """Connect, and send nothing if the exchange was aborted meanwhile."""
+        super().connect()
+        if exchange := _EXCHANGE.get():
+            exchange.left()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection can be used again; urllib3 looks for bytes only below TLS."""
+        return super().is_connected and not _holds_bytes(self.sock)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send a request, unless the exchange was aborted."""
+        if (exchange := _EXCHANGE.get()) and self.sock is not None:
+            exchange.use(self.sock)
+        super().request(*args, **kwargs)
+
+
+class _Connection(_ExchangeConnection):
     def _new_conn(self) -> socket.socket:
         exchange = _EXCHANGE.get()
         if exchange is None:
@@ -282,21 +322,13 @@ class _Connection(HTTPConnection):
         except OSError as error:
             raise NewConnectionError(self, "failed") from error
 
-    def connect(self) -> None:
-        """Connect, and send nothing if the exchange was aborted meanwhile."""
-        super().connect()
-        if exchange := _EXCHANGE.get():
-            exchange.left()
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Send a request, unless the exchange was aborted."""
-        if (exchange := _EXCHANGE.get()) and self.sock is not None:
-            exchange.use(self.sock)
-        super().request(*args, **kwargs)
-
 
 class _SecureConnection(_Connection, HTTPSConnection):
-    pass
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> Any:
+        connection = super()._connect_tls_proxy(hostname, sock)
+        # Only a context of our own could make one, and urllib3's loads the CA certificates.
+        connection.__class__ = _ProxySocket
+        return connection
 
 
 class _HTTPPool(HTTPConnectionPool):
@@ -331,10 +363,8 @@ class Adapter(HTTPAdapter):
         return manager
 
 
-class _SocksConnection(HTTPConnection):
+class _SocksConnection(_ExchangeConnection):
     """Connects through a SOCKS proxy: PySocks restarts its timeout with each byte of the proxy."""
-
-    response_class = _Response
 
     def _new_conn(self) -> socket.socket:
         exchange = _EXCHANGE.get()

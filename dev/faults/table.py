@@ -82,6 +82,8 @@ _PROXY_UNUSABLE = "the proxy cannot be used"
 _SOCKS = "socks5h://127.0.0.1:{port}"
 _SOCKS_REPLY = b"\5\0" + b"\5\0\0\3\xff" + bytes(257)
 _PROXY = {"HTTPS_PROXY": "http://127.0.0.1:{port}"}
+_LARGE_RECORD = b"\x16\3\3\x40\0" + bytes(1 << 14)
+"""A TLS record of a handshake, of the largest size."""
 
 
 def _interim(status: int, fields: bytes = b"") -> bytes:
@@ -1026,6 +1028,19 @@ _WORKER = (
     _proxy("closed", "closes the connection", CONNECTION, _RETRIED),
     _proxy("502", "responds with 502", UNREACHABLE, _RETRIED, answer(502, b"")),
     _proxy("stalls", "never responds", TIMEOUT, _RETRIED, FOR_EVER),
+    Fault(
+        "proxy-drips",
+        "the proxy in HTTPS_PROXY, which uses TLS, forwards one byte of the handshake every half "
+        "second",
+        TIMEOUT,
+        0,
+        _RETRIED,
+        [drips(answer(200, b""), _LARGE_RECORD)],
+        certificate="good",
+        connections=_TRIES,
+        host=_PROXIED,
+        environment={"HTTPS_PROXY": "https://127.0.0.1:{port}"},
+    ),
     _proxy(
         "403",
         "responds with 403: it refuses to forward the request",
