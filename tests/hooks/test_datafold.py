@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import traceback
 from typing import Any
 
@@ -396,6 +398,20 @@ def test_connection_is_read_once(requests_mock: Any, monkeypatch: Any) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_DATAFOLD_DEFAULT")
     hook.close()
     assert hook.run("GET", "/x") == 1
+
+
+def test_a_copy_reads_the_connection_itself(requests_mock: Any) -> None:
+    requests_mock.get(f"{HOST}/api/v1/lineage/bi/7/", json={"id": 7})
+    hook = DatafoldHook()
+    hook.get_integration(7)
+
+    pickled = pickle.dumps(hook)
+
+    assert API_KEY.encode() not in pickled
+    for other in (pickle.loads(pickled), copy.deepcopy(hook)):
+        assert other.datafold_conn_id == hook.datafold_conn_id
+        assert other.get_integration(7) == {"id": 7}
+        assert other.get_conn() is not hook.get_conn()
 
 
 def test_connection_says_how_to_send(requests_mock: Any, connect: Any, log: Any) -> None:
