@@ -476,6 +476,18 @@ def test_certificate_of_a_proxy_with_tls_is_checked(call: Call, tls_tunnel: Any,
     fails(call, DatafoldCertificateError, "the TLS certificate was refused")
 
 
+@both
+def test_time_for_the_handshake_is_what_the_proxy_leaves(
+    call: Call, to: Any, environ: Any, run: Any
+) -> None:
+    proxy = run(FaultServer([says(1.5, answer(200, b""), FOR_EVER)]))
+    environ(HTTPS_PROXY=f"http://127.0.0.1:{proxy.port}")
+    to(timeout=2)
+    start = time.monotonic()
+    fails(call, DatafoldTimeoutError, "within 2 s")
+    assert time.monotonic() - start < 3
+
+
 @pytest.mark.parametrize("records", [1, 2])
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
 def test_bytes_after_a_response_are_not_the_next_one(

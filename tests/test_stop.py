@@ -178,6 +178,31 @@ def test_breaks_off_a_proxy(hook: Any, on_signal: Any, monkeypatch: pytest.Monke
         assert [request.method for request in proxy.requests] == ["CONNECT"]
 
 
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
+def test_breaks_off_a_handshake_behind_a_proxy(
+    scheme: str,
+    connect: Any,
+    on_signal: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    extra = {"ca_bundle": str(tmp_path / "ca.pem"), "timeout": 2 * PATIENCE}
+    connect("datafold_default", host="https://datafold.test", password=API_KEY, extra=extra)
+    with (
+        FaultServer([silent], reads=False) as server,
+        Tunnel(server.port, tls=context if scheme == "https" else None) as proxy,
+        DatafoldHook() as stopped,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
+        on_signal(stopped.stop, lambda: server.connections)
+        with pytest.raises(DatafoldStoppedError):
+            stopped.get_integration(7)
+
+
 def test_breaks_off_the_look_up_of_a_host(
     hook: Any, on_signal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

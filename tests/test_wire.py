@@ -56,8 +56,7 @@ def test_a_socket_that_is_used_again_is_shut_down_too() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         exchange = Exchange(5)
-        exchange.use(ours)
-        assert 0 < (ours.gettimeout() or 0) <= 5
+        assert 0 < exchange.use(ours) <= 5
         exchange.break_off()
         theirs.settimeout(5)
         assert theirs.recv(1) == b""
@@ -163,6 +162,16 @@ def test_a_connection_that_another_makes_gets_what_is_left() -> None:
         assert 50 < (ours.gettimeout() or 0) <= 60
 
 
+def test_a_connection_that_another_makes_is_shut_down() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        exchange = Exchange(60)
+        exchange.connect_by(lambda: ours)
+        exchange.break_off()
+        theirs.settimeout(5)
+        assert theirs.recv(1) == b""
+
+
 def test_a_connection_that_another_cannot_make() -> None:
     def fails() -> socket.socket:
         raise ConnectionRefusedError("theirs")
@@ -190,6 +199,7 @@ def test_a_read_that_is_broken_off_ends() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         exchange = Exchange(60)
+        exchange.use(ours)
         reader = exchange.read_from(ours, io.BufferedReader(socket.SocketIO(ours, "r")))
         exchange.break_off()
         with reader, pytest.raises(TimeoutError):

@@ -47,7 +47,6 @@ class Exchange:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
         self._end = time.monotonic() + seconds
         self._socket: socket.socket | None = None
         self._handle: socket.socket | None = None
@@ -132,7 +131,8 @@ class Exchange:
         :return: the socket, with the remaining time as its timeout.
         :raises TimeoutError: it took too long.
         """
-        connection = self._socket = self._wait_for(connect)
+        connection = self._wait_for(connect)
+        self._socket = self._handle = connection.dup()
         connection.settimeout(self.left())
         return connection
 
@@ -155,14 +155,15 @@ class Exchange:
         done: _Done = result
         return done
 
-    def use(self, kept: Any) -> None:
+    def use(self, kept: Any) -> float:
         """Use a kept socket, unless the exchange is over.
 
         :param kept: the socket, or the TLS inside a proxy's TLS.
+        :return: the seconds that are left.
         :raises TimeoutError: the exchange was aborted, or its time is over.
         """
         self._socket = _socket_of(kept)
-        kept.settimeout(self.left())
+        return self.left()
 
     def read_from(self, response_socket: Any, file: Any) -> io.BufferedReader:
         """Return a reader for the response, which ends with the exchange.
@@ -170,13 +171,7 @@ class Exchange:
         :param response_socket: the socket of the response, or the TLS inside a proxy's TLS.
         :param file: reads from that socket.
         """
-        self._socket = _socket_of(response_socket)
         return _Reader(_TimedReader(file.detach(), response_socket, self))
-
-    @property
-    def seconds(self) -> float:
-        """The time limit of the whole exchange."""
-        return self._seconds
 
 
 _EXCHANGE: ContextVar[Exchange | None] = ContextVar("_EXCHANGE", default=None)
@@ -201,11 +196,10 @@ class _TimedReader(io.RawIOBase):
 
     def readinto(self, buffer: Buffer) -> int | None:
         self._sock.settimeout(self._exchange.left())
-        try:
-            return self._raw.readinto(buffer)
-        finally:
-            # The next request on this connection starts with this timeout.
-            self._sock.settimeout(self._exchange.seconds)
+        read = self._raw.readinto(buffer)
+        # After the response of a proxy, the handshake with the host has only the time that is left.
+        self._sock.settimeout(self._exchange.left())
+        return read
 
     def close(self) -> None:
         self._raw.close()
@@ -304,7 +298,8 @@ class _ExchangeConnection(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send a request, unless the exchange was aborted."""
         if (exchange := _EXCHANGE.get()) and self.sock is not None:
-            exchange.use(self.sock)
+            # urllib3 sets this timeout on the socket.
+            self.timeout = exchange.use(self.sock)
         super().request(*args, **kwargs)
 
 
