@@ -470,10 +470,33 @@ def test_record_that_drips_through_a_proxy_with_tls(secured: FaultServer, tls_tu
 
 
 @both
-def test_certificate_of_a_proxy_with_tls_is_checked(call: Call, tls_tunnel: Any, to: Any) -> None:
-    tls_tunnel()
-    to()
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_certificate_of_a_proxy_with_tls_is_checked(
+    scheme: str, call: Call, to: Any, environ: Any, run: Any, proxy_tls: ssl.SSLContext
+) -> None:
+    proxy = run(FaultServer([answers()], tls=proxy_tls))
+    environ(**{f"{scheme.upper()}_PROXY": f"https://127.0.0.1:{proxy.port}"})
+    to(f"{scheme}://{HOST}")
     fails(call, DatafoldCertificateError, "the TLS certificate was refused")
+    assert proxy.requests == []
+
+
+@both
+def test_plain_request_goes_to_a_proxy_with_tls(
+    call: Call,
+    to: Any,
+    environ: Any,
+    run: Any,
+    authority: trustme.CA,
+    proxy_tls: ssl.SSLContext,
+    tmp_path: Path,
+) -> None:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    proxy = run(FaultServer([answers()], tls=proxy_tls))
+    environ(HTTP_PROXY=f"https://127.0.0.1:{proxy.port}")
+    to(f"http://{HOST}", ca_bundle=str(tmp_path / "ca.pem"))
+    assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
+    assert proxy.requests[0].target == f"http://{HOST}/api/v1/lineage/bi/7/"
 
 
 @both
