@@ -74,6 +74,12 @@ def test_a_connection_that_breaks_during_tls_is_not_about_tls(kind: type[ssl.SSL
     assert said(OSError("other")) is None
 
 
+def test_a_system_that_cannot_send_during_tls_is_not_about_tls() -> None:
+    error = tls_error(None)
+    error.library = "SYS"
+    assert said(error) is None
+
+
 def chain(**links: Any) -> BaseException:
     error = ValueError(links.pop("argument", "text"))
     for name, value in links.items():

@@ -470,6 +470,17 @@ def test_record_that_drips_through_a_proxy_with_tls(secured: FaultServer, tls_tu
 
 
 @both
+def test_proxy_with_tls_that_closes_the_tunnel(
+    call: Call, to: Any, environ: Any, run: Any, proxy_tls: ssl.SSLContext
+) -> None:
+    proxy = run(FaultServer([says(answer(200, b""))], tls=proxy_tls))
+    environ(HTTPS_PROXY=f"https://127.0.0.1:{proxy.port}")
+    to(verify_ssl=False)
+    for _ in range(5):
+        fails(call, DatafoldConnectionError, "the connection broke")
+
+
+@both
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_certificate_of_a_proxy_with_tls_is_checked(
     scheme: str, call: Call, to: Any, environ: Any, run: Any, proxy_tls: ssl.SSLContext

@@ -86,7 +86,9 @@ def tls(causes: Causes) -> DatafoldError | None:
             f"of the CA's file into the connection's 'ca_bundle'"
         )
     failed = causes.first(ssl.SSLError)
-    if failed and not isinstance(failed, _TLS_BROKE):
+    # OpenSSL names the system as its source if it could not send.
+    is_broken = isinstance(failed, _TLS_BROKE) or getattr(failed, "library", None) == "SYS"
+    if failed and not is_broken:
         reason = getattr(failed, "reason", None) or "no reason given"
         advice = _NOT_HTTPS if reason in _NO_TLS else _CHECK_TLS
         return DatafoldCertificateError(f"the TLS handshake failed ({reason}). {advice}")
