@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -16,6 +17,7 @@ from dev.faults.wait import OPERATORS, WORKER, Wait
 from dev.faults.waiting import Waited
 from dev.faults.waiting import differences as wait_differences
 from dev.faults.waits import WAITS
+from tests.conftest import ROOT
 
 _HEAVY = [fault for fault in FAULTS if fault.heavy]
 _DRIPPING = [fault for fault in FAULTS if "drips" in fault.name]
@@ -48,6 +50,17 @@ def test_the_page_says_what_is_declared() -> None:
     for fault, row in zip(FAULTS, rows_of(first), strict=True):
         assert row.startswith(page.declared(fault))
     assert rows_of(second) == [section.declared(wait) for wait in WAITS]
+
+
+def test_the_readme_has_the_counts_of_the_page() -> None:
+    (counts,) = re.findall(
+        r"both drivers (\d+ of \d+), `HttpOperator` (\d+ of \d+)\*\*", page.PATH.read_text()
+    )
+    ours, theirs = counts
+    assert (
+        f" | {theirs} | {ours} ([measured](docs/reliability.md)) |"
+        in (ROOT / "README.md").read_text()
+    )
 
 
 def rows_of(text: str) -> list[str]:
