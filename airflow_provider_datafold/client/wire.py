@@ -300,7 +300,11 @@ class _ExchangeConnection(HTTPConnection):
         if (exchange := _EXCHANGE.get()) and self.sock is not None:
             # urllib3 sets this timeout on the socket.
             self.timeout = exchange.use(self.sock)
-        super().request(*args, **kwargs)
+        try:
+            super().request(*args, **kwargs)
+        except ssl.SSLError:
+            # urllib3 then reads what the service said before it closed, as it does without TLS.
+            raise BrokenPipeError from None
 
 
 class _Connection(_ExchangeConnection):
