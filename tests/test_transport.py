@@ -17,7 +17,7 @@ from airflow import __version__ as airflow_version
 from airflow_provider_datafold import __version__, exceptions
 from airflow_provider_datafold.client.wire import Exchange
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from dev.faults.behaviours import FOR_EVER, answer, answers, drips, head, is_huge, redirects, says
+from dev.faults.behaviours import answer, answers, drips, head, is_huge, redirects, says
 from dev.faults.server import Door, FaultServer, Then
 from tests.conftest import API_KEY
 from tests.relay import Relay
@@ -467,20 +467,6 @@ def test_dripping_tls_response(serve: Any, authority: trustme.CA, bundle: str) -
     extra = {"timeout": 0.7, "ca_bundle": bundle}
     serve(drips(b"", OK), tls=tls(authority), extra=extra)
     failure(exceptions.DatafoldTimeoutError)
-
-
-def test_time_for_the_request_is_what_the_handshake_leaves(
-    serve: Any, authority: trustme.CA, bundle: str
-) -> None:
-    context = tls(authority)
-    context.sni_callback = lambda *_: time.sleep(1.5)
-    extra = {"ca_bundle": bundle, "timeout": 2}
-    serve(says(FOR_EVER), tls=context, reads=False, extra=extra)
-    start = time.monotonic()
-    # More than the buffers of both ends hold.
-    with pytest.raises(exceptions.DatafoldTimeoutError, match="within 2 s"):
-        ask(json={"a": "x y " * 5_000_000})
-    assert time.monotonic() - start < 3
 
 
 def test_bundle_that_is_not_there(serve: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import socket
 import threading
@@ -10,8 +11,11 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import requests
 
-from airflow_provider_datafold.client.wire import Exchange
+from airflow_provider_datafold.client.wire import Adapter, Exchange
+from dev.faults.behaviours import answers
+from dev.faults.server import FaultServer
 
 HOST = "127.0.0.1"
 
@@ -122,6 +126,25 @@ def hangs(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     return goes_on
+
+
+def test_a_request_may_take_what_is_left_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[float | None] = []
+
+    def send(connection: Any, data: bytes) -> None:
+        found.append(connection.sock.gettimeout())
+        connection.sock.sendall(data)
+
+    with FaultServer([answers()]) as server, requests.Session() as session:
+        session.mount("http://", Adapter())
+        for _ in range(2):
+            with Exchange(5).running():
+                session.get(f"http://{HOST}:{server.port}", timeout=60)
+            # The next one is on the same connection.
+            monkeypatch.setattr(http.client.HTTPConnection, "send", send)
+        assert server.connections == 1
+    assert found
+    assert all(0 < (timeout or 0) <= 5 for timeout in found)
 
 
 def test_a_resolver_that_hangs_does_not_hold_up_the_exchange(
