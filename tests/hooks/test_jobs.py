@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -97,10 +98,12 @@ def test_a_wait_that_began_elsewhere_is_over(hook: DatafoldHook, sandbox: Any) -
 def test_a_pause(hook: DatafoldHook) -> None:
     begin = time.monotonic()
     hook.pause(0.05)
-    assert 0.05 <= time.monotonic() - begin < 5
+    assert time.monotonic() - begin >= 0.05
     hook.stop()
-    hook.pause(9)
-    assert time.monotonic() - begin < 5
+    pausing = threading.Thread(target=hook.pause, args=[60], daemon=True)
+    pausing.start()
+    pausing.join(30)
+    assert not pausing.is_alive()
 
 
 # After a stop.
