@@ -300,11 +300,9 @@ class _ExchangeConnection(HTTPConnection):
         if (exchange := _EXCHANGE.get()) and self.sock is not None:
             # urllib3 sets this timeout on the socket.
             self.timeout = exchange.use(self.sock)
-        try:
+        # urllib3 then reads what the service said before it closed, as it does without TLS.
+        with suppress(ssl.SSLError):
             super().request(*args, **kwargs)
-        except ssl.SSLError:
-            # urllib3 then reads what the service said before it closed, as it does without TLS.
-            raise BrokenPipeError from None
 
 
 class _Connection(_ExchangeConnection):
@@ -325,7 +323,7 @@ class _Connection(_ExchangeConnection):
 class _SecureConnection(_Connection, HTTPSConnection):
     def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> Any:
         connection = super()._connect_tls_proxy(hostname, sock)
-        # Only a context of our own could make one, and urllib3's loads the CA certificates.
+        # A context of our own could make one, but not know whether to check certificates.
         connection.__class__ = _ProxySocket
         return connection
 
