@@ -11,6 +11,7 @@ import requests
 from airflow import __version__ as airflow_version
 
 from airflow_provider_datafold import __version__, exceptions
+from airflow_provider_datafold.hooks import datafold as hook_module
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from tests.conftest import API_KEY, TOKEN
 from tests.relay import Relay
@@ -276,6 +277,16 @@ def test_same_schedule_is_not_sent_again(requests_mock: Any, log: Any, cron: Any
     (told,) = [message for message in log.messages if "nothing was sent" in message]
     facts = ("7", schedule, HOST, "'datafold_default'")
     assert [fact for fact in facts if fact not in told] == []
+
+
+def test_airflow_is_told_the_secrets(requests_mock: Any, monkeypatch: Any) -> None:
+    requests_mock.put(HOST + PATH, json={})
+    told: list[Any] = []
+    monkeypatch.setattr(hook_module, "mask", told.extend)
+
+    update()
+
+    assert {text for secret in told for text in secret.texts()} == {API_KEY, TOKEN}
 
 
 def test_what_was_read_has_no_secret(requests_mock: Any) -> None:
