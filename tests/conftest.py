@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 # Otherwise a DAG file that is rewritten within a second would be read from its bytecode.
 sys.dont_write_bytecode = True
@@ -106,6 +107,20 @@ def connections(connect: Callable[..., None], sandbox: Any) -> None:
     """The two default connections, to the sandbox."""
     connect("datafold_default", host=sandbox.url, password=API_KEY)
     connect("hightouch_default", conn_type="generic", password=TOKEN)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """What signs certificates."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file for ``ca_bundle``, which trusts the authority."""
+    file = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(str(file))
+    return str(file)
 
 
 @pytest.fixture

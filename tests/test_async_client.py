@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import socket
-import ssl
 import sys
 import traceback
 from collections.abc import Coroutine
@@ -38,6 +37,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.redaction.secret import Secret, conceal
 from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, drips, head, is_huge, says
 from dev.faults.server import Behaviour, Door, FaultServer, Then
+from tests.certificates import tls
 from tests.conftest import API_KEY, TOKEN
 from tests.drivers import UPDATE
 from tests.stand_ins import reimport
@@ -339,26 +339,8 @@ def test_cancelled_call_leaves_no_frame_that_shows_it(serve: Any, act: Behaviour
 # Certificates.
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def file(authority: trustme.CA, tmp_path: Path) -> str:
-    """The authority's certificate."""
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return str(tmp_path / "ca.pem")
-
-
-def tls(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
-
-
-def test_ca_file(serve: Any, authority: trustme.CA, file: str) -> None:
-    server = serve(answers(), tls=tls(authority), extra={"ca_bundle": file})
+def test_ca_file(serve: Any, authority: trustme.CA, bundle: str) -> None:
+    server = serve(answers(), tls=tls(authority), extra={"ca_bundle": bundle})
     assert run(once()) == INTEGRATION
     assert server.requests[0].headers["authorization"] == f"Key {API_KEY}"
 
@@ -385,9 +367,9 @@ def test_folder_without_the_ca(serve: Any, authority: trustme.CA, tmp_path: Path
 
 
 def test_environments_ca_file(
-    serve: Any, authority: trustme.CA, file: str, monkeypatch: pytest.MonkeyPatch
+    serve: Any, authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", file)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
     serve(answers(), tls=tls(authority))
     assert run(once()) == INTEGRATION
 
@@ -406,8 +388,8 @@ def test_verification_is_the_default(serve: Any, authority: trustme.CA) -> None:
     assert server.requests == []
 
 
-def test_certificate_of_another_host(serve: Any, authority: trustme.CA, file: str) -> None:
-    server = serve(answers(), tls=tls(authority, "another.test"), extra={"ca_bundle": file})
+def test_certificate_of_another_host(serve: Any, authority: trustme.CA, bundle: str) -> None:
+    server = serve(answers(), tls=tls(authority, "another.test"), extra={"ca_bundle": bundle})
     fails(DatafoldCertificateError, "the TLS certificate was refused")
     assert server.requests == []
 

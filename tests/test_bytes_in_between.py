@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from airflow_provider_datafold.exceptions import DatafoldConnectionError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import answer, answers, head, says
 from dev.faults.server import FaultServer, Then
+from tests.certificates import tls
 from tests.conftest import API_KEY
 
 BUSY = answer(503, b"{}")
@@ -30,25 +29,16 @@ def padded(extra: bytes) -> bytes:
     return first + extra
 
 
-@pytest.fixture
-def tls(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
-    """A service's certificate, and the file of its CA."""
-    authority = trustme.CA()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return context, str(tmp_path / "ca.pem")
-
-
-def test_a_read_does_not_take_what_tls_holds(connect: Any, tls: tuple[ssl.SSLContext, str]) -> None:
-    context, ca = tls
+def test_a_read_does_not_take_what_tls_holds(
+    connect: Any, authority: trustme.CA, bundle: str
+) -> None:
     behaviours = [says(padded(STALE), Then.KEEP), answers(200, b'{"id": "second"}')]
-    with FaultServer(behaviours, tls=context) as server:
+    with FaultServer(behaviours, tls=tls(authority)) as server:
         connect(
             "datafold_default",
             host=f"https://127.0.0.1:{server.port}",
             password=API_KEY,
-            extra={"ca_bundle": ca, "max_retries": 1},
+            extra={"ca_bundle": bundle, "max_retries": 1},
         )
         with DatafoldHook() as hook:
             found = [hook.get_data_diff(1)["id"], hook.get_data_diff(2)["id"]]

@@ -32,6 +32,7 @@ from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, html, says
 from dev.faults.server import Behaviour, Door, FaultServer, Step, Then
 from dev.faults.server import Call as Asked
+from tests.certificates import tls
 from tests.drivers import UPDATE, call_async
 
 HERE = str(Path(__file__).parent)
@@ -248,9 +249,7 @@ def test_host_that_cannot_be_reached(attempt: Attempt, served: Any) -> None:
 
 @each_way
 def test_certificate_that_is_refused(attempt: Attempt, served: Any) -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    served(says(), "https", tls=context)
+    served(says(), "https", tls=tls(trustme.CA()))
     check(attempt, "DatafoldCertificateError")
 
 

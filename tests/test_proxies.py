@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +26,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, says
 from dev.faults.server import Behaviour, Door, FaultServer, Then
+from tests.certificates import tls
 from tests.conftest import API_KEY
 from tests.drivers import Call, both, call_sync
 from tests.tunnel import Tunnel
@@ -200,21 +199,13 @@ def test_plain_request_goes_to_the_proxy(
     assert looked_up == []
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 @pytest.fixture
 def secure(
-    run: Any, to: Any, authority: trustme.CA, tmp_path: Path
+    run: Any, to: Any, authority: trustme.CA, bundle: str
 ) -> Callable[[list[Behaviour]], FaultServer]:
     """Start a service of HOST that speaks TLS, and set the connection to it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(HOST).configure_cert(context)
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    to(ca_bundle=str(tmp_path / "ca.pem"))
-    return lambda behaviours: run(FaultServer(behaviours, tls=context))
+    to(ca_bundle=bundle)
+    return lambda behaviours: run(FaultServer(behaviours, tls=tls(authority, HOST)))
 
 
 @pytest.fixture
@@ -224,12 +215,16 @@ def secured(secure: Any) -> FaultServer:
     return service
 
 
-@pytest.fixture(scope="module")
-def proxy_tls(authority: trustme.CA) -> ssl.SSLContext:
-    """How a proxy on this machine speaks TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
+@pytest.fixture
+def tunnel(environ: Any, run: Any, authority: trustme.CA) -> Callable[[str, int], Tunnel]:
+    """Start a proxy that really connects to a service, and set it in the environment."""
+
+    def start(scheme: str, port: int) -> Tunnel:
+        proxy: Tunnel = run(Tunnel(port, tls=tls(authority) if scheme == "https" else None))
+        environ(HTTPS_PROXY=f"{scheme}://127.0.0.1:{proxy.port}")
+        return proxy
+
+    return start
 
 
 @both
@@ -238,13 +233,10 @@ def test_tls_goes_through_a_tunnel(
     scheme: str,
     call: Call,
     secured: FaultServer,
-    proxy_tls: ssl.SSLContext,
-    environ: Any,
-    run: Any,
+    tunnel: Any,
     looked_up: list[str],
 ) -> None:
-    proxy = run(Tunnel(secured.port, tls=proxy_tls if scheme == "https" else None))
-    environ(HTTPS_PROXY=f"{scheme}://127.0.0.1:{proxy.port}")
+    proxy = tunnel(scheme, secured.port)
     for _ in range(2):
         assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
     assert proxy.asked == [(HOST, 443)] * 2
@@ -428,37 +420,21 @@ def test_service_behind_a_socks_proxy_that_is_silent(
     assert len(service.requests) == 1
 
 
-@pytest.fixture
-def tls_tunnel(
-    secured: FaultServer,
-    proxy_tls: ssl.SSLContext,
-    to: Any,
-    environ: Any,
-    run: Any,
-    tmp_path: Path,
-) -> Callable[..., Tunnel]:
-    """Start a proxy with TLS before the service, and set the connection's extra."""
-
-    def start(**extra: Any) -> Tunnel:
-        proxy: Tunnel = run(Tunnel(secured.port, tls=proxy_tls))
-        environ(HTTPS_PROXY=f"https://127.0.0.1:{proxy.port}")
-        to(ca_bundle=str(tmp_path / "ca.pem"), **extra)
-        return proxy
-
-    return start
-
-
 @both
 def test_handshake_that_drips_through_a_proxy_with_tls(
-    call: Call, secured: FaultServer, tls_tunnel: Any
+    call: Call, secured: FaultServer, tunnel: Any, to: Any, bundle: str
 ) -> None:
-    tls_tunnel(timeout=1).pace = 0.2
+    to(ca_bundle=bundle, timeout=1)
+    tunnel("https", secured.port).pace = 0.2
     fails(call, DatafoldTimeoutError, "within 1 s")
     assert secured.requests == []
 
 
-def test_record_that_drips_through_a_proxy_with_tls(secured: FaultServer, tls_tunnel: Any) -> None:
-    proxy = tls_tunnel(timeout=2)
+def test_record_that_drips_through_a_proxy_with_tls(
+    secured: FaultServer, tunnel: Any, to: Any, bundle: str
+) -> None:
+    to(ca_bundle=bundle, timeout=2)
+    proxy = tunnel("https", secured.port)
     with DatafoldHook() as hook:
         # By itself the session has no deadline.
         assert hook.get_conn().get(f"https://{HOST}/mine").json() == INTEGRATION
@@ -471,9 +447,9 @@ def test_record_that_drips_through_a_proxy_with_tls(secured: FaultServer, tls_tu
 
 @both
 def test_proxy_with_tls_that_closes_the_tunnel(
-    call: Call, to: Any, environ: Any, run: Any, proxy_tls: ssl.SSLContext
+    call: Call, to: Any, environ: Any, run: Any, authority: trustme.CA
 ) -> None:
-    proxy = run(FaultServer([says(answer(200, b""))], tls=proxy_tls))
+    proxy = run(FaultServer([says(answer(200, b""))], tls=tls(authority)))
     environ(HTTPS_PROXY=f"https://127.0.0.1:{proxy.port}")
     to(verify_ssl=False)
     for _ in range(5):
@@ -483,9 +459,9 @@ def test_proxy_with_tls_that_closes_the_tunnel(
 @both
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_certificate_of_a_proxy_with_tls_is_checked(
-    scheme: str, call: Call, to: Any, environ: Any, run: Any, proxy_tls: ssl.SSLContext
+    scheme: str, call: Call, to: Any, environ: Any, run: Any, authority: trustme.CA
 ) -> None:
-    proxy = run(FaultServer([answers()], tls=proxy_tls))
+    proxy = run(FaultServer([answers()], tls=tls(authority)))
     environ(**{f"{scheme.upper()}_PROXY": f"https://127.0.0.1:{proxy.port}"})
     to(f"{scheme}://{HOST}")
     fails(call, DatafoldCertificateError, "the TLS certificate was refused")
@@ -494,18 +470,11 @@ def test_certificate_of_a_proxy_with_tls_is_checked(
 
 @both
 def test_plain_request_goes_to_a_proxy_with_tls(
-    call: Call,
-    to: Any,
-    environ: Any,
-    run: Any,
-    authority: trustme.CA,
-    proxy_tls: ssl.SSLContext,
-    tmp_path: Path,
+    call: Call, to: Any, environ: Any, run: Any, authority: trustme.CA, bundle: str
 ) -> None:
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    proxy = run(FaultServer([answers()], tls=proxy_tls))
+    proxy = run(FaultServer([answers()], tls=tls(authority)))
     environ(HTTP_PROXY=f"https://127.0.0.1:{proxy.port}")
-    to(f"http://{HOST}", ca_bundle=str(tmp_path / "ca.pem"))
+    to(f"http://{HOST}", ca_bundle=bundle)
     assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
     assert proxy.requests[0].target == f"http://{HOST}/api/v1/lineage/bi/7/"
 
@@ -524,7 +493,7 @@ def test_time_for_the_handshake_is_what_the_proxy_leaves(
 @pytest.mark.parametrize("records", [1, 2])
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
 def test_bytes_after_a_response_are_not_the_next_one(
-    scheme: str, records: int, secure: Any, proxy_tls: ssl.SSLContext, environ: Any, run: Any
+    scheme: str, records: int, secure: Any, tunnel: Any
 ) -> None:
     def response(number: int) -> bytes:
         return answer(200, json.dumps({"id": number}).encode())
@@ -533,8 +502,7 @@ def test_bytes_after_a_response_are_not_the_next_one(
     more = response(666) * 150
     steps = [[response(n) + more] if records == 1 else [response(n), more] for n in (1, 2, 3)]
     service = secure([says(*each, Then.KEEP) for each in steps])
-    proxy = run(Tunnel(service.port, tls=proxy_tls if scheme == "https" else None))
-    environ(HTTPS_PROXY=f"{scheme}://127.0.0.1:{proxy.port}")
+    tunnel(scheme, service.port)
     with DatafoldHook() as hook:
         for number in (1, 2, 3):
             assert hook.get_integration(7) == {"id": number}

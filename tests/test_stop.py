@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -34,6 +33,7 @@ from airflow_provider_datafold.operators.bi import DatafoldSyncIntegrationOperat
 from airflow_provider_datafold.redaction.secret import conceal
 from dev.faults.behaviours import FOR_EVER, answers, drips, head, says
 from dev.faults.server import Door, FaultServer
+from tests.certificates import tls
 from tests.conftest import API_KEY, ROOT, TOKEN
 from tests.drivers import UPDATE
 from tests.tunnel import Tunnel
@@ -136,21 +136,18 @@ def test_breaks_off_a_tls_response(
     is_proxied: bool,
     connect: Any,
     on_signal: Any,
-    tmp_path: Path,
+    authority: trustme.CA,
+    bundle: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1", "datafold.test").configure_cert(context)
+    context = tls(authority, "127.0.0.1", "datafold.test")
     with FaultServer([answers()] * before + [silent], tls=context) as server, ExitStack() as stack:
         host = f"https://127.0.0.1:{server.port}"
         if is_proxied:
             proxy = stack.enter_context(Tunnel(server.port, tls=context))
             host = "https://datafold.test"
             monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
-        extra = {"ca_bundle": str(tmp_path / "ca.pem")}
-        connect("datafold_default", host=host, password=API_KEY, extra=extra)
+        connect("datafold_default", host=host, password=API_KEY, extra={"ca_bundle": bundle})
         with DatafoldHook() as stopped:
             for _ in range(before):
                 stopped.get_integration(7)
@@ -183,18 +180,15 @@ def test_breaks_off_a_handshake_behind_a_proxy(
     scheme: str,
     connect: Any,
     on_signal: Any,
-    tmp_path: Path,
+    authority: trustme.CA,
+    bundle: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    extra = {"ca_bundle": str(tmp_path / "ca.pem"), "timeout": 2 * PATIENCE}
+    extra = {"ca_bundle": bundle, "timeout": 2 * PATIENCE}
     connect("datafold_default", host="https://datafold.test", password=API_KEY, extra=extra)
     with (
         FaultServer([silent], reads=False) as server,
-        Tunnel(server.port, tls=context if scheme == "https" else None) as proxy,
+        Tunnel(server.port, tls=tls(authority) if scheme == "https" else None) as proxy,
         DatafoldHook() as stopped,
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")

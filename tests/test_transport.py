@@ -19,6 +19,7 @@ from airflow_provider_datafold.client.wire import Exchange
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import answer, answers, drips, head, is_huge, redirects, says
 from dev.faults.server import Door, FaultServer, Then
+from tests.certificates import tls
 from tests.conftest import API_KEY
 from tests.relay import Relay
 from tests.sending import ask, failure
@@ -360,24 +361,6 @@ def test_impossible_address(to: Any, host: str, said: str) -> None:
 
 
 # Certificates.
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def bundle(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
-    file = tmp_path_factory.mktemp("ca") / "ca.pem"
-    authority.cert_pem.write_to_path(str(file))
-    return str(file)
-
-
-def tls(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
 
 
 def test_trusted_certificate(serve: Any, authority: trustme.CA, bundle: str) -> None:

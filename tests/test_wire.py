@@ -7,7 +7,6 @@ import io
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ import requests
 
 from airflow_provider_datafold.client.wire import Adapter, Exchange
 from dev.faults.behaviours import answers
-from dev.faults.server import FaultServer
+from dev.faults.server import Door, FaultServer
 
 HOST = "127.0.0.1"
 
@@ -94,16 +93,10 @@ def test_the_next_address_is_tried_and_the_last_failure_raised(
 def test_an_address_that_drops_packets_leaves_time_for_the_next(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with ExitStack() as stack:
-        full = stack.enter_context(socket.create_server((HOST, 0), backlog=0))
-        # Its queue takes one connection more than its backlog, and drops what comes then.
-        for _ in range(3):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex((HOST, port_of(full)))
+    with FaultServer([], door=Door.FULL) as full:
         dropping, accepting = (
-            socket.getaddrinfo(HOST, port_of(server), 0, socket.SOCK_STREAM)
-            for server in (full, listener)
+            socket.getaddrinfo(HOST, port, 0, socket.SOCK_STREAM)
+            for port in (full.port, port_of(listener))
         )
         monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: dropping + accepting)
         with Exchange(1).connect(HOST, 1, ()) as connection:
