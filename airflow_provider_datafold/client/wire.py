@@ -102,10 +102,7 @@ class Exchange:
                 # Leave time for the other addresses: this one may drop packets.
                 connection.settimeout(self.left() / (len(addresses) - tried))
                 connection.connect(address)
-                connection.settimeout(self.left())
-                # A second handle, because TLS detaches the first one from this object.
-                self._socket = self._handle = connection.dup()
-                return connection
+                return self._hold(connection)
             except OSError as error:
                 connection.close()
                 failure = error
@@ -131,9 +128,12 @@ class Exchange:
         :return: the socket, with the remaining time as its timeout.
         :raises TimeoutError: it took too long.
         """
-        connection = self._wait_for(connect)
-        self._socket = self._handle = connection.dup()
+        return self._hold(self._wait_for(connect))
+
+    def _hold(self, connection: socket.socket) -> socket.socket:
         connection.settimeout(self.left())
+        # A second handle, because TLS detaches the first one from this object.
+        self._socket = self._handle = connection.dup()
         return connection
 
     def _wait_for(self, work: Callable[[], _Done]) -> _Done:

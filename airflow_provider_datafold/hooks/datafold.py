@@ -96,9 +96,9 @@ class DatafoldHook(
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the API key out: a copy, or a process that unpickles it, reads the connection."""
-        read = {"_settings", "_client"}
-        kept = {name: value for name, value in vars(self).items() if name not in read}
-        return {**kept, "_client": None}
+        state = {**vars(self), "_client": None}
+        state.pop("_settings", None)
+        return state
 
     def close(self) -> None:
         """Close the network connection; the next call opens a new one."""
