@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from dev.sandbox import Sandbox, contract, data_diffs, data_sources, monitors
 from dev.sandbox.app import Disturbance, routes, validation
 from dev.sandbox.contract import Operation
 from dev.sandbox.course import Course, Job, Step
+from dev.sandbox.server import listen
 from dev.sandbox.state import State
 from tests.conftest import API_KEY, ROOT, TOKEN
 
@@ -85,6 +87,17 @@ def call(sandbox: Any, method: str, path: str, **more: Any) -> requests.Response
     if path.startswith("/api/") and answer.status_code in {200, 422}:
         validate(answer)
     return answer
+
+
+def test_responses_on_a_kept_connection_do_not_wait_for_an_ack() -> None:
+    # asyncio sets TCP_NODELAY for such sockets only.
+    with listen(0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_a_port_in_use_is_an_error() -> None:
+    with listen(0) as listener, pytest.raises(OSError, match="in use"):
+        listen(listener.getsockname()[1])
 
 
 def test_update_changes_the_schedule_only(sandbox: Any) -> None:

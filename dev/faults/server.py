@@ -223,6 +223,8 @@ class FaultServer:
         # Many faults make the client disconnect, or are about a client without TLS.
         with suppress(OSError), connection:
             connection.settimeout(_PATIENCE)
+            # Or the second part of a response would wait for the ACK of its first.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             with connection, connection.makefile("rb") as stream:
