@@ -86,7 +86,8 @@ class DataSourceMethods(Caller):
         """Read a test of a data source (``GET /api/v1/data_sources/test/{job_id}``).
 
         :param job_id: id of the test.
-        :return: ``id``, ``status`` and ``results``, a list with an entry for each step.
+        :return: ``id``, ``status`` and ``results``, a list with an entry for each step. A failed
+            step is ``done``, too; its ``result`` says that it failed.
         :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET_TEST, job_id=job_id)

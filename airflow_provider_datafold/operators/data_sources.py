@@ -21,7 +21,8 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
     """Test whether Datafold can read a data source, before a DAG relies on it.
 
     ``POST /api/v1/data_sources/{data_source_id}/test`` of Datafold's API starts the test. The task
-    waits for its end.
+    waits for its end. It passes if each step is done and reports success, or that it was skipped,
+    and not all were skipped.
 
     .. code-block:: python
 
@@ -40,8 +41,8 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         password.
     :return: ``{"data_source_id", "job_id", "status", "results"}``, the same in every mode; it
         lands in XCom.
-    :raises DatafoldJobFailedError: a step failed; the message says which one and why. Airflow's
-        retry starts a new test.
+    :raises DatafoldJobFailedError: a step has not passed, and the message says which one and why;
+        or no step was tested. Airflow's retry starts a new test.
     :raises DatafoldWaitingForPersonError: Datafold asks for a login.
     :raises DatafoldJobCancelledError: someone cancelled the test.
     :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.waiting.watch import Reading
 
+_PASSED = (["OK"], ["success"], ["OK", "success"])
+_SKIPPED = (["SKIP"], ["skipped"], ["SKIP", "skipped"])
+"""What the results of a good step say. Anything else is unknown, or contradicts itself."""
+_MOST_SHOWN = 5
+
 
 def conclude(hook: DatafoldHook, data_source_id: int, reading: Reading) -> list[Any]:
     """Let a DAG continue after a test, or stop it.
@@ -37,26 +42,66 @@ def conclude(hook: DatafoldHook, data_source_id: int, reading: Reading) -> list[
         )
     if reading.state is State.CANCELLED:
         raise DatafoldJobCancelledError(f"{name} was cancelled at Datafold.")
-    # A test that is done may have a failed step.
-    failed = list(_failed(hook, results))
+    # Datafold reports a failed step in its result: the step, and often the test, are "done".
+    failed = [step for step in results if not _has_passed(step, or_was_skipped=True)]
     if reading.state is State.FAILED or failed:
-        steps = "; ".join(failed) or "Datafold does not say which step"
         raise DatafoldJobFailedError(
-            f"{name} failed: {steps}. Fix the data source in Datafold; a retry tests it again."
+            f"{name} failed: {_shown(hook, failed)}. Fix the data source in Datafold; a retry "
+            f"tests it again."
+        )
+    if not any(_has_passed(step) for step in results):
+        found = "every step was skipped" if results else "its response has no steps"
+        raise DatafoldJobFailedError(
+            f"{name} is done, but {found}, so it is not certain that Datafold can read the data "
+            f"source. Test it in Datafold; a retry tests it again."
         )
     hook.log.info("%s passes.", name)
     return results
 
 
-def _failed(hook: DatafoldHook, results: list[Any]) -> Iterator[str]:
+def _has_passed(step: Any, *, or_was_skipped: bool = False) -> bool:
+    """Return whether a step is done, and its result, if it has one, is good."""
+    if not isinstance(step, Mapping) or step.get("status") != "done":
+        return False
+    result = step.get("result")
+    if result is None:
+        return True
+    said = _said(result)
+    return said in _PASSED or (or_was_skipped and said in _SKIPPED)
+
+
+def _said(result: Any) -> list[Any]:
+    """Return the code and the outcome in a step's result, as far as it has them."""
+    if not isinstance(result, Mapping):
+        return []
+    return [result[key] for key in ("code", "outcome") if result.get(key) is not None]
+
+
+def _shown(hook: DatafoldHook, failed: list[Any]) -> str:
+    steps = list(_complaints(hook, failed[:_MOST_SHOWN]))
+    if len(failed) > _MOST_SHOWN:
+        steps.append(f"and {len(failed) - _MOST_SHOWN} more")
+    return "; ".join(steps) or "Datafold does not say which step"
+
+
+def _complaints(hook: DatafoldHook, failed: list[Any]) -> Iterator[str]:
     redactor = hook.redactor()
-    for step in results:
-        if isinstance(step, Mapping) and step.get("status") == "failed":
-            said = redactor.excerpt(_said(step.get("result"))).rstrip(".")
-            yield f"step {redactor.excerpt(str(step.get('step')))!r} ({said})"
+    for step in failed:
+        if isinstance(step, Mapping):
+            reason = redactor.excerpt(_reason(step)).rstrip(".")
+            yield f"step {redactor.excerpt(str(step.get('step')))!r} ({reason})"
+        else:
+            yield "a step that is not an object"
 
 
-def _said(result: Any) -> str:
+def _reason(step: Mapping[str, Any]) -> str:
+    """Return what Datafold says of a step that has not passed."""
+    status, result = step.get("status"), step.get("result")
+    words = [str(word) for word in (status, *_said(result)) if word != "done"]
+    return ": ".join(filter(None, [", ".join(words), _message(result)]))
+
+
+def _message(result: Any) -> str:
     """Return the text of a step's result, whose shape the contract does not document."""
     if isinstance(result, Mapping):
         for key in ("message", "error", "detail"):

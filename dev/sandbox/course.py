@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dev.sandbox.moment import ago
+
 Clock = Callable[[], float]
 
 
@@ -51,7 +53,7 @@ class Job:
         self._steps = deque(course.steps)
         self._end = course.end
         self._outcome = course.outcome
-        self._enter()
+        self._enter(clock())
 
     @property
     def status(self) -> str:
@@ -64,6 +66,11 @@ class Job:
         """Whether the status is final."""
         self._go_on(reading=False)
         return not self._steps
+
+    @property
+    def finished_at(self) -> str | None:
+        """When the status became final, ``None`` before that."""
+        return ago(self._clock() - self._entered) if self.ended else None
 
     @property
     def progress(self) -> dict[str, Any] | None:
@@ -88,6 +95,7 @@ class Job:
         """
         if not self.ended:
             self._steps.clear()
+            self._enter(self._clock())
             self._end = status
             self._outcome = {}
 
@@ -96,12 +104,13 @@ class Job:
             # The last status that a caller saw stays until the next read: the job can still stop.
             if self._steps[0].reads and not reading:
                 return
-            self._steps.popleft()
-            self._enter()
+            step = self._steps.popleft()
+            # A step that only takes time ended then, not when somebody looks.
+            self._enter(self._clock() if step.reads else self._entered + step.seconds)
 
-    def _enter(self) -> None:
+    def _enter(self, moment: float) -> None:
         self._reads = 0
-        self._entered = self._clock()
+        self._entered = moment
 
     def _is_over(self, step: Step) -> bool:
         return self._reads >= step.reads and self._clock() - self._entered >= step.seconds

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 
 def now() -> str:
     """Return the current time."""
-    return datetime.now(timezone.utc).isoformat()
+    return ago(0.0)
+
+
+def ago(seconds: float) -> str:
+    """Return a time in the past.
+
+    :param seconds: how long ago.
+    """
+    return (datetime.now(timezone.utc) - timedelta(seconds=seconds)).isoformat()
 
 
 def parse(text: str) -> datetime:

@@ -11,7 +11,7 @@ from fastapi import HTTPException
 
 from dev.faults import behaviours
 from dev.sandbox.course import Course, Job, Step
-from dev.sandbox.data_sources import STEPS, checked
+from dev.sandbox.data_sources import checked
 from tests import modes
 from tests.conftest import API_KEY
 from tests.modes import MODES, in_both
@@ -40,7 +40,7 @@ def test_a_data_source_passes(number: str, native: bool, go: Go, sandbox: Any) -
     assert outcome.states == SUCCESS
     returned = list(outcome.returned.values())
     assert sorted(value.pop("job_id") for value in returned) == [1, 2]
-    results = [{"step": step, "status": "done", "result": None} for step in STEPS]
+    results = checked().outcome["results"]
     assert returned == [{"data_source_id": 2, "status": "done", "results": results}] * 2
     posts = [seen.path for seen in sandbox.state.requests if seen.method != "GET"]
     assert posts == ["/api/v1/data_sources/2/test"] * 2
@@ -50,41 +50,29 @@ def results(*steps: Any) -> dict[str, Any]:
     return {"results": list(steps)}
 
 
-def failed(step: str, result: Any) -> dict[str, Any]:
-    return {"step": step, "status": "failed", "result": result}
+def failed(step: str, message: str) -> dict[str, Any]:
+    result = {"code": "ERROR", "outcome": "failed", "message": message}
+    return {"step": step, "status": "done", "result": result}
 
 
 JOB_FAILED = "DatafoldJobFailedError"
 ENDS = {
-    "a step fails": (
+    "a step of a test that is done": (
         checked("temp_schema", f"No right to create tables with {API_KEY}."),
         JOB_FAILED,
-        f"{NAME} failed: step 'temp_schema' (No right to create tables with ***). Fix the",
+        f"{NAME} failed: step 'temp_schema' (ERROR, failed: No right to create tables with ***). "
+        "Fix the",
     ),
-    "a step of a test that is done": (
-        Course((), "done", results(failed("connection", {"error": "refused"}))),
+    "a test that failed": (
+        Course((), "failed", results(failed("connection", "refused"), failed("schema", "x"))),
         JOB_FAILED,
-        f"{NAME} failed: step 'connection' (refused).",
+        f"{NAME} failed: step 'connection' (ERROR, failed: refused); step 'schema' (ERROR, failed: "
+        "x).",
     ),
-    "two steps": (
-        Course((), "failed", results(failed("connection", "refused"), failed("schema", None))),
+    "no steps": (
+        Course((), "done", {"results": None}),
         JOB_FAILED,
-        f"{NAME} failed: step 'connection' (refused); step 'schema' (Datafold does not say why).",
-    ),
-    "another result": (
-        Course((), "failed", results(failed("connection", {"code": 7}))),
-        JOB_FAILED,
-        f"{NAME} failed: step 'connection' ({{\"code\": 7}}).",
-    ),
-    "no step": (
-        Course((), "failed", {"results": ["nonsense"]}),
-        JOB_FAILED,
-        f"{NAME} failed: Datafold does not say which step.",
-    ),
-    "no results": (
-        Course((), "failed", {"results": None}),
-        JOB_FAILED,
-        f"{NAME} failed: Datafold does not say which step.",
+        f"{NAME} is done, but its response has no steps, so",
     ),
     "cancelled": (
         Course((), "cancelled"),

@@ -43,17 +43,21 @@ def ends(sandbox: Any, status: str, *steps: Any, **more: Any) -> None:
     sandbox.state.data_sources.courses.default = course
 
 
-def step(name: Any, result: Any, status: str = "failed") -> dict[str, Any]:
+def step(name: Any, result: Any, status: str = "done") -> dict[str, Any]:
     return {"step": name, "status": status, "result": result}
 
 
-PASSED = step("connection", None, "done")
+def says(code: Any, outcome: Any, message: str = "refused") -> dict[str, Any]:
+    return {"code": code, "outcome": outcome, "message": message}
+
+
+PASSED = step("connection", None)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("number", [2, "2", " 2\n"])
 def test_a_data_source_passes(number: Any, deferrable: bool, sandbox: Any, task_log: Log) -> None:
-    results = [PASSED, step("schema", "running", "skipped")]
+    results = [PASSED, step("schema", says("SKIP", "skipped"))]
     way = (Step("queued"), Step("processing"))
     sandbox.state.data_sources.courses.default = Course(way, "done", {"results": results})
 
@@ -65,39 +69,84 @@ def test_a_data_source_passes(number: Any, deferrable: bool, sandbox: Any, task_
     assert f"{NAME} passes." in task_log.messages
 
 
-@pytest.mark.parametrize("results", [None, "nonsense", {}])
-def test_results_may_be_missing(results: Any, sandbox: Any) -> None:
-    ends(sandbox, "done", results=results)
-    assert to_its_end(operator())["results"] == []
+@pytest.mark.parametrize(
+    "result",
+    [says("OK", "success"), says("OK", None), says(None, "success"), {"code": "OK"}, None],
+)
+def test_a_step_passes(result: Any, sandbox: Any) -> None:
+    ends(sandbox, "done", step("connection", result))
+    assert to_its_end(operator())["status"] == "done"
 
 
 @pytest.mark.parametrize(
-    ("steps", "said"),
+    ("results", "found"),
     [
-        ([], "Datafold does not say which step"),
-        (["nonsense", PASSED], "Datafold does not say which step"),
-        ([step("a", "refused")], "step 'a' (refused)"),
-        ([step("a", "refused by X..")], "step 'a' (refused by X)"),
-        ([PASSED, step("a", None)], "step 'a' (Datafold does not say why)"),
-        ([step("a", "x"), step("b", "y")], "step 'a' (x); step 'b' (y)"),
-        *(
-            ([step("a", {"code": 7, key: "refused"})], "step 'a' (refused)")
-            for key in ("message", "error", "detail")
-        ),
-        ([step("a", {"message": 7, "error": "refused"})], "step 'a' (refused)"),
-        ([step("a", {"code": 7})], "step 'a' ({\"code\": 7})"),
-        ([step("a", ["x"])], "step 'a' ([\"x\"])"),
-        ([step(f"a {API_KEY}", f"No right for {API_KEY}")], "step 'a ***' (No right for ***)"),
-        ([step(None, "x")], "step 'None' (x)"),
+        *((results, "its response has no steps") for results in (None, "nonsense", {}, [])),
+        ([step("a", says("SKIP", "skipped"))], "every step was skipped"),
     ],
 )
+def test_without_a_step_that_passed_nothing_is_certain(
+    results: Any, found: str, sandbox: Any
+) -> None:
+    ends(sandbox, "done", results=results)
+    with pytest.raises(DatafoldJobFailedError) as caught:
+        to_its_end(operator())
+    assert str(caught.value) == (
+        f"{NAME} is done, but {found}, so it is not certain that Datafold can read the data "
+        "source. Test it in Datafold; a retry tests it again."
+    )
+
+
+STEPS = [
+    ([step("a", says("ERROR", "failed"))], "step 'a' (ERROR, failed: refused)"),
+    ([step("a", says("UNKNOWN", "failed"))], "step 'a' (UNKNOWN, failed: refused)"),
+    # What contradicts itself, or is unknown.
+    ([step("a", says("OK", "failed"))], "step 'a' (OK, failed: refused)"),
+    ([step("a", says("ERROR", "success"))], "step 'a' (ERROR, success: refused)"),
+    ([step("a", says("OK", "skipped"))], "step 'a' (OK, skipped: refused)"),
+    ([step("a", says("UNKNOWN", None))], "step 'a' (UNKNOWN: refused)"),
+    ([step("a", says(["OK"], {}))], "step 'a' (['OK'], {}: refused)"),
+    ([step("a", says(None, None))], "step 'a' (refused)"),
+    ([step("a", {})], "step 'a' ({})"),
+    ([step("a", "refused by X..")], "step 'a' (refused by X)"),
+    ([step("a", ["x"])], "step 'a' ([\"x\"])"),
+    *(
+        ([step("a", {"code": 7, key: "refused"})], "step 'a' (7: refused)")
+        for key in ("message", "error", "detail")
+    ),
+    ([step("a", {"message": 7, "error": "refused"})], "step 'a' (refused)"),
+    # Steps that are not done.
+    ([step("a", None, "failed")], "step 'a' (failed: Datafold does not say why)"),
+    (
+        [step("a", says("OK", "success"), "processing")],
+        "step 'a' (processing, OK, success: refused)",
+    ),
+    ([PASSED, step(None, "x", "queued")], "step 'None' (queued: x)"),
+    (
+        [step("a", says("ERROR", "failed")), step("b", "y")],
+        "step 'a' (ERROR, failed: refused); step 'b' (y)",
+    ),
+    (["nonsense", PASSED], "a step that is not an object"),
+    (["nonsense"] * 7, "; ".join(["a step that is not an object"] * 5 + ["and 2 more"])),
+    ([step(f"a {API_KEY}", f"No right for {API_KEY}")], "step 'a ***' (No right for ***)"),
+    ([step("a", "x" * 999)], f"step 'a' ({'x' * 200})"),
+]
+
+
+@pytest.mark.parametrize(("steps", "said"), STEPS)
 @pytest.mark.parametrize("status", ["failed", "done"])
 def test_a_step_fails(status: str, steps: Any, said: str, sandbox: Any) -> None:
     ends(sandbox, status, *steps)
-    is_failed = status == "failed" or "step '" in said
-    if not is_failed:
-        assert to_its_end(operator())["results"] == steps
-        return
+    fails(said)
+
+
+@pytest.mark.parametrize("steps", [[], [PASSED]])
+def test_a_test_fails_without_a_failed_step(steps: Any, sandbox: Any) -> None:
+    ends(sandbox, "failed", *steps)
+    fails("Datafold does not say which step")
+
+
+def fails(said: str) -> None:
     with pytest.raises(DatafoldJobFailedError) as caught:
         to_its_end(operator())
     assert str(caught.value) == (
