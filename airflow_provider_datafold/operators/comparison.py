@@ -28,6 +28,7 @@ ARGUMENTS = (
 """The fields of the creation that are arguments of the operator. All others are options."""
 
 _SIDES = (("table1", "query1", "file1"), ("table2", "query2", "file2"))
+_COLUMNS = ("pk_columns", "include_columns", "exclude_columns", "columns_to_compare")
 _PART = r"""(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|[^."`\s][^."`]*)"""
 _PARTS = re.compile(_PART)
 _PATH = re.compile(rf"{_PART}(?:\.{_PART})*")
@@ -44,7 +45,7 @@ def make_config(arguments: Mapping[str, Any], options: Any) -> dict[str, Any]:
     :param options: the other fields by the API's names, or ``None``.
     :return: a body that fits the contract, concealed.
     :raises DatafoldInputError: a value is wrong, a side is missing or given twice, an option is
-        unknown or is also an argument, or there are no primary keys.
+        unknown or is also an argument, a column's name is blank, or there are no primary keys.
     """
     options = _options(options)
     config = {name: arguments[name] for name in ARGUMENTS}
@@ -57,6 +58,7 @@ def make_config(arguments: Mapping[str, Any], options: Any) -> dict[str, Any]:
     for side in _SIDES:
         _check_side(side, config)
     fitted: dict[str, Any] = CREATE.fit(conceal(config), "options")
+    _check_columns(fitted)
     if not fitted.get("pk_columns") and not fitted.get("infer_pk"):
         raise DatafoldInputError(
             "pk_columns: must name the columns that identify a row, e.g. ['id']; or let Datafold "
@@ -143,6 +145,14 @@ def _check_side(side: tuple[str, ...], config: Mapping[str, Any]) -> None:
             f"{table}: pass exactly one of {table}, {query} and options[{file!r}]; found: {found}. "
             f"Nothing was sent."
         )
+
+
+def _check_columns(config: Mapping[str, Any]) -> None:
+    """Refuse blank names, which a template leaves behind where a variable is empty."""
+    for field in _COLUMNS:
+        for index, name in enumerate(config.get(field) or ()):
+            if not name.strip():
+                raise fields.input_error(f"{field}[{index}]", name, "must be a column's name")
 
 
 def _is_none(value: Any) -> bool:

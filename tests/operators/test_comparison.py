@@ -264,6 +264,13 @@ def test_an_unknown_option_is_named_with_the_nearest_one() -> None:
     [
         ({"pk_columns": "id"}, None, "pk_columns"),
         ({"pk_columns": [None]}, None, "pk_columns[0]"),
+        ({"pk_columns": [" "]}, None, "pk_columns[0]"),
+        ({"pk_columns": [" "]}, {"infer_pk": True}, "pk_columns[0]"),
+        ({"pk_columns": ["id", "", "day"]}, None, "pk_columns[1]"),
+        ({"pk_columns": "['id', '\\t']"}, None, "pk_columns[1]"),
+        ({"include_columns": ["a", "\n"]}, None, "include_columns[1]"),
+        ({"exclude_columns": [""]}, None, "exclude_columns[0]"),
+        ({}, {"columns_to_compare": ["a", " "]}, "columns_to_compare[1]"),
         ({"tags": "nightly"}, None, "tags"),
         ({"include_columns": {"a": 1}}, None, "include_columns"),
         ({"filter1": ["a"]}, None, "filter1"),
