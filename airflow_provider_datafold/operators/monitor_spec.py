@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields, monitors
-from airflow_provider_datafold.exceptions import DatafoldConflictError, DatafoldInputError
+from airflow_provider_datafold.exceptions import DatafoldConflictError
 from airflow_provider_datafold.operators.once import start_once
+from airflow_provider_datafold.operators.spec_text import parse
 from airflow_provider_datafold.redaction.guard import guarded
 from airflow_provider_datafold.redaction.secret import conceal
 
@@ -60,7 +61,7 @@ def read_spec(hook: DatafoldHook, kind: Any, spec: Any) -> tuple[str, dict[str, 
     :raises DatafoldInputError: one of them is wrong.
     """
     kind = guarded(lambda: fields.one_of(*monitors.KINDS)("kind", kind), hook.redactor(), kind)
-    spec = conceal(_parsed(spec) if isinstance(spec, str) else spec)
+    spec = conceal(parse(spec, hook.redactor()) if isinstance(spec, str) else spec)
     return kind, guarded(lambda: monitors.CREATE[kind].fit(spec), hook.redactor(spec), spec)
 
 
@@ -128,23 +129,6 @@ def compare(kind: str, spec: Mapping[str, Any], monitor: Mapping[str, Any]) -> D
         else:
             fixed.append(path)
     return Difference(tuple(changed), tuple(fixed), tuple(unseen))
-
-
-def _parsed(text: str) -> Any:
-    spelled = fields.literal(text)
-    if isinstance(spelled, Mapping):
-        return spelled
-    # Slow to import, and needed only for files.
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    # A date that does not exist is a ValueError.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" (line {mark.line + 1})" if mark else ""
-    # Not raised in the handler, because the replaced error quotes the text.
-    raise DatafoldInputError(f"spec: is neither valid YAML nor JSON{place}. Nothing was sent.")
 
 
 def _as_spec(kind: str, monitor: Mapping[str, Any]) -> dict[str, Any]:
