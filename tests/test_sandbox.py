@@ -113,6 +113,32 @@ def test_update_without_a_schedule_means_none(sandbox: Any) -> None:
     assert call(sandbox, "PUT", PATH, json=BODY).json()["indexing_cron"] is None
 
 
+@pytest.mark.parametrize(
+    ("host", "is_served"),
+    [
+        ("127.0.0.1:{port}", True),
+        ("LocalHost:{port}", True),
+        ("localhost", True),
+        ("[::1]:{port}", True),
+        # As a browser sends them for a page whose name leads to 127.0.0.1.
+        ("evil.example:{port}", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example:{port}", False),
+        ("evil.example/localhost", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("path", [PATH, "/settings/integrations", "/sandbox/requests", "/docs"])
+def test_serves_the_loopback_address_only(
+    sandbox: Any, path: str, host: str, is_served: bool
+) -> None:
+    headers = {**KEY, "Host": host.format(port=sandbox.port)}
+    method = "PUT" if path == PATH else "GET"
+    answer = call(sandbox, method, path, headers=headers, json=BODY)
+    assert answer.status_code == (200 if is_served else 421)
+    assert bool(sandbox.state.audit) is (is_served and path == PATH)
+
+
 @pytest.mark.parametrize("headers", [{}, {"Authorization": API_KEY}, {"Authorization": "Key x"}])
 @pytest.mark.parametrize(("method", "path"), [("PUT", PATH), ("GET", "/api/v1/lineage/bi/")])
 def test_wants_the_key(sandbox: Any, method: str, path: str, headers: dict[str, str]) -> None:

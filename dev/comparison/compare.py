@@ -7,14 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import duckdb
-from duckdb import DuckDBPyConnection
 
 from dev.comparison import keys, source
 from dev.comparison.columns import Pairing
 from dev.comparison.keys import KeyFigures
 from dev.comparison.question import STEPS, Question
 from dev.comparison.rows import Counts, Rows
-from dev.comparison.table import ReadError, Table
 
 Answer = dict[str, Any]
 
@@ -29,7 +27,7 @@ def compare(question: Question, step: Callable[[int], None]) -> Answer:
     :raises ReadError: if a side cannot be read.
     """
     connection = duckdb.connect()
-    tables = _copy(connection, question, step)
+    tables = source.copy(connection, question.sides, step)
     pairing = Pairing(question, tables)
     key = keys.find(connection, question, tables, pairing)
     report = _Report(pairing.schema(question) if question.judges_schema else None)
@@ -46,20 +44,6 @@ def compare(question: Question, step: Callable[[int], None]) -> Answer:
         return report.not_compared("bad-pks", figures, names)
     sampled = rows.join(question.sampling)
     return report.compared(figures, names, rows.count(), sampled) | {"rows": rows.first()}
-
-
-def _copy(
-    connection: DuckDBPyConnection, question: Question, step: Callable[[int], None]
-) -> list[Table]:
-    tables = []
-    for place, side in enumerate(question.sides, 1):
-        try:
-            tables.append(source.copy(connection, side, f"side{place}"))
-        except ReadError as error:
-            message = f"Side {place}: {error}"
-            raise ReadError(error.kind, message, error.is_retryable) from error
-        step(place)
-    return tables
 
 
 class _Report:

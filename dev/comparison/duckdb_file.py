@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,21 @@ from dev.comparison.table import ReadError, Table, columns_of
 _ATTEMPTS = 40
 _PAUSE = 0.25
 _TAKEN = {"memory", "system", "temp"}
+
+
+def lock(connection: DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    """Keep all that runs in DuckDB from now on away from other files, and from the network.
+
+    :param connection: DuckDB in memory.
+    :param paths: the files that can still be attached.
+    """
+    # DuckDB compares the paths of a file and of its log without links in them.
+    files = [path.resolve() for path in paths]
+    allowed = ", ".join(_text(f"{path}{end}") for path in files for end in ("", ".wal"))
+    connection.execute("set python_enable_replacements = false")
+    connection.execute(f"set allowed_paths = [{allowed}]")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
 
 
 def copy(connection: DuckDBPyConnection, path: Path, select: str, name: str) -> Table:
@@ -31,7 +47,10 @@ def copy(connection: DuckDBPyConnection, path: Path, select: str, name: str) -> 
     _attach(connection, path, database)
     try:
         connection.execute(f"use {database}")
-        described = connection.execute(f"describe {select}").fetchall()
+        describe = f"describe {select}"
+        if len(connection.extract_statements(describe)) != 1:
+            raise ReadError("QueryError", "This is more than one statement")
+        described = connection.execute(describe).fetchall()
         table = Table(name, columns_of([(row[0], row[1]) for row in described]))
         fields = ", ".join(column.field for column in table.columns)
         connection.execute(
@@ -46,10 +65,10 @@ def copy(connection: DuckDBPyConnection, path: Path, select: str, name: str) -> 
 
 
 def _attach(connection: DuckDBPyConnection, path: Path, database: str) -> None:
-    address = str(path).replace("'", "''")
+    address = _text(str(path.resolve()))
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            connection.execute(f"attach '{address}' as {database} (read_only)")
+            connection.execute(f"attach {address} as {database} (read_only)")
         except duckdb.IOException as error:
             if "lock" not in str(error):
                 raise ReadError("DatabaseError", str(error)) from error
@@ -61,3 +80,8 @@ def _attach(connection: DuckDBPyConnection, path: Path, database: str) -> None:
             raise ReadError("DatabaseError", str(error)) from error
         else:
             return
+
+
+def _text(value: str) -> str:
+    escaped = value.replace("'", "''")
+    return f"'{escaped}'"

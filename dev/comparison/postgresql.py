@@ -25,6 +25,14 @@ _TYPES = {
 }
 """DuckDB's types; all others are compared as PostgreSQL's text output."""
 _LONGEST_DECIMAL = 38
+_CHECK = """
+do $$
+declare side refcursor;
+begin
+    open side for execute current_setting('sandbox.side');
+end $$
+"""
+"""Refuses what is more than one query, such as one that ends the read-only transaction first."""
 
 
 def copy(connection: DuckDBPyConnection, url: str, select: str, name: str) -> Table:
@@ -51,6 +59,8 @@ def _copy(connection: DuckDBPyConnection, database: Any, select: str, name: str)
         "select set_config(name, '1000', false) from pg_settings"
         " where name = 'client_connection_check_interval'"
     )
+    cursor.execute("select set_config('sandbox.side', %s, true)", [select])
+    cursor.execute(_CHECK)
     cursor.execute(f"select * from ({select}) as side limit 0")
     found = cursor.description
     cursor.execute(

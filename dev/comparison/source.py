@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
@@ -14,20 +15,50 @@ _MAGIC = slice(8, 12)
 """The position of DuckDB's magic bytes in a file."""
 
 
-def copy(connection: DuckDBPyConnection, side: Side, name: str) -> Table:
-    """Copy a side into DuckDB.
+def copy(
+    connection: DuckDBPyConnection, sides: Sequence[Side], step: Callable[[int], None]
+) -> list[Table]:
+    """Copy sides into DuckDB, as the tables ``side1``, ``side2`` and so on.
+
+    Then DuckDB can open no other file, and its configuration can no longer be changed.
 
     :param connection: DuckDB in memory.
-    :param side: the side.
-    :param name: the table to create.
-    :raises ReadError: if the side cannot be read.
+    :param sides: the sides.
+    :param step: is called with the number of copied sides.
+    :raises ReadError: if a side cannot be read.
     """
+    tables: dict[int, Table] = {}
+
+    def copy_each(places: Iterable[int]) -> None:
+        for place in places:
+            try:
+                tables[place] = _copy(connection, sides[place], f"side{place + 1}")
+            except ReadError as error:
+                message = f"Side {place + 1}: {error}"
+                raise ReadError(error.kind, message, error.is_retryable) from error
+            step(len(tables))
+
+    files = [place for place, side in enumerate(sides) if _is_duckdb_file(side.address)]
+    copy_each(place for place in range(len(sides)) if place not in files)
+    # This DuckDB itself runs the queries for its files, and so must not reach any others.
+    duckdb_file.lock(connection, [Path(sides[place].address) for place in files])
+    copy_each(files)
+    return [tables[place] for place in range(len(sides))]
+
+
+def _is_duckdb_file(address: str) -> bool:
+    path = Path(address)
+    if is_url(address) or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(_MAGIC.stop)[_MAGIC] == b"DUCK"
+
+
+def _copy(connection: DuckDBPyConnection, side: Side, name: str) -> Table:
     if is_url(side.address):
         return postgresql.copy(connection, side.address, side.select, name)
     path = Path(side.address)
     if not path.is_file():
         raise ReadError("DatabaseNotFound", f"There is no file {path}")
-    with path.open("rb") as file:
-        start = file.read(_MAGIC.stop)
-    copy_file = duckdb_file.copy if start[_MAGIC] == b"DUCK" else sqlite_file.copy
+    copy_file = duckdb_file.copy if _is_duckdb_file(side.address) else sqlite_file.copy
     return copy_file(connection, path, side.select, name)

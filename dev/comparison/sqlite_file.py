@@ -37,7 +37,8 @@ def copy(connection: DuckDBPyConnection, path: Path, select: str, name: str) -> 
             )
         ) as database:
             return _copy(connection, database, select, name)
-    except sqlite3.Error as error:
+    # Up to Python 3.11, a second statement is a Warning.
+    except (sqlite3.Error, sqlite3.Warning) as error:
         locked = "locked" in str(error)
         kind = "DatabaseLocked" if locked else "QueryError"
         raise ReadError(kind, str(error), is_retryable=True if locked else None) from error

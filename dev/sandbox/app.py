@@ -22,6 +22,7 @@ from dev.sandbox import (
 )
 from dev.sandbox.contract import Operation
 from dev.sandbox.disturbance import Disturbance
+from dev.sandbox.host import LoopbackOnly
 from dev.sandbox.pages import create_pages
 from dev.sandbox.router import Map, Route, Router
 from dev.sandbox.state import Change, State
@@ -157,6 +158,7 @@ def create_app(api_key: str, state: State, disturbance: Disturbance) -> FastAPI:
     app = FastAPI(title="Sandbox of Datafold's API")
     # Serve the contract, not the document that FastAPI would generate.
     app.openapi = contract.document  # type: ignore[method-assign]
+    app.add_middleware(LoopbackOnly)
     service = Service(api_key, state, disturbance)
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app.add_route("/api/{rest:path}", service.answer, methods=methods)

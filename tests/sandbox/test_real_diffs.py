@@ -350,6 +350,63 @@ def test_leaves_the_database_as_it_is(sources: Any) -> None:
     assert diff["result"] == "identical"
 
 
+# In a subquery of its own, and after the end of the query that it is in.
+@pytest.mark.parametrize("end", [") as query; commit; {} --", "; {}"])
+@pytest.mark.parametrize(
+    "statement", ["delete from orders", "drop table orders", "select 1", "attach '{}' as other"]
+)
+def test_runs_one_query_only(end: str, statement: str, sources: Any, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    query = "select * from orders" + end.format(statement.format(other))
+    diff, results = compare(sources, query1=query, table2=["orders"])
+    assert (diff["status"], results["error"]["error_type"]) == ("failed", "QueryError")
+    assert not other.exists()
+    diff, _ = compare(sources, **tables("orders", "same_orders"))
+    assert diff["result"] == "identical"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select * from read_text('{}')",
+        "select * from read_csv('{}')",
+        "select * from '{}'",
+        "select * from glob('{}*')",
+        "select * from read_csv('http://127.0.0.1:{port}/sandbox/audit')",
+        "select * from duckdb_secrets()",
+    ],
+)
+def test_reads_no_other_file(query: str, warehouse: Any, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("a,b\n1,2\n")
+    query = query.replace("{port}", str(warehouse.port)).format(tmp_path / "secret.csv")
+    for fields in (
+        {"query1": query, "table2": ["orders"]},
+        {"table1": ["orders"], "query2": query},
+    ):
+        diff, results = compare(warehouse, **fields)
+        assert (diff["status"], results["error"]["error_type"]) == ("failed", "QueryError")
+    table = {"table1": [str(tmp_path / "secret.csv")], "table2": ["orders"]}
+    assert compare(warehouse, **table)[0]["status"] == "failed"
+    filtered = {**tables("orders", "orders"), "filter1": f"id in ({query})"}
+    assert compare(warehouse, **filtered)[0]["status"] == "failed"
+
+
+def test_the_lock_cannot_be_undone() -> None:
+    connection = duckdb.connect()
+    source.copy(connection, [], lambda number: None)
+    with pytest.raises(duckdb.Error, match="locked"):
+        connection.execute("set enable_external_access = true")
+
+
+def test_file_behind_a_link(sandbox: Any, tmp_path: Path) -> None:
+    (tmp_path / "a folder").mkdir()
+    fill_duckdb(tmp_path / "a folder" / "it's.duckdb")
+    (tmp_path / "warehouse").symlink_to(tmp_path / "a folder" / "it's.duckdb")
+    sandbox.state.data_sources.connect(1, tmp_path / "warehouse")
+    table = {"table1": ["warehouse", "main", "orders"], "table2": ["same_orders"]}
+    assert compare(sandbox, **table)[0]["result"] == "identical"
+
+
 # Across databases.
 
 
@@ -657,7 +714,7 @@ def test_file_that_stays_locked(
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(ReadError) as caught:
-            source.copy(duckdb.connect(), Side(address, ["orders"]), "side1")
+            source.copy(duckdb.connect(), [Side(address, ["orders"])], lambda number: None)
     finally:
         holder.communicate("\n")
     assert (caught.value.kind, caught.value.is_retryable) == ("DatabaseLocked", True)
