@@ -71,7 +71,8 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         unless you pass ``min_match_ratio``.
     :param max_rows_removed: how many rows only the first side may have.
     :param max_rows_different: how many rows may be on both sides with different values.
-    :param min_match_ratio: the ratio of values that must be equal, from 0 to 1.
+    :param min_match_ratio: the least ``match_ratio``, from 0 to 1. Datafold does not publish
+        whether that is a ratio of values or of rows.
     :param allow_schema_changes: whether columns may be added, removed or change their type. Across
         databases the schema is not judged.
     :param on_empty: what to do if there are no rows to compare: ``"fail"`` or ``"pass"``.

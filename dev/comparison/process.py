@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -28,6 +29,8 @@ class Process:
         """The answer, ``None`` before the end and after an error."""
         self.error: dict[str, Any] | None = None
         """The error, ``None`` if there is none."""
+        self.ended_at: str | None = None
+        """When it ended, whenever somebody looks."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dev.comparison"],
             cwd=_ROOT,
@@ -66,10 +69,13 @@ class Process:
                 asked.flush()
             for line in told:
                 message = json.loads(line)
+                if "step" not in message:
+                    self.ended_at = datetime.now(timezone.utc).isoformat()
                 self.step = message.get("step", self.step)
                 self.answer = message.get("answer")
                 self.error = message.get("error")
             complaints = said.read().splitlines()
         if not self.ended:
+            self.ended_at = datetime.now(timezone.utc).isoformat()
             last = complaints[-1] if complaints else f"It ended with {process.returncode}"
             self.error = {"error_type": "WorkerError", "error_value": last, "is_retryable": True}

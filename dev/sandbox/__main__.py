@@ -56,14 +56,16 @@ What a diff says:
   identical    same rows and, within one data source, same columns with the same types
   different    anything else that was compared; rows_added are only in side 2, rows_removed only in
                side 1, diff_rows_count have different values; match_ratio is the ratio of keys whose
-               rows are equal
+               rows are equal (Datafold does not publish what its match_ratio divides)
   empty        both sides have no rows
   missing-pks  no primary key was given or could be inferred, or a side has no such column
   bad-pks      a key is null or occurs twice
 
 It supports tables, queries, filters, included, excluded and renamed columns, infer_pk, tolerances
 (relative ones as a fraction of the greater number), sampling_ratio, sampling_max_rows and
-sampling_threshold. It refuses other options with a 422.
+sampling_threshold. Options that only change how a diff runs, or without which it only finds more
+differences, such as materialize_dataset1 and datetime_tolerance, are ignored and logged. It refuses
+other options with a 422.
 
 Only one process can have a DuckDB file open for writing, and no other process can read it
 meanwhile: a diff waits up to 10 s for the file, then fails. Close the file at the end of the task

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from fastapi import HTTPException, Response
+from fastapi import HTTPException
 
 from dev.sandbox import contract, schema
 from dev.sandbox.contract import Operation
@@ -96,11 +96,10 @@ def sync(state: State, bi_datasource_id: int) -> None:
 
 
 @router.handles("DELETE", "/api/v1/lineage/bi/{bi_datasource_id}/")
-def delete(state: State, bi_datasource_id: int) -> Response:
+def delete(state: State, bi_datasource_id: int) -> None:
     """Delete an integration."""
     state.note("delete", state.integrations[bi_datasource_id])
     del state.integrations[bi_datasource_id]
-    return Response(status_code=204)
 
 
 def serve(kind: str) -> None:

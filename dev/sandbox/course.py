@@ -6,9 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import Any
-
-from dev.sandbox.moment import ago
 
 Clock = Callable[[], float]
 
@@ -53,7 +52,8 @@ class Job:
         self._steps = deque(course.steps)
         self._end = course.end
         self._outcome = course.outcome
-        self._enter(clock())
+        self._started, self._started_at = clock(), datetime.now(timezone.utc)
+        self._enter(self._started)
 
     @property
     def status(self) -> str:
@@ -70,7 +70,9 @@ class Job:
     @property
     def finished_at(self) -> str | None:
         """When the status became final, ``None`` before that."""
-        return ago(self._clock() - self._entered) if self.ended else None
+        if not self.ended:
+            return None
+        return (self._started_at + timedelta(seconds=self._entered - self._started)).isoformat()
 
     @property
     def progress(self) -> dict[str, Any] | None:

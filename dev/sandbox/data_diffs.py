@@ -109,10 +109,9 @@ class DataDiffs:
         :param number: its id.
         """
         diff, job = self.diffs[number], self.jobs[number]
-        if job.ended and diff["finished_at"] is None:
-            diff["finished_at"] = now()
         return {
             **diff,
+            "finished_at": job.finished_at,
             "status": job.status,
             "done": job.ended,
             "result": job.outcome.get("result"),

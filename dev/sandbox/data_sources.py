@@ -197,10 +197,20 @@ def list_types(state: State) -> Any:
             "type": name,
             "name": name.replace("_", " ").title(),
             "features": ["datadiff"],
-            "configuration_schema": contract.resolved(document, {"$ref": reference}),
+            "configuration_schema": _configuration(document, {"$ref": reference}),
         }
         for name, reference in _mapping().items()
     ]
+
+
+def _configuration(document: Source, source: Source) -> Source:
+    """Return the schema of a type's options, with the names of its secrets."""
+    options = contract.resolved(document, source)["properties"]["options"]
+    node = next((node for node in options.get("anyOf", [options]) if "$ref" in node), options)
+    reference = node.get("$ref", "")
+    found = {"required": [], "properties": {}, **contract.resolved(document, node)}
+    names = [name for name, each in found["properties"].items() if schema.is_secret(document, each)]
+    return {"title": reference.rpartition("/")[2], **found, "secret": names}
 
 
 @router.handles("GET", "/api/v1/data_sources/{data_source_id}")

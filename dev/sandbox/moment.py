@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 
 def now() -> str:
     """Return the current time."""
-    return ago(0.0)
-
-
-def ago(seconds: float) -> str:
-    """Return a time in the past.
-
-    :param seconds: how long ago.
-    """
-    return (datetime.now(timezone.utc) - timedelta(seconds=seconds)).isoformat()
+    return datetime.now(timezone.utc).isoformat()
 
 
 def parse(text: str) -> datetime:

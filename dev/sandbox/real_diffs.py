@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from dev.comparison.process import Process
 from dev.comparison.question import STEPS, Question, Sampling, Side, Tolerance
 from dev.sandbox import contract
+from dev.sandbox.moment import now
 from dev.sandbox.problem import Problem, problem
 from dev.sandbox.validation import Refusal
 
 Body = dict[str, Any]
+
+_log = logging.getLogger(__name__)
 
 _SERVED = {
     "archived",
@@ -38,6 +42,24 @@ _SERVED = {
     "tags",
     "tolerance_mode",
 }
+_IGNORED = {
+    "bisection_factor",
+    "bisection_threshold",
+    "compare_duplicates",
+    "data_source1_session_parameters",
+    "data_source2_session_parameters",
+    "datetime_tolerance",
+    "download_limit",
+    "materialization_destination_id",
+    "materialize_dataset1",
+    "materialize_dataset2",
+    "materialize_without_sampling",
+    "per_column_diff_limit",
+    "run_profiles",
+    "sampling_confidence",
+    "sampling_tolerance",
+}
+"""Options that change nothing here, or without which a comparison only finds more differences."""
 _LEAST = {"diff_tolerance": 0, "sampling_max_rows": 1, "sampling_threshold": 0}
 
 
@@ -51,6 +73,8 @@ def question(body: Body, addresses: list[str], delay: float = 0.0) -> Question:
     """
     if found := [*_unsupported(body), *_input_problems(body)]:
         raise Refusal(found)
+    if ignored := sorted(name for name in _given(body) if name in _IGNORED):
+        _log.warning("Ignored, because the sandbox compares without it: %s", ", ".join(ignored))
     included = body.get("include_columns")
     return Question(
         sides=[
@@ -88,7 +112,6 @@ def _tolerance(value: float | None, mode: str | None) -> Tolerance:
 
 def _unsupported(body: Body) -> list[Problem]:
     """Return a problem for each option that the sandbox does not support."""
-    node = contract.resolved(contract.document(), {"$ref": "#/components/schemas/ApiDataDiffData"})
     return [
         problem(
             ("body", name),
@@ -96,9 +119,19 @@ def _unsupported(body: Body) -> list[Problem]:
             "The sandbox does not support this for real comparisons",
             value,
         )
-        for name, value in body.items()
-        if name not in _SERVED and value not in (None, node["properties"][name].get("default"))
+        for name, value in _given(body).items()
+        if name not in _SERVED | _IGNORED
     ]
+
+
+def _given(body: Body) -> Body:
+    """Return the fields that differ from the contract's defaults."""
+    node = contract.resolved(contract.document(), {"$ref": "#/components/schemas/ApiDataDiffData"})
+    return {
+        name: value
+        for name, value in body.items()
+        if value not in (None, node["properties"][name].get("default"))
+    }
 
 
 def _input_problems(body: Body) -> list[Problem]:
@@ -128,6 +161,7 @@ class Comparison:
     def __init__(self, question: Question) -> None:
         self._process = Process(question)
         self._stopped: str | None = None
+        self._stopped_at: str | None = None
 
     @property
     def pid(self) -> int:
@@ -147,6 +181,13 @@ class Comparison:
     def ended(self) -> bool:
         """Whether the status is final."""
         return self._stopped is not None or self._process.ended
+
+    @property
+    def finished_at(self) -> str | None:
+        """When the status became final, ``None`` before that."""
+        if self._stopped_at is not None or not self.ended:
+            return self._stopped_at
+        return self._process.ended_at
 
     @property
     def outcome(self) -> Mapping[str, Any]:
@@ -173,5 +214,5 @@ class Comparison:
         :param status: the status from then on.
         """
         if not self.ended:
-            self._stopped = status
+            self._stopped, self._stopped_at = status, now()
             self._process.stop()

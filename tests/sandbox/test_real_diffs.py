@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -487,13 +488,8 @@ def test_sampling(sources: Any, sampling: dict[str, Any], rows: int) -> None:
         ("file1", "s3://bucket/orders.csv"),
         ("time_travel_point1", -130),
         ("column_rules", []),
-        ("materialize_dataset1", True),
-        ("run_profiles", False),
-        ("sampling_confidence", 95.0),
         ("table_modifiers", ["case_insensitive_strings"]),
-        ("datetime_tolerance", 3),
         ("infer_pk_avoid_names", ["id"]),
-        ("compare_duplicates", False),
     ],
 )
 def test_refuses_what_it_does_not_do(warehouse: Any, field: str, value: Any) -> None:
@@ -521,6 +517,34 @@ def test_refuses_what_is_wrong(warehouse: Any, fields: dict[str, Any], place: st
     answer = call(warehouse, "POST", "/api/v1/datadiffs", json=body)
     assert answer.status_code == 422
     assert [problem["loc"] for problem in answer.json()["detail"]] == [["body", place]]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("compare_duplicates", False),
+        ("datetime_tolerance", 3),
+        ("materialize_dataset1", True),
+        ("run_profiles", False),
+        ("sampling_tolerance", 0.01),
+    ],
+)
+def test_takes_options_that_make_nothing_equal(
+    warehouse: Any, field: str, value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    start(warehouse, **tables("orders", "same_orders"), **{field: value})
+    assert f"Ignored, because the sandbox compares without it: {field}" in caplog.messages
+
+
+def test_ends_when_it_ended_and_not_when_somebody_looks(warehouse: Any) -> None:
+    path = start(warehouse, **tables("orders", "same_orders"))
+    assert call(warehouse, "GET", path).json()["finished_at"] is None
+    job = warehouse.state.data_diffs.jobs[3]
+    while not job.ended:
+        time.sleep(0.02)
+    ended = datetime.now(timezone.utc).isoformat()
+    time.sleep(0.02)
+    assert call(warehouse, "GET", path).json()["finished_at"] < ended
 
 
 def test_defaults_are_no_options(warehouse: Any) -> None:
