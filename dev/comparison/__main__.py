@@ -17,6 +17,7 @@ import duckdb
 
 from dev.comparison.compare import compare
 from dev.comparison.question import Question
+from dev.comparison.reading import read
 from dev.comparison.table import ReadError
 
 
@@ -26,7 +27,10 @@ def main() -> None:
     threading.Thread(target=_leave_when_forgotten, daemon=True).start()
     _tell(step=0)
     try:
-        _tell(answer=compare(question, lambda number: _tell(step=number)))
+        if question.shows:
+            _tell(answer=read(question))
+        else:
+            _tell(answer=compare(question, lambda number: _tell(step=number)))
     except ReadError as error:
         _tell(error=_error(error.kind, str(error), error.is_retryable))
     except duckdb.Error as error:

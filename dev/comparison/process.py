@@ -52,6 +52,13 @@ class Process:
         """Whether there is an answer or an error."""
         return self.answer is not None or self.error is not None
 
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended.
+
+        :param seconds: the longest time to wait.
+        """
+        self._thread.join(seconds)
+
     def stop(self) -> None:
         """Kill the process, and wait until it has ended."""
         self._process.kill()

@@ -18,12 +18,14 @@ class Side:
     :param table: the table's name in parts, such as ``["main", "orders"]``.
     :param query: a query, where there is no table.
     :param filter: a condition in SQL that rows must meet.
+    :param limit: the most rows to read.
     """
 
     address: str
     table: list[str] | None = None
     query: str | None = None
     filter: str | None = None
+    limit: int | None = None
 
     @property
     def select(self) -> str:
@@ -35,7 +37,8 @@ class Side:
             else f"(\n{(self.query or '').strip().rstrip(';')}\n) as query"
         )
         condition = f" where (\n{self.filter}\n)" if self.filter else ""
-        return f"select * from {source}{condition}"
+        limit = "" if self.limit is None else f" limit {self.limit}"
+        return f"select * from {source}{condition}{limit}"
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Question:
     :param tolerance: for all columns of decimal or floating point numbers.
     :param tolerances: for columns of numbers by name.
     :param sampling: which part of the keys to compare.
+    :param shows: how many rows of the one side to show, 0 to compare two sides.
     :param delay: seconds to wait before the end, to simulate a slow comparison.
     """
 
@@ -91,6 +95,7 @@ class Question:
     tolerance: Tolerance = Tolerance(0.0)
     tolerances: dict[str, Tolerance] = field(default_factory=dict)
     sampling: Sampling = Sampling()
+    shows: int = 0
     delay: float = 0.0
 
     def dump(self) -> str:

@@ -5,7 +5,8 @@ it accepts and how it refuses others, and its responses where it documents them.
 the contract independently and knows nothing of the provider, so that one mistake cannot be in both.
 
 Jobs follow a course that a test can set, such as ``state.data_diffs.courses``, and compare nothing.
-Only a data diff of two data sources with a database behind them really compares::
+Only a data diff of two data sources with a database behind them really compares, and only with one
+does a query really run::
 
     sandbox.state.data_sources.connect(1, "warehouse.duckdb")
 """

@@ -49,6 +49,8 @@ To try a DAG of your own, with the environment that "make demo" creates in .venv
      Monitors of data source 1 really run, if they are tests (which alert if their query returns
      rows) or metrics "row_count" with absolute thresholds.
 
+     Queries of the hook's query_data_source run in these databases, too, and change nothing.
+
   4. The link on the task's page leads to the diff: its figures, and the first rows that differ.
 
 What a diff says:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -19,10 +20,12 @@ from dev.sandbox import (
     data_sources,
     explore,
     monitors,
+    seen,
 )
 from dev.sandbox.contract import Operation
 from dev.sandbox.disturbance import Disturbance
 from dev.sandbox.host import LoopbackOnly
+from dev.sandbox.later import Later
 from dev.sandbox.pages import create_pages
 from dev.sandbox.router import Map, Route, Router
 from dev.sandbox.state import Change, State
@@ -31,7 +34,7 @@ from dev.sandbox.validation import Validation
 
 __all__ = ["Disturbance", "create_app", "routes"]
 
-_SECTIONS = (bi, data_diffs, monitors, ci, data_sources, explore, audit_logs)
+_SECTIONS = (bi, data_diffs, monitors, ci, data_sources, explore, audit_logs, seen)
 
 
 def routes() -> dict[Operation, Route]:
@@ -46,7 +49,9 @@ def validation(operation: Operation) -> Validation:
 
     :param operation: an operation of the contract.
     """
-    return Validation(contract.document(), operation)
+    published = contract.document()
+    document = published if operation.path in published["paths"] else contract.seen()
+    return Validation(document, operation)
 
 
 class Service:
@@ -76,16 +81,15 @@ class Service:
         delay = self._disturbance.delay(request.method, path, body)
         if not await _stays(request, delay.before):
             return Response(status_code=499)
-        response = self._serve(request, path, body)
+        response = await self._serve(request, path, body)
         await _stays(request, delay.after)
         return response
 
-    def _serve(self, request: Request, path: str, body: bytes) -> Response:
+    async def _serve(self, request: Request, path: str, body: bytes) -> Response:
         with self._state.lock:
-            try:
-                response = self._answer(request, path, body)
-            except HTTPException as error:
-                response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+            made = _made(lambda: self._answer(request, path, body))
+        response = made if isinstance(made, Response) else await asyncio.to_thread(_made, made.work)
+        with self._state.lock:
             self._state.requests.append(
                 Seen(
                     method=request.method,
@@ -98,7 +102,7 @@ class Service:
             )
         return response
 
-    def _answer(self, request: Request, path: str, body: bytes) -> Response:
+    def _answer(self, request: Request, path: str, body: bytes) -> Any:
         if refusal := self._disturbance.refusal():
             raise HTTPException(refusal, "Not now", {"Retry-After": "1"})
         found = self._map.find(request.method, path)
@@ -113,7 +117,7 @@ class Service:
         answer = route.handler(self._state, **arguments)
         if route.changes:
             self._note(operation, route, path, arguments, answer)
-        return answer if isinstance(answer, Response) else JSONResponse(answer)
+        return answer
 
     def _elsewhere(self, request: Request, path: str) -> Response:
         """Respond to a request that matches no operation, as FastAPI does."""
@@ -134,6 +138,15 @@ class Service:
         number = in_path[0] if in_path else created
         action = route.handler.__name__
         self._state.changes.append(Change(section, action, number, operation.method, path))
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    """Return a response, or what is going to make it."""
+    try:
+        answer = make()
+    except HTTPException as error:
+        return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+    return answer if isinstance(answer, (Response, Later)) else JSONResponse(answer)
 
 
 async def _stays(request: Request, seconds: float) -> bool:

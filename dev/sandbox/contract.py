@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 PATH = Path(__file__).parent / "contract.json"
+SEEN = PATH.with_name("seen.json")
+"""Operations that are not in the contract, but in Datafold's own SDK."""
 BI = "/api/v1/lineage/bi/"
 """The prefix of the paths in the BI section."""
 
@@ -62,6 +64,13 @@ def load() -> dict[str, Any]:
 def document() -> dict[str, Any]:
     """Return the contract. It is read once, so do not change it."""
     return load()
+
+
+@cache
+def seen() -> dict[str, Any]:
+    """Return what Datafold's own SDK calls outside of the contract, as a document of its own."""
+    found: dict[str, Any] = json.loads(SEEN.read_text())
+    return found
 
 
 def operations(document: dict[str, Any], prefix: str = "/api/") -> Iterator[Operation]:

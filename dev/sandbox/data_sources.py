@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dev.comparison.question import is_url
-from dev.sandbox import contract, schema
+from dev.sandbox import contract, real_queries, schema
 from dev.sandbox.course import Course, Courses, Job, Step
+from dev.sandbox.later import Later
 from dev.sandbox.problem import problem
+from dev.sandbox.real_queries import Queries
 from dev.sandbox.register import Register
 from dev.sandbox.router import Router
 from dev.sandbox.validation import Refusal
@@ -55,8 +57,10 @@ class DataSources:
         self.jobs: Register[Job] = Register("Test")
         self._tested: dict[int, int] = {}
         """The data source of each test."""
+        self.queries = Queries()
         self.answers: dict[str, dict[str, Any]] = {}
-        """The responses to queries, by their SQL. All other queries get rows of numbers."""
+        """The responses to queries, by their SQL. Without a database, all other queries get
+        rows of numbers."""
         self._addresses: dict[int, str] = {}
         self.add(
             {
@@ -241,11 +245,17 @@ def show_test(state: State, job_id: int) -> Any:
 
 @router.handles("POST", "/api/v1/data_sources/{data_source_id}/query")
 def query(state: State, data_source_id: int, body: dict[str, Any], stream: bool) -> Any:
-    """Respond to a query with rows of numbers in the columns that it names."""
-    state.data_sources.sources.require(data_source_id)
+    """Run a query if there is a database, otherwise respond with numbers in its columns."""
+    source = state.data_sources.sources[data_source_id]
     text = body["query"].strip()
     if text in state.data_sources.answers:
         return state.data_sources.answers[text]
+    if address := state.data_sources.address(data_source_id):
+        question = real_queries.rows_of(address, text, body.get("params"))
+        return Later(lambda: state.data_sources.queries.ask(question))
+    if source["options"] is None:
+        message = "This data source has no options, so nobody can log in to it"
+        raise Refusal([problem(("path", "data_source_id"), "value_error", message, data_source_id)])
     names = _columns(text)
     columns = [
         {"name": name, "number": place, "type": "integer"} for place, name in enumerate(names)

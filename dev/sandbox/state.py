@@ -15,6 +15,7 @@ from dev.sandbox.explore import Lineage
 from dev.sandbox.moment import now
 from dev.sandbox.monitors import Monitors
 from dev.sandbox.register import Register
+from dev.sandbox.seen import Seen
 
 __all__ = ["FIRST_OTHER", "Change", "Entry", "Request", "State", "integration"]
 
@@ -87,6 +88,7 @@ class State:
     ci: CI = field(init=False)
     data_sources: DataSources = field(init=False)
     explore: Lineage = field(init=False)
+    seen: Seen = field(init=False)
     requests: list[Request] = field(default_factory=list)
     audit: list[Entry] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -107,6 +109,8 @@ class State:
     def close(self) -> None:
         """Stop the other processes."""
         self.data_diffs.close()
+        self.data_sources.queries.close()
+        self.seen.close()
         self.monitors.close()
 
     def _begin(self) -> None:
@@ -116,6 +120,7 @@ class State:
         self.ci = CI()
         self.data_sources = DataSources()
         self.explore = Lineage()
+        self.seen = Seen()
 
     def note(self, action: str, integration: dict[str, Any]) -> None:
         """Add to the audit trail.

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi.exceptions import HTTPException
 from openapi_schema_validator import OAS31Validator
 
-from dev.sandbox import contract, schema
+from dev.sandbox import contract, form, schema
 from dev.sandbox.contract import Operation
 from dev.sandbox.problem import Problem, missing, problem, problems
 
@@ -31,6 +31,7 @@ _FORMATS = copy.deepcopy(OAS31Validator.FORMAT_CHECKER)
 _FORMATS.checks("uri")(_is_uri)
 _FORMATS.checks("time", raises=ValueError)(_is_time)
 
+_JSON = "application/json"
 _PARSING = {
     "integer": ("int_parsing", "Input should be a valid integer"),
     "number": ("float_parsing", "Input should be a valid number"),
@@ -105,7 +106,7 @@ class Parameter:
 
 
 class Body:
-    """The JSON of a request.
+    """The JSON of a request, or its form.
 
     :param document: an OpenAPI document.
     :param declared: what it says of the body.
@@ -113,7 +114,8 @@ class Body:
 
     def __init__(self, document: dict[str, Any], declared: dict[str, Any]) -> None:
         self._required = declared.get("required", False)
-        node = declared["content"]["application/json"]["schema"]
+        ((self._media_type, content),) = declared["content"].items()
+        node = content["schema"]
         self._validator = OAS31Validator(schema.prepare(document, node), format_checker=_FORMATS)
 
     def read(self, content: bytes, media_type: str, found: list[Problem]) -> Any:
@@ -127,19 +129,25 @@ class Body:
             if self._required:
                 found.append(missing(("body",), None))
             return None
-        if media_type.partition(";")[0].strip().lower() != "application/json":
-            message = "Input should be JSON, named so by the Content-Type"
+        if media_type.partition(";")[0].strip().lower() != self._media_type:
+            wanted = "JSON" if self._media_type == _JSON else "a form"
+            message = f"Input should be {wanted}, named so by the Content-Type"
             found.append(problem(("body",), "media_type", message, media_type))
             return None
         try:
-            # FastAPI takes NaN, and then can't answer with it.
-            body = json.loads(content, parse_constant=_refuse)
+            body = self._parsed(content, media_type)
         except ValueError as error:
             location = ("body", getattr(error, "pos", 0))
             found.append(problem(location, "json_invalid", "JSON decode error", {}))
             return None
         found += problems(self._validator.iter_errors(body), "body")
         return body
+
+    def _parsed(self, content: bytes, media_type: str) -> Any:
+        if self._media_type != _JSON:
+            return form.fields_of(content, media_type)
+        # FastAPI takes NaN, and then can't answer with it.
+        return json.loads(content, parse_constant=_refuse)
 
 
 class Validation:
