@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -23,7 +22,7 @@ from airflow_provider_datafold.api import fields, monitors
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError, DatafoldError
 from airflow_provider_datafold.triggers.alert_store import AlertStore
-from airflow_provider_datafold.waiting.alerts import MOST_RUNS, Page, Runs, Watch, read_back
+from airflow_provider_datafold.waiting.alerts import MOST_RUNS, Look, Page, Runs, Watch, read_back
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.client.aio import AsyncClient
@@ -37,18 +36,6 @@ gives a run only the first, and the others to the run after that, however much l
 """
 
 _PAGE_SIZE = 100
-
-
-@dataclass(frozen=True)
-class Look:
-    """A look at the list of monitors.
-
-    :param host: the host that was asked, with its scheme.
-    :param last_alerts: by monitor, when it alerted last.
-    """
-
-    host: str
-    last_alerts: Mapping[int, Any]
 
 
 class DatafoldMonitorAlertTrigger(BaseEventTrigger):
@@ -203,7 +190,7 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         """Read the runs of a monitor back to a given one."""
         settings = await self._settings()
         if settings.base_url != host:
-            raise DatafoldConfigurationError("The connection has another host since the last poll.")
+            raise DatafoldConfigurationError("the connection has another host since the last poll")
         reading = read_back(back_to)
         number = next(reading)
         async with self._client(settings) as client:

@@ -46,13 +46,25 @@ class Page:
         if not isinstance(items, list) or not _is_integer(total):
             # An empty list in its place would make old alerts new ones at the next look.
             raise DatafoldAnswerError(
-                f"The response lacks the list {name!r} or the number 'total_pages'."
+                f"the response lacks the list {name!r} or the number 'total_pages'"
             )
         found = (item for item in items if isinstance(item, dict))
         return cls(
             {item[id_name]: item for item in found if _is_integer(item.get(id_name))},
             max(total, 1),
         )
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at the list of monitors.
+
+    :param host: the host that was asked, with its scheme.
+    :param last_alerts: by monitor, when it alerted last.
+    """
+
+    host: str
+    last_alerts: Mapping[int, Any]
 
 
 @dataclass(frozen=True)

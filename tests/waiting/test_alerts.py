@@ -312,7 +312,8 @@ ENDS = st.tuples(
     st.just("end"), st.integers(0, 9), st.sampled_from(["alert", "alert", "ok", "error"])
 )
 POLLS = st.tuples(
-    st.just("poll"), st.sampled_from(["", "", "", "", "", "behind", "unreadable", "killed", "unwritten"])
+    st.just("poll"),
+    st.sampled_from(["", "", "", "", "", "behind", "unreadable", "killed", "unwritten"]),
 )
 OTHERS = st.sampled_from([("restart",), ("move",)])
 
