@@ -13,7 +13,7 @@ databases."""
 
 _LONGEST_WAIT = 600.0
 """Seconds that a trigger reports nothing because its store cannot be read. After that it goes on
-without: an alert that is told late or twice is better than none."""
+without: an alert that is reported late or twice is better than none."""
 
 
 class AlertStore:

@@ -58,6 +58,14 @@ def test_runs_are_read_only_if_there_may_be_an_alert(world: World, alert_log: Lo
     ]
 
 
+def test_the_first_look_follows_the_runs_of_the_newest_page(world: World) -> None:
+    service = world.service
+    service.start(1)
+    service.end(*range(2, 150), state="ok")
+    service.start(150)
+    assert world.watch(nothing, lambda: service.end(1, 150)) == [150]
+
+
 def test_an_alert_is_kept_as_reported_three_seconds_after_the_event(world: World) -> None:
     # Until then, a triggerer that is killed reports it again. And events that come sooner than
     # three seconds after each other would wait for a later run of the DAG.
