@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOp
 from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
-from airflow_provider_datafold.waiting.alerts import Cursor
+from airflow_provider_datafold.waiting.alerts import Cursor, Progress, Runs, Watch
 from airflow_provider_datafold.waiting.job import JOBS, State
 from airflow_provider_datafold.waiting.ownership import owner_of
 from airflow_provider_datafold.waiting.watch import DEADLINE, TROUBLE
@@ -89,8 +90,12 @@ STORED: dict[str, Any] = {
             "datafold_data_diff_url",
         ),
     },
-    # In the store of an asset: the key, and the last run that was told of by monitor.
-    "asset store": {"datafold_told_runs": {"7": 3}},
+    # In the store of an asset: a key for each monitor, with what was reported, by host.
+    "asset store": {
+        "datafold_reported_runs_7": {
+            "https://app.datafold.com": {"newest": 3, "pending": [2]},
+        },
+    },
     # A connection's type, its form's hook, and the fields of its extra.
     "connection": (
         "datafold",
@@ -163,8 +168,9 @@ def test_events_keep_their_fields() -> None:
     assert first_event(JOB_FIELDS) == STORED["job event"]
     lost = {**JOB_FIELDS, "ids": {}}
     assert first_event(lost) == STORED["event of a job not seen to its end"]
-    run = {"run_id": 4, "state": "alert", "diff_id": 9}
-    assert Cursor({7: 3}).new_alerts(7, [run]) == [STORED["alert event"]]
+    runs = Runs({4: {"run_id": 4, "state": "alert", "diff_id": 9}})
+    watch = Watch(7, Cursor({"host": Progress(3)}))
+    assert watch.take("host", None, runs, 0.0).alerts == [STORED["alert event"]]
     states = [*(state.value for state in State), DEADLINE, TROUBLE]
     assert states == STORED["states in events"]
 
@@ -195,7 +201,6 @@ def test_links_keep_their_names_and_keys() -> None:
 @needs_events
 def test_asset_store_keeps_its_key_and_its_form() -> None:
     ((key, kept),) = STORED["asset store"].items()
-    trigger = load(ALERT_PATH)(**ALERT_FIELDS)
     store: dict[str, Any] = {key: kept}
 
     async def get(name: str) -> Any:
@@ -204,10 +209,12 @@ def test_asset_store_keeps_its_key_and_its_form() -> None:
     async def put(name: str, value: Any) -> None:
         store[name] = value
 
-    trigger.asset_state_store = SimpleNamespace(aget=get, aset=put)
-    cursor = Cursor.load(asyncio.run(trigger._kept()))
-    assert cursor == Cursor({7: 3})
-    asyncio.run(trigger._keep(cursor))
+    accessor = SimpleNamespace(aget=get, aset=put)
+    path = "airflow_provider_datafold.triggers.alert_store.AlertStore"
+    cursor = asyncio.run(load(path)(accessor, logging.getLogger()).load(7))
+    assert cursor == Cursor({"https://app.datafold.com": Progress(3, {2})})
+    store.clear()
+    asyncio.run(load(path)(accessor, logging.getLogger()).keep(7, cursor))
     assert json.loads(json.dumps(store)) == STORED["asset store"]
 
 
@@ -244,7 +251,7 @@ def test_event_trigger_of_an_older_release_watches(missing: str) -> None:
     async def look() -> Any:
         return await anext(load(ALERT_PATH).open_shared_stream(fields))
 
-    assert {*ALERT_FIELDS["monitor_ids"]} <= {*asyncio.run(look())}
+    assert {*ALERT_FIELDS["monitor_ids"]} <= {*asyncio.run(look()).last_alerts}
     assert load(ALERT_PATH)(**fields).serialize() == (ALERT_PATH, ALERT_FIELDS)
 
 

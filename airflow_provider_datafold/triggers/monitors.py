@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -19,17 +20,16 @@ except ImportError:
 from airflow_provider_datafold import __version__
 from airflow_provider_datafold.api import fields, monitors
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
-from airflow_provider_datafold.exceptions import DatafoldError
-from airflow_provider_datafold.waiting.alerts import Cursor
+from airflow_provider_datafold.exceptions import DatafoldConfigurationError, DatafoldError
+from airflow_provider_datafold.triggers.alert_store import AlertStore
+from airflow_provider_datafold.waiting.alerts import MOST_RUNS, Look, Page, Runs, Watch, read_back
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.client.aio import AsyncClient
-
-_CURSOR = "datafold_told_runs"
-"""Key in the asset's store. It lives in users' databases."""
+    from airflow_provider_datafold.connection.settings import Settings
 
 _WRITE_AFTER = 3.0
-"""Seconds from an event to the note that it was told, and to the next event.
+"""Seconds from an event to the note that it was reported, and to the next event.
 
 Airflow keeps the event meanwhile, and its scheduler starts the DAG: of events that come sooner, it
 gives a run only the first, and the others to the run after that, however much later that is.
@@ -50,14 +50,15 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
             ...
 
     The event's payload is ``{"monitor_id", "run_id", "diff_id"}``; ``diff_id`` may be null. It
-    tells of runs that end with an alert after the trigger has started for the first time.
+    reports runs that end with an alert after the trigger has read the monitor's runs for the first
+    time.
 
     From Airflow 3.3 on, all triggers of one connection with the same ``poll_interval`` share one
-    poll of the list of monitors, and the last run that was told of is kept in the asset's store: an
-    alert that falls into a restart of the triggerer is told afterwards. It is told twice only if
-    the triggerer is killed in the three seconds before that is noted. Older versions keep nothing:
-    there an alert that falls into a restart is not told. Alerts at the same time are told three
-    seconds apart.
+    poll of the list of monitors, and what was reported is kept in the asset's store: an alert that
+    falls into a restart of the triggerer is reported afterwards. It is reported twice only if the
+    triggerer is killed in the three seconds before that is stored, or if Airflow's store fails.
+    Older versions keep nothing: there an alert that falls into a restart is not reported. Alerts
+    at the same time are reported three seconds apart.
 
     :param monitor_ids: ids of the monitors, positive integers.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
@@ -79,8 +80,6 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
             raise fields.input_error("monitor_ids", monitor_ids, "must name at least one monitor")
         self.monitor_ids = sorted(found)
         self.datafold_conn_id = datafold_conn_id
-        self._doubt: dict[int, Any] = {}
-        self._has_warned = False
         self.poll_interval = float(fields.positive_number("poll_interval", poll_interval))
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -93,23 +92,20 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         return (__name__, self.datafold_conn_id, str(self.poll_interval))
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[dict[int, Any]]:
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Look]:
         """Read the list of monitors again and again.
 
         :param kwargs: the arguments of one of the triggers.
-        :return: by monitor, when it alerted last. Whatever fails is logged, and tried again.
+        :return: what each look shows. Whatever fails is logged, and tried again.
         """
         trigger = cls(**kwargs)
         while True:
             try:
-                async with await trigger._open_client() as client:
-                    seen = {
-                        monitor["id"]: monitor.get("last_alert") async for monitor in _all(client)
-                    }
-            except DatafoldError as error:
-                trigger.log.warning("Could not list the monitors: %s.", error.summary)
+                look = await trigger._look()
+            except Exception as error:
+                trigger.log.warning("Could not list the monitors: %s.", _reason(error))
             else:
-                yield seen
+                yield look
             await asyncio.sleep(trigger.poll_interval)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -119,123 +115,120 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
             yield event
 
     async def filter_shared_stream(
-        self, shared_stream: AsyncIterator[dict[int, Any]]
+        self, shared_stream: AsyncIterator[Look]
     ) -> AsyncIterator[TriggerEvent]:
         """Read the runs of the monitors that alerted, and fire for what is new.
 
         :param shared_stream: what :meth:`open_shared_stream` reads.
         """
-        cursor = Cursor.load(await self._kept())
-        settled: dict[int, Any] = {}
-        async for last_alerts in shared_stream:
-            before = cursor.dump()
-            alerts: list[dict[str, Any]] = []
+        store = AlertStore(getattr(self, "asset_state_store", None), self.log)
+        watches: dict[int, Watch] = {}
+        async for look in shared_stream:
             for monitor_id in self.monitor_ids:
-                last_alert = last_alerts.get(monitor_id)
-                if settled.get(monitor_id, ...) != last_alert:
-                    alerts += await self._new_alerts(cursor, monitor_id, last_alert, settled)
-            if cursor.dump() != before:
-                await self._keep(cursor)
-            for alert in alerts:
-                self.log.info("Monitor %(monitor_id)d alerts in run %(run_id)d.", alert)
-                yield TriggerEvent(alert)  # type: ignore[no-untyped-call]
-                await asyncio.sleep(_WRITE_AFTER)
-                cursor.note(alert)
-                await self._keep(cursor)
+                if monitor_id not in watches:
+                    cursor = await store.load(monitor_id)
+                    if cursor is None:
+                        continue
+                    watches[monitor_id] = Watch(monitor_id, cursor)
+                watch = watches[monitor_id]
+                alerts = await self._new_alerts(watch, look)
+                await store.keep(monitor_id, watch.cursor)
+                for alert in alerts:
+                    self.log.info("Monitor %(monitor_id)d alerts in run %(run_id)d.", alert)
+                    yield TriggerEvent(alert)  # type: ignore[no-untyped-call]
+                    await asyncio.sleep(_WRITE_AFTER)
+                    watch.note(look.host, alert)
+                    await store.keep(monitor_id, watch.cursor)
 
-    async def _new_alerts(
-        self, cursor: Cursor, monitor_id: int, last_alert: Any, settled: dict[int, Any]
-    ) -> list[dict[str, Any]]:
-        """Read the runs of a monitor whose last alert is another one than before."""
+    async def _new_alerts(self, watch: Watch, look: Look) -> list[dict[str, Any]]:
+        """Read the runs of a monitor if there may be a new alert."""
+        monitor_id, last_alert = watch.monitor_id, look.last_alerts.get(watch.monitor_id)
+        if not watch.is_due(look.host, last_alert, time.monotonic()):
+            return []
+        back_to = watch.back_to(look.host)
         try:
-            runs = await self._runs(monitor_id)
-        except DatafoldError as error:
+            runs = await self._runs(look.host, monitor_id, back_to)
+            found = watch.take(look.host, last_alert, runs, time.monotonic())
+        except Exception as error:
             # The next look at the list leads here again.
             self.log.warning(
-                "Could not read the runs of monitor %d: %s.", monitor_id, error.summary
+                "Could not read the runs of monitor %d: %s.", monitor_id, _reason(error)
             )
             return []
-        if monitor_id not in cursor.told:
-            cursor.begin(monitor_id, runs)
-            alerts = []
-        else:
-            alerts = cursor.new_alerts(monitor_id, runs)
-        is_listed = (
-            last_alert is None or bool(alerts) or self._doubt.pop(monitor_id, ...) == last_alert
-        )
-        if is_listed:
-            settled[monitor_id] = last_alert
-        else:
-            # The list of monitors may be ahead of the list of runs: look once more.
-            self._doubt[monitor_id] = last_alert
-        return alerts
+        if found.is_first:
+            self.log.info(
+                "Watching monitor %d: reporting alerts of runs that end from now on.", monitor_id
+            )
+        if runs.is_cut and not found.is_first:
+            self.log.warning(
+                "Monitor %d has more than %d runs since run %d. Alerts of those before run %d are "
+                "not reported.",
+                monitor_id,
+                MOST_RUNS,
+                back_to,
+                min(runs.found),
+            )
+        for run_id in found.given_up:
+            self.log.warning(
+                "Run %d of monitor %d had not ended, and is no longer among its last %d runs. An "
+                "alert of this run is not reported.",
+                run_id,
+                monitor_id,
+                MOST_RUNS,
+            )
+        return found.alerts
 
-    async def _runs(self, monitor_id: int) -> list[Mapping[str, Any]]:
-        """Read the runs at both ends of the list: the contract does not say which is the newest."""
-        async with await self._open_client() as client:
-            values: dict[str, Any] = {"monitor_id": monitor_id, "page_size": _PAGE_SIZE}
-            first = await client.call(monitors.LIST_RUNS, **values)
-            pages = first.get("total_pages")
-            if not isinstance(pages, int) or pages < 2:
-                return list(_dicts(first, "runs"))
-            last = await client.call(monitors.LIST_RUNS, **values, page=pages)
-            return [*_dicts(first, "runs"), *_dicts(last, "runs")]
+    async def _look(self) -> Look:
+        settings = await self._settings()
+        async with self._client(settings) as client:
+            found = {
+                monitor_id: monitor.get("last_alert") async for monitor_id, monitor in _all(client)
+            }
+        return Look(settings.base_url, found)
 
-    async def _open_client(self) -> AsyncClient:
+    async def _runs(self, host: str, monitor_id: int, back_to: float) -> Runs:
+        """Read the runs of a monitor back to a given one."""
+        settings = await self._settings()
+        if settings.base_url != host:
+            raise DatafoldConfigurationError("the connection has another host since the last poll")
+        reading = read_back(back_to)
+        number = next(reading)
+        async with self._client(settings) as client:
+            while True:
+                answer = await client.call(
+                    monitors.LIST_RUNS, monitor_id=monitor_id, page=number, page_size=_PAGE_SIZE
+                )
+                try:
+                    number = reading.send(Page.of(answer, "runs", "run_id"))
+                except StopIteration as end:
+                    runs: Runs = end.value
+                    return runs
+
+    async def _settings(self) -> Settings:
+        # Read each time: the watch goes on for months, and a key may be another one by then.
+        return await fetch_settings_async(self.datafold_conn_id)
+
+    @staticmethod
+    def _client(settings: Settings) -> AsyncClient:
         # Loads httpx, which only a triggerer needs.
         from airflow_provider_datafold.client.aio import AsyncClient
 
-        # Read each time: the watch goes on for months, and a key may be another one by then.
-        settings = await fetch_settings_async(self.datafold_conn_id)
         return AsyncClient(settings, f"airflow-provider-datafold/{__version__}")
 
-    async def _kept(self) -> Any:
-        """Return what an earlier triggerer kept, ``None`` where there is no usable store."""
-        store = getattr(self, "asset_state_store", None)
-        if store is None:
-            return None
-        try:
-            return await store.aget(_CURSOR)
-        except Exception as error:
-            self._warn(error)
-            return None
 
-    async def _keep(self, cursor: Cursor) -> None:
-        store = getattr(self, "asset_state_store", None)
-        if store is None:
-            return
-        try:
-            await store.aset(_CURSOR, cursor.dump())
-        except Exception as error:
-            self._warn(error)
-
-    def _warn(self, error: Exception) -> None:
-        """Say once that nothing is kept, e.g. because two assets share this trigger."""
-        if not self._has_warned:
-            self._has_warned = True
-            self.log.warning(
-                "The asset has no usable store (%s), so an alert that falls into a restart of the "
-                "triggerer is not told. Watch each asset with arguments of its own.",
-                type(error).__name__,
-            )
-
-
-async def _all(client: AsyncClient) -> AsyncIterator[Mapping[str, Any]]:
-    page, pages = 1, 1
-    while page <= pages:
+async def _all(client: AsyncClient) -> AsyncIterator[tuple[int, Mapping[str, Any]]]:
+    number, total = 1, 1
+    while number <= total:
         answer = await client.call(
-            monitors.LIST, page=page, page_size=_PAGE_SIZE, order_by="id", sort_order="asc"
+            monitors.LIST, page=number, page_size=_PAGE_SIZE, order_by="id", sort_order="asc"
         )
-        for monitor in _dicts(answer, "monitors"):
-            if isinstance(monitor.get("id"), int):
-                yield monitor
-        total = answer.get("total_pages")
-        pages = total if isinstance(total, int) else pages
-        page += 1
+        page = Page.of(answer, "monitors", "id")
+        for found in page.items.items():
+            yield found
+        # A page without monitors is the last one, however many the service says there are.
+        number, total = number + 1, page.total if page.items else 0
 
 
-def _dicts(answer: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
-    found = answer.get(name)
-    for item in found if isinstance(found, list) else ():
-        if isinstance(item, dict):
-            yield item
+def _reason(error: Exception) -> str:
+    """Say what went wrong; a foreign error's own text may hold a secret."""
+    return error.summary if isinstance(error, DatafoldError) else type(error).__name__

@@ -6,7 +6,6 @@ import asyncio
 import importlib
 import inspect
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from types import ModuleType
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from dev.sandbox.course import Course, Step
 from tests import documents
+from tests.alerts import Store
 from tests.conftest import ROOT
 from tests.test_data_diffs_page import default
 
@@ -29,29 +29,6 @@ needs_events = pytest.mark.skipif(monitors is None, reason="Airflow watches asse
 ALERT = Course((), "alert", {"diff_id": 9})
 OK = Course((), "ok")
 INTERVAL = 0.05
-
-
-class Store:
-    """An asset's store, as Airflow passes it to a trigger."""
-
-    def __init__(self, kept: Any = None, error: Exception | None = None) -> None:
-        self.kept = kept
-        self.error = error
-        self.notes: list[Any] = []
-        self.keys: set[str] = set()
-
-    async def aget(self, key: str) -> Any:
-        self.keys.add(key)
-        if self.error:
-            raise self.error
-        return self.kept
-
-    async def aset(self, key: str, value: Any) -> None:
-        self.keys.add(key)
-        if self.error:
-            raise self.error
-        self.kept = value
-        self.notes.append(value)
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +88,7 @@ def make(ids: Any = (1,), **more: Any) -> Any:
 
 
 @needs_events
-def test_alert_is_told_once(sandbox: Any, start_run: Callable[..., int]) -> None:
+def test_alert_is_reported_once(sandbox: Any, start_run: Callable[..., int]) -> None:
     start_run(1)  # It is over when the watch begins.
 
     async def watch() -> list[Any]:
@@ -133,7 +110,7 @@ def test_alert_is_told_once(sandbox: Any, start_run: Callable[..., int]) -> None
 
 
 @needs_events
-def test_run_that_goes_on_at_the_start_is_told_when_it_alerts(
+def test_run_that_goes_on_at_the_start_is_reported_when_it_alerts(
     sandbox: Any, start_run: Callable[..., int]
 ) -> None:
     run_id = start_run(1, Course((Step("checking"),), "alert"))
@@ -173,67 +150,25 @@ def test_runs_are_read_only_where_an_alert_is_new(
 
 
 @needs_events
-def test_alert_in_a_restart_is_told_afterwards(sandbox: Any, start_run: Callable[..., int]) -> None:
+def test_alert_in_a_restart_is_reported_afterwards(
+    sandbox: Any, start_run: Callable[..., int]
+) -> None:
     store = Store()
 
     async def watch(count: int) -> list[Any]:
         trigger = make()
         trigger.asset_state_store = store
         async with Watch(trigger) as found:
-            await until(lambda: len(found.events) == count and store.kept is not None)
+            await until(lambda: len(found.events) == count and bool(store.kept))
             await asyncio.sleep(0.3)
         return [event["run_id"] for event in found.events]
 
     assert asyncio.run(watch(0)) == []
     missed = [start_run(1), start_run(1)]
     assert asyncio.run(watch(2)) == missed
-    assert store.kept == {"1": missed[-1]}
+    progress = {"newest": missed[-1], "pending": []}
+    assert store.kept == {"datafold_reported_runs_1": {sandbox.url: progress}}
     assert asyncio.run(watch(0)) == []
-    assert store.keys == {"datafold_told_runs"}
-
-
-@needs_events
-def test_alerts_at_the_same_time_are_told_and_noted_one_after_the_other(
-    sandbox: Any, start_run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(monitors, "_WRITE_AFTER", 0.4)
-    # Airflow's scheduler would leave all except the first of them to a later run of the DAG.
-    trigger = make([1, 2])
-    trigger.asset_state_store = store = Store({"1": 0, "2": 0})
-    first, second, third = start_run(1), start_run(2), start_run(1)
-    moments: list[float] = []
-
-    async def watch() -> None:
-        async with Watch(trigger) as found:
-            for count in (1, 2, 3):
-                await until(lambda count=count: len(found.events) == count)  # type: ignore[misc]
-                moments.append(time.monotonic())
-            await until(lambda: len(store.notes) == 3)
-
-    asyncio.run(watch())
-    assert store.notes == [{"1": first, "2": 0}, {"1": third, "2": 0}, {"1": third, "2": second}]
-    assert min(moments[1] - moments[0], moments[2] - moments[1]) > 0.3
-
-
-@needs_events
-def test_unusable_store_is_warned_of_once(
-    sandbox: Any, start_run: Callable[..., int], log: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trigger = make()
-    warnings: list[str] = []
-    monkeypatch.setattr(trigger.log, "warning", lambda text, *args: warnings.append(text % args))
-    trigger.asset_state_store = Store(error=ValueError("two assets"))
-
-    async def watch() -> None:
-        async with Watch(trigger) as found:
-            await until(lambda: polls(sandbox) >= 3)
-            await asyncio.to_thread(start_run, 1)
-            await until(lambda: len(found.events) == 1)
-            await asyncio.sleep(0.3)
-
-    asyncio.run(watch())
-    assert len(warnings) == 1
-    assert "no usable store (ValueError)" in warnings[0]
 
 
 @needs_events
@@ -256,43 +191,6 @@ def test_faults_end_nothing(
 
 
 @needs_events
-def test_list_that_is_ahead_of_the_runs_is_looked_at_twice(
-    sandbox: Any, start_run: Callable[..., int]
-) -> None:
-    trigger = make()
-    run_id = start_run(1)
-    trigger.asset_state_store = Store({"1": run_id - 1})
-    read: list[int] = []
-    runs = trigger._runs
-
-    async def late(monitor_id: int) -> Any:
-        read.append(monitor_id)
-        return [] if len(read) == 1 else await runs(monitor_id)
-
-    trigger._runs = late
-
-    async def watch() -> None:
-        async with Watch(trigger) as found:
-            await until(lambda: len(found.events) == 1)
-            seen = polls(sandbox)
-            await until(lambda: polls(sandbox) >= seen + 3)
-
-    asyncio.run(watch())
-    assert read == [1, 1]
-
-
-@needs_events
-def test_newest_run_is_found_at_both_ends_of_the_list(
-    sandbox: Any, start_run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(monitors, "_PAGE_SIZE", 2)
-    started = [start_run(1) for _ in range(5)]
-
-    found = asyncio.run(make()._runs(1))
-    assert {started[0], started[-1]} <= {run["run_id"] for run in found}
-
-
-@needs_events
 def test_all_pages_of_monitors_are_read(
     sandbox: Any, start_run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,7 +201,7 @@ def test_all_pages_of_monitors_are_read(
         stream = monitors.DatafoldMonitorAlertTrigger.open_shared_stream(make().serialize()[1])
         return await anext(stream)
 
-    seen = asyncio.run(first())
+    seen = asyncio.run(first()).last_alerts
     assert set(seen) == set(sandbox.state.monitors.monitors)
     assert [number for number, last in seen.items() if last] == [4]
 
@@ -371,22 +269,6 @@ def test_monitor_that_is_not_there_disturbs_no_other(
 
     asyncio.run(watch())
     assert "Could not read the runs of monitor 999" in warnings[0]
-
-
-@needs_events
-def test_odd_items_of_a_list_are_passed_over() -> None:
-    answer = {"runs": [{"run_id": 1}, None, "x"], "monitors": None}
-    assert list(monitors._dicts(answer, "runs")) == [{"run_id": 1}]
-    assert list(monitors._dicts(answer, "monitors")) == []
-
-    class Client:
-        async def call(self, operation: Any, **values: Any) -> Any:
-            return {"monitors": [{"id": None}, {"id": 7}]}
-
-    async def read() -> list[Any]:
-        return [monitor async for monitor in monitors._all(Client())]
-
-    assert asyncio.run(read()) == [{"id": 7}]
 
 
 def test_older_airflow_is_told_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

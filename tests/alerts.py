@@ -1,0 +1,173 @@
+"""A trigger for alerts, with a service, a store and a clock that do what a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.client.aio import AsyncClient
+from airflow_provider_datafold.connection.settings import Settings
+from airflow_provider_datafold.redaction.secret import Secret
+
+HOST = "https://app.datafold.com"
+OTHER_HOST = "https://us.datafold.com"
+MONITOR = 7
+INTERVAL = 60.0
+_START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+_MOST_SLEEPS = 5000
+
+
+class Service:
+    """A Datafold with one monitor, 7. A run starts a minute after the one before.
+
+    :param time_of_alerts: whether ``last_alert`` is the time of the alert, or its run's start.
+    """
+
+    def __init__(self, *, time_of_alerts: bool = False) -> None:
+        self.runs: dict[int, dict[str, Any]] = {}
+        self.last_alert: datetime | None = None
+        self.answers: list[Any] = []
+        """What the next requests are answered with, or raise."""
+        self.requests: list[dict[str, Any]] = []
+        self.is_newest_first = True
+        self.largest_page = 100
+        self.hides: set[int] = set()
+        """Runs that are not in their list yet."""
+        self._time_of_alerts = time_of_alerts
+
+    def start(self, run_id: int) -> None:
+        started = (_START + timedelta(minutes=run_id)).isoformat()
+        self.runs[run_id] = {"run_id": run_id, "started_at": started, "state": "checking"}
+
+    def end(self, *run_ids: int, state: str = "alert") -> None:
+        """End runs, and start them if they have not started."""
+        for run_id in run_ids:
+            if run_id not in self.runs:
+                self.start(run_id)
+            self.runs[run_id]["state"] = state
+            if state == "alert":
+                later = timedelta(seconds=30 if self._time_of_alerts else 0)
+                moment = datetime.fromisoformat(self.runs[run_id]["started_at"]) + later
+                self.last_alert = max(self.last_alert or moment, moment)
+
+    def show_all(self) -> None:
+        self.hides = set()
+
+    @property
+    def reads(self) -> int:
+        """How often the runs were read."""
+        return sum("/runs" in request["path"] for request in self.requests)
+
+    def answer(self, path: str, page: int, page_size: int, **more: Any) -> Any:
+        self.requests.append({"path": path, "page": page, "page_size": page_size, **more})
+        if self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        if path.endswith("/runs"):
+            listed = sorted(set(self.runs) - self.hides, reverse=self.is_newest_first)
+            name, items = "runs", [{**self.runs[run_id]} for run_id in listed]
+        else:
+            alerted = self.last_alert and self.last_alert.isoformat()
+            name, items = "monitors", [{"id": MONITOR, "last_alert": alerted}]
+        size = min(page_size, self.largest_page)
+        return {
+            name: items[(page - 1) * size : page * size],
+            "total_pages": math.ceil(len(items) / size),
+        }
+
+
+class Store:
+    """An asset's store, which outlives the trigger."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+        self.writes = 0
+        self.read_errors: list[Exception] = []
+        self.write_errors: list[Exception] = []
+
+    async def aget(self, key: str) -> Any:
+        if self.read_errors:
+            raise self.read_errors.pop(0)
+        return self.kept.get(key)
+
+    async def aset(self, key: str, value: Any) -> None:
+        if self.write_errors:
+            raise self.write_errors.pop(0)
+        self.kept[key] = value
+        self.writes += 1
+
+
+def nothing() -> None:
+    """Let nothing happen before a poll."""
+
+
+class World:
+    """A trigger with all that is around it. Its time passes while it sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.service = Service()
+        self.host = HOST
+        self.store: Store | None = Store()
+        self.time = 1000.0
+        self.slept: list[tuple[float, int]] = []
+        """Seconds, and how often the store had been written by then."""
+        self.lookup_errors: list[Exception] = []
+        # Only Airflow 3 can import them.
+        self._triggers = importlib.import_module("airflow_provider_datafold.triggers.monitors")
+        store = importlib.import_module("airflow_provider_datafold.triggers.alert_store")
+        clock = SimpleNamespace(monotonic=lambda: self.time)
+        monkeypatch.setattr(self._triggers, "time", clock)
+        monkeypatch.setattr(store, "time", clock)
+        monkeypatch.setattr(self._triggers, "asyncio", SimpleNamespace(sleep=self._sleep))
+        monkeypatch.setattr(self._triggers, "fetch_settings_async", self._fetch)
+
+        async def call(client: Any, operation: Any, **values: Any) -> Any:
+            return self.service.answer(operation.path, **values)
+
+        monkeypatch.setattr(AsyncClient, "call", call)
+
+    async def _sleep(self, seconds: float) -> None:
+        if len(self.slept) == _MOST_SLEEPS:
+            # The trigger goes on after any other.
+            raise asyncio.CancelledError
+        self.time += seconds
+        self.slept.append((seconds, self.store.writes if self.store else 0))
+
+    async def _fetch(self, conn_id: str) -> Settings:
+        if self.lookup_errors:
+            raise self.lookup_errors.pop(0)
+        return Settings(conn_id, self.host, Secret("key"))
+
+    def watch(self, *steps: Callable[[], Any], polls_after: int = 3) -> list[int]:
+        """Start a triggerer, and stop it after some polls.
+
+        :param steps: what happens before each poll.
+        :param polls_after: how many more polls there are.
+        :return: the runs that were reported.
+        """
+        reported: list[int] = []
+        trigger = self._triggers.DatafoldMonitorAlertTrigger([MONITOR], poll_interval=INTERVAL)
+        trigger.asset_state_store = self.store
+
+        async def follow() -> None:
+            stream = trigger.open_shared_stream(trigger.serialize()[1])
+
+            async def looks() -> Any:
+                for step in [*steps, *[nothing] * polls_after]:
+                    step()
+                    yield await anext(stream)
+
+            async for event in trigger.filter_shared_stream(looks()):
+                reported.append(event.payload["run_id"])
+
+        asyncio.run(follow())
+        return reported
