@@ -254,7 +254,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             return None
         from airflow_provider_datafold.operators.lineage import lineage_of
 
-        return lineage_of(self.datafold_conn_id, self._compared, self._gate.limits)
+        verdict = self._gate.verdict
+        assertions = verdict.assertions if verdict else ()
+        return lineage_of(self.datafold_conn_id, self._compared, assertions)
 
     def _search(self, context: Context, force_new: bool) -> Search:
         from airflow_provider_datafold.operators.claim import Search
