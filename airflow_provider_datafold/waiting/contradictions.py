@@ -26,6 +26,8 @@ def of_any(figures: Figures) -> Iterator[str]:
     yield from figures.impossible()
     if figures["errors"]:
         yield f"{_result(figures)}, but {figures.say('errors')}"
+    if figures["rows compared"] and figures["columns compared"] and figures["values compared"] == 0:
+        yield f"{figures.say('rows compared')}, but {figures.say('values compared')}"
     if figures.results_status == "failed":
         yield f"{_result(figures)}, but the status of its results is 'failed'"
 
@@ -46,8 +48,11 @@ def of_identical(figures: Figures, limits: Limits) -> Iterator[str]:
     schema = figures["schema differences"]
     if schema and limits.judges_schema(figures):
         yield f"{_result(figures)}, but {figures.say('schema differences')}"
-    # Datafold counts the cells of a column that only one side has as not equal.
-    if not schema and figures["match ratio"] not in (None, 1):
+    # Datafold's score counts the cells of a column that only one side has as not equal, and across
+    # databases nothing else tells of such a column.
+    is_of_columns = schema or (figures.is_across and _says_no_difference(figures))
+    is_of_nothing = is_of_columns or figures.has_no_rows
+    if not is_of_nothing and figures["match ratio"] not in (None, 1):
         yield f"{_result(figures)}, but {figures.say('match ratio')}"
 
 
@@ -81,7 +86,7 @@ def _of_no_difference(figures: Figures, limits: Limits) -> Iterator[str]:
     ratio = figures["match ratio"]
     if ratio not in (None, 1) and limits.min_match_ratio is not None:
         return
-    if is_schema_equal and all(figures[name] == 0 for name in _DIFFERENCES):
+    if is_schema_equal and _says_no_difference(figures):
         names = (*_DIFFERENCES, "schema differences")
         yield f"{_result(figures)}, but {figures.say(*names)}"
 
@@ -122,6 +127,10 @@ def _of_schema(figures: Figures, limits: Limits) -> Iterator[str]:
     names = (*(f"columns only on the {side}" for side in SIDES), "columns of another type")
     if figures["schema differences"] == 0:
         yield from _none_of(figures, names, figures.say("schema differences"))
+
+
+def _says_no_difference(figures: Figures) -> bool:
+    return all(figures[name] == 0 for name in _DIFFERENCES)
 
 
 def _at_most(figures: Figures, name: str, most: float | None, words: str) -> Iterator[str]:

@@ -62,6 +62,7 @@ _RESULTS = {
     ("values", "total_rows"): "rows compared",
     ("values", "rows_with_differences"): "rows different in the results",
     ("values", "values_with_differences"): "values different",
+    ("values", "total_values"): "values compared",
     ("values", "compared_columns"): "columns compared",
     ("schema", "column_type_mismatches"): "columns of another type",
 }

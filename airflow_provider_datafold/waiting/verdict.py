@@ -74,7 +74,7 @@ def judge(
         case "identical":
             return _judge_identical(figures, limits, may_be_empty)
         case "different" if limits.are_given:
-            return _judge_by_limits(figures, limits)
+            return _judge_by_limits(figures, limits, may_be_empty)
         case "different":
             return Verdict(Outcome.DIFFERS, _differences(figures), (("identical", False),))
         case "empty":
@@ -108,10 +108,10 @@ def _judge_empty(figures: Figures, may_be_empty: bool) -> Verdict:
 
 
 def _judge_identical(figures: Figures, limits: Limits, may_be_empty: bool) -> Verdict:
-    if figures.has_no_rows:
-        return _judge_empty(figures, may_be_empty)
     if wrong := _first(contradictions.of_identical(figures, limits)):
         return _contradiction(wrong)
+    if figures.has_no_rows:
+        return _judge_empty(figures, may_be_empty)
     if limits.needs_counts and figures.has_bad_keys:
         return _bad_keys()
     if not figures.is_sampled:
@@ -121,7 +121,7 @@ def _judge_identical(figures: Figures, limits: Limits, may_be_empty: bool) -> Ve
     return _confirm(figures, "identical", (("identical", True),))
 
 
-def _judge_by_limits(figures: Figures, limits: Limits) -> Verdict:
+def _judge_by_limits(figures: Figures, limits: Limits, may_be_empty: bool) -> Verdict:
     if wrong := _first(contradictions.of_different(figures, limits)):
         return _contradiction(wrong)
     if limits.needs_counts and figures.has_bad_keys:
@@ -142,6 +142,8 @@ def _judge_by_limits(figures: Figures, limits: Limits) -> Verdict:
     if limits.min_match_ratio is not None and figures.shares_no_row:
         reason = "no row is on both sides, so the match ratio says nothing"
         return Verdict(Outcome.NOT_COMPARED, reason)
+    if figures.has_no_rows and not may_be_empty:
+        return _judge_empty(figures, may_be_empty)
     within = ", ".join(check.words for check in found)
     return _confirm(figures, f"within the limits: {within}{_schema_note(figures)}", assertions)
 

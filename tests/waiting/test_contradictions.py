@@ -157,6 +157,8 @@ def test_identical_agrees_with_every_figure(stats: Any, words: str, limits: Any)
         (diff("identical", {"diff_schema": 1, "match_ratio": 0.9}), {"allow_schema_changes": True}),
         # Across databases Datafold does not measure it.
         (diff("identical", {"diff_schema": 1}, kind="cross_db"), {}),
+        # A column that only one side has lowers the ratio, and nothing else tells of it.
+        (diff("identical", {"match_ratio": 0.9}, kind="cross_db"), {}),
         # Datafold publishes no meaning of these.
         (diff("identical", {"diff_rows": 1, "diff_pks": 1}), {}),
     ],
@@ -164,6 +166,11 @@ def test_identical_agrees_with_every_figure(stats: Any, words: str, limits: Any)
 )
 def test_what_was_not_measured_contradicts_nothing(found: Any, limits: Any) -> None:
     assert of(found, **limits) == Verdict(Outcome.PASSES, "identical")
+
+
+def test_a_ratio_across_databases_needs_the_counts() -> None:
+    found = diff("identical", {"match_ratio": 0.9, "rows_added": None}, kind="cross_db")
+    assert contradiction(of(found)) == "the result is 'identical', but match ratio 0.9"
 
 
 NO_ROWS = {"table_a_row_count": 0, "table_b_row_count": 0, "match_ratio": 0.0}
@@ -517,6 +524,14 @@ def test_a_sample_passes_if_it_holds_rows(
     said = results(**EQUAL_SAMPLE | {"values": {"total_rows": rows}})
     verdict = judge(found, Limits(), sent=sent, results=said)
     assert verdict == Verdict(Outcome.PASSES if rows else Outcome.NOT_COMPARED, reason)
+
+
+def test_rows_that_were_compared_have_values() -> None:
+    said = {**EQUAL_SAMPLE, "values": {"total_rows": 32, "total_values": 0}}
+    found = diff("identical", SAMPLED)
+    assert contradiction(of(found, said)) == "rows compared 32, but values compared 0"
+    keys_only = {**EQUAL_SAMPLE, "values": {**said["values"], "compared_columns": 0}}
+    assert of(found, keys_only).outcome is Outcome.PASSES
 
 
 @pytest.mark.parametrize(
