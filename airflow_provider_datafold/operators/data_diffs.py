@@ -63,7 +63,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     :param filter2: SQL condition for the rows of the second side.
     :param tags: tags of the data diff. The operator adds one that identifies this run of the task.
     :param options: any other field of the data diff's creation, by the API's name, e.g.
-        ``{"diff_tolerance": 0.01, "sampling_ratio": 0.1}``.
+        ``{"diff_tolerance": 0.01}``. With a sample no limit on a count of rows can be met.
     :param on_difference: what to do if the sides differ by more than the limits allow: ``"fail"``
         the task, ``"skip"`` it and its downstream tasks, or ``"pass"`` with a warning.
     :param max_rows_added: how many rows only the second side may have. Without any limit the sides
@@ -71,10 +71,11 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         unless you pass ``min_match_ratio``.
     :param max_rows_removed: how many rows only the first side may have.
     :param max_rows_different: how many rows may be on both sides with different values.
-    :param min_match_ratio: the ratio of values that must be equal, from 0 to 1.
+    :param min_match_ratio: the least ``match_ratio`` allowed, from 0 to 1. At least one row must be
+        on both sides.
     :param allow_schema_changes: whether columns may be added, removed or change their type. Across
         databases the schema is not judged.
-    :param on_empty: what to do if there are no rows to compare: ``"fail"`` or ``"pass"``.
+    :param on_empty: what to do if neither side has rows: ``"fail"`` or ``"pass"``.
     :param wait_for_completion: whether to wait for the end and to judge it. If not, the task ends
         as soon as the data diff has been started.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
@@ -93,7 +94,8 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         in XCom. ``result`` and ``diff_stats`` are null if the task does not wait.
     :raises DatafoldDifferenceError: the sides differ by more than the limits allow.
     :raises DatafoldNotComparedError: there is nothing to judge: both sides are empty, primary keys
-        are missing or not unique, or Datafold did not measure a figure that has a limit.
+        are missing or not unique, Datafold did not measure a figure that has a limit, counted rows
+        only in a sample, or contradicts itself.
     :raises DatafoldWaitingForPersonError: Datafold asks for a confirmation or a login.
     :raises DatafoldJobCancelledError: someone cancelled the data diff.
     :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
