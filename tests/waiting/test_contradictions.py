@@ -188,6 +188,14 @@ def test_identical_without_rows_is_empty(result: str, stats: Any, limits: Any) -
     assert judge(found, Limits(**limits), may_be_empty=True) == Verdict(Outcome.PASSES, reason)
 
 
+def test_different_tables_without_rows_are_empty() -> None:
+    # Their columns differ, which is allowed.
+    found, limits = diff("different", {**NO_ROWS, "diff_schema": 1}), {"allow_schema_changes": True}
+    assert judge(found, Limits(**limits)).outcome is Outcome.EMPTY
+    said = {"pks": None, "values": None, "schema": None}
+    assert of(found, said, **limits).outcome is Outcome.PASSES
+
+
 @pytest.mark.parametrize(
     ("stats", "words"),
     [
