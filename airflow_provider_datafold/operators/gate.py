@@ -72,11 +72,11 @@ class Gate:
     ) -> dict[str, Any]:
         """Let the DAG continue, or stop it.
 
-        :param hook: reads the details if the data diff does not pass.
+        :param hook: reads the detailed results: to confirm a verdict, or to explain it.
         :param datadiff_id: the data diff's id, which the API's response may lack.
         :param reading: the data diff's end.
         :param given: the body of the data diff's creation, concealed: no message repeats its
-            secrets.
+            secrets. It may ask for a sample.
         :return: ``id``, ``status``, ``result``, ``url`` and ``diff_stats`` of the data diff.
         :raises AirflowSkipException: the sides differ, and ``on_difference`` is ``"skip"``.
         :raises DatafoldError: the DAG must not continue; the class says why.
@@ -86,10 +86,11 @@ class Gate:
         see = f"See {hook.data_diff_url(datadiff_id)}"
         _check_end(reading, name, see)
         sent = given if isinstance(given, Mapping) else {}
+        if reading.state is State.FAILED:
+            raise _failure(hook, datadiff_id, redactor)
         verdict, results = self._judge(hook, datadiff_id, diff, sent)
-        if reading.state is State.FAILED or verdict.outcome is Outcome.FAILED:
-            error = _results(hook, datadiff_id).get("error")
-            raise _failure(error, redactor, f"{name} failed", see)
+        if verdict.outcome is Outcome.FAILED:
+            raise _failure(hook, datadiff_id, redactor)
         self.verdict = verdict
         reason = redactor.text(verdict.reason)
         if verdict.outcome is Outcome.PASSES:
@@ -175,7 +176,9 @@ def _sentences(reasons: Iterable[str], redactor: Redactor) -> str:
     return "".join(f"{redactor.excerpt(reason)}. " for reason in map(_capitalized, reasons))
 
 
-def _failure(error: Any, redactor: Redactor, what: str, see: str) -> DatafoldError:
+def _failure(hook: DatafoldHook, datadiff_id: int, redactor: Redactor) -> DatafoldError:
+    what, see = f"Data diff {datadiff_id} failed", f"See {hook.data_diff_url(datadiff_id)}"
+    error = _results(hook, datadiff_id).get("error")
     error = error if isinstance(error, Mapping) else {}
     parts = [str(error[name]) for name in ("error_type", "error_value") if error.get(name)]
     why = redactor.excerpt(": ".join(parts)) or "Datafold does not say why"

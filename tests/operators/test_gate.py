@@ -124,6 +124,12 @@ def test_why_it_failed(
     assert issubclass(kind, DatafoldFinalError) is (kind is DatafoldJobInvalidError)
 
 
+def test_what_failed_is_not_judged(decide: Any) -> None:
+    # Not even if it has figures, which would have to be confirmed.
+    outcome = {**DIFFERENT.outcome, "summary_results": {"status": "running"}}
+    failure(DatafoldJobFailedError, decide, "failed", outcome, min_match_ratio=0.5)
+
+
 def test_a_long_error_is_cut_to_one_line(decide: Any) -> None:
     error = {"error_value": "no\nsuch table " + "x" * 5000}
     found = failure(DatafoldJobFailedError, decide, "failed", {"error": error})
