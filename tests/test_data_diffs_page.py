@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -15,6 +16,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
     DatafoldError,
     DatafoldInputError,
+    DatafoldNotComparedError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.comparison import ARGUMENTS, make_config
@@ -42,16 +44,42 @@ EXCEEDED: list[dict[str, Any]] = [
     {"allow_schema_changes": True},
 ]
 UNMEASURED = done("different", rows_added=None, rows_removed=0, diff_rows_count=0)
-EMPTY = done("empty")
+EMPTY = [done("empty"), done("identical", table_a_row_count=0)]
+BAD_KEYS = [
+    done("different", rows_added=3, diff_duplicate_pks=1.0),
+    done("different", rows_added=3, diff_null_pks=0.5),
+]
+ON_COUNTS: list[dict[str, Any]] = [
+    {"max_rows_added": 9},
+    {"max_rows_removed": 9, "min_match_ratio": 0.5},
+]
+SAMPLE = done("identical", sampled=True)
 
+
+def with_results(course: Course, **sections: Any) -> Course:
+    """Change the detailed results of a course."""
+    return replace(course, outcome={**course.outcome, "summary_results": sections})
+
+
+def with_values(course: Course, **values: Any) -> Course:
+    return with_results(course, values={"columns_diff_stats": [], **values})
+
+
+NO_ROWS_SAMPLED = with_values(SAMPLE, total_rows=0)
+CONTRADICTION = done("identical", rows_removed=5)
 VERDICTS: list[tuple[list[Course], list[dict[str, Any]]]] = [
     ([IDENTICAL], ANY_LIMITS),
     ([DIFFERENT], [{}]),
     ([DIFFERENT], KEPT),
     ([DIFFERENT], EXCEEDED),
     ([UNMEASURED], [{"max_rows_added": 3}, {"max_rows_removed": 0}]),
-    ([EMPTY], ANY_LIMITS),
-    ([EMPTY], [{**limits, "on_empty": "pass"} for limits in ANY_LIMITS]),
+    (BAD_KEYS, ON_COUNTS),
+    ([SAMPLE, done("different", rows_added=3, sampled=True)], ON_COUNTS),
+    ([SAMPLE], [{}]),
+    ([NO_ROWS_SAMPLED], [{}, {"min_match_ratio": 0.5}]),
+    ([CONTRADICTION, done("identical", errors=12)], ANY_LIMITS),
+    (EMPTY, ANY_LIMITS),
+    (EMPTY, [{**limits, "on_empty": "pass"} for limits in ANY_LIMITS]),
     ([done("missing-pks")], ANY_LIMITS),
     ([done("bad-pks")], ANY_LIMITS),
     ([Course((), "done"), done("similar")], ANY_LIMITS),
@@ -63,6 +91,43 @@ VERDICTS: list[tuple[list[Course], list[dict[str, Any]]]] = [
 """The courses and arguments for the rows of the page's table, except the last one."""
 
 ROWS = documents.rows(documents.section(PAGE, "The verdict"))
+
+RATIO, GENEROUS = {"min_match_ratio": 0.5}, {"max_rows_added": 1000, "max_rows_removed": 1000}
+GROWN = done("different", rows_added=5)
+NEVER_GREEN: list[tuple[Course, dict[str, Any]]] = [
+    (done("identical", match_ratio=95.0), {}),
+    (done("different", rows_added=3, errors=1), GENEROUS),
+    (done("identical", rows_added=1, table_b_row_count=None), {}),
+    (done("identical", table_b_row_count=99), {}),
+    (done("identical", match_ratio=0.9), {}),
+    (done("identical", diff_schema=1.0), {}),
+    (done("different", table_a_row_count=0, diff_schema=1.0), {"allow_schema_changes": True}),
+    (done("identical", diff_duplicate_pks=1.0), {}),
+    (done("different", table_b_row_count=200), GENEROUS),
+    (done("different", rows_removed=101, table_b_row_count=None), GENEROUS),
+    (done("different"), GENEROUS),
+    (done("different", rows_removed=100), RATIO),
+    (done("empty", table_a_row_count=1), {"on_empty": "pass"}),
+    # What the detailed results must agree with.
+    (with_values(GROWN, rows_with_differences=3, values_with_differences=3), GENEROUS),
+    (with_values(GROWN, values_with_differences=3), GENEROUS),
+    (with_values(GROWN, total_rows=99), GENEROUS),
+    (with_results(GROWN, pks={"exclusives": [0, 50]}), GENEROUS),
+    (with_results(GROWN, pks={"dupes": [0, 1]}), GENEROUS),
+    (with_results(GROWN, schema={"columns_mismatched": [0, 1]}), GENEROUS),
+    (
+        with_values(
+            done("different", diff_rows_count=50, match_ratio=0.99),
+            total_rows=100,
+            values_with_differences=50,
+            compared_columns=1,
+        ),
+        RATIO,
+    ),
+]
+"""A course and limits that break the rule of each row, in the order of the page."""
+
+RULES = documents.rows(documents.section(PAGE, "What a green gate means"))
 
 
 def ended(sandbox: Any, course: Course) -> int:
@@ -107,6 +172,25 @@ def test_a_row_says_what_the_verdict_is(
                 assert leeway[1]["id"] == number
             else:
                 assert [type(other) for other in leeway] == [type(found)] * 2
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize(
+    ("row", "course", "limits"),
+    [(row, *broken) for row, broken in zip(RULES, NEVER_GREEN, strict=True)],
+    ids=[" ".join(row) for row in RULES],
+)
+def test_a_rule_says_what_never_passes(
+    row: list[str], course: Course, limits: dict[str, Any], sandbox: Any
+) -> None:
+    found = judge(ended(sandbox, course), {"on_difference": "pass", **limits})
+    assert type(found) is DatafoldNotComparedError
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_sample_is_said_to_be_one_as_on_the_page(sandbox: Any, page_text: str) -> None:
+    value = judge(ended(sandbox, with_values(SAMPLE, total_rows=500)), {})
+    assert f'`"sample": "{value["diff_stats"]["sample"]}"`' in page_text
 
 
 @pytest.mark.usefixtures("connections")
@@ -186,8 +270,11 @@ def page_text() -> str:
 
 
 @pytest.mark.usefixtures("connections")
-def test_the_error_of_a_gate_is_the_one_on_the_page(sandbox: Any, page_text: str) -> None:
-    error = judge(ended(sandbox, DIFFERENT), {})
+@pytest.mark.parametrize("course", [DIFFERENT, CONTRADICTION], ids=["different", "contradiction"])
+def test_the_error_of_a_gate_is_the_one_on_the_page(
+    sandbox: Any, page_text: str, course: Course
+) -> None:
+    error = judge(ended(sandbox, course), {})
     text = str(error).replace(sandbox.url, "https://app.datafold.com")
     assert f"{type(error).__name__}: {text}" in page_text
 

@@ -63,7 +63,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     :param filter2: SQL condition for the rows of the second side.
     :param tags: tags of the data diff. The operator adds one that identifies this run of the task.
     :param options: any other field of the data diff's creation, by the API's name, e.g.
-        ``{"diff_tolerance": 0.01, "sampling_ratio": 0.1}``.
+        ``{"diff_tolerance": 0.01}``. With a sample no limit on a count of rows can be met.
     :param on_difference: what to do if the sides differ by more than the limits allow: ``"fail"``
         the task, ``"skip"`` it and its downstream tasks, or ``"pass"`` with a warning.
     :param max_rows_added: how many rows only the second side may have. Without any limit the sides
@@ -71,11 +71,11 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         unless you pass ``min_match_ratio``.
     :param max_rows_removed: how many rows only the first side may have.
     :param max_rows_different: how many rows may be on both sides with different values.
-    :param min_match_ratio: the least ``match_ratio``, from 0 to 1. Datafold does not publish
-        whether that is a ratio of values or of rows.
+    :param min_match_ratio: the least ``match_ratio`` allowed, from 0 to 1. At least one row must be
+        on both sides. Datafold does not publish whether that is a ratio of values or of rows.
     :param allow_schema_changes: whether columns may be added, removed or change their type. Across
         databases the schema is not judged.
-    :param on_empty: what to do if there are no rows to compare: ``"fail"`` or ``"pass"``.
+    :param on_empty: what to do if neither side has rows: ``"fail"`` or ``"pass"``.
     :param wait_for_completion: whether to wait for the end and to judge it. If not, the task ends
         as soon as the data diff has been started.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
@@ -94,7 +94,8 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         in XCom. ``result`` and ``diff_stats`` are null if the task does not wait.
     :raises DatafoldDifferenceError: the sides differ by more than the limits allow.
     :raises DatafoldNotComparedError: there is nothing to judge: both sides are empty, primary keys
-        are missing or not unique, or Datafold did not measure a figure that has a limit.
+        are missing or not unique, Datafold did not measure a figure that has a limit, counted rows
+        only in a sample, or contradicts itself.
     :raises DatafoldWaitingForPersonError: Datafold asks for a confirmation or a login.
     :raises DatafoldJobCancelledError: someone cancelled the data diff.
     :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
@@ -255,7 +256,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             return None
         from airflow_provider_datafold.operators.lineage import lineage_of
 
-        return lineage_of(self.datafold_conn_id, self._compared, self._gate.limits)
+        verdict = self._gate.verdict
+        assertions = verdict.assertions if verdict else ()
+        return lineage_of(self.datafold_conn_id, self._compared, assertions)
 
     def _search(self, context: Context, force_new: bool) -> Search:
         from airflow_provider_datafold.operators.claim import Search

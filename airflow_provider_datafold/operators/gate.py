@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import data_diffs, fields
@@ -13,10 +14,14 @@ from airflow_provider_datafold.exceptions import (
     DatafoldJobFailedError,
     DatafoldJobInvalidError,
     DatafoldNotComparedError,
+    DatafoldTransientError,
     DatafoldWaitingForPersonError,
 )
+from airflow_provider_datafold.waiting.explanation import explain
+from airflow_provider_datafold.waiting.figures import Figures
 from airflow_provider_datafold.waiting.job import State
-from airflow_provider_datafold.waiting.verdict import Limits, Outcome, explain, judge
+from airflow_provider_datafold.waiting.limits import Limits
+from airflow_provider_datafold.waiting.verdict import Outcome, Verdict, describe_sample, judge
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
@@ -44,6 +49,9 @@ class Gate:
     :raises DatafoldInputError: one of them is wrong.
     """
 
+    verdict: Verdict | None = None
+    """What it made of the data diff, for OpenLineage; ``None`` as long as there is no verdict."""
+
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self._on_difference = fields.one_of("fail", "skip", "pass")(
             "on_difference", arguments["on_difference"]
@@ -64,11 +72,11 @@ class Gate:
     ) -> dict[str, Any]:
         """Let the DAG continue, or stop it.
 
-        :param hook: reads the details if the data diff does not pass.
+        :param hook: reads the detailed results: to confirm a verdict, or to explain it.
         :param datadiff_id: the data diff's id, which the API's response may lack.
         :param reading: the data diff's end.
         :param given: the body of the data diff's creation, concealed: no message repeats its
-            secrets.
+            secrets. It may ask for a sample.
         :return: ``id``, ``status``, ``result``, ``url`` and ``diff_stats`` of the data diff.
         :raises AirflowSkipException: the sides differ, and ``on_difference`` is ``"skip"``.
         :raises DatafoldError: the DAG must not continue; the class says why.
@@ -76,30 +84,20 @@ class Gate:
         diff, redactor = reading.answer, hook.redactor(given)
         name = f"Data diff {datadiff_id}"
         see = f"See {hook.data_diff_url(datadiff_id)}"
-        if reading.state is State.BLOCKED:
-            raise DatafoldWaitingForPersonError(
-                f"{name} waits for a person ({reading.status}), so waiting longer will not help. "
-                f"Confirm it or log in at Datafold, then wait for it with a "
-                f"DatafoldDataDiffSensor. If you clear this task instead, it cancels the data diff "
-                f"and starts a new one. {see}"
-            )
-        if reading.state is State.CANCELLED:
-            raise DatafoldJobCancelledError(
-                f"{name} was cancelled at Datafold, not by this task. Clear the task to start a "
-                f"new one. {see}"
-            )
-        verdict = judge(diff, self.limits)
-        if reading.state is State.FAILED or verdict.outcome is Outcome.FAILED:
-            error = _results(hook, datadiff_id).get("error")
-            raise _failure(error, redactor, f"{name} failed", see)
+        _check_end(reading, name, see)
+        sent = given if isinstance(given, Mapping) else {}
+        if reading.state is State.FAILED:
+            raise _failure(hook, datadiff_id, redactor)
+        verdict, results = self._judge(hook, datadiff_id, diff, sent)
+        if verdict.outcome is Outcome.FAILED:
+            raise _failure(hook, datadiff_id, redactor)
+        self.verdict = verdict
         reason = redactor.text(verdict.reason)
-        passes = verdict.outcome is Outcome.PASSES or (
-            verdict.outcome is Outcome.EMPTY and self._on_empty == "pass"
-        )
-        if passes:
+        if verdict.outcome is Outcome.PASSES:
             hook.log.info("%s passes: %s. %s", name, reason, see)
-            return summary(hook, datadiff_id, diff)
-        details = _sentences(explain(_results(hook, datadiff_id)), redactor)
+            return _returned(hook, datadiff_id, diff, results, sent)
+        results = _results(hook, datadiff_id) if results is None else results
+        details = _sentences(explain(results), redactor)
         if verdict.outcome is not Outcome.DIFFERS:
             raise DatafoldNotComparedError(f"{name}: {reason}. {details}{see}")
         message = f"{name} differs: {reason}. {details}{see}"
@@ -110,7 +108,20 @@ class Gate:
 
             raise AirflowSkipException(message)
         hook.log.warning("%s", message)
-        return summary(hook, datadiff_id, diff)
+        return _returned(hook, datadiff_id, diff, results, sent)
+
+    def _judge(
+        self, hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any], sent: Mapping[str, Any]
+    ) -> tuple[Verdict, Mapping[str, Any] | None]:
+        """Return the verdict, and the results if it took them."""
+        judge_with = partial(
+            judge, diff, self.limits, may_be_empty=self._on_empty == "pass", sent=sent
+        )
+        verdict = judge_with()
+        if verdict.outcome is not Outcome.UNCONFIRMED:
+            return verdict, None
+        results = _confirming_results(hook, datadiff_id)
+        return judge_with(results=results), results
 
 
 def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,11 +141,44 @@ def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> di
     }
 
 
+def _returned(
+    hook: DatafoldHook,
+    datadiff_id: int,
+    diff: Mapping[str, Any],
+    results: Mapping[str, Any] | None,
+    sent: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what the task returns, which says in words if only a sample was compared."""
+    returned = summary(hook, datadiff_id, diff)
+    sample = describe_sample(Figures(diff, results, sent))
+    if sample is not None:
+        returned["diff_stats"] = {**(returned["diff_stats"] or {}), "sample": sample}
+    return returned
+
+
+def _check_end(reading: Reading, name: str, see: str) -> None:
+    """Raise what it means if a data diff waits for a person or was cancelled."""
+    if reading.state is State.BLOCKED:
+        raise DatafoldWaitingForPersonError(
+            f"{name} waits for a person ({reading.status}), so waiting longer will not help. "
+            f"Confirm it or log in at Datafold, then wait for it with a "
+            f"DatafoldDataDiffSensor. If you clear this task instead, it cancels the data diff "
+            f"and starts a new one. {see}"
+        )
+    if reading.state is State.CANCELLED:
+        raise DatafoldJobCancelledError(
+            f"{name} was cancelled at Datafold, not by this task. Clear the task to start a "
+            f"new one. {see}"
+        )
+
+
 def _sentences(reasons: Iterable[str], redactor: Redactor) -> str:
     return "".join(f"{redactor.excerpt(reason)}. " for reason in map(_capitalized, reasons))
 
 
-def _failure(error: Any, redactor: Redactor, what: str, see: str) -> DatafoldError:
+def _failure(hook: DatafoldHook, datadiff_id: int, redactor: Redactor) -> DatafoldError:
+    what, see = f"Data diff {datadiff_id} failed", f"See {hook.data_diff_url(datadiff_id)}"
+    error = _results(hook, datadiff_id).get("error")
     error = error if isinstance(error, Mapping) else {}
     parts = [str(error[name]) for name in ("error_type", "error_value") if error.get(name)]
     why = redactor.excerpt(": ".join(parts)) or "Datafold does not say why"
@@ -154,6 +198,25 @@ def _results(hook: DatafoldHook, datadiff_id: int) -> Mapping[str, Any]:
     except DatafoldError as error:
         hook.log.warning("Could not read the details of the data diff: %s.", error.summary)
         return {}
+
+
+def _confirming_results(hook: DatafoldHook, datadiff_id: int) -> Mapping[str, Any]:
+    """Return the results of a data diff that passes only if they agree.
+
+    :raises DatafoldError: they cannot be read. A retry looks at the same data diff again.
+    """
+    name = f"Data diff {datadiff_id}"
+    try:
+        results = hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)
+    except DatafoldError:
+        hook.log.warning("%s does not pass before its results are read.", name)
+        raise
+    if (status := results.get("status")) in ("running", "pending"):
+        raise DatafoldTransientError(
+            f"{name} is done, but its results, which have to confirm its figures, are still "
+            f"{status}. A retry looks at them again. See {hook.data_diff_url(datadiff_id)}"
+        )
+    return results
 
 
 def _nullable(check: fields.Check, name: str, value: Any) -> Any:

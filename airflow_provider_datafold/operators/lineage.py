@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow.providers.openlineage.extractors import OperatorLineage
@@ -13,7 +13,6 @@ from openlineage.client.facet_v2 import data_quality_assertions_dataset as quali
 from airflow_provider_datafold.api import data_sources
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.waiting.verdict import Limits, judge
 
 _PATIENCE = 3.0
 """Seconds to look up a data source: Airflow allows ten for all of lineage."""
@@ -33,21 +32,20 @@ _DATABASE = ("dbname", "database", "db", "default_db", "projectId")
 """The options of a data source that may name the database, which a table's path may leave out."""
 
 
-def lineage_of(conn_id: str, diff: Mapping[str, Any], limits: Limits) -> OperatorLineage[Any, Any]:
+def lineage_of(
+    conn_id: str, diff: Mapping[str, Any], assertions: Iterable[tuple[str, bool]]
+) -> OperatorLineage[Any, Any]:
     """Return what a data diff compared, and its result.
 
     :param conn_id: id of the Airflow connection to Datafold.
     :param diff: the finished data diff as the API returns it.
-    :param limits: by how much the sides may differ.
-    :return: both tables as inputs, with the limits as assertions, and the data diff's page as the
+    :param assertions: what the verdict asserts, and whether each holds.
+    :return: both tables as inputs, with the assertions, and the data diff's page as the
         external query. A side that is a query or a file is not a dataset.
     """
-    assertions = [
-        quality.Assertion(assertion=text, success=success)
-        for text, success in judge(diff, limits).assertions
-    ]
+    found = [quality.Assertion(assertion=text, success=success) for text, success in assertions]
     facets: dict[str, InputDatasetFacet] = {
-        "dataQualityAssertions": quality.DataQualityAssertionsDatasetFacet(assertions)
+        "dataQualityAssertions": quality.DataQualityAssertionsDatasetFacet(found)
     }
     with DatafoldHook(conn_id) as hook:
         page = hook.data_diff_url(diff["id"])

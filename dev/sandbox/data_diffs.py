@@ -29,6 +29,16 @@ STATS: dict[str, Any] = {
     "table_b_row_count": 100,
     "sampled": False,
 }
+_UNMEASURED: dict[str, Any] = dict.fromkeys(
+    ("diff_rows_count", "rows_added", "rows_removed", "match_ratio")
+)
+_STATS_OF: dict[str, dict[str, Any]] = {
+    "empty": STATS | _UNMEASURED | {"table_a_row_count": 0, "table_b_row_count": 0},
+    "missing-pks": STATS | _UNMEASURED,
+    "bad-pks": STATS | _UNMEASURED,
+}
+"""The figures by result; otherwise those of two equal tables."""
+
 _CANCELLED = {
     "error_type": "Cancelled",
     "error_value": "The data diff was cancelled.",
@@ -43,9 +53,14 @@ def done(result: str, **stats: Any) -> Course:
     """Return the course of a diff that is done after two reads.
 
     :param result: its result, such as ``"different"``.
-    :param stats: fields of ``diff_stats``; the others are those of two equal tables.
+    :param stats: fields of ``diff_stats``; the others are those of two equal tables, or, if the
+        result says that nothing was compared, null. The second table has as many rows as follow.
     """
-    return Course(_WAY, "done", {"result": result, "diff_stats": STATS | stats})
+    found = _STATS_OF.get(result, STATS) | stats
+    grown = (found["rows_added"] or 0) - (found["rows_removed"] or 0)
+    if found["table_a_row_count"] is not None:
+        found = {**found, "table_b_row_count": found["table_a_row_count"] + grown} | stats
+    return Course(_WAY, "done", {"result": result, "diff_stats": found})
 
 
 def failed(error_type: str, error_value: str, is_retryable: bool | None = None) -> Course:
@@ -225,6 +240,9 @@ def _by_stats(diff: Diff) -> dict[str, Any]:
     both = [stats["table_a_row_count"] or 0, stats["table_b_row_count"] or 0]
     columns = diff.get("include_columns") or ["amount"]
     different = stats["diff_rows_count"] or 0
+    common = both[0] - (stats["rows_removed"] or 0)
+    # A sample is half of the rows.
+    compared = common // 2 if stats.get("sampled") else common
     found = {
         "status": "success",
         "pks": {
@@ -235,9 +253,9 @@ def _by_stats(diff: Diff) -> dict[str, Any]:
             "exclusives": [stats["rows_removed"] or 0, stats["rows_added"] or 0],
         },
         "values": {
-            "total_rows": min(both),
+            "total_rows": compared,
             "rows_with_differences": different,
-            "total_values": min(both) * len(columns),
+            "total_values": compared * len(columns),
             "values_with_differences": different,
             "compared_columns": len(columns),
             "columns_with_differences": min(different, 1),

@@ -137,7 +137,7 @@ COURSES = [
     ),
     Case(
         "not measured",
-        done("different", match_ratio=None),
+        done("different", rows_added=3, match_ratio=None),
         {"min_match_ratio": 0.5},
         NOT_COMPARED,
         "Data diff N: Datafold did not measure what there is a limit for: match ratio. ",
@@ -149,6 +149,22 @@ COURSES = [
         text="Data diff N: there are no rows to compare. ",
     ),
     Case("empty passed", done("empty"), {"on_empty": "pass"}),
+    Case(
+        "a contradiction",
+        done("identical", rows_removed=5),
+        {"on_difference": "pass"},
+        NOT_COMPARED,
+        "Data diff N: Datafold's answer contradicts itself: the result is 'identical', but rows "
+        "removed 5. See URL",
+    ),
+    Case(
+        "a sample with a limit on rows",
+        done("different", rows_added=3, sampled=True),
+        {"max_rows_added": 3},
+        NOT_COMPARED,
+        "Data diff N: only a sample was compared, which says nothing about how many rows of the "
+        "tables differ: ",
+    ),
     Case(
         "missing keys",
         done("missing-pks"),

@@ -26,6 +26,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
     DatafoldInputError,
     DatafoldJobCancelledError,
+    DatafoldNotComparedError,
     DatafoldNotFoundError,
     DatafoldServerError,
     DatafoldStoppedError,
@@ -42,7 +43,7 @@ from dev.faults.behaviours import answer
 from dev.faults.server import Call, FaultServer, Step, Then
 from dev.sandbox.course import Course, Job
 from dev.sandbox.course import Step as OnTheWay
-from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done
 from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
@@ -482,6 +483,45 @@ def test_says_with_which_figures_it_passes(sandbox: Any, log: Any) -> None:
         "Data diff 3 passes: within the limits: match ratio 0.95 (at least 0.5), schema unchanged. "
         f"See {sandbox.url}/datadiffs/3/overview"
     ) in log.messages
+
+
+def carry_out(task: DatafoldRunDataDiffOperator) -> Any:
+    """Execute a task, in the triggerer as well if it defers."""
+    context = context_of(task)
+    if not task.deferrable:
+        return task.execute(context)
+    found = deferred(task.execute, context)
+    return task.resume(context, event_of(found.trigger), **found.kwargs)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_believes_no_answer_that_contradicts_itself(sandbox: Any, deferrable: bool) -> None:
+    courses(sandbox, done("identical", rows_removed=5))
+    task = gate(deferrable=deferrable)
+    with pytest.raises(DatafoldNotComparedError, match="but rows removed 5"):
+        carry_out(task)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_sample_that_was_sent_is_no_count(sandbox: Any, deferrable: bool) -> None:
+    # Neither the figures nor the data diff say that it was sampled.
+    courses(sandbox, done("different", diff_rows_count=32, sampled=None))
+    task = gate(deferrable=deferrable, options={"sampling_ratio": 0.05}, max_rows_different=50)
+    with pytest.raises(DatafoldNotComparedError, match="only a sample was compared"):
+        carry_out(task)
+
+
+def test_a_retry_reads_the_results_of_the_same_data_diff(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = gate(tags=["mine"], min_match_ratio=0.9)
+    with monkeypatch.context() as at_first:
+        Conductor(at_first, {"mine": DIFFERENT}, {"mine": {"results": [500, ...]}})
+        with pytest.raises(DatafoldServerError) as caught:
+            task.execute(context_of(task))
+    assert not isinstance(caught.value, AirflowFailException)
+    assert task.execute(context_of(task, try_number=2))["id"] == 3
+    assert sent(sandbox).count(CREATE) == 1
 
 
 @pytest.mark.parametrize("fields", [{"id": None}, {"id": "three"}])

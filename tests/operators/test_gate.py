@@ -16,15 +16,18 @@ from airflow_provider_datafold.exceptions import (
     DatafoldJobFailedError,
     DatafoldJobInvalidError,
     DatafoldNotComparedError,
+    DatafoldNotFoundError,
+    DatafoldServerError,
+    DatafoldTransientError,
     DatafoldWaitingForPersonError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.gate import Gate
 from airflow_provider_datafold.redaction.secret import conceal
 from airflow_provider_datafold.waiting.job import DATA_DIFF
-from airflow_provider_datafold.waiting.verdict import Limits
+from airflow_provider_datafold.waiting.limits import Limits
 from dev.sandbox.course import Course, Job
-from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done
 from tests.conductor import Conductor
 from tests.conftest import API_KEY
 
@@ -54,11 +57,11 @@ def decide(connections: None, sandbox: Any, log: Any) -> Iterator[Callable[..., 
     """Let a gate decide about a data diff that has ended."""
     with DatafoldHook() as hook:
 
-        def of(status: str, outcome: Any = None, **arguments: Any) -> Any:
+        def of(status: str, outcome: Any = None, given: Any = GIVEN, **arguments: Any) -> Any:
             job = Job(Course((), status, outcome or {}))
             number = sandbox.state.data_diffs.add(BODY, job)["id"]
             reading = hook.look(DATA_DIFF, {"datadiff_id": number})
-            return Gate({**ARGUMENTS, **arguments}).decide(hook, number, reading, GIVEN)
+            return Gate({**ARGUMENTS, **arguments}).decide(hook, number, reading, given)
 
         yield of
 
@@ -119,6 +122,12 @@ def test_why_it_failed(
     outcome = {"result": "error", "error": error, "summary_results": {"error": error}}
     assert f"Data diff 3 {why}" in failure(kind, decide, status, outcome)
     assert issubclass(kind, DatafoldFinalError) is (kind is DatafoldJobInvalidError)
+
+
+def test_what_failed_is_not_judged(decide: Any) -> None:
+    # Not even if it has figures, which would have to be confirmed.
+    outcome = {**DIFFERENT.outcome, "summary_results": {"status": "running"}}
+    failure(DatafoldJobFailedError, decide, "failed", outcome, min_match_ratio=0.5)
 
 
 def test_a_long_error_is_cut_to_one_line(decide: Any) -> None:
@@ -282,3 +291,139 @@ def test_a_difference_that_passes_is_returned(decide: Any, sandbox: Any, log: An
     (warning,) = log.warnings
     assert warning.startswith("Data diff 3 differs: rows added 3")
     assert warning.endswith(f"See {sandbox.url}/datadiffs/3/overview")
+
+
+PASSED_ONCE: list[tuple[Course, dict[str, Any], str]] = [
+    (
+        done("identical", table_b_row_count=0),
+        {},
+        "the result is 'identical', but rows on the first side 100, rows on the second side 0",
+    ),
+    (done("identical", errors=12), {}, "the result is 'identical', but errors 12"),
+    (done("identical", rows_removed=5), {}, "the result is 'identical', but rows removed 5"),
+    (done("identical", diff_schema=1), {}, "the result is 'identical', but schema differences 1"),
+    (
+        done("different", table_b_row_count=200),
+        {"max_rows_added": 1000},
+        "rows on the second side 200, but rows on the first side 100, rows added 0, "
+        "rows removed 0, which makes 100",
+    ),
+    (
+        done("different", rows_removed=-1, diff_rows_count=-1),
+        {"max_rows_added": 1000},
+        "rows removed is -1, but must be a whole number, 0 or more",
+    ),
+]
+"""What let bad data through when a verdict believed the result alone."""
+
+
+@pytest.mark.parametrize(("course", "limits", "words"), PASSED_ONCE)
+@pytest.mark.parametrize("on_difference", ["fail", "skip", "pass"])
+def test_an_answer_that_contradicts_itself_never_passes(
+    decide: Any, course: Course, limits: Any, words: str, on_difference: str
+) -> None:
+    arguments = {**limits, "on_difference": on_difference, "on_empty": "pass"}
+    found = failure(DatafoldNotComparedError, decide, "done", course.outcome, **arguments)
+    assert found.startswith(f"Data diff 3: Datafold's answer contradicts itself: {words}. ")
+
+
+@pytest.mark.parametrize(
+    ("course", "limits", "words"),
+    [
+        (
+            done("identical", table_a_row_count=0),
+            {"on_empty": "fail"},
+            "there are no rows to compare",
+        ),
+        (
+            done("different", rows_added=100, diff_duplicate_pks=1.0),
+            {"max_rows_added": 1000},
+            "some primary keys are null or doubled, so the counts of rows say nothing",
+        ),
+        (
+            done("different", rows_removed=100),
+            {"min_match_ratio": 0.999},
+            "no row is on both sides, so the match ratio says nothing",
+        ),
+        (
+            done("different", diff_rows_count=32, sampled=True),
+            {"max_rows_different": 50},
+            "only a sample was compared, which says nothing about how many rows of the tables "
+            "differ: use min_match_ratio as the only limit, or do not sample",
+        ),
+    ],
+)
+def test_what_was_not_compared_never_passes(
+    decide: Any, course: Course, limits: Any, words: str
+) -> None:
+    found = failure(DatafoldNotComparedError, decide, "done", course.outcome, **limits)
+    assert found.startswith(f"Data diff 3: {words}. ")
+
+
+WITHIN = {"max_rows_added": 3, "max_rows_removed": 2, "max_rows_different": 5}
+
+
+def test_what_passes_by_limits_is_confirmed_by_its_results(decide: Any, sandbox: Any) -> None:
+    assert decide("done", DIFFERENT.outcome, **WITHIN)["result"] == "different"
+    paths = [request.path for request in sandbox.state.requests]
+    assert paths == [f"/api/v1/datadiffs/3{rest}" for rest in ("", "/summary_results")]
+
+
+def test_results_that_disagree_stop_the_gate(decide: Any, sandbox: Any) -> None:
+    results = {"pks": {"exclusives": [500, 3]}}
+    outcome = {**DIFFERENT.outcome, "summary_results": results}
+    found = failure(DatafoldNotComparedError, decide, "done", outcome, **WITHIN)
+    assert "itself: rows removed 2, but rows removed in the results 500. " in found
+    # They are not read twice.
+    assert len(sandbox.state.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"), [(503, DatafoldServerError), (404, DatafoldNotFoundError)]
+)
+@pytest.mark.parametrize("arguments", [WITHIN, {"on_difference": "pass", **WITHIN}])
+def test_results_that_cannot_be_read_confirm_nothing(
+    decide: Any, monkeypatch: pytest.MonkeyPatch, log: Any, fault: int, kind: Any, arguments: Any
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"results": [fault, ...]}})
+    failure(kind, decide, "done", DIFFERENT.outcome, **arguments)
+    assert log.warnings[-1] == "Data diff 3 does not pass before its results are read."
+
+
+@pytest.mark.parametrize("status", ["running", "pending"])
+def test_results_that_are_not_ready_confirm_nothing(decide: Any, status: str) -> None:
+    outcome = {**DIFFERENT.outcome, "summary_results": {"status": status}}
+    found = failure(DatafoldTransientError, decide, "done", outcome, **WITHIN)
+    assert f"are still {status}. A retry looks at them again. See " in found
+
+
+SAMPLED = done("identical", sampled=True).outcome
+
+
+def test_a_sample_that_passes_is_said_to_be_one(decide: Any, sandbox: Any, log: Any) -> None:
+    returned = decide("done", SAMPLED)
+    stats = {**SAMPLED["diff_stats"], "sample": "a sample of 50 rows"}
+    assert (returned["result"], returned["diff_stats"]) == ("identical", stats)
+    see = f"See {sandbox.url}/datadiffs/3/overview"
+    assert f"Data diff 3 passes: identical, in a sample of 50 rows. {see}" in log.messages
+
+
+def test_a_sample_that_differs_and_passes_is_said_to_be_one(decide: Any) -> None:
+    outcome = done("different", sampled=True, rows_added=3).outcome
+    returned = decide("done", outcome, on_difference="pass")
+    assert returned["diff_stats"]["sample"] == "a sample of 50 rows"
+
+
+def test_a_sample_of_no_rows_never_passes(decide: Any) -> None:
+    outcome = {**SAMPLED, "summary_results": {"values": {"total_rows": 0}}}
+    found = failure(DatafoldNotComparedError, decide, "done", outcome)
+    assert found.startswith("Data diff 3: only a sample was compared, and it holds no rows. ")
+
+
+def test_a_sample_that_was_asked_for_is_one(decide: Any) -> None:
+    outcome = done("identical", sampled=None).outcome
+    asked = {"sampling_ratio": 0.1}
+    # The sandbox says in its results that it compared all.
+    returned = decide("done", outcome, given=asked)
+    assert returned["diff_stats"]["sample"] == "a sample of 100 rows"
+    assert "sample" not in decide("done", outcome)["diff_stats"]

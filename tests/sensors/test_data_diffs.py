@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldDifferenceError,
     DatafoldInputError,
     DatafoldJobFailedError,
+    DatafoldNotComparedError,
     DatafoldNotFoundError,
     DatafoldServerError,
     DatafoldStoppedError,
@@ -25,7 +27,7 @@ from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.sensors.job import DatafoldJobSensor
 from dev.sandbox.course import Course
 from dev.sandbox.course import Step as OnTheWay
-from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, failed
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
 from tests.conductor import Conductor, lost
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
@@ -69,6 +71,26 @@ def test_returns_the_same_in_each_mode(sandbox: Any) -> None:
     assert sent(sandbox) == {
         f"GET /datadiffs/{number}{rest}" for number in (3, 4) for rest in ("", "/summary_results")
     }
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_believes_no_answer_that_contradicts_itself(sandbox: Any, deferrable: bool) -> None:
+    add_diff(sandbox, done("identical", rows_removed=5))
+    task = sensor(deferrable=deferrable)
+    context = context_of(task)
+    judge = partial(task.execute, context)
+    if deferrable:
+        kwargs = deferred(task.execute, context).kwargs
+        judge = partial(task.resume, context, {"state": "succeeded"}, **kwargs)
+    with pytest.raises(DatafoldNotComparedError, match="but rows removed 5"):
+        judge()
+
+
+def test_a_sample_is_known_by_the_data_diff(sandbox: Any) -> None:
+    number = add_diff(sandbox, done("different", diff_rows_count=32, sampled=None))
+    sandbox.state.data_diffs.diffs[number]["sampling_max_rows"] = 500
+    with pytest.raises(DatafoldNotComparedError, match="only a sample was compared"):
+        sensor(number, max_rows_different=50).execute({})
 
 
 def test_defers_without_the_right_to_cancel(sandbox: Any) -> None:
