@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_datafold.client.retry import LONGEST_WAIT, wait
@@ -53,8 +52,9 @@ def start_once(
     :return: the result of ``start`` or ``find``.
     :raises DatafoldError: it was not started, or could not be found.
     """
-    begin = time.monotonic()
-    for attempt in count(1):
+    begin, attempt = time.monotonic(), 0
+    while True:
+        attempt += 1
         try:
             found = start()
         except DatafoldStoppedError:

@@ -27,7 +27,9 @@ for gate in GATES.values():
         }
         if gate.has_load:
             arguments |= {"data_source1_id": SOURCE_ID, "data_source2_id": SOURCE_ID}
-            PythonOperator(task_id=LOAD, python_callable=load) >> DatafoldRunDataDiffOperator(
+            retries = {name: arguments[name] for name in ("retries", "retry_delay")}
+            loads = PythonOperator(task_id=LOAD, python_callable=load, **retries)
+            loads >> DatafoldRunDataDiffOperator(
                 task_id=TASK_ID, **arguments | {"table1": TABLE, "table2": LOADED}
             )
         elif gate.count is None:
