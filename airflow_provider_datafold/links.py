@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+_log = logging.getLogger(__name__)
 
 
 class _PersistedLink(BaseOperatorLink):
@@ -18,13 +21,22 @@ class _PersistedLink(BaseOperatorLink):
 
     @classmethod
     def persist(cls, context: Context, url: str) -> None:
-        """Store the address for Airflow's UI.
+        """Store the address for Airflow's UI. It is a convenience: a failure is only a warning.
 
         :param context: Airflow's task context.
         :param url: the address.
         """
-        if "ti" in context:
+        if "ti" not in context:
+            return
+        try:
             context["ti"].xcom_push(key=cls.xcom_key, value=url)
+        except Exception as error:
+            _log.warning(
+                "Could not store the link %r (%s), so the task's page lacks it: %s",
+                cls.name,
+                type(error).__name__,
+                url,
+            )
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """Return the address.

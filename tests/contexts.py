@@ -23,6 +23,7 @@ def context_of(
     max_tries: int = 0,
     run_id: str = "run",
     start: datetime | None = RUN_START,
+    clear_number: int = 0,
 ) -> Any:
     """Make the context of a task's run.
 
@@ -31,6 +32,7 @@ def context_of(
     :param max_tries: what Airflow counts up when a task is cleared.
     :param run_id: the DAG run's id.
     :param start: when the DAG run started.
+    :param clear_number: how often Airflow counts that the DAG run was cleared.
     """
     ti = TaskInstance(
         dag_id="dag",
@@ -43,4 +45,5 @@ def context_of(
         # Sensors in reschedule mode use it.
         get_first_reschedule_date=lambda context: None,
     )
-    return {"ti": ti, "task": task, "dag_run": SimpleNamespace(start_date=start)}
+    run = SimpleNamespace(start_date=start, clear_number=clear_number)
+    return {"ti": ti, "task": task, "dag_run": run}

@@ -80,7 +80,10 @@ STORED: dict[str, Any] = {
         "ci_run": ["ci_config_id", "pr_num"],
     },
     # Of a deferred task: the method that goes on, and its arguments.
-    "deferred operator": ("resume", ["try_number", "ids", "since", "deadline", "is_taken_over"]),
+    "deferred operator": (
+        "resume",
+        ["try_number", "ids", "since", "deadline", "is_taken_over", "twin_tag"],
+    ),
     "deferred sensor": ("resume", ["try_number", "since", "deadline"]),
     # Of a link: name and XCom key.
     "links": {
@@ -261,6 +264,7 @@ WAIT = {
     "since": 0.0,
     "deadline": 4e9,
     "is_taken_over": False,
+    "twin_tag": STORED["tag"],
 }
 OF_A_SENSOR = {name: WAIT[name] for name in STORED["deferred sensor"][1]}
 TROUBLED = STORED["event of a job not seen to its end"]

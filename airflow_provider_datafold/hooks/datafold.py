@@ -263,6 +263,15 @@ class DatafoldHook(
         finally:
             client.close()
 
+    def may_retry(self, attempt: int, seconds: float) -> bool:
+        """Say whether the connection allows another attempt at something.
+
+        :param attempt: number of the attempt that failed, from 1.
+        :param seconds: how long all attempts have taken.
+        """
+        longest = self._settings.call_timeout
+        return attempt <= self._settings.max_retries and (longest is None or seconds < longest)
+
     def test_connection(self) -> tuple[bool, str]:
         """Say whether the Airflow connection leads to Datafold, for the form's Test button.
 

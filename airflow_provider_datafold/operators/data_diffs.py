@@ -12,6 +12,7 @@ from airflow_provider_datafold.operators.job import (
     DEFAULT_TIMEOUT,
     DatafoldJobOperator,
     Start,
+    Wait,
 )
 
 if TYPE_CHECKING:
@@ -146,6 +147,8 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     """The finished data diff, for OpenLineage."""
     _claimed_by: Owner | None = None
     """The owner of the data diff that is being created, until its id is known."""
+    _doubted_by: Owner | None = None
+    """The owner of the data diff, if there may be a second one."""
 
     def __init__(
         self,
@@ -204,10 +207,12 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
         owner = owner_of(context, self._config)
         self._claimed_by = owner
-        found = claim(hook, owner, self._config, self._search(context, force_new))
+        search = self._search(context, force_new)
+        found = claim(hook, owner, search, may_cancel=self._may_cancel)
         number = found.diff["id"]
         self._ids = ids = {"datadiff_id": number}
         self._claimed_by = None
+        self._doubted_by = owner if found.is_doubtful else None
         url = hook.data_diff_url(number)
         DatafoldDataDiffLink.persist(context, url)
         verb = "Took over" if found.is_taken_over else "Started"
@@ -215,7 +220,8 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         now = time.time()
         made = created_at(found.diff) if found.is_taken_over else None
         since = now if made is None else min(now, made.timestamp())
-        return Start(ids, found.diff, since, found.is_taken_over)
+        twin_tag = owner.tag if found.is_doubtful else None
+        return Start(ids, found.diff, since, found.is_taken_over, twin_tag)
 
     def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
         """Return the id and the address without waiting."""
@@ -229,17 +235,27 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         """Judge the data diff."""
         from airflow_provider_datafold.waiting.job import State
 
+        self._cancel_others(hook, ids)
         if reading.state is State.SUCCEEDED:
             self._compared = reading.answer
         return self._gate.decide(hook, ids["datadiff_id"], reading, self._config)
 
     def cancel_after_stop(self, hook: DatafoldHook, until: float) -> None:
         """Cancel the data diff, even if the response to its creation has not arrived yet."""
-        if self._ids is None and self._claimed_by is not None:
-            from airflow_provider_datafold.operators.claim import find_after_stop
+        from airflow_provider_datafold.operators import claim
 
-            self._ids = find_after_stop(hook, self._claimed_by, until)
-        super().cancel_after_stop(hook, until)
+        pending, doubted = self._claimed_by, self._doubted_by
+        found: Sequence[int] = ()
+        if self._ids is not None:
+            super().cancel_after_stop(hook, until)
+            if doubted is not None:
+                known = self._ids["datadiff_id"]
+                found = claim.find_others_after_stop(hook, doubted, known, until)
+        elif pending is not None:
+            found = claim.find_after_stop(hook, pending, until)
+        for number in found:
+            self._ids = {"datadiff_id": number}
+            super().cancel_after_stop(hook, until)
 
     def get_openlineage_facets_on_complete(
         self, task_instance: Any
@@ -259,6 +275,31 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         verdict = self._gate.verdict
         assertions = verdict.assertions if verdict else ()
         return lineage_of(self.datafold_conn_id, self._compared, assertions)
+
+    @property
+    def _may_cancel(self) -> bool:
+        return self.cancel_on_kill and self.wait_for_completion
+
+    def _finish(
+        self, hook: DatafoldHook, context: Context, wait: Wait, *, is_troubled: bool = False
+    ) -> Any:
+        from airflow_provider_datafold.waiting.ownership import owner_of
+
+        # Another process may have started it, before the run was cleared.
+        if self._doubted_by is None and wait.twin_tag is not None:
+            self._doubted_by = owner_of(context, self._config).tagged(wait.twin_tag)
+        return super()._finish(hook, context, wait, is_troubled=is_troubled)
+
+    def _cancel(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
+        super()._cancel(hook, ids)
+        self._cancel_others(hook, ids)
+
+    def _cancel_others(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
+        """Cancel a second data diff, which the service may have made late."""
+        from airflow_provider_datafold.operators.claim import cancel_others
+
+        if self._doubted_by is not None and self._may_cancel:
+            cancel_others(hook, self._doubted_by, ids["datadiff_id"])
 
     def _search(self, context: Context, force_new: bool) -> Search:
         from airflow_provider_datafold.operators.claim import Search

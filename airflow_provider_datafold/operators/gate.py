@@ -162,8 +162,8 @@ def _check_end(reading: Reading, name: str, see: str) -> None:
         raise DatafoldWaitingForPersonError(
             f"{name} waits for a person ({reading.status}), so waiting longer will not help. "
             f"Confirm it or log in at Datafold, then wait for it with a "
-            f"DatafoldDataDiffSensor. If you clear this task instead, it cancels the data diff "
-            f"and starts a new one. {see}"
+            f"DatafoldDataDiffSensor. Or cancel it at Datafold and clear this task, which "
+            f"starts a new one. {see}"
         )
     if reading.state is State.CANCELLED:
         raise DatafoldJobCancelledError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -29,12 +30,15 @@ class Start:
     :param answer: the job as the API returned it.
     :param since: when it was started, in seconds since the epoch.
     :param is_taken_over: whether another try of the task started it.
+    :param twin_tag: the tag of further jobs that may have been started with it; ``None`` if there
+        are none.
     """
 
     ids: Mapping[str, Any]
     answer: Mapping[str, Any]
     since: float
     is_taken_over: bool = False
+    twin_tag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,15 @@ class Wait:
     :param since: when the job was started, in seconds since the epoch.
     :param deadline: when to give up, in seconds since the epoch.
     :param is_taken_over: whether another try of the task started the job.
+    :param twin_tag: the tag of further jobs that may have been started with it; ``None`` if there
+        are none.
     """
 
     ids: Mapping[str, Any]
     since: float
     deadline: float
     is_taken_over: bool
+    twin_tag: str | None = None
 
 
 class DatafoldJobOperator(DatafoldOperator):
@@ -92,7 +99,7 @@ class DatafoldJobOperator(DatafoldOperator):
         :param context: Airflow's task context.
         :return: the job's result; it lands in XCom.
         """
-        with self.open_hook() as hook:
+        with self.open_hook() as hook, self._leaving_nothing(hook):
             begin = time.time()
             self.check(hook)
             return self._go_on(hook, context, self.start(hook, context), begin)
@@ -123,7 +130,7 @@ class DatafoldJobOperator(DatafoldOperator):
             self.log.warning(
                 "The triggerer stopped waiting: %s. Waiting in this worker.", event["error"]
             )
-        with self.open_hook() as hook:
+        with self.open_hook() as hook, self._leaving_nothing(hook):
             self.check(hook)
             resumed = self._resumed(event, wait)
             return self._finish(hook, context, resumed, is_troubled=is_lasting(event))
@@ -199,7 +206,7 @@ class DatafoldJobOperator(DatafoldOperator):
         if not self.wait_for_completion:
             return self.started(hook, start)
         deadline = min(start.since + self._timeout(), begin + self._execution_seconds())
-        wait = Wait(start.ids, start.since, deadline, start.is_taken_over)
+        wait = Wait(start.ids, start.since, deadline, start.is_taken_over, start.twin_tag)
         if self._has_ended(start):
             # If a trigger fires at once, Airflow may lose its event, and with it a try.
             return self._finish(hook, context, wait)
@@ -238,31 +245,25 @@ class DatafoldJobOperator(DatafoldOperator):
 
         now = time.time()
         left = 0.0 if event.get("state") == DEADLINE else self._timeout()
-        known = {"since": now, "deadline": now + left, "is_taken_over": False, **event, **wait}
+        old = {"is_taken_over": False, "twin_tag": None}
+        known = {"since": now, "deadline": now + left, **old, **event, **wait}
         return Wait(**{field.name: known[field.name] for field in fields(Wait)})
 
     def _finish(
         self, hook: DatafoldHook, context: Context, wait: Wait, *, is_troubled: bool = False
     ) -> Any:
         """Wait in this worker, which takes no time if the triggerer has waited."""
-        from airflow_provider_datafold.exceptions import DatafoldError, DatafoldStoppedError
         from airflow_provider_datafold.waiting.job import State
 
         self._ids = wait.ids
-        try:
-            reading = hook.wait(
-                self._job(),
-                wait.ids,
-                deadline=wait.deadline,
-                since=wait.since,
-                poll_interval=self._interval(),
-                is_troubled=is_troubled,
-            )
-        except DatafoldStoppedError:
-            raise
-        except DatafoldError:
-            self._cancel(hook, wait.ids)
-            raise
+        reading = hook.wait(
+            self._job(),
+            wait.ids,
+            deadline=wait.deadline,
+            since=wait.since,
+            poll_interval=self._interval(),
+            is_troubled=is_troubled,
+        )
         self._ids = None
         if reading.state is State.CANCELLED and wait.is_taken_over:
             # A task that is cleared while it runs may keep its tag. Then its old process cancels
@@ -271,8 +272,24 @@ class DatafoldJobOperator(DatafoldOperator):
                 "Another try of this task cancelled the %s. Starting a new one.", self._job().noun
             )
             start = self.start(hook, context, force_new=True)
-            return self._wait(hook, context, Wait(start.ids, start.since, wait.deadline, False))
+            again = Wait(start.ids, start.since, wait.deadline, False, start.twin_tag)
+            return self._wait(hook, context, again)
         return self.ended(hook, context, wait.ids, reading)
+
+    @contextmanager
+    def _leaving_nothing(self, hook: DatafoldHook) -> Iterator[None]:
+        """Cancel the job if anything fails for which the task no longer waits for it."""
+        from airflow_provider_datafold.exceptions import DatafoldStoppedError
+
+        try:
+            yield
+        except DatafoldStoppedError:
+            # Then on_kill cancels it.
+            raise
+        except Exception:
+            if self._ids is not None and self.wait_for_completion:
+                self._cancel(hook, self._ids)
+            raise
 
     def _cancel(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
         """Cancel the job; a cancel that is refused or comes too late is no error."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_provider_datafold.client.retry import LONGEST_WAIT
+from airflow_provider_datafold.client.retry import LONGEST_WAIT, wait
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
     DatafoldError,
@@ -23,6 +25,10 @@ Started = TypeVar("Started")
 _PAUSES = (0.0, 2.0, 5.0)
 """Seconds before each attempt to find what was started when the response was lost."""
 
+_LAST_PAUSES = (8.0,)
+"""Seconds before the attempts that follow if it cannot be started again: a service behind a proxy
+may take so long to start it."""
+
 
 def start_once(
     hook: DatafoldHook,
@@ -30,52 +36,69 @@ def start_once(
     start: Callable[[], Started | None],
     find: Callable[[], Started | None],
     *,
-    may_repeat: bool = True,
+    jitter: Callable[[], float] = random.random,
 ) -> Started:
     """Start something, or find it if the response is lost.
 
-    After 503 it is started again if it cannot be found: the service was busy, or a proxy forwarded
-    the request and got no response.
+    After 503 it is started again if it cannot be found, as often as the connection says: the
+    service was busy, or a proxy forwarded the request and got no response.
 
     :param hook: the hook to call.
     :param noun: what messages call it.
     :param start: sends the request, and returns what was started; ``None`` if the response does
         not identify it.
     :param find: looks for it, and returns it or ``None``.
-    :param may_repeat: whether it may be started again.
+    :param jitter: a random number from 0 to 1.
     :return: the result of ``start`` or ``find``.
     :raises DatafoldError: it was not started, or could not be found.
     """
-    try:
-        started = start()
-    except (DatafoldUnreachableError, DatafoldRateLimitError, DatafoldStoppedError):
-        raise
-    except (DatafoldTransientError, DatafoldAnswerError) as error:
-        hook.log.warning(
-            "Could not start the %s: %s. Checking whether it was started anyway.",
-            noun,
-            error.summary,
-        )
-        asked = error.retry_after or 0.0
-        hook.pause(min(asked, LONGEST_WAIT))
-        found = _look(hook, noun, find)
-        may_repeat = may_repeat and error.status_code == 503 and asked <= LONGEST_WAIT
-        if found is None and may_repeat:
-            return start_once(hook, noun, start, find, may_repeat=False)
-        if found is None:
+    begin, attempt = time.monotonic(), 0
+    while True:
+        attempt += 1
+        try:
+            found = start()
+        except DatafoldStoppedError:
             raise
-        return found
-    found = started if started is not None else _look(hook, noun, find)
-    if found is None:
-        raise DatafoldAnswerError(
-            f"Datafold accepted the request for a {noun}, but its response has no id, and no new "
-            f"{noun} was found."
-        )
-    return found
+        except DatafoldError as error:
+            # After an attempt that may have started it, no later error says that it was not.
+            if attempt == 1 and not _may_have_started(error):
+                raise
+            hook.log.warning(
+                "Could not start the %s: %s. Checking whether it was started anyway.",
+                noun,
+                error.summary,
+            )
+            hook.pause(min(wait(attempt, error.retry_after, jitter()), LONGEST_WAIT))
+            is_last = not (_is_busy(error) and hook.may_retry(attempt, time.monotonic() - begin))
+            found = _look(hook, noun, find, is_last=is_last)
+            if found is None and is_last:
+                raise
+        else:
+            found = found if found is not None else _look(hook, noun, find, is_last=True)
+            if found is None:
+                break
+        if found is not None:
+            return found
+    raise DatafoldAnswerError(
+        f"Datafold accepted the request for a {noun}, but its response has no id, and no new "
+        f"{noun} was found."
+    )
 
 
-def _look(hook: DatafoldHook, noun: str, find: Callable[[], Started | None]) -> Started | None:
-    for pause in _PAUSES:
+def _may_have_started(error: DatafoldError) -> bool:
+    if isinstance(error, (DatafoldUnreachableError, DatafoldRateLimitError)):
+        return False
+    return isinstance(error, (DatafoldTransientError, DatafoldAnswerError))
+
+
+def _is_busy(error: DatafoldError) -> bool:
+    return error.status_code == 503 and (error.retry_after or 0.0) <= LONGEST_WAIT
+
+
+def _look(
+    hook: DatafoldHook, noun: str, find: Callable[[], Started | None], *, is_last: bool
+) -> Started | None:
+    for pause in (*_PAUSES, *_LAST_PAUSES) if is_last else _PAUSES:
         hook.pause(pause)
         try:
             found = find()

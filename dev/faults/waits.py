@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import Any
 
 from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, head
@@ -51,7 +52,13 @@ worker if the triggerer waited. A monitor's runs are listed first, and so are th
 task that defers."""
 
 _LOOKS = 3
-"""Searches for a job after a lost response."""
+"""Searches for a job before it is started again."""
+
+_LAST_LOOKS = 4
+"""Searches for a job that is not started again."""
+
+_TAKES_OVER = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 2)
+"""Whether a retry takes over the data diff of the try before. If not, it cancels it."""
 
 _TRIES = 4
 _JSON = answer(200, b'{"id": 1, "run_id": 1}')
@@ -234,12 +241,13 @@ def _creations(job: str) -> Iterator[Wait]:
         yield row(trouble, requests=_more(job, trouble.arrives))
     for trouble in chosen(_UNREAD, _TLS, *_BROKEN, *_STATUSES):
         # The second try begins with a search in every mode.
-        requests = _more(job, trouble.arrives + _LOOKS + 1)
+        requests = _more(job, trouble.arrives + _LAST_LOOKS + 1)
         yield row(trouble, ending=trouble.ending, requests=requests)
     for trouble in chosen(*_UNAVAILABLE):
-        yield row(trouble, requests=_more(job, 1 + _LOOKS))
+        # A data diff that was started again is looked for once more in the end.
+        yield row(trouble, requests=_more(job, 1 + _LOOKS + (job == DATA_DIFF)))
     for trouble in chosen(*_NONSENSE):
-        requests = _plain(job, 1 + _LOOKS, 2 + _LOOKS)
+        requests = _plain(job, 1 + _LAST_LOOKS, 2 + _LAST_LOOKS)
         yield row(trouble, ending=trouble.ending, made=0, requests=requests)
     for trouble in chosen(*_REFUSALS, _422):
         yield row(trouble, ending=trouble.ending, made=0, requests=_plain(job, 1, 2))
@@ -248,8 +256,9 @@ def _creations(job: str) -> Iterator[Wait]:
 def _taken_creations(job: str) -> Iterator[Wait]:
     """Declare faults after the service processed the creation: the response is lost."""
     each = (*_BROKEN, *_STATUSES, *_UNAVAILABLE, *_NONSENSE, _BARE)
+    requests = _more(job, 1 + (job == DATA_DIFF))
     for trouble in each if job == DATA_DIFF else (*_FEW, _BARE):
-        row = _row("taken", job, trouble, Place.START, is_taken=True, requests=_more(job, 1))
+        row = _row("taken", job, trouble, Place.START, is_taken=True, requests=requests)
         yield replace(row, service=f"starts it, then {row.service}")
 
 
@@ -273,7 +282,8 @@ def _looks(job: str) -> Iterator[Wait]:
 
 def _searches(job: str) -> Iterator[Wait]:
     for trouble in (_RESET, _SILENT, _429_LATER, _503, *_NONSENSE):
-        yield _row("search", job, trouble, Place.SEARCH, requests=_more(job, 2))
+        requests = _more(job, 2 + (job == DATA_DIFF))
+        yield _row("search", job, trouble, Place.SEARCH, requests=requests)
     outage = replace(_503, name="503-for-good", service="responds with 503 until the next try")
     yield _row(
         "search",
@@ -283,8 +293,10 @@ def _searches(job: str) -> Iterator[Wait]:
         times=FOR_GOOD,
         ending=CONNECTION,
         # A monitor run has no tag: the next try cannot find it, and it cannot be cancelled.
-        made=1 + (job == MONITOR_RUN),
+        made=1 + (job == MONITOR_RUN or not _TAKES_OVER),
         left=int(job == MONITOR_RUN),
+        cancelled=int(job == DATA_DIFF and not _TAKES_OVER),
+        cancels=int(job == DATA_DIFF and not _TAKES_OVER),
     )
 
 
@@ -345,7 +357,9 @@ def _lasting_polls(job: str) -> Iterator[Wait]:
             name=f"{row.name}-everything",
             service=f"{row.service}, to all requests",
             is_outage=True,
-            cancels=_TRIES,
+            made=1 + (not _TAKES_OVER),
+            cancelled=int(not _TAKES_OVER),
+            cancels=_TRIES + (not _TAKES_OVER),
         )
     yield replace(row, name=f"{row.name}-deferred", modes=(SENSOR_DEFERRED,))
     yield replace(

@@ -8,7 +8,9 @@ from importlib.metadata import version
 from threading import Thread
 
 from dev.kills.gate import Gate
-from dev.kills.plan import NEIGHBOUR, RETRIES, change_retries
+from dev.kills.load import break_next
+from dev.kills.patience import CaseError
+from dev.kills.plan import LOAD, NEIGHBOUR, RETRIES, change_retries
 from dev.kills.watch import WATCH_CASES, WatchCase
 
 _YOUNGER = 150
@@ -135,6 +137,21 @@ def clear(gate: Gate) -> None:
     gate.finish(diff)
 
 
+def clear_with_load(gate: Gate) -> None:
+    """Clear load and gate after the worker was killed and the data diff ended as identical."""
+    service = gate.scene.service
+    gate.start()
+    diff = gate.wait_for_diff()
+    gate.wait_for_look(diff)
+    gate.kill_worker()
+    gate.until("the data diff ended", lambda: service.status(diff) == "done")
+    if gate.task.state != "running":
+        raise CaseError("Airflow noticed too early that the worker is dead")
+    break_next(gate.scene.home)
+    gate.clear(LOAD)
+    gate.wait_for_end()
+
+
 def change_retries_and_clear(gate: Gate) -> None:
     """Change the number of retries in the DAG's file, and clear the task, during the run."""
     neighbour = Gate(gate.scene, gate.dag_id, NEIGHBOUR)
@@ -201,6 +218,15 @@ _EARLY = (
     (Case("cleared_after_end", "cleared after its end", clear_after_end, 2),),
     # Airflow 3.0 never starts such a task again, whatever its operator.
     (Case("cleared_while_running", "cleared while it runs", clear, 2, 1),),
+    (
+        Case(
+            "cleared_with_its_load",
+            "worker killed, cleared, the load breaks rows",
+            clear_with_load,
+            diffs=2,
+            state="failed",
+        ),
+    ),
     # These stop the triggerer that all cases share.
     (
         Case("triggerer_killed", "triggerer killed while it waits", kill_triggerer),

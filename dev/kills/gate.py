@@ -60,9 +60,12 @@ class Gate:
         """Mark it as failed."""
         self.scene.person.fail(self.dag_id, self.task_id)
 
-    def clear(self) -> None:
-        """Clear it."""
-        self.scene.person.clear(self.dag_id, self.task_id)
+    def clear(self, *others: str) -> None:
+        """Clear it.
+
+        :param others: further tasks to clear with it.
+        """
+        self.scene.person.clear(self.dag_id, self.task_id, *others)
 
     def kill_worker(self) -> None:
         """Kill its process, with the worker."""

@@ -97,11 +97,11 @@ class Person:
         """
         self._ask("PATCH", f"{self._run(dag_id)}/taskInstances/{task_id}", {"new_state": "failed"})
 
-    def clear(self, dag_id: str, task_id: str) -> None:
-        """Clear a task.
+    def clear(self, dag_id: str, *task_ids: str) -> None:
+        """Clear tasks.
 
         :param dag_id: the DAG.
-        :param task_id: the task.
+        :param task_ids: the tasks.
         """
         self._ask(
             "POST",
@@ -109,7 +109,7 @@ class Person:
             {
                 "dry_run": False,
                 "dag_run_id": self._run_ids[dag_id],
-                "task_ids": [task_id],
+                "task_ids": [*task_ids],
                 "only_failed": False,
                 "reset_dag_runs": True,
             },

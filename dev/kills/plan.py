@@ -11,6 +11,7 @@ from pathlib import Path
 
 TASK_ID = "gate"
 NEIGHBOUR = "neighbour"
+LOAD = "load"
 LOGICAL_DATE = "2024-01-01T00:00:00+00:00"
 RUN_ID = f"manual__{LOGICAL_DATE}"
 
@@ -28,12 +29,14 @@ class Gate:
     :param deferrable: whether the triggerer waits.
     :param count: the number of mapped tasks; by default the gate is not mapped.
     :param has_neighbour: whether another task keeps the DAG run going when the gate has ended.
+    :param has_load: whether a task before it loads what it compares.
     """
 
     dag_id: str
     deferrable: bool = False
     count: int | None = None
     has_neighbour: bool = False
+    has_load: bool = False
 
 
 GATES = {
@@ -49,6 +52,7 @@ GATES = {
         Gate("failed_while_deferred", deferrable=True),
         Gate("cleared_after_end"),
         Gate("cleared_while_running"),
+        Gate("cleared_with_its_load", has_load=True),
         Gate("cleared_while_deferred", deferrable=True),
         Gate("retries_changed", has_neighbour=True),
         Gate("two_airflows", deferrable=True),

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from dev.kills import load
 from dev.kills.person import Person, Task
 from dev.kills.plan import GATES, LOGICAL_DATE
 from dev.kills.service import Service
@@ -58,6 +59,7 @@ class Scene:
         settings = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
         self._airflow = _airflow(programs, home / "airflow", service.sandbox, settings)
         self._elsewhere = _airflow(elsewhere, home / "elsewhere", service.sandbox, {})
+        service.connect(load.SOURCE_ID, load.prepare(self.home))
         self._triggerer: Program | None = None
         self.person: Person
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import secrets
+from pathlib import Path
 from typing import Any
 
 from dev.kills.plan import TASK_ID
@@ -22,6 +23,8 @@ _HELD_BACK = ("worker_killed_while_creating", "failed_while_creating")
 """The cases in which the creation is processed and the response does not arrive."""
 _ENDS_AT_ONCE = "fires_at_once"
 _TO_CANCEL = 3.0
+_TO_COMPARE = 5.0
+"""Seconds: time to kill a worker, and over before Airflow misses it."""
 _NEVER = 120.0
 """Seconds; longer than any case waits for a response."""
 
@@ -49,6 +52,15 @@ class Service:
     def __init__(self) -> None:
         self.sandbox = Sandbox(secrets.token_urlsafe(), disturbance=Disturbance(delay=_delay))
         self.sandbox.state.data_diffs = self._diffs = _DataDiffs()
+
+    def connect(self, data_source_id: int, file: Path) -> None:
+        """Put a database behind a data source. Its data diffs really compare, and take a while.
+
+        :param data_source_id: the data source's id.
+        :param file: the database.
+        """
+        self.sandbox.state.data_sources.connect(data_source_id, file)
+        self._diffs.delay = _TO_COMPARE
 
     def ids(self, tag: str) -> list[int]:
         """Return the ids of a case's data diffs, in the order of their creation.

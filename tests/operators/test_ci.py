@@ -39,6 +39,7 @@ from tests.waits import NEVER, changes, check_defaults, to_its_end
 def _connected(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of these send to the sandbox, unless they have their own service."""
     monkeypatch.setattr(once, "_PAUSES", (0.0,))
+    monkeypatch.setattr(once, "_LAST_PAUSES", ())
 
 
 def trigger(**arguments: Any) -> DatafoldTriggerCIOperator:

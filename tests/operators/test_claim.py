@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fastapi import Response
 
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
@@ -27,13 +29,12 @@ from airflow_provider_datafold.operators import once
 from airflow_provider_datafold.operators.claim import Claim, Search, claim, find, find_after_stop
 from airflow_provider_datafold.waiting.ownership import Owner
 from dev.faults.server import Door, FaultServer
+from dev.sandbox import data_diffs as sandbox_diffs
 from dev.sandbox.course import Course, Job, Step
 from tests.conductor import Conductor, changed, error_500, lost, not_json, without_id
 from tests.conftest import API_KEY
 from tests.contexts import RUN_START
 
-OWNER = Owner("airflow:0123456789ab", "0-ba9876543210", RUN_START)
-OLD = f"{OWNER.task}:1-ba9876543210"
 BODY = {
     "data_source1_id": 1,
     "data_source2_id": 1,
@@ -41,6 +42,8 @@ BODY = {
     "table2": ["B"],
     "pk_columns": ["id"],
 }
+OWNER = Owner("airflow:0123456789ab", "0-ba9876543210", RUN_START, BODY)
+OLD = f"{OWNER.task}:1-ba9876543210"
 RUNS = Course((Step("processing", reads=1000),), "done")
 
 
@@ -54,6 +57,8 @@ def hook(connect: Callable[..., None], sandbox: Any) -> Iterator[DatafoldHook]:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(once, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(once, "_LAST_PAUSES", (0.0,))
+    monkeypatch.setattr(once, "wait", lambda attempt, asked, jitter: 0.0)
 
 
 @pytest.fixture
@@ -82,7 +87,7 @@ def make(sandbox: Any, *tags: str, end: str = "", created_at: Any = None) -> int
 
 
 def take(hook: DatafoldHook, search: Search = Search.NOT, **more: Any) -> Claim:
-    return claim(hook, OWNER, {**BODY, **more}, search)
+    return claim(hook, replace(OWNER, asked={**BODY, **more}), search)
 
 
 def requests(sandbox: Any) -> list[str]:
@@ -145,7 +150,7 @@ def test_cancels_what_an_earlier_generation_left(
     assert [peek(number)["status"] for number in others] == ["done", "processing"]
     assert not made.is_taken_over
     for number in left:
-        said = f"Cancelled data diff {number}, which this task left running earlier."
+        said = f"Cancelled data diff {number} of this task: nothing waits for it."
         assert log.messages.count(said) == 1
 
 
@@ -179,10 +184,44 @@ def test_reads_no_further_than_an_hour_before_the_run(hook: DatafoldHook, sandbo
     assert len(sandbox.state.requests) == 2
 
 
+@pytest.mark.parametrize("most", [50, 30])
+def test_believes_how_many_pages_there_are(
+    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    # The service returns fewer data diffs a page than it was asked for.
+    real = sandbox_diffs.page_of
+    monkeypatch.setattr(
+        sandbox_diffs,
+        "page_of",
+        lambda things, page, size, name: real(things, page, min(size, most), name),
+    )
+    number = make(sandbox, OWNER.tag)
+    for _ in range(120):
+        make(sandbox, "nightly")
+    found = find(hook, OWNER, Search.FULL)
+    assert found.taken is not None
+    assert found.taken["id"] == number
+
+
+def test_reads_forty_short_pages_at_most(hook: DatafoldHook, sandbox: Any, conduct: Any) -> None:
+    conduct(list=[changed(results=[{"id": None}], total_pages=99), ...])
+    assert find(hook, OWNER, Search.FULL).taken is None
+    assert len(sandbox.state.requests) == 40
+
+
+@pytest.mark.parametrize("pages", [None, "x", 1, 2])
+def test_reads_no_page_after_the_last(
+    hook: DatafoldHook, sandbox: Any, conduct: Any, pages: Any
+) -> None:
+    conduct(list=[changed(total_pages=pages), changed(total_pages=pages, results=[])])
+    assert find(hook, OWNER, Search.FULL).taken is None
+    assert len(sandbox.state.requests) == (2 if pages == 2 else 1)
+
+
 def test_reads_ten_pages_at_most(hook: DatafoldHook, conduct: Any, sandbox: Any) -> None:
     # The time of their creation may be missing.
     page = [{"id": None, "tags": None, "created_at": None}] * 100
-    conduct(list=[changed(results=page), ...])
+    conduct(list=[changed(results=page, total_pages=99), ...])
     assert find(hook, OWNER, Search.FULL).taken is None
     assert [request.query for request in sandbox.state.requests] == [
         f"page={number}&page_size=100&sort_order=desc" for number in range(1, 11)
@@ -226,7 +265,89 @@ def test_gives_up_one_that_never_shows(
     assert type(caught.value) is kind
     assert caught.value.path == "/api/v1/datadiffs"
     assert caught.value.method == "POST"
-    assert requests(sandbox) == [CREATE, *[NEWEST_100] * 3]
+    assert requests(sandbox) == [CREATE, *[NEWEST_100] * 4]
+
+
+def test_starts_again_after_503_as_often_as_the_connection_says(
+    connect: Callable[..., None], sandbox: Any, conduct: Any
+) -> None:
+    connect("busy", host=sandbox.url, password=API_KEY, extra={"max_retries": 3})
+    conduct(create=[503, 503, 503])
+    with DatafoldHook("busy") as hook:
+        made = take(hook)
+    assert made.diff["id"] == max(sandbox.state.data_diffs.diffs) == 3
+    # It looks before each attempt.
+    assert requests(sandbox) == [*[CREATE, *[NEWEST_100] * 3] * 3, CREATE]
+    assert made.is_doubtful
+
+
+@pytest.mark.parametrize("then", [503, 500, 422])
+def test_takes_the_one_that_appears_after_a_503(
+    connect: Callable[..., None], sandbox: Any, conduct: Any, then: int
+) -> None:
+    connect("busy", host=sandbox.url, password=API_KEY, extra={"max_retries": 1})
+    nothing = changed(results=[])
+
+    def taken(response: Any) -> Any:
+        # The service starts it, behind a proxy that says 503.
+        return Response(b"{}", 503)
+
+    conduct({OWNER.tag: RUNS}, create=[taken, then], list=[*[nothing] * 6])
+    with DatafoldHook("busy") as hook:
+        made = take(hook)
+    assert made.diff["id"] == max(sandbox.state.data_diffs.diffs) == 3
+    assert requests(sandbox) == [CREATE, *[NEWEST_100] * 3, CREATE, *[NEWEST_100] * 4]
+
+
+def test_knows_whether_there_may_be_another(hook: DatafoldHook, sandbox: Any, conduct: Any) -> None:
+    assert not take(hook, Search.BRIEF).is_doubtful
+    assert take(hook, Search.BRIEF).is_doubtful
+    sandbox.state.data_diffs.jobs.clear()
+    sandbox.state.data_diffs.diffs.clear()
+    conduct({OWNER.tag: RUNS}, create=[lost])
+    assert take(hook).is_doubtful
+
+
+def test_cancels_nothing_where_it_must_not(hook: DatafoldHook, sandbox: Any) -> None:
+    old = make(sandbox, OLD)
+    mine = [make(sandbox, OWNER.tag), make(sandbox, OWNER.tag)]
+    found = claim(hook, OWNER, Search.FULL, may_cancel=False)
+    assert found.diff["id"] == mine[1]
+    peek = sandbox.state.data_diffs.peek
+    assert {peek(number)["status"] for number in (old, *mine)} == {"processing"}
+
+
+def test_a_copy_with_other_tables_is_neither_taken_over_nor_cancelled(
+    hook: DatafoldHook, sandbox: Any, conduct: Any
+) -> None:
+    mine = make(sandbox, OWNER.tag)
+    copy = sandbox.state.data_diffs.add({**BODY, "table2": ["C"], "tags": [OWNER.tag]}, Job(RUNS))[
+        "id"
+    ]
+    assert take(hook, Search.FULL).diff["id"] == mine
+    claim_module.cancel_others(hook, OWNER, mine)
+    peek = sandbox.state.data_diffs.peek
+    assert peek(copy)["status"] == "processing"
+
+
+def test_cancels_the_others_that_appeared_late(hook: DatafoldHook, sandbox: Any, log: Any) -> None:
+    late, mine, later = (make(sandbox, OWNER.tag) for _ in range(3))
+    over = make(sandbox, OWNER.tag, end="done")
+    other = make(sandbox, OLD)
+    claim_module.cancel_others(hook, OWNER, mine)
+    peek = sandbox.state.data_diffs.peek
+    found = [peek(number)["status"] for number in (late, mine, later, over, other)]
+    # Another generation may be a newer one, whose task has just begun.
+    assert found == ["cancelled", "processing", "cancelled", "done", "processing"]
+
+
+def test_a_last_look_that_fails_is_no_error(
+    hook: DatafoldHook, sandbox: Any, conduct: Any, log: Any
+) -> None:
+    conduct(list=[500])
+    claim_module.cancel_others(hook, OWNER, 3)
+    (warning,) = log.warnings
+    assert warning.startswith("Could not look for a second data diff: 500, ")
 
 
 def test_says_that_an_id_is_never_told(hook: DatafoldHook, conduct: Any) -> None:
@@ -274,7 +395,9 @@ def test_a_stopped_task_cancels_none_of_an_earlier_generation(
     assert choice.left == (number,)
     hook.stop()
     with pytest.raises(DatafoldStoppedError):
-        claim_module.cancel_left(hook, choice)
+        claim_module.cancel_left(hook, number)
+    with pytest.raises(DatafoldStoppedError):
+        claim_module.cancel_others(hook, OWNER, number)
 
 
 def test_finds_one_while_the_task_is_being_killed(hook: DatafoldHook, sandbox: Any) -> None:
@@ -282,7 +405,7 @@ def test_finds_one_while_the_task_is_being_killed(hook: DatafoldHook, sandbox: A
     number = make(sandbox, OWNER.tag)
     hook.stop()
     found = find_after_stop(hook, OWNER, time.monotonic() + 4.0)
-    assert found == {"datadiff_id": number}
+    assert found == (number,)
     assert requests(sandbox) == [NEWEST_100]
 
 
@@ -296,8 +419,28 @@ def test_looks_again_while_the_task_is_being_killed(
     number = make(sandbox, OWNER.tag)
     hook.stop()
     found = find_after_stop(hook, OWNER, time.monotonic() + 4.0)
-    assert found == {"datadiff_id": number}
+    assert found == (number,)
     assert pauses == [0.3, 0.3]
+
+
+def test_one_that_has_ended_ends_the_search_of_a_killed_task(
+    hook: DatafoldHook, sandbox: Any
+) -> None:
+    make(sandbox, OWNER.tag, end="done")
+    hook.stop()
+    assert find_after_stop(hook, OWNER, time.monotonic() + 4.0) == ()
+    assert requests(sandbox) == [NEWEST_100]
+
+
+def test_finds_the_others_while_the_task_is_being_killed(hook: DatafoldHook, sandbox: Any) -> None:
+    mine, late = make(sandbox, OWNER.tag), make(sandbox, OWNER.tag)
+    hook.stop()
+    find_others = claim_module.find_others_after_stop
+    assert find_others(hook, OWNER, mine, time.monotonic() + 4.0) == (late,)
+    # Where there is no time left, nothing is sent.
+    assert requests(sandbox) == [NEWEST_100]
+    assert find_others(hook, OWNER, mine, time.monotonic()) == ()
+    assert requests(sandbox) == [NEWEST_100]
 
 
 def test_looks_for_one_until_a_cancel_has_just_enough_time(
@@ -305,9 +448,9 @@ def test_looks_for_one_until_a_cancel_has_just_enough_time(
 ) -> None:
     monkeypatch.setattr(claim_module, "_SEARCH_PAUSE", 0.03)
     hook.stop()
-    assert find_after_stop(hook, OWNER, time.monotonic() + 1.4) is None
+    assert find_after_stop(hook, OWNER, time.monotonic() + 1.4) == ()
     assert requests(sandbox) == []
     until = time.monotonic() + 1.65
-    assert find_after_stop(hook, OWNER, until) is None
+    assert find_after_stop(hook, OWNER, until) == ()
     assert set(requests(sandbox)) == {NEWEST_100}
     assert until - time.monotonic() > 1.0

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -24,18 +24,23 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
     DatafoldDeadlineError,
+    DatafoldDifferenceError,
     DatafoldInputError,
     DatafoldJobCancelledError,
+    DatafoldJobFailedError,
     DatafoldNotComparedError,
     DatafoldNotFoundError,
     DatafoldServerError,
     DatafoldStoppedError,
 )
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.operators import job as job_module
+from airflow_provider_datafold.operators import once
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.job import default_deferrable
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
+from airflow_provider_datafold.waiting import ownership
 from airflow_provider_datafold.waiting import watch as watch_module
 from airflow_provider_datafold.waiting.job import DATA_DIFF, JOBS
 from airflow_provider_datafold.waiting.ownership import owner_of
@@ -47,8 +52,15 @@ from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done
 from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.waits import NEVER, defaults, deferred, event_of, sent
+from tests.waits import NEVER, Waits, defaults, deferred, event_of, sent
 
+BODY = {
+    "data_source1_id": 1,
+    "data_source2_id": 1,
+    "table1": ["A", "B"],
+    "table2": ["A", "C"],
+    "pk_columns": ["id"],
+}
 CANCELLED = Course((OnTheWay("processing"),), "cancelled")
 
 
@@ -257,7 +269,7 @@ def test_the_deadline_travels_with_the_trigger(
     assert found.method_name == "resume"
     assert found.timeout is None
     wait = {"since": now, "deadline": now + seconds, "ids": {"datadiff_id": 3}}
-    assert found.kwargs == {"try_number": 1, "is_taken_over": False, **wait}
+    assert found.kwargs == {"try_number": 1, "is_taken_over": False, "twin_tag": None, **wait}
     assert trigger_of(found) == {
         "job": "data_diff",
         "datafold_conn_id": "datafold_default",
@@ -267,6 +279,7 @@ def test_the_deadline_travels_with_the_trigger(
     }
 
 
+@pytest.mark.usefixtures("_tells_of_each_clear")
 def test_what_was_taken_over_has_the_rest_of_its_time(sandbox: Any) -> None:
     courses(sandbox, NEVER)
     task = gate(deferrable=True, timeout=3600)
@@ -281,6 +294,7 @@ def test_what_was_taken_over_has_the_rest_of_its_time(sandbox: Any) -> None:
         "since": since,
         "deadline": since + 3600,
         "is_taken_over": True,
+        "twin_tag": owner_of(context_of(task, try_number=2), task._config).tag,
     }
     assert first.kwargs["since"] > since
     # Datafold's clock may be ahead or unknown: neither changes the deadline.
@@ -387,6 +401,192 @@ def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:
 # One data diff for each verdict.
 
 
+@pytest.fixture
+def _tells_of_each_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Airflow does from 3.2 on: before, a retry takes nothing over."""
+    monkeypatch.setattr(ownership, "tells_of_each_clear", lambda: True)
+
+
+takes_over = pytest.mark.usefixtures("_tells_of_each_clear")
+
+
+@pytest.mark.parametrize(
+    ("tells", "clears", "is_old_green"),
+    [(True, 0, True), (True, 1, False), (False, 0, False), (False, 1, False)],
+)
+def test_a_clear_while_it_runs_makes_another_even_if_the_first_is_identical(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, tells: bool, clears: int, is_old_green: bool
+) -> None:
+    monkeypatch.setattr(ownership, "tells_of_each_clear", lambda: tells)
+    courses(sandbox, Course((), "done", IDENTICAL.outcome), DIFFERENT)
+    task = gate(wait_for_completion=False)
+    assert task.execute(context_of(task))["id"] == 3
+    # The worker was killed, and someone cleared load and gate: the load broke the data. max_tries
+    # stays as it was.
+    task = gate()
+    context = context_of(task, try_number=2, clear_number=clears)
+    if is_old_green:
+        # A retry without a clear: the data is the same.
+        assert task.execute(context)["id"] == 3
+    else:
+        with pytest.raises(DatafoldDifferenceError, match="Data diff 4 differs"):
+            task.execute(context)
+
+
+@pytest.mark.parametrize("arguments", [{"cancel_on_kill": False}, {"wait_for_completion": False}])
+def test_what_must_not_cancel_leaves_what_an_earlier_generation_started(
+    sandbox: Any, arguments: dict[str, Any]
+) -> None:
+    courses(sandbox, NEVER, IDENTICAL)
+    task = gate(wait_for_completion=False)
+    task.execute(context_of(task))
+    task = gate(**arguments)
+    assert task.execute(context_of(task, try_number=2, max_tries=1))["id"] == 4
+    assert status(sandbox, 3) == "processing"
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("end", ["done", "failed"])
+def test_a_second_one_that_appears_late_is_cancelled_before_the_verdict(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, deferrable: bool, end: str
+) -> None:
+    monkeypatch.setattr(once, "_PAUSES", (0.0,))
+    monkeypatch.setattr(once, "wait", lambda attempt, asked, jitter: 0.0)
+    Conductor(monkeypatch, faults={"mine": {"create": [503]}})
+    task = gate(deferrable=deferrable, tags=["mine"])
+    context = context_of(task)
+    courses(sandbox, Course((OnTheWay("processing"),), end, IDENTICAL.outcome), NEVER)
+    # The creation that got 503 is carried out while the task waits for the second one.
+    late: list[int] = []
+    wait = DatafoldHook.wait
+
+    def wait_a_little(hook: Any, *job: Any, **how: Any) -> Any:
+        tags = sandbox.state.data_diffs.peek(3)["tags"]
+        body = {**BODY, "tags": tags}
+        late.append(sandbox.state.data_diffs.add(body, Job(NEVER))["id"])
+        return wait(hook, *job, **how)
+
+    monkeypatch.setattr(DatafoldHook, "wait", wait_a_little)
+    with nullcontext() if end == "done" else pytest.raises(DatafoldJobFailedError):
+        if deferrable:
+            kwargs = deferred(task.execute, context).kwargs
+            plain = json.loads(json.dumps(kwargs))
+            assert plain["twin_tag"] == owner_of(context, task._config).tag
+            # The run was cleared since; another process resumes the task.
+            task = gate(deferrable=True, tags=["mine"])
+            context["dag_run"].clear_number = 1
+            task.resume(context, {**DONE, "state": end}, **plain)
+        else:
+            task.execute(context)
+    assert [status(sandbox, number) for number in late] == ["cancelled"]
+    assert status(sandbox, 3) == end
+
+
+def test_a_second_one_is_not_looked_for_where_the_creation_was_certain(sandbox: Any) -> None:
+    task = gate()
+    task.execute(context_of(task))
+    assert LIST not in sent(sandbox)
+
+
+def doubted(sandbox: Any, monkeypatch: pytest.MonkeyPatch, **arguments: Any) -> Any:
+    """Return a gate whose creation was repeated, and that is stopped as it begins to wait."""
+    monkeypatch.setattr(once, "_PAUSES", (0.0,))
+    monkeypatch.setattr(once, "wait", lambda attempt, asked, jitter: 0.0)
+    Conductor(monkeypatch, faults={"mine": {"create": [503]}})
+    Waits(monkeypatch, DatafoldStoppedError("stopped"))
+    courses(sandbox, NEVER)
+    task = gate(tags=["mine"], **arguments)
+    with pytest.raises(DatafoldStoppedError):
+        task.execute(context_of(task))
+    sandbox.state.data_diffs.add(
+        {**BODY, "tags": sandbox.state.data_diffs.peek(3)["tags"]}, Job(NEVER)
+    )
+    return task
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_a_second_one_is_cancelled_when_the_task_is_killed(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, cancel_on_kill: bool
+) -> None:
+    task = doubted(sandbox, monkeypatch, cancel_on_kill=cancel_on_kill)
+    task.on_kill()
+    state = "cancelled" if cancel_on_kill else "processing"
+    assert [status(sandbox, number) for number in (3, 4)] == [state, state]
+
+
+def test_a_second_one_is_left_where_the_task_must_not_cancel(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"create": [lost]}})
+    task = gate(tags=["mine"], cancel_on_kill=False)
+    task.execute(context_of(task))
+    assert sent(sandbox).count(LIST) == 1
+
+
+# What fails between the creation and the wait.
+
+
+def test_a_link_that_cannot_be_stored_is_no_error(sandbox: Any, log: Any) -> None:
+    task = gate()
+    context = context_of(task)
+
+    def push(key: str, value: Any) -> None:
+        raise RuntimeError("Airflow's API server is away")
+
+    context["ti"].xcom_push = push
+    assert task.execute(context)["id"] == 3
+    url = f"{sandbox.url}/datadiffs/3/overview"
+    assert [text for text in log.warnings if url in text] == [
+        "Could not store the link 'Datafold data diff' (RuntimeError), so the task's page lacks "
+        f"it: {url}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "state"),
+    [
+        ({}, "cancelled"),
+        ({"deferrable": True}, "cancelled"),
+        ({"cancel_on_kill": False}, "processing"),
+    ],
+)
+def test_whatever_fails_before_it_waits_leaves_nothing(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], state: str
+) -> None:
+    courses(sandbox, NEVER)
+    task = gate(**arguments)
+    name = "_defer" if arguments.get("deferrable") else "_finish"
+    monkeypatch.setattr(type(task), name, lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        task.execute(context_of(task))
+    assert status(sandbox, 3) == state
+
+
+def test_whatever_fails_where_nothing_waits_cancels_nothing(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courses(sandbox, NEVER)
+    task = gate(wait_for_completion=False)
+    monkeypatch.setattr(type(task), "started", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        task.execute(context_of(task))
+    assert status(sandbox, 3) == "processing"
+
+
+def test_arguments_that_are_wrong_after_a_deferral_leave_nothing(sandbox: Any) -> None:
+    courses(sandbox, NEVER)
+    task = gate(deferrable=True)
+    kwargs = deferred(task.execute, context_of(task)).kwargs
+    task.on_empty = "never"
+    with pytest.raises(DatafoldInputError, match="on_empty"):
+        task.resume(context_of(task), {"state": "trouble", "error": "KeyError"}, **kwargs)
+    assert status(sandbox, 3) == "cancelled"
+
+
+# Retries.
+
+
+@takes_over
 def test_a_retry_takes_over_what_still_runs(sandbox: Any, log: Any) -> None:
     courses(sandbox, NEVER)
     task = gate(wait_for_completion=False)
@@ -406,6 +606,7 @@ def test_a_task_that_is_cleared_makes_another(sandbox: Any) -> None:
     assert status(sandbox, 3) == "cancelled"
 
 
+@takes_over
 @pytest.mark.parametrize("end", ["identical", "cancelled"])
 def test_what_was_taken_over_and_then_cancelled_is_replaced_once(sandbox: Any, end: str) -> None:
     # A task that is cleared while it runs may keep its generation.
@@ -430,6 +631,7 @@ def test_what_it_made_itself_and_someone_cancelled_is_not_replaced(sandbox: Any)
     assert max(sandbox.state.data_diffs.diffs) == 3
 
 
+@pytest.mark.usefixtures("_tells_of_each_clear")
 def test_the_triggerer_waits_for_a_replacement_too(sandbox: Any) -> None:
     courses(sandbox, CANCELLED, IDENTICAL)
     first = gate(wait_for_completion=False)
@@ -444,6 +646,7 @@ def test_the_triggerer_waits_for_a_replacement_too(sandbox: Any) -> None:
         "ids": {"datadiff_id": 4},
         "since": found.kwargs["since"],
         "is_taken_over": False,
+        "twin_tag": None,
     }
     assert task.resume(context, DONE, **found.kwargs)["id"] == 4
 

@@ -91,6 +91,13 @@ def test_what_never_was_compared(
     assert found.endswith(f" See {sandbox.url}/datadiffs/3/overview")
 
 
+def test_says_how_to_go_on_after_a_person_was_asked(decide: Any) -> None:
+    found = failure(DatafoldWaitingForPersonError, decide, "needs_confirmation")
+    # A clear does not find it again if the run had ended.
+    assert "then wait for it with a DatafoldDataDiffSensor. Or cancel it at Datafold" in found
+    assert "clear this task, which starts a new one" in found
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "why"),
     [

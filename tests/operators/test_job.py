@@ -19,6 +19,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.waiting import ownership
 from airflow_provider_datafold.waiting.job import DATA_DIFF
 from dev.sandbox.course import Course
 from tests.conductor import Conductor, changed
@@ -158,7 +159,7 @@ def test_a_replacement_has_the_time_that_was_left(
     kept = {"ids": IDS, "since": NOW, "deadline": NOW + 9}
     if deferrable:
         found = deferred(task.resume, context_of(task), None, **wait)
-        assert found.kwargs == {"try_number": 1, **kept, "is_taken_over": False}
+        assert found.kwargs == {"try_number": 1, **kept, "is_taken_over": False, "twin_tag": None}
     else:
         assert task.resume(context_of(task), None, **wait)["id"] == 3
         assert waits.asked[1].items() >= kept.items()
@@ -327,7 +328,10 @@ def test_how_far_it_looks_for_its_own(
     assert queries == [f"page=1&page_size={size}&sort_order=desc" for size in searches]
 
 
-def test_what_it_says_about_its_data_diff(sandbox: Any, task_log: Log) -> None:
+def test_what_it_says_about_its_data_diff(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log
+) -> None:
+    monkeypatch.setattr(ownership, "tells_of_each_clear", lambda: True)
     sandbox.state.data_diffs.courses.default = NEVER
     for try_number in (1, 2):
         task = gate(wait_for_completion=False)

@@ -85,6 +85,7 @@ UNSEEN = {
 @pytest.fixture
 def hook(connections: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatafoldHook]:
     monkeypatch.setattr(once, "_PAUSES", (0.0, 0.01))
+    monkeypatch.setattr(once, "_LAST_PAUSES", ())
     with DatafoldHook() as hook:
         yield hook
 

@@ -212,7 +212,7 @@ def test_how_the_triggerer_waits(sandbox: Any, arguments: dict[str, Any]) -> Non
         "since": since,
         "deadline": pytest.approx(since + (60 if arguments else 86_400), abs=1),
     }
-    assert kwargs == {"try_number": 1, "is_taken_over": False, **waits}
+    assert kwargs == {"try_number": 1, "is_taken_over": False, "twin_tag": None, **waits}
     assert wait.trigger.serialize()[1] == {
         "job": "monitor_run",
         "datafold_conn_id": "datafold_default",
@@ -277,6 +277,7 @@ class Runs:
 
 def ran(monkeypatch: pytest.MonkeyPatch, runs: Runs) -> int:
     monkeypatch.setattr(once, "_PAUSES", (0.0,))
+    monkeypatch.setattr(once, "_LAST_PAUSES", ())
     hook = DatafoldHook()
     monkeypatch.setattr(hook, "call", runs.call)
     return monitor_run.run_once(hook, 4)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,9 +23,10 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators import once
 from airflow_provider_datafold.operators.ci_run import trigger_once
 from airflow_provider_datafold.operators.monitor_run import run_once
-from tests.conftest import Log
+from tests.conftest import API_KEY, Log
 
 PAUSES = (0.0, 2.0, 5.0)
+LAST_PAUSES = (*PAUSES, 8.0)
 FACTS = {
     "pr_number": 8,
     "pr_sha": "abcdef1",
@@ -43,7 +45,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def hook(connections: None, pauses: list[float]) -> Iterator[DatafoldHook]:
+def hook(connect: Callable[..., None], sandbox: Any, pauses: list[float]) -> Iterator[DatafoldHook]:
+    connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"max_retries": 2})
     with DatafoldHook() as hook:
         yield hook
 
@@ -83,7 +86,7 @@ def test_what_gets_a_response_is_not_looked_for(hook: DatafoldHook) -> None:
         None,
     ],
 )
-@pytest.mark.parametrize("looks", range(len(PAUSES)))
+@pytest.mark.parametrize("looks", range(len(LAST_PAUSES)))
 def test_what_gets_no_response_is_found(lost: Any, looks: int, hook: DatafoldHook) -> None:
     start, find = Script(lost), Script(*[None] * looks, 6)
 
@@ -100,11 +103,12 @@ def test_what_was_not_started_is_an_error(
     start, find = Script(lost), Script(None)
 
     with pytest.raises(type(lost)) as caught:
-        once.start_once(hook, "thing", start, find)
+        once.start_once(hook, "thing", start, find, jitter=lambda: 0.5)
 
     assert caught.value is lost
-    assert (start.count, find.count) == (1, len(PAUSES))
-    assert pauses == [0.0, *PAUSES]
+    assert (start.count, find.count) == (1, len(LAST_PAUSES))
+    # A service behind a proxy may take some seconds to start it.
+    assert pauses == [0.5, *LAST_PAUSES]
 
 
 BUSY = DatafoldServerError("503", status_code=503)
@@ -112,27 +116,26 @@ BUSY_FOR_30_SECONDS = DatafoldServerError("503", status_code=503, retry_after=30
 BUSY_FOR_LONG = DatafoldServerError("503", status_code=503, retry_after=31.0)
 
 
-@pytest.mark.parametrize(
-    ("said", "looks"),
-    [
-        ((BUSY, 5), len(PAUSES)),
-        ((BUSY_FOR_30_SECONDS, 5), len(PAUSES)),
-        ((BUSY, DatafoldServerError("500", status_code=500)), 2 * len(PAUSES)),
-        ((BUSY, BUSY, 5), 2 * len(PAUSES)),
-    ],
-)
-def test_what_is_not_found_after_503_is_started_again_once(
-    said: Any, looks: int, hook: DatafoldHook
+def test_what_is_not_found_after_503_is_started_as_often_as_the_connection_says(
+    hook: DatafoldHook, pauses: list[float]
 ) -> None:
-    start, find = Script(*said), Script(None)
+    start, find = Script(BUSY, BUSY_FOR_30_SECONDS, 5), Script(None)
 
-    if len(said) == 2 and said[1] == 5:
-        assert once.start_once(hook, "thing", start, find) == 5
-    else:
-        with pytest.raises(DatafoldServerError):
-            once.start_once(hook, "thing", start, find)
+    assert once.start_once(hook, "thing", start, find, jitter=lambda: 0.5) == 5
 
-    assert (start.count, find.count) == (2, looks)
+    # Each time it looks first.
+    assert (start.count, find.count) == (3, 2 * len(PAUSES))
+    assert pauses == [0.5, *PAUSES, 30.0, *PAUSES]
+
+
+def test_it_is_not_started_more_often(hook: DatafoldHook, pauses: list[float]) -> None:
+    start, find = Script(BUSY), Script(None)
+
+    with pytest.raises(DatafoldServerError):
+        once.start_once(hook, "thing", start, find, jitter=lambda: 0.5)
+
+    assert (start.count, find.count) == (3, 2 * len(PAUSES) + len(LAST_PAUSES))
+    assert pauses == [0.5, *PAUSES, 1.0, *PAUSES, 2.0, *LAST_PAUSES]
 
 
 def test_a_long_wait_after_503_is_left_to_airflow(hook: DatafoldHook, pauses: list[float]) -> None:
@@ -141,8 +144,49 @@ def test_a_long_wait_after_503_is_left_to_airflow(hook: DatafoldHook, pauses: li
     with pytest.raises(DatafoldServerError):
         once.start_once(hook, "thing", start, find)
 
-    assert (start.count, find.count) == (1, len(PAUSES))
-    assert pauses == [30.0, *PAUSES]
+    assert (start.count, find.count) == (1, len(LAST_PAUSES))
+    assert pauses == [30.0, *LAST_PAUSES]
+
+
+def test_a_call_timeout_ends_the_attempts(
+    connect: Callable[..., None],
+    sandbox: Any,
+    pauses: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect("hasty", host=sandbox.url, password=API_KEY, extra={"call_timeout": 30})
+    moments = iter([0.0, 29.0, 31.0])
+    monkeypatch.setattr(once, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    start, find = Script(BUSY), Script(None)
+
+    with DatafoldHook("hasty") as hook, pytest.raises(DatafoldServerError):
+        once.start_once(hook, "thing", start, find)
+
+    assert start.count == 2
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        DatafoldServerError("500", status_code=500),
+        DatafoldUnreachableError("Could not connect"),
+        DatafoldRateLimitError("429", status_code=429),
+        DatafoldPermissionError("403", status_code=403),
+    ],
+)
+@pytest.mark.parametrize("is_late", [True, False])
+def test_an_error_after_a_503_leaves_open_whether_it_was_started(
+    then: DatafoldError, is_late: bool, hook: DatafoldHook
+) -> None:
+    start, find = Script(BUSY, then), Script(*[None] * 6, 7 if is_late else None)
+
+    if is_late:
+        assert once.start_once(hook, "thing", start, find) == 7
+    else:
+        with pytest.raises(type(then)):
+            once.start_once(hook, "thing", start, find)
+
+    assert start.count == 2
 
 
 def test_a_look_that_fails_is_made_again(hook: DatafoldHook, log: Log) -> None:
@@ -171,7 +215,7 @@ def test_what_is_started_and_never_found_is_an_error(hook: DatafoldHook) -> None
     ):
         once.start_once(hook, "thing", start, find)
 
-    assert (start.count, find.count) == (1, len(PAUSES))
+    assert (start.count, find.count) == (1, len(LAST_PAUSES))
 
 
 @pytest.mark.parametrize(
