@@ -32,7 +32,7 @@ DEFAULT_POKE_INTERVAL = 60.0
 class DatafoldJobSensor(BaseSensorOperator, HookUser):
     """Waits for a job that something else has started, and never cancels it.
 
-    A temporary error never ends the wait. The constructor of each kind's sensor takes these
+    A temporary error does not end the wait. The constructor of each kind's sensor takes these
     parameters, too, and those of Airflow's sensors, such as ``mode`` and ``soft_fail``:
 
     :param deferrable: whether to wait in the triggerer, regardless of ``mode``; by default as
@@ -99,7 +99,8 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
             job, ids = self._job(), self.ids()
             self.begin(hook, context)
             reading = hook.look(job, ids)
-            self._not_before = time.time() + reading.retry_after
+            if reading.retry_after:
+                self._not_before = time.time() + reading.retry_after
             if reading.was_seen and not reading.has_ended:
                 self.log.info("The %s is %s.", job.noun, reading.shown_status)
             if not reading.has_ended:
