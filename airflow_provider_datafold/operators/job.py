@@ -281,11 +281,11 @@ class DatafoldJobOperator(DatafoldOperator):
         except DatafoldError:
             self._cancel(hook, ids)
             raise
-        self._ids = None
 
     def _conclude(self, hook: DatafoldHook, context: Context, wait: Wait, reading: Reading) -> Any:
         from airflow_provider_datafold.waiting.job import State
 
+        self._ids = None
         if reading.state is State.CANCELLED and wait.is_taken_over:
             # A task that is cleared while it runs may keep its tag. Then its old process cancels
             # the job that the new one has taken over.

@@ -22,6 +22,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_datafold.exceptions import (
+    DatafoldAuthenticationError,
     DatafoldConfigurationError,
     DatafoldDeadlineError,
     DatafoldInputError,
@@ -327,7 +328,6 @@ DONE = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"dat
         (DONE, ("ids", "since", "deadline")),
         (None, ("ids",)),
         ({}, ("ids", "since")),
-        ({"state": "trouble", "error": "KeyError", "ids": {"datadiff_id": 3}}, ()),
         ({**DONE, "state": "running"}, ()),
         ({**DONE, "more": 5}, ("deadline",)),
     ],
@@ -689,9 +689,9 @@ def test_killed_while_it_defers(serving: Any) -> None:
 
 def test_a_wait_that_fails_for_good_cancels(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     courses(sandbox, NEVER)
-    Conductor(monkeypatch, faults={"gone": {"create": [lost], "read": [None, 404]}})
+    Conductor(monkeypatch, faults={"gone": {"create": [lost], "read": [None, 401]}})
     task = gate(tags=["gone"])
-    with pytest.raises(DatafoldNotFoundError):
+    with pytest.raises(DatafoldAuthenticationError):
         task.execute(context_of(task))
     assert status(sandbox, 3) == "cancelled"
 

@@ -141,6 +141,7 @@ def test_asks_again_when_datafold_wants(
     assert task_log.warnings[0].startswith("Could not check the data diff: ")
 
 
+@pytest.mark.usefixtures("airflow_database")
 @pytest.mark.parametrize(
     ("faults", "arguments", "seconds"),
     [
@@ -177,6 +178,7 @@ def test_the_triggerer_asks_again_when_datafold_wants(
     assert found.trigger.serialize()[1]["not_before"] == NOW + 600
 
 
+@pytest.mark.usefixtures("airflow_database")
 @pytest.mark.parametrize("arguments", [{}, {"mode": "reschedule"}, {"deferrable": True}], ids=repr)
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_single_refusal_passes(
