@@ -182,6 +182,15 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Lo
     return Log(caplog)
 
 
+@pytest.fixture(autouse=True)
+def _no_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Believe a refusal when it comes twice, and let the triggerer look again at once."""
+    from airflow_provider_datafold.waiting import trouble
+
+    for name in ("LONGEST_REFUSAL", "REFUSAL_PAUSE", "AFTER_TROUBLE"):
+        monkeypatch.setattr(trouble, name, 0.0)
+
+
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> float:
     """Stop the clock."""

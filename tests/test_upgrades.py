@@ -43,6 +43,7 @@ STORED: dict[str, Any] = {
             "since": 0.5,
             "poll_interval": 0.01,
             "cancel_on_kill": True,
+            "not_before": 0.5,
         },
     ),
     "alert trigger": (
@@ -59,6 +60,7 @@ STORED: dict[str, Any] = {
     "event of a job not seen to its end": {
         "state": "trouble",
         "error": "KeyError",
+        "is_lasting": False,
         "job": "data_diff",
         "ids": {},
     },
@@ -113,7 +115,7 @@ a default, with which the older release's trigger or event does what it did."""
 
 JOB_PATH, JOB_FIELDS = STORED["job trigger"]
 ALERT_PATH, ALERT_FIELDS = STORED["alert trigger"]
-JOB_OPTIONAL = ("since", "poll_interval", "cancel_on_kill")
+JOB_OPTIONAL = ("since", "poll_interval", "cancel_on_kill", "not_before")
 ALERT_OPTIONAL = ("datafold_conn_id", "poll_interval")
 
 
@@ -243,7 +245,8 @@ def test_trigger_of_an_older_release_waits(missing: str) -> None:
     fields = without(JOB_FIELDS, missing)
     assert first_event(fields) == STORED["job event"]
     _, serialized = DatafoldJobTrigger(**fields).serialize()
-    assert serialized == fields | {missing: {"cancel_on_kill": False}.get(missing)}
+    defaults = {"cancel_on_kill": False, "not_before": 0.0}
+    assert serialized == fields | {missing: defaults.get(missing)}
 
 
 @needs_events

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datafold.connection.fetch import fetch_connection
+from airflow_provider_datafold.connection.fetch import Sleep, fetch_connection
 from airflow_provider_datafold.connection.settings import Extra, judge_url, reject
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
 from airflow_provider_datafold.redaction.secret import Secret
@@ -16,21 +17,25 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.api.kinds import Field, Kind
 
 
-def fetch_config(conn_id: str, kind: Kind, given: Collection[str]) -> dict[str, Any]:
+def fetch_config(
+    conn_id: str, kind: Kind, given: Collection[str], sleep: Sleep = time.sleep
+) -> dict[str, Any]:
     """Read from a connection what it holds of an integration's configuration.
 
     :param conn_id: id of an Airflow connection of any type except ``datafold``, whose password is
         Datafold's own key.
     :param kind: the integration's kind, which says where each field of it is.
     :param given: names of the fields that are known already, and are not read.
+    :param sleep: pauses for some seconds.
     :return: values by the API's names of the fields, strings without the white space around them,
         secrets concealed.
     :raises DatafoldConfigurationError: there is no such connection, or it lacks a field that
         the integration must have.
+    :raises DatafoldTransientError: Airflow could not read it.
     """
     wanted = [field for field in kind.fields if field.source and field.name not in given]
     names = ", ".join(field.name for field in wanted)
-    connection = fetch_connection(conn_id, f"{kind.title}'s {names}")
+    connection = fetch_connection(conn_id, f"{kind.title}'s {names}", sleep)
     try:
         return _read(connection.reveal(), kind, wanted)
     except DatafoldConfigurationError as error:

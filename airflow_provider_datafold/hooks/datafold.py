@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
@@ -22,6 +23,7 @@ from airflow_provider_datafold.api.explore import ExploreMethods
 from airflow_provider_datafold.api.monitors import MonitorMethods
 from airflow_provider_datafold.api.operation import Operation, Request, Returned, free_request
 from airflow_provider_datafold.client.conversation import converse, pause
+from airflow_provider_datafold.client.failure import stopped
 from airflow_provider_datafold.connection import form
 from airflow_provider_datafold.connection.fetch import fetch_settings
 from airflow_provider_datafold.connection.settings import Settings
@@ -36,12 +38,16 @@ from airflow_provider_datafold.redaction.masker import mask
 from airflow_provider_datafold.redaction.redactor import Redactor
 from airflow_provider_datafold.redaction.secret import conceal, secrets_in
 from airflow_provider_datafold.waiting.job import Job
-from airflow_provider_datafold.waiting.watch import Reading, Rhythm, look, watch
+from airflow_provider_datafold.waiting.watch import Reading, Rhythm, look_surely, watch
 
 if TYPE_CHECKING:
     import requests
 
     from airflow_provider_datafold.client.sync import Client
+
+
+_STEP = 0.1
+"""Seconds after which a pause sees a stop."""
 
 
 class DatafoldHook(
@@ -178,15 +184,18 @@ class DatafoldHook(
         )
         return self._converse(make_request, (json, method, path))
 
-    def look(self, job: Job, ids: Mapping[str, Any]) -> Reading:
-        """Look at a job once.
+    def look(self, job: Job, ids: Mapping[str, Any], *, is_troubled: bool = False) -> Reading:
+        """Look at a job once, or for a minute if Datafold says 403 or 404.
 
         :param job: its kind, e.g. :data:`~airflow_provider_datafold.waiting.job.DATA_DIFF`.
         :param ids: its ids by name, e.g. ``{"datadiff_id": 7}``.
-        :return: its state.
-        :raises DatafoldError: that failed; it is not tried again.
+        :param is_troubled: whether looks have failed for too long already, so that this one
+            decides.
+        :return: its state; that of a job which runs if only a temporary error came back.
+        :raises DatafoldError: it failed for good.
         """
-        reading: Reading = self._open().carry(look(job, ids, self._settings, self.log))
+        conversation = look_surely(job, ids, self._settings, self.log, is_troubled=is_troubled)
+        reading: Reading = self._open().carry(conversation)
         return reading
 
     def wait(
@@ -197,7 +206,6 @@ class DatafoldHook(
         deadline: float,
         since: float | None = None,
         poll_interval: float | None = None,
-        is_troubled: bool = False,
     ) -> Reading:
         """Wait until a job ends; a temporary error does not end the wait.
 
@@ -207,11 +215,10 @@ class DatafoldHook(
         :param since: when the wait began, in seconds since the epoch; by default now.
         :param poll_interval: seconds between two looks; by default after a sixth of the time
             waited, at least 1 and at most 30.
-        :param is_troubled: whether no look has succeeded for an hour already, so that the first
-            one decides.
         :return: its state at the end.
         :raises DatafoldDeadlineError: it still runs at the deadline.
-        :raises DatafoldError: no look succeeded for an hour, or one failed for good.
+        :raises DatafoldError: no look succeeded for an hour, all were refused for a minute, or one
+            failed for good.
         """
         conversation = watch(
             job,
@@ -221,7 +228,6 @@ class DatafoldHook(
             deadline=deadline,
             since=since,
             rhythm=Rhythm(poll_interval),
-            is_troubled=is_troubled,
         )
         reading: Reading = self._open().carry(conversation)
         return reading
@@ -360,11 +366,19 @@ class DatafoldHook(
 
     @cached_property
     def _settings(self) -> Settings:
-        settings = fetch_settings(self.datafold_conn_id)
+        settings = fetch_settings(self.datafold_conn_id, self._rest)
         mask([settings.api_key])
         for warning in settings.warnings:
             self.log.warning("%s", warning)
         return settings
+
+    def _rest(self, seconds: float) -> None:
+        """Pause while there is no client yet, whose pauses :meth:`stop` ends."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self._is_stopped:
+                raise stopped()
+            time.sleep(min(left, _STEP))
 
     def _open(self) -> Client:
         # A connection that two processes share would hand one the other's responses.

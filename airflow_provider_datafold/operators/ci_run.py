@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldConflictError
 from airflow_provider_datafold.operators.once import start_once
+from airflow_provider_datafold.waiting.job import MOST_PAGES, PAGE_SIZE
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
@@ -68,9 +69,22 @@ def upload(hook: DatafoldHook, ci_config_id: int, pr_num: int, changes: Any) -> 
 
 def _newest_run(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
     """Return the id of a commit's newest run, 0 if there is none."""
-    runs = hook.list_ci_runs(ci_config_id, pr_sha=facts["pr_sha"], pr_num=facts["pr_number"])
-    ids = (run.get("id") for run in runs if isinstance(run, dict))
-    return max((run_id for run_id in ids if isinstance(run_id, int)), default=0)
+    found, count = [0], 0
+    # The contract does not say whether the first or the last run in the list is the newest.
+    for _ in range(MOST_PAGES):
+        runs = hook.list_ci_runs(
+            ci_config_id,
+            pr_sha=facts["pr_sha"],
+            pr_num=facts["pr_number"],
+            limit=PAGE_SIZE,
+            offset=count,
+        )
+        ids = (run.get("id") for run in runs if isinstance(run, dict))
+        found += (run_id for run_id in ids if isinstance(run_id, int))
+        if not runs:
+            break
+        count += len(runs)
+    return max(found)
 
 
 def _run_id(answer: Mapping[str, Any]) -> int | None:

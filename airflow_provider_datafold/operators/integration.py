@@ -72,11 +72,12 @@ class DatafoldUpdateOperator(DatafoldIntegrationOperator):
         :param hook: the hook to call.
         :return: the integration as Datafold returns it.
         """
+        config = self._config(hook)
         return hook.update_integration(
-            self.kind, self.bi_datasource_id, self._config(), only_if_changed=self.only_if_changed
+            self.kind, self.bi_datasource_id, config, only_if_changed=self.only_if_changed
         )
 
-    def _config(self) -> dict[str, Any]:
+    def _config(self, hook: DatafoldHook) -> dict[str, Any]:
         from airflow_provider_datafold.api.fields import undo_none
         from airflow_provider_datafold.api.kinds import KINDS
         from airflow_provider_datafold.connection.integration import fetch_config
@@ -89,5 +90,5 @@ class DatafoldUpdateOperator(DatafoldIntegrationOperator):
             if value is not OMITTED:
                 config[field.name] = undo_none(value) if field.nullable else value
         if conn_id := undo_none(getattr(self, f"{self.kind}_conn_id", None)):
-            config |= fetch_config(conn_id, kind, given=config)
+            config |= fetch_config(conn_id, kind, config, hook.pause)
         return config

@@ -120,20 +120,18 @@ class DatafoldJobOperator(DatafoldOperator):
         :param wait: the fields of :class:`Wait`. ``dag.test()`` passes only the event.
         :return: the job's result; it lands in XCom.
         """
-        from airflow_provider_datafold.waiting.watch import is_lasting
+        from airflow_provider_datafold.waiting.watch import TROUBLE
 
         event = event or {}
         # Airflow 3.0 passes the event of a failed try to the next try.
         if try_number not in (None, context["ti"].try_number):
             return self.execute(context)
-        if "error" in event:
-            self.log.warning(
-                "The triggerer stopped waiting: %s. Waiting in this worker.", event["error"]
-            )
         with self.open_hook() as hook, self._leaving_nothing(hook):
             self.check(hook)
             resumed = self._resumed(event, wait)
-            return self._finish(hook, context, resumed, is_troubled=is_lasting(event))
+            if event.get("state") == TROUBLE:
+                return self._look_for_triggerer(hook, context, resumed, event)
+            return self._finish(hook, context, resumed)
 
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent.
@@ -218,12 +216,14 @@ class DatafoldJobOperator(DatafoldOperator):
         job = self._job()
         return job.state_of(start.answer.get(job.status)) not in (None, State.RUNNING)
 
-    def _wait(self, hook: DatafoldHook, context: Context, wait: Wait) -> Any:
+    def _wait(
+        self, hook: DatafoldHook, context: Context, wait: Wait, *, not_before: float = 0.0
+    ) -> Any:
         if self.is_deferrable:
-            self._defer(context, wait)
+            self._defer(context, wait, not_before)
         return self._finish(hook, context, wait)
 
-    def _defer(self, context: Context, wait: Wait) -> NoReturn:
+    def _defer(self, context: Context, wait: Wait, not_before: float) -> NoReturn:
         from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 
         self.defer(
@@ -235,6 +235,7 @@ class DatafoldJobOperator(DatafoldOperator):
                 since=wait.since,
                 poll_interval=self._interval(),
                 cancel_on_kill=self.cancel_on_kill,
+                not_before=not_before,
             ),
             method_name="resume",
             kwargs={"try_number": context["ti"].try_number, **asdict(wait)},
@@ -249,12 +250,22 @@ class DatafoldJobOperator(DatafoldOperator):
         known = {"since": now, "deadline": now + left, **old, **event, **wait}
         return Wait(**{field.name: known[field.name] for field in fields(Wait)})
 
-    def _finish(
-        self, hook: DatafoldHook, context: Context, wait: Wait, *, is_troubled: bool = False
+    def _look_for_triggerer(
+        self, hook: DatafoldHook, context: Context, wait: Wait, event: Mapping[str, Any]
     ) -> Any:
-        """Wait in this worker, which takes no time if the triggerer has waited."""
-        from airflow_provider_datafold.waiting.job import State
+        """Look once in place of the triggerer, which cannot, and let it wait on."""
+        from airflow_provider_datafold.waiting.trouble import AFTER_TROUBLE
 
+        self.log.warning("The triggerer could not go on waiting: %s.", event.get("error"))
+        self._ids = wait.ids
+        reading = hook.look(self._job(), wait.ids, is_troubled=bool(event.get("is_lasting")))
+        if reading.has_ended:
+            return self._conclude(hook, context, wait, reading)
+        pause = max(AFTER_TROUBLE, reading.retry_after)
+        return self._wait(hook, context, wait, not_before=time.time() + pause)
+
+    def _finish(self, hook: DatafoldHook, context: Context, wait: Wait) -> Any:
+        """Wait in this worker, which takes no time if the triggerer has waited."""
         self._ids = wait.ids
         reading = hook.wait(
             self._job(),
@@ -262,8 +273,12 @@ class DatafoldJobOperator(DatafoldOperator):
             deadline=wait.deadline,
             since=wait.since,
             poll_interval=self._interval(),
-            is_troubled=is_troubled,
         )
+        return self._conclude(hook, context, wait, reading)
+
+    def _conclude(self, hook: DatafoldHook, context: Context, wait: Wait, reading: Reading) -> Any:
+        from airflow_provider_datafold.waiting.job import State
+
         self._ids = None
         if reading.state is State.CANCELLED and wait.is_taken_over:
             # A task that is cleared while it runs may keep its tag. Then its old process cancels

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -31,7 +32,7 @@ DEFAULT_POKE_INTERVAL = 60.0
 class DatafoldJobSensor(BaseSensorOperator, HookUser):
     """Waits for a job that something else has started, and never cancels it.
 
-    A temporary error never ends the wait. The constructor of each kind's sensor takes these
+    A temporary error does not end the wait. The constructor of each kind's sensor takes these
     parameters, too, and those of Airflow's sensors, such as ``mode`` and ``soft_fail``:
 
     :param deferrable: whether to wait in the triggerer, regardless of ``mode``; by default as
@@ -56,7 +57,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     """Seconds between two polls of the triggerer; ``None`` to adapt to the time waited."""
 
     _not_before = 0.0
-    """When Datafold accepts the next request, by the monotonic clock."""
+    """When Datafold accepts the next request, in seconds since the epoch."""
 
     def execute(self, context: Context) -> Any:
         """Wait for the job.
@@ -67,10 +68,20 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         begin = time.time()
         if default_deferrable() if self.deferrable is None else self.deferrable:
             found = self._poke_once(context)
-            return found.xcom_value if found else self._defer(context, begin)
-        # Raise the same error in every mode.
-        with suppress(AirflowSensorTimeout):
+            if found:
+                return found.xcom_value
+            self._defer(context, begin, begin + self._longest(), self._not_before)
+        try:
             return super().execute(context)
+        except AirflowSensorTimeout:
+            pass
+        except AirflowRescheduleException as reschedule:
+            # The process that continues does not know what Datafold asked this one for.
+            asked = min(self._not_before, time.time() + self.timeout)
+            not_before = datetime.fromtimestamp(asked, timezone.utc)
+            reschedule.reschedule_date = max(reschedule.reschedule_date, not_before)
+            raise
+        # Raise the same error in every mode.
         raise self._deadline_error()
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -81,25 +92,18 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :raises DatafoldError: the job did not end as the sensor wants, or reading it failed for
             good.
         """
-        from airflow_provider_datafold.exceptions import DatafoldStoppedError
-        from airflow_provider_datafold.waiting.watch import PASSING
-
-        if time.monotonic() < self._not_before:
+        if time.time() < self._not_before:
             return PokeReturnValue(is_done=False)
         with self.open_hook() as hook:
             self.check(hook)
             job, ids = self._job(), self.ids()
             self.begin(hook, context)
-            try:
-                reading = hook.look(job, ids)
-            except DatafoldStoppedError:
-                raise
-            except PASSING as error:
-                self._not_before = time.monotonic() + (error.retry_after or 0.0)
-                self.log.warning("Could not check the %s: %s.", job.noun, error.summary)
-                return PokeReturnValue(is_done=False)
-            if not reading.has_ended:
+            reading = hook.look(job, ids)
+            if reading.retry_after:
+                self._not_before = time.time() + reading.retry_after
+            if reading.was_seen and not reading.has_ended:
                 self.log.info("The %s is %s.", job.noun, reading.shown_status)
+            if not reading.has_ended:
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self.ended(hook, context, ids, reading))
 
@@ -122,7 +126,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :return: the job's result; it lands in XCom.
         """
         from airflow_provider_datafold.exceptions import DatafoldDeadlineError
-        from airflow_provider_datafold.waiting.watch import DEADLINE, is_lasting
+        from airflow_provider_datafold.waiting.watch import DEADLINE, TROUBLE
 
         event = event or {}
         # Airflow 3.0 passes the event of a failed try to the next try.
@@ -134,6 +138,8 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         with self.open_hook() as hook:
             self.check(hook)
             ids = self.ids()
+            if event.get("state") == TROUBLE:
+                return self._look_for_triggerer(hook, context, event, since, deadline)
             with suppress(DatafoldDeadlineError):
                 reading = hook.wait(
                     self._job(),
@@ -141,7 +147,6 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
                     deadline=deadline,
                     since=since,
                     poll_interval=self.trigger_interval,
-                    is_troubled=is_lasting(event),
                 )
                 return self.ended(hook, context, ids, reading)
         raise self._deadline_error()
@@ -186,23 +191,44 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
                 raise
             raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
 
-    def _defer(self, context: Context, begin: float) -> None:
+    def _look_for_triggerer(
+        self,
+        hook: DatafoldHook,
+        context: Context,
+        event: Mapping[str, Any],
+        since: float | None,
+        deadline: float,
+    ) -> Any:
+        """Look once in place of the triggerer, which cannot, and let it wait on."""
+        from airflow_provider_datafold.waiting.trouble import AFTER_TROUBLE
+
+        self.log.warning("The triggerer could not go on waiting: %s.", event.get("error"))
+        ids = self.ids()
+        reading = hook.look(self._job(), ids, is_troubled=bool(event.get("is_lasting")))
+        if not reading.has_ended:
+            pause = max(AFTER_TROUBLE, reading.retry_after)
+            self._defer(context, since, deadline, time.time() + pause)
+        return self.ended(hook, context, ids, reading)
+
+    def _defer(
+        self, context: Context, since: float | None, deadline: float, not_before: float
+    ) -> NoReturn:
         from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 
-        deadline = begin + self._longest()
         self.defer(
             trigger=DatafoldJobTrigger(
                 job=self.job_name,
                 ids=self.ids(),
                 datafold_conn_id=self.datafold_conn_id,
                 deadline=deadline,
-                since=begin,
+                since=since,
                 poll_interval=self.trigger_interval,
+                not_before=not_before,
             ),
             method_name="resume",
             kwargs={
                 "try_number": context["ti"].try_number,
-                "since": begin,
+                "since": since,
                 "deadline": deadline,
             },
         )

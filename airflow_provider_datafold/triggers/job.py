@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -16,6 +18,7 @@ from airflow_provider_datafold import __version__
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError, DatafoldError
 from airflow_provider_datafold.waiting.job import JOBS
+from airflow_provider_datafold.waiting.trouble import PASSING, REFUSALS, Trouble
 from airflow_provider_datafold.waiting.watch import DEADLINE, TROUBLE, Rhythm, watch
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ _FIELDS = (
     "since",
     "poll_interval",
     "cancel_on_kill",
+    "not_before",
 )
 _HAS_ON_KILL = hasattr(BaseTrigger, "on_kill")
 _KNOWS_WHAT_IS_CANCELLED = hasattr(asyncio.Task, "cancelling")
@@ -56,6 +60,7 @@ class DatafoldJobTrigger(BaseTrigger):
     :param since: when the wait began, in seconds since the epoch.
     :param poll_interval: seconds between two looks; ``None`` for an adaptive rhythm.
     :param cancel_on_kill: whether to cancel the job when a person stops the task.
+    :param not_before: when to look first, in seconds since the epoch.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class DatafoldJobTrigger(BaseTrigger):
         since: float | None = None,
         poll_interval: float | None = None,
         cancel_on_kill: bool = False,
+        not_before: float = 0.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.job = job
@@ -76,6 +82,7 @@ class DatafoldJobTrigger(BaseTrigger):
         self.since = since
         self.poll_interval = poll_interval
         self.cancel_on_kill = cancel_on_kill
+        self.not_before = not_before
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what a triggerer makes the trigger of."""
@@ -90,11 +97,9 @@ class DatafoldJobTrigger(BaseTrigger):
             if self.cancel_on_kill and not _HAS_ON_KILL and not _is_shutting_down():
                 await _finish(self._cancel_if_stopped())
             raise
-        except DatafoldDeadlineError as error:
-            event = {"state": DEADLINE, "error": type(error).__name__}
         except Exception as error:
             # Never a stack trace: the worker looks for itself and says what is wrong.
-            event = {"state": TROUBLE, "error": type(error).__name__}
+            event = _trouble(error)
         yield TriggerEvent({**event, "job": self.job, "ids": self.ids})  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
@@ -103,6 +108,28 @@ class DatafoldJobTrigger(BaseTrigger):
             await _finish(self._cancel())
 
     async def _wait(self) -> dict[str, Any]:
+        """Wait for the event. What fails in here passes as a failed look does."""
+        begin = time.time()
+        await asyncio.sleep(max(0.0, min(self.not_before, self.deadline) - begin))
+        rhythm, trouble = Rhythm(self.poll_interval), Trouble()
+        while True:
+            try:
+                return await self._watch(rhythm, trouble)
+            except Exception as error:
+                now = time.time()
+                if trouble.is_final(error, now):
+                    return _trouble(error)
+                # The text of a foreign error may show a secret.
+                said = error.summary if isinstance(error, DatafoldError) else type(error).__name__
+            if now >= self.deadline:
+                return _deadline()
+            _log.warning("Could not check the %s: %s. Still waiting.", self.job, said)
+            usual = rhythm.pause(now - (self.since or begin), jitter=random.random())  # noqa: S311
+            pause = trouble.pause(usual)
+            await asyncio.sleep(min(pause, self.deadline - now))
+
+    async def _watch(self, rhythm: Rhythm, trouble: Trouble) -> dict[str, Any]:
+        """Look at the job until the wait is over, and return the event."""
         # Loads httpx, which only a triggerer needs.
         from airflow_provider_datafold.client.aio import AsyncClient
 
@@ -114,10 +141,17 @@ class DatafoldJobTrigger(BaseTrigger):
             _log,
             deadline=self.deadline,
             since=self.since,
-            rhythm=Rhythm(self.poll_interval),
+            rhythm=rhythm,
+            trouble=trouble,
         )
-        async with AsyncClient(settings, _user_agent(), takes_turns=True) as client:
-            reading = await client.carry(conversation)
+        try:
+            async with AsyncClient(settings, _user_agent(), takes_turns=True) as client:
+                reading = await client.carry(conversation)
+        except DatafoldDeadlineError:
+            return _deadline()
+        except DatafoldError as error:
+            # The others are final with the first look.
+            return _trouble(error, is_lasting=isinstance(error, (*PASSING, *REFUSALS)))
         return {"state": reading.state.value, "status": reading.status}
 
     async def _cancel_if_stopped(self) -> None:
@@ -149,6 +183,19 @@ class DatafoldJobTrigger(BaseTrigger):
         # A task that is being cleared has none, and one whose DAG run was deleted has no state
         # either: only a restart leaves it deferred.
         return str(state) != "deferred"
+
+
+def _deadline() -> dict[str, Any]:
+    return {"state": DEADLINE, "error": DatafoldDeadlineError.__name__}
+
+
+def _trouble(error: Exception, *, is_lasting: bool = False) -> dict[str, Any]:
+    """Return the event of a wait that the worker must look after.
+
+    :param error: what ended it.
+    :param is_lasting: whether looks have failed for too long, so that the worker's look decides.
+    """
+    return {"state": TROUBLE, "error": type(error).__name__, "is_lasting": is_lasting}
 
 
 def _is_shutting_down() -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from airflow_provider_datafold.api import ci, data_diffs, data_sources, monitors
 from airflow_provider_datafold.api.operation import Operation
+
+PAGE_SIZE = 100
+MOST_PAGES = 10
+"""Of a list, so that no service can make a task read for ever."""
 
 
 class State(str, Enum):
@@ -33,8 +37,9 @@ class Job:
     :param status: the field with its status.
     :param states: what each known status means; one that nobody knows is not an end.
     :param cancel: the operation that cancels it, ``None`` where there is none.
-    :param find: finds it in what was read.
     :param asks: the names of the ids that ``read`` and ``cancel`` take.
+    :param is_listed: whether ``read`` lists runs, page by page, and the job is the one of them
+        whose id is ``run_id``.
     """
 
     name: str
@@ -44,7 +49,7 @@ class Job:
     states: Mapping[str, State]
     asks: tuple[str, ...]
     cancel: Operation[Any] | None = None
-    find: Callable[[Any, Mapping[str, Any]], Any] = lambda answer, ids: answer
+    is_listed: bool = False
 
     def values(self, ids: Mapping[str, Any]) -> dict[str, Any]:
         """Return what :attr:`read` and :attr:`cancel` must be given."""
@@ -53,11 +58,6 @@ class Job:
     def state_of(self, status: Any) -> State | None:
         """Return what a status means, ``None`` where nobody knows it."""
         return self.states.get(status) if isinstance(status, str) else None
-
-
-def _run_of(answer: list[Any], ids: Mapping[str, Any]) -> Any:
-    runs = (run for run in answer if isinstance(run, dict))
-    return next((run for run in runs if run.get("id") == ids["run_id"]), {})
 
 
 _JOB_STATUS = {
@@ -115,7 +115,7 @@ CI_RUN = Job(
     {"done": State.SUCCEEDED, "failed": State.FAILED, "cancelled": State.CANCELLED}
     | dict.fromkeys(("waiting", "queued", "processing"), State.RUNNING),
     ("ci_config_id", "pr_num"),
-    find=_run_of,
+    is_listed=True,
 )
 
 JOBS = {job.name: job for job in (DATA_DIFF, MONITOR_RUN, DATA_SOURCE_TEST, CI_RUN)}

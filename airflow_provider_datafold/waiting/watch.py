@@ -6,7 +6,6 @@ once at a time instead.
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -15,17 +14,12 @@ from functools import partial
 from logging import Logger
 from typing import Any
 
-from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.api.fields import format_value
 from airflow_provider_datafold.client.conversation import Conversation, Pause, converse
 from airflow_provider_datafold.connection.settings import Settings
-from airflow_provider_datafold.exceptions import (
-    DatafoldAnswerError,
-    DatafoldDeadlineError,
-    DatafoldStoppedError,
-    DatafoldTransientError,
-)
-from airflow_provider_datafold.waiting.job import Job, State
+from airflow_provider_datafold.exceptions import DatafoldDeadlineError, DatafoldNotFoundError
+from airflow_provider_datafold.waiting.job import MOST_PAGES, PAGE_SIZE, Job, State
+from airflow_provider_datafold.waiting.trouble import PASSING, REFUSAL_PAUSE, REFUSALS, Trouble
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
@@ -37,21 +31,6 @@ DEADLINE = "deadline"
 TROUBLE = "trouble"
 """What a trigger says instead of a job's state when its wait ended before the job."""
 
-PASSING = (DatafoldTransientError, DatafoldAnswerError)
-"""Errors of a look after which the wait goes on. A proxy's page that says 200 passes like a 503."""
-
-LONGEST_TROUBLE = 3600.0
-"""Seconds that every look at a job may fail in a row before the wait gives up."""
-
-
-def is_lasting(event: Mapping[str, Any]) -> bool:
-    """Say whether a trigger fired because no look at the job succeeded for an hour.
-
-    :param event: what the trigger says.
-    """
-    error = getattr(exceptions, str(event.get("error")), None)
-    return isinstance(error, type) and issubclass(error, PASSING)
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -61,12 +40,16 @@ class Reading:
     :param status: the status itself.
     :param answer: the job as the API shows it.
     :param is_known: whether the status is one that this package knows.
+    :param was_seen: whether the look succeeded; if not, nothing says that the job has ended.
+    :param retry_after: seconds for which Datafold wants no other request.
     """
 
     state: State
     status: Any
     answer: Mapping[str, Any]
     is_known: bool = True
+    was_seen: bool = True
+    retry_after: float = 0.0
 
     @property
     def has_ended(self) -> bool:
@@ -110,12 +93,93 @@ def look(job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger) -> C
     :return: a :class:`Reading`.
     :raises DatafoldError: that failed.
     """
-    make_request = partial(job.read.request, **job.values(ids))
-    answer = yield from converse(make_request, settings, log, max_retries=0)
-    answer = job.find(answer, ids)
+    read = _find if job.is_listed else _read
+    answer = yield from read(job, ids, settings, log)
     status = answer.get(job.status)
     state = job.state_of(status)
     return Reading(state or State.RUNNING, status, answer, is_known=state is not None)
+
+
+def _read(
+    job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger, **place: int
+) -> Conversation:
+    make_request = partial(job.read.request, **job.values(ids), **place)
+    return (yield from converse(make_request, settings, log, max_retries=0))
+
+
+def _find(job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger) -> Conversation:
+    """Read the pages of a list until the one with the job."""
+    count = 0
+    for _ in range(MOST_PAGES):
+        page = yield from _read(job, ids, settings, log, limit=PAGE_SIZE, offset=count)
+        for found in page:
+            if isinstance(found, dict) and found.get("id") == ids["run_id"]:
+                return found
+        # Not a short one: a service may give less than it is asked for.
+        if not page:
+            break
+        count += len(page)
+    raise _not_listed(job, ids, settings, count)
+
+
+def _not_listed(
+    job: Job, ids: Mapping[str, Any], settings: Settings, count: int
+) -> DatafoldNotFoundError:
+    operation, path = job.read, job.read.request(**job.values(ids)).path
+    reason = (
+        f"{job.noun} {ids['run_id']} is not among the {count} runs listed. Datafold said that it "
+        f"was started, so its result is unknown, and a retry would start another one. Check in "
+        f"Datafold whether the run is there and how it ended, and whether the pull request's "
+        f"number is right; then clear the task, which starts a new run."
+    )
+    return DatafoldNotFoundError(
+        f"{operation.method} {path} on {settings.base_url} (Airflow connection "
+        f"{settings.conn_id!r}): {reason}",
+        reason=reason,
+        status_code=200,
+        method=operation.method,
+        path=path,
+    )
+
+
+def look_surely(
+    job: Job,
+    ids: Mapping[str, Any],
+    settings: Settings,
+    log: Logger,
+    *,
+    is_troubled: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> Conversation:
+    """Look at a job for someone who comes again later, and may remember nothing by then.
+
+    So a refusal is looked at again in here, until it is known what it means.
+
+    :param job: its kind.
+    :param ids: its ids.
+    :param settings: of the connection to use.
+    :param log: where to tell of looks that failed.
+    :param is_troubled: whether looks have failed for too long already, so that this one decides.
+    :param clock: seconds since the epoch.
+    :return: a :class:`Reading`, of a job that runs if the look failed for the moment only.
+    :raises DatafoldError: it failed for good.
+    """
+    trouble = Trouble(is_lasting=is_troubled)
+    while True:
+        try:
+            reading = yield from look(job, ids, settings, log)
+        except (*PASSING, *REFUSALS) as error:
+            if trouble.is_final(error, clock()):
+                raise
+            log.warning("Could not check the %s: %s.", job.noun, error.summary)
+            is_refused = isinstance(error, REFUSALS)
+        else:
+            return reading
+        if not is_refused:
+            return Reading(
+                State.RUNNING, None, {}, was_seen=False, retry_after=trouble.pause(usual=0.0)
+            )
+        yield Pause(trouble.pause(REFUSAL_PAUSE))
 
 
 def watch(
@@ -127,7 +191,7 @@ def watch(
     deadline: float,
     rhythm: Rhythm,
     since: float | None = None,
-    is_troubled: bool = False,
+    trouble: Trouble | None = None,
     clock: Callable[[], float] = time.time,
     jitter: Callable[[], float] = random.random,
 ) -> Conversation:
@@ -140,31 +204,29 @@ def watch(
     :param deadline: when to give up, in seconds since the epoch: the wait may be resumed elsewhere.
     :param rhythm: how often to look.
     :param since: when the wait began, in seconds since the epoch; by default now.
-    :param is_troubled: whether no look has succeeded for an hour already, so that the first one
-        decides.
+    :param trouble: what has gone wrong before; by default nothing.
     :param clock: seconds since the epoch.
     :param jitter: a random number from 0 to 1.
     :return: the :class:`Reading` of its end.
     :raises DatafoldDeadlineError: the job still runs at the deadline.
-    :raises DatafoldError: no look succeeded for an hour, or one failed for good.
+    :raises DatafoldError: no look succeeded for an hour, all were refused for a minute, or one
+        failed for good.
     """
+    trouble = trouble or Trouble()
     told_at = clock()
     begin = told_at if since is None else since
-    trouble_since = -math.inf if is_troubled else None
     unknown: set[str] = set()
     while True:
-        asked = 0.0
         try:
             reading = yield from look(job, ids, settings, log)
-        except PASSING as error:
+        except (*PASSING, *REFUSALS) as error:
             now = clock()
-            trouble_since = now if trouble_since is None else trouble_since
-            if isinstance(error, DatafoldStoppedError) or now - trouble_since > LONGEST_TROUBLE:
+            if trouble.is_final(error, now):
                 raise
-            asked = error.retry_after or 0.0
             log.warning("Could not check the %s: %s. Still waiting.", job.noun, error.summary)
         else:
-            now, trouble_since = clock(), None
+            now = clock()
+            trouble.end()
             if reading.has_ended:
                 return reading
             if not reading.is_known and reading.shown_status not in unknown:
@@ -178,7 +240,8 @@ def watch(
             del reading
         if now >= deadline:
             break
-        yield Pause(min(max(rhythm.pause(now - begin, jitter()), asked), deadline - now))
+        pause = trouble.pause(rhythm.pause(now - begin, jitter()))
+        yield Pause(min(pause, deadline - now))
     # Raised out here: in a handler it would carry the error of the last look.
     raise DatafoldDeadlineError(
         f"The {job.noun} had not ended after {now - begin:.0f} s, the limit that the task's "

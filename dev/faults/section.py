@@ -29,7 +29,8 @@ about jobs do not apply to them.
 The service simulates a job that ends when it is read for the third time. It misbehaves once unless
 the row says otherwise. If the first try fails so that Airflow may retry it, a second try follows
 while the service works normally; the number of requests covers both tries. It is missing where it
-depends on time. `dev/faults/waits.py` declares the expected outcomes.
+depends on time. Half a second stands for the minute after which 403 and 404 are final.
+`dev/faults/waits.py` declares the expected outcomes.
 
 Without a fault a data diff takes 4 requests in the worker, 6 in the triggerer, 3 in the sensor and
 4 in the deferred sensor; a monitor run takes 5, 6, 3 and 4.

@@ -41,6 +41,7 @@ class Place(Enum):
     START = "the creation"
     LIST = "the search for an earlier one"
     SEARCH = "the search after a lost response"
+    FIRST = "the first poll"
     POLL = "a poll"
     LAST = "the worker's last poll"
     DEADLINE = "the cancel at the deadline"
@@ -56,6 +57,7 @@ _KINDS = {
     Place.START: Kind.START,
     Place.LIST: Kind.LIST,
     Place.SEARCH: Kind.LIST,
+    Place.FIRST: Kind.READ,
     Place.POLL: Kind.READ,
     Place.LAST: Kind.READ,
     Place.DEADLINE: Kind.CANCEL,

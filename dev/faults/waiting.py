@@ -252,10 +252,11 @@ def _connect(wait: Wait, port: int, folder: str) -> None:
 
 
 def _shorten_the_hour(wait: Wait) -> None:
-    from airflow_provider_datafold.waiting import watch
+    from airflow_provider_datafold.waiting import trouble
 
+    trouble.LONGEST_REFUSAL, trouble.REFUSAL_PAUSE, trouble.AFTER_TROUBLE = 0.5, _INTERVAL, 0.1
     if wait.longest_trouble is not None:
-        watch.LONGEST_TROUBLE = wait.longest_trouble
+        trouble.LONGEST_TROUBLE = wait.longest_trouble
 
 
 def differences(wait: Wait, mode: str, found: Waited) -> Iterator[str]:

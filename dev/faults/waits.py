@@ -33,6 +33,7 @@ from dev.faults.wait import (
     OPERATORS,
     SENSOR,
     SENSOR_DEFERRED,
+    SENSORS,
     TRIGGERER,
     WORKER,
     Place,
@@ -194,6 +195,8 @@ _BUSY = (_429, _429_LATER)
 _UNAVAILABLE = (_503, _503_LATER)
 _NONSENSE = (_HTML, _TEXT, _EMPTY)
 _REFUSALS = (_401, _403, _404)
+_UNCERTAIN = (_403, _404)
+"""Refusals that pass if there is one of them."""
 _FEW = (_RESET, _SILENT, _500, _503, _HTML)
 """One of each sort: the same code starts monitor runs and data diffs, and waits for them."""
 
@@ -312,15 +315,26 @@ def _polls(job: str) -> Iterator[Wait]:
         yield _row("poll", job, often, Place.POLL, modes=MODES, times=10, requests=requests)
 
 
+def _first_polls(job: str) -> Iterator[Wait]:
+    """Declare faults of a sensor's first poll, which a worker makes in every mode."""
+    for trouble in (_429_LATER, _503_LATER, _503, _403, _404):
+        requests = _more(job, 1, SENSORS)
+        yield _row("first", job, trouble, Place.FIRST, modes=SENSORS, requests=requests)
+
+
 def _refused_polls(job: str) -> Iterator[Wait]:
     can_cancel = job == DATA_DIFF
-    requests = {
+    for trouble in _UNCERTAIN:
+        once = replace(trouble, name=f"{trouble.name}-once", service=f"{trouble.service}, once")
+        yield _row("poll", job, once, Place.POLL, modes=MODES, requests=_more(job, 1, MODES))
+    at_once = {
         WORKER: 4,
         TRIGGERER: 5 + can_cancel,
         SENSOR: 2,
         SENSOR_DEFERRED: 3,
     }
     for trouble in _REFUSALS:
+        requests = {} if trouble in _UNCERTAIN else at_once
         lasting = replace(trouble, service=f"{trouble.service} from now on")
         fields = {
             "ending": trouble.ending,
@@ -460,6 +474,7 @@ def _all(job: str) -> Iterator[Wait]:
     yield from _taken_creations(job)
     yield from _looks(job)
     yield from _searches(job)
+    yield from _first_polls(job)
     yield from _polls(job)
     yield from _states(job)
     yield from _refused_polls(job)

@@ -284,7 +284,7 @@ def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
             ids = dict.fromkeys(("id", "run_id", "job_id", "ci_run_id"), 7)
             return [] if operation.returns is list else {**ids, "monitors": [self.monitor]}
 
-        def look(self, job: Any, ids: Any) -> Reading:
+        def look(self, job: Any, ids: Any, *, is_troubled: bool = False) -> Reading:
             self.call(job.read)
             return Reading(State.FAILED, "failed", {})
 

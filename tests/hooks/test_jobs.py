@@ -44,14 +44,16 @@ def test_a_look(hook: DatafoldHook, sandbox: Any) -> None:
     assert (reading.state, reading.status, reading.answer["id"]) == (State.RUNNING, "processing", 3)
 
 
-def test_a_look_that_fails_is_not_made_again(
+def test_a_look_that_fails_for_the_moment_is_not_made_again(
     hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Conductor(monkeypatch, faults={"mine": {"read": [503, ...]}})
     add_diff(sandbox, NEVER)
+    reading = hook.look(DATA_DIFF, IDS)
+    assert (reading.has_ended, reading.was_seen) == (False, False)
     with pytest.raises(DatafoldServerError):
-        hook.look(DATA_DIFF, IDS)
-    assert sent(sandbox) == [READ]
+        hook.look(DATA_DIFF, IDS, is_troubled=True)
+    assert sent(sandbox) == [READ] * 2
 
 
 def test_a_wait(hook: DatafoldHook, sandbox: Any) -> None:
@@ -67,7 +69,6 @@ def test_a_wait(hook: DatafoldHook, sandbox: Any) -> None:
         ({}, {}),
         ({"poll_interval": 5.0}, {"rhythm": Rhythm(5.0)}),
         ({"since": 1.0}, {"since": 1.0}),
-        ({"is_troubled": True}, {"is_troubled": True}),
     ],
     ids=repr,
 )
@@ -84,7 +85,7 @@ def test_what_a_wait_is_asked_for(
     monkeypatch.setattr(hook_module, "watch", watch)
     returned: Any = hook.wait(DATA_DIFF, IDS, deadline=2.0, **given)
     assert returned == "its end"
-    usual = {"deadline": 2.0, "since": None, "rhythm": Rhythm(), "is_troubled": False}
+    usual = {"deadline": 2.0, "since": None, "rhythm": Rhythm()}
     assert seen == [DATA_DIFF, IDS, {**usual, **asked}]
 
 

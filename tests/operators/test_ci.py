@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -28,6 +29,9 @@ from airflow_provider_datafold.operators.ci import (
     DatafoldUploadCIChangesOperator,
 )
 from dev.faults import behaviours
+from dev.faults.server import Call as FaultCall
+from dev.faults.server import Step as FaultStep
+from dev.faults.server import Then
 from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
@@ -231,6 +235,9 @@ def test_an_upload_counts_if_a_run_took_it(answer: Any, run_id: int | None, serv
         assert to_its_end(upload())["run_id"] == run_id
 
 
+LIST = "/api/v1/ci/2/runs?pr_sha=0a1b2c3&pr_num=8&limit=100&offset="
+
+
 @pytest.mark.parametrize(
     ("before", "after", "run_id"),
     [
@@ -243,21 +250,84 @@ def test_an_upload_counts_if_a_run_took_it(answer: Any, run_id: int | None, serv
 def test_a_run_whose_response_is_lost(
     before: Any, after: Any, run_id: int | None, serve: Any
 ) -> None:
-    server = serve(says(before), behaviours.says(), says(after))
+    end = [says([])]
+    server = serve(says(before), *(end if before else []), behaviours.says(), says(after), *end)
     if run_id is None:
         with pytest.raises(DatafoldConnectionError):
             to_its_end(trigger())
     else:
         assert to_its_end(trigger())["run_id"] == run_id
     reads = [request.target for request in server.requests if request.method == "GET"]
-    assert reads == ["/api/v1/ci/2/runs?pr_sha=0a1b2c3&pr_num=8"] * 2
+    last = [f"{LIST}{len(before)}"] if before else []
+    assert reads == [f"{LIST}0", *last, f"{LIST}0", f"{LIST}{len(after)}"]
+
+
+class Oldest:
+    """Lists runs oldest first, a page at a time, and never says which commit they are of.
+
+    :param count: how many runs of other starts there are.
+    :param largest: the most runs that it puts on a page.
+    :param is_listed: whether it lists the run that it starts.
+    """
+
+    def __init__(self, count: int, largest: int = 100, *, is_listed: bool = True) -> None:
+        self.lists: list[str] = []
+        self._runs = [{"id": number, "status": "failed"} for number in range(1, count + 1)]
+        self._largest = largest
+        self._is_listed = is_listed
+
+    def __call__(self, call: FaultCall) -> Iterable[FaultStep]:
+        assert call.request is not None
+        if call.request.method == "POST":
+            run_id = len(self._runs) + 1
+            if self._is_listed:
+                self._runs.append({"id": run_id, "status": "done"})
+            return self._says({"ci_run_id": run_id})
+        self.lists.append(call.request.target)
+        query = parse_qs(urlsplit(call.request.target).query)
+        start = int(query["offset"][0])
+        page = self._runs[start : start + min(int(query["limit"][0]), self._largest)]
+        return self._says(page)
+
+    @staticmethod
+    def _says(value: Any) -> Iterable[FaultStep]:
+        return [behaviours.answer(200, json.dumps(value).encode()), Then.KEEP]
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(("largest", "last"), [(100, 100), (40, 120)])
+def test_a_run_is_found_behind_many_older_ones(
+    deferrable: bool, largest: int, last: int, serve: Any
+) -> None:
+    service = Oldest(150, largest)
+    serve(service)
+    returned = to_its_end(trigger(wait_for_completion=True, deferrable=deferrable))
+    assert returned == {"ci_config_id": 2, "run_id": 151, "status": "done"}
+    assert service.lists[-1] == f"/api/v1/ci/2/runs?pr_num=8&limit=100&offset={last}"
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_run_that_is_never_listed_ends_the_wait(deferrable: bool, serve: Any) -> None:
+    serve(Oldest(3, is_listed=False))
+    with pytest.raises(DatafoldNotFoundError) as caught:
+        to_its_end(trigger(wait_for_completion=True, deferrable=deferrable))
+    text = str(caught.value)
+    assert text.startswith("GET /api/v1/ci/2/runs?pr_num=8 on http://127.0.0.1:")
+    assert "CI run 4 is not among the 3 runs listed. Datafold said that it was started" in text
+
+
+def test_a_commit_with_endless_runs_is_read_to_the_tenth_page(serve: Any) -> None:
+    service = Oldest(60, largest=5)
+    serve(service)
+    assert to_its_end(trigger())["run_id"] == 61
+    assert service.lists == [f"{LIST}{offset}" for offset in range(0, 50, 5)]
 
 
 def test_a_run_is_looked_for_after_503_before_another_is_started(serve: Any) -> None:
     busy, runs = behaviours.answers(503, b"{}"), says([{"id": 6}])
-    server = serve(says([]), busy, runs, extra={"max_retries": 2})
+    server = serve(says([]), busy, runs, says([]), extra={"max_retries": 2})
     assert to_its_end(trigger())["run_id"] == 6
-    assert [request.method for request in server.requests] == ["GET", "POST", "GET"]
+    assert [request.method for request in server.requests] == ["GET", "POST", "GET", "GET"]
 
 
 def test_a_run_without_an_id_is_an_error(serve: Any) -> None:

@@ -22,6 +22,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_datafold.exceptions import (
+    DatafoldAuthenticationError,
     DatafoldConfigurationError,
     DatafoldDeadlineError,
     DatafoldDifferenceError,
@@ -40,8 +41,7 @@ from airflow_provider_datafold.operators import once
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.job import default_deferrable
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
-from airflow_provider_datafold.waiting import ownership
-from airflow_provider_datafold.waiting import watch as watch_module
+from airflow_provider_datafold.waiting import ownership, trouble
 from airflow_provider_datafold.waiting.job import DATA_DIFF, JOBS
 from airflow_provider_datafold.waiting.ownership import owner_of
 from dev.faults.behaviours import answer
@@ -275,6 +275,7 @@ def test_the_deadline_travels_with_the_trigger(
         "datafold_conn_id": "datafold_default",
         "poll_interval": 0.01,
         "cancel_on_kill": True,
+        "not_before": 0.0,
         **wait,
     }
 
@@ -341,7 +342,6 @@ DONE = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"dat
         (DONE, ("ids", "since", "deadline")),
         (None, ("ids",)),
         ({}, ("ids", "since")),
-        ({"state": "trouble", "error": "KeyError", "ids": {"datadiff_id": 3}}, ()),
         ({**DONE, "state": "running"}, ()),
         ({**DONE, "more": 5}, ("deadline",)),
     ],
@@ -355,19 +355,11 @@ def test_resumes_with_any_arguments(sandbox: Any, event: Any, kept: tuple[str, .
     assert (returned["id"], returned["result"]) == (3, "identical")
 
 
-def test_says_that_the_triggerer_had_trouble(sandbox: Any, task_log: Log) -> None:
-    task = gate(deferrable=True)
-    context = context_of(task)
-    kwargs = deferred(task.execute, context).kwargs
-    task.resume(context, {"state": "trouble", "error": "KeyError"}, **kwargs)
-    assert "The triggerer stopped waiting: KeyError. Waiting in this worker." in task_log.messages
-
-
 def test_an_hour_of_trouble_is_the_same_error_in_each_mode(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Conductor(monkeypatch, {"gate": NEVER}, {"gate": {"read": [503, ...]}})
-    monkeypatch.setattr(watch_module, "LONGEST_TROUBLE", 0.05)
+    monkeypatch.setattr(trouble, "LONGEST_TROUBLE", 0.05)
     task = gate(tags=["gate"])
     with pytest.raises(DatafoldServerError) as in_the_worker:
         task.execute(context_of(task))
@@ -378,7 +370,7 @@ def test_an_hour_of_trouble_is_the_same_error_in_each_mode(
     found = deferred(task.execute, context)
     event = event_of(found.trigger)
     assert event["error"] == "DatafoldServerError"
-    monkeypatch.setattr(watch_module, "LONGEST_TROUBLE", 3600.0)
+    monkeypatch.setattr(trouble, "LONGEST_TROUBLE", 3600.0)
     sent(sandbox)
     with pytest.raises(DatafoldServerError) as in_both:
         task.resume(context, event, **found.kwargs)
@@ -939,9 +931,9 @@ def test_killed_while_it_defers(serving: Any) -> None:
 
 def test_a_wait_that_fails_for_good_cancels(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     courses(sandbox, NEVER)
-    Conductor(monkeypatch, faults={"gone": {"create": [lost], "read": [None, 404]}})
+    Conductor(monkeypatch, faults={"gone": {"create": [lost], "read": [None, 401]}})
     task = gate(tags=["gone"])
-    with pytest.raises(DatafoldNotFoundError):
+    with pytest.raises(DatafoldAuthenticationError):
         task.execute(context_of(task))
     assert status(sandbox, 3) == "cancelled"
 
@@ -975,4 +967,5 @@ def test_the_trigger_knows_no_more_than_it_is_handed() -> None:
         "since": None,
         "poll_interval": None,
         "cancel_on_kill": False,
+        "not_before": 0.0,
     }

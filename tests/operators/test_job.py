@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
+from fastapi import Response
 
 from airflow_provider_datafold.exceptions import (
+    DatafoldDeadlineError,
     DatafoldError,
     DatafoldInputError,
     DatafoldJobCancelledError,
@@ -19,13 +21,14 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
-from airflow_provider_datafold.waiting import ownership
+from airflow_provider_datafold.waiting import ownership, trouble
 from airflow_provider_datafold.waiting.job import DATA_DIFF
-from dev.sandbox.course import Course
+from dev.sandbox.course import Course, Step
+from dev.sandbox.data_diffs import IDENTICAL
 from tests.conductor import Conductor, changed
 from tests.conftest import NOW, Log
 from tests.contexts import context_of
-from tests.waits import NEVER, Waits, deferred, sent
+from tests.waits import NEVER, Waits, add_diff, deferred, event_of, sent
 
 CREATE, READ, CANCEL = "POST /datadiffs", "GET /datadiffs/3", "POST /datadiffs/3/cancel"
 IDS = {"datadiff_id": 3}
@@ -79,12 +82,8 @@ def test_in_the_worker(
             "deadline": now + seconds,
             "since": now,
             "poll_interval": interval,
-            "is_troubled": False,
         }
     ]
-
-
-LASTING = {"state": "trouble", "error": "DatafoldServerError"}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,6 @@ LASTING = {"state": "trouble", "error": "DatafoldServerError"}
     [
         ({"ids": IDS, "state": "succeeded"}, {}, {"since": NOW, "deadline": NOW + 60}),
         ({"ids": IDS, "state": "deadline"}, {}, {"since": NOW, "deadline": NOW}),
-        ({**LASTING, "ids": IDS}, {}, {"since": NOW, "deadline": NOW + 60, "is_troubled": True}),
         (
             {"ids": IDS, "state": "deadline"},
             {"since": 1.0, "deadline": 2.0, "is_taken_over": False},
@@ -109,8 +107,95 @@ def test_after_the_triggerer(
     waits = Waits(monkeypatch, "done")
     task = gate(timeout=60, poll_interval=5)
     task.resume(context_of(task), event, **wait)
-    usual = {"job": DATA_DIFF, "ids": IDS, "poll_interval": 5.0, "is_troubled": False}
+    usual = {"job": DATA_DIFF, "ids": IDS, "poll_interval": 5.0}
     assert waits.asked == [{**usual, **asked}]
+
+
+# After a triggerer that could not wait.
+
+TROUBLE = {"state": "trouble", "error": "KeyError", "ids": IDS}
+DONE = Course((), "done", IDENTICAL.outcome)
+LASTING = {**TROUBLE, "error": "DatafoldServerError", "is_lasting": True}
+KEPT = {"ids": IDS, "since": NOW - 9, "deadline": NOW + 900, "is_taken_over": False}
+
+
+def busy(response: Any) -> Response:
+    return Response(b'{"detail": "busy"}', 429, headers={"Retry-After": "600"})
+
+
+@pytest.mark.parametrize(
+    ("faults", "event", "pause"),
+    [
+        ([], TROUBLE, 60.0),
+        ([], LASTING, 60.0),
+        ([503], TROUBLE, 60.0),
+        ([busy], TROUBLE, 600.0),
+        ([404], TROUBLE, 60.0),
+    ],
+    ids=["runs", "lasting", "503", "busy", "404"],
+)
+def test_a_job_that_still_runs_is_deferred_again(
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    now: float,
+    faults: list[Any],
+    event: dict[str, Any],
+    pause: float,
+) -> None:
+    monkeypatch.setattr(trouble, "AFTER_TROUBLE", 60.0)
+    Conductor(monkeypatch, faults={"mine": {"read": faults}})
+    add_diff(sandbox, NEVER)
+    task = gate(deferrable=True)
+    found = deferred(task.resume, context_of(task, try_number=2), event, try_number=2, **KEPT)
+    assert found.kwargs == {"try_number": 2, **KEPT}
+    fields = found.trigger.serialize()[1]
+    assert (fields["not_before"], fields["deadline"]) == (NOW + pause, NOW + 900)
+    assert sent(sandbox) == [READ] * (1 + (faults == [404]))
+    # The triggerer may not have taken over yet, and never will.
+    task.on_kill()
+    assert sent(sandbox) == [CANCEL]
+
+
+@pytest.mark.parametrize("event", [TROUBLE, LASTING], ids=["trouble", "lasting"])
+def test_a_job_that_ended_meanwhile_is_judged_at_the_first_look(
+    sandbox: Any, event: dict[str, Any], task_log: Log
+) -> None:
+    add_diff(sandbox, DONE)
+    task = gate(deferrable=True)
+    assert task.resume(context_of(task), event, **KEPT)["result"] == "identical"
+    assert sent(sandbox) == [READ]
+    assert f"The triggerer could not go on waiting: {event['error']}." in task_log.warnings
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(503, DatafoldServerError), (404, DatafoldNotFoundError)]
+)
+def test_trouble_that_has_lasted_ends_with_the_next_look(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [status, ...]}})
+    add_diff(sandbox, NEVER)
+    task = gate(deferrable=True)
+    with pytest.raises(error):
+        task.resume(context_of(task), LASTING, **KEPT)
+    assert sent(sandbox) == [READ, CANCEL]
+
+
+def test_a_task_that_defers_no_more_waits_in_its_worker(sandbox: Any) -> None:
+    add_diff(sandbox, Course((Step("processing"), Step("processing")), "done", IDENTICAL.outcome))
+    task = gate(deferrable=False, poll_interval=0.01)
+    assert task.resume(context_of(task), TROUBLE, ids=IDS)["result"] == "identical"
+
+
+def test_trouble_after_the_deadline_is_the_deadline(sandbox: Any) -> None:
+    add_diff(sandbox, NEVER)
+    task = gate(deferrable=True)
+    context = context_of(task)
+    over = {**KEPT, "deadline": NOW - 1}
+    found = deferred(task.resume, context, TROUBLE, **over)
+    with pytest.raises(DatafoldDeadlineError):
+        task.resume(context, event_of(found.trigger), **found.kwargs)
+    assert sent(sandbox)[-1] == CANCEL
 
 
 @pytest.mark.parametrize(

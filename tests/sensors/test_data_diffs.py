@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
-from fastapi import Response
 
 from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
@@ -113,6 +112,7 @@ def test_defers_without_the_right_to_cancel(sandbox: Any) -> None:
         "since": since,
         "poll_interval": None,
         "cancel_on_kill": False,
+        "not_before": 0.0,
     }
 
 
@@ -222,6 +222,9 @@ def test_a_passing_fault_is_no_end(
     assert returned["result"] == "identical"
 
 
+LASTING = {"state": "trouble", "error": "DatafoldServerError", "is_lasting": True}
+
+
 def test_after_an_hour_of_trouble_one_more_look_decides(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,19 +235,7 @@ def test_after_an_hour_of_trouble_one_more_look_decides(
     kwargs = deferred(task.execute, context).kwargs
     sandbox.state.requests.clear()
     with pytest.raises(DatafoldServerError):
-        task.resume(context, {"state": "trouble", "error": "DatafoldServerError"}, **kwargs)
-    assert len(sandbox.state.requests) == 1
-
-
-def test_asks_no_sooner_than_datafold_wants(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def busy(response: Any) -> Response:
-        return Response(b'{"detail": "busy"}', 429, headers={"Retry-After": "600"})
-
-    Conductor(monkeypatch, faults={"mine": {"read": [busy]}})
-    add_diff(sandbox)
-    task = sensor()
-    assert not task.poke(context_of(task)).is_done
-    assert not task.poke(context_of(task)).is_done
+        task.resume(context, LASTING, **kwargs)
     assert len(sandbox.state.requests) == 1
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowSkipException
+from fastapi import Response
 
 from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
@@ -18,8 +21,11 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.base import DatafoldOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
+from airflow_provider_datafold.waiting import trouble
 from airflow_provider_datafold.waiting.job import DATA_DIFF
 from dev.sandbox.course import Course, Step
+from dev.sandbox.data_diffs import IDENTICAL
+from tests.conductor import Conductor
 from tests.conftest import NOW, Log
 from tests.contexts import context_of
 from tests.waits import NEVER, Waits, add_diff, deferred, sent
@@ -28,6 +34,15 @@ from tests.waits import NEVER, Waits, add_diff, deferred, sent
 @pytest.fixture(autouse=True)
 def _connected(connections: None) -> None:
     """All of these send to the sandbox."""
+
+
+READ = "GET /datadiffs/3"
+DONE = Course((), "done", IDENTICAL.outcome)
+
+
+def execute(task: Any, context: Any) -> Any:
+    """Execute a task without Airflow 2's wrapper, which only a task's process may call."""
+    return inspect.unwrap(type(task).execute)(task, context)
 
 
 def sensor(**arguments: Any) -> DatafoldDataDiffSensor:
@@ -42,11 +57,6 @@ def sensor(**arguments: Any) -> DatafoldDataDiffSensor:
         (None, {}, {"deadline": NOW + 60}),
         ({"state": "deadline"}, {}, {"deadline": NOW}),
         ({"state": "deadline"}, {"deadline": 2.0, "since": 1.0}, {"deadline": 2.0, "since": 1.0}),
-        (
-            {"state": "trouble", "error": "DatafoldServerError"},
-            {"try_number": 1, "since": 1.0, "deadline": 2.0},
-            {"deadline": 2.0, "since": 1.0, "is_troubled": True},
-        ),
     ],
     ids=repr,
 )
@@ -57,7 +67,7 @@ def test_after_the_triggerer(
     task = sensor(timeout=60, poke_interval=5)
     task.resume(context_of(task), event, **wait)
     usual = {"job": DATA_DIFF, "ids": {"datadiff_id": 3}, "poll_interval": 5.0}
-    assert waits.asked == [{**usual, "since": None, "is_troubled": False, **asked}]
+    assert waits.asked == [{**usual, "since": None, **asked}]
 
 
 @pytest.mark.parametrize(
@@ -101,32 +111,150 @@ def test_defers_by_default_as_airflow_is_configured(
         assert task.execute(context_of(task))["id"] == 3
 
 
-def looking(monkeypatch: pytest.MonkeyPatch, error: Exception) -> list[Any]:
-    """Let each look at the job fail. Returns the looks."""
-    looks: list[Any] = []
+def busy(response: Any) -> Response:
+    return Response(b'{"detail": "busy"}', 429, headers={"Retry-After": "600"})
+
+
+def reads(monkeypatch: pytest.MonkeyPatch, sandbox: Any, *faults: Any) -> None:
+    """Let the sandbox have a data diff that runs, and fail the first reads of it."""
+    Conductor(monkeypatch, faults={"mine": {"read": [*faults]}})
+    add_diff(sandbox, NEVER)
+
+
+@pytest.mark.parametrize(("faults", "count"), [([503], 2), ([busy], 1)], ids=["503", "busy"])
+def test_asks_again_when_datafold_wants(
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    task_log: Log,
+    now: float,
+    faults: list[Any],
+    count: int,
+) -> None:
+    reads(monkeypatch, sandbox, *faults)
+    task = sensor()
+    for _ in range(2):
+        assert not task.poke(context_of(task)).is_done
+    assert len(sent(sandbox)) == count
+    monkeypatch.setattr(time, "time", lambda: NOW + 600.0)
+    task.poke(context_of(task))
+    assert len(sent(sandbox)) == 1
+    assert task_log.warnings[0].startswith("Could not check the data diff: ")
+
+
+@pytest.mark.usefixtures("airflow_database")
+@pytest.mark.parametrize(
+    ("faults", "arguments", "seconds"),
+    [
+        ([busy], {}, 600.0),
+        ([busy], {"timeout": 100}, 100.0),
+        ([busy], {"poke_interval": 900}, 900.0),
+        ([503], {"poke_interval": 30}, 30.0),
+    ],
+    ids=["asked", "timeout", "poke_interval", "503"],
+)
+def test_airflow_starts_it_again_when_datafold_wants(
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: list[Any],
+    arguments: dict[str, Any],
+    seconds: float,
+) -> None:
+    reads(monkeypatch, sandbox, *faults)
+    task = sensor(mode="reschedule", **arguments)
+    context = context_of(task)
+    context["ti"].get_first_reschedule_date = lambda context: None
+    before = time.time()
+    with pytest.raises(AirflowRescheduleException) as caught:
+        execute(task, context)
+    assert before <= caught.value.reschedule_date.timestamp() - seconds <= time.time()
+
+
+def test_the_triggerer_asks_again_when_datafold_wants(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, now: float
+) -> None:
+    reads(monkeypatch, sandbox, busy)
+    task = sensor(deferrable=True)
+    found = deferred(task.execute, context_of(task))
+    assert found.trigger.serialize()[1]["not_before"] == NOW + 600
+
+
+@pytest.mark.usefixtures("airflow_database")
+@pytest.mark.parametrize("arguments", [{}, {"mode": "reschedule"}, {"deferrable": True}], ids=repr)
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_single_refusal_passes(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], status: int
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [status]}})
+    add_diff(sandbox, DONE)
+    task = sensor(**arguments)
+    context = context_of(task)
+    context["ti"].get_first_reschedule_date = lambda context: None
+    # In one process, which needs no memory of the refusal.
+    assert execute(task, context)["result"] == "identical"
+    assert sent(sandbox) == [READ] * 2
+
+
+# After a triggerer that could not wait.
+
+TROUBLE = {"state": "trouble", "error": "KeyError"}
+LASTING = {**TROUBLE, "is_lasting": True}
+KEPT = {"since": NOW - 9, "deadline": NOW + 900}
+
+
+@pytest.mark.parametrize(
+    ("faults", "event", "pause"),
+    [([], TROUBLE, 60.0), ([], LASTING, 60.0), ([503], TROUBLE, 60.0), ([busy], TROUBLE, 600.0)],
+    ids=["runs", "lasting", "503", "busy"],
+)
+def test_a_job_that_still_runs_is_deferred_again(
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    now: float,
+    faults: list[Any],
+    event: dict[str, Any],
+    pause: float,
+) -> None:
+    monkeypatch.setattr(trouble, "AFTER_TROUBLE", 60.0)
+    reads(monkeypatch, sandbox, *faults)
+    task = sensor(deferrable=True)
+    found = deferred(task.resume, context_of(task, try_number=2), event, try_number=2, **KEPT)
+    assert found.kwargs == {"try_number": 2, **KEPT}
+    fields = found.trigger.serialize()[1]
+    assert (fields["not_before"], fields["deadline"]) == (NOW + pause, NOW + 900)
+    assert sent(sandbox) == [READ]
+
+
+@pytest.mark.parametrize("event", [TROUBLE, LASTING], ids=["trouble", "lasting"])
+def test_a_job_that_ended_meanwhile_is_judged_at_the_first_look(
+    sandbox: Any, event: dict[str, Any], task_log: Log
+) -> None:
+    add_diff(sandbox, DONE)
+    task = sensor(deferrable=True)
+    assert task.resume(context_of(task), event, **KEPT)["result"] == "identical"
+    assert sent(sandbox) == [READ]
+    assert "The triggerer could not go on waiting: KeyError." in task_log.warnings
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(503, DatafoldServerError), (404, DatafoldNotFoundError)]
+)
+def test_trouble_that_has_lasted_ends_with_the_next_look(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
+) -> None:
+    reads(monkeypatch, sandbox, *[status] * 5)
+    task = sensor(deferrable=True)
+    with pytest.raises(error):
+        task.resume(context_of(task), LASTING, **KEPT)
+    assert sent(sandbox) == [READ]
+
+
+def looking(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let each look at the job fail for good."""
 
     def look(hook: Any, job: Any, ids: Any) -> None:
-        looks.append(ids)
         raise error
 
     monkeypatch.setattr(DatafoldHook, "look", look)
-    return looks
-
-
-@pytest.mark.parametrize(("seconds", "count"), [(None, 2), (0.0, 2), (0.5, 1)])
-def test_asks_again_when_datafold_wants(
-    monkeypatch: pytest.MonkeyPatch, task_log: Log, seconds: float | None, count: int
-) -> None:
-    looks = looking(monkeypatch, DatafoldServerError("Busy", retry_after=seconds))
-    task = sensor()
-    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
-    for _ in range(2):
-        assert not task.poke(context_of(task)).is_done
-    assert len(looks) == count
-    monkeypatch.setattr(time, "monotonic", lambda: seconds or 0.0)
-    task.poke(context_of(task))
-    assert len(looks) == count + 1
-    assert "Could not check the data diff: Busy." in task_log.warnings
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -115,6 +115,7 @@ def test_how_it_waits(sandbox: Any, interval: Any) -> None:
         "since": since,
         "poll_interval": seconds,
         "cancel_on_kill": False,
+        "not_before": 0.0,
     }
 
 

@@ -16,8 +16,13 @@ from airflow import __version__ as airflow_version
 
 from airflow_provider_datafold import __version__
 from airflow_provider_datafold.client import aio
+from airflow_provider_datafold.exceptions import (
+    DatafoldConfigurationError,
+    DatafoldTransientError,
+)
 from airflow_provider_datafold.triggers import job as job_module
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
+from airflow_provider_datafold.waiting import trouble
 from airflow_provider_datafold.waiting.job import DATA_DIFF, JOBS, MONITOR_RUN, State
 from airflow_provider_datafold.waiting.watch import Reading, Rhythm
 from dev.faults.behaviours import answer
@@ -106,23 +111,121 @@ def test_fires_at_the_deadline(sandbox: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "error"),
+    ("more", "error", "is_lasting"),
     [
-        ({"ids": {"datadiff_id": 99}}, "DatafoldNotFoundError"),
-        ({"datafold_conn_id": "nowhere"}, "DatafoldConfigurationError"),
-        ({"job": "dance"}, "KeyError"),
-        ({"ids": {}}, "KeyError"),
-        ({"deadline": "soon"}, "TypeError"),
+        ({"ids": {"datadiff_id": 99}}, "DatafoldNotFoundError", True),
+        ({"datafold_conn_id": "nowhere"}, "DatafoldConfigurationError", False),
+        ({"datafold_conn_id": "revoked"}, "DatafoldAuthenticationError", False),
+        ({"job": "dance"}, "KeyError", False),
+        ({"ids": {}}, "KeyError", False),
+        ({"deadline": "soon"}, "TypeError", False),
     ],
     ids=repr,
 )
 def test_trouble_is_an_event_and_never_a_stack_trace(
-    sandbox: Any, more: dict[str, Any], error: str
+    sandbox: Any, connect: Any, more: dict[str, Any], error: str, is_lasting: bool
 ) -> None:
+    connect("revoked", host=sandbox.url, password="another")
     add_diff(sandbox, NEVER)
     found = fired(trigger(**more))
     asked_for = {name: more.get(name, value) for name, value in ASKED_FOR.items()}
-    assert found == {"state": "trouble", "error": error, **asked_for}
+    assert found == {"state": "trouble", "error": error, "is_lasting": is_lasting, **asked_for}
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> list[float]:
+    """Let the first look-ups of the connection fail. Returns the pauses, which take no time."""
+    script, slept = [*errors], list[float]()
+    fetch = job_module.fetch_settings_async
+
+    async def fetch_settings_async(conn_id: str) -> Any:
+        if script:
+            raise script.pop(0)
+        return await fetch(conn_id)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(job_module, "fetch_settings_async", fetch_settings_async)
+    # Only the trigger's own pauses: the sandbox has an event loop, too.
+    mine = SimpleNamespace(**{**vars(asyncio), "sleep": sleep})
+    monkeypatch.setattr(job_module, "asyncio", mine)
+    return slept
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (DatafoldTransientError("No answer. Nothing was sent."), "No answer"),
+        (DatafoldConfigurationError("There is no such connection."), "There is no such connection"),
+        (RuntimeError("planted-secret"), "RuntimeError"),
+    ],
+    ids=repr,
+)
+def test_trouble_of_its_own_passes_like_a_failed_look(
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    said: str,
+) -> None:
+    monkeypatch.setattr(trouble, "LONGEST_REFUSAL", 60.0)
+    failing(monkeypatch, *[error] * 3)
+    assert fired(trigger(add_diff(sandbox)))["state"] == "succeeded"
+    assert caplog.text.count(f"Could not check the data_diff: {said}. Still waiting.") == 3
+    assert "planted-secret" not in caplog.text
+
+
+def test_a_client_that_breaks_passes_like_a_failed_look(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trouble, "LONGEST_REFUSAL", 60.0)
+    carry, broke = aio.AsyncClient.carry, list[Any]()
+
+    async def carry_later(client: Any, conversation: Any) -> Any:
+        if len(broke) < 2:
+            broke.append(conversation)
+            raise RuntimeError
+        return await carry(client, conversation)
+
+    monkeypatch.setattr(aio.AsyncClient, "carry", carry_later)
+    assert fired(trigger(add_diff(sandbox)))["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "limit", "state"),
+    [
+        (DatafoldTransientError("No answer"), 3600.0, "trouble"),
+        (RuntimeError(), 60.0, "trouble"),
+        (RuntimeError(), 7200.0, "deadline"),
+    ],
+    ids=repr,
+)
+def test_trouble_of_its_own_has_an_end(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, limit: float, state: str
+) -> None:
+    monkeypatch.setattr(trouble, "LONGEST_REFUSAL", 60.0 if state == "trouble" else limit)
+    monkeypatch.setattr(trouble, "REFUSAL_PAUSE", 15.0)
+    now = time.time()
+    end = now + (100.0 if state == "deadline" else 86_400.0)
+    slept = failing(monkeypatch, *[error] * 100_000)
+    monkeypatch.setattr(time, "time", lambda: now + sum(slept))
+    found = fired(trigger(deadline=end, poll_interval=10.0))
+    assert found["state"] == state
+    waited = sum(slept)
+    if state == "deadline":
+        assert waited == pytest.approx(100.0)
+    else:
+        assert limit < waited <= limit + 10.0
+
+
+def test_does_not_look_before_it_may(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept = failing(monkeypatch)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    fired(trigger(add_diff(sandbox), not_before=now + 600, deadline=now + 900))
+    fired(trigger(add_diff(sandbox), not_before=now + 600, deadline=now + 50))
+    fired(trigger(add_diff(sandbox), not_before=now - 5))
+    assert [seconds for seconds in slept if seconds > 1] == [600.0, 50.0]
 
 
 def test_waits_for_any_kind_of_job(sandbox: Any) -> None:
@@ -151,6 +254,7 @@ def test_what_the_wait_is_asked_for(connections: None, monkeypatch: pytest.Monke
     seen: list[Any] = []
 
     def watch(job: Any, ids: Any, settings: Any, log: Any, **how: Any) -> Any:
+        assert isinstance(how.pop("trouble"), trouble.Trouble)
         seen.extend((job, ids, how))
         return Reading(State.BLOCKED, "needs_confirmation", {})
         yield

@@ -25,16 +25,12 @@ from airflow_provider_datafold.exceptions import (
     DatafoldStoppedError,
     DatafoldTimeoutError,
     DatafoldUnreachableError,
+    DatafoldValidationError,
 )
 from airflow_provider_datafold.redaction.secret import Secret
 from airflow_provider_datafold.waiting.job import CI_RUN, DATA_DIFF, MONITOR_RUN, Job, State
-from airflow_provider_datafold.waiting.watch import (
-    LONGEST_TROUBLE,
-    Reading,
-    Rhythm,
-    is_lasting,
-    watch,
-)
+from airflow_provider_datafold.waiting.trouble import LONGEST_REFUSAL, LONGEST_TROUBLE
+from airflow_provider_datafold.waiting.watch import Reading, Rhythm, look_surely, watch
 
 SETTINGS = Settings("datafold_default", "https://datafold.test", Secret("planted-api-key-7c1f"))
 IDS = {"datadiff_id": 7}
@@ -93,7 +89,6 @@ class Service:
         limit: float = 86_400.0,
         waited: float | None = None,
         interval: float | None = None,
-        is_troubled: bool = False,
         jitter: float = 0.5,
     ) -> Reading:
         reading: Reading = self.carry(
@@ -105,10 +100,16 @@ class Service:
                 deadline=START + limit,
                 rhythm=Rhythm(interval),
                 since=None if waited is None else START - waited,
-                is_troubled=is_troubled,
                 clock=self.clock,
                 jitter=lambda: jitter,
             )
+        )
+        return reading
+
+    def look_surely(self, *, is_troubled: bool = False) -> Reading:
+        log = logging.getLogger("look")
+        reading: Reading = self.carry(
+            look_surely(DATA_DIFF, IDS, SETTINGS, log, is_troubled=is_troubled, clock=self.clock)
         )
         return reading
 
@@ -119,6 +120,11 @@ def refused(status: int, **headers: str) -> Answer:
 
 def runs(count: int, *ends: Any) -> Iterable[Any]:
     return [*["processing"] * count, *ends]
+
+
+@pytest.fixture
+def _no_minute() -> None:
+    """Here a minute is one: the clock is the service's."""
 
 
 @pytest.fixture(autouse=True)
@@ -249,41 +255,6 @@ def test_an_hour_of_trouble_gives_up() -> None:
     assert "GET /api/v1/datadiffs/7 on https://datafold.test" in str(caught.value)
 
 
-def test_trouble_that_has_lasted_an_hour_gives_up_at_the_next_look() -> None:
-    service = Service(refused(503))
-    with pytest.raises(DatafoldServerError, match="GET /api/v1/datadiffs/7 on https://datafold"):
-        service.wait(is_troubled=True)
-    assert (service.pauses, len(service.paths)) == ([], 1)
-
-
-def test_trouble_that_is_over_by_then_starts_over() -> None:
-    service = Service("processing", refused(503), refused(429), "done")
-    assert service.wait(is_troubled=True).state is State.SUCCEEDED
-
-
-@pytest.mark.parametrize(
-    ("event", "expected"),
-    [
-        ({"state": "trouble", "error": "DatafoldServerError"}, True),
-        ({"state": "trouble", "error": "DatafoldUnreachableError"}, True),
-        ({"state": "trouble", "error": "DatafoldAnswerError"}, True),
-        # The worker may do better: it has connections and keys of its own.
-        ({"state": "trouble", "error": "DatafoldConfigurationError"}, False),
-        ({"state": "trouble", "error": "DatafoldNotFoundError"}, False),
-        ({"state": "trouble", "error": "KeyError"}, False),
-        ({"state": "trouble", "error": "annotations"}, False),
-        ({"state": "trouble", "error": None}, False),
-        ({"state": "trouble"}, False),
-        ({"state": "deadline", "error": "DatafoldDeadlineError"}, False),
-        ({"state": "succeeded"}, False),
-        ({}, False),
-    ],
-    ids=repr,
-)
-def test_which_events_tell_of_trouble_that_lasts(event: dict[str, Any], expected: bool) -> None:
-    assert is_lasting(event) is expected
-
-
 def test_an_hour_of_nonsense_gives_up_for_good() -> None:
     service = Service(Answer(200, {}, b"<html>"))
     with pytest.raises(DatafoldAnswerError):
@@ -300,19 +271,126 @@ def test_trouble_that_ends_is_counted_again_from_zero() -> None:
     ("said", "kind"),
     [
         (refused(401), DatafoldAuthenticationError),
-        (refused(403), DatafoldPermissionError),
-        (refused(404), DatafoldNotFoundError),
+        (refused(422), DatafoldValidationError),
         (DatafoldStoppedError("stopped"), DatafoldStoppedError),
     ],
 )
-def test_a_job_that_waits_for_a_person_ends_it_at_once(
-    said: Any, kind: type[DatafoldError]
-) -> None:
+def test_what_no_wait_mends_ends_it_at_once(said: Any, kind: type[DatafoldError]) -> None:
     service = Service("processing", said)
     with pytest.raises(DatafoldError) as caught:
         service.wait()
     assert type(caught.value) is kind
     assert len(service.paths) == 2
+
+
+# One refusal, and many.
+
+REFUSALS = [(refused(403), DatafoldPermissionError), (refused(404), DatafoldNotFoundError)]
+each_refusal = pytest.mark.parametrize(("said", "kind"), REFUSALS)
+
+
+@each_refusal
+def test_a_single_refusal_does_not_end_the_wait(
+    said: Any, kind: type[DatafoldError], caplog: pytest.LogCaptureFixture
+) -> None:
+    service = Service("processing", said, "processing", said, said, "done")
+    assert service.wait(interval=5.0).state is State.SUCCEEDED
+    assert caplog.text.count("Could not check the data diff: 40") == 3
+
+
+@each_refusal
+@pytest.mark.parametrize("interval", [None, 1.0, 600.0])
+def test_refusals_for_over_a_minute_end_it(
+    said: Any, kind: type[DatafoldError], interval: float | None
+) -> None:
+    service = Service("processing", said)
+    with pytest.raises(kind):
+        service.wait(interval=interval)
+    # It looks more often than it would, to know soon.
+    refused_for = sum(service.pauses[1:])
+    assert LONGEST_REFUSAL < refused_for <= LONGEST_REFUSAL + 15.0
+    assert len(service.paths) >= 5
+
+
+@pytest.mark.parametrize("between", ["processing", refused(503)], ids=["seen", "503"])
+def test_refusals_that_are_not_in_a_row_do_not_end_it(between: Any) -> None:
+    service = Service(*[refused(404), between] * 30, "done")
+    assert service.wait(interval=15.0).state is State.SUCCEEDED
+
+
+def test_refusals_count_for_the_hour_of_trouble() -> None:
+    service = Service(*[refused(503), refused(404)] * 500)
+    with pytest.raises(DatafoldError):
+        service.wait(interval=15.0)
+    assert LONGEST_TROUBLE < service.now - START <= LONGEST_TROUBLE + 15.0
+
+
+def test_a_wait_that_a_refusal_asks_for_is_honoured() -> None:
+    service = Service(refused(403, Retry_After="120"), "done")
+    service.wait(interval=5.0)
+    assert service.pauses == [120.0]
+
+
+def test_a_refusal_at_the_deadline_is_not_the_error() -> None:
+    with pytest.raises(DatafoldDeadlineError):
+        Service(refused(404)).wait(limit=10.0, interval=5.0)
+
+
+# A look of someone who comes again later.
+
+
+@each_refusal
+def test_a_look_that_is_refused_is_made_again(said: Any, kind: type[DatafoldError]) -> None:
+    service = Service(said, said, "processing")
+    assert service.look_surely().status == "processing"
+    assert service.pauses == [15.0, 15.0]
+
+
+@each_refusal
+def test_a_look_that_is_refused_for_over_a_minute_fails(
+    said: Any, kind: type[DatafoldError]
+) -> None:
+    service = Service(said)
+    with pytest.raises(kind):
+        service.look_surely()
+    assert service.pauses == [15.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("said", "retry_after"),
+    [(refused(503), 0.0), (refused(429, Retry_After="600"), 600.0), (Answer(200, {}, b"<"), 0.0)],
+)
+def test_a_look_that_fails_for_the_moment_sees_nothing(said: Any, retry_after: float) -> None:
+    service = Service(refused(404), said)
+    reading = service.look_surely()
+    assert (reading.has_ended, reading.was_seen, reading.retry_after) == (False, False, retry_after)
+    assert len(service.paths) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        *REFUSALS,
+        (refused(503), DatafoldServerError),
+        (Answer(200, {}, b"<html>"), DatafoldAnswerError),
+    ],
+)
+def test_after_trouble_that_has_lasted_one_look_decides(
+    said: Any, kind: type[DatafoldError]
+) -> None:
+    service = Service(said)
+    with pytest.raises(kind, match="GET /api/v1/datadiffs/7 on https://datafold"):
+        service.look_surely(is_troubled=True)
+    assert (service.pauses, len(service.paths)) == ([], 1)
+    assert Service("processing").look_surely(is_troubled=True).was_seen
+
+
+@pytest.mark.parametrize("said", [refused(401), DatafoldStoppedError("stopped")], ids=repr)
+def test_what_no_look_mends_is_raised_at_once(said: Any) -> None:
+    service = Service(said)
+    with pytest.raises((DatafoldAuthenticationError, DatafoldStoppedError)):
+        service.look_surely()
+    assert len(service.paths) == 1
 
 
 def test_a_rate_limit_that_lasts_gives_up_and_is_honoured_until_then() -> None:
@@ -369,17 +447,58 @@ def test_other_kinds_of_job_are_found_by_their_ids() -> None:
     assert service.paths == ["/api/v1/monitors/3/runs/5"] * 2
 
 
+CI_IDS = {"ci_config_id": 4, "run_id": 9, "pr_num": 2}
+
+
+def listed(*offsets: int) -> list[str]:
+    """The requests that read a list from these places."""
+    return [f"/api/v1/ci/4/runs?pr_num=2&limit=100&offset={offset}" for offset in offsets]
+
+
 def test_a_run_of_a_list_is_found_by_its_id() -> None:
     others = [{"id": 1, "status": "done"}, "odd", {"id": 2, "status": "failed"}]
     service = Service(
-        others,
         [*others, {"id": 9, "status": "processing"}],
         [{"id": 9}],
         [{"id": 9, "status": "failed"}],
     )
-    reading = service.wait(job=CI_RUN, ids={"ci_config_id": 4, "run_id": 9, "pr_num": 2})
+    reading = service.wait(job=CI_RUN, ids=CI_IDS)
     assert reading.state is State.FAILED
-    assert service.paths == ["/api/v1/ci/4/runs?pr_num=2"] * 4
+    assert service.paths == listed(0) * 3
+
+
+def page(*numbers: int) -> list[Any]:
+    return [{"id": 1000 + number, "status": "done"} for number in numbers]
+
+
+def test_a_run_is_found_on_the_last_page_of_a_list() -> None:
+    # Oldest first, and fewer to a page than were asked for.
+    service = Service(page(*range(50)), page(*range(50, 99)), [{"id": 9, "status": "done"}])
+    assert service.wait(job=CI_RUN, ids=CI_IDS).state is State.SUCCEEDED
+    assert service.paths == listed(0, 50, 99)
+
+
+def test_a_run_may_appear_late_in_a_list() -> None:
+    service = Service([], [], page(1), [], [{"id": 9, "status": "done"}])
+    assert service.wait(job=CI_RUN, ids=CI_IDS, interval=15.0).state is State.SUCCEEDED
+    assert service.pauses == [15.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("pages", "reads", "count"), [([[]], 1, 0), ([page(1)], 10, 10)], ids=["empty", "endless"]
+)
+def test_a_run_that_is_in_no_list_is_an_error_after_a_minute(
+    pages: list[Any], reads: int, count: int
+) -> None:
+    service = Service(*pages)
+    with pytest.raises(DatafoldNotFoundError) as caught:
+        service.wait(job=CI_RUN, ids=CI_IDS, interval=10.0)
+    assert str(caught.value).startswith(
+        "GET /api/v1/ci/4/runs?pr_num=2 on https://datafold.test (Airflow connection "
+        f"'datafold_default'): CI run 9 is not among the {count} runs listed. "
+    )
+    assert service.pauses == [10.0] * 7
+    assert len(service.paths) == 8 * reads
 
 
 def test_a_pause_keeps_no_response() -> None:

@@ -1,0 +1,211 @@
+"""How an Airflow connection is found, though the first look for it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat import connection as compat
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_datafold.connection import fetch
+from airflow_provider_datafold.exceptions import (
+    DatafoldConfigurationError,
+    DatafoldError,
+    DatafoldFinalError,
+    DatafoldStoppedError,
+    DatafoldTransientError,
+)
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
+from tests.conftest import API_KEY
+
+MISSING = AirflowNotFoundException("The conn_id `datafold_default` isn't defined")
+
+
+class VaultError(Exception):
+    """An error of a secrets backend, whose text shows a secret."""
+
+
+class Airflow:
+    """Stands in for Airflow's look-up of a connection.
+
+    :param monkeypatch: puts Airflow's own back afterwards.
+    :param script: the errors of the first looks. The last one stays if ``...`` follows it.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *script: Any) -> None:
+        self.looks = 0
+        self.pauses: list[float] = []
+        self._script = [*script]
+        look = BaseHook.get_connection
+
+        def get_connection(conn_id: str) -> Any:
+            self.looks += 1
+            if self._script:
+                raise self._script[0] if self._script[1:] == [...] else self._script.pop(0)
+            return look(conn_id)
+
+        async def get_async_connection(conn_id: str) -> Any:
+            return get_connection(conn_id)
+
+        async def sleep(seconds: float) -> None:
+            self.pauses.append(seconds)
+
+        monkeypatch.setattr(BaseHook, "get_connection", staticmethod(get_connection))
+        monkeypatch.setattr(compat, "get_async_connection", get_async_connection)
+        monkeypatch.setattr(fetch, "asyncio", SimpleNamespace(sleep=sleep))
+
+
+def in_a_thread(airflow: Airflow) -> Any:
+    return fetch.fetch_settings("datafold_default", airflow.pauses.append)
+
+
+def in_a_loop(airflow: Airflow) -> Any:
+    return asyncio.run(fetch.fetch_settings_async("datafold_default"))
+
+
+def of_any_type(airflow: Airflow) -> Any:
+    connection = fetch.fetch_connection("datafold_default", "Looker", airflow.pauses.append)
+    return SimpleNamespace(api_key=SimpleNamespace(reveal=lambda: connection.reveal().password))
+
+
+each = pytest.mark.parametrize("look", [in_a_thread, in_a_loop, of_any_type])
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Airflow have a secrets backend, which is not asked in here."""
+    monkeypatch.setenv(
+        "AIRFLOW__SECRETS__BACKEND", "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+    )
+
+
+@pytest.mark.usefixtures("backend", "connections")
+@pytest.mark.parametrize("error", [VaultError("planted-secret"), MISSING], ids=["raises", "none"])
+@each
+def test_a_look_that_fails_once_is_made_again(
+    look: Any, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not the connection of the environment, which would be known to be there.
+    monkeypatch.setattr(fetch, "os", SimpleNamespace(environ={}))
+    airflow = Airflow(monkeypatch, error, error)
+    assert look(airflow).api_key.reveal() == API_KEY
+    assert (airflow.looks, airflow.pauses) == (3, [0.5, 1.0])
+
+
+@pytest.mark.usefixtures("backend")
+@each
+def test_what_is_missing_in_the_end_is_final(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    airflow = Airflow(monkeypatch, MISSING, ...)
+    with pytest.raises(DatafoldConfigurationError, match="^There is no Airflow connection") as got:
+        look(airflow)
+    assert (airflow.looks, airflow.pauses) == (5, [0.5, 1.0, 2.0, 4.0])
+    assert isinstance(got.value, DatafoldFinalError)
+
+
+@each
+def test_what_cannot_be_read_in_the_end_is_left_to_a_retry(
+    look: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    airflow = Airflow(monkeypatch, VaultError("planted-secret"), ...)
+    with pytest.raises(DatafoldTransientError) as caught:
+        look(airflow)
+    text = str(caught.value)
+    assert text.startswith("Could not read Airflow connection 'datafold_default' (")
+    assert "VaultError, 5 times within 7.5 s. Nothing was sent." in text
+    assert "planted-secret" not in text
+    assert caught.value.__context__ is caught.value.__cause__ is None
+    assert airflow.looks == 5
+
+
+@each
+def test_what_is_missing_is_believed_at_once_where_nobody_else_was_asked(
+    look: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.task_runner", None)
+    airflow = Airflow(monkeypatch, MISSING, ...)
+    with pytest.raises(DatafoldConfigurationError, match="^There is no Airflow connection"):
+        look(airflow)
+    assert (airflow.looks, airflow.pauses) == (1, [])
+
+
+@pytest.mark.usefixtures("backend")
+@each
+def test_an_environment_variable_that_cannot_be_read_is_believed_at_once(
+    look: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_DATAFOLD_DEFAULT", "{")
+    airflow = Airflow(monkeypatch, MISSING, ...)
+    with pytest.raises(DatafoldConfigurationError, match="cannot read its JSON or URI"):
+        look(airflow)
+    assert airflow.looks == 1
+
+
+def test_a_task_of_airflow_3_asks_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "airflow.sdk.execution_time.task_runner"
+    monkeypatch.setitem(sys.modules, name, SimpleNamespace(SUPERVISOR_COMMS=None))
+    assert not fetch._is_asked_elsewhere()
+    monkeypatch.setitem(sys.modules, name, SimpleNamespace(SUPERVISOR_COMMS=object()))
+    assert fetch._is_asked_elsewhere()
+
+
+def test_a_hook_that_is_stopped_looks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    airflow = Airflow(monkeypatch, VaultError(), ...)
+    monkeypatch.setattr(fetch, "_PAUSES", (60.0,))
+    hook, ended = DatafoldHook(), list[DatafoldError]()
+
+    def call() -> None:
+        try:
+            hook.get_data_diff(3)
+        except DatafoldError as error:
+            ended.append(error)
+
+    calling = threading.Thread(target=call, daemon=True)
+    calling.start()
+    _until(lambda: airflow.looks)
+    hook.stop()
+    calling.join(30)
+    assert [type(error) for error in ended] == [DatafoldStoppedError]
+    assert airflow.looks == 1
+
+
+def test_a_hook_looks_again(monkeypatch: pytest.MonkeyPatch, connections: None) -> None:
+    monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
+    airflow = Airflow(monkeypatch, VaultError())
+    with DatafoldHook() as hook:
+        assert hook.list_data_sources()
+    assert airflow.looks == 2
+
+
+def test_an_update_looks_again_for_the_other_systems_connection(
+    monkeypatch: pytest.MonkeyPatch, connections: None, sandbox: Any
+) -> None:
+    monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
+    look, failed = BaseHook.get_connection, list[str]()
+
+    def get_connection(conn_id: str) -> Any:
+        if conn_id == "hightouch_default" and not failed:
+            failed.append(conn_id)
+            raise VaultError
+        return look(conn_id)
+
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(get_connection))
+    task = DatafoldUpdateHightouchOperator(
+        task_id="update", bi_datasource_id=1, bindings=[], indexing_cron=None
+    )
+    with DatafoldHook() as hook:
+        task.call(hook)
+    assert failed == ["hightouch_default"]
+
+
+def _until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 30.0
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
