@@ -240,6 +240,13 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             self._compared = reading.answer
         return self._gate.decide(hook, ids["datadiff_id"], reading, self._config)
 
+    def recall(self, context: Context, wait: Wait) -> None:
+        """Recall whether the start may have made a second data diff, before a clear perhaps."""
+        from airflow_provider_datafold.waiting.ownership import owner_of
+
+        if wait.twin_tag is not None:
+            self._doubted_by = owner_of(context, self._config).tagged(wait.twin_tag)
+
     def cancel_after_stop(self, hook: DatafoldHook, until: float) -> None:
         """Cancel the data diff, even if the response to its creation has not arrived yet."""
         from airflow_provider_datafold.operators import claim
@@ -279,16 +286,6 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     @property
     def _may_cancel(self) -> bool:
         return self.cancel_on_kill and self.wait_for_completion
-
-    def _finish(
-        self, hook: DatafoldHook, context: Context, wait: Wait, *, is_troubled: bool = False
-    ) -> Any:
-        from airflow_provider_datafold.waiting.ownership import owner_of
-
-        # Another process may have started it, before the run was cleared.
-        if self._doubted_by is None and wait.twin_tag is not None:
-            self._doubted_by = owner_of(context, self._config).tagged(wait.twin_tag)
-        return super()._finish(hook, context, wait, is_troubled=is_troubled)
 
     def _cancel(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
         super()._cancel(hook, ids)

@@ -129,6 +129,7 @@ class DatafoldJobOperator(DatafoldOperator):
         with self.open_hook() as hook, self._leaving_nothing(hook):
             self.check(hook)
             resumed = self._resumed(event, wait)
+            self.recall(context, resumed)
             if event.get("state") == TROUBLE:
                 return self._look_for_triggerer(hook, context, resumed, event)
             return self._finish(hook, context, resumed)
@@ -170,6 +171,13 @@ class DatafoldJobOperator(DatafoldOperator):
         :param reading: the job's end.
         """
         raise NotImplementedError
+
+    def recall(self, context: Context, wait: Wait) -> None:
+        """Take up what the process that started the job knew of it.
+
+        :param context: Airflow's task context.
+        :param wait: what it handed over.
+        """
 
     def on_kill(self) -> None:
         """Send nothing more when the task is stopped, except the cancel of the job."""
