@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dev.sandbox.course import Course, Step
-from dev.sandbox.data_diffs import IDENTICAL
+from dev.sandbox.data_diffs import done
 from dev.sandbox.state import integration
 from tests import documents
 from tests.conftest import HOME, ROOT
@@ -180,6 +180,7 @@ START, LOOK = "POST /api/v1/datadiffs", "GET /api/v1/datadiffs/3"
 GATES = {
     "First gate": [START, LOOK],
     "Arguments": [START, LOOK],
+    "Samples": [START, LOOK, f"{LOOK}/summary_results"],
     "Choosing limits": [START, LOOK],
     "What the task returns": [START, LOOK],
     "What waiting costs": ["GET /api/v1/datadiffs", START, LOOK, LOOK, LOOK],
@@ -198,7 +199,8 @@ def gate(heading: str) -> str:
 def test_gate_s_snippet_runs(heading: str, run_dag: Any, sandbox: Any) -> None:
     # It has ended at the first poll. No task would defer for that.
     way = (Step("waiting"),) if "deferrable=True" in gate(heading) else ()
-    sandbox.state.data_diffs.courses.default = Course(way, "done", IDENTICAL.outcome)
+    end = done("identical", sampled="sampling_ratio" in gate(heading))
+    sandbox.state.data_diffs.courses.default = Course(way, "done", end.outcome)
     name = heading.replace(" ", "_")
 
     source = textwrap.indent(gate(heading), "    ")
