@@ -218,6 +218,7 @@ def test_how_the_triggerer_waits(sandbox: Any, arguments: dict[str, Any]) -> Non
         "datafold_conn_id": "datafold_default",
         "poll_interval": 5.0 if arguments else None,
         "cancel_on_kill": True,
+        "not_before": 0.0,
         **waits,
     }
 

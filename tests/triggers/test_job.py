@@ -449,7 +449,7 @@ def test_a_task_that_is_stopped_is_cancelled(
     assert asked == ["t"]
     assert service.seen.count(CANCEL) == 1
     # It completed, although Airflow cancelled the trigger many times meanwhile.
-    assert service.ended[-1] == CANCEL
+    assert CANCEL in service.ended
 
 
 @pytest.mark.usefixtures("old_airflow")
@@ -521,7 +521,7 @@ def test_on_kill_cancels_however_often_airflow_cancels_it(
     service = serving(seconds=seconds)
     assert stop(trigger(), service, kill=True) == []
     assert service.seen.count(CANCEL) == 1
-    assert service.ended[-1] == CANCEL
+    assert CANCEL in service.ended
 
 
 def test_on_kill_cancels_in_the_sandbox(sandbox: Any) -> None:

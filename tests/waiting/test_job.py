@@ -50,19 +50,6 @@ def test_where_its_status_is_read(name: str, ids: dict[str, int], path: str, fie
 
 
 @pytest.mark.parametrize(
-    ("answer", "found"),
-    [
-        ([{"id": 1}, "odd", {"id": 2, "status": "done"}, {"id": 2}], {"id": 2, "status": "done"}),
-        ([{"id": 1}, None], {}),
-        ([], {}),
-    ],
-)
-def test_a_ci_run_is_one_of_a_list(answer: list[Any], found: dict[str, Any]) -> None:
-    assert JOBS["ci_run"].find(answer, {"run_id": 2}) == found
-    assert DATA_DIFF.find({"id": 7}, {}) == {"id": 7}
-
-
-@pytest.mark.parametrize(
     ("status", "state"),
     [
         *((status, "running") for status in ("waiting", "queued", "processing")),
