@@ -69,6 +69,9 @@ sampling_threshold. Options that only change how a diff runs, or without which i
 differences, such as materialize_dataset1 and datetime_tolerance, are ignored and logged. It refuses
 other options with a 422.
 
+Its SQL changes nothing, and reads no other file, except as a superuser of PostgreSQL: connect with
+a role that may only read tables.
+
 Only one process can have a DuckDB file open for writing, and no other process can read it
 meanwhile: a diff waits up to 10 s for the file, then fails. Close the file at the end of the task
 that loads.

@@ -351,8 +351,15 @@ def test_leaves_the_database_as_it_is(sources: Any) -> None:
     assert diff["result"] == "identical"
 
 
-# In a subquery of its own, and after the end of the query that it is in.
-@pytest.mark.parametrize("end", [") as query; commit; {} --", "; {}"])
+# After the end of our query, or of that in which we put it for PostgreSQL.
+@pytest.mark.parametrize(
+    "end",
+    [
+        "; {}",
+        ") as query; {}; select * from (select 1 as id",
+        ") as query) as side; commit; {}; select * from (select * from (select 1 as id",
+    ],
+)
 @pytest.mark.parametrize(
     "statement", ["delete from orders", "drop table orders", "select 1", "attach '{}' as other"]
 )
