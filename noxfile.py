@@ -228,5 +228,5 @@ for airflow, pythons in (AIRFLOWS | NEXT).items():
     add_lineage_session(airflow, *pythons)
     add_wheel_session(airflow, *pythons)
 
-for dbt, pythons in DBT.items():
-    add_dbt_session(dbt, *pythons)
+for dbt, interpreters in DBT.items():
+    add_dbt_session(dbt, *interpreters)

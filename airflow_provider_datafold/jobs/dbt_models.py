@@ -47,14 +47,12 @@ class Choice:
     @property
     def summary(self) -> str:
         """Both in one line."""
-        if not self.left_out:
-            return f"{len(self.compared)} models to compare, none left out."
-        reasons = "; ".join(
+        left_out = "; ".join(
             f"{reason}: {', '.join(model.label for model in models)}"
             for reason, models in self.left_out.items()
         )
-        count = sum(map(len, self.left_out.values()))
-        return f"{len(self.compared)} models to compare, {count} left out ({reasons})."
+        count = len(self.compared) + sum(map(len, self.left_out.values()))
+        return f"Comparing {len(self.compared)} of {count} models. Left out: {left_out or 'none'}."
 
 
 def select(models: Iterable[Model], selectors: Sequence[str] | None) -> list[Model]:
