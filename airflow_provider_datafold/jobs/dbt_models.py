@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from airflow_provider_datafold.jobs.dbt_settings import Limits, Settings, read_s
 
 Rename = Callable[[str], str]
 """Turns a name in the project into the warehouse's."""
+
+_TEMPLATE = re.compile(r"\{[{%#]")
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,7 @@ def gate_arguments(comparison: Comparison, data_source_id: int, rename: Rename) 
     :param data_source_id: the data source of both sides.
     :param rename: turns a name in the project into the warehouse's.
     :return: arguments of ``DatafoldRunDataDiffOperator``, plain JSON.
+    :raises DatafoldInputError: one of them would be a template.
     """
     settings = comparison.settings
     options = settings.options
@@ -175,7 +179,10 @@ def gate_arguments(comparison: Comparison, data_source_id: int, rename: Rename) 
         **_columns(settings, rename),
         "options": options or None,
     }
-    return {**{name: each for name, each in arguments.items() if each is not None}, **settings.gate}
+    found = {name: each for name, each in arguments.items() if each is not None} | {**settings.gate}
+    for name, value in found.items():
+        _refuse_template(comparison.model, name, value)
+    return found
 
 
 def ci_change(comparison: Comparison, rename: Rename) -> dict[str, Any]:
@@ -218,7 +225,7 @@ def _reason(model: Model, settings: Settings, statuses: Mapping[str, str] | None
 
 def _keyless(models: Sequence[Model], tag: str) -> DatafoldInputError:
     return DatafoldInputError(
-        f"manifest: {len(models)} models have no primary key: "
+        f"manifest: these models have no primary key: "
         f"{', '.join(model.label for model in models)}. Name its columns under {tag!r} in each "
         f"model's meta, or test that they are unique; or pass missing_pk='skip', or 'infer' to let "
         f"Datafold find them. Nothing was sent."
@@ -235,6 +242,16 @@ def _columns(settings: Settings, rename: Rename) -> dict[str, list[str]]:
         "exclude_columns": settings.exclude_columns,
     }
     return {name: [*map(rename, columns)] for name, columns in chosen.items() if columns}
+
+
+def _refuse_template(model: Model, name: str, value: Any) -> None:
+    """Refuse what Airflow would render when it maps a gate: a template can read connections."""
+    if _TEMPLATE.search(str(value)):
+        raise DatafoldInputError(
+            f"model {model.label!r}: Airflow would take what the project gives for {name} for a "
+            f"template, which can read Airflow's connections: it contains '{{{{', '{{%' or '{{#'. "
+            f"Take that out of the project."
+        )
 
 
 def _dotted(path: Iterable[str]) -> str:

@@ -486,6 +486,26 @@ def test_wrong_settings_name_the_model(datafold: Any, said: str, read: Read) -> 
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [
+        ("filter1", "filter", "id = '{{ conn.warehouse.password }}'"),
+        ("include_columns", "include_columns", ["id", "{% if a %}"]),
+        ("options", "time_column", "{# a #}"),
+    ],
+)
+def test_a_project_has_no_templates(name: str, setting: str, value: Any, read: Read) -> None:
+    # Airflow renders what it maps: dbt's users would read its connections.
+    node = model(meta={"datafold": {"datadiff": {setting: value}}})
+    with pytest.raises(DatafoldInputError) as caught:
+        read([node], **TO_PUBLIC)
+    assert str(caught.value) == (
+        f"model 'orders': Airflow would take what the project gives for {name} for a template, "
+        "which can read Airflow's connections: it contains '{{', '{%' or '{#'. Take that out of "
+        "the project."
+    )
+
+
 def test_settings_that_are_unknown_are_named(read: Read, task_log: Log) -> None:
     meta = {"datafold": {"datadiff": {"filtre": "id > 7", "owner": "me", "filter": "id > 8"}}}
     (found,) = read([model(meta=meta)], **TO_PUBLIC)
@@ -510,7 +530,7 @@ def test_all_models_without_a_key_are_named(read: Read) -> None:
     with pytest.raises(DatafoldInputError) as caught:
         read(KEYLESS, primary_key_tag="primary-key", **TO_PUBLIC)
     assert str(caught.value) == (
-        "manifest: 2 models have no primary key: b, c. Name its columns under 'primary-key' in "
+        "manifest: these models have no primary key: b, c. Name its columns under 'primary-key' in "
         "each model's meta, or test that they are unique; or pass missing_pk='skip', or 'infer' to "
         "let Datafold find them. Nothing was sent."
     )
