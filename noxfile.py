@@ -29,6 +29,10 @@ NEXT = {"3.4": ("3.13", "3.12", "3.11")}
 # between mostly breaks on one of these, too.
 OLDEST = "2.11"
 
+# The versions of dbt whose artifacts the tests read: the newest that dbt-duckdb runs with, and the
+# oldest whose manifest is supported.
+DBT = {"1.11": ("3.12", "3.11", "3.10"), "1.5": ("3.11", "3.10")}
+
 # Slow, and the same whatever the version of Airflow: `make test` has them, on the newest one.
 LEFT_OUT = (
     "tests/sandbox",
@@ -180,6 +184,23 @@ def add_wheel_session(airflow: str, *versions: str) -> None:
         session.run("python", "-I", "dev/scripts/try_wheel.py", env=home)
 
 
+def add_dbt_session(dbt: str, *versions: str) -> None:
+    """Add the session that builds the small dbt project again, for the tests to read.
+
+    :param dbt: dbt's version.
+    :param versions: the versions of Python that will do, best first.
+    """
+    _, python = find_python(versions)
+
+    @nox.session(name=f"dbt-{dbt}", python=python or False, default=False)
+    def artifacts(session: nox.Session) -> None:
+        """Write dev/dbt_project/artifacts."""
+        if python is None:
+            session.skip(f"There is no Python {' or '.join(versions)} on PATH or of pyenv")
+        session.install(f"dbt-core~={dbt}.0", f"dbt-duckdb~={dbt}.0")
+        session.run("python", "dev/scripts/dbt_artifacts.py", dbt)
+
+
 def install(
     session: nox.Session, airflow: str, group: str, missing: Sequence[str], *more: str
 ) -> None:
@@ -206,3 +227,6 @@ for airflow, pythons in (AIRFLOWS | NEXT).items():
     add_reliability_session(airflow, *pythons)
     add_lineage_session(airflow, *pythons)
     add_wheel_session(airflow, *pythons)
+
+for dbt, interpreters in DBT.items():
+    add_dbt_session(dbt, *interpreters)

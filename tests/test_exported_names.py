@@ -27,6 +27,7 @@ EXPORTED = {
     },
     "operators.ci": {"DatafoldTriggerCIOperator", "DatafoldUploadCIChangesOperator"},
     "operators.data_diffs": {"DatafoldRunDataDiffOperator"},
+    "operators.dbt": {"DatafoldDbtModelsOperator"},
     "operators.data_sources": {"DatafoldTestDataSourceOperator"},
     "operators.monitors": {
         "DatafoldApplyMonitorOperator",

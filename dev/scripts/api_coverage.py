@@ -40,6 +40,7 @@ SAMPLES: dict[str, Any] = {
     "config": {},
     "enabled": True,
     "indexing_cron": "0 6 * * *",
+    "manifest": str(ROOT / "dev" / "dbt_project" / "artifacts" / "1.11" / "staging/manifest.json"),
     "pr_num": 7,
     "pr_number": 7,
     "pr_sha": "abcdef0",
@@ -49,6 +50,7 @@ SAMPLES: dict[str, Any] = {
 OPTIONAL: dict[str, Any] = {
     "bindings": [],
     "pk_columns": ["sample"],
+    "production": {"database": "sample"},
     "table1": "sample",
     "table2": "sample",
     "wait_for_completion": True,
@@ -83,7 +85,6 @@ REASONS = {
     "GET /api/v1/data_sources": _READS,
     "POST /api/v1/data_sources": _ONCE,
     "GET /api/v1/data_sources/types": _READS,
-    "GET /api/v1/data_sources/{data_source_id}": _READS,
     "POST /api/v1/data_sources/{data_source_id}/query": "Airflow's SQL operators run queries",
     "GET /api/v1/data_sources/{data_source_id}/summary": _READS,
     f"GET {_PATH}/columns/{{column_path}}/downstreams": _READS,

@@ -1,0 +1,1 @@
+"""What the jobs of Datafold are made from. Nothing here sends a request."""

@@ -1,0 +1,239 @@
+"""The models in the manifest of a dbt project. Nothing here does I/O."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_datafold.exceptions import DatafoldInputError
+
+OLDEST = 9
+"""The manifest's version of dbt 1.5."""
+
+_VERSION = re.compile(r"/manifest/v(\d+)\.json$")
+_UNIQUE = ("unique", "unique_combination_of_columns")
+
+Manifest = Mapping[str, "Model"]
+"""All models of a project by their unique ids."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that the project describes.
+
+    :param name: its name.
+    :param meta: its meta.
+    :param tags: its tags.
+    :param constraints: the types of its constraints, e.g. ``"primary_key"``.
+    """
+
+    name: str
+    meta: Mapping[str, Any]
+    tags: Sequence[str]
+    constraints: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Tests:
+    """What the project tests of a model's rows.
+
+    :param unique: the columns, or SQL expressions, that are unique together, for each test.
+    :param not_null: columns without nulls.
+    """
+
+    unique: list[list[str]] = field(default_factory=list)
+    not_null: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of a project.
+
+    :param unique_id: e.g. ``"model.shop.orders"``, or ``"model.shop.orders.v2"``.
+    :param name: e.g. ``"orders"``.
+    :param file: the path of its file in the project.
+    :param tags: its tags.
+    :param is_enabled: whether dbt builds it.
+    :param materialized: e.g. ``"table"``.
+    :param database: where it is built, ``None`` if the warehouse has no databases.
+    :param schema: the schema in which it is built.
+    :param alias: the name of its table.
+    :param custom_database: the database that the project sets for it.
+    :param custom_schema: the schema that the project sets for it.
+    :param meta: its meta.
+    :param columns: its columns.
+    :param primary_key: the primary key as dbt has it, from 1.8 on.
+    :param unique_key: the key by which dbt merges rows.
+    :param constraints: its constraints.
+    :param tests: what the project tests of it.
+    """
+
+    unique_id: str
+    name: str
+    file: str
+    tags: Sequence[str]
+    is_enabled: bool
+    materialized: str
+    database: str | None
+    schema: str
+    alias: str
+    custom_database: str | None
+    custom_schema: str | None
+    meta: Mapping[str, Any]
+    columns: Sequence[Column]
+    primary_key: Sequence[str]
+    unique_key: Sequence[str]
+    constraints: Sequence[Mapping[str, Any]]
+    tests: Tests
+
+    @property
+    def label(self) -> str:
+        """The name for people, with the version if it has one."""
+        return self.unique_id.split(".", 2)[-1]
+
+    @property
+    def table(self) -> tuple[str, ...]:
+        """The path of its table."""
+        return tuple(part for part in (self.database, self.schema, self.alias) if part)
+
+
+def read_manifest(argument: str, content: Mapping[str, Any]) -> Manifest:
+    """Read the models of a manifest.
+
+    :param argument: the argument that names the file, for errors.
+    :param content: the manifest.
+    :return: the models by their unique ids, including disabled ones.
+    :raises DatafoldInputError: it is not a manifest of dbt 1.5 or newer.
+    """
+    nodes = content.get("nodes")
+    if not isinstance(nodes, Mapping):
+        raise DatafoldInputError(
+            f"{argument}: has no 'nodes', so it is not the manifest.json of a dbt project. Nothing "
+            f"was sent."
+        )
+    version = _VERSION.search(str(_mapping(content.get("metadata")).get("dbt_schema_version")))
+    if version and int(version[1]) < OLDEST:
+        raise DatafoldInputError(
+            f"{argument}: is a manifest of version {version[1]}; versions from {OLDEST} on can be "
+            f"read (dbt 1.5 and newer). Nothing was sent."
+        )
+    tests = _read_tests(nodes)
+    return {
+        model.unique_id: model
+        for unique_id, node, is_enabled in _models(argument, content)
+        for model in [_read_model(argument, unique_id, node, tests[unique_id], is_enabled)]
+    }
+
+
+def _models(
+    argument: str, content: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
+    """Find the nodes of models, and whether they are enabled."""
+    for unique_id, node in content["nodes"].items():
+        if not isinstance(node, Mapping):
+            raise _broken(argument, unique_id, "is not an object")
+        if node.get("resource_type") == "model":
+            yield unique_id, node, True
+    for unique_id, versions in _mapping(content.get("disabled")).items():
+        for node in versions if isinstance(versions, list) else [versions]:
+            # A model may be enabled in one package and disabled in another.
+            is_model = isinstance(node, Mapping) and node.get("resource_type") == "model"
+            if is_model and unique_id not in content["nodes"]:
+                yield unique_id, node, False
+
+
+def _read_model(
+    argument: str, unique_id: str, node: Mapping[str, Any], tests: Tests, is_enabled: bool
+) -> Model:
+    config = _mapping(node.get("config"))
+    for name in ("name", "schema"):
+        if not isinstance(node.get(name), str):
+            raise _broken(argument, unique_id, f"has no {name!r}")
+    unique_key = config.get("unique_key")
+    return Model(
+        unique_id=unique_id,
+        name=node["name"],
+        file=str(node.get("original_file_path") or "").replace("\\", "/"),
+        tags=[*_texts(node.get("tags")), *_texts(config.get("tags"))],
+        is_enabled=is_enabled,
+        materialized=str(config.get("materialized")),
+        database=_text(node.get("database")),
+        schema=node["schema"],
+        alias=_text(node.get("alias")) or node["name"],
+        custom_database=_text(config.get("database")),
+        custom_schema=_text(config.get("schema")),
+        meta=_meta(node),
+        columns=[_read_column(name, each) for name, each in _mapping(node.get("columns")).items()],
+        primary_key=_texts(node.get("primary_key")),
+        unique_key=[unique_key] if isinstance(unique_key, str) else _texts(unique_key),
+        constraints=_mappings(node.get("constraints")),
+        tests=tests,
+    )
+
+
+def _read_column(key: str, column: Any) -> Column:
+    column = _mapping(column)
+    config = _mapping(column.get("config"))
+    return Column(
+        name=_text(column.get("name")) or key,
+        meta=_meta(column),
+        tags=[*_texts(column.get("tags")), *_texts(config.get("tags"))],
+        constraints=[str(each.get("type")) for each in _mappings(column.get("constraints"))],
+    )
+
+
+def _read_tests(nodes: Mapping[str, Any]) -> Mapping[str, Tests]:
+    """Read the tests of all models, by the models' unique ids."""
+    found: defaultdict[str, Tests] = defaultdict(Tests)
+    for node in _mappings(list(nodes.values())):
+        config = _mapping(node.get("config"))
+        # Rows that a test leaves out may have the same key.
+        if node.get("resource_type") != "test" or config.get("where"):
+            continue
+        test = _mapping(node.get("test_metadata"))
+        name, arguments = test.get("name"), _mapping(test.get("kwargs"))
+        column = _text(arguments.get("column_name"))
+        columns = [column] if column else _texts(arguments.get("combination_of_columns"))
+        tests = found[_tested(node)]
+        if name in _UNIQUE and columns:
+            tests.unique.append(columns)
+        elif name == "not_null":
+            tests.not_null.update(columns)
+    return found
+
+
+def _tested(test: Mapping[str, Any]) -> str:
+    """Return the unique id of what is tested, which not each version of dbt names."""
+    needed = _texts(_mapping(test.get("depends_on")).get("nodes"))
+    return _text(test.get("attached_node")) or next(iter(needed), "")
+
+
+def _broken(argument: str, unique_id: str, what: str) -> DatafoldInputError:
+    return DatafoldInputError(
+        f"{argument}: {unique_id!r} {what}, so it is not a manifest that dbt wrote. Nothing was "
+        f"sent."
+    )
+
+
+def _meta(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge the two places: dbt 1.10 moved meta into the config."""
+    return {**_mapping(_mapping(node.get("config")).get("meta")), **_mapping(node.get("meta"))}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _texts(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

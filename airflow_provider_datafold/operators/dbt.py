@@ -1,0 +1,248 @@
+"""Operators for dbt projects: their models as data diffs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.operators.base import DatafoldOperator, store
+
+if TYPE_CHECKING:
+    from airflow_provider_datafold.api.fields import Check
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.dbt_models import Choice, Comparison, Rename
+    from airflow_provider_datafold.jobs.dbt_production import Production
+    from airflow_provider_datafold.jobs.dbt_settings import Limits
+
+
+class DatafoldDbtModelsOperator(DatafoldOperator):
+    """Read a dbt project's manifest, and return the arguments of a gate for each model.
+
+    .. code-block:: python
+
+        models = DatafoldDbtModelsOperator(
+            task_id="models",
+            manifest="/dbt/target/manifest.json",
+            production_manifest="s3://aws_default@artifacts/production/manifest.json",
+            data_source_id=1,
+        )
+        DatafoldRunDataDiffOperator.partial(
+            task_id="gate", map_index_template="{{ task.table2 | last }}"
+        ).expand_kwargs(models.output)
+
+    It needs no dbt: it reads the JSON files that dbt writes, and asks Datafold only for the type of
+    the data source. The published table is the first side, the table that was built the second.
+
+    :param manifest: path or URL of the ``manifest.json`` of what was built. A plain path is a file
+        of the worker; a URL is opened with Airflow's ``ObjectStoragePath``.
+    :param production_manifest: path or URL of the ``manifest.json`` of what is published: a model
+        is compared with the one that has the same ``unique_id`` there. Pass exactly one of this
+        and ``production``.
+    :param production: rules for the published tables instead: a dictionary with at least one of
+        ``database``, ``schema`` and ``custom_schema``. ``<custom_schema>`` in the last one is
+        replaced by the schema that the project sets for the model.
+    :param run_results: path or URL of the ``run_results.json`` of ``dbt build`` or ``dbt run``. If
+        you pass it, only models with status ``success`` are compared.
+    :param select: which models: a list of names, ``"tag:..."`` and ``"path:..."``; by default all.
+    :param data_source_id: id of the data source of both sides.
+    :param primary_key_tag: the tag by which the project marks primary keys, in the meta of a model
+        or a column, or in the tags of a column.
+    :param missing_pk: what to do about models without a primary key: ``"fail"``, ``"skip"`` them,
+        or let Datafold ``"infer"`` the keys.
+    :param upper_case: whether the warehouse has the project's names in upper case; by default only
+        if the data source is a Snowflake.
+    :param returns: ``"data_diffs"``, or ``"ci_changes"`` for ``DatafoldUploadCIChangesOperator``,
+        which knows neither filters nor limits.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :return: a list of dictionaries, one for each model that is compared: arguments of
+        :class:`~airflow_provider_datafold.operators.data_diffs.DatafoldRunDataDiffOperator`, or
+        changes for CI; it lands in XCom.
+    :raises DatafoldInputError: a parameter, a file or something in the project is wrong, or there
+        are more models than Airflow maps.
+    :raises DatafoldTransientError: the bucket with a file did not answer.
+    :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        *DatafoldOperator.template_fields,
+        "manifest",
+        "production_manifest",
+        "production",
+        "run_results",
+        "select",
+        "data_source_id",
+        "primary_key_tag",
+        "missing_pk",
+        "upper_case",
+        "returns",
+    )
+    template_fields_renderers = {"production": "json"}  # noqa: RUF012 - typed so by Airflow
+
+    production_manifest: str | None
+    production: Mapping[str, str] | str | None
+    run_results: str | None
+    _given: Mapping[str, Any]
+
+    def __init__(
+        self,
+        *,
+        manifest: str,
+        production_manifest: str | None = None,
+        production: Mapping[str, str] | str | None = None,
+        run_results: str | None = None,
+        select: Sequence[str] | str | None = None,
+        data_source_id: int | str,
+        primary_key_tag: str = "primary-key",
+        missing_pk: str = "fail",
+        upper_case: bool | str | None = None,
+        returns: str = "data_diffs",
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        store(self, locals())
+
+    def call(self, hook: DatafoldHook) -> list[dict[str, Any]]:
+        """Read the files, and return what is compared."""
+        from airflow_provider_datafold.jobs import dbt_models
+
+        self._check(hook)
+        choice = self._choose()
+        self._report(choice)
+        if not choice.compared:
+            return []
+        if self._given["returns"] == "data_diffs":
+            _check_length(len(choice.compared))
+        rename = self._rename(hook)
+        dbt_models.check_sides(choice.compared, rename)
+        if self._given["returns"] == "ci_changes":
+            self._warn_of_loss(choice.compared)
+            return [dbt_models.ci_change(each, rename) for each in choice.compared]
+        source = self._given["data_source_id"]
+        return [dbt_models.gate_arguments(each, source, rename) for each in choice.compared]
+
+    def _check(self, hook: DatafoldHook) -> None:
+        from airflow_provider_datafold.api import fields
+        from airflow_provider_datafold.exceptions import DatafoldInputError
+        from airflow_provider_datafold.jobs.dbt_production import read_rules
+
+        self._given = self.checked(
+            hook,
+            manifest=fields.name,
+            production_manifest=_optional(fields.name),
+            production=_optional(read_rules),
+            run_results=_optional(fields.name),
+            select=_optional(fields.texts),
+            data_source_id=fields.positive_integer,
+            primary_key_tag=fields.name,
+            missing_pk=fields.one_of("fail", "skip", "infer"),
+            upper_case=_optional(fields.boolean),
+            returns=fields.one_of("data_diffs", "ci_changes"),
+        )
+        given = [
+            name for name in ("production_manifest", "production") if self._given[name] is not None
+        ]
+        if len(given) != 1:
+            raise DatafoldInputError(
+                f"production: pass exactly one of production_manifest and production; found: "
+                f"{' and '.join(given) or 'none'}. Nothing was sent."
+            )
+
+    def _choose(self) -> Choice:
+        from airflow_provider_datafold.jobs import dbt_models
+        from airflow_provider_datafold.jobs.artifact import read_object
+        from airflow_provider_datafold.jobs.dbt_manifest import read_manifest
+        from airflow_provider_datafold.jobs.dbt_results import read_statuses
+
+        given = self._given
+        manifest = read_manifest("manifest", read_object("manifest", given["manifest"]))
+        models = dbt_models.select(manifest.values(), given["select"])
+        statuses = None
+        if given["run_results"] is not None:
+            statuses = read_statuses(
+                "run_results", read_object("run_results", given["run_results"])
+            )
+        return dbt_models.choose(
+            models,
+            self._production(),
+            statuses,
+            _limits(),
+            tag=given["primary_key_tag"],
+            missing_key=given["missing_pk"],
+        )
+
+    def _production(self) -> Production:
+        from airflow_provider_datafold.jobs.artifact import read_object
+        from airflow_provider_datafold.jobs.dbt_manifest import read_manifest
+        from airflow_provider_datafold.jobs.dbt_production import ProductionManifest
+
+        rules: Production | None = self._given["production"]
+        if rules is not None:
+            return rules
+        content = read_object("production_manifest", self._given["production_manifest"])
+        return ProductionManifest(read_manifest("production_manifest", content))
+
+    def _report(self, choice: Choice) -> None:
+        self.log.info("%s", choice.summary)
+        for comparison in choice.compared:
+            key = comparison.key
+            found = "inferred by Datafold" if key is None else f"{list(key.columns)} ({key.origin})"
+            self.log.debug("Key of %s: %s.", comparison.model.label, found)
+            if ignored := comparison.settings.ignored:
+                self.log.warning(
+                    "Model %s: unknown settings are ignored: %s.",
+                    comparison.model.label,
+                    ", ".join(ignored),
+                )
+        if not choice.compared:
+            self.log.warning("No model is left to compare, so Airflow skips what is mapped to it.")
+
+    def _warn_of_loss(self, compared: Sequence[Comparison]) -> None:
+        lost = [each.model.label for each in compared if not each.settings.are_only_columns]
+        if lost:
+            self.log.warning(
+                "Datafold's CI takes no filters, limits and times, so it ignores those of: %s.",
+                ", ".join(lost),
+            )
+
+    def _rename(self, hook: DatafoldHook) -> Rename:
+        upper_case = self._given["upper_case"]
+        if upper_case is None:
+            source = hook.get_data_source(self._given["data_source_id"])
+            upper_case = source.get("type") == "snowflake"
+        return str.upper if upper_case else str
+
+
+def _limits() -> Limits:
+    """Return what a model may set of its gate."""
+    from inspect import signature
+
+    from airflow_provider_datafold.jobs.dbt_settings import Limits
+    from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+    from airflow_provider_datafold.operators.gate import ARGUMENTS, Gate
+
+    parameters = signature(DatafoldRunDataDiffOperator).parameters
+    defaults = {name: parameters[name].default for name in ARGUMENTS}
+    return Limits(ARGUMENTS, lambda given: Gate({**defaults, **given}))
+
+
+def _check_length(count: int) -> None:
+    """Refuse what Airflow would not map, which it says only when the task is done."""
+    from airflow.providers.common.compat.sdk import conf
+
+    from airflow_provider_datafold.exceptions import DatafoldInputError
+
+    most = conf.getint("core", "max_map_length", fallback=1024)
+    if count > most:
+        raise DatafoldInputError(
+            f"select: {count} models are more than Airflow maps ({most}, its setting [core] "
+            f"max_map_length). Select fewer in each task, or ask for a higher setting. Nothing was "
+            f"sent."
+        )
+
+
+def _optional(check: Check) -> Check:
+    from airflow_provider_datafold.api.fields import undo_none
+
+    return lambda name, value: None if undo_none(value) is None else check(name, value)

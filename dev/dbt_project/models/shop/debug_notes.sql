@@ -1,0 +1,1 @@
+select 1 as note_id, 'changes with each run' as note

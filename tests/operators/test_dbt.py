@@ -1,0 +1,718 @@
+"""From a dbt project to gates, in one process. tests/dags runs them in a real Airflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.api import ci
+from airflow_provider_datafold.exceptions import (
+    DatafoldInputError,
+    DatafoldNotFoundError,
+    DatafoldTransientError,
+)
+from airflow_provider_datafold.operators.dbt import DatafoldDbtModelsOperator
+from tests.conftest import API_KEY, Log
+from tests.dbt import VERSIONS, a_model, artifact, manifest
+
+NOTHING = "Nothing was sent."
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: None) -> None:
+    """All of these ask the sandbox."""
+
+
+Read = Callable[..., Any]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Run the operator over manifests. A manifest may be a list of nodes."""
+
+    def run(built: Any = None, published: Any = None, **arguments: Any) -> Any:
+        given: dict[str, Any] = {"data_source_id": 1, **arguments}
+        for name, content in (
+            ("manifest", manifest() if built is None else built),
+            ("production_manifest", published),
+        ):
+            if content is not None:
+                content = of_nodes(content) if isinstance(content, list) else content
+                file = tmp_path / f"{name}.json"
+                file.write_text(json.dumps(content))
+                given.setdefault(name, str(file))
+        if "production" not in given:
+            given.setdefault("production_manifest", artifact("production"))
+        return DatafoldDbtModelsOperator(task_id="models", **given).execute({})
+
+    return run
+
+
+def of_nodes(nodes: list[Any]) -> dict[str, Any]:
+    return {"metadata": {}, "nodes": {node["unique_id"]: node for node in nodes}}
+
+
+TO_PUBLIC = {"production": {"schema": "public"}}
+
+
+def model(name: str = "orders", *, meta: Any = None, **more: Any) -> dict[str, Any]:
+    """A model with a key."""
+    return a_model(name, **{"meta": {"primary-key": ["id"], **(meta or {})}, **more})
+
+
+def gate(name: str, *keys: str, schema: str = "", **more: Any) -> dict[str, Any]:
+    return {
+        "data_source1_id": 1,
+        "data_source2_id": 1,
+        "table1": ["shop", f"public{schema}", name],
+        "table2": ["shop", f"staging{schema}", name],
+        "pk_columns": list(keys),
+        **more,
+    }
+
+
+GATES = [
+    gate("customers", "customer_id", filter1="not is_test", filter2="not is_test")
+    | {"exclude_columns": ["name"]},
+    gate("events", "event_id", "kind"),
+    gate("order_lines", "order_id", "line"),
+    gate("orders", "order_id", max_rows_added=1000),
+    gate("payments", "payment_id", schema="_finance"),
+    gate("prices", "product_id", "valid_from", schema="_finance"),
+    gate("products", "product_id"),
+    gate("returns", "order_id", "reason"),
+    gate("shipments", "order_id", "parcel"),
+]
+"""What the small project in dev/dbt_project comes to."""
+
+LEFT_OUT = (
+    "Comparing 9 of 13 models. Left out: never_diff: debug_notes; disabled: old_orders; ephemeral: "
+    "stg_orders; new, so nothing is published: loyalty."
+)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("results", [False, True])
+def test_real_projects(version: str, results: bool, sandbox: Any, task_log: Log) -> None:
+    run_results = artifact("staging", "run_results", version) if results else None
+    found = DatafoldDbtModelsOperator(
+        task_id="models",
+        manifest=artifact("staging", "manifest", version),
+        production_manifest=artifact("production", "manifest", version),
+        run_results=run_results,
+        data_source_id=" 1",
+    ).execute({})
+
+    assert found == GATES
+    assert [line for line in task_log.messages if "Left out" in line] == [LEFT_OUT]
+    assert task_log.warnings == []
+    # All that Datafold is asked is the type of the data source.
+    assert [each.path for each in sandbox.state.requests] == ["/api/v1/data_sources/1"]
+
+
+def test_the_log_says_where_a_key_is_from(read: Read, task_log: Log) -> None:
+    read(select=["events", "prices"])
+    assert "Comparing 2 of 2 models. Left out: none." in task_log.messages
+    assert "Key of events: ['event_id', 'kind'] (unique_key)." in task_log.messages
+    read([a_model("orders")], missing_pk="infer", **TO_PUBLIC)
+    assert "Key of orders: inferred by Datafold." in task_log.messages
+
+
+# What is selected
+
+
+@pytest.mark.parametrize(
+    ("selected", "names"),
+    [
+        (["orders"], ["orders"]),
+        (["tag:nightly"], ["orders", "products"]),
+        (["path:models/finance"], ["payments", "prices"]),
+        (["path:./models/finance/"], ["payments", "prices"]),
+        (["path:models\\finance\\prices.sql"], ["prices"]),
+        (["prices", "path:models/finance"], ["payments", "prices"]),
+        ("['orders', 'events']", ["events", "orders"]),
+        # It fits one that is left out.
+        (["old_orders"], []),
+    ],
+)
+def test_select(selected: Any, names: list[str], read: Read) -> None:
+    assert [each["table2"][-1] for each in read(select=selected)] == names
+
+
+@pytest.mark.parametrize(
+    ("selected", "shown"),
+    [
+        (["orders", "order", "tag:x"], "'order', 'tag:x'"),
+        (["path:models/fin"], "'path:models/fin'"),
+        (["source:orders"], "'source:orders'"),
+        ([], "an empty list"),
+    ],
+)
+def test_a_selector_that_fits_nothing(selected: Any, shown: str, read: Read) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        read(select=selected)
+    assert str(caught.value) == (
+        f"select: no model fits {shown}. It takes names of models, 'tag:...', and 'path:...' from "
+        f"the project's folder. {NOTHING}"
+    )
+
+
+def test_versions_of_a_model(read: Read, task_log: Log) -> None:
+    versions = [
+        model(unique_id=f"model.shop.orders.v{number}", alias=f"orders_v{number}", version=number)
+        for number in (1, 2)
+    ]
+    names = ["orders_v1", "orders_v2"]
+    assert [each["table2"][-1] for each in read(versions, **TO_PUBLIC)] == names
+    assert len(read(versions, select=["orders"], **TO_PUBLIC)) == 2
+    (only,) = read(versions, select=["orders.v2"], **TO_PUBLIC)
+    assert only["table1"] == ["shop", "public", "orders_v2"]
+
+
+# What was built
+
+
+def results(tmp_path: Path, content: Any) -> str:
+    file = tmp_path / "run_results.json"
+    file.write_text(json.dumps(content))
+    return str(file)
+
+
+def test_only_what_was_built(read: Read, tmp_path: Path, task_log: Log) -> None:
+    nodes = [model(name) for name in ("a", "b", "c", "d")]
+    statuses = {"a": "success", "b": "error", "c": "skipped"}
+    file = results(
+        tmp_path,
+        {
+            "args": {"which": "run"},
+            "results": [
+                "nonsense",
+                *(
+                    {"unique_id": f"model.shop.{name}", "status": status}
+                    for name, status in statuses.items()
+                ),
+            ],
+        },
+    )
+    found = read(nodes, run_results=file, **TO_PUBLIC)
+    assert [each["table2"][-1] for each in found] == ["a"]
+    assert (
+        "Comparing 1 of 4 models. Left out: not built (error): b; not built (skipped): c; "
+        "not built (not in run_results): d." in task_log.messages
+    )
+
+
+@pytest.mark.parametrize("arguments", [{}, {"args": {}}, {"args": {"which": "retry"}}])
+def test_results_of_a_run(arguments: Any, read: Read, tmp_path: Path, task_log: Log) -> None:
+    # Airflow skips what is mapped to nothing.
+    file = results(tmp_path, {"results": [], **arguments})
+    assert read(run_results=file) == []
+    assert task_log.warnings == [
+        "No model is left to compare, so Airflow skips what is mapped to it."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"nodes": {}}, "has no 'results', so it is not the run_results.json of dbt"),
+        (
+            {"args": {"which": "compile"}, "results": []},
+            "was written by 'dbt compile', which builds no models. Keep the file that dbt build or "
+            "dbt run wrote, and pass that",
+        ),
+    ],
+)
+def test_other_results(content: Any, said: str, read: Read, tmp_path: Path) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        read(run_results=results(tmp_path, content))
+    assert str(caught.value) == f"run_results: {said}. {NOTHING}"
+
+
+# Where it is published
+
+
+@pytest.mark.parametrize(
+    ("twin", "table"),
+    [
+        (
+            {"database": "live", "schema": "Sales", "alias": "all_orders"},
+            ["live", "Sales", "all_orders"],
+        ),
+        # Some warehouses have no databases.
+        ({"database": None}, ["staging", "orders"]),
+        ({"config": {"materialized": "ephemeral"}}, None),
+        ({"unique_id": "model.other.orders"}, None),
+        ({"resource_type": "snapshot"}, None),
+    ],
+)
+def test_the_twin_of_a_model(twin: Any, table: Any, read: Read, task_log: Log) -> None:
+    found = read([model()], [model(**twin)])
+    assert [each["table1"] for each in found] == ([table] if table else [])
+    if table is None:
+        assert (
+            "Comparing 0 of 1 models. Left out: new, so nothing is published: orders."
+            in task_log.messages
+        )
+
+
+def test_a_twin_that_is_disabled(read: Read) -> None:
+    published = {"nodes": {}, "disabled": {"model.shop.orders": [model()]}}
+    assert read([model()], published) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "config", "table"),
+    [
+        ({"schema": "public"}, {}, ["shop", "public", "orders"]),
+        ("{'database': 'live', 'schema': None}", {}, ["live", "staging", "orders"]),
+        ({"database": "live"}, {"database": "own"}, ["own", "staging", "orders"]),
+        ({"database": "live"}, {"schema": "finance"}, ["live", "staging", "orders"]),
+        (
+            {"schema": "public", "custom_schema": "prod_<custom_schema>"},
+            {"schema": "finance"},
+            ["shop", "prod_finance", "orders"],
+        ),
+        (
+            {"schema": "public", "custom_schema": "prod_<custom_schema>"},
+            {},
+            ["shop", "public", "orders"],
+        ),
+        ({"custom_schema": "all"}, {"schema": "finance"}, ["shop", "all", "orders"]),
+    ],
+)
+def test_rules(rules: Any, config: Any, table: list[str], read: Read) -> None:
+    ((found),) = read([model(config=config)], production=rules)
+    assert found["table1"] == table
+
+
+def test_all_models_that_a_rule_lacks(read: Read) -> None:
+    nodes = [
+        model("a", config={"schema": "finance"}),
+        model("b"),
+        model("c", config={"schema": "hr"}),
+        # Left out anyway.
+        model("d", config={"schema": "hr", "materialized": "ephemeral"}),
+    ]
+    with pytest.raises(DatafoldInputError) as caught:
+        read(nodes, **TO_PUBLIC)
+    assert str(caught.value) == (
+        "production: has no 'custom_schema', but these models have a schema of their own: a "
+        "(finance), c (hr). Pass e.g. {'custom_schema': 'prod_<custom_schema>'}. Nothing was sent."
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        ({}, "nothing"),
+        ({"schema": None}, "nothing"),
+        ({"schema": "public", "table": "x"}, "'table'"),
+    ],
+)
+def test_wrong_rules(rules: Any, found: str, read: Read) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        read(production=rules)
+    assert str(caught.value) == (
+        f"production: must have at least one of 'database', 'schema', 'custom_schema', and no "
+        f"other keys; found: {found}. {NOTHING}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ({}, "none"),
+        ({"production": "None", "production_manifest": None}, "none"),
+        (
+            {"production": {"schema": "a"}, "production_manifest": "m"},
+            "production_manifest and production",
+        ),
+    ],
+)
+def test_exactly_one_place(arguments: Any, found: str) -> None:
+    task = DatafoldDbtModelsOperator(task_id="t", manifest="m", data_source_id=1, **arguments)
+    with pytest.raises(DatafoldInputError) as caught:
+        task.execute({})
+    assert str(caught.value) == (
+        f"production: pass exactly one of production_manifest and production; found: {found}. "
+        f"{NOTHING}"
+    )
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"published": [model("a"), model("b"), model("c", schema="public")]},
+        # In upper case they are the same.
+        {"production": {"schema": "Staging"}, "upper_case": True},
+    ],
+)
+def test_no_table_is_compared_with_itself(how: Any, read: Read) -> None:
+    nodes = [model(name) for name in ("a", "b")]
+    with pytest.raises(DatafoldInputError) as caught:
+        read(nodes, **how)
+    assert str(caught.value).startswith(
+        "production: says that these models are published where they were built, so that each "
+        "table would be compared with itself: a, b. Pass "
+    )
+
+
+def test_a_table_may_be_compared_with_its_past(read: Read) -> None:
+    past = model(meta={"datafold": {"datadiff": {"prod_time_travel": -3600}}})
+    (found,) = read([past], production={"schema": "staging"})
+    assert found["table1"] == found["table2"]
+    assert found["options"] == {"time_travel_point1": -3600}
+
+
+# The warehouse's names
+
+NAMES = {
+    "prod_time_travel": "2024-01-01T00:00:00+00:00",
+    "pr_time_travel": "2024-01-02T00:00:00+00:00",
+    "time_column": "ordered_on",
+    "include_columns": ["id", "amount"],
+    "exclude_columns": ["note"],
+    "filter": "id > 7",
+    "never_diff": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "upper_case", "is_upper"),
+    [
+        (1, None, False),
+        (2, None, True),
+        (2, False, False),
+        ("1", "True", True),
+    ],
+)
+def test_upper_case(source: Any, upper_case: Any, is_upper: bool, read: Read, sandbox: Any) -> None:
+    node = model(meta={"datafold": {"datadiff": NAMES}})
+    (found,) = read([node], data_source_id=source, upper_case=upper_case, **TO_PUBLIC)
+
+    change = str.upper if is_upper else str
+    assert found == {
+        "data_source1_id": int(source),
+        "data_source2_id": int(source),
+        "table1": [*map(change, ["shop", "public", "orders"])],
+        "table2": [*map(change, ["shop", "staging", "orders"])],
+        "pk_columns": [change("id")],
+        # SQL itself finds the names.
+        "filter1": "id > 7",
+        "filter2": "id > 7",
+        "include_columns": [*map(change, ["id", "amount"])],
+        "exclude_columns": [change("note")],
+        "options": {
+            "time_travel_point1": NAMES["prod_time_travel"],
+            "time_travel_point2": NAMES["pr_time_travel"],
+            "time_column": change("ordered_on"),
+        },
+    }
+    assert len(sandbox.state.requests) == (upper_case is None)
+
+
+def test_a_data_source_that_is_not_there(read: Read) -> None:
+    with pytest.raises(DatafoldNotFoundError):
+        read(data_source_id=9)
+
+
+# What a model says
+
+
+@pytest.mark.parametrize("place", ["meta", "config"])
+def test_limits_of_a_model(place: str, read: Read) -> None:
+    limits = {
+        "max_rows_added": 1000,
+        "min_match_ratio": 0.5,
+        "allow_schema_changes": True,
+        "on_empty": "pass",
+    }
+    meta = {"primary-key": ["id"], "datafold": {"gate": limits, "datadiff": None}}
+    node = a_model("orders", **({"meta": meta} if place == "meta" else {"config": {"meta": meta}}))
+    (found,) = read([node], **TO_PUBLIC)
+    assert found == gate("orders", "id", **limits)
+
+
+def test_empty_settings(read: Read) -> None:
+    meta = {"datafold": {"datadiff": {"filter": None, "include_columns": []}, "gate": {}}}
+    assert read([model(meta=meta)], **TO_PUBLIC) == [gate("orders", "id")]
+
+
+@pytest.mark.parametrize(
+    ("datafold", "said"),
+    [
+        (
+            {"gate": {"max_rows_addedd": 1}},
+            "datafold.gate in its meta: the gate has no limit 'max_rows_addedd'; did you mean "
+            "'max_rows_added'? Nothing was sent.",
+        ),
+        (
+            {"gate": {"x": 1}},
+            "datafold.gate in its meta: the gate has no limit 'x'; on_difference, max_rows_added,",
+        ),
+        (
+            {"gate": {"max_rows_added": -1}},
+            "datafold.gate in its meta: max_rows_added: must be an integer from 0 to",
+        ),
+        ({"gate": [1]}, "datafold.gate in its meta: must be an object, not a value of type list."),
+        ("yes", "datafold in its meta: must be an object, not a value of type str."),
+        (
+            {"datadiff": {"include_columns": "id"}},
+            "datafold.datadiff.include_columns in its meta: must be a list of strings,",
+        ),
+        (
+            {"datadiff": {"filter": ["id > 7"]}},
+            "datafold.datadiff.filter in its meta: must be a string without NUL",
+        ),
+        (
+            {"datadiff": {"never_diff": "sometimes"}},
+            "datafold.datadiff.never_diff in its meta: must be true or false, not 'sometimes'",
+        ),
+        (
+            {"datadiff": {"pr_time_travel": {}}},
+            "datafold.datadiff.pr_time_travel in its meta: must be a string",
+        ),
+    ],
+)
+def test_wrong_settings_name_the_model(datafold: Any, said: str, read: Read) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        read([model(meta={"datafold": datafold})], **TO_PUBLIC)
+    assert str(caught.value).startswith(f"model 'orders': {said}")
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "value"),
+    [
+        ("filter1", "filter", "id = '{{ conn.warehouse.password }}'"),
+        ("include_columns", "include_columns", ["id", "{% if a %}"]),
+        ("options", "time_column", "{# a #}"),
+    ],
+)
+def test_a_project_has_no_templates(name: str, setting: str, value: Any, read: Read) -> None:
+    # Airflow renders what it maps: dbt's users would read its connections.
+    node = model(meta={"datafold": {"datadiff": {setting: value}}})
+    with pytest.raises(DatafoldInputError) as caught:
+        read([node], **TO_PUBLIC)
+    assert str(caught.value) == (
+        f"model 'orders': Airflow would take what the project gives for {name} for a template, "
+        "which can read Airflow's connections: it contains '{{', '{%' or '{#'. Take that out of "
+        "the project."
+    )
+
+
+def test_settings_that_are_unknown_are_named(read: Read, task_log: Log) -> None:
+    meta = {"datafold": {"datadiff": {"filtre": "id > 7", "owner": "me", "filter": "id > 8"}}}
+    (found,) = read([model(meta=meta)], **TO_PUBLIC)
+    assert found["filter1"] == "id > 8"
+    assert task_log.warnings == [
+        "Model orders: unknown settings are ignored: datafold.datadiff.filtre, "
+        "datafold.datadiff.owner."
+    ]
+
+
+# Models without a key
+
+KEYLESS = [
+    model("a"),
+    a_model("b"),
+    a_model("c"),
+    a_model("d", config={"materialized": "ephemeral"}),
+]
+
+
+def test_all_models_without_a_key_are_named(read: Read) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        read(KEYLESS, primary_key_tag="primary-key", **TO_PUBLIC)
+    assert str(caught.value) == (
+        "manifest: these models have no primary key: b, c. Name its columns under 'primary-key' in "
+        "each model's meta, or test that they are unique; or pass missing_pk='skip', or 'infer' to "
+        "let Datafold find them. Nothing was sent."
+    )
+
+
+def test_models_without_a_key_are_skipped(read: Read, task_log: Log) -> None:
+    found = read(KEYLESS, missing_pk="skip", **TO_PUBLIC)
+    assert [each["table2"][-1] for each in found] == ["a"]
+    assert (
+        "Comparing 1 of 4 models. Left out: ephemeral: d; no primary key: b, c."
+        in task_log.messages
+    )
+
+
+def test_datafold_infers_keys(read: Read) -> None:
+    found = read(KEYLESS, missing_pk="infer", **TO_PUBLIC)
+    assert [each.get("pk_columns") for each in found] == [["id"], None, None]
+    assert [each.get("options") for each in found] == [None, {"infer_pk": True}, {"infer_pk": True}]
+
+
+def test_a_new_model_needs_no_key(read: Read) -> None:
+    assert read([a_model("a")], []) == []
+
+
+# For CI
+
+
+def test_changes_for_ci(read: Read, sandbox: Any, task_log: Log) -> None:
+    found = read(returns="ci_changes", select=["customers", "orders", "prices"])
+    assert found == [
+        {
+            "prod": "shop.public.customers",
+            "pr": "shop.staging.customers",
+            "pk": ["customer_id"],
+            "exclude_columns": ["name"],
+        },
+        {"prod": "shop.public.orders", "pr": "shop.staging.orders", "pk": ["order_id"]},
+        {
+            "prod": "shop.public_finance.prices",
+            "pr": "shop.staging_finance.prices",
+            "pk": ["product_id", "valid_from"],
+        },
+    ]
+    assert task_log.warnings == [
+        "Datafold's CI takes no filters, limits and times, so it ignores those of: customers, "
+        "orders."
+    ]
+    assert ci.UPLOAD.fit(found) == found
+
+
+def test_nothing_is_lost_for_ci(read: Read, task_log: Log) -> None:
+    nodes = [model(schema="a.b"), a_model("x")]
+    found = read(nodes, returns="ci_changes", missing_pk="infer", upper_case=True, **TO_PUBLIC)
+    assert found == [
+        {"prod": "SHOP.PUBLIC.ORDERS", "pr": 'SHOP."A.B".ORDERS', "pk": ["ID"]},
+        {"prod": "SHOP.PUBLIC.X", "pr": "SHOP.STAGING.X"},
+    ]
+    assert task_log.warnings == []
+
+
+# As many as Airflow maps
+
+
+def test_no_more_models_than_airflow_maps(
+    read: Read, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "2")
+    nodes = [model(name) for name in ("a", "b", "c")]
+    assert len(read(nodes[:2], **TO_PUBLIC)) == 2
+    sandbox.state.requests.clear()
+    with pytest.raises(DatafoldInputError) as caught:
+        read(nodes, **TO_PUBLIC)
+    assert str(caught.value) == (
+        "select: 3 models are more than Airflow maps (2, its setting [core] max_map_length). "
+        f"Select fewer in each task, or ask for a higher setting. {NOTHING}"
+    )
+    assert sandbox.state.requests == []
+    # These are not mapped.
+    assert len(read(nodes, returns="ci_changes", **TO_PUBLIC)) == 3
+
+
+# Manifests
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({}, "has no 'nodes', so it is not the manifest.json of a dbt project"),
+        ({"results": []}, "has no 'nodes', so it is not the manifest.json of a dbt project"),
+        (
+            {
+                "metadata": {
+                    "dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v8.json"
+                },
+                "nodes": {},
+            },
+            "is a manifest of version 8; versions from 9 on can be read (dbt 1.5 and newer)",
+        ),
+        (
+            {"nodes": {"model.shop.a": 7}},
+            "'model.shop.a' is not an object, so it is not a manifest that dbt wrote",
+        ),
+        (
+            of_nodes([model(schema=None)]),
+            "'model.shop.orders' has no 'schema', so it is not a manifest that dbt wrote",
+        ),
+    ],
+)
+@pytest.mark.parametrize("argument", ["manifest", "production_manifest"])
+def test_other_files(argument: str, content: Any, said: str, read: Read) -> None:
+    built, published = (content, None) if argument == "manifest" else (None, content)
+    with pytest.raises(DatafoldInputError) as caught:
+        read(built, published)
+    assert str(caught.value) == f"{argument}: {said}. {NOTHING}"
+
+
+def test_whatever_else_is_in_a_manifest(read: Read, task_log: Log) -> None:
+    content = of_nodes([model(alias=None, columns={"id": 7}, constraints=["x"], tags=None)])
+    content["nodes"]["seed.shop.x"] = {"resource_type": "seed"}
+    content["disabled"] = {
+        "test.shop.x": [{"resource_type": "test"}],
+        "model.shop.old": model("old"),
+        "model.shop.odd": [7],
+        # Enabled in another package.
+        "model.shop.orders": [model()],
+    }
+    content["metadata"] = {"dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v20.json"}
+    (found,) = read(content, **TO_PUBLIC)
+    assert found == gate("orders", "id")
+    assert "Comparing 1 of 2 models. Left out: disabled: old." in task_log.messages
+
+
+def test_a_file_is_missing(read: Read, sandbox: Any) -> None:
+    with pytest.raises(DatafoldInputError, match=r"^manifest: /no/file cannot be read"):
+        read(manifest="/no/file")
+    with pytest.raises(DatafoldInputError, match=r"^production_manifest: /no/file cannot be read"):
+        read(production_manifest="/no/file")
+    with pytest.raises(DatafoldInputError, match=r"^run_results: /no/file cannot be read"):
+        read(run_results="/no/file")
+    assert sandbox.state.requests == []
+
+
+def test_a_bucket_that_does_not_answer_may_be_tried_again(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(url: str) -> Any:
+        raise TimeoutError
+
+    monkeypatch.setattr("airflow.providers.common.compat.sdk.ObjectStoragePath", fail)
+    with pytest.raises(DatafoldTransientError):
+        read(manifest="s3://bucket/manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("manifest", None),
+        ("manifest", ""),
+        ("production_manifest", ["m"]),
+        ("production", [1]),
+        ("production", {"schema": ""}),
+        ("run_results", ["m"]),
+        ("select", "orders"),
+        ("data_source_id", 0),
+        ("primary_key_tag", ""),
+        ("missing_pk", "ask"),
+        ("upper_case", "maybe"),
+        ("returns", "gates"),
+    ],
+)
+def test_a_wrong_argument_is_named(name: str, value: Any, sandbox: Any) -> None:
+    given = {"manifest": "m", "data_source_id": 1, name: value}
+    with pytest.raises(DatafoldInputError) as caught:
+        DatafoldDbtModelsOperator(task_id="t", **given).execute({})
+    assert str(caught.value).startswith((f"{name}: ", f"{name}.schema: "))
+    assert sandbox.state.requests == []
+
+
+def test_a_wrong_argument_is_not_shown_if_it_is_a_secret() -> None:
+    task = DatafoldDbtModelsOperator(
+        task_id="t", manifest="m", data_source_id=1, missing_pk=f"x {API_KEY}"
+    )
+    with pytest.raises(DatafoldInputError) as caught:
+        task.execute({})
+    assert API_KEY not in str(caught.value)
