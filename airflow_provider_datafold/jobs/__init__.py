@@ -1,0 +1,1 @@
+"""What operators, sensors and triggers share: what is done at Datafold, and how."""
