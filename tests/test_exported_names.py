@@ -29,7 +29,7 @@ EXPORTED = {
     "operators.data_diffs": {"DatafoldRunDataDiffOperator"},
     "operators.data_sources": {"DatafoldTestDataSourceOperator"},
     "operators.monitors": {
-        "DatafoldApplyMonitorOperator",
+        "DatafoldApplyMonitorsOperator",
         "DatafoldRunMonitorOperator",
         "DatafoldToggleMonitorOperator",
     },

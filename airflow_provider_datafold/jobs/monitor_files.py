@@ -90,15 +90,19 @@ def _spec(spec: Any) -> Any:
 def _patterns(files: Any) -> list[str]:
     if isinstance(files, str) and files.lstrip().startswith("["):
         files = fields.literal(files)  # A list that Airflow has rendered, or a glob.
-    patterns = [files] if isinstance(files, (str, os.PathLike)) else fields.sequence("files", files)
-    names = [f"files[{index}]" for index in range(len(patterns))]
-    texts = [
-        fields.name(name, str(pattern) if isinstance(pattern, os.PathLike) else pattern)
-        for name, pattern in zip(names, patterns, strict=True)
-    ]
-    if not texts:
+    is_one = isinstance(files, str) or _is_path(files)
+    patterns = [files] if is_one else fields.sequence("files", files)
+    if not patterns:
         raise DatafoldInputError("files: is empty. Nothing was sent.")
-    return texts
+    return [
+        fields.name(f"files[{index}]", str(pattern) if _is_path(pattern) else pattern)
+        for index, pattern in enumerate(patterns)
+    ]
+
+
+def _is_path(value: Any) -> bool:
+    # ObjectStoragePath has no base class in common with Path.
+    return hasattr(value, "read_bytes")
 
 
 def _find(pattern: str, folders: Sequence[str]) -> Iterator[tuple[str, str, _File]]:

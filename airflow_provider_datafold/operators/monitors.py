@@ -1,4 +1,4 @@
-"""Operators for monitors: run them, pause and resume them, apply specs from a repository."""
+"""Operators for monitors: run them, pause and resume them, apply files from a repository."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.monitor_format import Wanted
-    from airflow_provider_datafold.jobs.monitor_plan import Plan
     from airflow_provider_datafold.waiting.watch import Reading
 
 
@@ -237,9 +236,12 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
                 given["set_name"],
                 given["dangling_monitors_strategy"],
             )
-            if not given["dry_run"]:
+            if given["dry_run"]:
+                self._log("Dry run, to be {}", plan.summary())
+            else:
                 apply_plan(hook, plan)
-            self._log(plan, "Dry run, to be " if given["dry_run"] else "")
+                self._log("{}", {"unchanged": plan.unchanged})
+            self._log("In no file, and {}", {"left alone": plan.ignored})
             return plan.summary()
 
     def _check(self, hook: DatafoldHook) -> dict[str, Any]:
@@ -280,9 +282,8 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         # No Python value starts with a per cent sign: rendering natively, too, returns a string.
         return str(self.render_template(f"%{text}", context))[1:]
 
-    def _log(self, plan: Plan, head: str) -> None:
-        for name, slugs in plan.summary().items():
-            if slugs:
-                self.log.info("%s%s: %s.", head, name, ", ".join(map(repr, slugs)))
-        if plan.ignored:
-            self.log.info("In no file, and left alone: %s.", ", ".join(map(repr, plan.ignored)))
+    def _log(self, head: str, slugs: Mapping[str, Sequence[str]]) -> None:
+        for name, found in slugs.items():
+            if found:
+                shown = ", ".join(map(repr, sorted(found)))
+                self.log.info("%s: %s.", head.format(name).capitalize(), shown)

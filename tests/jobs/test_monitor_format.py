@@ -373,7 +373,7 @@ def test_an_example_of_datafold_s_own_page(example: Any, hook: DatafoldHook) -> 
                     )
                 }
             },
-            "a: schedule.interval.utc_at: must be a time of day in quotes, e.g. '06:30:00', not 45000",
+            "a: schedule.interval.utc_at: must be a time of day in quotes, e.g. '06:30:00', not",
         ),
         ({"monitors": {"a": changed("test", "id", 0)}}, "a: id: must be a positive integer"),
         (
@@ -417,6 +417,16 @@ def test_no_error_shows_a_secret(hook: DatafoldHook) -> None:
 
 
 # The page.
+
+
+def test_the_file_on_the_page(hook: DatafoldHook) -> None:
+    (block,) = documents.blocks(ROOT / "docs" / "monitors.md", "yaml")
+
+    found = wanted(hook, yaml.safe_load(block))
+
+    assert [each.slug for each in found] == ["orders_come_in", "orders_cost_something"]
+    for each in found:
+        check(each.kind, each.body)
 
 
 def test_the_page_says_what_the_public_api_does_not_have() -> None:
