@@ -91,8 +91,9 @@ def make_plan(hook: DatafoldHook, wanted: Iterable[Wanted], set_name: str, dangl
     taken: set[int] = set()
     for each in wanted:
         with problems.collected(each.source, each.slug):
-            monitor = _own(set_name, each.slug, mine.pop(each.slug, []))
-            monitor = _taken_over(each, set_name, monitor, by_id)
+            monitors = mine.pop(each.slug, [])
+            own = _only(set_name, each.slug, monitors) if monitors else None
+            monitor = _taken_over(each, set_name, own, by_id)
             if monitor is None:
                 plan.created.append(each)
                 continue
@@ -104,17 +105,13 @@ def make_plan(hook: DatafoldHook, wanted: Iterable[Wanted], set_name: str, dangl
             _plan_change(hook, plan, each, monitor)
     for slug, monitors in mine.items():
         with problems.collected(slug):
-            monitor = _own(set_name, slug, monitors)
-            if monitor is not None:
-                _plan_dangling(plan, slug, monitor, dangling)
+            _plan_dangling(plan, slug, _only(set_name, slug, monitors), dangling)
     problems.raise_all(hook.redactor(), "Nothing was changed.")
     return plan
 
 
-def _own(set_name: str, slug: str, monitors: list[Found]) -> Found | None:
-    """Return the monitor with the tag of a slug, ``None`` if there is none."""
-    if not monitors:
-        return None
+def _only(set_name: str, slug: str, monitors: list[Found]) -> Found:
+    """Return the one monitor with the tag of a slug."""
     tag, _ = monitor_tags.tags_of(set_name, slug, "")
     if len(monitors) > 1:
         ids = ", ".join(str(monitor.monitor_id) for monitor in monitors)

@@ -262,15 +262,19 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         from airflow_provider_datafold.jobs.problems import Problems
 
         problems = Problems(DatafoldInputError)
-        documents = read_documents(
+        # In no variable of this frame: what is read is not concealed before it is translated.
+        wanted = translate(
             hook,
-            self.files,
-            self.spec,
+            read_documents(
+                hook,
+                self.files,
+                self.spec,
+                problems,
+                folders=self._folders(),
+                render=lambda text: self._rendered(text, context),
+            ),
             problems,
-            folders=self._folders(),
-            render=lambda text: self._rendered(text, context),
         )
-        wanted = translate(hook, documents, problems)
         problems.raise_all(hook.redactor(), "Nothing was sent.")
         return wanted
 

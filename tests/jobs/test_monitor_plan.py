@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -364,6 +365,23 @@ def test_what_cannot_be_taken_over(sandbox: Any) -> None:
     assert sums
 
 
+def test_no_traceback_shows_a_secret_of_a_file(sandbox: Any, tmp_path: Path) -> None:
+    secret = "planted-password-3b8a"
+    orders = spec("diff", id=99_999)
+    orders["datadiff"]["dataset_a"]["session_parameters"] = {"password": secret}
+    file = tmp_path / "a.yaml"
+    task = DatafoldApplyMonitorsOperator(task_id="apply", files=str(file), set_name="shop")
+    # An error of what is read, and an error of the plan.
+    for wrong in ({"orders": orders, "b": {}}, {"orders": orders}):
+        file.write_text(yaml.safe_dump({"monitors": wrong}))
+        with pytest.raises(DatafoldError) as caught:
+            task.execute(context_of(task))
+        shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        frames = [frame for frame in shown.stack if "airflow_provider_datafold" in frame.filename]
+        assert frames
+        assert secret not in "".join(f"{frame.locals}" for frame in frames)
+
+
 # What changed.
 
 
@@ -371,6 +389,14 @@ def test_what_is_not_in_a_spec_is_not_touched(sandbox: Any) -> None:
     apply({"orders": spec("test", owner="ann@example.com", description="What")})
     assert apply({"orders": spec("test")}) == {"unchanged": ["orders"]}
     assert of(sandbox, "orders")["owner"] == "ann@example.com"
+
+
+def test_a_change_by_hand_of_what_datafold_does_not_return_is_not_seen(sandbox: Any) -> None:
+    apply({"orders": spec("diff")})
+    number = of(sandbox, "orders")["id"]
+    sandbox.state.monitors.monitors[number]["datadiff"]["primary_key"] = ["number"]
+
+    assert apply({"orders": spec("diff")}) == {"unchanged": ["orders"]}
 
 
 def test_an_update_sends_what_differs_and_our_tags(sandbox: Any) -> None:
