@@ -237,11 +237,11 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
                 given["dangling_monitors_strategy"],
             )
             if given["dry_run"]:
-                self._log("Dry run, to be {}", plan.summary())
+                self._tell("Dry run, to be {}", plan.summary())
             else:
                 apply_plan(hook, plan)
-                self._log("{}", {"unchanged": plan.unchanged})
-            self._log("In no file, and {}", {"left alone": plan.ignored})
+                self._tell("{}", {"unchanged": plan.unchanged})
+            self._tell("In no file, and {}", {"left alone": plan.ignored})
             return plan.summary()
 
     def _check(self, hook: DatafoldHook) -> dict[str, Any]:
@@ -286,7 +286,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         # No Python value starts with a per cent sign: rendering natively, too, returns a string.
         return str(self.render_template(f"%{text}", context))[1:]
 
-    def _log(self, head: str, slugs: Mapping[str, Sequence[str]]) -> None:
+    def _tell(self, head: str, slugs: Mapping[str, Sequence[str]]) -> None:
         for name, found in slugs.items():
             if found:
                 shown = ", ".join(map(repr, sorted(found)))
