@@ -1,38 +1,37 @@
-"""Keep Datafold's monitors in sync with the specs in a folder, and pause one during a load."""
+"""Keep Datafold's monitors in sync with files, and pause one during a load."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 from airflow.providers.common.compat.sdk import DAG, Param
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 
 from airflow_provider_datafold.operators.monitors import (
-    DatafoldApplyMonitorOperator,
+    DatafoldApplyMonitorsOperator,
     DatafoldRunMonitorOperator,
     DatafoldToggleMonitorOperator,
 )
 
-FOLDER = Path(__file__).parent
-# The folders in `monitors` have the names of the kinds: diff, metric, schema, test.
-SPECS = [
-    {"kind": path.parent.name, "spec": str(path.relative_to(FOLDER))}
-    for path in sorted(FOLDER.glob("monitors/*/*.yaml"))
-]
-
 with DAG(
     dag_id="datafold_monitors_as_code",
-    description="Create and update monitors from the specs in a folder",
+    description="Create and change monitors as files say, and pause the others",
     doc_md=__doc__,
     schedule=None,  # Run it after each deployment, or "@daily" to undo manual changes.
     start_date=datetime(2024, 1, 1),
     catchup=False,
-    # A second run at the same time could create a monitor twice.
     max_active_runs=1,
+    params={"dry_run": Param(False, type="boolean")},
     tags=["datafold"],
 ) as apply_dag:
-    DatafoldApplyMonitorOperator.partial(task_id="apply").expand_kwargs(SPECS)
+    DatafoldApplyMonitorsOperator(
+        task_id="apply",
+        # Next to this file, in the format of Datafold's own monitors as code.
+        files="monitors/*.yaml",
+        set_name="orders",
+        dangling_monitors_strategy="pause",  # What is in no file any more.
+        dry_run="{{ params.dry_run }}",
+    )
 
 with DAG(
     dag_id="datafold_maintenance_window",

@@ -30,7 +30,7 @@ EXPORTED = {
     "operators.dbt": {"DatafoldDbtModelsOperator"},
     "operators.data_sources": {"DatafoldTestDataSourceOperator"},
     "operators.monitors": {
-        "DatafoldApplyMonitorOperator",
+        "DatafoldApplyMonitorsOperator",
         "DatafoldRunMonitorOperator",
         "DatafoldToggleMonitorOperator",
     },

@@ -12,7 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_datafold.exceptions import DatafoldError, DatafoldFinalError
-from airflow_provider_datafold.operators import monitor_spec
+from airflow_provider_datafold.jobs import monitor_difference
 from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
 from airflow_provider_datafold.operators.source_test import conclude
 from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
@@ -213,15 +213,20 @@ def test_the_error_of_a_test_is_the_one_on_the_page() -> None:
 def test_the_table_of_kinds_says_what_can_be_changed() -> None:
     rows = [
         [re.findall(r"`(\w+)`", cell) for cell in row]
-        for row in documents.rows(documents.section(MONITORS, "DatafoldApplyMonitorOperator"))
-        if row[0].strip("`") in monitor_spec.CHANGEABLE
+        for row in documents.rows(documents.section(MONITORS, "DatafoldApplyMonitorsOperator"))
+        if row[0].strip("`") in monitor_difference.CHANGEABLE
     ]
     changed = {kind: set(fields) for (kind,), fields, _ in rows}
     assert changed == {
-        kind: {*fields, "enabled"} - {"name"} for kind, fields in monitor_spec.CHANGEABLE.items()
+        kind: {*fields, "enabled"} - {"name"}
+        for kind, fields in monitor_difference.CHANGEABLE.items()
     }
     fixed = {kind: set(fields) for (kind,), _, fields in rows}
-    assert fixed.pop("diff") == {"datadiff", *monitor_spec.FIXED_IN_DATADIFF}
+    assert fixed.pop("diff") == {
+        "datadiff",
+        "diff_type",
+        *monitor_difference.FIXED_IN_DATADIFF,
+    }
     shapes = ROOT / "airflow_provider_datafold" / "api" / "shapes.json"
     schemas = json.loads(shapes.read_text())["schemas"]
     for kind, name in (

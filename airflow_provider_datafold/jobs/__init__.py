@@ -1,1 +1,1 @@
-"""What the jobs of Datafold are made from. Nothing here sends a request."""
+"""What operators, sensors and triggers share: what is done at Datafold, and how."""

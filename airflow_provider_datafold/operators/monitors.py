@@ -1,7 +1,8 @@
-"""Operators for monitors: run them, pause and resume them, apply specs from a repository."""
+"""Operators for monitors: run them, pause and resume them, apply files from a repository."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.monitor_format import Wanted
     from airflow_provider_datafold.waiting.watch import Reading
 
 
@@ -151,60 +153,141 @@ class DatafoldToggleMonitorOperator(DatafoldOperator):
         return given
 
 
-class DatafoldApplyMonitorOperator(DatafoldOperator):
-    """Make a monitor match a spec: monitors as code.
+class DatafoldApplyMonitorsOperator(DatafoldOperator):
+    """Make Datafold's monitors match files: monitors as code, in Datafold's own format.
 
-    Creates the monitor with the spec's name if there is none, updates it if it differs, and changes
-    nothing otherwise. Map it over a folder of specs to keep all monitors of an environment in a
-    repository.
+    Creates the monitors that are missing, changes those that differ, and pauses or deletes those
+    that are in no file any more, if you ask for that. Everything is read and checked before
+    anything is changed.
 
     .. code-block:: python
 
-        DatafoldApplyMonitorOperator.partial(task_id="apply", kind="test").expand(
-            spec=["monitors/orders.yaml", "monitors/customers.yaml"]
+        DatafoldApplyMonitorsOperator(
+            task_id="apply", files="monitors/*.yaml", set_name="orders"
         )
 
-    Datafold's API does not return every field of a monitor. A field that it does not return, such
-    as the primary key of a data diff, is not compared. It is sent with the next update, and the log
-    names it.
+    A monitor belongs to a set and a slug by a tag, which this operator adds. It touches no other
+    monitors, whatever their names.
 
-    :param kind: ``"diff"``, ``"metric"``, ``"schema"`` or ``"test"``.
-    :param spec: the fields of the monitor's creation by the API's names: a dictionary, a string of
-        JSON or YAML, or the path of a ``.yaml``, ``.yml`` or ``.json`` file, which Airflow looks up
-        next to the DAG's file and renders as a template.
+    :param files: paths, globs or URLs of YAML or JSON files, one or a list. Relative paths are
+        looked up next to the DAG's file, then in its ``template_searchpath``. The files are
+        rendered as templates.
+    :param spec: instead of files, a mapping with the key ``monitors``, or such a mapping as a
+        string of YAML or JSON.
+    :param set_name: name of the set; each task that applies monitors needs one of its own.
+    :param dangling_monitors_strategy: what to do with monitors of the set that are in no file:
+        ``"ignore"`` them, ``"pause"`` or ``"delete"`` them.
+    :param dry_run: whether to change nothing, and return what would be done.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
-    :return: ``{"monitor_id", "action"}``, where ``action`` is ``"created"``, ``"updated"`` or
-        ``"unchanged"``; it lands in XCom.
-    :raises DatafoldConflictError: two monitors have the spec's name, or a field differs that
-        Datafold cannot change; nothing was changed.
+    :return: ``{"created", "updated", "unchanged", "paused", "deleted"}``, sorted lists of slugs; it
+        lands in XCom.
+    :raises DatafoldInputError: a file or an argument is wrong; nothing was sent.
+    :raises DatafoldConflictError: a field differs that Datafold cannot change, or it is not clear
+        which monitor is meant; nothing was changed.
     :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
     """
 
-    template_fields: Sequence[str] = (*DatafoldOperator.template_fields, "kind", "spec")
-    template_ext: Sequence[str] = (".yaml", ".yml", ".json")
+    template_fields: Sequence[str] = (
+        *DatafoldOperator.template_fields,
+        "files",
+        "spec",
+        "set_name",
+        "dangling_monitors_strategy",
+        "dry_run",
+    )
     template_fields_renderers = {"spec": "yaml"}  # noqa: RUF012 - typed so by Airflow
 
-    kind: str
-    spec: Mapping[str, Any] | str
+    files: Sequence[str] | str | None
+    spec: Mapping[str, Any] | str | None
+    set_name: str
+    dangling_monitors_strategy: str
+    # Airflow's method of this name only prints what it renders.
+    dry_run: bool | str  # type: ignore[assignment]
 
     def __init__(
         self,
         *,
-        kind: str,
-        spec: Mapping[str, Any] | str,
+        files: Sequence[str] | str | None = None,
+        spec: Mapping[str, Any] | str | None = None,
+        set_name: str,
+        dangling_monitors_strategy: str = "ignore",
+        dry_run: bool | str = False,
         datafold_conn_id: str = "datafold_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         store(self, locals())
 
-    def call(self, hook: DatafoldHook) -> dict[str, Any]:
-        """Create the monitor, update it, or change nothing.
+    def execute(self, context: Context) -> dict[str, list[str]]:
+        """Plan what to do, and do it.
 
-        :param hook: the hook to call.
-        :return: ``monitor_id`` and ``action``.
+        :param context: Airflow's task context, with which the files are rendered.
+        :return: the slugs by what was done, or would be done.
         """
-        from airflow_provider_datafold.operators.monitor_spec import apply, read_spec
+        from airflow_provider_datafold.jobs.monitor_apply import apply_plan
+        from airflow_provider_datafold.jobs.monitor_plan import make_plan
 
-        return apply(hook, *read_spec(hook, self.kind, self.spec))
+        with self.open_hook() as hook:
+            given = self._check(hook)
+            plan = make_plan(
+                hook,
+                self._wanted(hook, context),
+                given["set_name"],
+                given["dangling_monitors_strategy"],
+            )
+            if given["dry_run"]:
+                self._tell("Dry run, to be {}", plan.summary())
+            else:
+                apply_plan(hook, plan)
+                self._tell("{}", {"unchanged": plan.unchanged})
+            self._tell("In no file, and {}", {"left alone": plan.ignored})
+            return plan.summary()
+
+    def _check(self, hook: DatafoldHook) -> dict[str, Any]:
+        from airflow_provider_datafold.api import fields
+        from airflow_provider_datafold.jobs.monitor_plan import STRATEGIES
+
+        return self.checked(
+            hook,
+            set_name=fields.name,
+            dangling_monitors_strategy=fields.one_of(*STRATEGIES),
+            dry_run=fields.boolean,
+        )
+
+    def _wanted(self, hook: DatafoldHook, context: Context) -> list[Wanted]:
+        from airflow_provider_datafold.exceptions import DatafoldInputError
+        from airflow_provider_datafold.jobs.monitor_files import read_documents
+        from airflow_provider_datafold.jobs.monitor_format import translate
+        from airflow_provider_datafold.jobs.problems import Problems
+
+        problems = Problems(DatafoldInputError)
+        # In no variable of this frame: what is read is not concealed before it is translated.
+        wanted = translate(
+            hook,
+            read_documents(
+                hook,
+                self.files,
+                self.spec,
+                problems,
+                folders=self._folders(),
+                render=lambda text: self._rendered(text, context),
+            ),
+            problems,
+        )
+        problems.raise_all(hook.redactor(), "Nothing was sent.")
+        return wanted
+
+    def _folders(self) -> list[str]:
+        dag = self.get_dag()
+        return [os.getcwd()] if dag is None else [dag.folder, *(dag.template_searchpath or ())]
+
+    def _rendered(self, text: str, context: Context) -> str:
+        # No Python value starts with a per cent sign: rendering natively, too, returns a string.
+        return str(self.render_template(f"%{text}", context))[1:]
+
+    def _tell(self, head: str, slugs: Mapping[str, Sequence[str]]) -> None:
+        for name, found in slugs.items():
+            if found:
+                shown = ", ".join(map(repr, sorted(found)))
+                self.log.info("%s: %s.", head.format(name).capitalize(), shown)

@@ -62,9 +62,12 @@ _SIDE = {"connection_id": 7, "table": "sample"}
 _DATADIFF = {"diff_type": "indb", "dataset_a": _SIDE, "dataset_b": _SIDE, "primary_key": ["sample"]}
 SPECS: dict[str, dict[str, Any]] = {
     "diff": {"datadiff": _DATADIFF},
-    "metric": {"connection_id": 7, "metric": {"type": "table", "metric": "row_count"}},
-    "schema": {"connection_id": 7},
-    "test": {"connection_id": 7},
+    "metric": {
+        "connection_id": 7,
+        "metric": {"type": "table", "metric": "row_count", "table": "sample"},
+    },
+    "schema": {"connection_id": 7, "table": "sample"},
+    "test": {"connection_id": 7, "query": "sample"},
 }
 """Specs of monitors by kind, without the common fields."""
 
@@ -93,7 +96,6 @@ REASONS = {
         f"{_READS}; [recipe](recipes.md#who-is-downstream)"
     ),
     f"GET {_PATH}/tables/{{table_path}}/upstreams": _READS,
-    "DELETE /api/v1/monitors/{id}": "deletes a monitor with its runs; a DAG can pause it instead",
 }
 """Why operations need no operator."""
 
@@ -261,6 +263,7 @@ def _execute(operator: Any, hook: DatafoldHook) -> None:
 
 def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.monitor_tags import tags_of
     from airflow_provider_datafold.redaction.redactor import Redactor
     from airflow_provider_datafold.waiting.job import State
     from airflow_provider_datafold.waiting.watch import Reading
@@ -283,7 +286,9 @@ def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
         def call(self, operation: Any, body: Any = None, /, **values: Any) -> Any:
             found.setdefault(name_of(operation), set()).add(self.name)
             ids = dict.fromkeys(("id", "run_id", "job_id", "ci_run_id"), 7)
-            return [] if operation.returns is list else {**ids, "monitors": [self.monitor]}
+            monitors = [] if self.monitor is None else [self.monitor]
+            answer = {**ids, "monitors": monitors, "total_pages": 1}
+            return [] if operation.returns is list else answer
 
         def look(self, job: Any, ids: Any, *, is_troubled: bool = False) -> Reading:
             self.call(job.read)
@@ -296,7 +301,7 @@ def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
 
     with mock.patch.dict(os.environ, _connections()):
         for name, call in calls:
-            for monitor in (None, {"id": 7, "name": "sample"}):
+            for monitor in (None, {"id": 7, "tags": tags_of("sample", "sample", "")}):
                 hook = Noting()
                 hook.name, hook.monitor = name, monitor
                 call(hook)
@@ -315,7 +320,12 @@ def _arguments(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
         and name != "self"
     ]
     given = {name: _sample_of(name) for name in needed}
-    if "kind" not in needed:
+    if "set_name" in needed:
+        specs = {kind: {**_NAMED, **spec, "type": kind} for kind, spec in SPECS.items()}
+        for monitors in (specs, {"sample": specs["test"]}):
+            delete = {"dangling_monitors_strategy": "delete"}
+            yield {**given, **delete, "spec": {"monitors": monitors}}
+    elif "kind" not in needed:
         yield given
     elif "spec" in needed:
         yield from ({**given, "kind": kind, "spec": _NAMED | SPECS[kind]} for kind in SPECS)

@@ -33,7 +33,7 @@ def states(run: Any) -> dict[str, str]:
 
 @pytest.fixture
 def specs() -> Iterator[Path]:
-    """The folder of specs next to the DAG's file."""
+    """The folder of files next to the DAG's file."""
     folder = HOME / "dags" / "monitors"
     shutil.copytree(ROOT / "example_dags" / "monitors", folder)
     yield folder
@@ -49,14 +49,6 @@ def warehouse(connect: Callable[..., None], sandbox: Any, tmp_path: Path) -> Pat
     return file
 
 
-def applied(run: Any) -> list[str]:
-    found = []
-    for task in run.get_task_instances():
-        assert str(task.state) == "success"
-        found.append(task.xcom_pull("apply", map_indexes=task.map_index)["action"])
-    return found
-
-
 def named(sandbox: Any) -> dict[str, Any]:
     """The monitors that the specs are of, by name."""
     monitors = sandbox.state.monitors.monitors.values()
@@ -64,21 +56,28 @@ def named(sandbox: Any) -> dict[str, Any]:
 
 
 def test_monitors_as_code(run_dag: Any, sandbox: Any, specs: Path) -> None:
+    nothing = {"created": [], "updated": [], "unchanged": [], "paused": [], "deleted": []}
+    slugs = ["orders_come_in", "orders_cost_something"]
+
+    def run(**conf: Any) -> Any:
+        task = run_dag(MONITORS, "datafold_monitors_as_code", conf=conf).get_task_instance("apply")
+        assert str(task.state) == "success"
+        return task.xcom_pull("apply")
+
+    assert run(dry_run=True) == {**nothing, "created": slugs}
     assert named(sandbox) == {}
-
-    def run() -> list[str]:
-        return applied(run_dag(MONITORS, "datafold_monitors_as_code"))
-
-    assert run() == ["created", "created"]
-    assert run() == ["unchanged", "unchanged"]
-    file = specs / "test" / "orders_cost_something.yaml"
+    assert run() == {**nothing, "created": slugs}
+    assert run() == {**nothing, "unchanged": slugs}
+    file = specs / "tests.yaml"
     file.write_text(file.read_text().replace("amount <= 0", "amount <= 1"))
-    assert sorted(run()) == ["unchanged", "updated"]
+    assert run() == {**nothing, "unchanged": slugs[:1], "updated": slugs[1:]}
+    (specs / "metrics.yaml").unlink()
+    assert run() == {**nothing, "paused": slugs[:1], "unchanged": slugs[1:]}
 
     monitors = named(sandbox)
     assert set(monitors) == NAMES
     assert len(sandbox.state.monitors.monitors) == 4 + len(NAMES)
-    assert monitors["Orders cost something"]["query"].endswith("WHERE amount <= 1\n")
+    assert "amount <= 1" in monitors["Orders cost something"]["query"]
 
 
 def window(run_dag: Any, sandbox: Any) -> Any:

@@ -36,11 +36,13 @@ PARAMS = {
     "base_sha": "b" * 40,
     "pr_branch": "feature",
 }
-SPEC = """
-name: Orders
-connection_id: 1
-query: SELECT 1
-schedule: {type: none}
+FILE = """
+monitors:
+  orders:
+    type: test
+    connection_id: 1
+    query: SELECT 1
+    schedule: {type: none}
 """
 SNIPPETS = [
     (page, number, snippet)
@@ -51,18 +53,17 @@ SNIPPETS = [
 
 
 @pytest.fixture
-def spec() -> Any:
-    """A spec next to the DAG's file."""
-    file = HOME / "dags" / "monitors" / "test" / "orders.yaml"
-    file.parent.mkdir(parents=True)
-    file.write_text(SPEC)
+def monitors() -> Any:
+    """A file next to the DAG's file."""
+    file = HOME / "dags" / "monitors" / "orders.yaml"
+    file.parent.mkdir()
+    file.write_text(FILE)
     yield file
     file.unlink()
     file.parent.rmdir()
-    file.parent.parent.rmdir()
 
 
-@pytest.mark.usefixtures("spec")
+@pytest.mark.usefixtures("monitors")
 @pytest.mark.parametrize(("page", "number", "snippet"), SNIPPETS, ids=lambda it: str(it)[:8])
 def test_a_snippet_runs(page: str, number: int, snippet: str, run_dag: Any, sandbox: Any) -> None:
     state = sandbox.state

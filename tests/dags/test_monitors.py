@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -371,184 +372,134 @@ def test_wrong_toggles_send_nothing(
 
 
 SPEC: dict[str, Any] = {
-    "name": "Orders come in daily",
-    "schedule": {"type": "crontab", "cron": "0 7 * * *"},
+    "type": "test",
+    "schedule": {"cron": "0 7 * * *"},
     "connection_id": 1,
     "query": "select 1 from orders where customer is null",
     "tags": ["orders"],
 }
-YAML = """
-name: {{ params.name }}
-schedule:
-  interval: {every: hour}
-connection_id: 1
-query: >
-  select *
-  from orders
-  where day = '{{ ds }}'
-tags: [a, b]
+FILE = """
+monitors:
+  {{ params.slug }}:
+    type: test
+    schedule:
+      interval: {every: hour}
+    connection_id: 1
+    query: >
+      select *
+      from orders
+      where day = '{{ ds }}'
 """
+NOTHING: dict[str, list[str]] = {
+    name: [] for name in ("created", "updated", "unchanged", "paused", "deleted")
+}
 
 
 @pytest.fixture
-def specs() -> Iterator[Path]:
-    """A folder of specs next to the DAG's file."""
+def files(tmp_path: Path) -> Iterator[Path]:
+    """A folder next to the DAG's file."""
     folder = HOME / "dags" / "specs"
     folder.mkdir()
     yield folder
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
+    shutil.rmtree(folder)
 
 
-def apply(spec: str) -> str:
-    return f"DatafoldApplyMonitorOperator(task_id='t', kind='test', spec={spec})"
-
-
-def named(sandbox: Any, name: str) -> list[Any]:
-    monitors = sandbox.state.monitors.monitors.values()
-    return [monitor for monitor in monitors if monitor["name"] == name]
-
-
-@pytest.mark.usefixtures("connections")
-def test_applied_three_times(run_dag: Any, sandbox: Any, capfd: Any, log: Any) -> None:
-    for number in range(230):
-        sandbox.state.monitors.add("test", {**SPEC, "name": f"Other {number}"})
-
-    def applied(**changes: Any) -> Any:
-        spec = repr({**SPEC, **changes})
-        return modes.run(run_dag, capfd, log, apply(spec), "apply").returned["t"]
-
-    first, same = applied(), applied()
-    changed = applied(tags=["orders", "daily"], enabled=False)
-    again = applied(tags=["daily", "orders"], enabled=False)
-
-    (monitor,) = named(sandbox, SPEC["name"])
-    results = (first, same, changed, again)
-    assert [result["action"] for result in results] == [
-        "created",
-        "unchanged",
-        "updated",
-        "unchanged",
-    ]
-    assert {result["monitor_id"] for result in results} == {monitor["id"]}
-    assert monitor["tags"] == ["orders", "daily"]
-    assert monitor["enabled"] is False
-    writes = [seen.path for seen in sandbox.state.requests if seen.method != "GET"]
-    one = f"/api/v1/monitors/{monitor['id']}"
-    assert writes == ["/api/v1/monitors/create/test", f"{one}/update", f"{one}/toggle"]
+def apply(arguments: str) -> str:
+    return f"DatafoldApplyMonitorsOperator(task_id='t', set_name='shop', {arguments})"
 
 
 @pytest.mark.usefixtures("connections")
 @pytest.mark.parametrize("native", [False, True])
 @pytest.mark.parametrize(
     "spec",
-    ["'{{ params.spec }}'", "'{{ params.spec | tojson }}'", "'{{ params.whole }}'"],
+    [
+        "{'monitors': {'{{ params.slug }}': '{{ params.spec }}'}}",
+        "'{{ params.whole }}'",
+        "'{{ params.whole | tojson }}'",
+    ],
 )
 def test_a_spec_from_params(
     spec: str, native: bool, run_dag: Any, sandbox: Any, capfd: Any, log: Any
 ) -> None:
-    params = {"spec": SPEC, "whole": json.dumps(SPEC)}
+    params = {"slug": "orders", "spec": SPEC, "whole": {"monitors": {"orders": SPEC}}}
 
-    outcome = modes.run(run_dag, capfd, log, apply(spec), "from_params", params, native=native)
+    outcome = modes.run(
+        run_dag, capfd, log, apply(f"spec={spec}"), "from_params", params, native=native
+    )
 
-    (monitor,) = named(sandbox, SPEC["name"])
-    assert outcome.returned == {"t": {"monitor_id": monitor["id"], "action": "created"}}
-    assert {name: monitor[name] for name in SPEC} == SPEC
+    slug = "{{ params.slug }}" if spec.startswith("{") else "orders"
+    assert outcome.returned == {"t": {**NOTHING, "created": [slug]}}
 
 
 @pytest.mark.usefixtures("connections")
 @pytest.mark.parametrize("native", [False, True])
-def test_a_spec_from_a_file(
-    native: bool,
-    specs: Path,
-    run_dag: Any,
-    sandbox: Any,
-    capfd: Any,
-    log: Any,
+def test_files_are_rendered(
+    native: bool, files: Path, run_dag: Any, sandbox: Any, capfd: Any, log: Any
 ) -> None:
-    (specs / "orders.yaml").write_text(YAML)
-    params = {"name": "Rendered"}
+    (files / "a.yaml").write_text(FILE)
+    # Python could read this one, too, and would see a list.
+    (files / "b.json").write_text(json.dumps({"monitors": {"{{ params.other }}": SPEC}}))
+    params = {"slug": "hourly", "other": "daily", "files": "specs/*.yaml"}
+    call = apply("files=['{{ params.files }}', 'specs/b.json'], dry_run='{{ params.dry_run }}'")
 
-    call = apply("'specs/orders.yaml'")
-    outcome = modes.run(run_dag, capfd, log, call, "from_file", params, native=native)
+    for dry_run in (True, False):
+        given = {**params, "dry_run": dry_run}
+        outcome = modes.run(run_dag, capfd, log, call, f"files_{dry_run}", given, native=native)
+        assert outcome.returned == {"t": {**NOTHING, "created": ["daily", "hourly"]}}
 
-    assert outcome.states == {"t": "success"}
-    (monitor,) = named(sandbox, "Rendered")
-    assert re.search(r"where day = '\d{4}-\d\d-\d\d'", monitor["query"])
-    assert monitor["schedule"] == {"interval": {"type": "hourly", "every": "hour"}} or (
-        monitor["schedule"] == {"interval": {"every": "hour"}}
-    )
+    found = {monitor["name"]: monitor for monitor in sandbox.state.monitors.monitors.values()}
+    assert re.search(r"where day = '\d{4}-\d\d-\d\d'", found["hourly"]["query"])
+    assert found["daily"]["query"] == SPEC["query"]
 
 
 @pytest.mark.usefixtures("connections")
-def test_mapped_over_a_folder(
-    specs: Path, run_dag: Any, sandbox: Any, capfd: Any, log: Any
+def test_files_in_the_search_path_of_the_dag(
+    tmp_path: Path, run_dag: Any, sandbox: Any, capfd: Any, log: Any
 ) -> None:
-    (specs / "a.yaml").write_text(YAML)
-    (specs / "b.yml").write_text(YAML.replace("{{ params.name }}", "B"))
-    (specs / "c.json").write_text(json.dumps({**SPEC, "name": "C"}))
-    call = """DatafoldApplyMonitorOperator.partial(task_id="t", kind="test").expand(
-        spec=["specs/a.yaml", "specs/b.yml", "specs/c.json"]
-    )"""
+    (tmp_path / "a.yaml").write_text(FILE)
+    call = apply("files='a.yaml'") + f"\n    dag.template_searchpath = [{str(tmp_path)!r}]"
 
-    outcome = modes.run(run_dag, capfd, log, call, "folder", {"name": "A"})
+    outcome = modes.run(run_dag, capfd, log, call, "search_path", {"slug": "hourly"})
 
-    assert outcome.states == dict.fromkeys(("t[0]", "t[1]", "t[2]"), "success")
-    assert [len(named(sandbox, name)) for name in "ABC"] == [1, 1, 1]
+    assert outcome.returned == {"t": {**NOTHING, "created": ["hourly"]}}
 
 
 @pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("native", [False, True])
 @pytest.mark.parametrize(
-    ("error", "text", "call"),
+    ("text", "call", "line"),
     [
-        ("DatafoldInputError", "kind: must be one of", apply("{}").replace("'test'", "'fresh'")),
-        ("DatafoldInputError", "spec: must be an object", apply("[1]")),
-        ("DatafoldInputError", "spec: must be an object", apply("''")),
-        ("DatafoldInputError", "spec: must be an object", apply("'just a text'")),
+        ("", apply("files='specs/*.yml'"), "files: 'specs/*.yml': there is no such file in"),
+        ("a: [", apply("files='specs/a.yaml'"), "specs/a.yaml: is neither valid YAML nor JSON"),
         (
-            "DatafoldInputError",
-            "spec: is neither valid YAML nor JSON (line 2)",
-            apply(r"'a: 1\n b: ['"),
-        ),
-        ("DatafoldInputError", "schedule: is missing", apply("{'connection_id': 1}")),
-        (
-            "DatafoldInputError",
-            "spec: has no field 'Query'; did you mean 'query'?",
-            apply(repr({**SPEC, "Query": "select 1"})),
+            "a: 1\nb: {{ params.nothing.here }}",
+            apply("files='specs/a.yaml'"),
+            "specs/a.yaml: its template cannot be rendered: UndefinedError:",
         ),
         (
-            "DatafoldInputError",
-            "schedule.interval.utc_at: must be a time of day in quotes",
-            apply("'{{ params.spec }}'"),
+            "a: 1\nb: {{ params.",
+            apply("files='specs/a.yaml'"),
+            "specs/a.yaml: its template cannot be rendered (line 2): TemplateSyntaxError:",
         ),
+        ("monitors: {a: {}}", apply("files='specs/a.yaml'"), "specs/a.yaml: a: type: is missing."),
     ],
 )
-def test_wrong_specs_send_nothing(
-    error: str,
+def test_what_is_wrong_sends_nothing(
     text: str,
     call: str,
+    line: str,
+    native: bool,
+    files: Path,
     run_dag: Any,
     sandbox: Any,
     capfd: Any,
     log: Any,
 ) -> None:
-    interval = {"every": "day", "utc_at": 12 * 3600}
-    params = {"spec": {**SPEC, "schedule": {"interval": interval}}}
+    (files / "a.yaml").write_text(text)
 
-    outcome = modes.run(run_dag, capfd, log, call, "wrong_spec", params)
-
-    assert outcome.states == {"t": FAILED}
-    assert sandbox.state.requests == []
-    assert outcome.shows_error(error, text)
-
-
-@pytest.mark.usefixtures("connections")
-def test_a_file_that_is_not_there_sends_nothing(
-    run_dag: Any, sandbox: Any, capfd: Any, log: Any
-) -> None:
-    outcome = modes.run(run_dag, capfd, log, apply("'specs/nowhere.yaml'"), "no_file")
+    outcome = modes.run(run_dag, capfd, log, call, "wrong_files", native=native)
 
     assert outcome.states == {"t": FAILED}
     assert sandbox.state.requests == []
-    assert "nowhere.yaml" in outcome.log
+    assert outcome.shows_error("DatafoldInputError", "monitors: 1 error. Nothing was sent.")
+    assert line in " ".join(outcome.plain_log.split())

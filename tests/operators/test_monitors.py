@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
     DatafoldAnswerError,
-    DatafoldConflictError,
     DatafoldDeadlineError,
     DatafoldInputError,
     DatafoldJobCancelledError,
@@ -23,7 +23,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators import monitor_run, once
 from airflow_provider_datafold.operators.monitors import (
-    DatafoldApplyMonitorOperator,
+    DatafoldApplyMonitorsOperator,
     DatafoldRunMonitorOperator,
     DatafoldToggleMonitorOperator,
 )
@@ -182,8 +182,15 @@ def test_its_defaults() -> None:
             {},
         ),
         (
-            DatafoldApplyMonitorOperator(task_id="t", kind="test", spec={}),
-            ("datafold_conn_id", "kind", "spec"),
+            DatafoldApplyMonitorsOperator(task_id="t", set_name="shop"),
+            (
+                "datafold_conn_id",
+                "files",
+                "spec",
+                "set_name",
+                "dangling_monitors_strategy",
+                "dry_run",
+            ),
             {"spec": "yaml"},
         ),
     ],
@@ -355,39 +362,73 @@ def test_a_wrong_argument_of_toggle_is_named(sandbox: Any, field: str, wrong: An
     assert sandbox.state.requests == []
 
 
-# Monitors as code: tests/operators/test_monitor_spec.py has what is compared and sent.
+# Monitors as code: tests/jobs has what is read, compared and sent.
 
 SPEC = {
-    "name": "Orders",
-    "schedule": {"type": "none"},
-    "connection_id": 1,
-    "table": "DB.PUBLIC.ORDERS",
-    "tags": ["new"],
-    "owner": "ann",
+    "monitors": {
+        "orders": {
+            "type": "schema",
+            "schedule": {"type": "none"},
+            "connection_id": 1,
+            "table": "DB.PUBLIC.ORDERS",
+        }
+    }
 }
 
 
+def test_apply(sandbox: Any, task_log: Log) -> None:
+    def apply(**arguments: Any) -> Any:
+        task = DatafoldApplyMonitorsOperator(task_id="t", set_name="shop", **arguments)
+        return task.execute(context_of(task))
+
+    nothing = {"created": [], "updated": [], "unchanged": [], "paused": [], "deleted": []}
+    assert apply(spec=str(SPEC), dry_run="true") == {**nothing, "created": ["orders"]}
+    assert "Dry run, to be created: 'orders'." in task_log.messages
+    assert apply(spec=SPEC) == {**nothing, "created": ["orders"]}
+    assert apply(spec=SPEC) == {**nothing, "unchanged": ["orders"]}
+    gone = {"spec": "monitors: {}", "dangling_monitors_strategy": "delete"}
+    assert apply(**gone) == {**nothing, "deleted": ["orders"]}
+    said = [text for text in task_log.messages if "orders" in text]
+    assert said == [
+        "Dry run, to be created: 'orders'.",
+        "Created the monitor 'orders'.",
+        "Unchanged: 'orders'.",
+        "Deleted monitor 5, 'orders', which is in no file.",
+    ]
+
+
+def test_without_a_dag_paths_are_relative_to_the_working_directory(
+    sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").write_text(json.dumps(SPEC))
+    task = DatafoldApplyMonitorsOperator(task_id="t", set_name="shop", files="a.json")
+    assert task.execute(context_of(task))["created"] == ["orders"]
+
+
 @pytest.mark.parametrize(
-    ("found", "action", "said"),
+    ("field", "wrong"),
     [
-        ({"name": "Others"}, "created", "Created monitor 6, 'Orders'."),
-        ({}, "unchanged", "Monitor 5, 'Orders', already matches the spec."),
-        ({"tags": ["old"], "owner": "bob"}, "updated", "Updated monitor 5, 'Orders': tags, owner."),
-        ({"table": "DB.PUBLIC.OTHERS"}, None, ""),
+        ("set_name", ""),
+        ("set_name", " "),
+        ("set_name", "None"),
+        ("set_name", None),
+        ("dangling_monitors_strategy", "keep"),
+        ("dangling_monitors_strategy", None),
+        ("dry_run", "maybe"),
+        ("dry_run", None),
+        ("files, spec", None),
     ],
-    ids=repr,
 )
-def test_apply(sandbox: Any, log: Log, found: dict[str, Any], action: Any, said: str) -> None:
-    sandbox.state.monitors.add("schema", {**SPEC, **found})
-    task = DatafoldApplyMonitorOperator(task_id="t", kind="schema", spec=SPEC)
-    if action is None:
-        with pytest.raises(DatafoldConflictError):
-            task.execute(context_of(task))
-        return
-    monitor_id = 6 if action == "created" else 5
-    assert task.execute(context_of(task)) == {"monitor_id": monitor_id, "action": action}
-    assert said in log.messages
+def test_a_wrong_argument_of_apply_is_named(sandbox: Any, field: str, wrong: Any) -> None:
+    given: dict[str, Any] = {"spec": SPEC, "set_name": "shop", field: wrong}
+    if field == "files, spec":
+        given = {"set_name": "shop"}
+    task = DatafoldApplyMonitorsOperator(task_id="t", **given)
+    with pytest.raises(DatafoldInputError, match=rf"^{field}: .*Nothing was sent"):
+        task.execute(context_of(task))
+    assert sandbox.state.requests == []
 
 
-def test_a_spec_may_be_a_file() -> None:
-    assert DatafoldApplyMonitorOperator.template_ext == (".yaml", ".yml", ".json")
+def test_airflow_puts_no_file_in_the_place_of_its_path() -> None:
+    assert DatafoldApplyMonitorsOperator.template_ext == ()

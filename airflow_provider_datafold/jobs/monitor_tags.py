@@ -1,0 +1,82 @@
+"""Monitors as code: the tags that say whose a monitor is, and how it was applied.
+
+A set is what one task applies. A monitor of a set has two tags: ``airflow-set:<set>/<slug>``, and
+``airflow-spec:<fingerprint>``, because Datafold does not return all fields of a monitor. Both are
+in small letters, and no part of them has a slash or a comma: the service may change the case of
+tags, and separates them with commas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+SET = "airflow-set:"
+SPEC = "airflow-spec:"
+_PAUSED = "-paused"
+
+_NOT_PLAIN = re.compile(r"[^a-z0-9_.-]")
+
+
+def tags_of(set_name: str, slug: str, fingerprint: str) -> list[str]:
+    """Return the tags of a monitor.
+
+    :param set_name: the set.
+    :param slug: its slug in the set.
+    :param fingerprint: the fingerprint of its spec.
+    """
+    return [f"{SET}{_quoted(set_name)}/{_quoted(slug)}", f"{SPEC}{fingerprint}"]
+
+
+def owners(tags: Iterable[str]) -> set[tuple[str, str]]:
+    """Return the pairs of set and slug that a monitor's tags name.
+
+    :param tags: all of its tags.
+    """
+    places = (tag[len(SET) :].partition("/") for tag in map(str.lower, tags) if tag.startswith(SET))
+    return {(unquote(set_name), unquote(slug)) for set_name, _, slug in places}
+
+
+def fingerprint_in(tags: Iterable[str]) -> str:
+    """Return the fingerprint with which a monitor was applied, empty if it has none.
+
+    :param tags: all of its tags.
+    """
+    return next((tag for tag in map(str.lower, tags) if tag.startswith(SPEC)), "")[len(SPEC) :]
+
+
+def pause(fingerprint: str) -> str:
+    """Mark a fingerprint: the monitor is paused only because no file has it any more.
+
+    :param fingerprint: the fingerprint, perhaps with the mark already.
+    """
+    return fingerprint.removesuffix(_PAUSED) + _PAUSED
+
+
+def unpause(fingerprint: str) -> tuple[str, bool]:
+    """Return a fingerprint without that mark, and whether it had it.
+
+    :param fingerprint: the fingerprint.
+    """
+    return fingerprint.removesuffix(_PAUSED), fingerprint.endswith(_PAUSED)
+
+
+def others(tags: Iterable[str]) -> list[str]:
+    """Return the tags that are not ours.
+
+    :param tags: all tags of a monitor.
+    """
+    return [tag for tag in tags if not is_ours(tag)]
+
+
+def is_ours(tag: str) -> bool:
+    """Return whether only the operator writes such a tag.
+
+    :param tag: any tag.
+    """
+    return tag.lower().startswith((SET, SPEC))
+
+
+def _quoted(text: str) -> str:
+    return _NOT_PLAIN.sub(lambda found: "".join(f"%{byte:02x}" for byte in found[0].encode()), text)
