@@ -103,7 +103,7 @@ class DatafoldJobTrigger(BaseTrigger):
             await _finish(self._cancel())
 
     async def _wait(self) -> dict[str, Any]:
-        # Loads httpx, which only a triggerer needs.
+        # Loads what only a triggerer needs.
         from airflow_provider_datafold.client.aio import AsyncClient
 
         settings = await fetch_settings_async(self.datafold_conn_id)
@@ -116,7 +116,7 @@ class DatafoldJobTrigger(BaseTrigger):
             since=self.since,
             rhythm=Rhythm(self.poll_interval),
         )
-        async with AsyncClient(settings, _user_agent(), takes_turns=True) as client:
+        async with AsyncClient(settings, _user_agent(), waits_until=self.deadline) as client:
             reading = await client.carry(conversation)
         return {"state": reading.state.value, "status": reading.status}
 

@@ -182,7 +182,7 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
             return [*_dicts(first, "runs"), *_dicts(last, "runs")]
 
     async def _open_client(self) -> AsyncClient:
-        # Loads httpx, which only a triggerer needs.
+        # Loads what only a triggerer needs.
         from airflow_provider_datafold.client.aio import AsyncClient
 
         # Read each time: the watch goes on for months, and a key may be another one by then.
