@@ -91,6 +91,14 @@ def sandbox(running_sandbox: Any) -> Any:
     return running_sandbox
 
 
+@pytest.fixture(autouse=True)
+def _look_up_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test use the addresses that another one looked up."""
+    from airflow_provider_datafold.client import lookup
+
+    monkeypatch.setattr(lookup, "_known", {})
+
+
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Set an Airflow connection by its fields."""

@@ -123,12 +123,12 @@ def test_limits() -> None:
         (rate_limit.LOST, None): 0,
         **{(setting.lag, None): 0.25 for setting in waits.SETTINGS},
         **{(setting.polls, None): 16 for setting in waits.SETTINGS},
-        **{(setting.late, None): 10 for setting in waits.SETTINGS},
-        **{(setting.latest, None): 30 for setting in waits.SETTINGS},
-        **{(setting.memory, None): 20 for setting in waits.SETTINGS},
-        (waits.HTTP.cpu, None): 1.5,
-        (waits.HTTPS.cpu, None): 2.5,
-        (waits.EVEN.cpu, None): 1.5,
+        **{(setting.late, None): 8.5 for setting in waits.SETTINGS},
+        **{(setting.latest, None): 18 for setting in waits.SETTINGS},
+        **{(setting.memory, None): 16 for setting in waits.SETTINGS},
+        (waits.HTTP.cpu, DBT): 0.9,
+        (waits.HTTPS.cpu, DBT): 0.5,
+        (waits.EVEN.cpu, DBT): 0.9,
         (waits.LONG_RATE, None): 40,
         (waits.LONG_RATE_SEEN, None): 40,
     }
@@ -316,7 +316,7 @@ class TestOneRound:
 
         assert all(2 <= looks <= 4 for looks in seen.looks)
         assert all(0 <= late < 20 for late in seen.late)
-        self.check(waits.figures_of(waits.HTTP, {OURS: seen, contender: seen}))
+        self.check(waits.figures_of(waits.HTTP, {OURS: seen, DBT: seen}))
 
     def test_waits_for_long_jobs_with_a_faster_clock(self) -> None:
         seen = waits.wait(OURS, [600.0], times=600)

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import h11
 import pytest
 import requests
 import urllib3
@@ -47,8 +47,7 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
     "urllib3 connect": lambda: urllib3.exceptions.ConnectTimeoutError(None, "x"),
     "urllib3 new connection": lambda: urllib3.exceptions.NewConnectionError(None, "x"),  # type: ignore[arg-type]
     "requests proxy": proxy_error,
-    "httpx connect": lambda: httpx.ConnectError("x"),
-    "httpx proxy": lambda: httpx.ProxyError("407 x"),
+    "h11": lambda: h11.RemoteProtocolError("x"),
     "ours": lambda: DatafoldUnreachableError("x"),
     "ours final": lambda: DatafoldCertificateError("x", status_code=503),
     "nested": nested,

@@ -100,7 +100,7 @@ def seen(
     level = root.level
     root.setLevel(logging.DEBUG)
     caplog.set_level(logging.DEBUG)
-    for name in ("urllib3", "httpcore", "httpx", "asyncio"):
+    for name in ("urllib3", "asyncio"):
         caplog.set_level(logging.DEBUG, name)
 
     def read() -> str:

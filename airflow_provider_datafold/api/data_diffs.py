@@ -29,7 +29,7 @@ LIST = Operation(
 )
 # A 404 can only mean one of the data sources.
 CREATE = Operation("POST", _PATH, Effect.STARTS, "data source", dict, is_findable=True)
-GET = Operation("GET", _ONE, Effect.READS, _NOUN, dict)
+GET = Operation("GET", _ONE, Effect.READS, _NOUN, dict, repeats=("id", "datadiff_id"))
 UPDATE = Operation("PATCH", _ONE, Effect.SETS, _NOUN, object, may_be_empty=True)
 CANCEL = Operation("POST", f"{_ONE}/cancel", Effect.SETS, _NOUN, dict)
 GET_SUMMARY = Operation("GET", f"{_ONE}/summary", Effect.READS, _NOUN, dict)

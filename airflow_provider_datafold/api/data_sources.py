@@ -20,7 +20,14 @@ GET = Operation("GET", _ONE, Effect.READS, _NOUN, dict, carries_secrets=True)
 GET_SUMMARY = Operation("GET", f"{_ONE}/summary", Effect.READS, _NOUN, dict)
 CREATE = Operation("POST", _PATH, Effect.STARTS, _NOUN, dict, carries_secrets=True)
 TEST = Operation("POST", f"{_ONE}/test", Effect.STARTS, _NOUN, dict)
-GET_TEST = Operation("GET", f"{_PATH}/test/{{job_id}}", Effect.READS, "test of a data source", dict)
+GET_TEST = Operation(
+    "GET",
+    f"{_PATH}/test/{{job_id}}",
+    Effect.READS,
+    "test of a data source",
+    dict,
+    repeats=("id", "job_id"),
+)
 # A query may write.
 QUERY = Operation("POST", f"{_ONE}/query", Effect.STARTS, _NOUN, dict, largest=_LARGE)
 

@@ -58,7 +58,14 @@ LIST_RUNS = Operation(
     dict,
     query={**_PAGES, "start_time": fields.date_time, "end_time": fields.date_time},
 )
-GET_RUN = Operation("GET", f"{_ONE}/runs/{{run_id}}", Effect.READS, "monitor run", dict)
+GET_RUN = Operation(
+    "GET",
+    f"{_ONE}/runs/{{run_id}}",
+    Effect.READS,
+    "monitor run",
+    dict,
+    repeats=("run_id", "run_id"),
+)
 
 
 class MonitorMethods(Caller):

@@ -47,12 +47,15 @@ class Request:
     :param path: the path on Datafold's host with its query, every value quoted.
     :param content: the body as JSON, ``None`` without one.
     :param secrets: the secrets in the body.
+    :param named: a field of the response and its value as a string, by which it is known to be the
+        response to this request; ``None`` if there is no such field.
     """
 
     operation: Operation[Any]
     path: str
     content: Secret | None = None
     secrets: tuple[Secret, ...] = ()
+    named: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Operation(Generic[Returned]):
     :param is_classic: whether only Datafold Classic has it.
     :param is_findable: whether what it starts can be found again when the response is lost.
     :param to_check: what an error tells the reader to check if the resource does not exist.
+    :param repeats: the field of the response that repeats a field of the path, and the latter's
+        name; ``None`` if the contract has none.
     """
 
     method: str
@@ -94,6 +99,7 @@ class Operation(Generic[Returned]):
     is_classic: bool = False
     is_findable: bool = False
     to_check: str = "the id"
+    repeats: tuple[str, str] | None = None
 
     def request(self, body: Any = OMITTED, /, **values: Any) -> Request:
         """Make a request for this operation.
@@ -112,7 +118,7 @@ class Operation(Generic[Returned]):
         if query:
             path = f"{path}?{urlencode(query)}"
         if body is OMITTED:
-            return Request(self, path)
+            return Request(self, path, named=self._named(values))
         body = self.fit(body)
         return Request(self, path, encode(body), tuple(secrets_in(body)))
 
@@ -127,6 +133,12 @@ class Operation(Generic[Returned]):
         if self.body is not None:
             return self.body(body)
         return shape.fit(self.method, self.path, name or self.body_name, body)
+
+    def _named(self, values: Mapping[str, Any]) -> tuple[str, str] | None:
+        if self.repeats is None:
+            return None
+        field_of_response, name = self.repeats
+        return field_of_response, self._part(name, values)
 
     def _part(self, name: str, values: Mapping[str, Any]) -> str:
         check: Check = self.path_fields.get(name, fields.positive_integer)

@@ -1,9 +1,8 @@
-"""Carries conversations in an event loop, with ``httpx``.
+"""Carries conversations in an event loop.
 
-Everything that ``httpx`` knows is in here, and it is imported where it is needed: a worker that
-defers nothing never loads it. Each request has a connection of its own: polls are mostly further
-apart than a connection is kept, a kept one costs a triggerer with a thousand waits six times the
-memory, and bytes that a service sends after a response would be taken for the next one.
+It is imported where it is needed: a worker that defers nothing never loads it. Every request ends
+in an :class:`~airflow_provider_datafold.client.answer.Answer` or in one of this provider's errors:
+other exceptions may quote the request, and with it a secret.
 """
 
 from __future__ import annotations
@@ -11,81 +10,56 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
 import socket
-import ssl
 import sys
-from contextlib import AbstractAsyncContextManager, nullcontext
-from contextvars import ContextVar
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from contextlib import ExitStack
+from typing import Any
 
 import anyio
-import certifi
-import httpx
-from anyio.lowlevel import RunVar
+import h11
 
 from airflow_provider_datafold.api.operation import Operation, Request, Returned
-from airflow_provider_datafold.client import failure
-from airflow_provider_datafold.client.answer import Answer, announced_size, too_large
+from airflow_provider_datafold.client import failure, pool
+from airflow_provider_datafold.client.answer import Answer
+from airflow_provider_datafold.client.channel import Message
 from airflow_provider_datafold.client.conversation import Conversation, Pause, converse
 from airflow_provider_datafold.client.failure import Causes
+from airflow_provider_datafold.client.pool import Pool, Progress
+from airflow_provider_datafold.client.route import Route
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.omitted import OMITTED
-from airflow_provider_datafold.redaction.secret import Secret
-from airflow_provider_datafold.redaction.silence import silence
-
-try:
-    from socksio import SOCKSError
-except ImportError:
-
-    class SOCKSError(Exception):  # type: ignore[no-redef]
-        """Stand in where there is no SOCKS library, so that nothing raises it."""
-
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 _log = logging.getLogger(__name__)
-_MOST_HEADERS = 100
-"""As many as ``http.client`` takes."""
-
-_MOST_AT_ONCE = 100
-"""Requests of those that take turns. A thousand waits that begin together would otherwise take
-twice the memory, and hold up the event loop while their responses are read."""
-
-_is_sending: ContextVar[bool] = ContextVar("_is_sending", default=False)
-_turns: RunVar[dict[str, anyio.CapacityLimiter]] = RunVar("_turns")
-"""By host, for each event loop: a host that hangs holds up no other."""
+_HAVE_A_BODY = ("POST", "PUT", "PATCH")
 
 
 class AsyncClient:
     """Calls Datafold from an event loop.
 
+    What it opens is shared with the other clients of the same settings, and closed with the last
+    of them. A client is in use during a call, and within ``async with``.
+
     :param settings: of the connection to use.
     :param user_agent: what to send as ``User-Agent``.
-    :param takes_turns: whether to send only while not too many others do, for what can wait.
+    :param waits_until: when a request stops waiting for its turn, in seconds since the epoch, for
+        what can wait; ``None`` to send without taking turns.
     """
 
-    def __init__(self, settings: Settings, user_agent: str, *, takes_turns: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, user_agent: str, *, waits_until: float | None = None
+    ) -> None:
         self._settings = settings
         self._user_agent = user_agent
-        self._takes_turns = takes_turns
-        self._transport: httpx.AsyncHTTPTransport | None = None
+        self._waits_until = waits_until
+        self._in_use = ExitStack()
 
     async def __aenter__(self) -> AsyncClient:
+        self._in_use.enter_context(pool.shared(self._settings))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close what is open."""
-        if self._transport is not None:
-            await self._transport.aclose()
-            self._transport = None
+        self._in_use.close()
 
     async def call(
         self, operation: Operation[Returned], body: Any = OMITTED, /, **values: Any
@@ -111,205 +85,74 @@ class AsyncClient:
         :raises DatafoldError: it ended with that.
         """
         outcome = None
-        while True:
-            try:
-                step = conversation.send(outcome)
-            except StopIteration as end:
-                return end.value
-            if isinstance(step, Pause):
-                outcome = None
-                await asyncio.sleep(step.seconds)
-            else:
-                async with self._turn():
-                    outcome = await self._send(step.request)
+        with pool.shared(self._settings) as connections:
+            while True:
+                try:
+                    step = conversation.send(outcome)
+                except StopIteration as end:
+                    return end.value
+                if isinstance(step, Pause):
+                    outcome = None
+                    await asyncio.sleep(step.seconds)
+                else:
+                    outcome = await self._send(step.request, connections)
 
-    def _turn(self) -> AbstractAsyncContextManager[object]:
-        return _turn_of(self._settings.base_url) if self._takes_turns else nullcontext()
-
-    async def _send(self, request: Request) -> Answer | DatafoldError:
+    async def _send(self, request: Request, connections: Pool) -> Answer | DatafoldError:
         """Send a request once, and return whatever came of it."""
         outer = sys.exc_info()[1]
-        progress = _Progress()
-        token = _is_sending.set(True)
+        progress = Progress()
+        write = functools.partial(self._write, request)
         try:
+            # Also for the wait for a turn and for the look-up of the host.
             with anyio.fail_after(self._settings.timeout):
-                return await self._receive(request, progress)
+                return await connections.send(request, write, progress, self._waits_until)
         except DatafoldError as error:
             failed = error.with_traceback(None)
         except TimeoutError:
             failed = progress.timed_out(self._settings)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
-            failed = _translate(error, outer, self._settings)
-        except SOCKSError:
-            failed = failure.proxy_unreachable()
+        except (h11.ProtocolError, OSError, ValueError) as error:
+            failed = _translate(error, outer, progress, self._settings)
         except BaseException as error:
             # Cancelled, mostly. The frames below show the request.
             error.__context__ = outer
             raise error.with_traceback(None)  # noqa: B904
-        finally:
-            _is_sending.reset(token)
-            await self._drop_unfinished(progress)
         # The status of a failure says enough, whatever became of its body.
         return progress.refusal or failed
 
-    async def _drop_unfinished(self, progress: _Progress) -> None:
-        if progress.is_unfinished:
-            # httpcore neither closes a connection whose handshake was cancelled nor gives its
-            # place in the pool to the next one.
-            self._transport = None
-            await progress.close()
-
-    async def _receive(self, request: Request, progress: _Progress) -> Answer:
-        if self._transport is None:
-            self._transport = await _open_transport(self._settings)
-        headers = {
-            "Accept": "application/json",
+    def _write(self, request: Request, route: Route) -> Message:
+        headers = [
+            *route.headers(),
+            ("Accept", "application/json"),
             # Nothing is unpacked: a few kilobytes may become gigabytes.
-            "Accept-Encoding": "identity",
-            "Authorization": f"Key {self._settings.api_key.reveal()}",
-            "Connection": "close",
-            "User-Agent": self._user_agent,
-        }
+            ("Accept-Encoding", "identity"),
+            ("Authorization", f"Key {self._settings.api_key.reveal()}"),
+            ("User-Agent", self._user_agent),
+        ]
+        if request.named is None:
+            headers.append(("Connection", "close"))
+        method, content = request.operation.method, b""
         if request.content is not None:
-            headers["Content-Type"] = "application/json"
-        response = await self._transport.handle_async_request(
-            httpx.Request(
-                request.operation.method,
-                self._settings.base_url + request.path,
-                headers=headers,
-                content=None if request.content is None else request.content.reveal(),
-                extensions={"trace": progress.trace},
-            )
+            content = request.content.reveal()
+            headers.append(("Content-Type", "application/json"))
+        if content or method in _HAVE_A_BODY:
+            headers.append(("Content-Length", str(len(content))))
+        return Message(
+            method, route.target(request.path), headers, content, request.operation.largest
         )
-        try:
-            if len(response.headers.raw) > _MOST_HEADERS:
-                raise httpx.RemoteProtocolError("too many headers")
-            answer = Answer(response.status_code, response.headers, b"")
-            if not answer.is_success:
-                progress.refusal = answer
-            chunks = [chunk async for chunk in _limited(response, request.operation.largest)]
-            progress.is_unfinished = False
-            return replace(answer, content=b"".join(chunks))
-        finally:
-            await response.aclose()
 
 
-def _turn_of(host: str) -> anyio.CapacityLimiter:
-    try:
-        turns = _turns.get()
-    except LookupError:
-        turns = {}
-        _turns.set(turns)
-    return turns.setdefault(host, anyio.CapacityLimiter(_MOST_AT_ONCE))
-
-
-class _Progress:
-    """How far a request got, for the one that does not end well."""
-
-    def __init__(self) -> None:
-        self.refusal: Answer | None = None
-        self.is_unfinished = True
-        self._is_connected = False
-        self._stream: Any = None
-
-    async def trace(self, event: str, info: Any) -> None:
-        """Note whether the host, or the proxy, took the connection; httpcore tells."""
-        if event.endswith("connect_tcp.complete"):
-            self._stream = info["return_value"]
-        if event.endswith(("connect_tcp.complete", "setup_socks5_connection.complete")):
-            self._is_connected = True
-        elif event.endswith("setup_socks5_connection.started"):
-            self._is_connected = False
-
-    async def close(self) -> None:
-        """Close the connection, whatever state it is in."""
-        if self._stream is not None:
-            with anyio.CancelScope(shield=True):
-                await self._stream.aclose()
-
-    def timed_out(self, settings: Settings) -> DatafoldError:
-        """Say what the time was over for."""
-        if self._is_connected:
-            return failure.timed_out(settings)
-        return failure.proxy_unreachable() if settings.proxy else failure.unreachable()
-
-
-_contexts: dict[bool | str, ssl.SSLContext] = {}
-
-
-async def _open_transport(settings: Settings) -> httpx.AsyncHTTPTransport:
-    # Reading the CA certificates takes tens of milliseconds: once, and not in the loop.
-    if settings.verify not in _contexts:
-        _contexts[settings.verify] = await anyio.to_thread.run_sync(_ssl_context, settings.verify)
-    context = _contexts[settings.verify]
-    return httpx.AsyncHTTPTransport(
-        verify=context,
-        trust_env=False,
-        proxy=None if settings.proxy is None else _proxy(settings.proxy, context),
-    )
-
-
-def _proxy(url: Secret, context: ssl.SSLContext) -> httpx.Proxy:
-    parts = urlsplit(url.reveal())
-    if not parts.hostname:
-        # Else httpx would connect to this machine.
-        raise ValueError("no host")
-    # Other proxies may have no context.
-    return httpx.Proxy(url.reveal(), ssl_context=context if parts.scheme == "https" else None)
-
-
-def _ssl_context(verify: bool | str) -> ssl.SSLContext:
-    if verify is False:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
-    path = certifi.where() if verify is True else verify
-    if os.path.isdir(path):
-        return ssl.create_default_context(capath=path)
-    return ssl.create_default_context(cafile=path)
-
-
-async def _limited(response: httpx.Response, largest: int) -> AsyncIterator[bytes]:
-    size = announced_size(response.headers)
-    if size <= largest:
-        size = 0.0
-        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - for mypy
-        async for chunk in response.stream:
-            size += len(chunk)
-            if size > largest:
-                break
-            yield chunk
-    if size > largest:
-        raise too_large(response.status_code, largest)
-
-
-def _translate(error: Exception, outer: BaseException | None, settings: Settings) -> DatafoldError:
+def _translate(
+    error: Exception, outer: BaseException | None, progress: Progress, settings: Settings
+) -> DatafoldError:
     """Say in the words of this provider what a foreign exception means."""
     causes = Causes(error, outer)
     if tls := failure.tls(causes):
         return tls
-    if isinstance(error, httpx.HTTPError):
-        return _http_error(error, causes, settings)
-    if isinstance(error, OSError):
-        return failure.ca_bundle()
-    return failure.proxy_unusable() if settings.proxy else failure.address_unusable()
-
-
-def _http_error(error: httpx.HTTPError, causes: Causes, settings: Settings) -> DatafoldError:
-    if isinstance(error, httpx.ProxyError):
-        is_refused = failure.PROXY_REFUSES.search(str(error))
-        return failure.proxy_refused() if is_refused else failure.proxy_unreachable()
-    if not isinstance(error, httpx.ConnectError) or causes.first(*_BROKE):
+    if progress.is_connected:
         return failure.broke()
-    if settings.proxy is not None:
-        return failure.proxy_unreachable()
-    return failure.no_such_host() if causes.first(socket.gaierror) else failure.unreachable(causes)
-
-
-_BROKE = (ssl.SSLError, anyio.EndOfStream, anyio.BrokenResourceError)
-"""What ends a connection that was there already."""
-
-
-_LOGS = ("httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
-silence(_LOGS, _is_sending.get)
+    if isinstance(error, OSError):
+        if settings.proxy is not None:
+            return failure.proxy_unreachable()
+        is_unknown = causes.first(socket.gaierror)
+        return failure.no_such_host() if is_unknown else failure.unreachable(causes)
+    return failure.address_unusable()

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_datafold.api.operation import Operation
+from airflow_provider_datafold.api.operation import Operation, Request
 from airflow_provider_datafold.client.retry import parse_date, parse_retry_after
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
@@ -36,7 +37,10 @@ _BYTES_PER_VALUE = 20
 """A response of n bytes at most may have n / 20 values at most: ten megabytes of empty lists would
 take six hundred megabytes of memory."""
 
-_LONG_NUMBER = re.compile(r"\d{19}")
+_LONG_NUMBER = b"0" * 19
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+"""Makes each digit a zero. Looking for zeros takes a tenth of the time of a regular expression."""
+
 _STRING = re.compile(rb'"[^"]*"?')
 _PIECE = 64 * 1024
 
@@ -74,7 +78,7 @@ class Answer:
     """A response.
 
     :param status_code: the HTTP status.
-    :param headers: the header fields, by name in any case.
+    :param headers: the header fields, by their usual names.
     :param content: the whole body.
     """
 
@@ -86,6 +90,28 @@ class Answer:
     def is_success(self) -> bool:
         """Whether the status is 2xx."""
         return 200 <= self.status_code < 300
+
+    @property
+    def asks_to_wait(self) -> bool:
+        """Whether the service asks for some time without requests."""
+        return self.status_code == 429 or "Retry-After" in self.headers
+
+    @cached_property
+    def text(self) -> str:
+        """The body as a string.
+
+        :raises ValueError: it is none.
+        """
+        return self.content.decode(json.detect_encoding(self.content))
+
+    @cached_property
+    def value(self) -> Any:
+        """The body's JSON. It may take much memory: see :func:`is_about`, :func:`understand`.
+
+        :raises ValueError: it is not JSON.
+        :raises RecursionError: it is nested too deeply.
+        """
+        return _DECODER.decode(self.text)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.status_code}, {len(self.content)} bytes)"
@@ -107,11 +133,10 @@ def understand(
         raise _error(answer, operation, settings, redactor)
     if operation.may_be_empty and not answer.content:
         return None
-    problem = _encoding_problem(answer) or _size_problem(answer.content, operation)
+    problem = _unreadable(answer, operation)
     if not problem:
         try:
-            text = answer.content.decode(json.detect_encoding(answer.content))
-            value = _DECODER.decode(text)
+            text, value = answer.text, answer.value
         except (ValueError, RecursionError):
             problem = (
                 f"is not JSON ({answer.headers.get('Content-Type') or 'no content type'}, "
@@ -133,6 +158,20 @@ def understand(
     return value
 
 
+def is_about(answer: Answer, request: Request) -> bool:
+    """Say whether a response is certainly one to a request: it names what was asked for.
+
+    :param answer: the response.
+    :param request: the request.
+    """
+    if request.named is None or not answer.is_success or _unreadable(answer, request.operation):
+        return False
+    name, wanted = request.named
+    with suppress(ValueError, RecursionError):
+        return isinstance(answer.value, dict) and str(answer.value.get(name)) == wanted
+    return False
+
+
 def announced_size(headers: Mapping[str, str]) -> float:
     """Return the number of bytes that a response announces, 0 if it announces none."""
     announced = headers.get("Content-Length", "")
@@ -152,6 +191,11 @@ def too_large(status_code: int, largest: int) -> DatafoldAnswerError:
         f"host",
         status_code=status_code,
     )
+
+
+def _unreadable(answer: Answer, operation: Operation[Any]) -> str | None:
+    """Return the reason why a body must not be parsed, ``None`` without one."""
+    return _encoding_problem(answer) or _size_problem(answer.content, operation)
 
 
 def _encoding_problem(answer: Answer) -> str | None:
@@ -209,7 +253,7 @@ def _may_be_problem(text: str) -> bool:
     return (
         "\\u" in text
         or '"__' in text
-        or _LONG_NUMBER.search(text) is not None
+        or _LONG_NUMBER in text.encode().translate(_DIGITS)
         or text.count("[") + text.count("{") > _DEEPEST
     )
 

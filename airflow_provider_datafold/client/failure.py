@@ -111,7 +111,7 @@ def proxy_unusable() -> DatafoldError:
     """Return the error for an invalid proxy URL, and for a missing library."""
     return DatafoldConfigurationError(
         "the proxy cannot be used. Check the URL in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY in the "
-        "worker's environment; for socks5:// install requests[socks] and httpx[socks]"
+        "worker's environment; for socks5:// install requests[socks] and socksio"
     )
 
 
@@ -155,6 +155,17 @@ def timed_out(settings: Settings) -> DatafoldError:
     return DatafoldTimeoutError(
         f"no complete response within {settings.timeout:g} s. Try again later, or give the "
         f"connection a larger 'timeout'"
+    )
+
+
+def no_turn(most: int) -> DatafoldError:
+    """Return the error for a request that others did not let through. Nothing was sent.
+
+    :param most: how many others may be in progress.
+    """
+    return DatafoldTimeoutError(
+        f"nothing was sent, because {most} other requests to this host were in progress. The host "
+        f"responds slowly, or too many tasks wait for it. Try again later, or poll less often"
     )
 
 

@@ -213,8 +213,8 @@ class DatafoldHook(
         :param ids: its ids by name, e.g. ``{"datadiff_id": 7}``.
         :param deadline: when to give up, in seconds since the epoch.
         :param since: when the wait began, in seconds since the epoch; by default now.
-        :param poll_interval: seconds between two looks; by default after a sixth of the time
-            waited, at least 1 and at most 30.
+        :param poll_interval: seconds between two looks; by default 2 at first, then a
+            seventh of the time waited, at least 1 and at most 30.
         :return: its state at the end.
         :raises DatafoldDeadlineError: it still runs at the deadline.
         :raises DatafoldError: no look succeeded for an hour, all were refused for a minute, or one

@@ -36,8 +36,8 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
     :param poll_interval: time between two polls, in seconds or as a
-        :class:`~datetime.timedelta`; by default a sixth of the time waited, at least 1 s and at
-        most 30.
+        :class:`~datetime.timedelta`; by default 2 s at first, then a seventh of the time waited,
+        at least 1 s and at most 30.
     :param timeout: how long the run may take, in seconds or as a :class:`~datetime.timedelta`; 24
         hours by default. The task's ``execution_timeout`` counts, too.
     :param cancel_on_kill: has no effect: Datafold's API cannot cancel a run.

@@ -38,8 +38,8 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
     :param on_empty: as for the operator.
     :param deferrable: whether to wait in the triggerer, regardless of ``mode``; by default as
         Airflow's ``[operators] default_deferrable`` says.
-    :param poke_interval: seconds between two polls; by default 60 or, in the triggerer, a sixth of
-        the time waited, at least 1 and at most 30.
+    :param poke_interval: seconds between two polls; by default 60 or, in the triggerer, 2 at
+        first, then a seventh of the time waited, at least 1 and at most 30.
     :param timeout: how long to wait, in seconds or as a :class:`~datetime.timedelta`; 24 hours by
         default. Deferred, the task's ``execution_timeout`` counts, too.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its

@@ -130,7 +130,7 @@ class DatafoldJobTrigger(BaseTrigger):
 
     async def _watch(self, rhythm: Rhythm, trouble: Trouble) -> dict[str, Any]:
         """Look at the job until the wait is over, and return the event."""
-        # Loads httpx, which only a triggerer needs.
+        # Loads what only a triggerer needs.
         from airflow_provider_datafold.client.aio import AsyncClient
 
         settings = await fetch_settings_async(self.datafold_conn_id)
@@ -145,7 +145,7 @@ class DatafoldJobTrigger(BaseTrigger):
             trouble=trouble,
         )
         try:
-            async with AsyncClient(settings, _user_agent(), takes_turns=True) as client:
+            async with AsyncClient(settings, _user_agent(), waits_until=self.deadline) as client:
                 reading = await client.carry(conversation)
         except DatafoldDeadlineError:
             return _deadline()

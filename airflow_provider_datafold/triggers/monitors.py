@@ -210,7 +210,7 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
 
     @staticmethod
     def _client(settings: Settings) -> AsyncClient:
-        # Loads httpx, which only a triggerer needs.
+        # Loads what only a triggerer needs.
         from airflow_provider_datafold.client.aio import AsyncClient
 
         return AsyncClient(settings, f"airflow-provider-datafold/{__version__}")

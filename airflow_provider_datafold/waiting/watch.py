@@ -21,10 +21,11 @@ from airflow_provider_datafold.exceptions import DatafoldDeadlineError, Datafold
 from airflow_provider_datafold.waiting.job import MOST_PAGES, PAGE_SIZE, Job, State
 from airflow_provider_datafold.waiting.trouble import PASSING, REFUSAL_PAUSE, REFUSALS, Trouble
 
-_FIRST_PAUSE = 1.0
+_FIRST_PAUSE = 2.0
+_SHORTEST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
-_SHARE = 6
-"""An end is noticed late by a sixth of the wait at most, and a twelfth on average."""
+_SHARE = 7
+"""An end is noticed late by a seventh of the wait at most, and a fourteenth on average."""
 
 _PROGRESS_EVERY = 60.0
 DEADLINE = "deadline"
@@ -67,7 +68,8 @@ class Rhythm:
     """How often to look.
 
     :param interval: seconds between two looks; ``None`` to look often at first and, the longer it
-        takes, the less often: after a sixth of the time waited, at least a second, 30 at most.
+        takes, the less often: after two seconds, then after a seventh of the time waited, at least
+        a second, 30 at most.
     """
 
     interval: float | None = None
@@ -80,7 +82,10 @@ class Rhythm:
         """
         if self.interval is not None:
             return self.interval
-        return min(max(_FIRST_PAUSE, waited / _SHARE), _LONGEST_PAUSE) * (0.9 + jitter / 5)
+        pause = max(waited / _SHARE, _SHORTEST_PAUSE)
+        if waited < _SHORTEST_PAUSE:
+            pause = _FIRST_PAUSE
+        return min(pause, _LONGEST_PAUSE) * (0.9 + jitter / 5)
 
 
 def look(job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger) -> Conversation:

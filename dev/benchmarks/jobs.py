@@ -57,17 +57,7 @@ class JobService:
         self._begun: dict[int, float] = {}
         self._looks = dict.fromkeys(self._lengths, 0)
         self.connections = 0
-        diff, run = _diff(), _run()
-        self._shown = {
-            (b"/datadiffs/", False): response("200 OK", json.dumps(diff).encode()),
-            (b"/datadiffs/", True): response(
-                "200 OK", json.dumps(diff | {"status": "done"}).encode()
-            ),
-            (b"/runs/", False): response("200 OK", json.dumps({"data": run}).encode()),
-            (b"/runs/", True): response(
-                "200 OK", json.dumps({"data": run | {"status": 10}}).encode()
-            ),
-        }
+        self._diff, self._run = _diff(), _run()
 
     def connected(self) -> None:
         """Count a connection."""
@@ -85,8 +75,13 @@ class JobService:
         now, number = time.monotonic(), int(found[1])
         begun = self._begun.setdefault(number, now)
         self._looks[number] += 1
-        kind = b"/datadiffs/" if b"/datadiffs/" in found[0] else b"/runs/"
-        return self._shown[kind, now >= begun + self._lengths[number]]
+        has_ended = now >= begun + self._lengths[number]
+        if b"/datadiffs/" in found[0]:
+            shown = self._diff | {"id": number} | ({"status": "done"} if has_ended else {})
+        else:
+            run = self._run | {"id": number} | ({"status": 10} if has_ended else {})
+            shown = {"data": run}
+        return response("200 OK", json.dumps(shown).encode())
 
     def _counts(self) -> dict[str, object]:
         jobs = [number for number in self._begun if number != WARM_UP]

@@ -30,7 +30,7 @@ what half an hour does to memory and open files.
 
 Both drivers of the provider were measured, and every row holds for both: the one that
 `DatafoldUpdateHightouchOperator.execute` uses in a task's thread (`requests`), and the one that
-makes the same update in an event loop (`httpx`). `dev/faults/table.py` declares the expected
+makes the same update in an event loop (`h11`). `dev/faults/table.py` declares the expected
 outcomes; the seconds are an upper limit.
 
 ```

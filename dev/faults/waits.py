@@ -6,6 +6,7 @@ and no job is left running that Datafold can cancel.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -63,6 +64,16 @@ _TAKES_OVER = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 2
 
 _TRIES = 4
 _JSON = answer(200, b'{"id": 1, "run_id": 1}')
+
+
+def _shows(number: int, status: str, state: str) -> bytes:
+    job = {"id": number, "run_id": number, "status": status, "state": state}
+    return answer(200, json.dumps(job).encode())
+
+
+_RUNNING = _shows(1, "processing", "checking")
+_FAILED = _shows(1, "failed", "error")
+_ANOTHER = _shows(2, "failed", "error")
 
 
 @dataclass(frozen=True)
@@ -322,6 +333,40 @@ def _first_polls(job: str) -> Iterator[Wait]:
         yield _row("first", job, trouble, Place.FIRST, modes=SENSORS, requests=requests)
 
 
+def _kept_polls(job: str) -> Iterator[Wait]:
+    """Declare faults of a connection that is kept from one poll to the next."""
+    closed = _Trouble(
+        "closed-on-reuse",
+        "keeps the connection and closes it as the poll arrives",
+        CONNECTION,
+        {"steps": []},
+    )
+    more = _Trouble(
+        "more-bytes",
+        "responds and, unasked, sends another response that says the job failed",
+        SUCCESS,
+        {"steps": [_RUNNING + _FAILED, Then.KEEP]},
+    )
+    more_tls = replace(
+        more,
+        name=f"{more.name}-tls",
+        service=f"{more.service}, over TLS",
+        fields={**more.fields, "is_tls": True},
+    )
+    for trouble in (closed, more, more_tls):
+        requests = _more(job, 1, MODES)
+        yield _row("poll", job, trouble, Place.POLL, modes=MODES, requests=requests)
+    other = _Trouble(
+        "another-job",
+        "responds with another job, on a connection that was kept",
+        SUCCESS,
+        {"steps": [_ANOTHER, Then.KEEP]},
+    )
+    # In a worker a connection belongs to one task, and to one job.
+    modes = (TRIGGERER,)
+    yield _row("poll", job, other, Place.POLL, modes=modes, requests=_more(job, 1, modes))
+
+
 def _refused_polls(job: str) -> Iterator[Wait]:
     can_cancel = job == DATA_DIFF
     for trouble in _UNCERTAIN:
@@ -329,7 +374,8 @@ def _refused_polls(job: str) -> Iterator[Wait]:
         yield _row("poll", job, once, Place.POLL, modes=MODES, requests=_more(job, 1, MODES))
     at_once = {
         WORKER: 4,
-        TRIGGERER: 5 + can_cancel,
+        # A refusal on a kept connection names no job: it asks once more on a new one.
+        TRIGGERER: 6 + can_cancel,
         SENSOR: 2,
         SENSOR_DEFERRED: 3,
     }
@@ -476,6 +522,7 @@ def _all(job: str) -> Iterator[Wait]:
     yield from _searches(job)
     yield from _first_polls(job)
     yield from _polls(job)
+    yield from _kept_polls(job)
     yield from _states(job)
     yield from _refused_polls(job)
     yield from _lasting_polls(job)

@@ -7,7 +7,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +14,8 @@ import pytest
 from airflow import __version__ as airflow_version
 
 from airflow_provider_datafold import __version__
-from airflow_provider_datafold.client import aio
+from airflow_provider_datafold.client import aio, pool
+from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
     DatafoldTransientError,
@@ -24,7 +24,7 @@ from airflow_provider_datafold.triggers import job as job_module
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 from airflow_provider_datafold.waiting import trouble
 from airflow_provider_datafold.waiting.job import DATA_DIFF, JOBS, MONITOR_RUN, State
-from airflow_provider_datafold.waiting.watch import Reading, Rhythm
+from airflow_provider_datafold.waiting.watch import DEADLINE, Reading, Rhythm
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, Step
 from dev.sandbox.course import Course
@@ -268,20 +268,22 @@ def test_what_the_wait_is_asked_for(connections: None, monkeypatch: pytest.Monke
 def test_polls_take_turns_and_a_cancel_does_not(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns: list[str] = []
-
-    def turn_of(base_url: str) -> Any:
-        turns.append(base_url)
-        return nullcontext()
-
-    monkeypatch.setattr(aio, "_turn_of", turn_of)
+    monkeypatch.setattr(pool, "MOST_AT_ONCE", 1)
     number = add_diff(sandbox, NEVER)
-    fired(trigger(number, deadline=0.0))
-    assert turns == [sandbox.url]
-    asyncio.run(trigger(number).on_kill())
-    assert turns == [sandbox.url]
-    agents = [request.headers["user-agent"] for request in sandbox.state.requests]
-    assert agents == [f"airflow-provider-datafold/{__version__}"] * 2
+
+    async def stop_while_others_poll() -> Any:
+        with pool.shared(await fetch_settings_async("datafold_default")) as busy:
+            await busy._turns.acquire()
+            # Of another task, as another wait is: it has no turn before its deadline.
+            waiting = trigger(number, deadline=time.time() + 0.5)
+            found = await asyncio.create_task(events(waiting))
+            await asyncio.create_task(waiting.on_kill())
+        return found
+
+    assert [event["state"] for event in asyncio.run(stop_while_others_poll())] == [DEADLINE]
+    (request,) = sandbox.state.requests
+    assert request.path.endswith("/cancel")
+    assert request.headers["user-agent"] == f"airflow-provider-datafold/{__version__}"
 
 
 # How it is stopped.

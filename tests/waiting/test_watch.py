@@ -156,23 +156,23 @@ def test_a_job_that_has_ended_takes_one_look() -> None:
     assert service.pauses == []
 
 
-def test_looks_after_a_second_and_then_after_a_sixth_of_the_time_waited() -> None:
+def test_looks_after_two_seconds_and_then_after_a_seventh_of_the_time_waited() -> None:
     service = Service(*runs(70, "done"))
     service.wait()
-    assert service.pauses[:6] == [1.0] * 6
-    for before, pause in enumerate(service.pauses):
-        assert pause == pytest.approx(min(max(1.0, sum(service.pauses[:before]) / 6), 30.0))
+    assert service.pauses[:6] == [2.0] + [1.0] * 5
+    for before, pause in enumerate(service.pauses[1:], start=1):
+        assert pause == pytest.approx(min(max(1.0, sum(service.pauses[:before]) / 7), 30.0))
     assert service.pauses[-1] == 30.0
 
 
 def test_goes_on_in_the_rhythm_of_a_wait_that_began_elsewhere() -> None:
     service = Service("processing", "done")
-    service.wait(waited=60.0)
+    service.wait(waited=70.0)
     assert service.pauses == [10.0]
 
 
 def test_many_waits_do_not_look_at_once() -> None:
-    pauses = [Rhythm().pause(60.0, jitter) for jitter in (0.0, 0.5, 1.0)]
+    pauses = [Rhythm().pause(70.0, jitter) for jitter in (0.0, 0.5, 1.0)]
     assert pauses == pytest.approx([9.0, 10.0, 11.0])
 
 
