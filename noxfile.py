@@ -37,39 +37,39 @@ DBT = {"1.11": ("3.12", "3.11", "3.10"), "1.5": ("3.11", "3.10")}
 LEFT_OUT = (
     "tests/sandbox",
     "tests/system",
-    "tests/test_api_coverage.py",
-    "tests/test_benchmarks.py",
-    "tests/test_demo.py",
-    "tests/test_mutation.py",
-    "tests/test_new_operation.py",
-    "tests/test_operations.py",
-    "tests/test_properties.py",
-    "tests/test_reliability.py",
-    "tests/test_rendered_bodies.py",
-    "tests/test_sandbox.py",
-    "tests/test_seventh_kind.py",
-    "tests/test_wheel.py",
-    "tests/test_wrong_bodies.py",
+    "tests/docs/test_coverage_page.py",
+    "tests/dev/test_benchmarks.py",
+    "tests/dev/test_demo.py",
+    "tests/dev/test_mutation.py",
+    "tests/dev/test_new_operation.py",
+    "tests/api/test_operations.py",
+    "tests/api/test_properties.py",
+    "tests/dev/test_reliability.py",
+    "tests/api/test_rendered_bodies.py",
+    "tests/dev/test_sandbox.py",
+    "tests/dev/test_seventh_kind.py",
+    "tests/dev/test_wheel.py",
+    "tests/api/test_wrong_bodies.py",
 )
 
 # What goes over the wire depends on the HTTP clients, not on Airflow: 2.11 has old ones, 3.3 the
 # newest.
 WIRE = (
-    "tests/test_callers_error.py",
-    "tests/test_calls_in_a_row.py",
-    "tests/test_fork.py",
-    "tests/test_frames.py",
-    "tests/test_proxies.py",
-    "tests/test_retry.py",
-    "tests/test_secret_names.py",
-    "tests/test_stop.py",
-    "tests/test_transport.py",
-    "tests/test_weaknesses.py",
+    "tests/client/test_callers_error.py",
+    "tests/client/test_calls_in_a_row.py",
+    "tests/client/test_fork.py",
+    "tests/redaction/test_frames.py",
+    "tests/client/test_proxies.py",
+    "tests/client/test_retry.py",
+    "tests/redaction/test_secret_names.py",
+    "tests/client/test_stop.py",
+    "tests/client/test_transport.py",
+    "tests/redaction/test_keys_stay.py",
 )
 WITHOUT_WIRE = ("3.0", "3.1", "3.2")
 
 # `make test` has these, too, on the newest Airflow.
-LINEAGE = ("tests/lineage", "tests/operators/test_lineage.py")
+LINEAGE = ("tests/lineage", "tests/jobs/test_lineage.py")
 
 # In three processes, because tests often wait; each has an Airflow home of its own. The tests of a
 # file stay together, and the files in their order: the slowest, which have few tests, would come

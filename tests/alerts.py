@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.client.aio import AsyncClient
+from airflow_provider_datafold.client.async_driver import AsyncClient
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.redaction.secret import Secret
 
@@ -123,7 +123,7 @@ class World:
         self.lookup_errors: list[Exception] = []
         # Only Airflow 3 can import them.
         self._triggers = importlib.import_module("airflow_provider_datafold.triggers.monitors")
-        store = importlib.import_module("airflow_provider_datafold.triggers.alert_store")
+        store = importlib.import_module("airflow_provider_datafold.jobs.alert_store")
         clock = SimpleNamespace(monotonic=lambda: self.time)
         monkeypatch.setattr(self._triggers, "time", clock)
         monkeypatch.setattr(store, "time", clock)

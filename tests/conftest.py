@@ -193,7 +193,7 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Lo
 @pytest.fixture(autouse=True)
 def _no_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Believe a refusal when it comes twice, and let the triggerer look again at once."""
-    from airflow_provider_datafold.waiting import trouble
+    from airflow_provider_datafold.jobs import trouble
 
     for name in ("LONGEST_REFUSAL", "REFUSAL_PAUSE", "AFTER_TROUBLE"):
         monkeypatch.setattr(trouble, name, 0.0)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from airflow_provider_datafold.api import bi
-from airflow_provider_datafold.client.aio import AsyncClient
+from airflow_provider_datafold.client.async_driver import AsyncClient
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.omitted import OMITTED

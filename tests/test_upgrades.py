@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold import get_provider_info
+from airflow_provider_datafold.jobs.alerts import Cursor, Progress, Runs, Watch
+from airflow_provider_datafold.jobs.job import JOBS, State
+from airflow_provider_datafold.jobs.once.ownership import owner_of
+from airflow_provider_datafold.jobs.watch import DEADLINE, TROUBLE
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
-from airflow_provider_datafold.waiting.alerts import Cursor, Progress, Runs, Watch
-from airflow_provider_datafold.waiting.job import JOBS, State
-from airflow_provider_datafold.waiting.ownership import owner_of
-from airflow_provider_datafold.waiting.watch import DEADLINE, TROUBLE
 from tests.contexts import RUN_START, context_of
 from tests.waits import deferred
 
@@ -215,7 +215,7 @@ def test_asset_store_keeps_its_key_and_its_form() -> None:
         store[name] = value
 
     accessor = SimpleNamespace(aget=get, aset=put)
-    path = "airflow_provider_datafold.triggers.alert_store.AlertStore"
+    path = "airflow_provider_datafold.jobs.alert_store.AlertStore"
     cursor = asyncio.run(load(path)(accessor, logging.getLogger()).load(7))
     assert cursor == Cursor({"https://app.datafold.com": Progress(3, {2})})
     store.clear()

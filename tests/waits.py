@@ -15,8 +15,8 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.waiting.job import DATA_DIFF
-from airflow_provider_datafold.waiting.watch import Reading
+from airflow_provider_datafold.jobs.job import DATA_DIFF
+from airflow_provider_datafold.jobs.watch import Reading
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_diffs import IDENTICAL
 from tests.contexts import context_of

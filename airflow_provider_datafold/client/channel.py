@@ -14,7 +14,7 @@ from typing import Any
 
 import h11
 
-from airflow_provider_datafold.client.answer import Answer, announced_size, too_large
+from airflow_provider_datafold.client.response import Answer, announced_size, too_large
 from airflow_provider_datafold.client.stream import Stream
 
 OLDEST = 60.0

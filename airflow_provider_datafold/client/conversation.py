@@ -2,7 +2,7 @@
 
 :func:`converse` is a generator. It yields what to do next, a :class:`Send` or a :class:`Pause`, and
 receives the outcome: a response or an error after a send, nothing after a pause. The drivers
-(:mod:`~airflow_provider_datafold.client.sync`, :mod:`~airflow_provider_datafold.client.aio`) do
+(:mod:`~airflow_provider_datafold.client.sync_driver`, :mod:`~airflow_provider_datafold.client.async_driver`) do
 what it yields and know none of its rules.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.client import retry
-from airflow_provider_datafold.client.answer import Answer, only_classic, understand
+from airflow_provider_datafold.client.response import Answer, only_classic, understand
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError, DatafoldUnreachableError
 from airflow_provider_datafold.redaction.guard import guarded

@@ -20,8 +20,8 @@ from anyio.lowlevel import RunVar
 
 from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.client import failure, trust
-from airflow_provider_datafold.client.answer import Answer, is_about
 from airflow_provider_datafold.client.channel import Channel, Message
+from airflow_provider_datafold.client.response import Answer, is_about
 from airflow_provider_datafold.client.route import Route
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldError

@@ -33,17 +33,17 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotFoundError,
     DatafoldRedirectError,
 )
+from airflow_provider_datafold.jobs.job import Job
+from airflow_provider_datafold.jobs.watch import Reading, Rhythm, look_surely, watch
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.masker import mask
 from airflow_provider_datafold.redaction.redactor import Redactor
 from airflow_provider_datafold.redaction.secret import conceal, secrets_in
-from airflow_provider_datafold.waiting.job import Job
-from airflow_provider_datafold.waiting.watch import Reading, Rhythm, look_surely, watch
 
 if TYPE_CHECKING:
     import requests
 
-    from airflow_provider_datafold.client.sync import Client
+    from airflow_provider_datafold.client.sync_driver import Client
 
 
 _STEP = 0.1
@@ -187,7 +187,7 @@ class DatafoldHook(
     def look(self, job: Job, ids: Mapping[str, Any], *, is_troubled: bool = False) -> Reading:
         """Look at a job once, or for a minute if Datafold says 403 or 404.
 
-        :param job: its kind, e.g. :data:`~airflow_provider_datafold.waiting.job.DATA_DIFF`.
+        :param job: its kind, e.g. :data:`~airflow_provider_datafold.jobs.job.DATA_DIFF`.
         :param ids: its ids by name, e.g. ``{"datadiff_id": 7}``.
         :param is_troubled: whether looks have failed for too long already, so that this one
             decides.
@@ -209,7 +209,7 @@ class DatafoldHook(
     ) -> Reading:
         """Wait until a job ends; a temporary error does not end the wait.
 
-        :param job: its kind, e.g. :data:`~airflow_provider_datafold.waiting.job.DATA_DIFF`.
+        :param job: its kind, e.g. :data:`~airflow_provider_datafold.jobs.job.DATA_DIFF`.
         :param ids: its ids by name, e.g. ``{"datadiff_id": 7}``.
         :param deadline: when to give up, in seconds since the epoch.
         :param since: when the wait began, in seconds since the epoch; by default now.
@@ -393,7 +393,7 @@ class DatafoldHook(
         # Slow to import, and not needed to parse a DAG or to show a connection form.
         from airflow import __version__ as airflow_version
 
-        from airflow_provider_datafold.client.sync import Client
+        from airflow_provider_datafold.client.sync_driver import Client
 
         user_agent = f"airflow-provider-datafold/{__version__} apache-airflow/{airflow_version}"
         return Client(settings, user_agent)

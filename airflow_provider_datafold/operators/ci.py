@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.waiting.watch import Reading
+    from airflow_provider_datafold.jobs.watch import Reading
 
 
 class DatafoldCIOperator(DatafoldJobOperator):
@@ -41,7 +41,7 @@ class DatafoldCIOperator(DatafoldJobOperator):
             DatafoldJobCancelledError,
             DatafoldJobFailedError,
         )
-        from airflow_provider_datafold.waiting.job import State
+        from airflow_provider_datafold.jobs.job import State
 
         name = f"CI run {ids['run_id']} of pull request {ids['pr_num']}"
         if reading.state is State.FAILED:
@@ -135,7 +135,7 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
-        from airflow_provider_datafold.operators.ci_run import FACTS
+        from airflow_provider_datafold.jobs.ci_run import FACTS
 
         super().check(hook)
         self._facts = self.checked(hook, **FACTS)
@@ -143,7 +143,7 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
 
     def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the run."""
-        from airflow_provider_datafold.operators.ci_run import trigger_once
+        from airflow_provider_datafold.jobs.ci_run import trigger_once
 
         run_id = trigger_once(hook, self._given["ci_config_id"], self._facts)
         pr_num = self._facts["pr_number"]
@@ -222,7 +222,7 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
 
     def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Upload the changes."""
-        from airflow_provider_datafold.operators.ci_run import upload
+        from airflow_provider_datafold.jobs.ci_run import upload
 
         run_id = upload(hook, **self._given, changes=self.changes)
         self.log.info("Uploaded the changes of the pull request to CI run %d.", run_id)

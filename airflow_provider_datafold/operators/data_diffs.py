@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.operators.claim import Search
-    from airflow_provider_datafold.operators.gate import Gate
-    from airflow_provider_datafold.waiting.ownership import Owner
-    from airflow_provider_datafold.waiting.watch import Reading
+    from airflow_provider_datafold.jobs.gate.decision import Gate
+    from airflow_provider_datafold.jobs.once.claim import Search
+    from airflow_provider_datafold.jobs.once.ownership import Owner
+    from airflow_provider_datafold.jobs.watch import Reading
 
 
 class DatafoldRunDataDiffOperator(DatafoldJobOperator):
@@ -186,24 +186,25 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.operators import comparison, gate
+        from airflow_provider_datafold.jobs import data_diff
+        from airflow_provider_datafold.jobs.gate import decision
         from airflow_provider_datafold.redaction.guard import guarded
         from airflow_provider_datafold.redaction.secret import conceal
 
         super().check(hook)
-        names = (*comparison.ARGUMENTS, "options", *gate.ARGUMENTS)
+        names = (*data_diff.ARGUMENTS, "options", *decision.ARGUMENTS)
         given = conceal({name: getattr(self, name) for name in names})
         self._gate, self._config = guarded(
-            lambda: (gate.Gate(given), comparison.make_config(given, given["options"])),
+            lambda: (decision.Gate(given), data_diff.make_config(given, given["options"])),
             hook.redactor(given),
             given,
         )
 
     def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Create the data diff, or take over the one that an earlier try created."""
+        from airflow_provider_datafold.jobs.once.claim import claim
+        from airflow_provider_datafold.jobs.once.ownership import created_at, owner_of
         from airflow_provider_datafold.links import DatafoldDataDiffLink
-        from airflow_provider_datafold.operators.claim import claim
-        from airflow_provider_datafold.waiting.ownership import created_at, owner_of
 
         owner = owner_of(context, self._config)
         self._claimed_by = owner
@@ -225,7 +226,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
         """Return the id and the address without waiting."""
-        from airflow_provider_datafold.operators.gate import summary
+        from airflow_provider_datafold.jobs.gate.decision import summary
 
         return summary(hook, start.ids["datadiff_id"], start.answer)
 
@@ -233,7 +234,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
     ) -> dict[str, Any]:
         """Judge the data diff."""
-        from airflow_provider_datafold.waiting.job import State
+        from airflow_provider_datafold.jobs.job import State
 
         self._cancel_others(hook, ids)
         if reading.state is State.SUCCEEDED:
@@ -242,14 +243,14 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     def recall(self, context: Context, wait: Wait) -> None:
         """Recall whether the start may have made a second data diff, before a clear perhaps."""
-        from airflow_provider_datafold.waiting.ownership import owner_of
+        from airflow_provider_datafold.jobs.once.ownership import owner_of
 
         if wait.twin_tag is not None:
             self._doubted_by = owner_of(context, self._config).tagged(wait.twin_tag)
 
     def cancel_after_stop(self, hook: DatafoldHook, until: float) -> None:
         """Cancel the data diff, even if the response to its creation has not arrived yet."""
-        from airflow_provider_datafold.operators import claim
+        from airflow_provider_datafold.jobs.once import claim
 
         pending, doubted = self._claimed_by, self._doubted_by
         found: Sequence[int] = ()
@@ -277,11 +278,13 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         """
         if self._compared is None:
             return None
-        from airflow_provider_datafold.operators.lineage import lineage_of
+        from airflow_provider_datafold.hooks.datafold import DatafoldHook
+        from airflow_provider_datafold.jobs.lineage import lineage_of
 
         verdict = self._gate.verdict
         assertions = verdict.assertions if verdict else ()
-        return lineage_of(self.datafold_conn_id, self._compared, assertions)
+        with DatafoldHook(self.datafold_conn_id) as hook:
+            return lineage_of(hook, self._compared, assertions)
 
     @property
     def _may_cancel(self) -> bool:
@@ -293,13 +296,13 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     def _cancel_others(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
         """Cancel a second data diff, which the service may have made late."""
-        from airflow_provider_datafold.operators.claim import cancel_others
+        from airflow_provider_datafold.jobs.once.claim import cancel_others
 
         if self._doubted_by is not None and self._may_cancel:
             cancel_others(hook, self._doubted_by, ids["datadiff_id"])
 
     def _search(self, context: Context, force_new: bool) -> Search:
-        from airflow_provider_datafold.operators.claim import Search
+        from airflow_provider_datafold.jobs.once.claim import Search
 
         if force_new or context["ti"].try_number > 1:
             return Search.FULL

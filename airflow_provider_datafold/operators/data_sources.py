@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.waiting.watch import Reading
+    from airflow_provider_datafold.jobs.watch import Reading
 
 
 class DatafoldTestDataSourceOperator(DatafoldJobOperator):
@@ -94,7 +94,7 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
     ) -> dict[str, Any]:
         """Judge the test."""
-        from airflow_provider_datafold.operators.source_test import conclude
+        from airflow_provider_datafold.jobs.data_source_test import conclude
 
         return {
             **self._given,

@@ -10,9 +10,9 @@ from airflow_provider_datafold.operators.base import DatafoldOperator, store
 if TYPE_CHECKING:
     from airflow_provider_datafold.api.fields import Check
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.jobs.dbt_models import Choice, Comparison, Rename
-    from airflow_provider_datafold.jobs.dbt_production import Production
-    from airflow_provider_datafold.jobs.dbt_settings import Limits
+    from airflow_provider_datafold.jobs.dbt.models import Choice, Comparison, Rename
+    from airflow_provider_datafold.jobs.dbt.production import Production
+    from airflow_provider_datafold.jobs.dbt.settings import Limits
 
 
 class DatafoldDbtModelsOperator(DatafoldOperator):
@@ -105,7 +105,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
 
     def call(self, hook: DatafoldHook) -> list[dict[str, Any]]:
         """Read the files, and return what is compared."""
-        from airflow_provider_datafold.jobs import dbt_models
+        from airflow_provider_datafold.jobs.dbt import models as dbt_models
 
         self._check(hook)
         choice = self._choose()
@@ -125,7 +125,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
     def _check(self, hook: DatafoldHook) -> None:
         from airflow_provider_datafold.api import fields
         from airflow_provider_datafold.exceptions import DatafoldInputError
-        from airflow_provider_datafold.jobs.dbt_production import read_rules
+        from airflow_provider_datafold.jobs.dbt.production import read_rules
 
         self._given = self.checked(
             hook,
@@ -150,10 +150,10 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
             )
 
     def _choose(self) -> Choice:
-        from airflow_provider_datafold.jobs import dbt_models
-        from airflow_provider_datafold.jobs.artifact import read_object
-        from airflow_provider_datafold.jobs.dbt_manifest import read_manifest
-        from airflow_provider_datafold.jobs.dbt_results import read_statuses
+        from airflow_provider_datafold.jobs.dbt import models as dbt_models
+        from airflow_provider_datafold.jobs.dbt.artifact import read_object
+        from airflow_provider_datafold.jobs.dbt.manifest import read_manifest
+        from airflow_provider_datafold.jobs.dbt.results import read_statuses
 
         given = self._given
         manifest = read_manifest("manifest", read_object("manifest", given["manifest"]))
@@ -173,9 +173,9 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         )
 
     def _production(self) -> Production:
-        from airflow_provider_datafold.jobs.artifact import read_object
-        from airflow_provider_datafold.jobs.dbt_manifest import read_manifest
-        from airflow_provider_datafold.jobs.dbt_production import ProductionManifest
+        from airflow_provider_datafold.jobs.dbt.artifact import read_object
+        from airflow_provider_datafold.jobs.dbt.manifest import read_manifest
+        from airflow_provider_datafold.jobs.dbt.production import ProductionManifest
 
         rules: Production | None = self._given["production"]
         if rules is not None:
@@ -218,9 +218,9 @@ def _limits() -> Limits:
     """Return what a model may set of its gate."""
     from inspect import signature
 
-    from airflow_provider_datafold.jobs.dbt_settings import Limits
+    from airflow_provider_datafold.jobs.dbt.settings import Limits
+    from airflow_provider_datafold.jobs.gate.decision import ARGUMENTS, Gate
     from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
-    from airflow_provider_datafold.operators.gate import ARGUMENTS, Gate
 
     parameters = signature(DatafoldRunDataDiffOperator).parameters
     defaults = {name: parameters[name].default for name in ARGUMENTS}

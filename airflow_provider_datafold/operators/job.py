@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.waiting.watch import Reading
+    from airflow_provider_datafold.jobs.watch import Reading
 
 DEFAULT_TIMEOUT = timedelta(hours=24)
 _LAST_SECONDS = 4.0
@@ -77,7 +77,7 @@ class DatafoldJobOperator(DatafoldOperator):
     """
 
     job_name: ClassVar[str]
-    """Key of :data:`~airflow_provider_datafold.waiting.job.JOBS`."""
+    """Key of :data:`~airflow_provider_datafold.jobs.job.JOBS`."""
 
     wait_for_completion: bool = True
     deferrable: bool | None
@@ -120,7 +120,7 @@ class DatafoldJobOperator(DatafoldOperator):
         :param wait: the fields of :class:`Wait`. ``dag.test()`` passes only the event.
         :return: the job's result; it lands in XCom.
         """
-        from airflow_provider_datafold.waiting.watch import TROUBLE
+        from airflow_provider_datafold.jobs.watch import TROUBLE
 
         event = event or {}
         # Airflow 3.0 passes the event of a failed try to the next try.
@@ -219,7 +219,7 @@ class DatafoldJobOperator(DatafoldOperator):
         return self._wait(hook, context, wait)
 
     def _has_ended(self, start: Start) -> bool:
-        from airflow_provider_datafold.waiting.job import State
+        from airflow_provider_datafold.jobs.job import State
 
         job = self._job()
         return job.state_of(start.answer.get(job.status)) not in (None, State.RUNNING)
@@ -250,7 +250,7 @@ class DatafoldJobOperator(DatafoldOperator):
         )
 
     def _resumed(self, event: Mapping[str, Any], wait: Mapping[str, Any]) -> Wait:
-        from airflow_provider_datafold.waiting.watch import DEADLINE
+        from airflow_provider_datafold.jobs.watch import DEADLINE
 
         now = time.time()
         left = 0.0 if event.get("state") == DEADLINE else self._timeout()
@@ -262,7 +262,7 @@ class DatafoldJobOperator(DatafoldOperator):
         self, hook: DatafoldHook, context: Context, wait: Wait, event: Mapping[str, Any]
     ) -> Any:
         """Look once in place of the triggerer, which cannot, and let it wait on."""
-        from airflow_provider_datafold.waiting.trouble import AFTER_TROUBLE
+        from airflow_provider_datafold.jobs.trouble import AFTER_TROUBLE
 
         self.log.warning("The triggerer could not go on waiting: %s.", event.get("error"))
         self._ids = wait.ids
@@ -285,7 +285,7 @@ class DatafoldJobOperator(DatafoldOperator):
         return self._conclude(hook, context, wait, reading)
 
     def _conclude(self, hook: DatafoldHook, context: Context, wait: Wait, reading: Reading) -> Any:
-        from airflow_provider_datafold.waiting.job import State
+        from airflow_provider_datafold.jobs.job import State
 
         self._ids = None
         if reading.state is State.CANCELLED and wait.is_taken_over:
@@ -345,7 +345,7 @@ class DatafoldJobOperator(DatafoldOperator):
         return None if interval is None else _seconds("poll_interval", interval)
 
     def _job(self) -> Any:
-        from airflow_provider_datafold.waiting.job import JOBS
+        from airflow_provider_datafold.jobs.job import JOBS
 
         return JOBS[self.job_name]
 

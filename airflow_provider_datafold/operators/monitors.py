@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.jobs.monitor_format import Wanted
-    from airflow_provider_datafold.waiting.watch import Reading
+    from airflow_provider_datafold.jobs.monitors.format import Wanted
+    from airflow_provider_datafold.jobs.watch import Reading
 
 
 class DatafoldRunMonitorOperator(DatafoldJobOperator):
@@ -82,14 +82,14 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
-        from airflow_provider_datafold.operators.monitor_run import ON_ALERT
+        from airflow_provider_datafold.jobs.monitor_run import ON_ALERT
 
         super().check(hook)
         self._given = self.checked(hook, monitor_id=positive_integer, on_alert=ON_ALERT)
 
     def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Run the monitor."""
-        from airflow_provider_datafold.operators.monitor_run import run_once
+        from airflow_provider_datafold.jobs.monitor_run import run_once
 
         monitor_id = self._given["monitor_id"]
         run_id = run_once(hook, monitor_id)
@@ -100,9 +100,12 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
     ) -> dict[str, Any]:
         """Judge the run."""
-        from airflow_provider_datafold.operators.monitor_run import conclude
+        from airflow_provider_datafold.jobs.monitor_run import conclude, data_diff_url
+        from airflow_provider_datafold.links import DatafoldDataDiffLink
 
-        return conclude(hook, context, ids, reading, self._given["on_alert"])
+        if url := data_diff_url(hook, reading.answer):
+            DatafoldDataDiffLink.persist(context, url)
+        return conclude(hook, ids, reading, self._given["on_alert"])
 
 
 class DatafoldToggleMonitorOperator(DatafoldOperator):
@@ -225,8 +228,8 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         :param context: Airflow's task context, with which the files are rendered.
         :return: the slugs by what was done, or would be done.
         """
-        from airflow_provider_datafold.jobs.monitor_apply import apply_plan
-        from airflow_provider_datafold.jobs.monitor_plan import make_plan
+        from airflow_provider_datafold.jobs.monitors.apply import apply_plan
+        from airflow_provider_datafold.jobs.monitors.plan import make_plan
 
         with self.open_hook() as hook:
             given = self._check(hook)
@@ -246,7 +249,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
 
     def _check(self, hook: DatafoldHook) -> dict[str, Any]:
         from airflow_provider_datafold.api import fields
-        from airflow_provider_datafold.jobs.monitor_plan import STRATEGIES
+        from airflow_provider_datafold.jobs.monitors.plan import STRATEGIES
 
         return self.checked(
             hook,
@@ -257,9 +260,9 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
 
     def _wanted(self, hook: DatafoldHook, context: Context) -> list[Wanted]:
         from airflow_provider_datafold.exceptions import DatafoldInputError
-        from airflow_provider_datafold.jobs.monitor_files import read_documents
-        from airflow_provider_datafold.jobs.monitor_format import translate
-        from airflow_provider_datafold.jobs.problems import Problems
+        from airflow_provider_datafold.jobs.monitors.files import read_documents
+        from airflow_provider_datafold.jobs.monitors.format import translate
+        from airflow_provider_datafold.jobs.monitors.problems import Problems
 
         problems = Problems(DatafoldInputError)
         # In no variable of this frame: what is read is not concealed before it is translated.

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.operators.gate import Gate
-    from airflow_provider_datafold.waiting.watch import Reading
+    from airflow_provider_datafold.jobs.gate.decision import Gate
+    from airflow_provider_datafold.jobs.watch import Reading
 
 
 class DatafoldDataDiffSensor(DatafoldJobSensor):
@@ -98,11 +98,11 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
 
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.operators import gate
+        from airflow_provider_datafold.jobs.gate import decision
         from airflow_provider_datafold.redaction.guard import guarded
 
-        given = {name: getattr(self, name) for name in (*gate.ARGUMENTS, "datadiff_id")}
-        self._gate, _ = guarded(lambda: (gate.Gate(given), self.ids()), hook.redactor(), given)
+        given = {name: getattr(self, name) for name in (*decision.ARGUMENTS, "datadiff_id")}
+        self._gate, _ = guarded(lambda: (decision.Gate(given), self.ids()), hook.redactor(), given)
 
     def ids(self) -> dict[str, Any]:
         """Return the data diff's id."""

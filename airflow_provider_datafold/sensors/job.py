@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.waiting.watch import Reading
+    from airflow_provider_datafold.jobs.watch import Reading
 
 DEFAULT_POKE_INTERVAL = 60.0
 
@@ -44,7 +44,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     """
 
     job_name: ClassVar[str]
-    """Key of :data:`~airflow_provider_datafold.waiting.job.JOBS`."""
+    """Key of :data:`~airflow_provider_datafold.jobs.job.JOBS`."""
 
     # As for operators, Airflow's class comes first.
     on_kill = HookUser.on_kill
@@ -126,7 +126,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :return: the job's result; it lands in XCom.
         """
         from airflow_provider_datafold.exceptions import DatafoldDeadlineError
-        from airflow_provider_datafold.waiting.watch import DEADLINE, TROUBLE
+        from airflow_provider_datafold.jobs.watch import DEADLINE, TROUBLE
 
         event = event or {}
         # Airflow 3.0 passes the event of a failed try to the next try.
@@ -200,7 +200,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         deadline: float,
     ) -> Any:
         """Look once in place of the triggerer, which cannot, and let it wait on."""
-        from airflow_provider_datafold.waiting.trouble import AFTER_TROUBLE
+        from airflow_provider_datafold.jobs.trouble import AFTER_TROUBLE
 
         self.log.warning("The triggerer could not go on waiting: %s.", event.get("error"))
         ids = self.ids()
@@ -248,6 +248,6 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         )
 
     def _job(self) -> Any:
-        from airflow_provider_datafold.waiting.job import JOBS
+        from airflow_provider_datafold.jobs.job import JOBS
 
         return JOBS[self.job_name]

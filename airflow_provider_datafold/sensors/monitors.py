@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.waiting.watch import Reading
+    from airflow_provider_datafold.jobs.watch import Reading
 
 
 class DatafoldMonitorRunSensor(DatafoldJobSensor):
@@ -82,7 +82,7 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
-        from airflow_provider_datafold.operators.monitor_run import ON_ALERT
+        from airflow_provider_datafold.jobs.monitor_run import ON_ALERT
 
         self._on_alert = self.checked(hook, on_alert=ON_ALERT)["on_alert"]
         self._ids = self.checked(hook, monitor_id=positive_integer, run_id=positive_integer)
@@ -95,6 +95,9 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
     ) -> dict[str, Any]:
         """Judge the run."""
-        from airflow_provider_datafold.operators.monitor_run import conclude
+        from airflow_provider_datafold.jobs.monitor_run import conclude, data_diff_url
+        from airflow_provider_datafold.links import DatafoldDataDiffLink
 
-        return conclude(hook, context, ids, reading, self._on_alert)
+        if url := data_diff_url(hook, reading.answer):
+            DatafoldDataDiffLink.persist(context, url)
+        return conclude(hook, ids, reading, self._on_alert)

@@ -17,9 +17,9 @@ from asgiref.sync import sync_to_async
 from airflow_provider_datafold import __version__
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError, DatafoldError
-from airflow_provider_datafold.waiting.job import JOBS
-from airflow_provider_datafold.waiting.trouble import PASSING, REFUSALS, Trouble
-from airflow_provider_datafold.waiting.watch import DEADLINE, TROUBLE, Rhythm, watch
+from airflow_provider_datafold.jobs.job import JOBS
+from airflow_provider_datafold.jobs.trouble import PASSING, REFUSALS, Trouble
+from airflow_provider_datafold.jobs.watch import DEADLINE, TROUBLE, Rhythm, watch
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.api.operation import Operation
@@ -53,7 +53,7 @@ class DatafoldJobTrigger(BaseTrigger):
 
     The event holds ids and state only; the worker reads the result again.
 
-    :param job: the kind of job, by its name in :data:`~airflow_provider_datafold.waiting.job.JOBS`.
+    :param job: the kind of job, by its name in :data:`~airflow_provider_datafold.jobs.job.JOBS`.
     :param ids: its ids.
     :param datafold_conn_id: id of the Airflow connection to Datafold.
     :param deadline: when to give up, in seconds since the epoch.
@@ -131,7 +131,7 @@ class DatafoldJobTrigger(BaseTrigger):
     async def _watch(self, rhythm: Rhythm, trouble: Trouble) -> dict[str, Any]:
         """Look at the job until the wait is over, and return the event."""
         # Loads what only a triggerer needs.
-        from airflow_provider_datafold.client.aio import AsyncClient
+        from airflow_provider_datafold.client.async_driver import AsyncClient
 
         settings = await fetch_settings_async(self.datafold_conn_id)
         conversation = watch(
@@ -170,7 +170,7 @@ class DatafoldJobTrigger(BaseTrigger):
 
     async def _send(self, operation: Operation[Any], values: Mapping[str, Any]) -> None:
         """Call an operation over a connection of its own: the trigger's is being closed."""
-        from airflow_provider_datafold.client.aio import AsyncClient
+        from airflow_provider_datafold.client.async_driver import AsyncClient
 
         settings = await fetch_settings_async(self.datafold_conn_id)
         async with AsyncClient(settings, _user_agent()) as client:

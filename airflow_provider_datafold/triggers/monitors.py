@@ -21,11 +21,11 @@ from airflow_provider_datafold import __version__
 from airflow_provider_datafold.api import fields, monitors
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError, DatafoldError
-from airflow_provider_datafold.triggers.alert_store import AlertStore
-from airflow_provider_datafold.waiting.alerts import MOST_RUNS, Look, Page, Runs, Watch, read_back
+from airflow_provider_datafold.jobs.alert_store import AlertStore
+from airflow_provider_datafold.jobs.alerts import MOST_RUNS, Look, Page, Runs, Watch, read_back
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.client.aio import AsyncClient
+    from airflow_provider_datafold.client.async_driver import AsyncClient
     from airflow_provider_datafold.connection.settings import Settings
 
 _WRITE_AFTER = 3.0
@@ -211,7 +211,7 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
     @staticmethod
     def _client(settings: Settings) -> AsyncClient:
         # Loads what only a triggerer needs.
-        from airflow_provider_datafold.client.aio import AsyncClient
+        from airflow_provider_datafold.client.async_driver import AsyncClient
 
         return AsyncClient(settings, f"airflow-provider-datafold/{__version__}")
 

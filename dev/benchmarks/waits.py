@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean, median, quantiles
 from tempfile import TemporaryDirectory
 
-from airflow_provider_datafold.waiting.watch import Rhythm
+from airflow_provider_datafold.jobs.watch import Rhythm
 from dev.benchmarks import jobs, server, update
 from dev.benchmarks.figure import DBT, DBT_SHIPPED, OURS, Figure
 

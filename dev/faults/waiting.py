@@ -61,11 +61,11 @@ class Waited:
 
 def prepare() -> None:
     """Import what the tasks need, so that no run waits for it."""
-    import airflow_provider_datafold.operators.claim
-    import airflow_provider_datafold.operators.comparison
+    import airflow_provider_datafold.jobs.data_diff
+    import airflow_provider_datafold.jobs.gate.decision
+    import airflow_provider_datafold.jobs.monitor_run
+    import airflow_provider_datafold.jobs.once.claim
     import airflow_provider_datafold.operators.data_diffs
-    import airflow_provider_datafold.operators.gate
-    import airflow_provider_datafold.operators.monitor_run
     import airflow_provider_datafold.operators.monitors
     import airflow_provider_datafold.sensors.data_diffs
     import airflow_provider_datafold.sensors.monitors
@@ -252,7 +252,7 @@ def _connect(wait: Wait, port: int, folder: str) -> None:
 
 
 def _shorten_the_hour(wait: Wait) -> None:
-    from airflow_provider_datafold.waiting import trouble
+    from airflow_provider_datafold.jobs import trouble
 
     trouble.LONGEST_REFUSAL, trouble.REFUSAL_PAUSE, trouble.AFTER_TROUBLE = 0.5, _INTERVAL, 0.1
     if wait.longest_trouble is not None:

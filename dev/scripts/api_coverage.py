@@ -263,10 +263,10 @@ def _execute(operator: Any, hook: DatafoldHook) -> None:
 
 def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.jobs.monitor_tags import tags_of
+    from airflow_provider_datafold.jobs.job import State
+    from airflow_provider_datafold.jobs.monitors.ownership import tags_of
+    from airflow_provider_datafold.jobs.watch import Reading
     from airflow_provider_datafold.redaction.redactor import Redactor
-    from airflow_provider_datafold.waiting.job import State
-    from airflow_provider_datafold.waiting.watch import Reading
 
     found: Names = {}
 

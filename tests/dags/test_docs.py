@@ -219,7 +219,7 @@ def test_every_gate_s_snippet_is_run() -> None:
 
 @pytest.mark.usefixtures("connections")
 def test_readme_s_hook_snippet_runs(sandbox: Any) -> None:
-    # The other one, the first DAG, runs in tests/test_wheel.py, beside nothing but the wheel.
+    # The other one, the first DAG, runs in tests/dev/test_wheel.py, beside nothing but the wheel.
     (source,) = (block for block in documents.blocks(README, "python") if "with DAG(" not in block)
 
     names: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_datafold.api import data_diffs
 from airflow_provider_datafold.client import retry
-from airflow_provider_datafold.client.sync import Client
+from airflow_provider_datafold.client.sync_driver import Client
 from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
     DatafoldError,
@@ -21,8 +21,8 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.hooks import datafold as hook_module
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.waiting.job import DATA_DIFF, State
-from airflow_provider_datafold.waiting.watch import Rhythm
+from airflow_provider_datafold.jobs.job import DATA_DIFF, State
+from airflow_provider_datafold.jobs.watch import Rhythm
 from dev.faults.behaviours import answers
 from dev.sandbox.course import Course, Step
 from tests.conductor import Conductor
@@ -192,7 +192,7 @@ def test_its_addresses(connect: Any, given: str | None, base: str) -> None:
     assert hook.integrations_url == f"{base}/settings/integrations"
 
 
-# What is sent for data diffs and monitors; tests/test_operations.py has all operations.
+# What is sent for data diffs and monitors; tests/api/test_operations.py has all operations.
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotFoundError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.operators import once
+from airflow_provider_datafold.jobs.once import start as once
 from airflow_provider_datafold.operators.ci import (
     DatafoldCIOperator,
     DatafoldTriggerCIOperator,

@@ -35,15 +35,16 @@ from airflow_provider_datafold.exceptions import (
     DatafoldStoppedError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs import trouble
+from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS
+from airflow_provider_datafold.jobs.once import ownership
+from airflow_provider_datafold.jobs.once import start as once
+from airflow_provider_datafold.jobs.once.ownership import owner_of
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.operators import job as job_module
-from airflow_provider_datafold.operators import once
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.job import default_deferrable
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
-from airflow_provider_datafold.waiting import ownership, trouble
-from airflow_provider_datafold.waiting.job import DATA_DIFF, JOBS
-from airflow_provider_datafold.waiting.ownership import owner_of
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, FaultServer, Step, Then
 from dev.sandbox.course import Course, Job

@@ -20,9 +20,10 @@ from airflow_provider_datafold.exceptions import (
     DatafoldStoppedError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs import trouble
+from airflow_provider_datafold.jobs.job import DATA_DIFF
+from airflow_provider_datafold.jobs.once import ownership
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
-from airflow_provider_datafold.waiting import ownership, trouble
-from airflow_provider_datafold.waiting.job import DATA_DIFF
 from dev.sandbox.course import Course, Step
 from dev.sandbox.data_diffs import IDENTICAL
 from tests.conductor import Conductor, changed

@@ -21,7 +21,8 @@ from airflow_provider_datafold.exceptions import (
     DatafoldServerError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.operators import monitor_run, once
+from airflow_provider_datafold.jobs import monitor_run
+from airflow_provider_datafold.jobs.once import start as once
 from airflow_provider_datafold.operators.monitors import (
     DatafoldApplyMonitorsOperator,
     DatafoldRunMonitorOperator,

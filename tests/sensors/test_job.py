@@ -19,10 +19,10 @@ from airflow_provider_datafold.exceptions import (
     DatafoldStoppedError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs import trouble
+from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.operators.base import DatafoldOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
-from airflow_provider_datafold.waiting import trouble
-from airflow_provider_datafold.waiting.job import DATA_DIFF
 from dev.sandbox.course import Course, Step
 from dev.sandbox.data_diffs import IDENTICAL
 from tests.conductor import Conductor

@@ -14,8 +14,8 @@ import requests
 from playwright.sync_api import Browser, expect
 
 from tests.conftest import ROOT
+from tests.dev.test_demo import left
 from tests.system.window import visit
-from tests.test_demo import left
 
 pytestmark = pytest.mark.ui
 

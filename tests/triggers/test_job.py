@@ -20,11 +20,11 @@ from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
     DatafoldTransientError,
 )
+from airflow_provider_datafold.jobs import trouble
+from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS, MONITOR_RUN, State
+from airflow_provider_datafold.jobs.watch import DEADLINE, Reading, Rhythm
 from airflow_provider_datafold.triggers import job as job_module
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
-from airflow_provider_datafold.waiting import trouble
-from airflow_provider_datafold.waiting.job import DATA_DIFF, JOBS, MONITOR_RUN, State
-from airflow_provider_datafold.waiting.watch import DEADLINE, Reading, Rhythm
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, Step
 from dev.sandbox.course import Course

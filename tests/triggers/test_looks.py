@@ -16,15 +16,15 @@ import pytest
 from airflow_provider_datafold import __version__
 from airflow_provider_datafold.api import monitors as api
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.waiting.alerts import Cursor, Look, Progress
+from airflow_provider_datafold.jobs.alerts import Cursor, Look, Progress
 from dev.sandbox.course import Course
 from tests.alerts import HOST, Store, World, nothing
 from tests.conftest import API_KEY, Log
 from tests.waits import defaults
 
 try:
+    from airflow_provider_datafold.jobs.alert_store import AlertStore
     from airflow_provider_datafold.triggers import monitors
-    from airflow_provider_datafold.triggers.alert_store import AlertStore
 except Exception:  # Airflow 2
     pytest.skip("Airflow watches assets from 3.0 on", allow_module_level=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.exceptions import DatafoldServerError
-from airflow_provider_datafold.waiting.alerts import MOST_HOSTS
+from airflow_provider_datafold.jobs.alerts import MOST_HOSTS
 from tests.alerts import OTHER_HOST, Service, World, nothing
 from tests.conftest import Log
 

@@ -17,7 +17,7 @@ from dev.sandbox.course import Course, Step
 from tests import documents
 from tests.alerts import Store
 from tests.conftest import ROOT
-from tests.test_data_diffs_page import default
+from tests.docs.test_data_diffs_page import default
 
 try:
     from airflow_provider_datafold.triggers import monitors

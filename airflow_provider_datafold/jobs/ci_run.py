@@ -1,0 +1,93 @@
+"""Start a run of Datafold's CI once, even if the response is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.exceptions import DatafoldConflictError
+from airflow_provider_datafold.jobs.job import MOST_PAGES, PAGE_SIZE
+from airflow_provider_datafold.jobs.once.start import start_once
+
+if TYPE_CHECKING:
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+
+FACTS = {
+    "pr_number": fields.positive_integer,
+    "pr_sha": fields.sha,
+    "base_sha": fields.sha,
+    "pr_branch": fields.name,
+    "base_branch": fields.name,
+}
+"""Checks for the facts about a pull request, by the API's names."""
+
+
+def trigger_once(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
+    """Start CI for a pull request.
+
+    :param hook: the hook to call.
+    :param ci_config_id: id of the CI configuration.
+    :param facts: the values of :data:`FACTS`.
+    :return: the run's id.
+    :raises DatafoldError: it could not be started.
+    """
+    newest = _newest_run(hook, ci_config_id, facts)
+
+    def start() -> int | None:
+        return _run_id(hook.trigger_ci(ci_config_id, **facts))
+
+    def find() -> int | None:
+        run_id = _newest_run(hook, ci_config_id, facts)
+        return run_id if run_id > newest else None
+
+    return start_once(hook, "CI run", start, find)
+
+
+def upload(hook: DatafoldHook, ci_config_id: int, pr_num: int, changes: Any) -> int:
+    """Upload the tables of a pull request. Only the last upload counts, so a retry does no harm.
+
+    :param hook: the hook to call.
+    :param ci_config_id: id of the CI configuration.
+    :param pr_num: number of the pull request.
+    :param changes: the tables.
+    :return: the run's id.
+    :raises DatafoldConflictError: the pull request has no active CI run.
+    :raises DatafoldError: a call failed.
+    """
+    answer = hook.upload_ci_changes(ci_config_id, pr_num, changes)
+    run_id = _run_id(answer)
+    if run_id is None or answer.get("run_id") is None:
+        raise DatafoldConflictError(
+            f"Pull request {pr_num} of CI configuration {ci_config_id} has no active CI run (the "
+            f"response's 'run_id' is null), so Datafold accepted no changes. Start a run first, "
+            f"e.g. with DatafoldTriggerCIOperator."
+        )
+    return run_id
+
+
+def _newest_run(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
+    """Return the id of a commit's newest run, 0 if there is none."""
+    found, count = [0], 0
+    # The contract does not say whether the first or the last run in the list is the newest.
+    for _ in range(MOST_PAGES):
+        runs = hook.list_ci_runs(
+            ci_config_id,
+            pr_sha=facts["pr_sha"],
+            pr_num=facts["pr_number"],
+            limit=PAGE_SIZE,
+            offset=count,
+        )
+        ids = (run.get("id") for run in runs if isinstance(run, dict))
+        found += (run_id for run_id in ids if isinstance(run_id, int))
+        if not runs:
+            break
+        count += len(runs)
+    return max(found)
+
+
+def _run_id(answer: Mapping[str, Any]) -> int | None:
+    """Return a run's id, for which the contract has two names."""
+    found = (answer.get(name) for name in ("ci_run_id", "run_id"))
+    return next((run_id for run_id in found if isinstance(run_id, int)), None)

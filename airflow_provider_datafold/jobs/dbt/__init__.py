@@ -1,0 +1,1 @@
+"""What a dbt project says of its models, made into the arguments of gates."""

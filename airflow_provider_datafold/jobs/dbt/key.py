@@ -1,0 +1,167 @@
+"""The columns that identify a row of a dbt model. Nothing here does I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.dbt.manifest import Model
+
+_TOKEN = re.compile(
+    r"""
+    (?P<literal> '(?:[^']|'')*' | \d+(?:\.\d+)? )
+    | "(?P<quoted>(?:[^"]|"")+)"
+    | `(?P<ticked>[^`]+)`
+    | (?P<function> concat(?:_ws)? (?=\s*\() )
+    | (?P<other> [^\W\d][\w$]* (?=\s*\() )
+    | (?P<bare> [^\W\d][\w$]* )
+    | (?P<glue> \|\| | [,()] )
+    | (?P<unknown> \S )
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+_IDENTIFIER = re.compile(r"[^\W\d][\w$]*")
+
+
+@dataclass(frozen=True)
+class Key:
+    """The columns that identify a row.
+
+    :param columns: their names.
+    :param origin: where the project says so.
+    """
+
+    columns: tuple[str, ...]
+    origin: str
+
+
+def find_key(model: Model, tag: str) -> Key | None:
+    """Find the key of a model.
+
+    :param model: the model.
+    :param tag: the tag that marks a key in a model's meta, a column's meta and a column's tags.
+    :return: the first key that the project has, ``None`` if it has none.
+    :raises DatafoldInputError: the model's meta has the tag, but no names of columns under it.
+    """
+    for origin, find in _WAYS.items():
+        if columns := list(dict.fromkeys(find(model, tag))):
+            return Key(tuple(columns), origin)
+    return None
+
+
+def split(expression: str, known: Iterable[str] = ()) -> list[str]:
+    """Find the columns in a SQL expression, such as ``id || '-' || kind`` or ``concat(a, b)``.
+
+    :param expression: the expression, or just the name of a column.
+    :param known: the columns that the project describes for the model.
+    :return: names of columns. In an expression that does more than concatenate, a name may be
+        something else, such as a type: there only columns that the project describes count.
+    """
+    spellings = {name.lower(): name for name in known}
+    if expression.strip().lower() in spellings:
+        return [spellings[expression.strip().lower()]]
+    tokens = list(_TOKEN.finditer(expression))
+    concatenates = _concatenates(tokens)
+    names = []
+    for token in tokens:
+        name = token["bare"] or token["ticked"] or (token["quoted"] or "").replace('""', '"')
+        if name.lower() in spellings:
+            names.append(spellings[name.lower()])
+        # BigQuery puts strings, such as a dash, into double quotes, too.
+        elif concatenates and _IDENTIFIER.fullmatch(name):
+            names.append(name)
+    return list(dict.fromkeys(names))
+
+
+def _concatenates(tokens: Sequence[re.Match[str]]) -> bool:
+    """Whether an expression does nothing but concatenate columns and constants."""
+    if any(token["other"] or token["unknown"] for token in tokens):
+        return False
+    # Two words side by side are a type, a collation or the like.
+    is_glue = [bool(token["glue"] or token["function"]) for token in tokens]
+    return all(one or two for one, two in pairwise(is_glue))
+
+
+def _from_meta(model: Model, tag: str) -> list[str]:
+    value = model.meta.get(tag)
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return split(value, _names(model))
+    if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
+        return value
+    raise DatafoldInputError(
+        f"model {model.label!r}: {tag!r} in its meta must be a list of columns, e.g. ['id'], not a "
+        f"value of type {type(value).__name__}. Nothing was sent."
+    )
+
+
+def _from_columns_meta(model: Model, tag: str) -> list[str]:
+    return [column.name for column in model.columns if column.meta.get(tag)]
+
+
+def _from_columns_tags(model: Model, tag: str) -> list[str]:
+    return [column.name for column in model.columns if tag in column.tags]
+
+
+def _from_primary_key(model: Model, tag: str) -> Sequence[str]:
+    # dbt takes them from a set, in any order.
+    order = _names(model)
+    key = sorted(
+        _split_all(model.primary_key, model),
+        key=lambda name: order.index(name) if name in order else len(order),
+    )
+    keys = _tested_keys(model)
+    is_constraint = set(key) <= set(_from_constraints(model, tag))
+    if is_constraint or not keys or any(set(tested) <= set(key) for tested in keys):
+        return key
+    # Of columns that are unique only together, dbt names those that are also tested for nulls.
+    return []
+
+
+def _from_tests(model: Model, tag: str) -> Sequence[str]:
+    return next(iter(_tested_keys(model)), [])
+
+
+def _from_unique_key(model: Model, tag: str) -> list[str]:
+    return _split_all(model.unique_key, model)
+
+
+def _from_constraints(model: Model, tag: str) -> list[str]:
+    for kind in ("primary_key", "unique"):
+        for constraint in model.constraints:
+            columns = constraint.get("columns")
+            if constraint.get("type") == kind and isinstance(columns, list) and columns:
+                return [str(name) for name in columns]
+        if columns := [column.name for column in model.columns if kind in column.constraints]:
+            return columns if kind == "primary_key" else columns[:1]
+    return []
+
+
+_WAYS: dict[str, Callable[[Model, str], Sequence[str]]] = {
+    "the model's meta": _from_meta,
+    "the columns' meta": _from_columns_meta,
+    "the columns' tags": _from_columns_tags,
+    "dbt's primary_key": _from_primary_key,
+    "tests": _from_tests,
+    "unique_key": _from_unique_key,
+    "constraints": _from_constraints,
+}
+"""Where a project says what a key is, and how to find it there. The first that has one counts."""
+
+
+def _tested_keys(model: Model) -> list[list[str]]:
+    """Return the keys that tests of uniqueness show, those without nulls first."""
+    keys = [_split_all(columns, model) for columns in model.tests.unique]
+    return sorted(filter(None, keys), key=lambda key: not set(key) <= model.tests.not_null)
+
+
+def _split_all(expressions: Iterable[str], model: Model) -> list[str]:
+    return [name for expression in expressions for name in split(expression, _names(model))]
+
+
+def _names(model: Model) -> list[str]:
+    return [column.name for column in model.columns]

@@ -1,0 +1,129 @@
+"""What the meta of a dbt model says about its data diff. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.dbt.manifest import Model
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The arguments of a gate that a model may set.
+
+    :param names: their names.
+    :param check: raises a :class:`DatafoldInputError` if some of them, by name, are wrong.
+    """
+
+    names: Sequence[str]
+    check: Callable[[Mapping[str, Any]], object]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a model sets for its data diff.
+
+    :param filter: a SQL condition for the rows of both sides.
+    :param include_columns: the columns to compare.
+    :param exclude_columns: the columns not to compare.
+    :param time_column: the column with a row's time.
+    :param prod_time_travel: the moment of which the published table is compared.
+    :param pr_time_travel: the moment of which the table that was built is compared.
+    :param never_diff: whether the model is left out.
+    :param gate: arguments of the gate, by name.
+    :param ignored: settings that this package does not know.
+    """
+
+    filter: str | None = None
+    include_columns: list[str] | None = None
+    exclude_columns: list[str] | None = None
+    time_column: str | None = None
+    prod_time_travel: int | str | None = None
+    pr_time_travel: int | str | None = None
+    never_diff: bool = False
+    gate: Mapping[str, Any] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of a data diff, without ``time_column``, which names a column."""
+        moments = {
+            "time_travel_point1": self.prod_time_travel,
+            "time_travel_point2": self.pr_time_travel,
+        }
+        return {name: moment for name, moment in moments.items() if moment is not None}
+
+    @property
+    def are_only_columns(self) -> bool:
+        """Whether there is nothing but a choice of columns."""
+        chosen = (self.filter, self.time_column, self.prod_time_travel, self.pr_time_travel)
+        return not self.gate and all(each is None for each in chosen)
+
+
+def read_settings(model: Model, limits: Limits) -> Settings:
+    """Read what a model sets under ``datafold`` in its meta.
+
+    :param model: the model.
+    :param limits: the limits that a gate has.
+    :return: the settings.
+    :raises DatafoldInputError: a setting is wrong, or a limit unknown; the error names the model.
+    """
+    datafold = _object(model, "datafold", model.meta.get("datafold"))
+    datadiff = _object(model, "datafold.datadiff", datafold.get("datadiff"))
+    gate = _object(model, "datafold.gate", datafold.get("gate"))
+    _check_limits(model, gate, limits)
+    given = {name: value for name, value in datadiff.items() if value not in (None, [])}
+    found = {
+        name: check(_place(model, f"datafold.datadiff.{name}"), given[name])
+        for name, check in _CHECKS.items()
+        if name in given
+    }
+    ignored = tuple(f"datafold.datadiff.{name}" for name in given if name not in _CHECKS)
+    return Settings(**found, gate=gate, ignored=ignored)
+
+
+def _moment(name: str, value: Any) -> int | str:
+    """Check a moment in time: what form it has depends on the warehouse."""
+    return value if isinstance(value, int) else fields.text(name, value)
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "filter": fields.text,
+    "include_columns": fields.texts,
+    "exclude_columns": fields.texts,
+    "time_column": fields.text,
+    "prod_time_travel": _moment,
+    "pr_time_travel": _moment,
+    "never_diff": fields.boolean,
+}
+
+
+def _check_limits(model: Model, gate: Mapping[str, Any], limits: Limits) -> None:
+    for name in gate:
+        if name not in limits.names:
+            nearest = get_close_matches(name, limits.names, 1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else ", ".join(limits.names) + "."
+            raise DatafoldInputError(
+                f"{_place(model, 'datafold.gate')}: the gate has no limit "
+                f"{fields.format_value(name)}; {hint} Nothing was sent."
+            )
+    try:
+        limits.check(gate)
+    except DatafoldInputError as error:
+        message = f"{_place(model, 'datafold.gate')}: {error}"
+    else:
+        return
+    raise DatafoldInputError(message)
+
+
+def _object(model: Model, name: str, value: Any) -> Mapping[str, Any]:
+    return fields.mapping(_place(model, name), {} if value is None else value)
+
+
+def _place(model: Model, name: str) -> str:
+    return f"model {model.label!r}: {name} in its meta"

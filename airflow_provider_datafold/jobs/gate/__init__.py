@@ -1,0 +1,1 @@
+"""The gate: what a data diff proves, and whether a DAG goes on after it."""

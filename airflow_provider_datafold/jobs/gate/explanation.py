@@ -1,0 +1,52 @@
+"""What differs most, in words for a message. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow_provider_datafold.jobs.gate.figures import items, number, part, plain
+
+_MOST_NAMES = 5
+
+
+def explain(results: Mapping[str, Any]) -> list[str]:
+    """Say what differs most, out of a data diff's results.
+
+    :param results: what ``summary_results`` shows.
+    :return: a few short sentences without a full stop.
+    """
+    return [*_columns(results), *_schema(results), *_keys(results)]
+
+
+def _columns(results: Mapping[str, Any]) -> Iterator[str]:
+    stats = items(part(results, "values"), "columns_diff_stats")
+    columns = [stat for stat in stats if isinstance(stat, Mapping)]
+    counts = [(number(stat.get("values_different")) or 0, stat) for stat in columns]
+    worst = sorted((pair for pair in counts if pair[0]), key=lambda pair: -pair[0])
+    if worst:
+        names = [f"{stat.get('column_name')!r} ({plain(count)})" for count, stat in worst]
+        yield f"values differ in {_listed(names)}"
+
+
+def _schema(results: Mapping[str, Any]) -> Iterator[str]:
+    schema = part(results, "schema")
+    for side, names in enumerate(items(schema, "exclusive_columns"), 1):
+        if names and isinstance(names, list):
+            yield f"only side {side} has {_listed(map(repr, names))}"
+    if types := items(schema, "column_type_differs"):
+        yield f"other types: {_listed(map(repr, types))}"
+
+
+def _keys(results: Mapping[str, Any]) -> Iterator[str]:
+    keys = part(results, "pks")
+    for key, words in (("dupes", "doubled primary keys"), ("nulls", "null primary keys")):
+        counts = items(keys, key)
+        if any(counts):
+            yield f"{words}: {' and '.join(map(str, counts))}"
+
+
+def _listed(words: Any) -> str:
+    found = list(words)
+    more = len(found) - _MOST_NAMES
+    return ", ".join(found[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

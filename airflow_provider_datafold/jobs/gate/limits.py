@@ -1,0 +1,113 @@
+"""By how much two sides may differ. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from airflow_provider_datafold.jobs.gate.figures import Figures, plain
+
+_ROWS = {
+    "rows added": ("rows_added", "max_rows_added"),
+    "rows removed": ("rows_removed", "max_rows_removed"),
+    "rows different": ("diff_rows_count", "max_rows_different"),
+}
+"""The limits on counts: the figure's name in words and in the API, and the limit's."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """By how much two sides may differ.
+
+    Without any of these they must be identical. Once one is given, each of the first three that is
+    not given is 0, unless ``min_match_ratio`` is given, which then stands for it.
+
+    :param max_rows_added: rows that only the second side has.
+    :param max_rows_removed: rows that only the first side has.
+    :param max_rows_different: rows that both sides have, with other values.
+    :param min_match_ratio: share of values that are equal, from 0 to 1.
+    :param allow_schema_changes: whether columns may be added, removed or of another type.
+    """
+
+    max_rows_added: int | None = None
+    max_rows_removed: int | None = None
+    max_rows_different: int | None = None
+    min_match_ratio: float | None = None
+    allow_schema_changes: bool = False
+
+    @property
+    def are_given(self) -> bool:
+        """Whether anything may differ at all."""
+        return self != Limits()
+
+    @property
+    def names_counts(self) -> bool:
+        """Whether one of the limits on counts is given."""
+        return any(getattr(self, name) is not None for _, name in _ROWS.values())
+
+    @property
+    def needs_counts(self) -> bool:
+        """Whether the verdict depends on counts of rows, and not on the match ratio alone."""
+        return self.names_counts or self.min_match_ratio is None
+
+    def judges_schema(self, figures: Figures) -> bool:
+        """Say whether the schema must be equal."""
+        return not (self.allow_schema_changes or figures.is_across)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A figure beside its limit.
+
+    :param name: what it is.
+    :param found: the figure, ``None`` where it was not measured.
+    :param is_within: whether it is within the limit.
+    :param words: both in words.
+    :param assertion: the limit by the API's name for the figure.
+    """
+
+    name: str
+    found: float | None
+    is_within: bool
+    words: str
+    assertion: str
+
+
+def checks(figures: Figures, limits: Limits) -> list[Check]:
+    """Hold the figures of a data diff against the limits.
+
+    :param figures: the figures.
+    :param limits: the limits; at least one is given.
+    :return: a check for each limit.
+    """
+    return [
+        *_row_checks(figures, limits),
+        *_ratio_checks(figures, limits),
+        *_schema_checks(figures, limits),
+    ]
+
+
+def _row_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
+    for name, (stat, argument) in _ROWS.items():
+        limit = getattr(limits, argument)
+        if limit is None and limits.min_match_ratio is not None:
+            continue
+        most, found = limit or 0, figures[name]
+        words = f"{figures.say(name)} (at most {most})"
+        yield Check(name, found, (found or 0) <= most, words, f"{stat} <= {most}")
+
+
+def _ratio_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
+    least = limits.min_match_ratio
+    if least is not None:
+        ratio = figures["match ratio"]
+        words = f"match ratio {plain(ratio)} (at least {least:g})"
+        is_within = (ratio or 0) >= least
+        yield Check("match ratio", ratio, is_within, words, f"match_ratio >= {least:g}")
+
+
+def _schema_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
+    if limits.judges_schema(figures):
+        changed = figures["schema differences"]
+        words = "schema changed" if changed else "schema unchanged"
+        yield Check("schema", changed, not changed, words, "diff_schema = 0")

@@ -1,0 +1,89 @@
+"""Monitors as code: the monitors of an account, and whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.exceptions import DatafoldAnswerError
+from airflow_provider_datafold.jobs.monitors import ownership
+
+if TYPE_CHECKING:
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+_PAGE_SIZE = 100
+
+
+@dataclass(frozen=True)
+class Found:
+    """A monitor in the account.
+
+    :param monitor_id: its id.
+    :param kind: its kind, ``None`` if the API does not say.
+    :param tags: all of its tags.
+    :param is_enabled: whether its schedule is on.
+    """
+
+    monitor_id: int
+    kind: str | None
+    tags: tuple[str, ...]
+    is_enabled: bool
+
+    @property
+    def owners(self) -> set[tuple[str, str]]:
+        """The pairs of set and slug that it belongs to: one, unless someone wrote such a tag."""
+        return ownership.owners(self.tags)
+
+
+def read_account(hook: DatafoldHook) -> list[Found]:
+    """Read all monitors, each once.
+
+    Without the filter for tags: what it does with case or with parts of tags is published nowhere,
+    and a monitor that it missed would be created again.
+
+    :param hook: the hook to call.
+    :raises DatafoldAnswerError: the response is not a list of monitors.
+    :raises DatafoldError: a call failed.
+    """
+    found: dict[int, Found] = {}
+    page, pages = 1, 1
+    while page <= pages:
+        answer = hook.list_monitors(
+            page=page, page_size=_PAGE_SIZE, order_by="id", sort_order="asc"
+        )
+        listed, total = answer.get("monitors"), answer.get("total_pages")
+        if not isinstance(listed, list) or not isinstance(total, int):
+            raise _unreadable("it has no 'monitors' or 'total_pages'")
+        found |= {monitor.monitor_id: monitor for monitor in map(_found, listed)}
+        page, pages = page + 1, total
+    return list(found.values())
+
+
+def by_slug(account: Iterable[Found], set_name: str) -> dict[str, list[Found]]:
+    """Return the monitors of a set by their slugs.
+
+    :param account: all monitors.
+    :param set_name: the set.
+    """
+    mine: dict[str, list[Found]] = {}
+    for monitor in account:
+        for owner, slug in monitor.owners:
+            if owner == set_name:
+                mine.setdefault(slug, []).append(monitor)
+    return mine
+
+
+def _found(monitor: Any) -> Found:
+    if not isinstance(monitor, Mapping) or not isinstance(monitor.get("id"), int):
+        raise _unreadable("a monitor in it has no id")
+    tags = monitor.get("tags") or ()
+    kind = monitor.get("monitor_type")
+    return Found(monitor["id"], kind, tuple(map(str, tags)), bool(monitor.get("enabled")))
+
+
+def _unreadable(reason: str) -> DatafoldAnswerError:
+    return DatafoldAnswerError(
+        f"The response to GET /api/v1/monitors is not a list of the account's monitors: {reason}. "
+        f"Without it, monitors could be created twice."
+    )

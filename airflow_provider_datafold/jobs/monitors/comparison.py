@@ -1,0 +1,238 @@
+"""Monitors as code: what differs between a monitor and its spec.
+
+Datafold returns most fields of a monitor, some of them in a normal form of its own. The fields that
+it does not return are compared by a fingerprint, which is kept in a tag of the monitor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, time, timezone
+from hashlib import sha256
+from typing import Any
+
+from airflow_provider_datafold.jobs.monitors import ownership
+from airflow_provider_datafold.jobs.monitors.format import ALIASES
+
+CHANGEABLE = {
+    kind: {"name", "description", "notifications", "owner", "schedule", "tags", *more}
+    for kind, more in {
+        "diff": ("alert", "datadiff"),
+        "metric": ("alert",),
+        "schema": (),
+        "test": ("query", "test"),
+    }.items()
+}
+"""The fields that an update accepts, for each kind, according to the contract."""
+
+FIXED_IN_DATADIFF = {"dataset_a", "dataset_b", "include_columns", "exclude_columns"}
+"""The fields of ``datadiff`` that an update does not accept."""
+
+_SHOWN = (
+    "name",
+    "alert",
+    "description",
+    "enabled",
+    "notifications",
+    "owner",
+    "schedule",
+    "tags",
+)
+"""The fields of a spec that Datafold returns for every monitor under the same names."""
+
+_DATASET = ("connection_id", "table", "query", "filter", "column", "metric")
+"""The fields that Datafold returns for a dataset."""
+
+_NESTED = ("datadiff", "datadiff.dataset_a", "datadiff.dataset_b", "metric")
+"""Objects of which Datafold returns only some fields."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The fields in which a monitor differs from its spec, by their paths.
+
+    :param changed: fields that an update can change.
+    :param fixed: fields that it cannot change.
+    :param unseen: fields that Datafold should have returned, and did not.
+    """
+
+    changed: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+
+def compare(kind: str, body: Mapping[str, Any], monitor: Mapping[str, Any]) -> Difference:
+    """Compare a spec with what Datafold returns of a monitor.
+
+    :param kind: the monitor's kind.
+    :param body: a spec that fits the contract's creation.
+    :param monitor: the monitor as the API returns it.
+    """
+    changed, fixed, unseen = [], [], []
+    hidden = _hidden(kind, body)
+    for path, _, is_seen in _differences(body, _as_spec(kind, monitor)):
+        if not is_seen:
+            unseen += [path] if path not in hidden else []
+        elif is_changeable(kind, path):
+            changed.append(path)
+        else:
+            fixed.append(path)
+    return Difference(tuple(changed), tuple(fixed), tuple(unseen))
+
+
+def fingerprint(kind: str, body: Mapping[str, Any]) -> str:
+    """Return the fingerprint of the fields that Datafold does not return.
+
+    It has two parts: of fields that an update can change, and of others. To count other fields
+    among them, or to write them in another way, would make all applied monitors look changed.
+
+    :param kind: the monitor's kind.
+    :param body: a spec that fits the contract's creation.
+    """
+    hidden = _hidden(kind, body)
+    parts = [
+        {path: item for path, item in hidden.items() if is_changeable(kind, path) is is_part}
+        for is_part in (True, False)
+    ]
+    # A secret is written as ***: a tag must not hold even the hash of one.
+    texts = [json.dumps(part, sort_keys=True, default=repr) for part in parts]
+    return "-".join(sha256(text.encode()).hexdigest()[:8] for text in texts)
+
+
+def hidden_and_fixed(kind: str, body: Mapping[str, Any]) -> list[str]:
+    """Return the paths of fields that Datafold neither returns nor changes.
+
+    :param kind: the monitor's kind.
+    :param body: a spec that fits the contract's creation.
+    """
+    return [path for path in _hidden(kind, body) if not is_changeable(kind, path)]
+
+
+def is_changeable(kind: str, path: str) -> bool:
+    """Return whether a field of a monitor can be changed.
+
+    :param kind: the monitor's kind.
+    :param path: the field's path.
+    """
+    field, _, rest = path.partition(".")
+    if field == "datadiff":
+        # An update needs diff_type to know its own shape.
+        return rest.partition(".")[0] not in {*FIXED_IN_DATADIFF, "diff_type"}
+    return field == "enabled" or field in CHANGEABLE[kind]
+
+
+def update_of(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a spec that an update accepts.
+
+    :param kind: the monitor's kind.
+    :param body: a spec that fits the contract's creation.
+    """
+    update = {name: item for name, item in body.items() if name in CHANGEABLE[kind]}
+    if "datadiff" in update:
+        datadiff = update["datadiff"].items()
+        update["datadiff"] = {key: item for key, item in datadiff if key not in FIXED_IN_DATADIFF}
+    return update
+
+
+def _hidden(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that Datafold does not return, by their paths."""
+    shown = _as_spec(kind, {"dataset": [{}, {}]})
+    return {path: item for path, item, is_seen in _differences(body, shown) if not is_seen}
+
+
+def _as_spec(kind: str, monitor: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrange a monitor that the API returned like a spec."""
+    shown = {name: monitor.get(name) for name in _SHOWN}
+    datasets = [part for part in monitor.get("dataset") or () if isinstance(part, Mapping)]
+    sides = [{name: part.get(name) for name in _DATASET} for part in datasets]
+    if kind == "diff":
+        return {**shown, "datadiff": dict(zip(("dataset_a", "dataset_b"), sides, strict=False))}
+    if not sides:
+        return shown
+    side = sides[0]
+    shown["connection_id"] = side["connection_id"]
+    if kind == "metric":
+        return {**shown, "metric": side}
+    what = "table" if kind == "schema" else "query"
+    return {**shown, what: side[what]}
+
+
+def _differences(
+    spec: Mapping[str, Any], shown: Mapping[str, Any], place: str = ""
+) -> Iterator[tuple[str, Any, bool]]:
+    """Find the fields of a spec that differ (``True``) or that Datafold does not return."""
+    for key, wanted in spec.items():
+        path = f"{place}{key}"
+        if path in _NESTED and key in shown:
+            yield from _differences(wanted, shown[key], f"{path}.")
+        elif key not in shown:
+            yield path, wanted, False
+        elif not _is_same(path, wanted, shown[key]):
+            yield path, wanted, True
+
+
+def _is_same(path: str, wanted: Any, found: Any) -> bool:
+    if path == "tags":
+        return _tags(wanted) == _tags(found)
+    if path == "schedule":
+        return _holds(_times(found), _times(wanted))
+    if path == "metric.metric":
+        return bool(ALIASES.get(found, found) == wanted)
+    if path == "alert":
+        # A threshold that was taken out of the spec must be removed. Datafold fills in only a type.
+        is_typed = isinstance(wanted, Mapping) and "type" in wanted
+        return _thresholds(wanted, is_typed=is_typed) == _thresholds(found, is_typed=is_typed)
+    return _holds(found, wanted)
+
+
+def _tags(tags: Any) -> set[str]:
+    return {tag.strip().lower() for tag in ownership.others(tags or ())}
+
+
+def _times(schedule: Any) -> Any:
+    """Return a schedule with its time in one form, and without types, which are optional."""
+    if not isinstance(schedule, Mapping):
+        return schedule
+    interval = schedule.get("interval")
+    if not isinstance(interval, Mapping):
+        return {"cron": schedule.get("cron"), "every": None}
+    at, hour = interval.get("utc_at"), interval.get("hour")
+    if at is None and isinstance(hour, int):
+        at = f"{hour:02}:00"
+    # Where the spec has no time, it is Datafold's to choose.
+    time_of_day = {} if at is None else {"at": _utc(str(at))}
+    return {"cron": None, "every": interval.get("every"), **time_of_day}
+
+
+def _utc(text: str) -> time | str:
+    with suppress(ValueError):
+        at = time.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.combine(datetime(2024, 1, 1), at)
+        return moment.astimezone(timezone.utc).time() if at.tzinfo else at
+    return text
+
+
+def _holds(found: Any, wanted: Any) -> bool:
+    """Return whether a value matches the spec, ignoring fields that Datafold has filled in."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(
+            _holds(found.get(key), item) for key, item in wanted.items()
+        )
+    if isinstance(wanted, list):
+        # The order of notifications and recipients does not matter.
+        found = list(found or ())
+        return len(found) == len(wanted) and all(
+            any(_holds(item, each) for item in found) for each in wanted
+        )
+    if isinstance(wanted, str) and isinstance(found, str):
+        # A block of YAML ends in a line break, which may be dropped.
+        return found.rstrip() == wanted.rstrip()
+    return bool(found == wanted)
+
+
+def _thresholds(alert: Any, *, is_typed: bool) -> dict[str, Any]:
+    given = alert.items() if isinstance(alert, Mapping) else ()
+    return {key: item for key, item in given if item is not None and (is_typed or key != "type")}

@@ -1,0 +1,179 @@
+"""Monitors as code: from Datafold's own format to what its public API takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.api import fields, monitors
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.monitors import ownership
+from airflow_provider_datafold.redaction.guard import guarded
+from airflow_provider_datafold.redaction.secret import conceal
+
+if TYPE_CHECKING:
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.monitors.problems import Problems
+
+ALIASES = {
+    "min": "minimum",
+    "max": "maximum",
+    "stddev": "std_dev",
+    "distinct": "cardinality",
+    "total": "row_count",
+    "freshness_seconds": "freshness",
+    "freshness_minutes": "freshness",
+}
+"""The names that the public API has for metrics with two names."""
+
+_CUSTOM = "a metric of type 'custom' with a query"
+_INSTEAD_OF_METRIC = {
+    "table": {
+        **{
+            name: repr(ALIASES[name])
+            for name in ("total", "freshness_seconds", "freshness_minutes")
+        },
+        "distinct": _CUSTOM,
+        "column_count": "a monitor of type 'schema', or " + _CUSTOM,
+    },
+    "column": {
+        **{name: repr(ALIASES[name]) for name in ("min", "max", "stddev", "distinct")},
+        "total": "a metric of type 'table' with 'row_count'",
+        "nulls": f"'fill_rate', or {_CUSTOM}",
+        "qmin": _CUSTOM,
+        "qmax": _CUSTOM,
+        "col_freshness_minutes": _CUSTOM,
+    },
+}
+"""What to write instead of a metric that only Datafold's internal API has."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A monitor as the files want it.
+
+    :param source: what errors call its document.
+    :param slug: its slug.
+    :param kind: its kind.
+    :param body: fits the creation of the public API.
+    :param monitor_id: the id of a monitor to take over.
+    """
+
+    source: str
+    slug: str
+    kind: str
+    body: Mapping[str, Any]
+    monitor_id: int | None
+
+
+def translate(
+    hook: DatafoldHook, documents: Iterable[tuple[str, Any]], problems: Problems
+) -> list[Wanted]:
+    """Translate documents, each with a mapping ``monitors`` of slugs.
+
+    :param hook: knows the secrets.
+    :param documents: what errors call each one, and its value.
+    :param problems: takes what is wrong with them.
+    :return: the monitors without those that are wrong.
+    """
+    wanted: dict[str, Wanted] = {}
+    for source, document in documents:
+        specs: Mapping[Any, Any] = {}
+        with problems.collected(source):
+            specs = _specs(hook, document)
+        for slug, spec in specs.items():
+            with problems.collected(source, str(slug)):
+                if slug in wanted:
+                    raise DatafoldInputError(f"{wanted[slug].source} has this slug, too.")
+                wanted[slug] = _wanted(hook, source, slug, spec)
+    return list(wanted.values())
+
+
+def _specs(hook: DatafoldHook, document: Any) -> Mapping[Any, Any]:
+    def check() -> Mapping[Any, Any]:
+        if not isinstance(document, Mapping) or "monitors" not in document:
+            raise DatafoldInputError(
+                "has no 'monitors:', under which each monitor stands under its slug."
+            )
+        for key in document:
+            if key != "monitors":
+                shown = fields.format_value(key)
+                raise DatafoldInputError(f"has an unknown field {shown}; it only has 'monitors'.")
+        return fields.mapping("monitors", document["monitors"])
+
+    return guarded(check, hook.redactor(), document)
+
+
+def _wanted(hook: DatafoldHook, source: str, slug: Any, spec: Any) -> Wanted:
+    spec = conceal(spec)
+    return guarded(lambda: _translated(source, slug, spec), hook.redactor(spec), spec)
+
+
+def _translated(source: str, slug: Any, spec: Any) -> Wanted:
+    if not isinstance(slug, str) or not slug.strip():
+        raise DatafoldInputError("the slug must be a string that is not empty; quote a number.")
+    given = dict(fields.mapping("monitor", spec))
+    if "type" not in given:
+        raise DatafoldInputError(f"type: is missing. It is one of {', '.join(monitors.KINDS)}.")
+    kind = str(fields.one_of(*monitors.KINDS)("type", given.pop("type")))
+    monitor_id = given.pop("id", None)
+    if monitor_id is not None:
+        monitor_id = fields.positive_integer("id", monitor_id)
+    if given.get("name") is None:
+        given["name"] = slug
+    _TRANSLATIONS[kind](given)
+    body = monitors.CREATE[kind].fit(given, "monitor")
+    for place, tag in enumerate(body.get("tags", ())):
+        if ownership.is_ours(tag):
+            raise DatafoldInputError(
+                f"tags[{place}]: {fields.format_value(tag)} is a tag that this operator adds. "
+                f"Leave it out."
+            )
+    return Wanted(source, slug, kind, body, monitor_id)
+
+
+def _diff(spec: dict[str, Any]) -> None:
+    datadiff = spec.get("datadiff")
+    if isinstance(datadiff, Mapping):
+        spec["datadiff"] = {"diff_type": "indb", **datadiff}
+
+
+def _metric(spec: dict[str, Any]) -> None:
+    metric = spec.get("metric")
+    if not isinstance(metric, Mapping):
+        return
+    spec["metric"] = metric = dict(metric)
+    kind, name = metric.get("type"), metric.get("metric")
+    if kind == "table":
+        _one_table(metric, "metric.")
+    instead = _INSTEAD_OF_METRIC.get(str(kind), {}).get(str(name))
+    if instead:
+        raise DatafoldInputError(
+            f"metric.metric: Datafold's public API has no metric {name!r}. Write {instead}."
+        )
+
+
+def _schema(spec: dict[str, Any]) -> None:
+    _one_table(spec, "")
+
+
+def _test(spec: dict[str, Any]) -> None:
+    if spec.get("query") is None and spec.get("test") is None:
+        raise DatafoldInputError("query, test: one of them must be given.")
+
+
+def _one_table(spec: dict[str, Any], place: str) -> None:
+    """Refuse patterns of tables, which become one monitor for each table."""
+    for name in ("include_tables", "exclude_tables"):
+        # Exported monitors have both, as null.
+        if spec.pop(name, None) is not None:
+            raise DatafoldInputError(
+                f"{place}{name}: Datafold's public API makes no monitors from patterns. Write a "
+                f"monitor with '{place}table' for each table."
+            )
+    if spec.get("table") is None:
+        raise DatafoldInputError(f"{place}table: is missing.")
+
+
+_TRANSLATIONS = {"diff": _diff, "metric": _metric, "schema": _schema, "test": _test}

@@ -1,0 +1,241 @@
+"""Monitors as code: compare an account with what the files want, and plan what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.exceptions import DatafoldConflictError
+from airflow_provider_datafold.jobs.monitors import comparison, ownership
+from airflow_provider_datafold.jobs.monitors.account import Found, by_slug, read_account
+from airflow_provider_datafold.jobs.monitors.comparison import Difference
+from airflow_provider_datafold.jobs.monitors.format import Wanted
+from airflow_provider_datafold.jobs.monitors.problems import Problems
+
+if TYPE_CHECKING:
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+STRATEGIES = ("ignore", "pause", "delete")
+"""What to do with a monitor of the set that is in no file."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a monitor.
+
+    :param slug: its slug.
+    :param kind: its kind.
+    :param monitor_id: its id.
+    :param reason: what differs, for the log.
+    :param update: the fields to send, ``None`` for none.
+    :param enabled: whether to switch its schedule on or off, ``None`` to leave it.
+    """
+
+    slug: str
+    kind: str
+    monitor_id: int
+    reason: str
+    update: Mapping[str, Any] | None = None
+    enabled: bool | None = None
+
+
+@dataclass
+class Plan:
+    """What to do, in this order.
+
+    :param set_name: the set.
+    :param created: monitors to create.
+    :param updated: monitors to change.
+    :param paused: monitors in no file, to pause.
+    :param deleted: monitors in no file, to delete: the id by the slug.
+    :param unchanged: slugs of monitors that are as the files want them.
+    :param ignored: slugs of monitors in no file that stay as they are.
+    """
+
+    set_name: str
+    created: list[Wanted] = field(default_factory=list)
+    updated: list[Change] = field(default_factory=list)
+    paused: list[Change] = field(default_factory=list)
+    deleted: dict[str, int] = field(default_factory=dict)
+    unchanged: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+    def summary(self) -> dict[str, list[str]]:
+        """Return the slugs, sorted, by what is done."""
+        return {
+            "created": sorted(each.slug for each in self.created),
+            "updated": sorted(each.slug for each in self.updated),
+            "unchanged": sorted(self.unchanged),
+            "paused": sorted(each.slug for each in self.paused),
+            "deleted": sorted(self.deleted),
+        }
+
+
+def make_plan(hook: DatafoldHook, wanted: Iterable[Wanted], set_name: str, dangling: str) -> Plan:
+    """Read the account, and plan what to do.
+
+    :param hook: the hook to call.
+    :param wanted: the monitors of the files.
+    :param set_name: the set that they are.
+    :param dangling: one of :data:`STRATEGIES`.
+    :raises DatafoldConflictError: no update can make a monitor match its spec, or it is not clear
+        which monitor a spec is for.
+    :raises DatafoldError: the account cannot be read.
+    """
+    account = read_account(hook)
+    mine = by_slug(account, set_name)
+    by_id = {monitor.monitor_id: monitor for monitor in account}
+    problems = Problems(DatafoldConflictError)
+    plan = Plan(set_name)
+    taken: set[int] = set()
+    for each in wanted:
+        with problems.collected(each.source, each.slug):
+            monitors = mine.pop(each.slug, [])
+            own = _only(set_name, each.slug, monitors) if monitors else None
+            monitor = _taken_over(each, set_name, own, by_id)
+            if monitor is None:
+                plan.created.append(each)
+                continue
+            if monitor.monitor_id in taken:
+                raise DatafoldConflictError(
+                    f"id: another slug takes over {monitor.monitor_id}, too."
+                )
+            taken.add(monitor.monitor_id)
+            _plan_change(hook, plan, each, monitor)
+    for slug, monitors in mine.items():
+        with problems.collected(slug):
+            _plan_dangling(plan, slug, _only(set_name, slug, monitors), dangling)
+    problems.raise_all(hook.redactor(), "Nothing was changed.")
+    return plan
+
+
+def _only(set_name: str, slug: str, monitors: list[Found]) -> Found:
+    """Return the one monitor with the tag of a slug."""
+    tag, _ = ownership.tags_of(set_name, slug, "")
+    if len(monitors) > 1:
+        ids = ", ".join(str(monitor.monitor_id) for monitor in monitors)
+        raise DatafoldConflictError(
+            f"monitors {ids} have the tag {tag!r}, so it is not clear which one is meant. Delete "
+            f"all but one, or take the tag off copies."
+        )
+    (monitor,) = monitors
+    if len(monitor.owners) > 1:
+        raise DatafoldConflictError(
+            f"monitor {monitor.monitor_id} has more than one tag that starts with "
+            f"{ownership.SET!r}. Take off all but {tag!r}."
+        )
+    return monitor
+
+
+def _taken_over(
+    wanted: Wanted, set_name: str, own: Found | None, by_id: Mapping[int, Found]
+) -> Found | None:
+    """Return the monitor that a spec is for: its own, or the one that it takes over."""
+    number = wanted.monitor_id
+    monitor = own if number is None else by_id.get(number)
+    if number is not None and monitor is None:
+        raise DatafoldConflictError(
+            f"id: there is no monitor {number}. Leave id out to create one."
+        )
+    if monitor is None:
+        return None
+    if own is not None and own is not monitor:
+        raise DatafoldConflictError(
+            f"id: monitor {own.monitor_id} already is this slug's, not {number}. Delete it first, "
+            f"or leave id out."
+        )
+    if monitor.owners - {(set_name, wanted.slug)}:
+        owner, slug = min(monitor.owners)
+        raise DatafoldConflictError(
+            f"id: monitor {number} belongs to the slug {slug!r} of the set {owner!r}."
+        )
+    if monitor.kind != wanted.kind and (monitor.kind is not None or own is None):
+        raise DatafoldConflictError(
+            f"type: monitor {monitor.monitor_id} is of type {monitor.kind!r}, not {wanted.kind!r}. "
+            f"Use another slug, or delete the monitor."
+        )
+    return monitor
+
+
+def _plan_change(hook: DatafoldHook, plan: Plan, wanted: Wanted, found: Found) -> None:
+    monitor = hook.get_monitor(found.monitor_id)
+    tags = [str(tag) for tag in monitor.get("tags") or ()]
+    mark = comparison.fingerprint(wanted.kind, wanted.body)
+    applied, is_paused = ownership.unpause(ownership.fingerprint_in(tags))
+    difference = comparison.compare(wanted.kind, wanted.body, monitor)
+    _refuse_fixed(wanted, difference, mark, applied)
+    unseen = list(difference.unseen)
+    if not applied:
+        unseen += comparison.hidden_and_fixed(wanted.kind, wanted.body)
+    if unseen:
+        hook.log.warning(
+            "Monitor %d, %r: cannot compare, because Datafold does not return: %s.",
+            found.monitor_id,
+            wanted.slug,
+            ", ".join(unseen),
+        )
+    changed = [path for path in difference.changed if path != "enabled"]
+    if not found.owners:
+        changed.append("taken over")
+    elif is_paused:
+        changed.append("in a file again")
+    elif applied != mark:
+        changed.append("fields that Datafold does not return")
+    enabled = wanted.body.get("enabled") if "enabled" in difference.changed else None
+    if is_paused and "enabled" not in wanted.body:
+        enabled = True
+    if not changed and enabled is None:
+        plan.unchanged.append(wanted.slug)
+        return
+    update = {
+        **comparison.update_of(wanted.kind, wanted.body),
+        # An update replaces all tags.
+        "tags": [
+            *wanted.body.get("tags", ownership.others(tags)),
+            *ownership.tags_of(plan.set_name, wanted.slug, mark),
+        ],
+    }
+    plan.updated.append(
+        Change(
+            wanted.slug,
+            wanted.kind,
+            found.monitor_id,
+            ", ".join([*changed, *(["enabled"] if enabled is not None else [])]),
+            update if changed else None,
+            enabled,
+        )
+    )
+
+
+def _refuse_fixed(wanted: Wanted, difference: Difference, mark: str, applied: str) -> None:
+    if difference.fixed:
+        raise DatafoldConflictError(
+            f"{', '.join(difference.fixed)}: Datafold cannot change it. Undo that, use another "
+            f"slug, or delete the monitor and apply again."
+        )
+    if applied and applied.partition("-")[2] != mark.partition("-")[2]:
+        names = comparison.hidden_and_fixed(wanted.kind, wanted.body)
+        raise DatafoldConflictError(
+            f"a field was changed that Datafold neither returns nor changes: "
+            f"{', '.join([*names, 'or one that was taken out'])}. Undo that, use another slug, or "
+            f"delete the monitor and apply again."
+        )
+
+
+def _plan_dangling(plan: Plan, slug: str, monitor: Found, dangling: str) -> None:
+    if dangling == "delete":
+        plan.deleted[slug] = monitor.monitor_id
+    elif dangling == "pause" and monitor.is_enabled:
+        plan.paused.append(_pause(plan.set_name, slug, monitor))
+    else:
+        plan.ignored.append(slug)
+
+
+def _pause(set_name: str, slug: str, monitor: Found) -> Change:
+    # Marked, so that it is resumed when a file has it again; one that a person paused is not.
+    mark = ownership.pause(ownership.fingerprint_in(monitor.tags))
+    tags = [*ownership.others(monitor.tags), *ownership.tags_of(set_name, slug, mark)]
+    # An update must name the kind.
+    update = None if monitor.kind is None else {"tags": tags}
+    return Change(slug, monitor.kind or "", monitor.monitor_id, "in no file", update, False)

@@ -1,0 +1,230 @@
+"""Which data diff belongs to which run of a task, told by a tag. Nothing here does I/O.
+
+Datafold knows no idempotency key, so a gate tags its data diff ``airflow:<task>:<generation>``.
+The task is a hash of what names a task's run, in any Airflow that uses the account. The generation
+stays the same over lost workers and deferrals, and is another one when the run is cleared, and when
+the task asks for something else. Where Airflow does not tell a retry from a clear, a retry is
+another generation, too: a second data diff is better than a verdict about the data of before.
+
+A tag can be copied. So what carries it must also ask for what the task asks for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.jobs.job import DATA_DIFF, State
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_CLOCKS_DIFFER = timedelta(hours=1)
+
+_TABLES = ("table1", "table2")
+_TEXTS = ("query1", "query2", "file1", "file2", "filter1", "filter2")
+_COLUMNS = ("pk_columns", "include_columns", "exclude_columns")
+_INFERRED = "pk_columns"
+"""Datafold fills it in if the request leaves it out."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The run of a task that a data diff is made for.
+
+    :param task: the task's part of the tag.
+    :param generation: the generation's part.
+    :param since: no data diff of this run was made before; ``None`` if nobody knows.
+    :param asked: what the task asks for, without the tag.
+    """
+
+    task: str
+    generation: str
+    since: datetime | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tag(self) -> str:
+        """The tag that the data diff gets."""
+        return f"{self.task}:{self.generation}"
+
+    def tagged(self, tag: str) -> Owner:
+        """Return the owner of what has another tag and asks for the same.
+
+        :param tag: the tag.
+        """
+        task, _, generation = tag.rpartition(":")
+        return replace(self, task=task, generation=generation)
+
+    def owns(self, diff: Mapping[str, Any]) -> bool:
+        """Say whether a data diff was made for this generation of the task's run."""
+        return self.tag in _tags(diff) and asks_for(self.asked, diff)
+
+    def owned_before(self, diff: Mapping[str, Any]) -> bool:
+        """Say whether a data diff was made for another generation of the task's run."""
+        tags = [tag for tag in _tags(diff) if tag.startswith(f"{self.task}:")]
+        if not tags or self.tag in tags:
+            return False
+        # What a generation with another body asked for, nobody knows any more.
+        is_known = any(_body_of(tag) == _body_of(self.tag) for tag in tags)
+        return not is_known or asks_for(self.asked, diff)
+
+    def precedes(self, diff: Mapping[str, Any]) -> bool:
+        """Say whether a data diff is older than anything of this run could be."""
+        made = created_at(diff)
+        return made is not None and self.since is not None and made < self.since - _CLOCKS_DIFFER
+
+    def follows(self, diff: Mapping[str, Any]) -> bool:
+        """Say whether a data diff is known to be no older than this run."""
+        is_known = created_at(diff) is not None and self.since is not None
+        return is_known and not self.precedes(diff)
+
+
+def owner_of(context: Context, body: Mapping[str, Any]) -> Owner:
+    """Find out whose data diff it is.
+
+    :param context: Airflow's task context.
+    :param body: what is asked for, without the tag.
+    :return: the owner.
+    """
+    ti, run = context["ti"], context["dag_run"]
+    since = getattr(run, "start_date", None)
+    names = [ti.dag_id, ti.task_id, ti.run_id, ti.map_index, str(since)]
+    # A clear sets max_tries to the tries so far and the task's retries. By an older DAG file than
+    # the worker's it may add as much as the file's retries have grown, so their difference alone
+    # may be what it was.
+    counts = [ti.max_tries or 0, context["task"].retries or 0, *_signs(ti, run)]
+    generation = "-".join(map(str, [*counts, _hash(body)]))
+    return Owner(f"airflow:{_hash(names)}", generation, since, body)
+
+
+def _signs(ti: Any, run: Any) -> list[int]:
+    """Return what tells a task from the one that it was before a clear; nothing at first."""
+    signs = [getattr(run, "clear_number", None) or 0]
+    if tells_of_each_clear():
+        return [number for number in signs if number]
+    # A clear of a task that Airflow shows as running leaves no other trace than the next try.
+    signs.append(ti.try_number)
+    return [] if signs == [0, 1] else signs
+
+
+def tells_of_each_clear() -> bool:
+    """Return whether this Airflow counts each clear of a run: those before 3.2 count few."""
+    from airflow import __version__
+
+    major, minor = __version__.split(".")[:2]
+    return (int(major), int(minor)) >= (3, 2)
+
+
+def asks_for(asked: Mapping[str, Any], diff: Mapping[str, Any]) -> bool:
+    """Say whether a data diff compares what was asked for, as far as it says so.
+
+    A service may write names, spaces and numbers in another way than they were sent.
+
+    :param asked: the body of the creation.
+    :param diff: the data diff as the API shows it.
+    """
+    return all(
+        _plain(name, asked.get(name)) == _plain(name, found)
+        for name, found in diff.items()
+        if _is_compared(name, asked.get(name), found)
+    )
+
+
+def _is_compared(name: str, asked: Any, found: Any) -> bool:
+    if name in (*_TABLES, *_TEXTS, *_COLUMNS):
+        return bool(found) and (name != _INFERRED or bool(asked))
+    return isinstance(asked, (int, float)) and isinstance(found, (int, float))
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        parts = [str(part).casefold() for part in value]
+        return sorted(parts) if name in _COLUMNS else parts
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a task's run finds of its own among the data diffs of an account.
+
+    :param taken: the one to take over, ``None`` if there is none that runs or is done.
+    :param left: the ids of those that still run and that nobody waits for.
+    """
+
+    taken: Mapping[str, Any] | None
+    left: tuple[int, ...]
+
+
+def choose(owner: Owner, diffs: Iterable[Mapping[str, Any]]) -> Choice:
+    """Choose among the data diffs of an account.
+
+    :param owner: who asks.
+    :param diffs: data diffs, the newest first.
+    :return: what is the owner's.
+    """
+    taken: Mapping[str, Any] | None = None
+    left = []
+    for number, state, diff in _of_use(diffs):
+        is_over = state is State.SUCCEEDED
+        # What is over may be older than the data; what runs was made for this generation.
+        if taken is None and owner.owns(diff) and (not is_over or owner.follows(diff)):
+            taken = diff
+        elif not is_over and (owner.owns(diff) or owner.owned_before(diff)):
+            left.append(number)
+    return Choice(taken, tuple(left))
+
+
+def running(owner: Owner, diffs: Iterable[Mapping[str, Any]]) -> tuple[int, ...]:
+    """Find what still runs of a generation.
+
+    :param owner: the generation.
+    :param diffs: data diffs of an account.
+    :return: their ids.
+    """
+    return tuple(
+        number
+        for number, state, diff in _of_use(diffs)
+        if state is not State.SUCCEEDED and owner.owns(diff)
+    )
+
+
+def _of_use(diffs: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, State, Mapping[str, Any]]]:
+    """Return id and state of the data diffs that run or are done, each once."""
+    # By their ids, because the pages move while new ones are made.
+    for number, diff in {diff.get("id"): diff for diff in diffs}.items():
+        state = DATA_DIFF.state_of(diff.get("status")) or State.RUNNING
+        if isinstance(number, int) and state not in (State.FAILED, State.CANCELLED):
+            yield number, state, diff
+
+
+def created_at(diff: Mapping[str, Any]) -> datetime | None:
+    """Return when a data diff was made, ``None`` where it does not say.
+
+    :param diff: the data diff as the API shows it.
+    """
+    text = diff.get("created_at")
+    try:
+        made = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return made if made.tzinfo is not None else None
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _body_of(tag: str) -> str:
+    """Return the part of a tag that stands for the body."""
+    return tag.rpartition("-")[2]
+
+
+def _tags(diff: Mapping[str, Any]) -> list[str]:
+    tags = diff.get("tags")
+    return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []

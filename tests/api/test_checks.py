@@ -1,0 +1,187 @@
+"""The checks of single fields, which tests/api/test_fields.py uses in whole requests."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timezone
+from enum import Enum
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.redaction.secret import Secret
+
+LARGEST = 2**63 - 1
+
+
+def from_2_to_5(field: str, value: Any) -> Any:
+    return fields.between(2, 5)(field, value)
+
+
+def first_or_3(field: str, value: Any) -> Any:
+    return fields.one_of("first", 3)(field, value)
+
+
+class Colour(str, Enum):
+    RED = "red"
+
+
+UNCHANGED: list[tuple[fields.Check, list[Any]]] = [
+    (fields.integer, [0, LARGEST, -LARGEST]),
+    (from_2_to_5, [2, 5]),
+    (fields.number, [0, 7, -1.5, LARGEST, 1e300]),
+    (fields.positive_number, [1, 0.001]),
+    (fields.share, [0, 1, 0.5]),
+    (fields.boolean, [True, False]),
+    (fields.text, ["", " x ", "ü", "\N{PILE OF POO}"]),
+    (fields.time_of_day, ["06:30:00", "06:30", "06:30:00Z", "06:30:00z", "06:30:00+01:00"]),
+    (first_or_3, ["first", 3]),
+    (fields.sha, ["0123456789abcdefABCDEF", "a" * 7, "a" * 64]),
+    (fields.path, ["/", "/a/b?c=d&e=%20", "/!~", "/.a/..b/c..", "/a?b=..", "/..."]),
+    (fields.path_part, ["a/b", "...", " ", "%2e"]),
+    (fields.mapping, [{}, {"a": None}]),
+    (fields.sequence, [[], [1], (1, "a")]),
+]
+
+ACCEPTED: list[tuple[fields.Check, Any, list[Any]]] = [
+    (fields.positive_integer, 7, [7, "7", " 7\n", "007"]),
+    (fields.integer, -7, ["-7", " -7 "]),
+    (fields.integer, -LARGEST, [str(-LARGEST)]),
+    (from_2_to_5, 3, ["3"]),
+    (fields.number, 7, ["7", " 7 "]),
+    (fields.number, -7, ["-7"]),
+    (fields.number, LARGEST, [str(LARGEST)]),
+    (fields.number, 0.5, ["0.5", "5e-1", "5E-1", "0.05e+1", "0.005e2"]),
+    (fields.positive_number, 0.001, ["0.001"]),
+    (fields.share, 1, ["1"]),
+    (fields.boolean, True, ["true", " TRUE\n"]),
+    (fields.boolean, False, ["false", "False"]),
+    (fields.text, "red", [Colour.RED]),
+    (fields.text, "1.5", [1.50]),
+    (fields.texts, ["a", "5"], [("a", 5), "['a', 5]", ' ["a", "5"]\n']),
+    (
+        fields.date_time,
+        "2024-01-31T06:00:00+00:00",
+        [
+            datetime(2024, 1, 31, 6, tzinfo=timezone.utc),
+            "2024-01-31T06:00:00Z",
+            "2024-01-31T06:00:00z",
+            " 2024-01-31 06:00:00+00:00\n",
+        ],
+    ),
+    (fields.time_of_day, "06:30", [" 06:30\n"]),
+    (first_or_3, 3, ["3", " 3 "]),
+    (fields.method, "GET", ["GET", "get"]),
+    (fields.name, "x y", [" x y\n"]),
+    (fields.name, "2024", [2024]),
+    (fields.sha, "1234567", [1234567, " 1234567\n"]),
+    (fields.sha, "7" * 40, [int("7" * 40)]),
+    (fields.path_part, "5", [5]),
+    (fields.mapping, {"a": None}, ['{"a": null}', " {'a': None}\n"]),
+    (fields.sequence, [1], ["[1]", " [1]\n"]),
+    (fields.sequence, (1,), ["(1,)"]),
+]
+
+_NO_INTEGER = [True, 1.0, "1.0", "x", "", "+7", "1_0", "٧", "9" * 20, None, Fraction(7)]
+
+REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
+    (fields.positive_integer, "a positive integer", [0, -1, LARGEST + 1, *_NO_INTEGER]),
+    (fields.integer, "an integer, not", _NO_INTEGER),
+    (fields.integer, "an integer of at most 64 bits, not", [LARGEST + 1, -LARGEST - 1]),
+    (from_2_to_5, "an integer from 2 to 5", [1, 6, "6", *_NO_INTEGER]),
+    (
+        fields.number,
+        "a finite number",
+        [True, None, math.nan, math.inf, "nan", "1e999", "1.", ".5", "", "٧", "0x1", "1.5x", [1]],
+    ),
+    (fields.number, "an integer of at most 64 bits, not", [LARGEST + 1]),
+    (fields.number, "an integer, not", [str(LARGEST + 1)]),
+    (fields.positive_number, "a number above 0", [0, -1, "0", "-0.5"]),
+    (fields.share, "a number from 0 to 1", [-0.1, 1.1, "2"]),
+    (fields.boolean, "true or false", [1, 0, None, "yes", "", "1", []]),
+    (fields.text, "without NUL", ["a\0b", True, None, b"x", math.nan, []]),
+    (fields.text, "without lone surrogates", ["\ud800"]),
+    (fields.texts, "a list of strings", ["a", None, b"a", {"a": 1}]),
+    (
+        fields.date_time,
+        "a date and time with a time zone",
+        [datetime(2024, 1, 31), "2024-01-31T06:00:00", "2024-01-31", "x", 5, None],
+    ),
+    (fields.time_of_day, "a time of day", [23400, "25:00", "x", None]),
+    (first_or_3, "one of 'first', 3", [" first", "First", 4, "", True, None, []]),
+    (fields.method, "an HTTP method", ["", "GET /", "a" * 21, None, b"GET"]),
+    (fields.name, "a name", ["", " \n", "None", " None "]),
+    (fields.name, "a string", [None, ["a"]]),
+    (
+        fields.sha,
+        "7 to 64 hexadecimal digits",
+        ["a" * 6, "a" * 65, "g" * 7, "٠" * 7, 123456, -1234567, True, None, 1e7, b"a" * 7]
+        + [10**5000, [10**5000]],
+    ),
+    (
+        fields.path,
+        "a path that begins with '/'",
+        ["", "a", "/a b", "/ü", "/a#b", "/\n", None]
+        + ["/..", "/.", "/a/../b", "/a/./b", "/a/..?b", "/%2e%2E/a", "/a/.%2e", "/a/%2E"],
+    ),
+    (fields.path_part, "not be empty, '.' or '..'", ["", ".", ".."]),
+    (fields.mapping, "must be an object, not a value of type", [None, "x", "[1]", [1], 5]),
+    (fields.mapping, "nested too deeply", [Secret("x")]),
+    (fields.bindings, "must be a list, e.g. [{'remoteId'", ["x", None, {}]),
+    (fields.sequence, "must be a list, not", ["x", "'x'", b"x", bytearray(b"x"), {}, {1}, None, 5]),
+]
+
+
+@pytest.mark.parametrize(("check", "values"), UNCHANGED)
+def test_leaves_what_fits(check: fields.Check, values: list[Any]) -> None:
+    # With their types.
+    assert repr([check("field", value) for value in values]) == repr(values)
+
+
+@pytest.mark.parametrize(("check", "result", "values"), ACCEPTED)
+def test_undoes_what_templating_did(check: fields.Check, result: Any, values: list[Any]) -> None:
+    assert repr([check("field", value) for value in values]) == repr([result] * len(values))
+
+
+@pytest.mark.parametrize(("check", "wanted", "values"), REFUSED)
+def test_refuses(check: fields.Check, wanted: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(DatafoldInputError) as caught:
+            check("field", value)
+        assert str(caught.value).startswith("field: ")
+        assert wanted in str(caught.value)
+        assert str(caught.value).endswith("Nothing was sent.")
+
+
+def test_an_error_names_the_place() -> None:
+    with pytest.raises(
+        DatafoldInputError, match=r"^field\[1\]\.boundIds: must be a list of integers"
+    ):
+        fields.bindings(
+            "field", [{"remoteId": "1", "boundIds": []}, {"remoteId": "2", "boundIds": 1}]
+        )
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x", "a: b", "[", "[" * 100_000, "f()", "9" * 5_000, b"[]", 5],
+    ids=lambda value: repr(value)[:9],
+)
+def test_what_is_no_literal_stays(value: Any) -> None:
+    assert fields.literal(value) == value
+
+
+@pytest.mark.parametrize("value", ["x", "\ud800", 5, None])
+def test_an_error_shows_the_value_and_its_type(value: Any) -> None:
+    said = str(fields.input_error("field", value, "must be odd"))
+    assert said == f"field: must be odd, not {value!r} ({type(value).__name__}). Nothing was sent."
+
+
+def test_an_error_never_shows_an_object() -> None:
+    # It may hold a secret.
+    with pytest.raises(DatafoldInputError) as caught:
+        fields.mapping("options", "{'password': 'x'")
+    assert str(caught.value).startswith("options: must be an object, not a value of type str. ")

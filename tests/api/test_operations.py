@@ -1,0 +1,471 @@
+"""Each operation of the contract through the hook: what is sent, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from openapi_core import OpenAPI
+from openapi_core.datatypes import RequestParameters
+from werkzeug.datastructures import Headers, ImmutableMultiDict
+
+from airflow_provider_datafold.api import explore
+from airflow_provider_datafold.client.async_driver import AsyncClient
+from airflow_provider_datafold.connection.settings import Settings
+from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldInputError
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.redaction.secret import MASK, Secret
+from dev.faults.server import Call, FaultServer
+from dev.sandbox import contract
+from dev.sandbox.contract import Operation
+from dev.sandbox.state import Request
+from tests import bodies
+from tests.calls import (
+    END,
+    KINDS,
+    MONITOR_KINDS,
+    MONITORS,
+    ROWS,
+    SOURCES,
+    START,
+    TABLE,
+    WITH_BODY,
+    Row,
+    declared,
+    named,
+)
+from tests.conftest import API_KEY
+
+EMPTY = {"delete_integration", "sync_integration", "delete_monitor"}
+"""Methods to which the sandbox responds with null or nothing."""
+
+
+class Arrived:
+    """A request that the sandbox has seen, in the form for openapi-core."""
+
+    host_url = bodies.CONTRACT["servers"][0]["url"]
+
+    def __init__(self, request: Request) -> None:
+        self.path = request.path
+        self.method = request.method.lower()
+        self.body = request.body or None
+        self.content_type = request.headers.get("content-type", "")
+        self.parameters = RequestParameters(
+            header=Headers(request.headers), query=ImmutableMultiDict(parse_qsl(request.query))
+        )
+
+
+@cache
+def validator() -> OpenAPI:
+    return OpenAPI.from_dict(bodies.CONTRACT)
+
+
+@pytest.fixture
+def hook(connections: None, sandbox: Any) -> Iterator[DatafoldHook]:
+    """A hook of a sandbox that has a run of a monitor and a test of a data source."""
+    with sandbox.state.lock:
+        monitors, sources = sandbox.state.monitors, sandbox.state.data_sources
+        monitors.jobs[1] = monitors.courses.start()
+        monitors.runs[1] = {"run_id": 1, "monitor_id": 2, "started_at": START}
+        sources.jobs[1] = sources.courses.start()
+    with DatafoldHook() as made:
+        yield made
+
+
+def test_no_operation_is_left_out() -> None:
+    contracted = list(map(str, contract.operations(bodies.CONTRACT)))
+
+    assert sorted(map(named, ROWS)) == sorted(contracted)
+    assert len(ROWS) == 51
+    assert sorted(str(row.asked) for row in WITH_BODY) == sorted(map(str, bodies.operations()))
+
+
+def text_of(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=named)
+def test_a_method_sends_its_operation_once(row: Row, hook: DatafoldHook, sandbox: Any) -> None:
+    row.call(hook, **row.query)
+
+    (request,) = sandbox.state.requests
+    assert request.status in (200, 204)
+    assert (request.method, request.path) == (row.asked.method, row.path or row.asked.path)
+    assert parse_qsl(request.query) == [(name, text_of(row.query[name])) for name in row.query]
+    assert request.body == b"" if row.body is None else json.loads(request.body) == row.body
+    assert request.headers["authorization"] == f"Key {API_KEY}"
+    assert ("content-type" in request.headers) == (row.body is not None)
+    validator().validate_request(Arrived(request))
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.query], ids=named)
+def test_an_optional_argument_that_is_left_out_is_not_sent(
+    row: Row, hook: DatafoldHook, sandbox: Any
+) -> None:
+    row.call(hook)
+    row.call(hook, **dict.fromkeys(row.query))
+    for name, value in row.query.items():
+        row.call(hook, **{name: value})
+
+    nothing, nulls, *single = sandbox.state.requests
+    assert nothing.query == nulls.query == ""
+    assert [parse_qsl(request.query) for request in single] == [
+        [(name, text_of(value))] for name, value in row.query.items()
+    ]
+
+
+def test_rows_try_every_argument_of_every_query() -> None:
+    for row in ROWS:
+        declared = contract.declared(bodies.CONTRACT, row.asked).get("parameters", ())
+        names = {each["name"] for each in declared if each["in"] == "query"}
+        assert set(row.query) == names - {"poll", "stream"}, row.operation
+
+
+@pytest.mark.parametrize(("given", "sent"), [("True", "true"), ("false", "false"), (True, "true")])
+def test_a_boolean_arrives_in_small_letters(
+    given: Any, sent: str, hook: DatafoldHook, sandbox: Any
+) -> None:
+    hook.list_data_diffs(accessible_only=given)
+    hook.list_column_upstreams(1, f"{TABLE}.id", include_tabular_nodes=given)
+
+    assert [request.query.partition("=")[2] for request in sandbox.state.requests] == [sent] * 2
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"start_date": START}, {"end_date": END}], ids=["none", "start", "end"]
+)
+def test_audit_logs_are_asked_for_with_what_was_given(
+    body: dict[str, str], hook: DatafoldHook, sandbox: Any
+) -> None:
+    hook.list_audit_logs(**body)
+
+    (request,) = sandbox.state.requests
+    assert (json.loads(request.body) if request.body else {}) == body
+    assert ("content-type" in request.headers) == bool(body)
+    validator().validate_request(Arrived(request))
+
+
+def test_null_is_not_sent_where_it_means_to_leave_something_as_it_is(
+    hook: DatafoldHook, sandbox: Any
+) -> None:
+    hook.update_data_diff(1, archived=None, purged=False)
+    hook.query_data_source(1, "select 1", params=None)
+
+    assert [json.loads(request.body) for request in sandbox.state.requests] == [
+        {"purged": False},
+        {"query": "select 1"},
+    ]
+
+
+# Bodies.
+
+
+def values_in(row: Row) -> dict[str, Any]:
+    names = [part[1:-1] for part in declared(row).path.split("/") if part.startswith("{")]
+    args = [arg for arg in row.args if arg not in (*KINDS, *MONITOR_KINDS)]
+    return dict(zip(names, args, strict=True))
+
+
+def check_arrival(request: Request, row: Row, body: Any) -> None:
+    shown = f"{row.operation} {body}"
+    assert request.status == 200, shown
+    assert (request.method, request.path) == (row.asked.method, row.path or row.asked.path)
+    assert json.loads(request.body) == body, shown
+    # In Python, but not in JSON, 1 is True and 1.0.
+    assert repr_of(json.loads(request.body)) == repr_of(body), shown
+    validator().validate_request(Arrived(request))
+
+
+def repr_of(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def send_as_typed(row: Row, hook: DatafoldHook, body: Any) -> Any:
+    """Call a method with a body; what is sent has no null where that means nothing."""
+    if row.operation.endswith("{id}/update"):
+        kind = body["type"]
+        number = 1 + MONITOR_KINDS.index(kind)
+        hook.update_monitor(kind, number, body)
+        return row.__class__(row.operation, "", path=f"{MONITORS}/{number}/update"), body
+    row.call(hook, body)
+    if row.spread:
+        return row, {name: value for name, value in body.items() if value is not None}
+    return row, body
+
+
+@pytest.mark.parametrize(
+    "make", [bodies.minimal, bodies.full, bodies.null], ids=lambda f: f.__name__
+)
+@pytest.mark.parametrize("row", WITH_BODY, ids=named)
+def test_a_body_arrives_as_it_was_given(
+    row: Row, make: Callable[[Operation], Iterator[Any]], hook: DatafoldHook, sandbox: Any
+) -> None:
+    for body in make(row.asked):
+        if body is None or (row.spread and not any(value is not None for value in body.values())):
+            continue  # Nothing that the typed method could send; see the next test.
+        sandbox.state.requests.clear()
+        expected, sent = send_as_typed(row, hook, body)
+        (request,) = sandbox.state.requests
+        check_arrival(request, expected, sent)
+
+
+@pytest.mark.parametrize("row", [row for row in WITH_BODY if row.spread], ids=named)
+def test_a_declaration_sends_null_as_null(row: Row, hook: DatafoldHook, sandbox: Any) -> None:
+    for body in [*bodies.minimal(row.asked), *bodies.null(row.asked)]:
+        sandbox.state.requests.clear()
+        hook.call(declared(row), body, **values_in(row))
+        (request,) = sandbox.state.requests
+        check_arrival(request, row, body)
+
+
+def test_bodies_try_every_type_of_everything() -> None:
+    def tags(operation: str, *path: str) -> set[Any]:
+        found = set()
+        for body in bodies.full(Operation(*operation.split(" "))):
+            value = body
+            for name in path:
+                value = (value or {}).get(name) if not isinstance(value, list) else None
+            found |= {
+                str(item.get("type")) if isinstance(item, dict) else str(item)
+                for item in (value if isinstance(value, list) else [value])
+            }
+        return found
+
+    diff = f"POST {MONITORS}/create/diff"
+    assert len(tags(f"POST {SOURCES}", "type")) == 27
+    assert {"email", "pagerduty", "webhook", "slack", "teams"} <= tags(diff, "notifications")
+    assert {"crontab", "none"} <= tags(diff, "schedule")
+    assert {"hourly", "daily"} <= tags(diff, "schedule", "interval")
+    assert tags(diff, "datadiff", "diff_type") == {"indb", "inmem"}
+    metric = f"POST {MONITORS}/create/metric"
+    assert tags(metric, "metric", "type") == {"table", "column", "custom"}
+    assert tags(metric, "alert", "type") == {"automatic", "absolute", "percentage"}
+    update = f"PATCH {MONITORS}/{{id}}/update"
+    assert tags(update, "type") == set(MONITOR_KINDS)
+
+
+# Paths.
+
+ODD_TEXTS = [
+    TABLE,
+    "a/b",
+    "?x=1#y",
+    "%2F",
+    "..%2f",
+    "../../lineage/bi/",
+    "a.",
+    "...",
+    "Ünïcödé.日本.🦀",
+    "a b+c&d;e=f",
+    "a\nb\r\nHost: evil",
+    "\\..\\x",
+    " ",
+    "~!$'()*,:@",
+]
+LINEAGE = (
+    (explore.TABLE_UPSTREAMS, "table_path", "tables/{}/upstreams"),
+    (explore.TABLE_DOWNSTREAMS, "table_path", "tables/{}/downstreams"),
+    (explore.COLUMN_UPSTREAMS, "column_path", "columns/{}/upstreams"),
+    (explore.COLUMN_DOWNSTREAMS, "column_path", "columns/{}/downstreams"),
+)
+
+
+def answering(content: bytes, status: bytes = b"200 OK") -> Callable[[Call], Iterator[bytes]]:
+    def act(call: Call) -> Iterator[bytes]:
+        yield b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nConnection: close\r\n" % status
+        yield b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
+
+    return act
+
+
+@pytest.fixture
+def serve(connect: Any) -> Iterator[Callable[..., FaultServer]]:
+    """A service with the same response to everything, and a connection to it."""
+    running: list[FaultServer] = []
+
+    def start(content: bytes) -> FaultServer:
+        server = FaultServer([answering(content)]).__enter__()
+        running.append(server)
+        url = f"http://127.0.0.1:{server.port}"
+        connect("datafold_default", host=url, password=API_KEY, extra='{"max_retries": 0}')
+        return server
+
+    yield start
+    for server in running:
+        server.__exit__(None, None, None)
+
+
+def call_async(url: str, *calls: tuple[Any, dict[str, Any]]) -> list[Any]:
+    settings = Settings("c", url, Secret(API_KEY), max_retries=0)
+
+    async def call() -> list[Any]:
+        async with AsyncClient(settings, "tests") as client:
+            return [await client.call(operation, **values) for operation, values in calls]
+
+    return asyncio.run(call())
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
+def test_text_in_a_path_stays_in_its_place(text: str, serve: Any) -> None:
+    server = serve(b"[]")
+    calls = [
+        (operation, {"data_connection_id": 3, name: text, "max_depth": 2})
+        for operation, name, _ in LINEAGE
+    ]
+    with DatafoldHook() as hook:
+        for operation, values in calls:
+            hook.call(operation, **values)
+    call_async(f"http://127.0.0.1:{server.port}", *calls)
+
+    targets = [request.target for request in server.requests]
+    quoted = "".join(
+        chr(byte) if byte in b"-._~" or (byte < 128 and chr(byte).isalnum()) else f"%{byte:02X}"
+        for byte in text.encode()
+    )
+    wanted = [f"/api/v1/explore/db/3/{place.format(quoted)}?max_depth=2" for *_, place in LINEAGE]
+    assert targets == wanted * 2
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
+def test_the_service_reads_the_text_of_a_path_as_it_was_meant(
+    text: str, hook: DatafoldHook, sandbox: Any
+) -> None:
+    if "\n" in text:
+        pytest.skip("the sandbox's framework has no route for a line break")
+    sandbox.state.explore.tables[text] = (["x"], ["id"])
+    sandbox.state.explore.edges.clear()
+
+    assert hook.list_table_upstreams(1, text) == []
+    assert hook.list_column_downstreams(1, f"{text}.id") == []
+
+
+@pytest.mark.parametrize("text", [".", "..", "", "a\0b", "\0", None, [], True])
+def test_text_that_would_leave_its_place_is_refused(
+    text: Any, hook: DatafoldHook, sandbox: Any
+) -> None:
+    for method, name in (
+        (hook.list_table_upstreams, "table_path"),
+        (hook.list_table_downstreams, "table_path"),
+        (hook.list_column_upstreams, "column_path"),
+        (hook.list_column_downstreams, "column_path"),
+    ):
+        with pytest.raises(DatafoldInputError, match=f"^{name}: must ") as caught:
+            method(1, text)
+        assert repr(text) in str(caught.value)
+    settings = Settings("c", sandbox.url, Secret(API_KEY))
+    for operation, name, _ in LINEAGE:
+        with pytest.raises(DatafoldInputError, match=f"^{name}: must "):
+            asyncio.run(
+                AsyncClient(settings, "t").call(operation, data_connection_id=1, **{name: text})
+            )
+    assert sandbox.state.requests == []
+
+
+@pytest.mark.parametrize("value", [0, -1, "x", "1/2", "..", "7?x=1", None, True, 1.5, "٣", 2**63])
+@pytest.mark.parametrize("row", [row for row in ROWS if row.args], ids=named)
+def test_an_id_that_is_none_is_refused(
+    row: Row, value: Any, hook: DatafoldHook, sandbox: Any
+) -> None:
+    places = [place for place, arg in enumerate(row.args) if str(arg).isdecimal()]
+    for place in places:
+        args = [*row.args[:place], value, *row.args[place + 1 :]]
+        with pytest.raises(DatafoldInputError, match=r"^\w+: must be a positive integer") as caught:
+            Row(row.operation, row.method, tuple(args), body=row.body, spread=row.spread).call(hook)
+        assert repr(value) in str(caught.value)
+    assert sandbox.state.requests == []
+
+
+# Results.
+
+
+def answers(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The JSON with which the sandbox responds from now on."""
+    from starlette.responses import JSONResponse
+
+    found: list[Any] = []
+    render = JSONResponse.render
+
+    def keep(self: Any, content: Any) -> bytes:
+        rendered: bytes = render(self, content)
+        found.append(json.loads(rendered))
+        return rendered
+
+    monkeypatch.setattr(JSONResponse, "render", keep)
+    return found
+
+
+@pytest.mark.parametrize("row", ROWS, ids=named)
+def test_a_method_returns_the_response(
+    row: Row, hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = answers(sandbox, monkeypatch)
+    found = row.call(hook, **row.query)
+
+    assert found == (answered[0] if answered else None)
+    assert (found is None) == (row.method in EMPTY)
+    if found is not None:
+        assert isinstance(found, declared(row).returns)
+    schema = contract.declared(bodies.CONTRACT, row.asked)["responses"]["200"]
+    schema = schema.get("content", {}).get("application/json", {}).get("schema", {})
+    wanted = object if schema == {} else list if schema.get("type") == "array" else dict
+    assert declared(row).returns is wanted
+
+
+DOCUMENTED = [row for row in ROWS if declared(row).returns is not object]
+VALUES = {"list": b"[]", "object": b"{}", "null": b"null", "text": b'"x"', "number": b"7"}
+
+
+@pytest.mark.parametrize("row", DOCUMENTED, ids=named)
+def test_a_response_of_another_type_is_refused(row: Row, serve: Any) -> None:
+    right, wanted = ("list", "a list") if declared(row).returns is list else ("object", "an object")
+    for name, content in VALUES.items():
+        serve(content)
+        with DatafoldHook() as hook:
+            if name == right:
+                assert row.call(hook) == json.loads(content)
+                continue
+            with pytest.raises(DatafoldAnswerError) as caught:
+                row.call(hook)
+        assert f"200, but the response is not {wanted}, as the API documents." in str(caught.value)
+        assert caught.value.status_code == 200
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row not in DOCUMENTED], ids=named)
+def test_a_response_that_is_not_documented_may_be_anything(row: Row, serve: Any) -> None:
+    for content in VALUES.values():
+        serve(content)
+        with DatafoldHook() as hook:
+            assert row.call(hook) == json.loads(content)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=named)
+def test_an_empty_response_is_accepted_only_if_nothing_is_documented(row: Row, serve: Any) -> None:
+    serve(b"")
+    with DatafoldHook() as hook:
+        if declared(row).may_be_empty:
+            assert row.call(hook) is None
+        else:
+            with pytest.raises(DatafoldAnswerError, match="is not JSON"):
+                row.call(hook)
+    assert not (declared(row).may_be_empty and row in DOCUMENTED)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in ROWS if row.method.startswith(("create_data_s", "create_int"))],
+    ids=named,
+)
+def test_a_secret_that_comes_back_is_replaced(row: Row, serve: Any) -> None:
+    body = next(bodies.full(row.asked))
+    serve(json.dumps({"id": 1, "config": body}).encode())
+    with DatafoldHook() as hook:
+        found = row.call(hook, body)
+
+    assert found["id"] == 1
+    assert bodies.SECRET not in json.dumps(found)
+    assert MASK in json.dumps(found) or bodies.SECRET not in json.dumps(body)

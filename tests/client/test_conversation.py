@@ -1,0 +1,109 @@
+"""One call without I/O: when it is tried again, and what its error says."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.api import bi
+from airflow_provider_datafold.api.operation import Effect, Operation, Request
+from airflow_provider_datafold.client.conversation import Send, converse
+from airflow_provider_datafold.client.response import Answer
+from airflow_provider_datafold.connection.settings import Settings
+from airflow_provider_datafold.exceptions import DatafoldError, DatafoldInputError
+from airflow_provider_datafold.redaction.secret import Secret
+
+KEY = "Kp7sVt2Xw9Yz"
+TOKEN = "Tn4bHc8Jd1Qf"
+LOG = logging.getLogger(__name__)
+READ = Operation("GET", "/things/{number}", Effect.READS, "thing", dict)
+
+
+def settings(**fields: Any) -> Settings:
+    given = {"conn_id": "mine", "base_url": "https://datafold.test", "api_key": Secret(KEY)}
+    return Settings(**{**given, **fields})
+
+
+def failing(status: int, headers: dict[str, str] | None = None) -> Answer:
+    return Answer(status, headers or {}, b"{}")
+
+
+def steps(conversation: Any, *outcomes: Any) -> list[Any]:
+    """Go through a conversation, with an outcome for each request, until it ends or raises."""
+    found, waiting = [], iter(outcomes)
+    step = next(conversation)
+    try:
+        while True:
+            found.append(step)
+            step = conversation.send(next(waiting) if isinstance(step, Send) else None)
+    except StopIteration as done:
+        found.append(done.value)
+    except DatafoldError as error:
+        found.append(error)
+    return found
+
+
+def request() -> Request:
+    return READ.request(number=7)
+
+
+def ends(found: list[Any]) -> list[str]:
+    return [type(step).__name__ for step in found]
+
+
+@pytest.mark.parametrize(("limit", "is_tried"), [(5.0, True), (4.999, False)])
+def test_a_wait_must_end_within_the_time_of_the_call(limit: float, is_tried: bool) -> None:
+    conversation = converse(
+        request, settings(call_timeout=limit), LOG, clock=lambda: 100.0, jitter=lambda: 0.0
+    )
+    found = steps(conversation, failing(503, {"Retry-After": "5"}), Answer(200, {}, b"{}"))
+    assert ends(found) == (
+        ["Send", "Pause", "Send", "dict"] if is_tried else ["Send", "DatafoldServerError"]
+    )
+
+
+def test_an_error_says_what_was_asked_of_which_connection() -> None:
+    refusal = failing(429, {"Retry-After": "700"})
+    (_, error) = steps(converse(request, settings(), LOG), refusal)
+    assert str(error).startswith(
+        "GET /things/7 on https://datafold.test (Airflow connection 'mine')"
+    )
+    assert (error.method, error.path, error.status_code) == ("GET", "/things/7", 429)
+    assert error.retry_after == 700.0
+    assert str(error).endswith(error.reason)
+    assert "https://" not in error.reason
+    assert "attempt" not in error.reason
+
+
+def test_an_error_of_a_later_attempt_says_so() -> None:
+    found = steps(converse(request, settings(max_retries=1), LOG), failing(500), failing(500))
+    assert ends(found) == ["Send", "Pause", "Send", "DatafoldServerError"]
+    assert found[-1].reason.endswith("This was attempt 2.")
+
+
+def test_an_error_names_the_wrong_fields() -> None:
+    detail = b'{"detail": [{"loc": ["body", "name"], "msg": "Field required"}]}'
+    (_, error) = steps(converse(request, settings(), LOG), Answer(422, {}, detail))
+    assert error.errors == (("body.name", "Field required"),)
+
+
+@pytest.mark.parametrize("secret", [KEY, TOKEN])
+def test_what_is_wrong_is_not_shown_with_a_secret(secret: str) -> None:
+    def make() -> Request:
+        raise DatafoldInputError(f"name: must not be {secret}. Nothing was sent.")
+
+    with pytest.raises(DatafoldInputError) as caught:
+        next(converse(make, settings(), LOG, ({"token": Secret(TOKEN), "name": secret},)))
+    assert secret not in str(caught.value)
+
+
+def test_secrets_of_the_request_are_taken_out_of_the_answer() -> None:
+    body = {"token": Secret(TOKEN), "bindings": [], "indexing_cron": None}
+
+    def make() -> Request:
+        return bi.UPDATE["hightouch"].request(body, bi_datasource_id=7)
+
+    answer = Answer(200, {}, f'{{"id": 7, "name": "{TOKEN} and {KEY}"}}'.encode())
+    assert steps(converse(make, settings(), LOG), answer)[-1]["name"] == "*** and ***"

@@ -1,0 +1,94 @@
+"""Two processes that share a client after a fork each get their own responses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+
+import pytest
+
+from dev.faults.behaviours import answer
+from dev.faults.server import Call, FaultServer, Step, Then
+from tests.conftest import API_KEY, ROOT
+
+SYNC = """
+hook = DatafoldHook()
+ask = hook.get_integration
+"""
+
+ASYNC = """
+client = AsyncClient(fetch_settings("datafold_default"), "tests")
+ask = lambda number: asyncio.run(client.call(bi.GET, bi_datasource_id=number))
+"""
+
+# The parent sends while the child's response is in transit, which the parent must not read.
+FORK = """
+import asyncio
+import os
+import signal
+import time
+
+from airflow_provider_datafold.api import bi
+from airflow_provider_datafold.client.async_driver import AsyncClient
+from airflow_provider_datafold.connection.fetch import fetch_settings
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+DRIVER
+
+def is_wrong(number):
+    try:
+        return ask(number) != {"id": number}
+    except Exception:
+        return True
+
+wrong = is_wrong(1)
+reader, writer = os.pipe()
+child = os.fork()
+if child:
+    os.read(reader, 1)
+    time.sleep(0.5)
+    os.kill(child, signal.SIGSTOP)
+    wrong += is_wrong(1000)
+    os.kill(child, signal.SIGCONT)
+else:
+    os.write(writer, b"x")
+    wrong += is_wrong(2000)
+first = 1001 if child else 2001
+wrong += sum(map(is_wrong, range(first, first + 59)))
+if not child:
+    os._exit(wrong)
+_, status = os.waitpid(child, 0)
+print("wrong:", wrong, os.waitstatus_to_exitcode(status))
+"""
+
+
+def tells_the_id(call: Call) -> Iterable[Step]:
+    assert call.request is not None
+    number = int(call.request.target.rstrip("/").rpartition("/")[2])
+    pause = 1.5 if number == 2000 else 0
+    return [pause, answer(200, json.dumps({"id": number}).encode()), Then.KEEP]
+
+
+@pytest.mark.parametrize("driver", [SYNC, ASYNC], ids=["sync", "async"])
+def test_each_process_gets_its_own_responses(driver: str) -> None:
+    with FaultServer([tells_the_id]) as server:
+        extra = {"timeout": 5, "max_retries": 0}
+        fields = {"host": f"http://127.0.0.1:{server.port}", "password": API_KEY, "extra": extra}
+        connection = json.dumps({"conn_type": "datafold", **fields})
+        done = subprocess.run(
+            [sys.executable, "-c", FORK.replace("DRIVER", driver)],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "AIRFLOW_CONN_DATAFOLD_DEFAULT": connection,
+                "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert "wrong: 0 0" in done.stdout, done.stdout + done.stderr
+        assert len(server.requests) == 121

@@ -1,0 +1,386 @@
+"""A stopped task sends nothing more, and does not wait either."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from airflow_provider_datafold.client.async_driver import AsyncClient
+from airflow_provider_datafold.connection.fetch import fetch_settings
+from airflow_provider_datafold.exceptions import (
+    DatafoldFinalError,
+    DatafoldStoppedError,
+    DatafoldTransientError,
+)
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.operators.bi import DatafoldSyncIntegrationOperator
+from airflow_provider_datafold.redaction.secret import conceal
+from dev.faults.behaviours import FOR_EVER, answers, drips, head, says
+from dev.faults.server import Door, FaultServer
+from tests.certificates import tls
+from tests.conftest import API_KEY, ROOT, TOKEN
+from tests.drivers import UPDATE
+from tests.tunnel import Tunnel
+
+PATIENCE = 12.0
+"""Seconds within which a stopped call must end; without a stop it takes longer."""
+
+busy = answers(503, b"{}", {"Retry-After": "25"})
+silent = says(FOR_EVER)
+drip = drips(head(200, {"Content-Length": "1000"}), b" " * 1000)
+
+
+class NotEndedError(BaseException):
+    """The call continued although it was stopped."""
+
+
+@pytest.fixture(autouse=True)
+def watchdog() -> Iterator[None]:
+    """End a test that hangs."""
+
+    def bark(*_: object) -> None:
+        raise NotEndedError
+
+    before = signal.signal(signal.SIGALRM, bark)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def on_signal() -> Iterator[Callable[..., None]]:
+    """Do something in a real signal handler, half a second after a condition holds."""
+    before = signal.getsignal(signal.SIGUSR1)
+
+    def arrange(do: Callable[[], object], condition: Callable[[], object]) -> None:
+        def wait() -> None:
+            end = time.monotonic() + PATIENCE
+            while not condition() and time.monotonic() < end:
+                time.sleep(0.02)
+            time.sleep(0.5)
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+        signal.signal(signal.SIGUSR1, lambda *_: do())
+        threading.Thread(target=wait, daemon=True).start()
+
+    yield arrange
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.fixture
+def hook(connect: Callable[..., None]) -> Callable[..., DatafoldHook]:
+    def make(port: int, scheme: str = "http", host: str = "127.0.0.1") -> DatafoldHook:
+        connect("datafold_default", host=f"{scheme}://{host}:{port}", password=API_KEY)
+        return DatafoldHook()
+
+    return make
+
+
+def test_is_an_error_that_may_pass() -> None:
+    assert issubclass(DatafoldStoppedError, DatafoldTransientError)
+    assert not issubclass(DatafoldStoppedError, DatafoldFinalError)
+
+
+@pytest.mark.parametrize("act", [busy, silent, drip], ids=["pause", "silent", "drip"])
+def test_ends_at_once_and_sends_nothing_more(hook: Any, on_signal: Any, act: Any) -> None:
+    with FaultServer([act, answers()]) as server, hook(server.port) as stopped:
+        on_signal(stopped.stop, lambda: server.requests)
+        with pytest.raises(DatafoldStoppedError, match="no further request was sent"):
+            stopped.get_integration(7)
+        with pytest.raises(DatafoldStoppedError):
+            stopped.get_integration(8)
+        stopped.close()
+        with pytest.raises(DatafoldStoppedError):
+            stopped.get_integration(9)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("act", [busy, silent], ids=["pause", "silent"])
+def test_second_request_on_a_kept_connection(hook: Any, on_signal: Any, act: Any) -> None:
+    with FaultServer([answers(), act, answers()]) as server, hook(server.port) as stopped:
+        stopped.get_integration(7)
+        on_signal(stopped.stop, lambda: len(server.requests) == 2)
+        with pytest.raises(DatafoldStoppedError):
+            stopped.get_integration(8)
+        assert len(server.requests) == 2
+
+
+def test_breaks_off_a_handshake(hook: Any, on_signal: Any) -> None:
+    with FaultServer([silent], reads=False) as server, hook(server.port, "https") as stopped:
+        on_signal(stopped.stop, lambda: True)
+        with pytest.raises(DatafoldStoppedError):
+            stopped.get_integration(7)
+
+
+@pytest.mark.parametrize("is_proxied", [False, True])
+@pytest.mark.parametrize("before", [0, 1])
+def test_breaks_off_a_tls_response(
+    before: int,
+    is_proxied: bool,
+    connect: Any,
+    on_signal: Any,
+    authority: trustme.CA,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context = tls(authority, "127.0.0.1", "datafold.test")
+    with FaultServer([answers()] * before + [silent], tls=context) as server, ExitStack() as stack:
+        host = f"https://127.0.0.1:{server.port}"
+        if is_proxied:
+            proxy = stack.enter_context(Tunnel(server.port, tls=context))
+            host = "https://datafold.test"
+            monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
+        connect("datafold_default", host=host, password=API_KEY, extra={"ca_bundle": bundle})
+        with DatafoldHook() as stopped:
+            for _ in range(before):
+                stopped.get_integration(7)
+            on_signal(stopped.stop, lambda: len(server.requests) > before)
+            with pytest.raises(DatafoldStoppedError):
+                stopped.get_integration(7)
+        assert (len(server.requests), server.connections) == (before + 1, 1)
+
+
+def test_breaks_off_a_connection_that_is_not_taken(hook: Any, on_signal: Any) -> None:
+    with FaultServer([answers()], door=Door.FULL) as server, hook(server.port) as stopped:
+        on_signal(stopped.stop, lambda: True)
+        with pytest.raises(DatafoldStoppedError):
+            stopped.get_integration(7)
+        assert server.requests == []
+
+
+def test_breaks_off_a_proxy(hook: Any, on_signal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer([silent]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        with hook(443, "https", "datafold.example") as stopped:
+            on_signal(stopped.stop, lambda: proxy.requests)
+            with pytest.raises(DatafoldStoppedError):
+                stopped.get_integration(7)
+        assert [request.method for request in proxy.requests] == ["CONNECT"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
+def test_breaks_off_a_handshake_behind_a_proxy(
+    scheme: str,
+    connect: Any,
+    on_signal: Any,
+    authority: trustme.CA,
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extra = {"ca_bundle": bundle, "timeout": 2 * PATIENCE}
+    connect("datafold_default", host="https://datafold.test", password=API_KEY, extra=extra)
+    with (
+        FaultServer([silent], reads=False) as server,
+        Tunnel(server.port, tls=tls(authority) if scheme == "https" else None) as proxy,
+        DatafoldHook() as stopped,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
+        on_signal(stopped.stop, lambda: server.connections)
+        with pytest.raises(DatafoldStoppedError):
+            stopped.get_integration(7)
+
+
+def test_breaks_off_the_look_up_of_a_host(
+    hook: Any, on_signal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def look_up(*_: object, **__: object) -> Any:
+        over.wait(FOR_EVER)
+        raise socket.gaierror(socket.EAI_NONAME, "x")
+
+    with hook(443, "https", "datafold.example") as stopped:
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        on_signal(stopped.stop, lambda: True)
+        with pytest.raises(DatafoldStoppedError):
+            stopped.get_integration(7)
+    over.set()
+
+
+def test_hook_that_is_stopped_before_it_is_used_sends_nothing(hook: Any) -> None:
+    with FaultServer([answers()]) as server, hook(server.port) as stopped:
+        stopped.stop()
+        with pytest.raises(DatafoldStoppedError):
+            stopped.get_integration(7)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("act", [busy, silent], ids=["pause", "silent"])
+def test_operator_stops_its_hook(hook: Any, on_signal: Any, act: Any) -> None:
+    operator = DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=7)
+    with FaultServer([act, answers()]) as server:
+        hook(server.port)
+        on_signal(operator.on_kill, lambda: server.requests)
+        with pytest.raises(DatafoldStoppedError):
+            operator.execute({})
+        assert len(server.requests) == 1
+
+
+def test_operator_that_is_stopped_first_sends_nothing(hook: Any) -> None:
+    operator = DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=7)
+    with FaultServer([answers()]) as server:
+        hook(server.port)
+        operator.on_kill()
+        with pytest.raises(DatafoldStoppedError):
+            operator.execute({})
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("act", [busy, silent, drip], ids=["pause", "silent", "drip"])
+def test_cancelled_call_sends_nothing_more(hook: Any, act: Any) -> None:
+    async def cancel(server: FaultServer) -> None:
+        settings = fetch_settings("datafold_default")
+        async with AsyncClient(settings, "tests") as client:
+            body = conceal({"token": TOKEN, "bindings": [], "indexing_cron": None})
+            task = asyncio.ensure_future(client.call(UPDATE, body, bi_datasource_id=7))
+            while not server.requests:
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.5)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    with FaultServer([act, answers()]) as server:
+        hook(server.port)
+        asyncio.run(cancel(server))
+        assert len(server.requests) == 1
+
+
+def call_at_lines(do: Callable[[], object], at: Callable[[int], object]) -> None:
+    """Do something, with a call at each line of the package's client and hook, numbered from 1.
+
+    A handler of a signal runs between two steps of the program, as this does.
+    """
+    count = 0
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        nonlocal count
+        if not frame.f_code.co_filename.endswith(TRACED):
+            return None
+        if event == "line":
+            count += 1
+            at(count)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        do()
+    finally:
+        sys.settrace(before)
+
+
+TRACED = ("client/sync_driver.py", "client/deadline.py", "hooks/datafold.py")
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["new connection", "kept connection"])
+def test_nothing_is_sent_after_it_wherever_it_comes(hook: Any, first: int) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 10 * PATIENCE)
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+
+    def requests_after(line: int, patience: float) -> int | None:
+        """Stop a call at a line; say what arrived later, ``None`` where there is no such line."""
+        arrived: list[int] = []
+
+        def at(number: int) -> None:
+            if number == line:
+                stopped.stop()
+                # Time for requests in progress to arrive.
+                time.sleep(patience)
+                arrived.append(len(server.requests))
+
+        def do() -> None:
+            with contextlib.suppress(DatafoldStoppedError):
+                stopped.get_integration(7)
+
+        with hook(server.port) as stopped:
+            for _ in range(first):
+                stopped.get_integration(7)
+            server.requests.clear()
+            call_at_lines(do, at)
+        time.sleep(patience)
+        return len(server.requests) - arrived[0] if arrived else None
+
+    with FaultServer([answers()]) as server:
+        found: list[int] = []
+        while (after := requests_after(len(found) + 1, 0.01)) is not None:
+            found.append(after)
+        assert len(found) > 50
+        suspects = [line for line, after in enumerate(found, 1) if after]
+        assert [line for line in suspects if requests_after(line, 0.5)] == []
+
+
+DAG_FILE = """
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
+
+with DAG("stop", schedule=None, start_date=datetime(2024, 1, 1)) as dag:
+    DatafoldUpdateHightouchOperator(
+        task_id="update", bi_datasource_id=7, bindings=[], indexing_cron=None
+    )
+
+if __name__ == "__main__":
+    dag.test()
+"""
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize(
+    "act", [answers(503, b"{}", {"Retry-After": "8"}), silent], ids=["pause", "silent"]
+)
+def test_terminated_task_sends_nothing_more(
+    tmp_path: Path, airflow_database: None, act: Any
+) -> None:
+    # Airflow's processes have time limits of their own below.
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    file = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "dag_to_stop.py")
+    file.write_text(DAG_FILE)
+    with FaultServer([act]) as server, (tmp_path / "output.txt").open("w") as output:
+        host = f"http://127.0.0.1:{server.port}"
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "AIRFLOW_CONN_DATAFOLD_DEFAULT": json.dumps(
+                {"conn_type": "datafold", "host": host, "password": API_KEY}
+            ),
+            "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps({"conn_type": "http", "password": TOKEN}),
+        }
+        task = subprocess.Popen(
+            [sys.executable, str(file)], env=environment, stdout=output, stderr=output
+        )
+        try:
+            end = time.monotonic() + 120
+            while not server.requests and task.poll() is None and time.monotonic() < end:
+                time.sleep(0.1)
+            time.sleep(1)
+            assert task.poll() is None, (tmp_path / "output.txt").read_text()[-3000:]
+            task.send_signal(signal.SIGTERM)
+            task.wait(timeout=150)
+        finally:
+            task.kill()
+            task.wait()
+            file.unlink()
+        assert len(server.requests) == 1
+    output = (tmp_path / "output.txt").read_text()
+    # Airflow 2 itself ends the task, by an error that it raises in the signal's handler.
+    assert "no further request was sent" in output or "Task received SIGTERM" in output

@@ -1,0 +1,219 @@
+"""Where a dbt project says what identifies a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.dbt.key import Key, find_key, split
+from airflow_provider_datafold.jobs.dbt.manifest import read_manifest
+from tests.dbt import VERSIONS, a_model, a_test, manifest
+
+WAYS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "customers": ("the model's meta", "the model's meta", ("customer_id",)),
+    "order_lines": ("the columns' meta", "the columns' meta", ("order_id", "line")),
+    "products": ("the columns' tags", "the columns' tags", ("product_id",)),
+    "orders": ("dbt's primary_key", "tests", ("order_id",)),
+    "loyalty": ("dbt's primary_key", "tests", ("customer_id",)),
+    "shipments": ("dbt's primary_key", "tests", ("order_id", "parcel")),
+    "returns": ("dbt's primary_key", "tests", ("order_id", "reason")),
+    "prices": ("tests", "tests", ("product_id", "valid_from")),
+    "events": ("unique_key", "unique_key", ("event_id", "kind")),
+    "payments": ("dbt's primary_key", "constraints", ("payment_id",)),
+}
+"""The models of the small project: where each version of dbt shows the key, and the key."""
+
+
+@pytest.mark.parametrize("model", WAYS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_finds_the_key_in_what_dbt_wrote(version: str, model: str) -> None:
+    found = find_key(
+        read_manifest("manifest", manifest(version=version))[f"model.shop.{model}"], "primary-key"
+    )
+    *origins, columns = WAYS[model]
+    assert found == Key(columns, origins[VERSIONS.index(version)])
+
+
+def test_dbt_takes_a_part_of_a_key_for_the_key() -> None:
+    # The reason for which the model's tests are asked, too.
+    node = manifest()["nodes"]["model.shop.prices"]
+    assert node["primary_key"] == ["product_id"]
+
+
+def key_of(node: dict[str, Any], *tests: dict[str, Any], tag: str = "primary-key") -> Any:
+    nodes = {each["unique_id"]: each for each in (node, *tests)}
+    (model,) = read_manifest("manifest", {"nodes": nodes}).values()
+    found = find_key(model, tag)
+    return found and (found.origin, list(found.columns))
+
+
+COLUMNS = {"id": {"name": "id"}, "kind": {"name": "kind"}}
+
+
+@pytest.mark.parametrize(
+    ("node", "found"),
+    [
+        ({}, None),
+        ({"meta": {"pk": ["x"]}}, None),
+        # The older place, the newer one, and a name that is not described.
+        ({"meta": {"primary-key": ["x", "id"]}}, ("the model's meta", ["x", "id"])),
+        ({"config": {"meta": {"primary-key": ["id"]}}}, ("the model's meta", ["id"])),
+        ({"meta": {"primary-key": "id"}}, ("the model's meta", ["id"])),
+        ({"meta": {"primary-key": "id, kind"}}, ("the model's meta", ["id", "kind"])),
+        (
+            {"columns": {"id": {"name": "id", "config": {"meta": {"primary-key": True}}}}},
+            ("the columns' meta", ["id"]),
+        ),
+        ({"columns": {"id": {"name": "id", "meta": {"primary-key": False}}}}, None),
+        (
+            {"columns": {"id": {"name": "id", "config": {"tags": ["primary-key"]}}}},
+            ("the columns' tags", ["id"]),
+        ),
+        # dbt lists them in any order.
+        ({"primary_key": ["kind", "id"]}, ("dbt's primary_key", ["id", "kind"])),
+        ({"primary_key": ["x", "kind"]}, ("dbt's primary_key", ["kind", "x"])),
+        ({"config": {"unique_key": "id || kind"}}, ("unique_key", ["id", "kind"])),
+        ({"config": {"unique_key": ["id", "id"]}}, ("unique_key", ["id"])),
+        # Of a function nobody knows the columns.
+        ({"config": {"unique_key": "md5(other)"}}, None),
+        (
+            {"constraints": [{"type": "primary_key", "columns": ["id", "kind"]}]},
+            ("constraints", ["id", "kind"]),
+        ),
+        (
+            {
+                "columns": {
+                    "id": {"constraints": [{"type": "unique"}]},
+                    "code": {"constraints": [{"type": "unique"}, {"type": "not_null"}]},
+                }
+            },
+            ("constraints", ["id"]),
+        ),
+        ({"constraints": [{"type": "unique", "columns": ["kind"]}]}, ("constraints", ["kind"])),
+        ({"constraints": [{"type": "check", "columns": ["kind"]}]}, None),
+        ({"constraints": [{"type": "primary_key", "columns": []}]}, None),
+    ],
+)
+def test_a_place(node: dict[str, Any], found: Any) -> None:
+    assert key_of(a_model("orders", **{"columns": COLUMNS, **node})) == found
+
+
+def test_the_first_place_counts() -> None:
+    places: list[dict[str, Any]] = [
+        {"meta": {"primary-key": ["a"]}},
+        {"columns": {"b": {"meta": {"primary-key": True}}}},
+        {"columns": {"c": {"tags": ["primary-key"]}}},
+        {"primary_key": ["d"]},
+        {},  # the test below
+        {"config": {"unique_key": "f"}},
+        {"constraints": [{"type": "primary_key", "columns": ["g"]}]},
+    ]
+    found = []
+    for begin in range(len(places)):
+        node = a_model("orders")
+        for place in reversed(places[begin:]):
+            node |= place
+        tests = [a_test("unique", "orders", column_name="e")] if begin < 5 else []
+        # Otherwise dbt's own key would be a part of what is tested.
+        tests += [a_test("unique", "orders", column_name="d")] if begin < 4 else []
+        found.append(key_of(node, *tests)[1][0])
+    assert found == ["a", "b", "c", "d", "e", "f", "g"]
+
+
+def test_another_tag() -> None:
+    node = a_model("orders", meta={"pk": ["id"], "primary-key": ["x"]})
+    assert key_of(node, tag="pk") == ("the model's meta", ["id"])
+
+
+@pytest.mark.parametrize("value", [True, 7, [], [1], {"id": 1}])
+def test_a_tag_without_names(value: Any) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        key_of(a_model("orders", meta={"primary-key": value}))
+    assert str(caught.value) == (
+        "model 'orders': 'primary-key' in its meta must be a list of columns, e.g. ['id'], not a "
+        f"value of type {type(value).__name__}. Nothing was sent."
+    )
+
+
+UNIQUE_ID = a_test("unique", "orders", column_name="id")
+UNIQUE_KIND = a_test("unique", "orders", column_name="kind")
+NOT_NULL_KIND = a_test("not_null", "orders", column_name="kind")
+BOTH = a_test("unique_combination_of_columns", "orders", combination_of_columns=["id", "kind"])
+
+
+@pytest.mark.parametrize(
+    ("tests", "found"),
+    [
+        ([UNIQUE_ID, UNIQUE_KIND], ["id"]),
+        # A null is not unique.
+        ([UNIQUE_ID, UNIQUE_KIND, NOT_NULL_KIND], ["kind"]),
+        ([BOTH, NOT_NULL_KIND], ["id", "kind"]),
+        ([a_test("unique", "orders", where="kind = 1", column_name="id")], None),
+        ([a_test("unique", "orders", attached_node=None, column_name="id")], ["id"]),
+        ([a_test("unique", "orders", attached_node=None, depends_on={}, column_name="id")], None),
+        ([a_test("unique", "orders")], None),
+        ([a_test("unique", "orders", column_name="md5(x)")], None),
+        ([a_test("accepted_values", "orders", column_name="id")], None),
+        ([a_test("not_null", "orders", column_name="id")], None),
+        ([a_test("unique", "customers", column_name="id")], None),
+        ([a_test("unique", "orders", resource_type="unit_test", column_name="id")], None),
+    ],
+)
+def test_tests(tests: list[dict[str, Any]], found: list[str] | None) -> None:
+    assert key_of(a_model("orders"), *tests) == (found and ("tests", found))
+
+
+@pytest.mark.parametrize(
+    ("node", "tests", "found"),
+    [
+        # Unique only together, and dbt names the one without nulls.
+        ({"primary_key": ["kind"]}, [BOTH, NOT_NULL_KIND], ["id", "kind"]),
+        ({"primary_key": ["kind"]}, [BOTH, UNIQUE_KIND], ["kind"]),
+        ({"primary_key": ["kind", "id"]}, [BOTH], ["kind", "id"]),
+        ({"primary_key": ["kind", "id"]}, [UNIQUE_ID, UNIQUE_KIND], ["kind", "id"]),
+        # A constraint is no guess.
+        (
+            {
+                "primary_key": ["kind"],
+                "constraints": [{"type": "primary_key", "columns": ["kind"]}],
+            },
+            [BOTH],
+            ["kind"],
+        ),
+    ],
+)
+def test_dbt_s_own_key(node: dict[str, Any], tests: list[dict[str, Any]], found: list[str]) -> None:
+    assert key_of(a_model("orders", **node), *tests)[1] == found
+
+
+@pytest.mark.parametrize(
+    ("expression", "known", "columns"),
+    [
+        ("id", [], ["id"]),
+        (" ID ", ["id"], ["id"]),
+        ("order id", ["order id"], ["order id"]),
+        ("id || '-' || kind", ["id", "kind"], ["id", "kind"]),
+        ("id || '-' || kind", [], ["id", "kind"]),
+        ("id||'it''s, id2'||kind", [], ["id", "kind"]),
+        ("concat(a, b)", ["a", "b"], ["a", "b"]),
+        ("CONCAT(a, '-', concat_ws('-', b, 7.5))", [], ["a", "b"]),
+        ('concat(a, "-", "b", `c`)', [], ["a", "b", "c"]),
+        ('"Order ""Id""" || x', ['order "id"'], ['order "id"', "x"]),
+        ("A || B", ["a", "b"], ["a", "b"]),
+        ("a || a", [], ["a"]),
+        # It does more: only columns that the project describes are sure to be columns.
+        ("coalesce(a, 0) || cast(b as varchar)", ["a", "b"], ["a", "b"]),
+        ("coalesce(a, 0) || cast(b as varchar)", [], []),
+        ("md5(a)", [], []),
+        ("a::text || b", ["a"], ["a"]),
+        ("a collate nocase", [], []),
+        ("t.a || b", ["b"], ["b"]),
+        ("{{ dbt_utils.generate_surrogate_key(['a', 'b']) }}", ["a", "b"], []),
+        ("'a'", ["a"], []),
+        ("", ["a"], []),
+    ],
+)
+def test_columns_of_an_expression(expression: str, known: list[str], columns: list[str]) -> None:
+    assert split(expression, known) == columns

@@ -1,0 +1,400 @@
+"""Monitors as code: what differs between a monitor and its spec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold import api
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.monitors.comparison import (
+    CHANGEABLE,
+    FIXED_IN_DATADIFF,
+    Difference,
+    compare,
+    fingerprint,
+    hidden_and_fixed,
+    update_of,
+)
+from airflow_provider_datafold.redaction.secret import Secret
+
+KINDS = ("diff", "metric", "schema", "test")
+CRON = {"type": "crontab", "cron": "0 6 * * *"}
+SLACK = {"type": "slack", "integration": 3, "channel": "#data", "mentions": ["ann", "bob"]}
+MAIL = {"type": "email", "recipients": ["ann@example.com", "bob@example.com"]}
+SIDE = {"connection_id": 1, "table": "DB.PUBLIC.ORDERS", "filter": "id > 0"}
+OF_ALL: dict[str, Any] = {
+    "name": "Orders",
+    "description": "What came in",
+    "enabled": True,
+    "notifications": [SLACK, MAIL],
+    "owner": "ann@example.com",
+    "schedule": CRON,
+    "tags": ["orders", "daily"],
+}
+SPECS: dict[str, dict[str, Any]] = {
+    "diff": {
+        **OF_ALL,
+        "alert": {"different_rows_count": 5},
+        "datadiff": {
+            "diff_type": "indb",
+            "dataset_a": SIDE,
+            "dataset_b": {"connection_id": 1, "query": "select 1"},
+            "primary_key": ["id"],
+            "include_columns": ["amount"],
+        },
+    },
+    "metric": {
+        **OF_ALL,
+        "connection_id": 1,
+        "alert": {"type": "absolute", "min": 1, "max": 9.5},
+        "metric": {
+            "type": "column",
+            "metric": "sum",
+            "table": "DB.PUBLIC.ORDERS",
+            "column": "amount",
+            "filter": "id > 0",
+        },
+    },
+    "schema": {**OF_ALL, "connection_id": 1, "table": "DB.PUBLIC.ORDERS"},
+    "test": {
+        **OF_ALL,
+        "connection_id": 1,
+        "query": "select 1 where false",
+        "test": {"type": "unique", "tables": [{"path": "DB.PUBLIC.ORDERS", "columns": ["id"]}]},
+    },
+}
+HIDDEN = {
+    "diff": {
+        "datadiff.dataset_a.session_parameters": {"role": "reader"},
+        "datadiff.dataset_b.time_travel_point": "2024-01-31",
+        "datadiff.diff_type": "inmem",
+        "datadiff.exclude_columns": ["tax"],
+        "datadiff.include_columns": ["id"],
+        "datadiff.primary_key": ["number"],
+        "datadiff.sampling": {"rate": 0.5},
+        "datadiff.tolerance": {"float": {"default": {"type": "absolute", "value": 1}}},
+    },
+    "metric": {"metric.alert_on_missing_data": True},
+    "schema": {},
+    "test": {"test": {"type": "not_null", "tables": []}},
+}
+"""Fields that Datafold does not return."""
+HIDDEN_AND_FIXED = {
+    "datadiff.dataset_a.session_parameters",
+    "datadiff.dataset_b.time_travel_point",
+    "datadiff.diff_type",
+    "datadiff.exclude_columns",
+    "datadiff.include_columns",
+    "metric.alert_on_missing_data",
+}
+
+
+@pytest.fixture
+def hook(connections: None) -> Iterator[DatafoldHook]:
+    with DatafoldHook() as hook:
+        yield hook
+
+
+def shown(hook: DatafoldHook, kind: str, **changes: Any) -> dict[str, Any]:
+    """The monitor of a spec as the API shows it."""
+    created = hook.create_monitor(kind, {**SPECS[kind], **changes})
+    return hook.get_monitor(created["id"])
+
+
+def nested(kind: str, path: str, value: Any) -> dict[str, Any]:
+    """A spec with another value at a path."""
+    spec: dict[str, Any] = json.loads(json.dumps(SPECS[kind]))
+    place = spec
+    *parts, last = path.split(".")
+    for part in parts:
+        place = place[part]
+    place[last] = value
+    return spec
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_monitor_is_as_its_spec_says(kind: str, hook: DatafoldHook) -> None:
+    assert compare(kind, SPECS[kind], shown(hook, kind)) == Difference()
+
+
+CHANGED = [
+    (kind, path, value)
+    for kind in KINDS
+    for path, value in (
+        ("description", "Another"),
+        ("description", None),
+        ("enabled", False),
+        ("notifications", []),
+        ("notifications", [SLACK]),
+        ("notifications", [SLACK, SLACK, MAIL]),
+        ("notifications", [{**SLACK, "channel": "#other"}, MAIL]),
+        ("notifications", [{**SLACK, "mentions": ["ann"]}, MAIL]),
+        ("notifications", [{**SLACK, "features": ["attach_csv"]}, MAIL]),
+        ("owner", "bob@example.com"),
+        ("schedule", {"type": "crontab", "cron": "0 7 * * *"}),
+        ("schedule", {"interval": {"type": "hourly", "every": "hour"}}),
+        ("schedule", {"type": "none"}),
+        ("tags", ["orders"]),
+        ("tags", ["orders", "daily", "new"]),
+    )
+] + [
+    ("diff", "alert", {"different_rows_count": 6}),
+    ("diff", "alert", {"different_rows_percent": 5}),
+    ("diff", "alert", {}),
+    ("diff", "alert", None),
+    ("metric", "alert", {"type": "absolute", "min": 1}),
+    ("metric", "alert", {"type": "absolute", "min": 1, "max": None}),
+    ("metric", "alert", {"type": "automatic", "sensitivity": 50}),
+    ("metric", "alert", None),
+    ("test", "query", "select 2"),
+]
+FIXED = [
+    ("diff", "datadiff.dataset_a.connection_id", 2),
+    ("diff", "datadiff.dataset_a.table", "DB.PUBLIC.OTHERS"),
+    ("diff", "datadiff.dataset_a.filter", None),
+    ("diff", "datadiff.dataset_b.query", "select 2"),
+    ("metric", "connection_id", 2),
+    ("metric", "metric.metric", "average"),
+    ("metric", "metric.table", "DB.PUBLIC.OTHERS"),
+    ("metric", "metric.column", "id"),
+    ("metric", "metric.filter", "id > 1"),
+    ("schema", "connection_id", 2),
+    ("schema", "table", "DB.PUBLIC.OTHERS"),
+    ("test", "connection_id", 2),
+]
+SAME = [
+    ("metric", "tags", ["daily", "orders"]),
+    ("metric", "notifications", [MAIL, {**SLACK, "mentions": ["bob", "ann"]}]),
+    ("metric", "notifications", [{**MAIL, "features": None}, SLACK]),
+    ("metric", "alert", {"type": "absolute", "min": 1.0, "max": 9.5}),
+    ("diff", "alert", {"different_rows_count": 5, "match_ratio_min": None}),
+    *((kind, path, value) for kind, fields in HIDDEN.items() for path, value in fields.items()),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "changed", "fixed"),
+    [
+        *((*case, (case[1],), ()) for case in CHANGED),
+        *((*case, (), (case[1],)) for case in FIXED),
+        *((*case, (), ()) for case in SAME),
+    ],
+)
+def test_compare(
+    kind: str,
+    path: str,
+    value: Any,
+    changed: tuple[str, ...],
+    fixed: tuple[str, ...],
+    hook: DatafoldHook,
+) -> None:
+    difference = compare(kind, nested(kind, path, value), shown(hook, kind))
+
+    assert (difference.changed, difference.fixed) == (changed, fixed)
+
+
+def test_a_spec_leaves_alone_what_it_does_not_name(hook: DatafoldHook) -> None:
+    monitor = shown(hook, "metric")
+    least = {name: SPECS["metric"][name] for name in ("name", "schedule", "connection_id")}
+    least["metric"] = {"type": "column", "metric": "sum"}
+
+    difference = compare("metric", least, monitor)
+
+    assert difference == Difference()
+
+
+@pytest.mark.parametrize("dataset", [None, [], ["nonsense"]])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_monitor_that_is_shown_without_its_data(
+    kind: str, dataset: Any, hook: DatafoldHook
+) -> None:
+    difference = compare(kind, SPECS[kind], {**shown(hook, kind), "dataset": dataset})
+
+    assert (difference.changed, difference.fixed) == ((), ())
+    assert difference.unseen
+
+
+@pytest.mark.parametrize("found", [None, "nonsense", {"type": "diff"}, 5])
+def test_an_alert_that_is_shown_otherwise(found: Any, hook: DatafoldHook) -> None:
+    monitor = {**shown(hook, "diff"), "alert": found}
+
+    assert compare("diff", SPECS["diff"], monitor).changed == ("alert",)
+
+
+# Normal forms that a service may have.
+
+
+def daily(**at: Any) -> dict[str, Any]:
+    return {"interval": {"every": "day", **at}}
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted", "found", "is_same"),
+    [
+        ("tags", ["Orders"], ["orders"], True),
+        ("tags", ["orders"], ["orders", "airflow-set:a/b", "Airflow-Spec:1-2"], True),
+        ("tags", ["orders"], None, False),
+        ("description", "What\ncame in\n", "What\ncame in", True),
+        ("description", "What\ncame in", "What came in", False),
+        ("query", "select 1\nwhere false\n", "select 1\nwhere false", True),
+        ("query", "select 1 ", "select 2", False),
+        ("alert", {}, None, True),
+        ("alert", None, {"type": "diff", "different_rows_count": None}, True),
+        ("alert", None, {"type": "automatic", "sensitivity": 5}, False),
+        ("schedule", daily(hour=8), daily(utc_at="08:00:00"), True),
+        ("schedule", daily(hour=8), daily(hour=8, utc_at="08:00:00", type="daily"), True),
+        ("schedule", daily(hour=8), daily(utc_at="08:30:00"), False),
+        ("schedule", daily(hour=8), daily(hour=9), False),
+        ("schedule", daily(utc_at="06:30"), daily(utc_at="06:30:00"), True),
+        ("schedule", daily(utc_at="06:30:00Z"), daily(utc_at="06:30:00+00:00"), True),
+        ("schedule", daily(utc_at="06:30:00+02:00"), daily(utc_at="04:30:00"), True),
+        ("schedule", daily(utc_at="06:30:00"), daily(utc_at="soon"), False),
+        ("schedule", daily(utc_at="06:30:00"), daily(utc_at=630), False),
+        ("schedule", daily(), daily(utc_at="00:00:00"), True),
+        ("schedule", daily(hour=8), daily(), False),
+        ("schedule", daily(), {"interval": {"every": "hour", "type": "hourly"}}, False),
+        ("schedule", daily(type="daily"), daily(), True),
+        ("schedule", {"cron": "0 6 * * *"}, CRON, True),
+        ("schedule", CRON, {"cron": "0 6 * * *"}, True),
+        ("schedule", CRON, daily(), False),
+        ("schedule", daily(), CRON, False),
+        ("schedule", {"type": "none"}, {}, True),
+        ("schedule", {"type": "none"}, CRON, False),
+        ("schedule", {"type": "none"}, daily(), False),
+        ("schedule", {"type": "none"}, None, False),
+    ],
+    ids=repr,
+)
+def test_a_normal_form_is_no_difference(path: str, wanted: Any, found: Any, is_same: bool) -> None:
+    dataset = [{"query": found}] if path == "query" else []
+
+    kind = "diff" if path == "alert" else "test"
+    difference = compare(kind, {path: wanted}, {path: found, "dataset": dataset})
+
+    assert difference == Difference(changed=() if is_same else (path,))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("row_count", "total"),
+        ("freshness", "freshness_minutes"),
+        ("cardinality", "distinct"),
+        ("minimum", "min"),
+        ("std_dev", "stddev"),
+        ("median", "median"),
+    ],
+)
+def test_a_metric_with_two_names_is_one(wanted: str, found: str) -> None:
+    for name, fixed in ((found, ()), ("qmin", ("metric.metric",))):
+        monitor = {"dataset": [{"metric": name}]}
+        assert compare("metric", {"metric": {"metric": wanted}}, monitor).fixed == fixed
+
+
+# What Datafold does not return.
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [(kind, path, value) for kind, fields in HIDDEN.items() for path, value in fields.items()],
+)
+def test_a_fingerprint_shows_what_datafold_does_not_return(
+    kind: str, path: str, value: Any
+) -> None:
+    changed = nested(kind, path, value)
+    before = fingerprint(kind, SPECS[kind]).split("-")
+    after = fingerprint(kind, changed).split("-")
+
+    is_fixed = path in HIDDEN_AND_FIXED
+    assert [one != other for one, other in zip(before, after, strict=True)] == [
+        not is_fixed,
+        is_fixed,
+    ]
+    assert (path in hidden_and_fixed(kind, changed)) is is_fixed
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"), [case for case in CHANGED + FIXED if case[0] != "diff"]
+)
+def test_a_fingerprint_shows_nothing_else(kind: str, path: str, value: Any) -> None:
+    assert fingerprint(kind, nested(kind, path, value)) == fingerprint(kind, SPECS[kind])
+
+
+def test_a_fingerprint_is_the_same_in_each_version() -> None:
+    # Another one would make each monitor look changed.
+    assert [fingerprint(kind, SPECS[kind]) for kind in KINDS] == [
+        "55954279-0a0ae8fa",
+        "44136fa3-581e96ec",
+        "44136fa3-44136fa3",
+        "606ce806-44136fa3",
+    ]
+
+
+def test_a_fingerprint_shows_no_secret() -> None:
+    marks = {
+        fingerprint(
+            "diff", nested("diff", "datadiff.dataset_a.session_parameters", {"password": it})
+        )
+        for it in map(Secret, ("planted-1", "planted-2"))
+    }
+    assert len(marks) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_update_has_all_that_it_can_change(kind: str, hook: DatafoldHook, sandbox: Any) -> None:
+    monitor_id = shown(hook, kind)["id"]
+
+    update = update_of(kind, SPECS[kind])
+    hook.update_monitor(kind, monitor_id, update)
+
+    left = {name: SPECS[kind][name] for name in SPECS[kind].keys() - update.keys()}
+    assert (
+        left.keys()
+        == {"enabled"}
+        | {
+            "diff": set(),
+            "metric": {"connection_id", "metric"},
+            "schema": {"connection_id", "table"},
+            "test": {"connection_id"},
+        }[kind]
+    )
+    if kind == "diff":
+        assert update["datadiff"] == {"diff_type": "indb", "primary_key": ["id"]}
+    assert compare(kind, SPECS[kind], hook.get_monitor(monitor_id)) == Difference()
+
+
+SHAPES = json.loads((Path(api.__file__).parent / "shapes.json").read_text())
+
+
+def properties(reference: str) -> set[str]:
+    return set(SHAPES["schemas"][reference.rpartition("/")[2]]["properties"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_fields_that_an_update_takes_are_those_of_the_contract(kind: str) -> None:
+    update = SHAPES["bodies"]["PATCH /api/v1/monitors/{}/update"]
+
+    taken = properties(update["discriminator"]["mapping"][kind])
+
+    assert CHANGEABLE[kind] == taken - {"type"}
+
+
+@pytest.mark.parametrize("diff_type", ["indb", "inmem"])
+def test_the_fixed_fields_of_a_diff_are_those_of_the_contract(diff_type: str) -> None:
+    def fields(schema: str) -> set[str]:
+        shape = SHAPES["schemas"][schema]["properties"]["datadiff"]
+        (choice,) = [
+            each["discriminator"]
+            for each in (shape, *shape.get("anyOf", ()))
+            if "discriminator" in each
+        ]
+        return properties(choice["mapping"][diff_type])
+
+    fixed = fields("DataDiffMonitorSpecPublic") - fields("DataDiffUpdateMonitorSpecPublic")
+
+    assert fixed == FIXED_IN_DATADIFF

@@ -1,0 +1,438 @@
+"""Datafold's own format of monitors as code: each field of it, and its own examples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.monitors.format import ALIASES, Wanted, translate
+from airflow_provider_datafold.jobs.monitors.problems import Problems
+from dev.sandbox import contract
+from dev.sandbox.contract import Operation
+from dev.sandbox.validation import Validation
+from tests import bodies, documents
+from tests.conftest import API_KEY, ROOT
+from tests.sending import failure
+
+HERE = Path(__file__).parent
+OFFICIAL = json.loads((HERE / "official_format.json").read_text())
+"""Datafold's JSON schema of the format, without its prose."""
+EXAMPLES = yaml.safe_load((HERE / "official_examples.yaml").read_text())
+CONTRACT = contract.load()
+KINDS = {
+    "diff": ("DataDiffMonitorSpec", "DataDiffMonitorSpecPublic"),
+    "metric": ("MetricMonitorSpec", "MetricMonitorSpecPublic"),
+    "schema": ("SchemaChangeMonitorSpec", "SchemaChangeMonitorSpecPublic"),
+    "test": ("DataTestMonitorSpec", "DataTestMonitorSpecPublic"),
+}
+ONLY_OFFICIAL = {
+    "diff": {"type", "id"},
+    "metric": {"type", "id", "metric.include_tables", "metric.exclude_tables"},
+    "schema": {"type", "id", "include_tables", "exclude_tables"},
+    "test": {"type", "id"},
+}
+"""The fields that only the official format has: all others are passed on."""
+HOURLY = {"interval": {"every": "hour"}}
+LEAST: dict[str, dict[str, Any]] = {
+    "diff": {
+        "type": "diff",
+        "schedule": HOURLY,
+        "datadiff": {
+            "primary_key": ["id"],
+            "dataset_a": {"connection_id": 1, "table": "a"},
+            "dataset_b": {"connection_id": 1, "query": "select 1"},
+        },
+    },
+    "metric": {
+        "type": "metric",
+        "schedule": {"cron": "0 6 * * *"},
+        "connection_id": 1,
+        "metric": {"type": "table", "table": "a", "metric": "row_count"},
+    },
+    "schema": {"type": "schema", "schedule": {"type": "none"}, "connection_id": 1, "table": "a"},
+    "test": {"type": "test", "schedule": HOURLY, "connection_id": 1, "query": "select 1"},
+}
+
+
+@pytest.fixture
+def hook(connections: None) -> Iterator[DatafoldHook]:
+    with DatafoldHook() as hook:
+        yield hook
+
+
+def wanted(hook: DatafoldHook, *given: Any) -> list[Wanted]:
+    problems = Problems(DatafoldInputError)
+    found = translate(hook, [(f"{n}.yaml", each) for n, each in enumerate(given)], problems)
+    problems.raise_all(hook.redactor(), "Nothing was sent.")
+    return found
+
+
+def body(hook: DatafoldHook, spec: Any, slug: str = "orders") -> Any:
+    (found,) = wanted(hook, {"monitors": {slug: spec}})
+    check(found.kind, found.body)
+    return found.body
+
+
+def check(kind: str, body: Any) -> None:
+    """Let a validator judge that reads the published contract."""
+    operation = Operation("POST", f"/api/v1/monitors/create/{kind}")
+    content = json.dumps(body).encode()
+    Validation(CONTRACT, operation).arguments({}, {}, content, "application/json")
+
+
+def refused(hook: DatafoldHook, *given: Any) -> list[str]:
+    """The lines of the error, one for each thing that is wrong."""
+    error = failure(DatafoldInputError, lambda: wanted(hook, *given))
+    head, *lines = str(error).split("\n- ")
+    count = "1 error" if len(lines) == 1 else f"{len(lines)} errors"
+    assert head == f"monitors: {count}. Nothing was sent."
+    return lines
+
+
+def changed(kind: str, path: str, value: Any) -> Any:
+    """A least spec with another value at a path; ``...`` takes it out."""
+    spec = json.loads(json.dumps(LEAST[kind]))
+    place = spec
+    *parts, last = path.split(".")
+    for part in parts:
+        place = place[part]
+    if value is ...:
+        place.pop(last, None)
+    else:
+        place[last] = value
+    return spec
+
+
+# Each field of the official format.
+
+
+def paths(document: Any, schema: Any, place: str = "") -> Iterator[str]:
+    """The paths of all fields of a schema, through all of its choices."""
+    if "$ref" in schema:
+        schema = _at(document, schema["$ref"])
+    choices = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    for choice in choices:
+        yield from paths(document, choice, place)
+    if "discriminator" in schema and place:
+        yield f"{place}.{schema['discriminator']['propertyName']}"
+    for name, field in schema.get("properties", {}).items():
+        path = f"{place}.{name}" if place else name
+        yield path
+        yield from paths(document, field, path)
+    for part in ("items", "additionalProperties"):
+        if isinstance(schema.get(part), dict):
+            yield from paths(document, schema[part], f"{place}[]")
+
+
+def _at(document: Any, reference: str) -> Any:
+    for part in reference.removeprefix("#/").split("/"):
+        document = document[part]
+    return document
+
+
+def official(kind: str) -> set[str]:
+    return {*paths(OFFICIAL, OFFICIAL["$defs"][KINDS[kind][0]])}
+
+
+def public(kind: str) -> set[str]:
+    return {*paths(CONTRACT, CONTRACT["components"]["schemas"][KINDS[kind][1]])}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_public_api_has_all_fields_of_the_format_but_these(kind: str) -> None:
+    assert official(kind) - public(kind) == ONLY_OFFICIAL[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_least_spec_of_a_kind(kind: str, hook: DatafoldHook) -> None:
+    made = body(hook, LEAST[kind])
+
+    given = {name: item for name, item in LEAST[kind].items() if name != "type"}
+    assert {name: made[name] for name in given if name != "datadiff"} == {
+        name: item for name, item in given.items() if name != "datadiff"
+    }
+    assert made.keys() - given.keys() == {"name"}
+
+
+def test_what_is_filled_in(hook: DatafoldHook) -> None:
+    assert body(hook, LEAST["schema"], "orders")["name"] == "orders"
+    assert body(hook, {**LEAST["schema"], "name": None}, "orders")["name"] == "orders"
+    assert body(hook, {**LEAST["schema"], "name": "Orders"}, "orders")["name"] == "Orders"
+    assert body(hook, LEAST["diff"])["datadiff"]["diff_type"] == "indb"
+    inmem = changed("diff", "datadiff.diff_type", "inmem")
+    assert body(hook, inmem)["datadiff"]["diff_type"] == "inmem"
+
+
+def test_an_id_is_no_field_of_the_monitor(hook: DatafoldHook) -> None:
+    (found,) = wanted(hook, {"monitors": {"orders": {**LEAST["test"], "id": 7}}})
+    assert found.monitor_id == 7
+    assert "id" not in found.body
+    (found,) = wanted(hook, {"monitors": {"orders": {**LEAST["test"], "id": None}}})
+    assert found.monitor_id is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_fields_at_once_are_passed_on(kind: str, hook: DatafoldHook) -> None:
+    for given in bodies.full(Operation("POST", f"/api/v1/monitors/create/{kind}")):
+        assert body(hook, {**given, "type": kind}) == given
+
+
+PUBLIC_ONLY = [
+    (kind, path, value)
+    for kind, fields in {
+        "diff": {
+            "alert": {"match_ratio_min": 0.5},
+            "datadiff.compare_duplicates": True,
+            "datadiff.include_columns": ["a"],
+            "datadiff.exclude_columns": ["b"],
+            "datadiff.null_equals_empty_string": True,
+            "datadiff.sort_array_columns": True,
+            "datadiff.tolerance": {"datetime": {"default": "1ms"}},
+            "owner": "ann@example.com",
+        },
+        "metric": {"owner": "ann@example.com"},
+        "schema": {"owner": "ann@example.com"},
+        "test": {"owner": "ann@example.com"},
+    }.items()
+    for path, value in fields.items()
+]
+
+
+@pytest.mark.parametrize(("kind", "path", "value"), PUBLIC_ONLY)
+def test_what_only_the_public_api_has_is_passed_on(
+    kind: str, path: str, value: Any, hook: DatafoldHook
+) -> None:
+    made = body(hook, changed(kind, path, value))
+    for part in path.split("."):
+        made = made[part]
+    assert made == value
+
+
+def test_rules_of_columns_are_passed_on(hook: DatafoldHook) -> None:
+    spec = changed("diff", "datadiff.diff_type", "inmem")
+    spec["datadiff"]["column_rules"] = [{"column": "a", "equal_if": "abs(a - b) < 1"}]
+    assert body(hook, spec)["datadiff"]["column_rules"] == spec["datadiff"]["column_rules"]
+
+
+def test_these_are_all_that_only_the_public_api_has() -> None:
+    shown = {(kind, path) for kind in KINDS for path in public(kind) - official(kind)}
+    assert {(kind, path.partition("[")[0]) for kind, path in shown} == {
+        *(
+            (kind, path)
+            for kind, path, _ in PUBLIC_ONLY
+            if path not in ("alert", "datadiff.tolerance")
+        ),
+        ("diff", "alert.match_ratio_min"),
+        ("diff", "datadiff.column_rules"),
+        ("diff", "datadiff.tolerance.datetime"),
+        ("diff", "datadiff.tolerance.datetime.default"),
+    }
+
+
+@pytest.mark.parametrize("name", ["include_tables", "exclude_tables"])
+@pytest.mark.parametrize(("kind", "place"), [("schema", ""), ("metric", "metric.")])
+def test_patterns_of_tables_are_refused(
+    name: str, kind: str, place: str, hook: DatafoldHook
+) -> None:
+    (line,) = refused(hook, {"monitors": {"orders": changed(kind, f"{place}{name}", "SHOP.*")}})
+    assert line == (
+        f"0.yaml: orders: {place}{name}: Datafold's public API makes no monitors from patterns. "
+        f"Write a monitor with '{place}table' for each table."
+    )
+    # So the app exports it.
+    assert body(hook, changed(kind, f"{place}{name}", None)) == body(hook, LEAST[kind])
+
+
+def metrics(kind: str) -> set[str]:
+    return {*OFFICIAL["$defs"][f"{kind}Metric"]["enum"]}
+
+
+def aliases(kind: str) -> set[str]:
+    return {*CONTRACT["components"]["schemas"][f"{kind}MetricAlias"]["enum"]}
+
+
+INSTEAD = {
+    ("table", "total"): "'row_count'.",
+    ("table", "distinct"): "a metric of type 'custom' with a query.",
+    ("table", "column_count"): "a monitor of type 'schema', or a metric of type 'custom'",
+    ("table", "freshness_seconds"): "'freshness'.",
+    ("table", "freshness_minutes"): "'freshness'.",
+    ("column", "total"): "a metric of type 'table' with 'row_count'.",
+    ("column", "distinct"): "'cardinality'.",
+    ("column", "nulls"): "'fill_rate', or a metric of type 'custom' with a query.",
+    ("column", "min"): "'minimum'.",
+    ("column", "max"): "'maximum'.",
+    ("column", "qmin"): "a metric of type 'custom' with a query.",
+    ("column", "qmax"): "a metric of type 'custom' with a query.",
+    ("column", "stddev"): "'std_dev'.",
+    ("column", "col_freshness_minutes"): "a metric of type 'custom' with a query.",
+}
+
+
+def test_these_are_all_metrics_that_the_public_api_does_not_have() -> None:
+    assert {*INSTEAD} == {
+        (kind.lower(), name)
+        for kind in ("Table", "Column")
+        for name in metrics(kind) - aliases(kind)
+    }
+    assert {*ALIASES.values()} <= aliases("Table") | aliases("Column")
+
+
+@pytest.mark.parametrize(("kind", "name"), INSTEAD)
+def test_a_metric_that_the_public_api_does_not_have(
+    kind: str, name: str, hook: DatafoldHook
+) -> None:
+    metric = {"type": kind, "table": "a", "metric": name}
+    if kind == "column":
+        metric["column"] = "b"
+    (line,) = refused(hook, {"monitors": {"orders": changed("metric", "metric", metric)}})
+    assert line.startswith(
+        f"0.yaml: orders: metric.metric: Datafold's public API has no metric {name!r}. "
+        f"Write {INSTEAD[kind, name]}"
+    )
+
+
+# The examples of Datafold's page.
+
+BROKEN = {
+    # Their own schema has it for diffs within a database only.
+    "copied": "datadiff.dataset_a: has no field 'time_travel_point'; its fields are connection_id,",
+    # Their own schema has these within datadiff.
+    "copied_with_notifications": "monitor: has no field 'sampling'; its fields are alert,",
+    "row_counts": "metric.include_tables: Datafold's public API makes no monitors from patterns.",
+}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda it: next(iter(it.get("monitors") or it)))
+def test_an_example_of_datafold_s_own_page(example: Any, hook: DatafoldHook) -> None:
+    if "monitors" not in example:
+        # The page leaves it out.
+        (line,) = refused(hook, example)
+        assert line == (
+            "0.yaml: has no 'monitors:', under which each monitor stands under its slug."
+        )
+        return
+    for slug, spec in example["monitors"].items():
+        if slug in BROKEN:
+            (line,) = refused(hook, {"monitors": {slug: spec}})
+            assert line.startswith(f"0.yaml: {slug}: {BROKEN[slug]}")
+        else:
+            body(hook, spec, slug)
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("document", "line"),
+    [
+        (None, "has no 'monitors:', under which each monitor stands under its slug."),
+        ([], "has no 'monitors:', under which each monitor stands under its slug."),
+        ({"monitors": None}, "monitors: must be an object, not a value of type NoneType."),
+        ({"monitors": []}, "monitors: must be an object, not a value of type list."),
+        ({"monitors": {}, "version": 1}, "has an unknown field 'version'; it only has 'monitors'."),
+        ({"monitors": {1: {}}}, "1: the slug must be a string that is not empty; quote a number."),
+        (
+            {"monitors": {" ": {}}},
+            " : the slug must be a string that is not empty; quote a number.",
+        ),
+        ({"monitors": {"a": None}}, "a: monitor: must be an object, not a value of type NoneType."),
+        ({"monitors": {"a": {}}}, "a: type: is missing. It is one of diff, metric, schema, test."),
+        (
+            {"monitors": {"a": {"type": "tests"}}},
+            "a: type: must be one of 'diff', 'metric', 'schema', 'test', not 'tests' (str).",
+        ),
+        ({"monitors": {"a": {"type": "diff"}}}, "a: schedule: is missing."),
+        ({"monitors": {"a": changed("diff", "datadiff", ...)}}, "a: datadiff: is missing."),
+        ({"monitors": {"a": changed("metric", "metric", ...)}}, "a: metric: is missing."),
+        (
+            {"monitors": {"a": changed("metric", "metric.table", ...)}},
+            "a: metric.table: is missing.",
+        ),
+        ({"monitors": {"a": changed("schema", "table", ...)}}, "a: table: is missing."),
+        (
+            {"monitors": {"a": changed("test", "query", ...)}},
+            "a: query, test: one of them must be given.",
+        ),
+        (
+            {"monitors": {"a": changed("test", "querry", "select 1")}},
+            "a: monitor: has no field 'querry'; did you mean 'query'?",
+        ),
+        (
+            {
+                "monitors": {
+                    "a": changed(
+                        "test", "schedule", {"interval": {"every": "day", "utc_at": 45000}}
+                    )
+                }
+            },
+            "a: schedule.interval.utc_at: must be a time of day in quotes, e.g. '06:30:00', not",
+        ),
+        ({"monitors": {"a": changed("test", "id", 0)}}, "a: id: must be a positive integer"),
+        (
+            {"monitors": {"a": changed("test", "tags", ["x", "Airflow-Set:a/b"])}},
+            "a: tags[1]: 'Airflow-Set:a/b' is a tag that this operator adds. Leave it out.",
+        ),
+    ],
+)
+def test_what_is_refused(document: Any, line: str, hook: DatafoldHook) -> None:
+    (found,) = refused(hook, document)
+    assert found.startswith(f"0.yaml: {line}")
+
+
+def test_all_that_is_wrong_is_said_at_once(hook: DatafoldHook) -> None:
+    first = {"monitors": {"a": {}, "b": LEAST["test"], "c": {"type": "diff"}}}
+    second = {"monitors": {"b": LEAST["test"], "d": {"type": "x"}}}
+
+    assert [line[:30] for line in refused(hook, first, {}, second)] == [
+        "0.yaml: a: type: is missing. I",
+        "0.yaml: c: schedule: is missin",
+        "1.yaml: has no 'monitors:', un",
+        "2.yaml: b: 0.yaml has this slu",
+        "2.yaml: d: type: must be one o",
+    ]
+
+
+def test_no_error_shows_a_secret(hook: DatafoldHook) -> None:
+    password = "planted-password-3b8a"
+    sides = {"connection_id": 1, "table": [password], "session_parameters": {"password": password}}
+    given = [
+        {"monitors": {API_KEY: {}}},
+        {"monitors": {"a": changed("test", "query", [API_KEY])}},
+        {"monitors": {}, API_KEY: 1},
+        {"monitors": {"b": changed("diff", "datadiff.dataset_a", sides)}},
+    ]
+
+    lines = refused(hook, *given)
+
+    assert len(lines) == len(given)
+    assert password not in "".join(lines)
+
+
+# The page.
+
+
+def test_the_file_on_the_page(hook: DatafoldHook) -> None:
+    (block,) = documents.blocks(ROOT / "docs" / "monitors.md", "yaml")
+
+    found = wanted(hook, yaml.safe_load(block))
+
+    assert [each.slug for each in found] == ["orders_come_in", "orders_cost_something"]
+    for each in found:
+        check(each.kind, each.body)
+
+
+def test_the_page_says_what_the_public_api_does_not_have() -> None:
+    page = documents.section(ROOT / "docs" / "monitors.md", "DatafoldApplyMonitorsOperator")
+    told = " ".join(page.split())
+    for name in {name for names in ONLY_OFFICIAL.values() for name in names}:
+        assert f"`{name.rpartition('.')[2]}`" in told
+    for _, name in INSTEAD:
+        assert f"`{name}`" in told

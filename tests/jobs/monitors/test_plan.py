@@ -1,0 +1,783 @@
+"""Monitors as code, from files to Datafold: whose a monitor is, what is done, and how often."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldConflictError,
+    DatafoldError,
+    DatafoldPermissionError,
+    DatafoldServerError,
+    DatafoldUnreachableError,
+)
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.monitors import apply as monitor_apply
+from airflow_provider_datafold.jobs.monitors.ownership import owners, tags_of
+from airflow_provider_datafold.operators.monitors import DatafoldApplyMonitorsOperator
+from tests.conftest import Log
+from tests.contexts import context_of
+from tests.sending import failure
+
+KINDS = ("diff", "metric", "schema", "test")
+CRON = {"cron": "0 6 * * *"}
+LEAST: dict[str, dict[str, Any]] = {
+    "diff": {
+        "type": "diff",
+        "schedule": CRON,
+        "datadiff": {
+            "primary_key": ["id"],
+            "dataset_a": {"connection_id": 1, "table": "a"},
+            "dataset_b": {"connection_id": 1, "query": "select 1"},
+        },
+    },
+    "metric": {
+        "type": "metric",
+        "schedule": CRON,
+        "connection_id": 1,
+        "metric": {"type": "table", "table": "a", "metric": "row_count"},
+    },
+    "schema": {"type": "schema", "schedule": CRON, "connection_id": 1, "table": "a"},
+    "test": {"type": "test", "schedule": CRON, "connection_id": 1, "query": "select 1\n"},
+}
+NOTHING: dict[str, list[str]] = {
+    name: [] for name in ("created", "updated", "unchanged", "paused", "deleted")
+}
+
+
+@pytest.fixture(autouse=True)
+def _quick(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor_apply, "_PAUSES", (0.0, 0.01))
+
+
+def operator(specs: Any, set_name: str = "shop", **arguments: Any) -> Any:
+    return DatafoldApplyMonitorsOperator(
+        task_id="apply", spec={"monitors": specs}, set_name=set_name, **arguments
+    )
+
+
+def apply(specs: Any, set_name: str = "shop", **arguments: Any) -> dict[str, list[str]]:
+    """Apply specs, and leave out what is empty in the result."""
+    task = operator(specs, set_name, **arguments)
+    result = task.execute(context_of(task))
+    assert result.keys() == NOTHING.keys()
+    return {name: slugs for name, slugs in result.items() if slugs}
+
+
+def refused(specs: Any, **arguments: Any) -> list[str]:
+    """The lines of the error."""
+    task = operator(specs, **arguments)
+    error = failure(DatafoldConflictError, lambda: task.execute(context_of(task)))
+    head, *lines = str(error).split("\n- ")
+    assert head.endswith(". Nothing was changed.")
+    return lines
+
+
+def writes(sandbox: Any) -> list[str]:
+    """The requests that change something, since the last time."""
+    found = [f"{it.method} {it.path}" for it in sandbox.state.requests if it.method != "GET"]
+    sandbox.state.requests.clear()
+    return [each.replace("/api/v1/monitors/", "") for each in found]
+
+
+def of(sandbox: Any, slug: str, set_name: str = "shop") -> dict[str, Any]:
+    """The monitor of a slug."""
+    (found,) = [
+        monitor
+        for monitor in sandbox.state.monitors.monitors.values()
+        if (set_name, slug) in owners(monitor["tags"])
+    ]
+    return dict(found)
+
+
+def add(sandbox: Any, kind: str = "test", **fields: Any) -> int:
+    """A monitor that somebody has made by hand."""
+    body = {name: item for name, item in LEAST[kind].items() if name != "type"}
+    return int(sandbox.state.monitors.add(kind, {**body, "name": "By hand", **fields}))
+
+
+def spec(kind: str, **changes: Any) -> dict[str, Any]:
+    return {**json.loads(json.dumps(LEAST[kind])), **changes}
+
+
+# A folder of thirty monitors.
+
+THIRTY = {
+    f"{kind}_{number}": spec(kind, tags=["Nightly"], description=f"{kind} {number}\n")
+    for number in range(8)
+    for kind in KINDS
+    if number < 7 or kind in ("diff", "test")
+}
+
+
+def test_thirty_monitors_in_an_account_of_250(sandbox: Any, tmp_path: Path) -> None:
+    for number in range(246):
+        add(sandbox, name=f"Other {number}")
+    others = json.dumps(sandbox.state.monitors.monitors)
+    specs = json.loads(json.dumps(THIRTY))
+    asked: list[int] = []
+
+    def run(**arguments: Any) -> dict[str, list[str]]:
+        for kind in KINDS:
+            mine = {slug: each for slug, each in specs.items() if each["type"] == kind}
+            (tmp_path / f"{kind}.yaml").write_text(yaml.safe_dump({"monitors": mine}))
+        sandbox.state.requests.clear()
+        task = DatafoldApplyMonitorsOperator(
+            task_id="apply", files=f"{tmp_path}/*.yaml", set_name="shop", **arguments
+        )
+        result = task.execute(context_of(task))
+        asked.append(len(sandbox.state.requests))
+        # The sandbox refuses what does not fit the published contract.
+        assert {seen.status for seen in sandbox.state.requests} == {200}
+        return {name: slugs for name, slugs in result.items() if slugs}
+
+    assert run() == {"created": sorted(THIRTY)}
+    assert run() == {"unchanged": sorted(THIRTY)}
+    # Changed: in what Datafold returns, in what it does not, in a name, in whether it is enabled.
+    specs["metric_0"]["tags"] = ["daily"]
+    specs["diff_0"]["datadiff"]["primary_key"] = ["number"]
+    specs["schema_0"]["name"] = "Columns"
+    specs["test_0"]["enabled"] = False
+    changed = ["diff_0", "metric_0", "schema_0", "test_0"]
+    assert run()["updated"] == changed
+    assert run() == {"unchanged": sorted(THIRTY)}
+    for slug in ("diff_1", "metric_1"):
+        del specs[slug]
+    assert run(dangling_monitors_strategy="pause")["paused"] == ["diff_1", "metric_1"]
+    assert run(dangling_monitors_strategy="delete")["deleted"] == ["diff_1", "metric_1"]
+    assert run(dangling_monitors_strategy="delete") == {"unchanged": sorted(specs)}
+    assert asked == [
+        3 + 30 + 3,  # The account has pages of 100; 30 creations; the account again.
+        3 + 30,
+        3 + 30 + 4,
+        3 + 30,
+        3 + 28 + 2 * 2,
+        3 + 28 + 2,
+        3 + 28,
+    ]
+    left = {
+        number: monitor
+        for number, monitor in sandbox.state.monitors.monitors.items()
+        if not owners(monitor["tags"])
+    }
+    assert json.dumps(left) == others
+    assert of(sandbox, "schema_0")["name"] == "Columns"
+    assert of(sandbox, "diff_0")["datadiff"]["primary_key"] == ["number"]
+
+
+def test_ten_unchanged_monitors_take_thirteen_requests(sandbox: Any) -> None:
+    for number in range(236):
+        add(sandbox, name=f"Other {number}")
+    ten = dict(list(THIRTY.items())[:10])
+    apply(ten)
+    assert len(sandbox.state.monitors.monitors) == 250
+    sandbox.state.requests.clear()
+
+    assert apply(ten) == {"unchanged": sorted(ten)}
+
+    assert len(sandbox.state.requests) == 13
+
+
+# Whose a monitor is.
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a", "b/c"), ("a/b", "c")),
+        (("a", "b"), ("A", "b")),
+        (("a", "b"), ("a", "B")),
+        (("a:b", "c"), ("a", "b:c")),
+        (("a,b", "c"), ("a", "b,c")),
+        (("a", "%62"), ("a", "b")),
+        (("a", "b"), ("a", "b ")),
+        (("ä", "b"), ("a", "b")),
+        (("a", "b"), ("ab", "")),
+    ],
+)
+def test_no_two_pairs_look_alike(one: tuple[str, str], other: tuple[str, str]) -> None:
+    tags = [tags_of(*pair, "x")[0] for pair in (one, other)]
+
+    assert tags[0] != tags[1]
+    for pair, tag in zip((one, other), tags, strict=True):
+        assert owners([tag]) == owners([tag.upper()]) == {pair}
+        assert tag == tag.lower()
+        assert "," not in tag
+
+
+def test_a_renamed_monitor_stays_the_same(sandbox: Any) -> None:
+    apply({"orders": spec("test", name="One")})
+    number = of(sandbox, "orders")["id"]
+
+    assert apply({"orders": spec("test", name="Two")}) == {"updated": ["orders"]}
+    assert (of(sandbox, "orders")["id"], of(sandbox, "orders")["name"]) == (number, "Two")
+    # Without a name in the spec, its name is the slug, whatever somebody makes of it.
+    assert apply({"orders": spec("test")}) == {"updated": ["orders"]}
+    assert of(sandbox, "orders")["name"] == "orders"
+
+
+def test_sets_do_not_see_each_other(sandbox: Any) -> None:
+    apply({"orders": spec("test")}, "one")
+    apply({"orders": spec("schema")}, "two")
+    writes(sandbox)
+
+    assert apply({}, "one", dangling_monitors_strategy="delete") == {"deleted": ["orders"]}
+
+    assert len(writes(sandbox)) == 1
+    assert of(sandbox, "orders", "two")["monitor_type"] == "schema"
+
+
+def test_a_monitor_of_the_same_name_is_not_touched(sandbox: Any) -> None:
+    number = add(sandbox, name="orders")
+
+    assert apply({"orders": spec("test")}) == {"created": ["orders"]}
+    assert of(sandbox, "orders")["id"] != number
+    assert sandbox.state.monitors.monitors[number]["tags"] == []
+
+
+def test_tags_of_others_stay(sandbox: Any) -> None:
+    apply({"orders": spec("test")})
+    number = of(sandbox, "orders")["id"]
+    own = list(of(sandbox, "orders")["tags"])
+    sandbox.state.monitors.monitors[number]["tags"] = ["By hand", *own]
+
+    # Without tags in the spec.
+    assert apply({"orders": spec("test")}) == {"unchanged": ["orders"]}
+    apply({"orders": spec("test", owner="ann@example.com")})
+    assert of(sandbox, "orders")["tags"] == ["By hand", *own]
+    # With them.
+    assert apply({"orders": spec("test", tags=["x"])}) == {"updated": ["orders"]}
+    assert of(sandbox, "orders")["tags"] == ["x", *own]
+    assert apply({"orders": spec("test", tags=[])}) == {"updated": ["orders"]}
+    assert of(sandbox, "orders")["tags"] == own
+
+
+def test_a_service_may_write_all_tags_small(sandbox: Any) -> None:
+    specs = {"Orders / Daily": spec("test", tags=["Nightly"])}
+    apply(specs, "My Shop")
+    monitor = sandbox.state.monitors.monitors[of(sandbox, "Orders / Daily", "My Shop")["id"]]
+    monitor["tags"] = [tag.lower() for tag in monitor["tags"]]
+
+    assert apply(specs, "My Shop") == {"unchanged": ["Orders / Daily"]}
+
+
+def test_two_monitors_with_a_tag_are_refused(sandbox: Any) -> None:
+    apply({"orders": spec("test"), "sums": spec("metric")})
+    first = of(sandbox, "orders")
+    copy = add(sandbox, tags=first["tags"])
+    writes(sandbox)
+    line = (
+        f"monitors {first['id']}, {copy} have the tag 'airflow-set:shop/orders', so it is not "
+        f"clear which one is meant. Delete all but one, or take the tag off copies."
+    )
+
+    assert refused({"orders": spec("test"), "new": spec("test")}) == [f"spec: orders: {line}"]
+    # Nor is one of them deleted.
+    assert refused({}, dangling_monitors_strategy="delete") == [f"orders: {line}"]
+    assert writes(sandbox) == []
+
+
+def test_a_monitor_of_two_slugs_is_refused(sandbox: Any) -> None:
+    number = add(sandbox, tags=["airflow-set:shop/one", "airflow-set:other/two"])
+
+    assert refused({"one": spec("test")}) == [
+        f"spec: one: monitor {number} has more than one tag that starts with 'airflow-set:'. Take "
+        f"off all but 'airflow-set:shop/one'."
+    ]
+    assert writes(sandbox) == []
+
+
+def test_another_kind_is_refused(sandbox: Any) -> None:
+    apply({"orders": spec("test")})
+    number = of(sandbox, "orders")["id"]
+    writes(sandbox)
+
+    assert refused({"orders": spec("schema")}) == [
+        f"spec: orders: type: monitor {number} is of type 'test', not 'schema'. Use another slug, "
+        f"or delete the monitor."
+    ]
+    assert writes(sandbox) == []
+
+
+# Take a monitor over.
+
+
+def test_a_monitor_is_taken_over(sandbox: Any, log: Log) -> None:
+    number = add(sandbox, "diff", tags=["By hand"], enabled=False)
+
+    specs = {"orders": spec("diff", id=number, name="By hand")}
+    assert apply(specs) == {"updated": ["orders"]}
+
+    assert f"Updated monitor {number}, 'orders': taken over." in log.messages
+    assert log.warnings == [
+        f"Monitor {number}, 'orders': cannot compare, because Datafold does not return: "
+        f"datadiff.diff_type."
+    ]
+    monitor = of(sandbox, "orders")
+    assert (monitor["id"], monitor["tags"][0], monitor["enabled"]) == (number, "By hand", False)
+    assert apply(specs) == {"unchanged": ["orders"]}
+    # From now on the tag is enough.
+    assert apply({"orders": spec("diff", name="By hand")}) == {"unchanged": ["orders"]}
+
+
+def test_what_cannot_be_taken_over(sandbox: Any) -> None:
+    apply({"mine": spec("test"), "sums": spec("metric")})
+    apply({"theirs": spec("test")}, "other")
+    mine, sums, theirs = (
+        of(sandbox, *each)["id"] for each in (("mine",), ("sums",), ("theirs", "other"))
+    )
+    by_hand, unknown = add(sandbox), add(sandbox)
+    sandbox.state.monitors.monitors[unknown]["monitor_type"] = None
+    writes(sandbox)
+
+    assert refused(
+        {
+            "a": spec("test", id=theirs),
+            "b": spec("test", id=mine),
+            "c": spec("metric", id=by_hand),
+            "d": spec("test", id=99_999),
+            "e": spec("test", id=by_hand),
+            "f": spec("test", id=by_hand),
+            "g": spec("test", id=unknown),
+            "mine": spec("test", id=by_hand),
+        }
+    ) == [
+        f"spec: a: id: monitor {theirs} belongs to the slug 'theirs' of the set 'other'.",
+        f"spec: b: id: monitor {mine} belongs to the slug 'mine' of the set 'shop'.",
+        f"spec: c: type: monitor {by_hand} is of type 'test', not 'metric'. Use another slug, or "
+        f"delete the monitor.",
+        "spec: d: id: there is no monitor 99999. Leave id out to create one.",
+        f"spec: f: id: another slug takes over {by_hand}, too.",
+        f"spec: g: type: monitor {unknown} is of type None, not 'test'. Use another slug, or "
+        f"delete the monitor.",
+        f"spec: mine: id: monitor {mine} already is this slug's, not {by_hand}. Delete it first, "
+        f"or leave id out.",
+    ]
+    assert writes(sandbox) == []
+    assert sums
+
+
+def test_no_traceback_shows_a_secret_of_a_file(sandbox: Any, tmp_path: Path) -> None:
+    secret = "planted-password-3b8a"
+    orders = spec("diff", id=99_999)
+    orders["datadiff"]["dataset_a"]["session_parameters"] = {"password": secret}
+    file = tmp_path / "a.yaml"
+    task = DatafoldApplyMonitorsOperator(task_id="apply", files=str(file), set_name="shop")
+    # An error of what is read, and an error of the plan.
+    for wrong in ({"orders": orders, "b": {}}, {"orders": orders}):
+        file.write_text(yaml.safe_dump({"monitors": wrong}))
+        with pytest.raises(DatafoldError) as caught:
+            task.execute(context_of(task))
+        shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        frames = [frame for frame in shown.stack if "airflow_provider_datafold" in frame.filename]
+        assert frames
+        assert secret not in "".join(f"{frame.locals}" for frame in frames)
+
+
+# What changed.
+
+
+def test_what_is_not_in_a_spec_is_not_touched(sandbox: Any) -> None:
+    apply({"orders": spec("test", owner="ann@example.com", description="What")})
+    assert apply({"orders": spec("test")}) == {"unchanged": ["orders"]}
+    assert of(sandbox, "orders")["owner"] == "ann@example.com"
+
+
+def test_a_change_by_hand_of_what_datafold_does_not_return_is_not_seen(sandbox: Any) -> None:
+    apply({"orders": spec("diff")})
+    number = of(sandbox, "orders")["id"]
+    sandbox.state.monitors.monitors[number]["datadiff"]["primary_key"] = ["number"]
+
+    assert apply({"orders": spec("diff")}) == {"unchanged": ["orders"]}
+
+
+def test_an_update_sends_what_differs_and_our_tags(sandbox: Any) -> None:
+    apply({"orders": spec("diff", tags=["a"])})
+    monitor = of(sandbox, "orders")
+    changed = spec("diff", tags=["a"], schedule={"type": "none"})
+    changed["datadiff"]["sampling"] = {"rate": 0.5}
+    sandbox.state.requests.clear()
+
+    apply({"orders": changed})
+
+    (request,) = [seen for seen in sandbox.state.requests if seen.method != "GET"]
+    assert request.path.endswith(f"/{monitor['id']}/update")
+    sent = json.loads(request.body)
+    assert sent.pop("tags")[:2] == ["a", "airflow-set:shop/orders"]
+    assert sent == {
+        "type": "diff",
+        "name": "orders",
+        "schedule": {"type": "none"},
+        "datadiff": {"diff_type": "indb", "primary_key": ["id"], "sampling": {"rate": 0.5}},
+    }
+
+
+def test_a_monitor_is_only_switched(sandbox: Any) -> None:
+    apply({"orders": spec("test")})
+    number = of(sandbox, "orders")["id"]
+    writes(sandbox)
+
+    assert apply({"orders": spec("test", enabled=False)}) == {"updated": ["orders"]}
+    assert apply({"orders": spec("test", enabled=False)}) == {"unchanged": ["orders"]}
+
+    assert writes(sandbox) == [f"PUT {number}/toggle"]
+
+
+def test_a_monitor_that_a_person_paused_stays_paused(sandbox: Any) -> None:
+    apply({"orders": spec("test"), "sums": spec("metric", enabled=True)})
+    for slug in ("orders", "sums"):
+        sandbox.state.monitors.monitors[of(sandbox, slug)["id"]]["enabled"] = False
+
+    assert apply({"orders": spec("test"), "sums": spec("metric", enabled=True)}) == {
+        "unchanged": ["orders"],
+        "updated": ["sums"],
+    }
+    assert [of(sandbox, slug)["enabled"] for slug in ("orders", "sums")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value"),
+    [
+        ("diff", "datadiff.dataset_a.table", "b"),
+        ("diff", "datadiff.dataset_b.query", "select 2"),
+        ("metric", "connection_id", 2),
+        ("metric", "metric.table", "b"),
+        ("schema", "table", "b"),
+        ("test", "connection_id", 2),
+    ],
+)
+def test_what_datafold_cannot_change_is_refused(
+    kind: str, path: str, value: Any, sandbox: Any
+) -> None:
+    apply({"orders": spec(kind)})
+    changed = spec(kind)
+    place: Any = changed
+    *parts, last = path.split(".")
+    for part in parts:
+        place = place[part]
+    place[last] = value
+    writes(sandbox)
+
+    assert refused({"orders": changed, "new": spec("test")}) == [
+        f"spec: orders: {path}: Datafold cannot change it. Undo that, use another slug, or delete "
+        f"the monitor and apply again."
+    ]
+    assert writes(sandbox) == []
+
+
+def test_what_datafold_neither_returns_nor_changes_is_refused(sandbox: Any) -> None:
+    apply({"orders": spec("diff")})
+    changed = spec("diff")
+    changed["datadiff"]["dataset_a"]["session_parameters"] = {"role": "reader"}
+    writes(sandbox)
+
+    assert refused({"orders": changed}) == [
+        "spec: orders: a field was changed that Datafold neither returns nor changes: "
+        "datadiff.diff_type, datadiff.dataset_a.session_parameters, or one that was taken out. "
+        "Undo that, use another slug, or delete the monitor and apply again."
+    ]
+    assert writes(sandbox) == []
+
+
+def test_a_response_without_the_data_of_a_monitor_is_told(
+    sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply({"orders": spec("schema")})
+    number = of(sandbox, "orders")["id"]
+    read = DatafoldHook.get_monitor
+    monkeypatch.setattr(
+        DatafoldHook, "get_monitor", lambda self, it: {**read(self, it), "dataset": None}
+    )
+
+    assert apply({"orders": spec("schema")}) == {"unchanged": ["orders"]}
+
+    assert log.warnings == [
+        f"Monitor {number}, 'orders': cannot compare, because Datafold does not return: "
+        f"connection_id, table."
+    ]
+
+
+# What is in no file any more.
+
+
+def test_dangling_monitors_are_ignored(sandbox: Any, task_log: Log) -> None:
+    apply({"orders": spec("test")})
+    writes(sandbox)
+
+    assert apply({}) == {}
+
+    assert writes(sandbox) == []
+    assert "In no file, and left alone: 'orders'." in task_log.messages
+
+
+def test_dangling_monitors_are_paused_and_resumed(sandbox: Any) -> None:
+    specs = {"orders": spec("test", tags=["a"]), "off": spec("test")}
+    apply(specs)
+    marks = {slug: of(sandbox, slug)["tags"] for slug in specs}
+    # This one a person has paused.
+    sandbox.state.monitors.monitors[of(sandbox, "off")["id"]]["enabled"] = False
+
+    assert apply({}, dangling_monitors_strategy="pause") == {"paused": ["orders"]}
+    assert of(sandbox, "orders")["enabled"] is False
+    assert apply({}, dangling_monitors_strategy="pause") == {}
+
+    assert apply(specs) == {"updated": ["orders"], "unchanged": ["off"]}
+    assert of(sandbox, "orders")["enabled"] is True
+    assert of(sandbox, "off")["enabled"] is False
+    assert {slug: of(sandbox, slug)["tags"] for slug in specs} == marks
+    assert apply(specs) == {"unchanged": ["off", "orders"]}
+
+
+def test_a_paused_monitor_that_a_file_wants_paused(sandbox: Any) -> None:
+    apply({"orders": spec("test")})
+    apply({}, dangling_monitors_strategy="pause")
+
+    off = {"orders": spec("test", enabled=False)}
+    assert apply(off) == {"updated": ["orders"]}
+    assert of(sandbox, "orders")["enabled"] is False
+    assert apply(off) == {"unchanged": ["orders"]}
+
+
+def test_a_pause_that_was_not_finished_is_done_again(sandbox: Any) -> None:
+    apply({"orders": spec("test")})
+    apply({}, dangling_monitors_strategy="pause")
+    tags = of(sandbox, "orders")["tags"]
+    # The task was killed between the mark and the pause.
+    sandbox.state.monitors.monitors[of(sandbox, "orders")["id"]]["enabled"] = True
+
+    assert apply({}, dangling_monitors_strategy="pause") == {"paused": ["orders"]}
+    assert of(sandbox, "orders")["tags"] == tags
+
+
+def test_a_monitor_without_a_kind_is_paused_without_a_mark(sandbox: Any) -> None:
+    apply({"orders": spec("test")})
+    number = of(sandbox, "orders")["id"]
+    sandbox.state.monitors.monitors[number]["monitor_type"] = None
+    writes(sandbox)
+
+    apply({}, dangling_monitors_strategy="pause")
+
+    assert writes(sandbox) == [f"PUT {number}/toggle"]
+
+
+def test_monitors_are_deleted_last_and_only_if_all_went_well(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {"old": spec("test"), "changed": spec("test")}
+    after = {"new": spec("schema"), "changed": spec("test", owner="ann")}
+    apply(before)
+    old, changed = (of(sandbox, slug)["id"] for slug in before)
+    writes(sandbox)
+    toggle = DatafoldHook.update_monitor
+
+    def refuse(self: Any, *_: Any) -> Any:
+        raise DatafoldPermissionError("No")
+
+    monkeypatch.setattr(DatafoldHook, "update_monitor", refuse)
+    with pytest.raises(DatafoldPermissionError):
+        apply(after, dangling_monitors_strategy="delete")
+    assert writes(sandbox) == ["POST create/schema"]
+
+    monkeypatch.setattr(DatafoldHook, "update_monitor", toggle)
+    assert apply(after, dangling_monitors_strategy="delete") == {
+        "deleted": ["old"],
+        "unchanged": ["new"],
+        "updated": ["changed"],
+    }
+    assert writes(sandbox) == [f"PATCH {changed}/update", f"DELETE {old}"]
+
+
+# A dry run.
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(sandbox: Any, task_log: Log) -> None:
+    apply({"old": spec("test"), "same": spec("test"), "changed": spec("test")})
+    writes(sandbox)
+    specs = {"new": spec("test"), "same": spec("test"), "changed": spec("test", owner="ann")}
+    for strategy in ("pause", "delete"):
+        arguments = {"dangling_monitors_strategy": strategy}
+        before = json.dumps(sandbox.state.monitors.monitors)
+
+        told = apply(specs, dry_run=True, **arguments)
+
+        assert writes(sandbox) == []
+        assert json.dumps(sandbox.state.monitors.monitors) == before
+        assert "Dry run, to be created: 'new'." in task_log.messages
+        assert apply(specs, **arguments) == told
+        writes(sandbox)
+        apply({"old": spec("test"), "same": spec("test"), "changed": spec("test")})
+        apply(
+            {"old": spec("test"), "same": spec("test"), "changed": spec("test", owner="")},
+            dangling_monitors_strategy="delete",
+        )
+        writes(sandbox)
+
+
+# Once.
+
+LOST = DatafoldServerError("The response is lost")
+
+
+def creates(monkeypatch: pytest.MonkeyPatch, *ends: Any) -> list[str]:
+    """Let each creation end in an error, after it was processed or without that.
+
+    :param ends: a function for each creation, which gets the real one; ``None`` for just that.
+    """
+    create, made = DatafoldHook.create_monitor, list(ends)
+
+    def lost(self: Any, kind: str, body: Mapping[str, Any]) -> Any:
+        names.append(body["name"])
+        end = made.pop(0) if made else None
+        return create(self, kind, body) if end is None else end(lambda: create(self, kind, body))
+
+    names: list[str] = []
+    monkeypatch.setattr(DatafoldHook, "create_monitor", lost)
+    return names
+
+
+def processed(error: DatafoldError) -> Callable[[Callable[[], Any]], Any]:
+    def end(create: Callable[[], Any]) -> Any:
+        create()
+        raise error
+
+    return end
+
+
+def not_processed(error: DatafoldError) -> Callable[[Callable[[], Any]], Any]:
+    def end(create: Callable[[], Any]) -> Any:
+        raise error
+
+    return end
+
+
+TWO = {"one": spec("test"), "two": spec("schema")}
+
+
+@pytest.mark.parametrize("error", [LOST, DatafoldAnswerError("An odd response")])
+def test_a_creation_whose_response_is_lost(
+    error: DatafoldError, sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = creates(monkeypatch, processed(error))
+
+    assert apply(TWO) == {"created": ["one", "two"]}
+
+    assert names == ["one", "two"]
+    assert "Could not create the monitor 'one'" in log.warnings[0]
+    assert apply(TWO) == {"unchanged": ["one", "two"]}
+
+
+@pytest.mark.parametrize(
+    "error", [LOST, DatafoldUnreachableError("Not there")], ids=["unknown", "certain"]
+)
+def test_a_creation_that_was_not_processed_is_made_by_the_next_run(
+    error: DatafoldError, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    creates(monkeypatch, None, not_processed(error))
+
+    with pytest.raises(type(error)):
+        apply(TWO)
+
+    assert apply(TWO) == {"created": ["two"], "unchanged": ["one"]}
+    assert len(sandbox.state.monitors.monitors) == 4 + 2
+
+
+def test_two_runs_that_overlap(sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner: list[Any] = []
+
+    def overlap(create: Callable[[], Any]) -> Any:
+        # This run has seen that there is none. Now another one creates both.
+        inner.append(apply(TWO))
+        return create()
+
+    creates(monkeypatch, overlap)
+
+    assert apply(TWO) == inner[0] == {"created": ["one", "two"]}
+
+    assert len(sandbox.state.monitors.monitors) == 4 + 2
+    first = of(sandbox, "one")["id"]
+    assert log.warnings == [
+        f"Deleted monitor {first + number + 2}: {slug!r} was created at the same time as monitor "
+        f"{first + number}."
+        for number, slug in enumerate(TWO)
+    ]
+    assert apply(TWO) == {"unchanged": ["one", "two"]}
+
+
+def test_two_runs_that_overlap_delete_the_same_one(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(TWO)
+    delete = DatafoldHook.delete_monitor
+
+    def twice(self: Any, monitor_id: int) -> Any:
+        delete(self, monitor_id)
+        return delete(self, monitor_id)
+
+    monkeypatch.setattr(DatafoldHook, "delete_monitor", twice)
+
+    assert apply({}, dangling_monitors_strategy="delete") == {"deleted": ["one", "two"]}
+    assert len(sandbox.state.monitors.monitors) == 4
+
+
+# An account that cannot be read.
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Responses to the list of monitors, one for each page."""
+    given: list[Any] = []
+    asked: list[int] = []
+
+    def list_monitors(self: Any, *, page: int, **_: Any) -> Any:
+        asked.append(page)
+        return given.pop(0)
+
+    monkeypatch.setattr(DatafoldHook, "list_monitors", list_monitors)
+    yield given
+    assert given == []
+    assert asked == list(range(1, len(asked) + 1))
+
+
+ONE = {"id": 1, "tags": None, "monitor_type": "test", "enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("pages", "reason"),
+    [
+        ([{}], "it has no 'monitors' or 'total_pages'"),
+        ([{"monitors": {}, "total_pages": 1}], "it has no 'monitors' or 'total_pages'"),
+        ([{"monitors": []}], "it has no 'monitors' or 'total_pages'"),
+        ([{"monitors": [{"id": "1"}], "total_pages": 1}], "a monitor in it has no id"),
+        ([{"monitors": [None], "total_pages": 1}], "a monitor in it has no id"),
+        ([{"monitors": [ONE], "total_pages": 2}, {}], "it has no 'monitors' or 'total_pages'"),
+    ],
+)
+def test_without_the_whole_account_nothing_is_done(
+    pages: list[Any], reason: str, answers: list[Any], sandbox: Any
+) -> None:
+    answers += pages
+
+    with pytest.raises(DatafoldAnswerError, match=reason):
+        apply(TWO, dangling_monitors_strategy="delete")
+
+    assert sandbox.state.requests == []
+
+
+def test_pages_are_read_until_the_last_one(answers: list[Any], sandbox: Any) -> None:
+    answers += [{"monitors": [ONE], "total_pages": 3}] * 3
+
+    assert apply(TWO, dry_run=True) == {"created": ["one", "two"]}
+
+
+def test_monitors_are_listed_by_their_ids_so_that_none_is_missed(sandbox: Any) -> None:
+    apply({})
+
+    assert sandbox.state.requests[0].query == ("page=1&page_size=100&order_by=id&sort_order=asc")

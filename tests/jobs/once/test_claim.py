@@ -1,0 +1,456 @@
+"""One data diff for each run of a task, even if responses or workers are lost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi import Response
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldConnectionError,
+    DatafoldError,
+    DatafoldRateLimitError,
+    DatafoldServerError,
+    DatafoldStoppedError,
+    DatafoldUnreachableError,
+    DatafoldValidationError,
+)
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.once import claim as claim_module
+from airflow_provider_datafold.jobs.once import start as once
+from airflow_provider_datafold.jobs.once.claim import Claim, Search, claim, find, find_after_stop
+from airflow_provider_datafold.jobs.once.ownership import Owner
+from dev.faults.server import Door, FaultServer
+from dev.sandbox import data_diffs as sandbox_diffs
+from dev.sandbox.course import Course, Job, Step
+from tests.conductor import Conductor, changed, error_500, lost, not_json, without_id
+from tests.conftest import API_KEY
+from tests.contexts import RUN_START
+
+BODY = {
+    "data_source1_id": 1,
+    "data_source2_id": 1,
+    "table1": ["A"],
+    "table2": ["B"],
+    "pk_columns": ["id"],
+}
+OWNER = Owner("airflow:0123456789ab", "0-ba9876543210", RUN_START, BODY)
+OLD = f"{OWNER.task}:1-ba9876543210"
+RUNS = Course((Step("processing", reads=1000),), "done")
+
+
+@pytest.fixture
+def hook(connect: Callable[..., None], sandbox: Any) -> Iterator[DatafoldHook]:
+    connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"max_retries": 0})
+    with DatafoldHook() as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(once, "_LAST_PAUSES", (0.0,))
+    monkeypatch.setattr(once, "wait", lambda attempt, asked, jitter: 0.0)
+
+
+@pytest.fixture
+def conduct(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Conductor]:
+    def start(courses: Any = None, **faults: Any) -> Conductor:
+        listed, old = {"list": faults.pop("list", [])}, faults.pop("old", {})
+        return Conductor(monkeypatch, courses, {OWNER.tag: faults, OLD: old, "": listed})
+
+    return start
+
+
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    with FaultServer([], door=Door.CLOSED) as server:
+        yield server.port
+
+
+def make(sandbox: Any, *tags: str, end: str = "", created_at: Any = None) -> int:
+    """Make a data diff. Without an end it keeps running."""
+    diffs = sandbox.state.data_diffs
+    job = Job(Course((), end) if end else RUNS)
+    number: int = diffs.add({**BODY, "tags": list(tags)}, job)["id"]
+    if created_at is not None:
+        diffs.diffs[number]["created_at"] = created_at
+    return number
+
+
+def take(hook: DatafoldHook, search: Search = Search.NOT, **more: Any) -> Claim:
+    return claim(hook, replace(OWNER, asked={**BODY, **more}), search)
+
+
+def requests(sandbox: Any) -> list[str]:
+    return [
+        f"{request.method} {request.path.removeprefix('/api/v1')}"
+        f"{'?' if request.query else ''}{request.query}"
+        for request in sandbox.state.requests
+    ]
+
+
+NEWEST_20 = "GET /datadiffs?page=1&page_size=20&sort_order=desc"
+NEWEST_100 = "GET /datadiffs?page=1&page_size=100&sort_order=desc"
+CREATE = "POST /datadiffs"
+
+
+@pytest.mark.parametrize(
+    ("search", "sent"),
+    [
+        (Search.NOT, [CREATE]),
+        (Search.BRIEF, [NEWEST_20, CREATE]),
+        (Search.FULL, [NEWEST_100, CREATE]),
+    ],
+)
+def test_makes_one_where_there_is_none(
+    hook: DatafoldHook, sandbox: Any, search: Search, sent: list[str]
+) -> None:
+    made = take(hook, search, tags=["nightly"])
+    assert requests(sandbox) == sent
+    assert json.loads(sandbox.state.requests[-1].body) == {**BODY, "tags": ["nightly", OWNER.tag]}
+    assert not made.is_taken_over
+    assert made.diff["id"] == max(sandbox.state.data_diffs.diffs)
+
+
+@pytest.mark.parametrize("end", ["", "done"])
+@pytest.mark.parametrize("search", [Search.BRIEF, Search.FULL])
+def test_takes_over_its_own(hook: DatafoldHook, sandbox: Any, search: Search, end: str) -> None:
+    number = make(sandbox, "nightly", OWNER.tag, end=end)
+    found = take(hook, search)
+    assert (found.diff["id"], found.is_taken_over) == (number, True)
+    assert CREATE not in requests(sandbox)
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_makes_another_where_its_own_came_to_nothing(
+    hook: DatafoldHook, sandbox: Any, end: str
+) -> None:
+    number = make(sandbox, OWNER.tag, end=end)
+    made = take(hook, Search.FULL)
+    assert (made.diff["id"], made.is_taken_over) == (number + 1, False)
+
+
+def test_cancels_what_an_earlier_generation_left(
+    hook: DatafoldHook, sandbox: Any, log: Any
+) -> None:
+    left = [make(sandbox, OLD), make(sandbox, OLD)]
+    others = [make(sandbox, OLD, end="done"), make(sandbox, "airflow:another:0-x")]
+    made = take(hook, Search.FULL)
+    peek = sandbox.state.data_diffs.peek
+    assert [peek(number)["status"] for number in left] == ["cancelled"] * 2
+    assert [peek(number)["status"] for number in others] == ["done", "processing"]
+    assert not made.is_taken_over
+    for number in left:
+        said = f"Cancelled data diff {number} of this task: nothing waits for it."
+        assert log.messages.count(said) == 1
+
+
+def test_a_cancel_that_is_refused_is_no_error(
+    hook: DatafoldHook, sandbox: Any, conduct: Any, log: Any
+) -> None:
+    conduct(old={"cancel": [409]})
+    number = make(sandbox, OLD)
+    assert take(hook, Search.FULL).diff["id"] == number + 1
+    (warning,) = log.warnings
+    assert warning.startswith(f"Could not cancel data diff {number}: 409, ")
+
+
+def test_finds_its_own_behind_150_younger_ones(hook: DatafoldHook, sandbox: Any) -> None:
+    number = make(sandbox, OWNER.tag)
+    for _ in range(150):
+        make(sandbox, "nightly")
+    assert find(hook, OWNER, Search.BRIEF).taken is None
+    assert requests(sandbox) == [NEWEST_20]
+    found = take(hook, Search.FULL)
+    assert (found.diff["id"], found.is_taken_over) == (number, True)
+
+
+def test_reads_no_further_than_an_hour_before_the_run(hook: DatafoldHook, sandbox: Any) -> None:
+    before = (RUN_START - timedelta(hours=1, seconds=1)).isoformat()
+    for _ in range(250):
+        make(sandbox, "nightly", created_at=before)
+    for _ in range(120):
+        make(sandbox, "nightly", created_at=RUN_START.isoformat())
+    assert find(hook, OWNER, Search.FULL).taken is None
+    assert len(sandbox.state.requests) == 2
+
+
+@pytest.mark.parametrize("most", [50, 30])
+def test_believes_how_many_pages_there_are(
+    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    # The service returns fewer data diffs a page than it was asked for.
+    real = sandbox_diffs.page_of
+    monkeypatch.setattr(
+        sandbox_diffs,
+        "page_of",
+        lambda things, page, size, name: real(things, page, min(size, most), name),
+    )
+    number = make(sandbox, OWNER.tag)
+    for _ in range(120):
+        make(sandbox, "nightly")
+    found = find(hook, OWNER, Search.FULL)
+    assert found.taken is not None
+    assert found.taken["id"] == number
+
+
+def test_reads_forty_short_pages_at_most(hook: DatafoldHook, sandbox: Any, conduct: Any) -> None:
+    conduct(list=[changed(results=[{"id": None}], total_pages=99), ...])
+    assert find(hook, OWNER, Search.FULL).taken is None
+    assert len(sandbox.state.requests) == 40
+
+
+@pytest.mark.parametrize("pages", [None, "x", 1, 2])
+def test_reads_no_page_after_the_last(
+    hook: DatafoldHook, sandbox: Any, conduct: Any, pages: Any
+) -> None:
+    conduct(list=[changed(total_pages=pages), changed(total_pages=pages, results=[])])
+    assert find(hook, OWNER, Search.FULL).taken is None
+    assert len(sandbox.state.requests) == (2 if pages == 2 else 1)
+
+
+def test_reads_ten_pages_at_most(hook: DatafoldHook, conduct: Any, sandbox: Any) -> None:
+    # The time of their creation may be missing.
+    page = [{"id": None, "tags": None, "created_at": None}] * 100
+    conduct(list=[changed(results=page, total_pages=99), ...])
+    assert find(hook, OWNER, Search.FULL).taken is None
+    assert [request.query for request in sandbox.state.requests] == [
+        f"page={number}&page_size=100&sort_order=desc" for number in range(1, 11)
+    ]
+
+
+@pytest.mark.parametrize("results", [None, [], ["odd", 5, {}], [{"tags": [OWNER.tag]}]])
+def test_odd_pages_are_no_error(hook: DatafoldHook, conduct: Any, results: Any) -> None:
+    conduct(list=[changed(results=results), ...])
+    assert find(hook, OWNER, Search.FULL).taken is None
+
+
+@pytest.mark.parametrize("reply", [lost, error_500, not_json, without_id])
+def test_finds_the_one_whose_response_was_lost(
+    hook: DatafoldHook, sandbox: Any, conduct: Any, reply: Any
+) -> None:
+    conduct({OWNER.tag: RUNS}, create=[reply])
+    made = take(hook)
+    assert requests(sandbox) == [CREATE, NEWEST_100]
+    assert (made.diff["id"], made.is_taken_over) == (max(sandbox.state.data_diffs.diffs), False)
+
+
+def test_looks_again_for_one_that_is_late(hook: DatafoldHook, sandbox: Any, conduct: Any) -> None:
+    nothing = changed(results=[])
+    conduct({OWNER.tag: RUNS}, create=[lost], list=[nothing, nothing])
+    assert take(hook).diff["id"] == max(sandbox.state.data_diffs.diffs)
+    assert requests(sandbox) == [CREATE, *[NEWEST_100] * 3]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [(lost, DatafoldConnectionError), (500, DatafoldServerError), (not_json, DatafoldAnswerError)],
+)
+def test_gives_up_one_that_never_shows(
+    hook: DatafoldHook, sandbox: Any, conduct: Any, reply: Any, kind: type[DatafoldError]
+) -> None:
+    conduct(create=[reply], list=[changed(results=[]), ...])
+    with pytest.raises(DatafoldError) as caught:
+        take(hook)
+    # The creation's own error, of the class that says whether a retry helps.
+    assert type(caught.value) is kind
+    assert caught.value.path == "/api/v1/datadiffs"
+    assert caught.value.method == "POST"
+    assert requests(sandbox) == [CREATE, *[NEWEST_100] * 4]
+
+
+def test_starts_again_after_503_as_often_as_the_connection_says(
+    connect: Callable[..., None], sandbox: Any, conduct: Any
+) -> None:
+    connect("busy", host=sandbox.url, password=API_KEY, extra={"max_retries": 3})
+    conduct(create=[503, 503, 503])
+    with DatafoldHook("busy") as hook:
+        made = take(hook)
+    assert made.diff["id"] == max(sandbox.state.data_diffs.diffs) == 3
+    # It looks before each attempt.
+    assert requests(sandbox) == [*[CREATE, *[NEWEST_100] * 3] * 3, CREATE]
+    assert made.is_doubtful
+
+
+@pytest.mark.parametrize("then", [503, 500, 422])
+def test_takes_the_one_that_appears_after_a_503(
+    connect: Callable[..., None], sandbox: Any, conduct: Any, then: int
+) -> None:
+    connect("busy", host=sandbox.url, password=API_KEY, extra={"max_retries": 1})
+    nothing = changed(results=[])
+
+    def taken(response: Any) -> Any:
+        # The service starts it, behind a proxy that says 503.
+        return Response(b"{}", 503)
+
+    conduct({OWNER.tag: RUNS}, create=[taken, then], list=[*[nothing] * 6])
+    with DatafoldHook("busy") as hook:
+        made = take(hook)
+    assert made.diff["id"] == max(sandbox.state.data_diffs.diffs) == 3
+    assert requests(sandbox) == [CREATE, *[NEWEST_100] * 3, CREATE, *[NEWEST_100] * 4]
+
+
+def test_knows_whether_there_may_be_another(hook: DatafoldHook, sandbox: Any, conduct: Any) -> None:
+    assert not take(hook, Search.BRIEF).is_doubtful
+    assert take(hook, Search.BRIEF).is_doubtful
+    sandbox.state.data_diffs.jobs.clear()
+    sandbox.state.data_diffs.diffs.clear()
+    conduct({OWNER.tag: RUNS}, create=[lost])
+    assert take(hook).is_doubtful
+
+
+def test_cancels_nothing_where_it_must_not(hook: DatafoldHook, sandbox: Any) -> None:
+    old = make(sandbox, OLD)
+    mine = [make(sandbox, OWNER.tag), make(sandbox, OWNER.tag)]
+    found = claim(hook, OWNER, Search.FULL, may_cancel=False)
+    assert found.diff["id"] == mine[1]
+    peek = sandbox.state.data_diffs.peek
+    assert {peek(number)["status"] for number in (old, *mine)} == {"processing"}
+
+
+def test_a_copy_with_other_tables_is_neither_taken_over_nor_cancelled(
+    hook: DatafoldHook, sandbox: Any, conduct: Any
+) -> None:
+    mine = make(sandbox, OWNER.tag)
+    copy = sandbox.state.data_diffs.add({**BODY, "table2": ["C"], "tags": [OWNER.tag]}, Job(RUNS))[
+        "id"
+    ]
+    assert take(hook, Search.FULL).diff["id"] == mine
+    claim_module.cancel_others(hook, OWNER, mine)
+    peek = sandbox.state.data_diffs.peek
+    assert peek(copy)["status"] == "processing"
+
+
+def test_cancels_the_others_that_appeared_late(hook: DatafoldHook, sandbox: Any, log: Any) -> None:
+    late, mine, later = (make(sandbox, OWNER.tag) for _ in range(3))
+    over = make(sandbox, OWNER.tag, end="done")
+    other = make(sandbox, OLD)
+    claim_module.cancel_others(hook, OWNER, mine)
+    peek = sandbox.state.data_diffs.peek
+    found = [peek(number)["status"] for number in (late, mine, later, over, other)]
+    # Another generation may be a newer one, whose task has just begun.
+    assert found == ["cancelled", "processing", "cancelled", "done", "processing"]
+
+
+def test_a_last_look_that_fails_is_no_error(
+    hook: DatafoldHook, sandbox: Any, conduct: Any, log: Any
+) -> None:
+    conduct(list=[500])
+    claim_module.cancel_others(hook, OWNER, 3)
+    (warning,) = log.warnings
+    assert warning.startswith("Could not look for a second data diff: 500, ")
+
+
+def test_says_that_an_id_is_never_told(hook: DatafoldHook, conduct: Any) -> None:
+    conduct(create=[without_id], list=[changed(results=[]), ...])
+    with pytest.raises(DatafoldAnswerError) as caught:
+        take(hook)
+    assert "its response has no id" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"), [(429, DatafoldRateLimitError), (422, DatafoldValidationError)]
+)
+def test_looks_for_none_that_was_not_taken(
+    hook: DatafoldHook, sandbox: Any, conduct: Any, reply: int, kind: type[DatafoldError]
+) -> None:
+    conduct(create=[reply])
+    with pytest.raises(kind):
+        take(hook)
+    assert requests(sandbox) == [CREATE]
+
+
+def test_looks_for_none_that_was_not_sent(
+    connect: Callable[..., None], unused_port: int, log: Any
+) -> None:
+    connect(
+        "datafold_default",
+        host=f"http://127.0.0.1:{unused_port}",
+        password=API_KEY,
+        extra={"max_retries": 0},
+    )
+    with DatafoldHook() as hook:
+        with pytest.raises(DatafoldUnreachableError):
+            take(hook)
+        hook.stop()
+        with pytest.raises(DatafoldStoppedError):
+            take(hook)
+    assert not [text for text in log.messages if "Looking for" in text]
+
+
+def test_a_stopped_task_cancels_none_of_an_earlier_generation(
+    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = make(sandbox, OLD)
+    choice = find(hook, OWNER, Search.FULL)
+    assert choice.left == (number,)
+    hook.stop()
+    with pytest.raises(DatafoldStoppedError):
+        claim_module.cancel_left(hook, number)
+    with pytest.raises(DatafoldStoppedError):
+        claim_module.cancel_others(hook, OWNER, number)
+
+
+def test_finds_one_while_the_task_is_being_killed(hook: DatafoldHook, sandbox: Any) -> None:
+    make(sandbox, OLD)
+    number = make(sandbox, OWNER.tag)
+    hook.stop()
+    found = find_after_stop(hook, OWNER, time.monotonic() + 4.0)
+    assert found == (number,)
+    assert requests(sandbox) == [NEWEST_100]
+
+
+def test_looks_again_while_the_task_is_being_killed(
+    hook: DatafoldHook, sandbox: Any, conduct: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append)
+    monkeypatch.setattr(claim_module, "time", clock)
+    conduct(list=[500, changed(results=None)])
+    number = make(sandbox, OWNER.tag)
+    hook.stop()
+    found = find_after_stop(hook, OWNER, time.monotonic() + 4.0)
+    assert found == (number,)
+    assert pauses == [0.3, 0.3]
+
+
+def test_one_that_has_ended_ends_the_search_of_a_killed_task(
+    hook: DatafoldHook, sandbox: Any
+) -> None:
+    make(sandbox, OWNER.tag, end="done")
+    hook.stop()
+    assert find_after_stop(hook, OWNER, time.monotonic() + 4.0) == ()
+    assert requests(sandbox) == [NEWEST_100]
+
+
+def test_finds_the_others_while_the_task_is_being_killed(hook: DatafoldHook, sandbox: Any) -> None:
+    mine, late = make(sandbox, OWNER.tag), make(sandbox, OWNER.tag)
+    hook.stop()
+    find_others = claim_module.find_others_after_stop
+    assert find_others(hook, OWNER, mine, time.monotonic() + 4.0) == (late,)
+    # Where there is no time left, nothing is sent.
+    assert requests(sandbox) == [NEWEST_100]
+    assert find_others(hook, OWNER, mine, time.monotonic()) == ()
+    assert requests(sandbox) == [NEWEST_100]
+
+
+def test_looks_for_one_until_a_cancel_has_just_enough_time(
+    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim_module, "_SEARCH_PAUSE", 0.03)
+    hook.stop()
+    assert find_after_stop(hook, OWNER, time.monotonic() + 1.4) == ()
+    assert requests(sandbox) == []
+    until = time.monotonic() + 1.65
+    assert find_after_stop(hook, OWNER, until) == ()
+    assert set(requests(sandbox)) == {NEWEST_100}
+    assert until - time.monotonic() > 1.0

@@ -1,0 +1,330 @@
+"""Something is started once, even if the response is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldConnectionError,
+    DatafoldError,
+    DatafoldPermissionError,
+    DatafoldRateLimitError,
+    DatafoldServerError,
+    DatafoldStoppedError,
+    DatafoldTimeoutError,
+    DatafoldUnreachableError,
+)
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.ci_run import trigger_once
+from airflow_provider_datafold.jobs.monitor_run import run_once
+from airflow_provider_datafold.jobs.once import start as once
+from tests.conftest import API_KEY, Log
+
+PAUSES = (0.0, 2.0, 5.0)
+LAST_PAUSES = (*PAUSES, 8.0)
+FACTS = {
+    "pr_number": 8,
+    "pr_sha": "abcdef1",
+    "base_sha": "abcdef2",
+    "pr_branch": "feature",
+    "base_branch": "main",
+}
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The hook's pauses, which take no time."""
+    made: list[float] = []
+    monkeypatch.setattr(DatafoldHook, "pause", lambda _, seconds: made.append(seconds))
+    return made
+
+
+@pytest.fixture
+def hook(connect: Callable[..., None], sandbox: Any, pauses: list[float]) -> Iterator[DatafoldHook]:
+    connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"max_retries": 2})
+    with DatafoldHook() as hook:
+        yield hook
+
+
+class Script:
+    """Returns, or raises, one value after another.
+
+    :param script: what to say; the last one stays.
+    """
+
+    def __init__(self, *script: Any) -> None:
+        self._script = list(script)
+        self.count = 0
+
+    def __call__(self) -> Any:
+        self.count += 1
+        said = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
+def test_what_gets_a_response_is_not_looked_for(hook: DatafoldHook) -> None:
+    start, find = Script(5), Script(AssertionError())
+
+    assert once.start_once(hook, "thing", start, find) == 5
+    assert (start.count, find.count) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        DatafoldTimeoutError("No response"),
+        DatafoldConnectionError("It broke"),
+        DatafoldServerError("500"),
+        DatafoldAnswerError("No JSON"),
+        None,
+    ],
+)
+@pytest.mark.parametrize("looks", range(len(LAST_PAUSES)))
+def test_what_gets_no_response_is_found(lost: Any, looks: int, hook: DatafoldHook) -> None:
+    start, find = Script(lost), Script(*[None] * looks, 6)
+
+    assert once.start_once(hook, "thing", start, find) == 6
+    assert (start.count, find.count) == (1, looks + 1)
+
+
+@pytest.mark.parametrize(
+    "lost", [DatafoldTimeoutError("No response"), DatafoldAnswerError("No JSON")]
+)
+def test_what_was_not_started_is_an_error(
+    lost: DatafoldError, hook: DatafoldHook, pauses: list[float]
+) -> None:
+    start, find = Script(lost), Script(None)
+
+    with pytest.raises(type(lost)) as caught:
+        once.start_once(hook, "thing", start, find, jitter=lambda: 0.5)
+
+    assert caught.value is lost
+    assert (start.count, find.count) == (1, len(LAST_PAUSES))
+    # A service behind a proxy may take some seconds to start it.
+    assert pauses == [0.5, *LAST_PAUSES]
+
+
+BUSY = DatafoldServerError("503", status_code=503)
+BUSY_FOR_30_SECONDS = DatafoldServerError("503", status_code=503, retry_after=30.0)
+BUSY_FOR_LONG = DatafoldServerError("503", status_code=503, retry_after=31.0)
+
+
+def test_what_is_not_found_after_503_is_started_as_often_as_the_connection_says(
+    hook: DatafoldHook, pauses: list[float]
+) -> None:
+    start, find = Script(BUSY, BUSY_FOR_30_SECONDS, 5), Script(None)
+
+    assert once.start_once(hook, "thing", start, find, jitter=lambda: 0.5) == 5
+
+    # Each time it looks first.
+    assert (start.count, find.count) == (3, 2 * len(PAUSES))
+    assert pauses == [0.5, *PAUSES, 30.0, *PAUSES]
+
+
+def test_it_is_not_started_more_often(hook: DatafoldHook, pauses: list[float]) -> None:
+    start, find = Script(BUSY), Script(None)
+
+    with pytest.raises(DatafoldServerError):
+        once.start_once(hook, "thing", start, find, jitter=lambda: 0.5)
+
+    assert (start.count, find.count) == (3, 2 * len(PAUSES) + len(LAST_PAUSES))
+    assert pauses == [0.5, *PAUSES, 1.0, *PAUSES, 2.0, *LAST_PAUSES]
+
+
+def test_a_long_wait_after_503_is_left_to_airflow(hook: DatafoldHook, pauses: list[float]) -> None:
+    start, find = Script(BUSY_FOR_LONG), Script(None)
+
+    with pytest.raises(DatafoldServerError):
+        once.start_once(hook, "thing", start, find)
+
+    assert (start.count, find.count) == (1, len(LAST_PAUSES))
+    assert pauses == [30.0, *LAST_PAUSES]
+
+
+def test_a_call_timeout_ends_the_attempts(
+    connect: Callable[..., None],
+    sandbox: Any,
+    pauses: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connect("hasty", host=sandbox.url, password=API_KEY, extra={"call_timeout": 30})
+    moments = iter([0.0, 29.0, 31.0])
+    monkeypatch.setattr(once, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    start, find = Script(BUSY), Script(None)
+
+    with DatafoldHook("hasty") as hook, pytest.raises(DatafoldServerError):
+        once.start_once(hook, "thing", start, find)
+
+    assert start.count == 2
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        DatafoldServerError("500", status_code=500),
+        DatafoldUnreachableError("Could not connect"),
+        DatafoldRateLimitError("429", status_code=429),
+        DatafoldPermissionError("403", status_code=403),
+    ],
+)
+@pytest.mark.parametrize("is_late", [True, False])
+def test_an_error_after_a_503_leaves_open_whether_it_was_started(
+    then: DatafoldError, is_late: bool, hook: DatafoldHook
+) -> None:
+    start, find = Script(BUSY, then), Script(*[None] * 6, 7 if is_late else None)
+
+    if is_late:
+        assert once.start_once(hook, "thing", start, find) == 7
+    else:
+        with pytest.raises(type(then)):
+            once.start_once(hook, "thing", start, find)
+
+    assert start.count == 2
+
+
+def test_a_look_that_fails_is_made_again(hook: DatafoldHook, log: Log) -> None:
+    start, find = Script(DatafoldTimeoutError("No response")), Script(DatafoldAnswerError("?"), 6)
+
+    assert once.start_once(hook, "thing", start, find) == 6
+    assert (start.count, find.count) == (1, 2)
+    assert log.warnings == [
+        "Could not start the thing: No response. Checking whether it was started anyway.",
+        "Could not look for the thing: ?.",
+    ]
+
+
+def test_looks_that_fail_do_not_hide_why_the_start_failed(hook: DatafoldHook) -> None:
+    start, find = Script(DatafoldTimeoutError("No response")), Script(DatafoldAnswerError("?"))
+
+    with pytest.raises(DatafoldTimeoutError):
+        once.start_once(hook, "thing", start, find)
+
+
+def test_what_is_started_and_never_found_is_an_error(hook: DatafoldHook) -> None:
+    start, find = Script(None), Script(None)
+
+    with pytest.raises(
+        DatafoldAnswerError, match="accepted .* a thing, but its response has no id"
+    ):
+        once.start_once(hook, "thing", start, find)
+
+    assert (start.count, find.count) == (1, len(LAST_PAUSES))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DatafoldUnreachableError("Could not connect"),
+        DatafoldRateLimitError("429"),
+        DatafoldStoppedError("Stopped"),
+        DatafoldPermissionError("403"),
+    ],
+)
+def test_what_cannot_have_been_started_is_not_looked_for(
+    error: DatafoldError, hook: DatafoldHook
+) -> None:
+    start, find = Script(error), Script(5)
+
+    with pytest.raises(type(error)):
+        once.start_once(hook, "thing", start, find)
+
+    assert (start.count, find.count) == (1, 0)
+
+
+def test_a_stop_ends_the_search(hook: DatafoldHook) -> None:
+    hook.stop()
+
+    with pytest.raises(DatafoldStoppedError):
+        once.start_once(
+            hook, "thing", Script(DatafoldTimeoutError("No")), lambda: hook.get_monitor(4)
+        )
+
+
+def start(hook: DatafoldHook, name: str) -> int:
+    return run_once(hook, 4) if name == "run_monitor" else trigger_once(hook, 2, FACTS)
+
+
+def make(sandbox: Any, name: str, count: int) -> None:
+    """Let there be runs from before."""
+    for _ in range(count):
+        if name == "run_monitor":
+            sandbox.state.monitors.start(4, None)
+        else:
+            sandbox.state.ci.add(2, FACTS)
+
+
+def started(sandbox: Any) -> list[int]:
+    return [*sandbox.state.monitors.runs, *sandbox.state.ci.runs[2]]
+
+
+@pytest.mark.parametrize("name", ["run_monitor", "trigger_ci"])
+@pytest.mark.parametrize("count", [0, 1, 130])
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_a_lost_response(
+    name: str,
+    count: int,
+    is_taken: bool,
+    hook: DatafoldHook,
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make(sandbox, name, count)
+    real = DatafoldHook.call
+
+    def call(self: DatafoldHook, operation: Any, *body: Any, **values: Any) -> Any:
+        if operation.method == "POST":
+            if is_taken:
+                real(self, operation, *body, **values)
+            raise DatafoldTimeoutError("The reply is lost")
+        return real(self, operation, *body, **values)
+
+    monkeypatch.setattr(DatafoldHook, "call", call)
+    if is_taken:
+        assert start(hook, name) == started(sandbox)[-1]
+    else:
+        with pytest.raises(DatafoldTimeoutError):
+            start(hook, name)
+
+    assert len(started(sandbox)) == count + is_taken
+
+
+@pytest.mark.parametrize("name", ["run_monitor", "trigger_ci"])
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {},
+        {"runs": None, "total_pages": 3},
+        {"runs": ["nonsense", {}, {"run_id": "x"}], "total_pages": "x"},
+    ],
+)
+def test_a_list_that_says_little(
+    name: str, listed: Any, hook: DatafoldHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = listed.get("runs") or []
+    answers = {"LIST_RUNS": listed if name == "run_monitor" else runs}
+
+    def call(self: DatafoldHook, operation: Any, *body: Any, **values: Any) -> Any:
+        return answers["LIST_RUNS"] if operation.method == "GET" else {"ci_run_id": None}
+
+    monkeypatch.setattr(DatafoldHook, "call", call)
+
+    with pytest.raises(DatafoldAnswerError, match="its response has no id"):
+        start(hook, name)
+
+
+def test_the_oldest_runs_may_come_first(
+    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = type(sandbox.state.monitors).runs_of
+    monkeypatch.setattr(
+        type(sandbox.state.monitors), "runs_of", lambda self, number: real(self, number)[::-1]
+    )
+
+    test_a_lost_response("run_monitor", 130, True, hook, sandbox, monkeypatch)

@@ -1,0 +1,396 @@
+"""Which alerts of a monitor are new."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_datafold.exceptions import DatafoldAnswerError
+from airflow_provider_datafold.jobs import alerts
+from airflow_provider_datafold.jobs.alerts import (
+    Cursor,
+    Page,
+    Progress,
+    Runs,
+    Watch,
+    has_ended,
+    read_back,
+)
+
+HOST = "https://app.datafold.com"
+
+
+def run(run_id: int, state: Any = "alert", **more: Any) -> tuple[int, dict[str, Any]]:
+    return run_id, {"run_id": run_id, "monitor_id": 7, "state": state, **more}
+
+
+# What is new.
+
+
+def test_what_ended_before_the_first_look_is_not_reported() -> None:
+    progress = Progress()
+    assert progress.take([run(3), run(2, "ok"), run(5, "checking"), run(4, "a new state")]) == []
+    assert progress == Progress(5, {4, 5})
+    assert progress.take([run(3), run(5), run(4)]) == [4, 5]
+
+
+def test_monitor_without_runs_begins_at_nothing() -> None:
+    progress = Progress()
+    assert progress.take([]) == []
+    assert progress.take([run(1)]) == [1]
+
+
+def test_alert_stays_pending_until_it_is_noted() -> None:
+    watch = Watch(7, Cursor({HOST: Progress(1)}))
+    runs = Runs(dict([run(3, diff_id=9), run(2), run(4, "ok")]))
+    first, second = watch.take(HOST, None, runs, 0.0).alerts
+    assert first == {"monitor_id": 7, "run_id": 2, "diff_id": None}
+    assert second == {"monitor_id": 7, "run_id": 3, "diff_id": 9}
+    watch.note(HOST, first)
+    assert watch.cursor.dump() == {HOST: {"newest": 4, "pending": [3]}}
+    assert watch.take(HOST, None, runs, 0.0).alerts == [second]
+
+
+@pytest.mark.parametrize("state", ["ok", "learning", "skipped", "error", "cancelled"])
+def test_run_that_ends_otherwise_is_done_with(state: str) -> None:
+    progress = Progress(3, {2, 3})
+    assert progress.take([run(2, state), run(3, "queued")]) == []
+    assert progress.pending == {3}
+
+
+def test_run_that_is_not_listed_may_come_back() -> None:
+    progress = Progress(3, {2})
+    assert progress.take([run(1, "ok"), run(3, "ok")]) == []
+    assert progress.give_up([1, 3]) == []
+    assert progress.give_up([]) == []
+    assert progress.take([run(2)]) == [2]
+
+
+def test_run_older_than_all_that_can_be_read_is_given_up() -> None:
+    progress = Progress(9, {2, 4, 7})
+    assert progress.give_up([5, 6, 7]) == [2, 4]
+    assert progress.pending == {7}
+
+
+# What is kept.
+
+
+def test_cursor_survives_a_store() -> None:
+    cursor = Cursor({HOST: Progress(9, {7, 8}), "http://x": Progress(0)})
+    cursor.at("another")
+    kept = json.loads(json.dumps(cursor.dump()))
+    assert kept == {
+        HOST: {"newest": 9, "pending": [7, 8]},
+        "http://x": {"newest": 0, "pending": []},
+    }
+    assert Cursor.load(kept).dump() == kept
+
+
+@pytest.mark.parametrize(
+    ("kept", "left"),
+    [
+        (None, {}),
+        ("text", {}),
+        ([], {}),
+        # As it was before the first release.
+        ({"7": 12}, {}),
+        ({HOST: {"newest": True}}, {}),
+        ({HOST: {"newest": 3, "pending": "2"}}, {HOST: Progress(3)}),
+        ({HOST: {"newest": 3, "pending": [2, "1", None, True, 9]}}, {HOST: Progress(3, {2})}),
+    ],
+)
+def test_what_does_not_fit_is_left_out(kept: Any, left: Any) -> None:
+    assert Cursor.load(kept) == Cursor(left)
+
+
+def test_the_last_hosts_are_kept() -> None:
+    cursor = Cursor()
+    for host in ("a", "b", "a", "c", "d", "e"):
+        cursor.at(host)
+    assert [*cursor.hosts] == ["a", "c", "d", "e"]
+
+
+# What is read.
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"runs": [], "total_pages": None},
+        {"runs": [], "total_pages": True},
+        {"runs": None, "total_pages": 1},
+        {"runs": {}, "total_pages": 1},
+    ],
+)
+def test_page_that_lacks_something_is_no_page(answer: Any) -> None:
+    with pytest.raises(DatafoldAnswerError, match="lacks the list 'runs' or the number"):
+        Page.of(answer, "runs", "run_id")
+
+
+def test_odd_items_of_a_page_are_left_out() -> None:
+    runs = [{"run_id": 1}, None, "x", {"run_id": "2"}, {"run_id": True}, {}]
+    page = Page.of({"runs": runs, "total_pages": 0}, "runs", "run_id")
+    assert page == Page({1: {"run_id": 1}}, 1)
+
+
+def read(ids: list[int], size: int, back_to: float) -> tuple[list[int], Runs]:
+    """Return the numbers of the pages that are read of a list, and what was found."""
+    reading = read_back(back_to)
+    asked = [next(reading)]
+    while True:
+        items = dict(run(id_) for id_ in ids[(asked[-1] - 1) * size : asked[-1] * size])
+        try:
+            asked.append(reading.send(Page(items, max(math.ceil(len(ids) / size), 1))))
+        except StopIteration as end:
+            return asked, end.value
+
+
+@pytest.mark.parametrize(
+    ("ids", "back_to", "asked", "found"),
+    [
+        ([], 3, [1], set()),
+        ([2, 1], 3, [1], {1, 2}),
+        # Newest first.
+        ([6, 5, 4, 3, 2, 1], 7, [1], {5, 6}),
+        ([6, 5, 4, 3, 2, 1], 6, [1, 2], {3, 4, 5, 6}),
+        ([6, 5, 4, 3, 2, 1], 1, [1, 2, 3], {1, 2, 3, 4, 5, 6}),
+        ([6, 5, 4, 3, 2, 1], math.inf, [1], {5, 6}),
+        # Oldest first.
+        ([1, 2, 3, 4, 5, 6], 7, [1, 3], {5, 6}),
+        ([1, 2, 3, 4, 5, 6], 4, [1, 3, 2], {1, 2, 3, 4, 5, 6}),
+        ([1, 2, 3, 4, 5, 6], math.inf, [1, 3], {5, 6}),
+    ],
+)
+def test_pages_are_read_from_the_newest_back(
+    ids: list[int], back_to: float, asked: list[int], found: set[int]
+) -> None:
+    numbers, runs = read(ids, 2, back_to)
+    # Page 1 is read first, and says which end is the newest.
+    assert numbers == asked
+    assert {*runs.found} >= found
+    assert not runs.is_cut
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_bound_for_what_is_read(order: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerts, "MOST_RUNS", 4)
+    ids = sorted(range(1, 11), key=lambda id_: order * id_)
+    for back_to, is_cut in ((6, True), (7, False), (8, False)):
+        _, runs = read(ids, 2, back_to)
+        assert ({*runs.found}, runs.is_cut) == ({7, 8, 9, 10}, is_cut)
+
+
+def test_empty_pages_have_an_end() -> None:
+    reading = read_back(1)
+    assert next(reading) == 1
+    assert reading.send(Page(dict([run(9), run(8)]), 10**9)) == 2
+    with pytest.raises(StopIteration) as end:
+        reading.send(Page({}, 10**9))
+    assert {*end.value.value.found} == {8, 9}
+
+
+# When to look.
+
+EIGHT, NINE = "2024-01-01T08:00:00+00:00", "2024-01-01T09:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("started", "state", "last_alert", "shows"),
+    [
+        (EIGHT, "alert", None, True),
+        (EIGHT, "alert", EIGHT, True),
+        (EIGHT, "alert", "2024-01-01T08:00:00", True),
+        (NINE, "ok", EIGHT, True),
+        (NINE, "checking", EIGHT, False),
+        (EIGHT, "alert", NINE, False),
+        (None, "alert", EIGHT, False),
+        (EIGHT, "alert", "yesterday", False),
+        (EIGHT, "alert", 5, False),
+    ],
+)
+def test_whether_the_runs_are_as_new_as_an_alert(
+    started: Any, state: str, last_alert: Any, shows: bool
+) -> None:
+    assert Runs(dict([run(1, state, started_at=started)])).shows(last_alert) is shows
+
+
+def test_runs_are_read_again_only_if_there_is_something_to_wait_for() -> None:
+    watch = Watch(7, Cursor())
+    settled = Runs(dict([run(1, started_at=EIGHT)]))
+    assert watch.is_due(HOST, EIGHT, 0)
+    # A read that failed is made again.
+    assert watch.is_due(HOST, EIGHT, 60)
+    watch.take(HOST, EIGHT, settled, 60)
+    assert not watch.is_due(HOST, EIGHT, 10**9)
+    # Another alert, or another host.
+    assert watch.is_due(HOST, NINE, 10**9)
+    watch.take(HOST, NINE, settled, 10**9)
+    assert watch.is_due("http://x", NINE, 10**9)
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        Runs(dict([run(1, started_at=EIGHT)])),
+        Runs(dict([run(1, "ok", started_at=NINE), run(2, "checking")])),
+    ],
+    ids=["a list that is behind", "a run that goes on"],
+)
+def test_looks_become_rarer(runs: Runs) -> None:
+    watch = Watch(7, Cursor({HOST: Progress(0)}))
+    looks = []
+    for now in range(0, 100_000, 60):
+        if watch.is_due(HOST, NINE, now):
+            looks.append(now)
+            watch.take(HOST, NINE, runs, now)
+    assert looks[:11] == [*range(0, 660, 60)]
+    gaps = [later - now for now, later in pairwise(looks)]
+    assert gaps == sorted(gaps)
+    assert all(gap < now / 10 + 60 for now, gap in zip(looks[1:], gaps[1:], strict=False))
+
+
+# All of it together.
+
+
+@dataclass
+class Datafold:
+    """A service with one monitor, whose list of runs may be behind.
+
+    :param time_of_alerts: whether the last alert is the time of the alert, or of its run's start.
+    """
+
+    time_of_alerts: bool
+    is_newest_first: bool
+    runs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    before: dict[int, dict[str, Any]] = field(default_factory=dict)
+    last_alert: datetime | None = None
+
+    def start(self, clock: float) -> None:
+        _, self.runs[len(self.runs) + 1] = run(
+            len(self.runs) + 1, "checking", started_at=_text(_at(clock))
+        )
+
+    def end(self, which: int, state: str, clock: float) -> None:
+        going = [id_ for id_, each in self.runs.items() if not has_ended(each)]
+        if not going:
+            return
+        ended = self.runs[going[which % len(going)]]
+        ended["state"] = state
+        if state == "alert":
+            alerted = _at(clock)
+            if not self.time_of_alerts:
+                alerted = datetime.fromisoformat(ended["started_at"])
+            self.last_alert = max(self.last_alert or alerted, alerted)
+
+    def listed(self, *, is_behind: bool) -> dict[int, dict[str, Any]]:
+        return self.before if is_behind else self.copy()
+
+    def copy(self) -> dict[int, dict[str, Any]]:
+        return {id_: {**each} for id_, each in self.runs.items()}
+
+
+def _at(clock: float) -> datetime:
+    return datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=clock)
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat()
+
+
+STARTS = st.tuples(st.just("start"))
+ENDS = st.tuples(
+    st.just("end"), st.integers(0, 9), st.sampled_from(["alert", "alert", "ok", "error"])
+)
+POLLS = st.tuples(
+    st.just("poll"),
+    st.sampled_from(["", "", "", "", "", "behind", "unreadable", "killed", "unwritten"]),
+)
+OTHERS = st.sampled_from([("restart",), ("move",)])
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    steps=st.lists(st.one_of(STARTS, ENDS, ENDS, POLLS, POLLS, POLLS, OTHERS), max_size=40),
+    size=st.integers(2, 5),
+    time_of_alerts=st.booleans(),
+    is_newest_first=st.booleans(),
+)
+def test_each_alert_is_reported(
+    steps: list[tuple[Any, ...]], size: int, time_of_alerts: bool, is_newest_first: bool
+) -> None:
+    """Once if the store works, else at least once; none that ended before the first look."""
+    hosts = {name: Datafold(time_of_alerts, is_newest_first) for name in ("a", "b")}
+    due: dict[str, set[int]] = {}
+    reported: Counter[tuple[str, int]] = Counter()
+    stored: Any = None
+    watch, host, clock, is_exact = Watch(7, Cursor()), "a", 0.0, True
+
+    def poll(fault: str) -> None:
+        nonlocal watch, stored
+        service = hosts[host]
+        last_alert = service.last_alert and _text(service.last_alert)
+        if not watch.is_due(host, last_alert, clock) or fault == "unreadable":
+            return
+        listed = service.listed(is_behind=fault == "behind")
+        ids = sorted(listed, reverse=is_newest_first)
+        _, runs = read(ids, size, watch.back_to(host))
+        runs = Runs({id_: listed[id_] for id_ in runs.found}, runs.is_cut)
+        found = watch.take(host, last_alert, runs, clock)
+        assert not found.given_up
+        if found.is_first:
+            # It reads one page.
+            newest = max(runs.found, default=0)
+            going = {id_ for id_, each in runs.found.items() if not has_ended(each)}
+            due[host] = going | {id_ for id_ in service.runs if id_ > newest}
+        if fault != "unwritten":
+            stored = watch.cursor.dump()
+        for alert in found.alerts:
+            reported[host, alert["run_id"]] += 1
+            if fault == "killed":
+                watch = Watch(7, Cursor.load(stored))
+                return
+            watch.note(host, alert)
+            if fault != "unwritten":
+                stored = watch.cursor.dump()
+
+    for step in steps:
+        clock += 60
+        match step:
+            case ("start",):
+                hosts[host].start(clock)
+                due.setdefault(host, set()).add(len(hosts[host].runs))
+            case ("end", which, state):
+                hosts[host].end(which, state, clock)
+            case ("poll", fault):
+                is_exact &= fault not in ("killed", "unwritten")
+                poll(fault)
+                hosts[host].before = hosts[host].copy()
+            case ("restart",):
+                watch = Watch(7, Cursor.load(stored))
+            case ("move",):
+                host = "b" if host == "a" else "a"
+    for name in hosts:
+        host = name
+        for _ in range(3):
+            clock *= 10
+            poll("")
+
+    for name, service in hosts.items():
+        for id_, each in service.runs.items():
+            times = reported[name, id_]
+            if each["state"] != "alert":
+                assert times == 0
+            elif id_ in due[name]:
+                assert times == 1 or (times > 1 and not is_exact)
+            else:
+                assert times == 0 or not is_exact
