@@ -55,7 +55,7 @@ def without_id(response: Any) -> Response:
 
 
 def changed(**fields: Any) -> Callable[[Any], Response]:
-    """Answer with other fields."""
+    """Response with other fields."""
 
     def change(response: Any) -> Response:
         content = json.dumps({**json.loads(response.body), **fields})

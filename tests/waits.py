@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
-from airflow_provider_datafold.jobs.watch import Reading
+from airflow_provider_datafold.jobs.watch import JobStatus
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_diffs import IDENTICAL
 from tests.contexts import context_of
@@ -99,12 +99,12 @@ class Waits:
         self._script = [*script]
         monkeypatch.setattr(DatafoldHook, "wait", lambda _, job, ids, **how: self(job, ids, how))
 
-    def __call__(self, job: Any, ids: Any, how: dict[str, Any]) -> Reading:
+    def __call__(self, job: Any, ids: Any, how: dict[str, Any]) -> JobStatus:
         self.asked.append({"job": job, "ids": ids, **how})
         end = self._script.pop(0)
         if isinstance(end, Exception):
             raise end
-        return Reading(DATA_DIFF.states[end], end, {"status": end, "result": "identical"})
+        return JobStatus(DATA_DIFF.states[end], end, {"status": end, "result": "identical"})
 
 
 def sent(sandbox: Any) -> list[str]:

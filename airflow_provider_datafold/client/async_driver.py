@@ -1,8 +1,8 @@
 """Carries conversations in an event loop.
 
 It is imported where it is needed: a worker that defers nothing never loads it. Every request ends
-in an :class:`~airflow_provider_datafold.client.response.Answer` or in one of this provider's errors:
-other exceptions may quote the request, and with it a secret.
+in a :class:`~airflow_provider_datafold.client.response.Response` or in one of this provider's
+errors: other exceptions may quote the request, and with it a secret.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from airflow_provider_datafold.client.channel import Message
 from airflow_provider_datafold.client.conversation import Conversation, Pause, converse
 from airflow_provider_datafold.client.failure import Causes
 from airflow_provider_datafold.client.pool import Pool, Progress
-from airflow_provider_datafold.client.response import Answer
+from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.client.route import Route
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError
@@ -74,10 +74,10 @@ class AsyncClient:
         """
         given = (body, values)
         make_request = functools.partial(operation.request, body, **values)
-        returned: Returned = await self.carry(converse(make_request, self._settings, _log, given))
+        returned: Returned = await self.run(converse(make_request, self._settings, _log, given))
         return returned
 
-    async def carry(self, conversation: Conversation) -> Any:
+    async def run(self, conversation: Conversation) -> Any:
         """Do what a conversation says, until it ends.
 
         :param conversation: the conversation.
@@ -97,7 +97,7 @@ class AsyncClient:
                 else:
                     outcome = await self._send(step.request, connections)
 
-    async def _send(self, request: Request, connections: Pool) -> Answer | DatafoldError:
+    async def _send(self, request: Request, connections: Pool) -> Response | DatafoldError:
         """Send a request once, and return whatever came of it."""
         outer = sys.exc_info()[1]
         progress = Progress()

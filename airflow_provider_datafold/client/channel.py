@@ -14,7 +14,7 @@ from typing import Any
 
 import h11
 
-from airflow_provider_datafold.client.response import Answer, announced_size, too_large
+from airflow_provider_datafold.client.response import Response, announced_size, too_large
 from airflow_provider_datafold.client.stream import Stream
 
 OLDEST = 60.0
@@ -57,7 +57,7 @@ class Channel:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
         self._opened_at = time.monotonic()
 
-    async def exchange(self, message: Message, on_refusal: Callable[[Answer], None]) -> Answer:
+    async def exchange(self, message: Message, on_refusal: Callable[[Response], None]) -> Response:
         """Send a request and read the whole response.
 
         :param message: the request.
@@ -69,7 +69,7 @@ class Channel:
         """
         await self._send(message)
         response = await self._response()
-        answer = Answer(response.status_code, _fields(response), b"")
+        answer = Response(response.status_code, _fields(response), b"")
         if not answer.is_success:
             on_refusal(answer)
         content = await self._content(answer, message.largest)
@@ -124,7 +124,7 @@ class Channel:
                     raise h11.RemoteProtocolError("too many headers")
                 return event
 
-    async def _content(self, answer: Answer, largest: int) -> bytes:
+    async def _content(self, answer: Response, largest: int) -> bytes:
         content = bytearray()
         is_small = announced_size(answer.headers) <= largest
         while is_small:

@@ -2,8 +2,8 @@
 
 :func:`converse` is a generator. It yields what to do next, a :class:`Send` or a :class:`Pause`, and
 receives the outcome: a response or an error after a send, nothing after a pause. The drivers
-(:mod:`~airflow_provider_datafold.client.sync_driver`, :mod:`~airflow_provider_datafold.client.async_driver`) do
-what it yields and know none of its rules.
+(:mod:`~airflow_provider_datafold.client.sync_driver`,
+:mod:`~airflow_provider_datafold.client.async_driver`) do what it yields and know none of its rules.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.client import retry
-from airflow_provider_datafold.client.response import Answer, only_classic, understand
+from airflow_provider_datafold.client.response import Response, only_classic, understand
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError, DatafoldUnreachableError
 from airflow_provider_datafold.redaction.guard import guarded
@@ -45,7 +45,7 @@ class Pause:
     seconds: float
 
 
-Outcome = Answer | DatafoldError | None
+Outcome = Response | DatafoldError | None
 Conversation = Generator["Send | Pause", Outcome, Any]
 
 
@@ -82,7 +82,7 @@ def converse(
         attempt += 1
         outcome = yield Send(request)
         failure = outcome
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, Response):
             try:
                 return understand(outcome, request.operation, settings, redactor)
             except DatafoldError as error:

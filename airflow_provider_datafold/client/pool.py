@@ -21,7 +21,7 @@ from anyio.lowlevel import RunVar
 from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.client import failure, trust
 from airflow_provider_datafold.client.channel import Channel, Message
-from airflow_provider_datafold.client.response import Answer, is_about
+from airflow_provider_datafold.client.response import Response, is_about
 from airflow_provider_datafold.client.route import Route
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldError
@@ -42,14 +42,14 @@ class Progress:
         """Whether it need not wait for its turn any more."""
         self.is_connected = False
         """Whether the host, or the proxy, took the connection."""
-        self.refusal: Answer | None = None
+        self.refusal: Response | None = None
         """The status of a refusal, which says enough, whatever becomes of its body."""
 
     def connect(self) -> None:
         """Note that the host, or the proxy, took the connection."""
         self.is_connected = True
 
-    def refuse(self, answer: Answer) -> None:
+    def refuse(self, answer: Response) -> None:
         """Note the status of a refusal."""
         self.refusal = answer
 
@@ -90,7 +90,7 @@ class Pool:
         write: Callable[[Route], Message],
         progress: Progress,
         until: float | None,
-    ) -> Answer:
+    ) -> Response:
         """Send a request once, and read the response.
 
         What is known by its response may use a kept connection. If that has died, or brings
@@ -138,7 +138,7 @@ class Pool:
 
     async def _send_over_kept(
         self, channel: Channel, request: Request, message: Message
-    ) -> Answer | None:
+    ) -> Response | None:
         """Return the response if it is certain that it is one to this request."""
         try:
             answer = await self._exchange(channel, request, message, lambda refusal: None)
@@ -149,7 +149,7 @@ class Pool:
 
     async def _send_over_new(
         self, request: Request, message: Message, route: Route, progress: Progress
-    ) -> Answer:
+    ) -> Response:
         trusted = await trust.context(self._settings.verify) if route.needs_tls else None
         self._trust = trusted
         channel = await route.open(trusted, progress.connect)
@@ -160,8 +160,8 @@ class Pool:
         channel: Channel,
         request: Request,
         message: Message,
-        on_refusal: Callable[[Answer], None],
-    ) -> Answer:
+        on_refusal: Callable[[Response], None],
+    ) -> Response:
         """Send over a connection, and keep it if the response is to this request."""
         is_kept = False
         try:

@@ -74,7 +74,7 @@ _MEANINGS: dict[int, tuple[type[DatafoldError], str]] = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A response.
 
     :param status_code: the HTTP status.
@@ -118,7 +118,7 @@ class Answer:
 
 
 def understand(
-    answer: Answer, operation: Operation[Any], settings: Settings, redactor: Redactor
+    answer: Response, operation: Operation[Any], settings: Settings, redactor: Redactor
 ) -> Any:
     """Return the JSON of a response, without the secrets that it repeats.
 
@@ -158,7 +158,7 @@ def understand(
     return value
 
 
-def is_about(answer: Answer, request: Request) -> bool:
+def is_about(answer: Response, request: Request) -> bool:
     """Say whether a response is certainly one to a request: it names what was asked for.
 
     :param answer: the response.
@@ -193,12 +193,12 @@ def too_large(status_code: int, largest: int) -> DatafoldAnswerError:
     )
 
 
-def _unreadable(answer: Answer, operation: Operation[Any]) -> str | None:
+def _unreadable(answer: Response, operation: Operation[Any]) -> str | None:
     """Return the reason why a body must not be parsed, ``None`` without one."""
     return _encoding_problem(answer) or _size_problem(answer.content, operation)
 
 
-def _encoding_problem(answer: Answer) -> str | None:
+def _encoding_problem(answer: Response) -> str | None:
     encoding = answer.headers.get("Content-Encoding", "identity")
     if encoding.lower() == "identity":
         return None
@@ -298,7 +298,7 @@ def _text_problem(text: str, place: str) -> str | None:
 
 
 def _error(
-    answer: Answer, operation: Operation[Any], settings: Settings, redactor: Redactor
+    answer: Response, operation: Operation[Any], settings: Settings, redactor: Redactor
 ) -> DatafoldError:
     status = answer.status_code
     if 300 <= status < 400:
@@ -339,7 +339,7 @@ def _other(status: int) -> tuple[type[DatafoldError], str]:
     return DatafoldRejectedError, "the request was refused. Check it and the connection's host"
 
 
-def _redirect(answer: Answer, redactor: Redactor) -> DatafoldError:
+def _redirect(answer: Response, redactor: Redactor) -> DatafoldError:
     # Redacted before the host is split off, which lowers its case.
     location = redactor.text(answer.headers.get("Location", ""))
     target = None
@@ -353,12 +353,12 @@ def _redirect(answer: Answer, redactor: Redactor) -> DatafoldError:
     )
 
 
-def _now(answer: Answer) -> datetime:
+def _now(answer: Response) -> datetime:
     """Return the time by the service's clock, or by ours if the response has no date."""
     return parse_date(answer.headers.get("Date", "")) or datetime.now(timezone.utc)
 
 
-def _detail(answer: Answer) -> Any:
+def _detail(answer: Response) -> Any:
     with suppress(ValueError, RecursionError, LookupError, TypeError):
         return json.loads(answer.content)["detail"]
     return None

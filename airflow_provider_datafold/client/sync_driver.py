@@ -1,7 +1,7 @@
 """Send the requests of a conversation with ``requests``, over one kept connection.
 
 Only this module and ``wire`` know ``requests`` and ``urllib3``. Every request ends in an
-:class:`~airflow_provider_datafold.client.response.Answer` or in one of this provider's errors:
+:class:`~airflow_provider_datafold.client.response.Response` or in one of this provider's errors:
 other exceptions may quote the request, and with it a secret.
 """
 
@@ -28,7 +28,7 @@ from airflow_provider_datafold.client import failure
 from airflow_provider_datafold.client.conversation import Conversation, Pause
 from airflow_provider_datafold.client.deadline import Adapter, Exchange
 from airflow_provider_datafold.client.failure import Causes
-from airflow_provider_datafold.client.response import Answer, announced_size, too_large
+from airflow_provider_datafold.client.response import Response, announced_size, too_large
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
@@ -56,7 +56,7 @@ class Client:
         self._going = threading.Lock()
         self._going.acquire()
 
-    def carry(self, conversation: Conversation) -> Any:
+    def run(self, conversation: Conversation) -> Any:
         """Do what a conversation yields, until it ends.
 
         :param conversation: the conversation.
@@ -90,7 +90,7 @@ class Client:
         """Close the network connection; the next call opens a new one."""
         self.session.close()
 
-    def _send(self, request: Request) -> Answer | DatafoldError:
+    def _send(self, request: Request) -> Response | DatafoldError:
         """Send a request once, and return the response or the error."""
         outer = sys.exc_info()[1]
         if self._has_sent and not request.operation.effect.is_repeatable:
@@ -118,7 +118,7 @@ class Client:
         finally:
             self._exchange = None
 
-    def _receive(self, request: Request) -> Answer:
+    def _receive(self, request: Request) -> Response:
         headers = {**self.session.headers}
         if request.content is not None:
             headers["Content-Type"] = "application/json"
@@ -195,8 +195,8 @@ def _open_session(settings: Settings, user_agent: str) -> requests.Session:
     return session
 
 
-def _read(response: requests.Response, largest: int) -> Answer:
-    answer = Answer(response.status_code, response.headers, b"")
+def _read(response: requests.Response, largest: int) -> Response:
+    answer = Response(response.status_code, response.headers, b"")
     try:
         return replace(answer, content=b"".join(_limited(response, largest)))
     except (OSError, HTTPError, ValueError, DatafoldAnswerError) as error:

@@ -34,7 +34,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldRedirectError,
 )
 from airflow_provider_datafold.jobs.job import Job
-from airflow_provider_datafold.jobs.watch import Reading, Rhythm, look_surely, watch
+from airflow_provider_datafold.jobs.watch import JobStatus, PollInterval, look_surely, watch
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.masker import mask
 from airflow_provider_datafold.redaction.redactor import Redactor
@@ -184,7 +184,7 @@ class DatafoldHook(
         )
         return self._converse(make_request, (json, method, path))
 
-    def look(self, job: Job, ids: Mapping[str, Any], *, is_troubled: bool = False) -> Reading:
+    def look(self, job: Job, ids: Mapping[str, Any], *, is_troubled: bool = False) -> JobStatus:
         """Look at a job once, or for a minute if Datafold says 403 or 404.
 
         :param job: its kind, e.g. :data:`~airflow_provider_datafold.jobs.job.DATA_DIFF`.
@@ -195,7 +195,7 @@ class DatafoldHook(
         :raises DatafoldError: it failed for good.
         """
         conversation = look_surely(job, ids, self._settings, self.log, is_troubled=is_troubled)
-        reading: Reading = self._open().carry(conversation)
+        reading: JobStatus = self._open().run(conversation)
         return reading
 
     def wait(
@@ -206,7 +206,7 @@ class DatafoldHook(
         deadline: float,
         since: float | None = None,
         poll_interval: float | None = None,
-    ) -> Reading:
+    ) -> JobStatus:
         """Wait until a job ends; a temporary error does not end the wait.
 
         :param job: its kind, e.g. :data:`~airflow_provider_datafold.jobs.job.DATA_DIFF`.
@@ -227,9 +227,9 @@ class DatafoldHook(
             self.log,
             deadline=deadline,
             since=since,
-            rhythm=Rhythm(poll_interval),
+            interval=PollInterval(poll_interval),
         )
-        reading: Reading = self._open().carry(conversation)
+        reading: JobStatus = self._open().run(conversation)
         return reading
 
     def pause(self, seconds: float) -> None:
@@ -237,7 +237,7 @@ class DatafoldHook(
 
         :param seconds: how long.
         """
-        self._open().carry(pause(seconds))
+        self._open().run(pause(seconds))
 
     def call_after_stop(
         self,
@@ -264,7 +264,7 @@ class DatafoldHook(
         try:
             make_request = partial(operation.request, **values)
             conversation = converse(make_request, settings, self.log, max_retries=max_retries)
-            returned: Returned = client.carry(conversation)
+            returned: Returned = client.run(conversation)
             return returned
         finally:
             client.close()
@@ -362,7 +362,7 @@ class DatafoldHook(
             return request
 
         conversation = converse(make, self._settings, self.log, given, max_retries=max_retries)
-        return self._open().carry(conversation)
+        return self._open().run(conversation)
 
     @cached_property
     def _settings(self) -> Settings:

@@ -15,7 +15,7 @@ from airflow_provider_datafold.jobs.job import State
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.jobs.watch import Reading
+    from airflow_provider_datafold.jobs.watch import JobStatus
 
 _PASSED = (["OK"], ["success"], ["OK", "success"])
 _SKIPPED = (["SKIP"], ["skipped"], ["SKIP", "skipped"])
@@ -23,7 +23,7 @@ _SKIPPED = (["SKIP"], ["skipped"], ["SKIP", "skipped"])
 _MOST_SHOWN = 5
 
 
-def conclude(hook: DatafoldHook, data_source_id: int, reading: Reading) -> list[Any]:
+def conclude(hook: DatafoldHook, data_source_id: int, reading: JobStatus) -> list[Any]:
     """Let a DAG continue after a test, or stop it.
 
     :param hook: knows the secrets.

@@ -14,9 +14,8 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
-
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.jobs.watch import Reading
+    from airflow_provider_datafold.jobs.watch import JobStatus
 
 
 ON_ALERT = fields.one_of("fail", "skip", "pass")
@@ -26,7 +25,7 @@ _PAGE_SIZE = 100
 
 
 def conclude(
-    hook: DatafoldHook, ids: Mapping[str, Any], reading: Reading, on_alert: str
+    hook: DatafoldHook, ids: Mapping[str, Any], reading: JobStatus, on_alert: str
 ) -> dict[str, Any]:
     """Let a DAG continue after a monitor run, or stop it.
 

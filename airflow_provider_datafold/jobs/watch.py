@@ -34,7 +34,7 @@ TROUBLE = "trouble"
 
 
 @dataclass(frozen=True)
-class Reading:
+class JobStatus:
     """A job as it was read.
 
     :param state: what its status means; a status that nobody knows is not an end.
@@ -64,7 +64,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Rhythm:
+class PollInterval:
     """How often to look.
 
     :param interval: seconds between two looks; ``None`` to look often at first and, the longer it
@@ -95,14 +95,14 @@ def look(job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger) -> C
     :param ids: its ids.
     :param settings: of the connection to use.
     :param log: for :func:`~airflow_provider_datafold.client.conversation.converse`.
-    :return: a :class:`Reading`.
+    :return: a :class:`JobStatus`.
     :raises DatafoldError: that failed.
     """
     read = _find if job.is_listed else _read
     answer = yield from read(job, ids, settings, log)
     status = answer.get(job.status)
     state = job.state_of(status)
-    return Reading(state or State.RUNNING, status, answer, is_known=state is not None)
+    return JobStatus(state or State.RUNNING, status, answer, is_known=state is not None)
 
 
 def _read(
@@ -166,7 +166,7 @@ def look_surely(
     :param log: where to tell of looks that failed.
     :param is_troubled: whether looks have failed for too long already, so that this one decides.
     :param clock: seconds since the epoch.
-    :return: a :class:`Reading`, of a job that runs if the look failed for the moment only.
+    :return: a :class:`JobStatus`, of a job that runs if the look failed for the moment only.
     :raises DatafoldError: it failed for good.
     """
     trouble = Trouble(is_lasting=is_troubled)
@@ -181,7 +181,7 @@ def look_surely(
         else:
             return reading
         if not is_refused:
-            return Reading(
+            return JobStatus(
                 State.RUNNING, None, {}, was_seen=False, retry_after=trouble.pause(usual=0.0)
             )
         yield Pause(trouble.pause(REFUSAL_PAUSE))
@@ -194,7 +194,7 @@ def watch(
     log: Logger,
     *,
     deadline: float,
-    rhythm: Rhythm,
+    interval: PollInterval,
     since: float | None = None,
     trouble: Trouble | None = None,
     clock: Callable[[], float] = time.time,
@@ -207,12 +207,12 @@ def watch(
     :param settings: of the connection to use.
     :param log: where to tell of the job's progress, and of looks that failed.
     :param deadline: when to give up, in seconds since the epoch: the wait may be resumed elsewhere.
-    :param rhythm: how often to look.
+    :param interval: how often to look.
     :param since: when the wait began, in seconds since the epoch; by default now.
     :param trouble: what has gone wrong before; by default nothing.
     :param clock: seconds since the epoch.
     :param jitter: a random number from 0 to 1.
-    :return: the :class:`Reading` of its end.
+    :return: the :class:`JobStatus` of its end.
     :raises DatafoldDeadlineError: the job still runs at the deadline.
     :raises DatafoldError: no look succeeded for an hour, all were refused for a minute, or one
         failed for good.
@@ -245,7 +245,7 @@ def watch(
             del reading
         if now >= deadline:
             break
-        pause = trouble.pause(rhythm.pause(now - begin, jitter()))
+        pause = trouble.pause(interval.pause(now - begin, jitter()))
         yield Pause(min(pause, deadline - now))
     # Raised out here: in a handler it would carry the error of the last look.
     raise DatafoldDeadlineError(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.jobs.watch import Reading
+    from airflow_provider_datafold.jobs.watch import JobStatus
 
 
 class DatafoldCIOperator(DatafoldJobOperator):
@@ -34,7 +34,7 @@ class DatafoldCIOperator(DatafoldJobOperator):
         return self._result(start.ids, None)
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the run."""
         from airflow_provider_datafold.exceptions import (

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.gate.decision import Gate
     from airflow_provider_datafold.jobs.once.claim import Search
     from airflow_provider_datafold.jobs.once.ownership import Owner
-    from airflow_provider_datafold.jobs.watch import Reading
+    from airflow_provider_datafold.jobs.watch import JobStatus
 
 
 class DatafoldRunDataDiffOperator(DatafoldJobOperator):
@@ -231,7 +231,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         return summary(hook, start.ids["datadiff_id"], start.answer)
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the data diff."""
         from airflow_provider_datafold.jobs.job import State

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.jobs.watch import Reading
+    from airflow_provider_datafold.jobs.watch import JobStatus
 
 
 class DatafoldTestDataSourceOperator(DatafoldJobOperator):
@@ -91,7 +91,7 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         return Start({"job_id": job_id}, {}, time.time())
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the test."""
         from airflow_provider_datafold.jobs.data_source_test import conclude

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.jobs.watch import Reading
+    from airflow_provider_datafold.jobs.watch import JobStatus
 
 DEFAULT_TIMEOUT = timedelta(hours=24)
 _LAST_SECONDS = 4.0
@@ -161,7 +161,7 @@ class DatafoldJobOperator(DatafoldOperator):
         raise NotImplementedError
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> Any:
         """Return the task's return value, or raise the error that the job's end means.
 
@@ -284,7 +284,9 @@ class DatafoldJobOperator(DatafoldOperator):
         )
         return self._conclude(hook, context, wait, reading)
 
-    def _conclude(self, hook: DatafoldHook, context: Context, wait: Wait, reading: Reading) -> Any:
+    def _conclude(
+        self, hook: DatafoldHook, context: Context, wait: Wait, reading: JobStatus
+    ) -> Any:
         from airflow_provider_datafold.jobs.job import State
 
         self._ids = None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.monitors.format import Wanted
-    from airflow_provider_datafold.jobs.watch import Reading
+    from airflow_provider_datafold.jobs.watch import JobStatus
 
 
 class DatafoldRunMonitorOperator(DatafoldJobOperator):
@@ -97,7 +97,7 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
         return Start({"monitor_id": monitor_id, "run_id": run_id}, {}, time.time())
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the run."""
         from airflow_provider_datafold.jobs.monitor_run import conclude, data_diff_url

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.gate.decision import Gate
-    from airflow_provider_datafold.jobs.watch import Reading
+    from airflow_provider_datafold.jobs.watch import JobStatus
 
 
 class DatafoldDataDiffSensor(DatafoldJobSensor):
@@ -117,7 +117,7 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         DatafoldDataDiffLink.persist(context, hook.data_diff_url(self.ids()["datadiff_id"]))
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the data diff."""
         return self._gate.decide(hook, ids["datadiff_id"], reading)

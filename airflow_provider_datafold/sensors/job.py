@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.jobs.watch import Reading
+    from airflow_provider_datafold.jobs.watch import JobStatus
 
 DEFAULT_POKE_INTERVAL = 60.0
 
@@ -171,7 +171,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         """
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: Reading
+        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> Any:
         """Return the task's return value, or raise the error that the job's end means.
 

@@ -19,7 +19,7 @@ from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError, DatafoldError
 from airflow_provider_datafold.jobs.job import JOBS
 from airflow_provider_datafold.jobs.trouble import PASSING, REFUSALS, Trouble
-from airflow_provider_datafold.jobs.watch import DEADLINE, TROUBLE, Rhythm, watch
+from airflow_provider_datafold.jobs.watch import DEADLINE, TROUBLE, PollInterval, watch
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.api.operation import Operation
@@ -58,7 +58,7 @@ class DatafoldJobTrigger(BaseTrigger):
     :param datafold_conn_id: id of the Airflow connection to Datafold.
     :param deadline: when to give up, in seconds since the epoch.
     :param since: when the wait began, in seconds since the epoch.
-    :param poll_interval: seconds between two looks; ``None`` for an adaptive rhythm.
+    :param poll_interval: seconds between two looks; ``None`` for an adaptive interval.
     :param cancel_on_kill: whether to cancel the job when a person stops the task.
     :param not_before: when to look first, in seconds since the epoch.
     """
@@ -111,10 +111,10 @@ class DatafoldJobTrigger(BaseTrigger):
         """Wait for the event. What fails in here passes as a failed look does."""
         begin = time.time()
         await asyncio.sleep(max(0.0, min(self.not_before, self.deadline) - begin))
-        rhythm, trouble = Rhythm(self.poll_interval), Trouble()
+        interval, trouble = PollInterval(self.poll_interval), Trouble()
         while True:
             try:
-                return await self._watch(rhythm, trouble)
+                return await self._watch(interval, trouble)
             except Exception as error:
                 now = time.time()
                 if trouble.is_final(error, now):
@@ -124,11 +124,11 @@ class DatafoldJobTrigger(BaseTrigger):
             if now >= self.deadline:
                 return _deadline()
             _log.warning("Could not check the %s: %s. Still waiting.", self.job, said)
-            usual = rhythm.pause(now - (self.since or begin), jitter=random.random())  # noqa: S311
+            usual = interval.pause(now - (self.since or begin), jitter=random.random())  # noqa: S311
             pause = trouble.pause(usual)
             await asyncio.sleep(min(pause, self.deadline - now))
 
-    async def _watch(self, rhythm: Rhythm, trouble: Trouble) -> dict[str, Any]:
+    async def _watch(self, interval: PollInterval, trouble: Trouble) -> dict[str, Any]:
         """Look at the job until the wait is over, and return the event."""
         # Loads what only a triggerer needs.
         from airflow_provider_datafold.client.async_driver import AsyncClient
@@ -141,12 +141,12 @@ class DatafoldJobTrigger(BaseTrigger):
             _log,
             deadline=self.deadline,
             since=self.since,
-            rhythm=rhythm,
+            interval=interval,
             trouble=trouble,
         )
         try:
             async with AsyncClient(settings, _user_agent(), waits_until=self.deadline) as client:
-                reading = await client.carry(conversation)
+                reading = await client.run(conversation)
         except DatafoldDeadlineError:
             return _deadline()
         except DatafoldError as error:

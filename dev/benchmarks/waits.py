@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean, median, quantiles
 from tempfile import TemporaryDirectory
 
-from airflow_provider_datafold.jobs.watch import Rhythm
+from airflow_provider_datafold.jobs.watch import PollInterval
 from dev.benchmarks import jobs, server, update
 from dev.benchmarks.figure import DBT, DBT_SHIPPED, OURS, Figure
 
@@ -203,9 +203,9 @@ def long_figures(seen: Mapping[str, Waits]) -> list[Figure]:
 
 def _pauses(interval: float | None) -> list[float]:
     """Return the pauses of a wait for a long job, by the rule and without jitter."""
-    rhythm, pauses = Rhythm(interval), list[float]()
+    rule, pauses = PollInterval(interval), list[float]()
     while sum(pauses) < jobs.LONG:
-        pauses.append(rhythm.pause(sum(pauses), 0.5))
+        pauses.append(rule.pause(sum(pauses), 0.5))
     return pauses
 
 

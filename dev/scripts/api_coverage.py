@@ -265,7 +265,7 @@ def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.job import State
     from airflow_provider_datafold.jobs.monitors.ownership import tags_of
-    from airflow_provider_datafold.jobs.watch import Reading
+    from airflow_provider_datafold.jobs.watch import JobStatus
     from airflow_provider_datafold.redaction.redactor import Redactor
 
     found: Names = {}
@@ -290,11 +290,11 @@ def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
             answer = {**ids, "monitors": monitors, "total_pages": 1}
             return [] if operation.returns is list else answer
 
-        def look(self, job: Any, ids: Any, *, is_troubled: bool = False) -> Reading:
+        def look(self, job: Any, ids: Any, *, is_troubled: bool = False) -> JobStatus:
             self.call(job.read)
-            return Reading(State.FAILED, "failed", {})
+            return JobStatus(State.FAILED, "failed", {})
 
-        def wait(self, job: Any, ids: Any, **_: Any) -> Reading:
+        def wait(self, job: Any, ids: Any, **_: Any) -> JobStatus:
             if job.cancel is not None:
                 self.call(job.cancel)
             return self.look(job, ids)

@@ -45,7 +45,7 @@ def in_a_thread(
     found: list[Any] = []
     for _ in range(times):
         try:
-            found.append(client.carry(conversation(settings))["id"])
+            found.append(client.run(conversation(settings))["id"])
         except DatafoldError as error:
             found.append(on_error(error))
         time.sleep(pause)
@@ -61,7 +61,7 @@ def in_a_loop(
         async with AsyncClient(settings, "tests") as client:
             for _ in range(times):
                 try:
-                    found.append((await client.carry(conversation(settings)))["id"])
+                    found.append((await client.run(conversation(settings)))["id"])
                 except DatafoldError as error:
                     found.append(on_error(error))
                 await asyncio.sleep(pause)
@@ -142,7 +142,7 @@ def test_cookies_are_not_kept() -> None:
         settings = settings_for(server)
         client = Client(settings, "tests")
         for _ in range(5):
-            client.carry(conversation(settings))
+            client.run(conversation(settings))
         assert len(client.session.cookies) == 0
         client.close()
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.api.operation import Effect, Operation, Request
 from airflow_provider_datafold.client.conversation import Send, converse
-from airflow_provider_datafold.client.response import Answer
+from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError, DatafoldInputError
 from airflow_provider_datafold.redaction.secret import Secret
@@ -26,8 +26,8 @@ def settings(**fields: Any) -> Settings:
     return Settings(**{**given, **fields})
 
 
-def failing(status: int, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, headers or {}, b"{}")
+def failing(status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(status, headers or {}, b"{}")
 
 
 def steps(conversation: Any, *outcomes: Any) -> list[Any]:
@@ -58,7 +58,7 @@ def test_a_wait_must_end_within_the_time_of_the_call(limit: float, is_tried: boo
     conversation = converse(
         request, settings(call_timeout=limit), LOG, clock=lambda: 100.0, jitter=lambda: 0.0
     )
-    found = steps(conversation, failing(503, {"Retry-After": "5"}), Answer(200, {}, b"{}"))
+    found = steps(conversation, failing(503, {"Retry-After": "5"}), Response(200, {}, b"{}"))
     assert ends(found) == (
         ["Send", "Pause", "Send", "dict"] if is_tried else ["Send", "DatafoldServerError"]
     )
@@ -85,7 +85,7 @@ def test_an_error_of_a_later_attempt_says_so() -> None:
 
 def test_an_error_names_the_wrong_fields() -> None:
     detail = b'{"detail": [{"loc": ["body", "name"], "msg": "Field required"}]}'
-    (_, error) = steps(converse(request, settings(), LOG), Answer(422, {}, detail))
+    (_, error) = steps(converse(request, settings(), LOG), Response(422, {}, detail))
     assert error.errors == (("body.name", "Field required"),)
 
 
@@ -105,5 +105,5 @@ def test_secrets_of_the_request_are_taken_out_of_the_answer() -> None:
     def make() -> Request:
         return bi.UPDATE["hightouch"].request(body, bi_datasource_id=7)
 
-    answer = Answer(200, {}, f'{{"id": 7, "name": "{TOKEN} and {KEY}"}}'.encode())
+    answer = Response(200, {}, f'{{"id": 7, "name": "{TOKEN} and {KEY}"}}'.encode())
     assert steps(converse(make, settings(), LOG), answer)[-1]["name"] == "*** and ***"

@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.client.conversation import converse
-from airflow_provider_datafold.client.response import Answer, announced_size
+from airflow_provider_datafold.client.response import Response, announced_size
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import answers
@@ -144,9 +144,9 @@ def test_key_that_airflow_keeps_for_itself(serve: Any, key: str) -> None:
 
 
 def test_response_is_shown_without_what_it_says() -> None:
-    shown = repr(Answer(200, {"Set-Cookie": TOKEN}, TOKEN.encode()))
+    shown = repr(Response(200, {"Set-Cookie": TOKEN}, TOKEN.encode()))
     assert TOKEN not in shown
-    assert shown == f"Answer(200, {len(TOKEN)} bytes)"
+    assert shown == f"Response(200, {len(TOKEN)} bytes)"
 
 
 class Interrupted(BaseException):
@@ -167,7 +167,7 @@ def test_task_that_is_interrupted_while_it_reads_a_response(status: int) -> None
     conversation = converse(request, settings, logging.getLogger("tests"))
     next(conversation)
     with pytest.raises(Interrupted) as caught:
-        conversation.send(Answer(status, Interrupts(), TOKEN.encode()))
+        conversation.send(Response(status, Interrupts(), TOKEN.encode()))
     # The frames below would show the response.
     functions = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert functions[1:] == ["converse"]

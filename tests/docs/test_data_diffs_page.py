@@ -20,7 +20,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.data_diff import ARGUMENTS, make_config
-from airflow_provider_datafold.jobs.watch import Rhythm
+from airflow_provider_datafold.jobs.watch import PollInterval
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from dev.sandbox.course import Course
@@ -260,7 +260,7 @@ def looks(seconds: int) -> int:
     for number in count(1):
         if waited >= seconds:
             return number
-        waited += Rhythm().pause(waited, jitter=0.5)
+        waited += PollInterval().pause(waited, jitter=0.5)
     raise AssertionError
 
 

@@ -15,7 +15,7 @@ from airflow_provider_datafold.exceptions import DatafoldError, DatafoldFinalErr
 from airflow_provider_datafold.jobs.data_source_test import conclude
 from airflow_provider_datafold.jobs.job import CI_RUN, DATA_SOURCE_TEST, MONITOR_RUN, State
 from airflow_provider_datafold.jobs.monitors import comparison
-from airflow_provider_datafold.jobs.watch import Reading
+from airflow_provider_datafold.jobs.watch import JobStatus
 from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
 from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.sandbox.course import Course, Job
@@ -165,8 +165,8 @@ def test_what_a_run_returns_is_what_the_page_shows(sandbox: Any) -> None:
     assert json.loads(shown.replace("https://app.datafold.com", sandbox.url)) == value
 
 
-def reading(job: Any, status: str, answer: Any) -> Reading:
-    return Reading(job.states[status], status, answer)
+def reading(job: Any, status: str, answer: Any) -> JobStatus:
+    return JobStatus(job.states[status], status, answer)
 
 
 @pytest.mark.usefixtures("connections")

@@ -22,7 +22,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.hooks import datafold as hook_module
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF, State
-from airflow_provider_datafold.jobs.watch import Rhythm
+from airflow_provider_datafold.jobs.watch import PollInterval
 from dev.faults.behaviours import answers
 from dev.sandbox.course import Course, Step
 from tests.conductor import Conductor
@@ -67,7 +67,7 @@ def test_a_wait(hook: DatafoldHook, sandbox: Any) -> None:
     ("given", "asked"),
     [
         ({}, {}),
-        ({"poll_interval": 5.0}, {"rhythm": Rhythm(5.0)}),
+        ({"poll_interval": 5.0}, {"interval": PollInterval(5.0)}),
         ({"since": 1.0}, {"since": 1.0}),
     ],
     ids=repr,
@@ -85,7 +85,7 @@ def test_what_a_wait_is_asked_for(
     monkeypatch.setattr(hook_module, "watch", watch)
     returned: Any = hook.wait(DATA_DIFF, IDS, deadline=2.0, **given)
     assert returned == "its end"
-    usual = {"deadline": 2.0, "since": None, "rhythm": Rhythm()}
+    usual = {"deadline": 2.0, "since": None, "interval": PollInterval()}
     assert seen == [DATA_DIFF, IDS, {**usual, **asked}]
 
 

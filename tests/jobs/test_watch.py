@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.client.conversation import Pause, Send
-from airflow_provider_datafold.client.response import Answer
+from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
@@ -29,7 +29,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.jobs.job import CI_RUN, DATA_DIFF, MONITOR_RUN, Job, State
 from airflow_provider_datafold.jobs.trouble import LONGEST_REFUSAL, LONGEST_TROUBLE
-from airflow_provider_datafold.jobs.watch import Reading, Rhythm, look_surely, watch
+from airflow_provider_datafold.jobs.watch import JobStatus, PollInterval, look_surely, watch
 from airflow_provider_datafold.redaction.secret import Secret
 
 SETTINGS = Settings("datafold_default", "https://datafold.test", Secret("planted-api-key-7c1f"))
@@ -55,7 +55,7 @@ class Service:
     def clock(self) -> float:
         return self.now
 
-    def carry(self, conversation: Any) -> Any:
+    def run(self, conversation: Any) -> Any:
         outcome = None
         while len(self.paths) < 10_000:
             try:
@@ -78,7 +78,7 @@ class Service:
         if isinstance(said, str):
             said = {"id": 7, "status": said}
         if isinstance(said, (dict, list)):
-            return Answer(200, {}, json.dumps(said).encode())
+            return Response(200, {}, json.dumps(said).encode())
         return said
 
     def wait(
@@ -90,15 +90,15 @@ class Service:
         waited: float | None = None,
         interval: float | None = None,
         jitter: float = 0.5,
-    ) -> Reading:
-        reading: Reading = self.carry(
+    ) -> JobStatus:
+        reading: JobStatus = self.run(
             watch(
                 job,
                 ids,
                 SETTINGS,
                 logging.getLogger("wait"),
                 deadline=START + limit,
-                rhythm=Rhythm(interval),
+                interval=PollInterval(interval),
                 since=None if waited is None else START - waited,
                 clock=self.clock,
                 jitter=lambda: jitter,
@@ -106,16 +106,16 @@ class Service:
         )
         return reading
 
-    def look_surely(self, *, is_troubled: bool = False) -> Reading:
+    def look_surely(self, *, is_troubled: bool = False) -> JobStatus:
         log = logging.getLogger("look")
-        reading: Reading = self.carry(
+        reading: JobStatus = self.run(
             look_surely(DATA_DIFF, IDS, SETTINGS, log, is_troubled=is_troubled, clock=self.clock)
         )
         return reading
 
 
-def refused(status: int, **headers: str) -> Answer:
-    return Answer(status, {name.replace("_", "-"): text for name, text in headers.items()}, b"")
+def refused(status: int, **headers: str) -> Response:
+    return Response(status, {name.replace("_", "-"): text for name, text in headers.items()}, b"")
 
 
 def runs(count: int, *ends: Any) -> Iterable[Any]:
@@ -172,7 +172,7 @@ def test_goes_on_in_the_rhythm_of_a_wait_that_began_elsewhere() -> None:
 
 
 def test_many_waits_do_not_look_at_once() -> None:
-    pauses = [Rhythm().pause(70.0, jitter) for jitter in (0.0, 0.5, 1.0)]
+    pauses = [PollInterval().pause(70.0, jitter) for jitter in (0.0, 0.5, 1.0)]
     assert pauses == pytest.approx([9.0, 10.0, 11.0])
 
 
@@ -211,7 +211,7 @@ PASSING = [
     refused(500),
     refused(408),
     refused(429),
-    Answer(200, {}, b"<html>"),
+    Response(200, {}, b"<html>"),
     DatafoldConnectionError("broke"),
     DatafoldUnreachableError("could not connect"),
     DatafoldTimeoutError("took too long"),
@@ -224,7 +224,7 @@ def test_a_passing_fault_does_not_end_the_wait(
 ) -> None:
     service = Service("processing", fault, fault, "processing", fault, "done")
     assert service.wait(interval=5.0).state is State.SUCCEEDED
-    # Each poll is a single request: the next one follows the rhythm.
+    # Each poll is a single request: the next one follows the interval.
     assert service.pauses == [5.0] * 5
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == 3
@@ -256,7 +256,7 @@ def test_an_hour_of_trouble_gives_up() -> None:
 
 
 def test_an_hour_of_nonsense_gives_up_for_good() -> None:
-    service = Service(Answer(200, {}, b"<html>"))
+    service = Service(Response(200, {}, b"<html>"))
     with pytest.raises(DatafoldAnswerError):
         service.wait(interval=600.0)
 
@@ -358,7 +358,7 @@ def test_a_look_that_is_refused_for_over_a_minute_fails(
 
 @pytest.mark.parametrize(
     ("said", "retry_after"),
-    [(refused(503), 0.0), (refused(429, Retry_After="600"), 600.0), (Answer(200, {}, b"<"), 0.0)],
+    [(refused(503), 0.0), (refused(429, Retry_After="600"), 600.0), (Response(200, {}, b"<"), 0.0)],
 )
 def test_a_look_that_fails_for_the_moment_sees_nothing(said: Any, retry_after: float) -> None:
     service = Service(refused(404), said)
@@ -372,7 +372,7 @@ def test_a_look_that_fails_for_the_moment_sees_nothing(said: Any, retry_after: f
     [
         *REFUSALS,
         (refused(503), DatafoldServerError),
-        (Answer(200, {}, b"<html>"), DatafoldAnswerError),
+        (Response(200, {}, b"<html>"), DatafoldAnswerError),
     ],
 )
 def test_after_trouble_that_has_lasted_one_look_decides(
@@ -509,10 +509,10 @@ def test_a_pause_keeps_no_response() -> None:
         SETTINGS,
         logging.getLogger("wait"),
         deadline=START + 60,
-        rhythm=Rhythm(),
+        interval=PollInterval(),
         clock=service.clock,
     )
     assert isinstance(waiting.send(None), Send)
     assert isinstance(waiting.send(service._next()), Pause)
     # A thousand waits would keep a thousand of them.
-    assert not [kept for kept in waiting.gi_frame.f_locals.values() if isinstance(kept, Reading)]
+    assert not [kept for kept in waiting.gi_frame.f_locals.values() if isinstance(kept, JobStatus)]

@@ -22,7 +22,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS, MONITOR_RUN, State
-from airflow_provider_datafold.jobs.watch import DEADLINE, Reading, Rhythm
+from airflow_provider_datafold.jobs.watch import DEADLINE, JobStatus, PollInterval
 from airflow_provider_datafold.triggers import job as job_module
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 from dev.faults.behaviours import answer
@@ -179,7 +179,7 @@ def test_a_client_that_breaks_passes_like_a_failed_look(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trouble, "LONGEST_REFUSAL", 60.0)
-    carry, broke = aio.AsyncClient.carry, list[Any]()
+    carry, broke = aio.AsyncClient.run, list[Any]()
 
     async def carry_later(client: Any, conversation: Any) -> Any:
         if len(broke) < 2:
@@ -187,7 +187,7 @@ def test_a_client_that_breaks_passes_like_a_failed_look(
             raise RuntimeError
         return await carry(client, conversation)
 
-    monkeypatch.setattr(aio.AsyncClient, "carry", carry_later)
+    monkeypatch.setattr(aio.AsyncClient, "run", carry_later)
     assert fired(trigger(add_diff(sandbox)))["state"] == "succeeded"
 
 
@@ -256,13 +256,13 @@ def test_what_the_wait_is_asked_for(connections: None, monkeypatch: pytest.Monke
     def watch(job: Any, ids: Any, settings: Any, log: Any, **how: Any) -> Any:
         assert isinstance(how.pop("trouble"), trouble.Trouble)
         seen.extend((job, ids, how))
-        return Reading(State.BLOCKED, "needs_confirmation", {})
+        return JobStatus(State.BLOCKED, "needs_confirmation", {})
         yield
 
     monkeypatch.setattr(job_module, "watch", watch)
     assert fired(trigger(deadline=5.0, since=2.0, poll_interval=3.0))["state"] == "blocked"
     ids = {"datadiff_id": 3}
-    assert seen == [DATA_DIFF, ids, {"deadline": 5.0, "since": 2.0, "rhythm": Rhythm(3.0)}]
+    assert seen == [DATA_DIFF, ids, {"deadline": 5.0, "since": 2.0, "interval": PollInterval(3.0)}]
 
 
 def test_polls_take_turns_and_a_cancel_does_not(

@@ -25,7 +25,7 @@ from airflow_provider_datafold.jobs.job import State
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
-    from airflow_provider_datafold.jobs.watch import Reading
+    from airflow_provider_datafold.jobs.watch import JobStatus
     from airflow_provider_datafold.redaction.redactor import Redactor
 
 ARGUMENTS = (
@@ -68,7 +68,7 @@ class Gate:
         )
 
     def decide(
-        self, hook: DatafoldHook, datadiff_id: int, reading: Reading, given: Any = ()
+        self, hook: DatafoldHook, datadiff_id: int, reading: JobStatus, given: Any = ()
     ) -> dict[str, Any]:
         """Let the DAG continue, or stop it.
 
@@ -156,7 +156,7 @@ def _returned(
     return returned
 
 
-def _check_end(reading: Reading, name: str, see: str) -> None:
+def _check_end(reading: JobStatus, name: str, see: str) -> None:
     """Raise what it means if a data diff waits for a person or was cancelled."""
     if reading.state is State.BLOCKED:
         raise DatafoldWaitingForPersonError(
