@@ -55,10 +55,10 @@ def without_id(response: Any) -> Response:
 
 
 def changed(**fields: Any) -> Callable[[Any], Response]:
-    """Response with other fields."""
+    """Respond with other fields."""
 
     def change(response: Any) -> Response:
-        content = json.dumps({**json.loads(response.body), **fields})
+        content = json.dumps({**response, **fields})
         return Response(content.encode(), media_type="application/json")
 
     return change

@@ -1,6 +1,6 @@
 """Send the requests of a conversation with ``requests``, over one kept connection.
 
-Only this module and ``wire`` know ``requests`` and ``urllib3``. Every request ends in an
+Only this module and ``deadline`` know ``requests`` and ``urllib3``. Every request ends in an
 :class:`~airflow_provider_datafold.client.response.Response` or in one of this provider's errors:
 other exceptions may quote the request, and with it a secret.
 """

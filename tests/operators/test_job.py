@@ -117,7 +117,13 @@ def test_after_the_triggerer(
 TROUBLE = {"state": "trouble", "error": "KeyError", "ids": IDS}
 DONE = Course((), "done", IDENTICAL.outcome)
 LASTING = {**TROUBLE, "error": "DatafoldServerError", "is_lasting": True}
-KEPT = {"ids": IDS, "since": NOW - 9, "deadline": NOW + 900, "is_taken_over": False}
+KEPT = {
+    "ids": IDS,
+    "since": NOW - 9,
+    "deadline": NOW + 900,
+    "is_taken_over": False,
+    "twin_tag": None,
+}
 
 
 def busy(response: Any) -> Response:

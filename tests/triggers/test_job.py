@@ -14,7 +14,7 @@ import pytest
 from airflow import __version__ as airflow_version
 
 from airflow_provider_datafold import __version__
-from airflow_provider_datafold.client import aio, pool
+from airflow_provider_datafold.client import async_driver, pool
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
@@ -179,7 +179,7 @@ def test_a_client_that_breaks_passes_like_a_failed_look(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trouble, "LONGEST_REFUSAL", 60.0)
-    carry, broke = aio.AsyncClient.run, list[Any]()
+    carry, broke = async_driver.AsyncClient.run, list[Any]()
 
     async def carry_later(client: Any, conversation: Any) -> Any:
         if len(broke) < 2:
@@ -187,7 +187,7 @@ def test_a_client_that_breaks_passes_like_a_failed_look(
             raise RuntimeError
         return await carry(client, conversation)
 
-    monkeypatch.setattr(aio.AsyncClient, "run", carry_later)
+    monkeypatch.setattr(async_driver.AsyncClient, "run", carry_later)
     assert fired(trigger(add_diff(sandbox)))["state"] == "succeeded"
 
 
