@@ -26,9 +26,9 @@ from airflow_provider_datafold.client.route import Route
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldError
 
-MOST_AT_ONCE = 100
-"""Requests of those that take turns. A thousand waits that begin together would otherwise take
-twice the memory, and hold up the event loop while their responses are read."""
+MOST_AT_ONCE = 50
+"""Requests of those that take turns, and so connections that they open: with TLS each takes some
+50 KB. A thousand waits that begin together would otherwise hold up the event loop, too."""
 
 IDLE = 5.0
 """Seconds that an unused connection is kept open: some services close them after as many."""

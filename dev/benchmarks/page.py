@@ -59,7 +59,7 @@ a job until its trigger fires, as a share of the job's length.
 _ALL_MET = "This provider keeps every limit."
 
 _ONE_LOOK = """\
-- **Turns**: the triggers of one Airflow connection have at most 100 requests under way in an event
+- **Turns**: the triggers of one Airflow connection have at most 50 requests under way in an event
   loop. A thousand that begin together would hold up the loop and take memory all at once. None
   waits for its turn longer than the connection's `timeout`, or than its own deadline. A cancel
   waits for no turn.
