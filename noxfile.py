@@ -35,7 +35,7 @@ DBT = {"1.11": ("3.12", "3.11", "3.10"), "1.5": ("3.11", "3.10")}
 
 # Slow, and the same whatever the version of Airflow: `make test` has them, on the newest one.
 LEFT_OUT = (
-    "tests/sandbox",
+    "tests/dev/sandbox",
     "tests/system",
     "tests/docs/test_coverage_page.py",
     "tests/dev/test_benchmarks.py",

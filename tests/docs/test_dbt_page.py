@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from airflow_provider_datafold.jobs import artifact, dbt_key, dbt_results, dbt_settings
+from airflow_provider_datafold.jobs.dbt import artifact, key, results, settings
 from airflow_provider_datafold.operators.dbt import DatafoldDbtModelsOperator
 from tests import dbt, documents
 from tests.conftest import ROOT, Log
@@ -51,12 +51,12 @@ def test_what_it_returns_and_what_it_logs(task_log: Log) -> None:
 
 def test_the_places_of_keys_are_those_of_the_code() -> None:
     rows = documents.rows(documents.section(PAGE, "Where the key comes from"))
-    assert [place for place, _ in rows] == list(dbt_key._WAYS)
+    assert [place for place, _ in rows] == list(key._WAYS)
 
 
 def test_the_settings_are_those_of_the_code() -> None:
     rows = documents.rows(documents.section(PAGE, "What a model can say"))
-    assert {setting.strip("`") for setting, _ in rows} == set(dbt_settings._CHECKS)
+    assert {setting.strip("`") for setting, _ in rows} == set(settings._CHECKS)
 
 
 @pytest.mark.usefixtures("connections")
@@ -92,5 +92,5 @@ def test_what_a_model_says_is_what_the_gate_gets(tmp_path: Path) -> None:
 def test_numbers_and_names_on_the_page() -> None:
     text = " ".join(PAGE.read_text().split())
     assert f"A file may have {artifact.MOST_BYTES // 1024**2} MB." in text
-    assert set(dbt_results._BUILDERS) == {"build", "run", "retry"}
+    assert set(results._BUILDERS) == {"build", "run", "retry"}
     assert "of `dbt build`, `dbt run` or `dbt retry`;" in text
