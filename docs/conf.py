@@ -33,7 +33,7 @@ nitpick_ignore_regex = [
     # The build reads nothing from the network, so it does not know other projects' pages.
     (r"py:.*", r"(airflow|collections|datetime|requests)\..*|datetime|timedelta"),
     # What is behind the public names has no page.
-    (r"py:.*", r"airflow_provider_datafold\.(api|omitted|redaction|waiting)(\..*)?"),
+    (r"py:.*", r"airflow_provider_datafold\.(api|jobs|omitted|redaction)(\..*)?"),
 ]
 
 autodoc_member_order = "bysource"
