@@ -104,7 +104,7 @@ class Waits:
         end = self._script.pop(0)
         if isinstance(end, Exception):
             raise end
-        return JobStatus(DATA_DIFF.states[end], end, {"status": end, "result": "identical"})
+        return JobStatus(DATA_DIFF.states[end], end, {"status": end, **IDENTICAL.outcome})
 
 
 def sent(sandbox: Any) -> list[str]:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
-_PASSED = (["OK"], ["success"], ["OK", "success"])
-_SKIPPED = (["SKIP"], ["skipped"], ["SKIP", "skipped"])
-"""What the results of a good step say. Anything else is unknown, or contradicts itself."""
+_PASSED = (["ok"], ["success"], ["ok", "success"])
+_SKIPPED = (["skip"], ["skipped"], ["skip", "skipped"])
+"""What the results of a good step say in lower case. Anything else is unknown, or contradicts
+itself."""
 _MOST_SHOWN = 5
 
 
@@ -64,9 +65,9 @@ def _has_passed(step: Any, *, or_was_skipped: bool = False) -> bool:
     if not isinstance(step, Mapping) or step.get("status") != "done":
         return False
     result = step.get("result")
-    if result is None:
+    if result is None or (isinstance(result, str) and result.lower() == "ok"):
         return True
-    said = _said(result)
+    said = [word.lower() if isinstance(word, str) else word for word in _said(result)]
     return said in _PASSED or (or_was_skipped and said in _SKIPPED)
 
 

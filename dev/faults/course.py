@@ -37,7 +37,13 @@ _STATES = {
 }
 _SAME = {
     "result": "identical",
-    "diff_stats": {"rows_added": 0, "rows_removed": 0, "diff_rows_count": 0, "match_ratio": 1.0},
+    "diff_stats": {
+        "rows_added": 0,
+        "rows_removed": 0,
+        "diff_rows_count": 0,
+        "match_ratio": 1.0,
+        "sampled": False,
+    },
 }
 
 

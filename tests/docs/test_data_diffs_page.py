@@ -69,6 +69,7 @@ NO_ROWS_SAMPLED = with_values(SAMPLE, total_rows=0)
 CONTRADICTION = done("identical", rows_removed=5)
 VERDICTS: list[tuple[list[Course], list[dict[str, Any]]]] = [
     ([IDENTICAL], ANY_LIMITS),
+    ([done("identical", sampled=None)], ANY_LIMITS),
     ([DIFFERENT], [{}]),
     ([DIFFERENT], KEPT),
     ([DIFFERENT], EXCEEDED),
@@ -94,6 +95,7 @@ ROWS = documents.rows(documents.section(PAGE, "The verdict"))
 
 RATIO, GENEROUS = {"min_match_ratio": 0.5}, {"max_rows_added": 1000, "max_rows_removed": 1000}
 GROWN = done("different", rows_added=5)
+NO_VALUES = {"values_with_differences": 0}
 NEVER_GREEN: list[tuple[Course, dict[str, Any]]] = [
     (done("identical", match_ratio=95.0), {}),
     (done("different", rows_added=3, errors=1), GENEROUS),
@@ -109,12 +111,18 @@ NEVER_GREEN: list[tuple[Course, dict[str, Any]]] = [
     (done("different", rows_removed=100), RATIO),
     (done("empty", table_a_row_count=1), {"on_empty": "pass"}),
     # What the detailed results must agree with.
+    (with_results(GROWN, pks="x"), GENEROUS),
     (with_values(GROWN, rows_with_differences=3, values_with_differences=3), GENEROUS),
     (with_values(GROWN, values_with_differences=3), GENEROUS),
+    (
+        with_results(GROWN, values={"columns_diff_stats": [{"values_different": 1}], **NO_VALUES}),
+        GENEROUS,
+    ),
     (with_values(GROWN, total_rows=99), GENEROUS),
     (with_results(GROWN, pks={"exclusives": [0, 50]}), GENEROUS),
     (with_results(GROWN, pks={"dupes": [0, 1]}), GENEROUS),
     (with_results(GROWN, schema={"columns_mismatched": [0, 1]}), GENEROUS),
+    (with_results(GROWN, schema={"exclusive_columns": [[], ["new"]]}), GENEROUS),
     (
         with_values(
             done("different", diff_rows_count=50, match_ratio=0.99),

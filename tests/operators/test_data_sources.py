@@ -52,12 +52,13 @@ def says(code: Any, outcome: Any, message: str = "refused") -> dict[str, Any]:
 
 
 PASSED = step("connection", None)
+SKIPS = (("SKIP", "skipped"), ("skip", "SKIPPED"))
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("number", [2, "2", " 2\n"])
 def test_a_data_source_passes(number: Any, deferrable: bool, sandbox: Any, task_log: Log) -> None:
-    results = [PASSED, step("schema", says("SKIP", "skipped"))]
+    results = [PASSED, *(step("schema", says(*skip)) for skip in SKIPS)]
     way = (Step("queued"), Step("processing"))
     sandbox.state.data_sources.courses.default = Course(way, "done", {"results": results})
 
@@ -71,7 +72,16 @@ def test_a_data_source_passes(number: Any, deferrable: bool, sandbox: Any, task_
 
 @pytest.mark.parametrize(
     "result",
-    [says("OK", "success"), says("OK", None), says(None, "success"), {"code": "OK"}, None],
+    [
+        says("OK", "success"),
+        says("OK", None),
+        says(None, "success"),
+        says("ok", "SUCCESS"),
+        {"code": "OK"},
+        "OK",
+        "ok",
+        None,
+    ],
 )
 def test_a_step_passes(result: Any, sandbox: Any) -> None:
     ends(sandbox, "done", step("connection", result))
@@ -109,6 +119,10 @@ STEPS = [
     ([step("a", says(None, None))], "step 'a' (refused)"),
     ([step("a", {})], "step 'a' ({})"),
     ([step("a", "refused by X..")], "step 'a' (refused by X)"),
+    ([step("a", "OK", "processing")], "step 'a' (processing: OK)"),
+    ([step("a", "not OK")], "step 'a' (not OK)"),
+    ([step("a", "SKIP")], "step 'a' (SKIP)"),
+    ([step("a", says("ok", "FAILED"))], "step 'a' (ok, FAILED: refused)"),
     ([step("a", ["x"])], "step 'a' ([\"x\"])"),
     *(
         ([step("a", {"code": 7, key: "refused"})], "step 'a' (7: refused)")

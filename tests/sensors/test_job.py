@@ -279,7 +279,7 @@ def test_what_fails_for_good_may_be_skipped(
 
 
 def test_what_goes_on_is_told(sandbox: Any, task_log: Log) -> None:
-    add_diff(sandbox, Course((Step("queued"),), "done", {"result": "identical"}))
+    add_diff(sandbox, Course((Step("queued"),), "done", IDENTICAL.outcome))
     task = sensor()
     context = context_of(task)
     assert not task.poke(context).is_done

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from airflow_provider_datafold.jobs.gate.figures import ROWS, SIDES, Figures, plain, subtract
+from airflow_provider_datafold.api.fields import format_value
+from airflow_provider_datafold.jobs.gate.figures import (
+    NAMED_COLUMNS,
+    ROWS,
+    Figures,
+    plain,
+    subtract,
+)
 from airflow_provider_datafold.jobs.gate.limits import Limits
 
 _DIFFERENCES = ("rows added", "rows removed", "rows different")
@@ -17,6 +24,9 @@ _ANY_DIFFERENCE = (
     *(f"{name} in the results" for name in _DIFFERENCES),
     "values different",
 )
+_COMMON = (*ROWS, "rows added", "rows removed")
+"""What says how many rows are on both sides."""
+
 _ROUNDING = 0.001
 """How far a match ratio may be from the exact one: nobody knows whether Datafold rounds it."""
 
@@ -28,6 +38,11 @@ def of_any(figures: Figures) -> Iterator[str]:
         yield f"{_result(figures)}, but {figures.say('errors')}"
     if figures["rows compared"] and figures["columns compared"] and figures["values compared"] == 0:
         yield f"{figures.say('rows compared')}, but {figures.say('values compared')}"
+    values = figures["values different"]
+    for name, count in figures.column_differences:
+        if values is not None and count > values:
+            column = f"{plain(count)} of them in the column {format_value(name)}"
+            yield f"{figures.say('values different')}, but {column}"
     if figures.results_status == "failed":
         yield f"{_result(figures)}, but the status of its results is 'failed'"
 
@@ -48,6 +63,7 @@ def of_identical(figures: Figures, limits: Limits) -> Iterator[str]:
     schema = figures["schema differences"]
     if schema and limits.judges_schema(figures):
         yield f"{_result(figures)}, but {figures.say('schema differences')}"
+    yield from _of_schema(figures, limits)
     # Datafold's score counts the cells of a column that only one side has as not equal, and across
     # databases nothing else tells of such a column.
     is_of_columns = schema or (figures.is_across and _says_no_difference(figures))
@@ -77,7 +93,7 @@ def _of_counts(figures: Figures) -> Iterator[str]:
         yield f"{figures.say(ROWS[1])}, but {made}, which makes {plain(left + added)}"
     common = figures.rows_in_common
     words = f"rows on both sides {plain(common)} by the other counts"
-    yield from _at_most(figures, "rows different", common, words)
+    yield from _at_most(figures, "rows different", _with_exclusive(figures, common), words)
 
 
 def _of_no_difference(figures: Figures, limits: Limits) -> Iterator[str]:
@@ -92,41 +108,56 @@ def _of_no_difference(figures: Figures, limits: Limits) -> Iterator[str]:
 
 
 def _of_both_counts(figures: Figures) -> Iterator[str]:
-    """Compare ``diff_stats`` with the results."""
+    """Compare ``diff_stats`` with the results, which may count fewer differences, but not more.
+
+    A limit holds for the higher count, because it is on that of ``diff_stats``.
+    """
     for name in _DIFFERENCES:
-        other = f"{name} in the results"
-        if _differ(figures[name], figures[other]):
-            yield f"{figures.say(name)}, but {figures.say(other)}"
-    rows, values = figures["rows different"], figures["values different"]
-    if rows is not None and values is not None and (values < rows or rows == 0 < values):
-        yield f"{figures.say('rows different')}, but {figures.say('values different')}"
+        missed = subtract(figures[f"{name} in the results"], figures[name])
+        if missed is not None and missed > 0:
+            yield f"{figures.say(name)}, but {figures.say(f'{name} in the results')}"
+    values = figures["values different"]
+    said = figures.say("values different")
+    if figures["rows different"] == 0 and values:
+        yield f"{figures.say('rows different')}, but {said}"
+    yield from _at_most(figures, "rows different", _with_exclusive(figures, values), said)
     compared, common = figures["rows compared"], figures.rows_in_common
-    yield from _at_most(figures, "rows different", compared, figures.say("rows compared"))
+    most, said = _with_exclusive(figures, compared), figures.say("rows compared")
+    yield from _at_most(figures, "rows different", most, said)
     missing = None if figures.reads_only_differences else subtract(common, compared)
     if missing is not None and missing > 0:
-        said = figures.say(*ROWS, "rows added", "rows removed")
+        said = figures.say(*_COMMON)
         yield f"{figures.say('rows compared')}, but {said}"
 
 
 def _of_ratio(figures: Figures, limits: Limits) -> Iterator[str]:
-    """No ratio of equal values can be above the one that counts every column of every row."""
-    if limits.min_match_ratio is None:
+    """Compare the match ratio with the values that differ."""
+    ratio, highest = figures["match ratio"], figures.highest_ratio
+    if limits.min_match_ratio is None or ratio is None or not figures["values different"]:
         return
-    ratio, rows, columns = figures["match ratio"], figures["rows compared"], figures.columns
-    different = figures["values different"]
-    if ratio is None or not different or not rows or not columns:
-        return
-    if ratio > 1 - different / (rows * columns) + _ROUNDING:
-        found = figures.say("values different", "rows compared", "columns compared")
+    if ratio == 1:
+        yield f"{figures.say('match ratio')}, but {figures.say('values different')}"
+    if highest is not None and ratio > highest + _ROUNDING:
+        rows = _COMMON if figures.reads_only_differences else ("rows compared",)
+        found = figures.say("values different", *rows, "columns compared")
         yield f"{figures.say('match ratio')}, but {found}"
 
 
 def _of_schema(figures: Figures, limits: Limits) -> Iterator[str]:
     if not limits.judges_schema(figures) or figures.chooses_columns:
         return
-    names = (*(f"columns only on the {side}" for side in SIDES), "columns of another type")
     if figures["schema differences"] == 0:
+        names = (*NAMED_COLUMNS.values(), *NAMED_COLUMNS)
         yield from _none_of(figures, names, figures.say("schema differences"))
+    for named, count in NAMED_COLUMNS.items():
+        if figures[count] == 0:
+            yield from _none_of(figures, (named,), figures.say(count))
+
+
+def _with_exclusive(figures: Figures, rows: float | None) -> float | None:
+    """Add the rows that only one side has: the rows different may or may not include them."""
+    added, removed = figures["rows added"], figures["rows removed"]
+    return None if rows is None or added is None or removed is None else rows + added + removed
 
 
 def _says_no_difference(figures: Figures) -> bool:

@@ -89,6 +89,12 @@ class Gate:
         if reading.state is State.FAILED:
             raise _failure(hook, datadiff_id, redactor)
         verdict, results = self._judge(hook, datadiff_id, diff, sent)
+        if verdict.outcome is Outcome.UNCONFIRMED:
+            status = redactor.text(fields.format_value((results or {}).get("status")))
+            raise DatafoldTransientError(
+                f"{name} is done, but its results, which have to confirm its figures, are not "
+                f"complete (status {status}). A retry looks at them again. {see}"
+            )
         if verdict.outcome is Outcome.FAILED:
             raise _failure(hook, datadiff_id, redactor)
         self.verdict = verdict
@@ -205,18 +211,11 @@ def _confirming_results(hook: DatafoldHook, datadiff_id: int) -> Mapping[str, An
 
     :raises DatafoldError: they cannot be read. A retry looks at the same data diff again.
     """
-    name = f"Data diff {datadiff_id}"
     try:
-        results = hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)
+        return hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)
     except DatafoldError:
-        hook.log.warning("%s does not pass before its results are read.", name)
+        hook.log.warning("Data diff %s does not pass before its results are read.", datadiff_id)
         raise
-    if (status := results.get("status")) in ("running", "pending"):
-        raise DatafoldTransientError(
-            f"{name} is done, but its results, which have to confirm its figures, are still "
-            f"{status}. A retry looks at them again. See {hook.data_diff_url(datadiff_id)}"
-        )
-    return results
 
 
 def _nullable(check: fields.Check, name: str, value: Any) -> Any:

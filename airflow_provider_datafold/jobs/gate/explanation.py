@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_provider_datafold.jobs.gate.figures import items, number, part, plain
+from airflow_provider_datafold.jobs.gate.figures import differing_columns, items, part, plain
 
 _MOST_NAMES = 5
 
@@ -20,13 +20,10 @@ def explain(results: Mapping[str, Any]) -> list[str]:
 
 
 def _columns(results: Mapping[str, Any]) -> Iterator[str]:
-    stats = items(part(results, "values"), "columns_diff_stats")
-    columns = [stat for stat in stats if isinstance(stat, Mapping)]
-    counts = [(number(stat.get("values_different")) or 0, stat) for stat in columns]
-    worst = sorted((pair for pair in counts if pair[0]), key=lambda pair: -pair[0])
+    found = (pair for pair in differing_columns(results) if pair[1])
+    worst = sorted(found, key=lambda pair: -pair[1])
     if worst:
-        names = [f"{stat.get('column_name')!r} ({plain(count)})" for count, stat in worst]
-        yield f"values differ in {_listed(names)}"
+        yield f"values differ in {_listed(f'{name!r} ({plain(count)})' for name, count in worst)}"
 
 
 def _schema(results: Mapping[str, Any]) -> Iterator[str]:

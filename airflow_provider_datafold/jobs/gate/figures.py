@@ -77,6 +77,28 @@ _PAIRS = {
 }
 """The pairs of figures in ``summary_results``: one for each side."""
 
+_NAMED_ONLY = tuple(f"columns named only on the {side}" for side in SIDES)
+_NAMED_TYPES = "columns named with another type"
+
+NAMED_COLUMNS = {
+    _NAMED_ONLY[0]: _PAIRS["schema", "columns_mismatched"][0],
+    _NAMED_ONLY[1]: _PAIRS["schema", "columns_mismatched"][1],
+    _NAMED_TYPES: _RESULTS["schema", "column_type_mismatches"],
+}
+"""How many columns ``summary_results`` lists by name, and the counts of the same columns."""
+
+_SECTIONS = ("pks", "values", "schema")
+_LISTS = (
+    *_PAIRS,
+    ("values", "columns_diff_stats"),
+    ("schema", "exclusive_columns"),
+    ("schema", "column_type_differs"),
+)
+"""The lists in ``summary_results`` that are read."""
+
+_READY = ("done", "success")
+"""The statuses of ``summary_results`` that are final."""
+
 _KEYS = (
     "null primary keys",
     "doubled primary keys",
@@ -100,9 +122,10 @@ class Figures:
         sent: Mapping[str, Any] | None = None,
     ) -> None:
         self._diff, self._sent = diff, sent or {}
-        self._results = {} if results is None else results
+        self.results_status = (results or {}).get("status")
+        # As long as they are not final, their figures say nothing.
+        self._results = results if results and self.results_status in _READY else {}
         self._raw = dict(self._read())
-        self.has_results = results is not None
 
     def __getitem__(self, name: str) -> float | None:
         """Return a figure by its name in words."""
@@ -114,14 +137,16 @@ class Figures:
 
     def impossible(self) -> Iterator[str]:
         """Say which figures cannot be, e.g. a count below zero."""
-        stats = self._diff.get("diff_stats")
-        if not (stats is None or isinstance(stats, Mapping)):
-            yield f"diff_stats is {format_value(stats)}, but must be an object"
+        yield from _wrong_type(self._diff, "diff_stats", Mapping, "an object")
+        for section in _SECTIONS:
+            yield from _wrong_type(self._results, section, Mapping, "an object")
+        for section, field in _LISTS:
+            yield from _wrong_type(part(self._results, section), field, list, "a list")
         for name, (value, allowed) in self._raw.items():
             if not (value is None or _is_in(value, allowed)):
                 yield f"{name} is {format_value(value)}, but must be {allowed.words}"
-        if not (self._sampled is None or isinstance(self._sampled, bool)):
-            yield f"sampled is {format_value(self._sampled)}, but must be true or false"
+        stats = part(self._diff, "diff_stats")
+        yield from _wrong_type(stats, "sampled", bool, "true or false")
 
     @property
     def result(self) -> Any:
@@ -129,9 +154,9 @@ class Figures:
         return self._diff.get("result")
 
     @property
-    def results_status(self) -> Any:
-        """The status of ``summary_results``."""
-        return self._results.get("status")
+    def can_confirm(self) -> bool:
+        """Whether there are ``summary_results`` that say something about the rows."""
+        return any(isinstance(self._results.get(name), Mapping) for name in ("pks", "values"))
 
     @property
     def is_across(self) -> bool:
@@ -147,6 +172,11 @@ class Figures:
         return self._sampled is None and any(value is not None for value in asked)
 
     @property
+    def compared_all(self) -> bool:
+        """Whether Datafold says itself that it is no sample."""
+        return self._sampled is False and not self.is_sampled
+
+    @property
     def has_bad_keys(self) -> bool:
         """Whether some primary keys are null or doubled, so that rows cannot be paired by them."""
         return any(self[name] for name in _KEYS)
@@ -158,8 +188,11 @@ class Figures:
 
     @property
     def reads_only_differences(self) -> bool:
-        """Whether the algorithm compares checksums, and then only rows that may differ."""
-        return str(self._diff.get("algorithm")).startswith("hash")
+        """Whether it may read only the rows that may differ, e.g. after comparing checksums.
+
+        Then the rows compared are those that were read. Across databases nobody knows.
+        """
+        return self.is_across or str(self._diff.get("algorithm")).startswith("hash")
 
     @property
     def has_no_rows(self) -> bool:
@@ -179,7 +212,18 @@ class Figures:
     @property
     def shares_no_row(self) -> bool:
         """Whether there was no row to compare with another."""
-        return 0 in (self.rows_in_common, self["rows compared"], *(self[name] for name in ROWS))
+        compared = None if self.reads_only_differences else self["rows compared"]
+        return 0 in (self.rows_in_common, compared, *(self[name] for name in ROWS))
+
+    @property
+    def highest_ratio(self) -> float | None:
+        """The highest ratio of equal values that is possible: it counts every column."""
+        rows = self.rows_in_common if self.reads_only_differences else self["rows compared"]
+        columns, different = self.columns, self["values different"]
+        if different is None or not rows or not columns:
+            return None
+        # One division, so that it rounds as a limit such as 0.999 does.
+        return (rows * columns - different) / (rows * columns)
 
     @property
     def columns(self) -> float | None:
@@ -191,17 +235,25 @@ class Figures:
         return max(compared + len(keys), *(count or 0 for count in sides))
 
     @property
+    def column_differences(self) -> Iterator[tuple[Any, float]]:
+        """Each column that was measured: its name, and how many of its values differ."""
+        yield from differing_columns(self._results)
+
+    @property
     def _sampled(self) -> Any:
         return part(self._diff, "diff_stats").get("sampled")
 
     @property
     def _has_estimates(self) -> bool:
-        """Whether there are estimates for the whole tables, which only a sample needs."""
-        columns = items(part(self._results, "values"), "columns_diff_stats")
+        """Whether there are estimates for the whole tables, which only a sample needs.
+
+        ``is_sampled`` in ``materialized_results`` says nothing of that: it is about the tables that
+        Datafold stores the results in, which it samples by itself, unless the data diff sets
+        ``materialize_without_sampling``.
+        """
         return any(
             column.get("values_different_estimate") is not None
-            for column in columns
-            if isinstance(column, Mapping)
+            for column in _column_stats(self._results)
         )
 
     def _read(self) -> Iterator[tuple[str, tuple[Any, _Range]]]:
@@ -214,6 +266,23 @@ class Figures:
             pair = items(part(self._results, section), field)
             for name, value in zip(names, [*pair, None, None], strict=False):
                 yield name, (value, _COUNT)
+        schema = part(self._results, "schema")
+        sides = items(schema, "exclusive_columns")
+        for name, names in zip(_NAMED_ONLY, [*sides, None, None], strict=False):
+            yield name, (_length(names), _COUNT)
+        yield _NAMED_TYPES, (_length(schema.get("column_type_differs")), _COUNT)
+
+
+def differing_columns(results: Mapping[str, Any]) -> Iterator[tuple[Any, float]]:
+    """Find how many values of each column differ.
+
+    :param results: what ``summary_results`` shows.
+    :return: the name of each column that was measured, and the number.
+    """
+    for column in _column_stats(results):
+        count = number(column.get("values_different"))
+        if count is not None:
+            yield column.get("column_name"), count
 
 
 def subtract(figure: float | None, other: float | None) -> float | None:
@@ -249,3 +318,20 @@ def items(whole: Mapping[str, Any], name: str) -> list[Any]:
 def _is_in(value: Any, allowed: _Range) -> bool:
     found = number(value)
     return found is not None and allowed.holds(found)
+
+
+def _column_stats(results: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for column in items(part(results, "values"), "columns_diff_stats"):
+        if isinstance(column, Mapping):
+            yield column
+
+
+def _length(names: Any) -> Any:
+    """Return how many names there are; what is no list stays, and is no count either."""
+    return len(names) if isinstance(names, list) else names
+
+
+def _wrong_type(whole: Mapping[str, Any], name: str, kind: type, words: str) -> Iterator[str]:
+    value = whole.get(name)
+    if not (value is None or isinstance(value, kind)):
+        yield f"{name} is {format_value(value)}, but must be {words}"

@@ -100,9 +100,13 @@ def _row_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
 def _ratio_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
     least = limits.min_match_ratio
     if least is not None:
-        ratio = figures["match ratio"]
+        ratio, highest = figures["match ratio"], figures.highest_ratio
         words = f"match ratio {plain(ratio)} (at least {least:g})"
         is_within = (ratio or 0) >= least
+        if is_within and highest is not None and highest < least:
+            # Within the rounding that a match ratio may have, but not within the limit.
+            words = f"match ratio {plain(highest)} by the values different (at least {least:g})"
+            is_within = False
         yield Check("match ratio", ratio, is_within, words, f"match_ratio >= {least:g}")
 
 

@@ -28,7 +28,7 @@ class Outcome(Enum):
 
     PASSES = auto()
     UNCONFIRMED = auto()
-    """It passes if its ``summary_results`` agree."""
+    """It passes if its ``summary_results`` agree, which are not read or not ready yet."""
     DIFFERS = auto()
     EMPTY = auto()
     NOT_COMPARED = auto()
@@ -63,8 +63,8 @@ def judge(
     :param limits: by how much the sides may differ.
     :param may_be_empty: whether it passes without any rows.
     :param sent: the body of the data diff's creation, if that is known: it may ask for a sample.
-    :param results: the data diff's ``summary_results``. Without them, what needs them to pass is
-        :attr:`Outcome.UNCONFIRMED`.
+    :param results: the data diff's ``summary_results``. As long as they do not have what they
+        must have to confirm anything, what needs them to pass is :attr:`Outcome.UNCONFIRMED`.
     :return: the verdict.
     """
     figures = Figures(diff, results, sent)
@@ -114,9 +114,9 @@ def _judge_identical(figures: Figures, limits: Limits, may_be_empty: bool) -> Ve
         return _judge_empty(figures, may_be_empty)
     if limits.needs_counts and figures.has_bad_keys:
         return _bad_keys()
-    if not figures.is_sampled:
+    if figures.compared_all:
         return Verdict(Outcome.PASSES, "identical", (("identical", True),))
-    if limits.names_counts:
+    if figures.is_sampled and limits.names_counts:
         return _sampled_counts()
     return _confirm(figures, "identical", (("identical", True),))
 
@@ -132,6 +132,8 @@ def _judge_by_limits(figures: Figures, limits: Limits, may_be_empty: bool) -> Ve
     assertions = tuple(
         (check.assertion, check.found is not None and check.is_within) for check in found
     )
+    if figures.has_no_rows:
+        assertions = _NOTHING
     unmeasured = [check.name for check in found if check.found is None]
     beyond = [check.words for check in found if not check.is_within]
     if unmeasured:
@@ -150,7 +152,7 @@ def _judge_by_limits(figures: Figures, limits: Limits, may_be_empty: bool) -> Ve
 
 def _confirm(figures: Figures, reason: str, assertions: tuple[tuple[str, bool], ...]) -> Verdict:
     """Pass what the results agree with."""
-    if not figures.has_results:
+    if not figures.can_confirm:
         return Verdict(Outcome.UNCONFIRMED, reason)
     if not figures.is_sampled:
         return Verdict(Outcome.PASSES, reason, assertions)

@@ -21,6 +21,7 @@ STATS: dict[str, Any] = {
     "errors": None,
     "sampled": False,
 }
+EQUAL_RESULTS = {"pks": {"exclusives": [0, 0]}}
 GROWN = {"rows_added": 5, "table_b_row_count": 105, "match_ratio": 0.9}
 RESULTS: dict[str, dict[str, Any]] = {
     "pks": {"exclusives": [0, 5], "dupes": [0, 0], "nulls": [0, 0]},
@@ -165,12 +166,34 @@ def test_identical_agrees_with_every_figure(stats: Any, words: str, limits: Any)
     ids=repr,
 )
 def test_what_was_not_measured_contradicts_nothing(found: Any, limits: Any) -> None:
-    assert of(found, **limits) == Verdict(Outcome.PASSES, "identical")
+    assert of(found, EQUAL_RESULTS, **limits) == Verdict(Outcome.PASSES, "identical")
 
 
 def test_a_ratio_across_databases_needs_the_counts() -> None:
     found = diff("identical", {"match_ratio": 0.9, "rows_added": None}, kind="cross_db")
     assert contradiction(of(found)) == "the result is 'identical', but match ratio 0.9"
+
+
+@pytest.mark.parametrize("stats", [{"sampled": None}, {}], ids=repr)
+def test_identical_needs_the_results_unless_all_was_compared(stats: Any) -> None:
+    found = diff("identical", stats)
+    if not stats:
+        del found["diff_stats"]["sampled"]
+    assert judge(found, Limits()).outcome is Outcome.UNCONFIRMED
+    assert judge(diff("identical"), Limits()).outcome is Outcome.PASSES
+    estimated = [{"column_name": "a", "values_different_estimate": {"estimate": 120}}]
+    values = {"total_rows": 32, "columns_diff_stats": estimated}
+    said = {**EQUAL_RESULTS, "values": values}
+    assert of(found, said).reason == "identical, in a sample of 32 rows"
+    assert of(found, said, max_rows_added=0) == Verdict(Outcome.NOT_COMPARED, NO_COUNTS)
+    assert of(found, EQUAL_RESULTS, max_rows_added=0) == Verdict(Outcome.PASSES, "identical")
+
+
+def test_that_stored_tables_are_sampled_says_nothing_of_the_comparison() -> None:
+    stored = {"diff": [{"data_source_id": 1, "path": ["T"], "is_sampled": True}]}
+    said = {**EQUAL_RESULTS, "materialized_results": stored}
+    found = diff("identical", {"sampled": None})
+    assert of(found, said) == Verdict(Outcome.PASSES, "identical")
 
 
 NO_ROWS = {"table_a_row_count": 0, "table_b_row_count": 0, "match_ratio": 0.0}
@@ -192,8 +215,11 @@ def test_different_tables_without_rows_are_empty() -> None:
     # Their columns differ, which is allowed.
     found, limits = diff("different", {**NO_ROWS, "diff_schema": 1}), {"allow_schema_changes": True}
     assert judge(found, Limits(**limits)).outcome is Outcome.EMPTY
-    said = {"pks": None, "values": None, "schema": None}
-    assert of(found, said, **limits).outcome is Outcome.PASSES
+    said = {"pks": {"exclusives": [0, 0]}, "values": None, "schema": None}
+    verdict = of(found, said, **limits)
+    assert verdict.outcome is Outcome.PASSES
+    # Nothing was compared, so nothing is asserted.
+    assert verdict.assertions == (("compared", False),)
 
 
 @pytest.mark.parametrize(
@@ -232,12 +258,12 @@ GENEROUS = dict.fromkeys(("max_rows_added", "max_rows_removed", "max_rows_differ
         ({"rows_removed": 101}, "rows removed 101, but rows on the first side 100"),
         ({"rows_added": 101}, "rows added 101, but rows on the second side 100"),
         (
-            {"rows_removed": 90, "table_b_row_count": 10, "diff_rows_count": 11},
-            "rows different 11, but rows on both sides 10 by the other counts",
+            {"rows_removed": 90, "table_b_row_count": 10, "diff_rows_count": 101},
+            "rows different 101, but rows on both sides 10 by the other counts",
         ),
         (
-            {"rows_removed": 90, "table_b_row_count": None, "diff_rows_count": 11},
-            "rows different 11, but rows on both sides 10 by the other counts",
+            {"rows_removed": 90, "table_b_row_count": None, "diff_rows_count": 101},
+            "rows different 101, but rows on both sides 10 by the other counts",
         ),
         (
             {},
@@ -261,6 +287,11 @@ def test_the_counts_of_different_tables_add_up(stats: Any, words: str) -> None:
     [
         (diff("different", GROWN), GENEROUS),
         (diff("different", {**GROWN, "table_b_row_count": None}), GENEROUS),
+        # Whether the rows different include those of one side is published nowhere.
+        (
+            diff("different", {"rows_removed": 90, "table_b_row_count": 10, "diff_rows_count": 99}),
+            GENEROUS,
+        ),
         (diff("different", {**GROWN, "rows_removed": None}), {"max_rows_added": 5}),
         (diff("different", {"diff_schema": 1}), {"allow_schema_changes": True}),
         (diff("different", {"diff_schema": None}), {"allow_schema_changes": True}),
@@ -270,7 +301,10 @@ def test_the_counts_of_different_tables_add_up(stats: Any, words: str) -> None:
     ids=repr,
 )
 def test_a_difference_that_can_be(found: Any, limits: Any) -> None:
-    said = {"pks": None, "values": {"total_rows": None}}
+    said = {
+        "pks": {"exclusives": None},
+        "values": {"total_rows": None, "values_with_differences": None},
+    }
     unmeasured = found["diff_stats"]["rows_removed"] is None
     wanted = Outcome.NOT_COMPARED if unmeasured else Outcome.PASSES
     verdict = of(found, said, **limits)
@@ -301,6 +335,31 @@ def test_a_difference_that_can_be(found: Any, limits: Any) -> None:
             "schema differences 0, but columns only on the second side 1",
         ),
         (
+            {"schema": {"exclusive_columns": [[], ["new"]]}},
+            "schema differences 0, but columns named only on the second side 1",
+        ),
+        (
+            {"schema": {"column_type_differs": ["a", "b"]}},
+            "schema differences 0, but columns named with another type 2",
+        ),
+        (
+            {"values": {"columns_diff_stats": [{"column_name": "a", "values_different": 900}]}},
+            "values different 0, but 900 of them in the column 'a'",
+        ),
+        ({"values": [1]}, "values is [1], but must be an object"),
+        ({"pks": "x"}, "pks is 'x', but must be an object"),
+        ({"schema": 5}, "schema is 5, but must be an object"),
+        ({"pks": {"exclusives": {"a": 500}}}, "exclusives is {'a': 500}, but must be a list"),
+        ({"pks": {"dupes": 0}}, "dupes is 0, but must be a list"),
+        ({"pks": {"nulls": "0"}}, "nulls is '0', but must be a list"),
+        ({"values": {"columns_diff_stats": {}}}, "columns_diff_stats is {}, but must be a list"),
+        ({"schema": {"exclusive_columns": {}}}, "exclusive_columns is {}, but must be a list"),
+        (
+            {"schema": {"exclusive_columns": [[], "new"]}},
+            f"columns named only on the second side is 'new', but must be {COUNT}",
+        ),
+        ({"schema": {"column_type_differs": ""}}, "column_type_differs is '', but must be a list"),
+        (
             {"schema": {"column_type_mismatches": 2}},
             "schema differences 0, but columns of another type 2",
         ),
@@ -321,6 +380,68 @@ def test_the_results_have_to_agree(said: Any, words: str) -> None:
     assert contradiction(of(found, said, **GENEROUS)) == words
 
 
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        (
+            {"exclusive_columns": [["old"], []]},
+            "columns only on the first side 0, but columns named only on the first side 1",
+        ),
+        (
+            {"column_type_differs": ["a"]},
+            "columns of another type 0, but columns named with another type 1",
+        ),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("result", ["identical", "different"])
+def test_columns_that_are_named_are_counted(schema: Any, words: str, result: str) -> None:
+    unmeasured = {"diff_schema": None, "sampled": None}
+    equal = EQUAL_RESULTS if result == "identical" else {}
+    found = diff(result, {**(GROWN if result == "different" else {}), **unmeasured})
+    limits = {"min_match_ratio": 0.5}
+    verdict = judge(found, Limits(**limits), results=results(**{**equal, "schema": schema}))
+    assert contradiction(verdict) == words
+    allowed = Limits(**limits, allow_schema_changes=True)
+    verdict = judge(found, allowed, results=results(**{**equal, "schema": schema}))
+    assert verdict.outcome is Outcome.PASSES
+
+
+@pytest.mark.parametrize(
+    ("claimed", "said"),
+    [
+        # Only those that differ in a value are in the results.
+        ({"diff_rows_count": 8}, {"rows_with_differences": 5, "values_with_differences": 5}),
+        ({"diff_rows_count": 5}, {"rows_with_differences": 4, "values_with_differences": 9}),
+    ],
+    ids=repr,
+)
+def test_a_claim_of_more_rows_is_only_stricter(claimed: Any, said: Any) -> None:
+    found = diff("different", {**GROWN, **claimed})
+    said = {"pks": {"exclusives": [0, 3]}, "values": said}
+    assert of(found, said, **GENEROUS).outcome is Outcome.PASSES
+    assert of(found, said, max_rows_added=3, max_rows_different=9).outcome is Outcome.DIFFERS
+    assert of(found, said, max_rows_added=5, max_rows_different=4).outcome is Outcome.DIFFERS
+
+
+@pytest.mark.parametrize("status", [None, "running", "pending", "processing", "queued", "error", 7])
+def test_results_that_are_not_final_say_nothing(status: Any) -> None:
+    said = results(status=status, pks={"exclusives": [0, 99]})
+    verdict = judge(diff("different", GROWN), Limits(**GENEROUS), results=said)
+    assert verdict.outcome is Outcome.UNCONFIRMED
+
+
+@pytest.mark.parametrize("status", ["done", "success"])
+@pytest.mark.parametrize("said", [{}, {"dependencies": []}, {"pks": None, "values": None}])
+def test_results_without_rows_confirm_nothing(status: str, said: Any) -> None:
+    found, limits = diff("different", GROWN), Limits(**GENEROUS)
+    verdict = judge(found, limits, results={"status": status, **said})
+    assert verdict.outcome is Outcome.UNCONFIRMED
+    for section in ("pks", "values"):
+        verdict = judge(found, limits, results={"status": status, **said, section: {}})
+        assert verdict.outcome is Outcome.PASSES
+
+
 def test_a_row_that_differs_has_a_value_that_does() -> None:
     found = diff("different", {"diff_rows_count": 5})
     said = {"rows_with_differences": 5, "values_with_differences": 4}
@@ -330,7 +451,7 @@ def test_a_row_that_differs_has_a_value_that_does() -> None:
 
 
 def test_no_more_rows_differ_than_were_compared() -> None:
-    found = diff("different", {"diff_rows_count": 5, "table_a_row_count": None, "rows_added": None})
+    found = diff("different", {"diff_rows_count": 5, "table_a_row_count": None})
     said = {
         "pks": None,
         "values": {"total_rows": 4, "rows_with_differences": 5, "values_with_differences": 9},
@@ -351,10 +472,10 @@ def test_no_more_rows_differ_than_were_compared() -> None:
         ),
         # Checksums leave out the rows that are equal.
         (diff("different", GROWN, algorithm="hash"), {"values": {"total_rows": 1}}),
+        (diff("different", GROWN, kind="cross_db"), {"values": {"total_rows": 1}}),
         (diff("different", GROWN), {"values": None, "pks": {"exclusives": None}, "schema": None}),
-        (diff("different", GROWN), {"status": None}),
     ],
-    ids=["columns", "checksums", "nothing", "no status"],
+    ids=["columns", "checksums", "across databases", "nothing"],
 )
 def test_results_that_agree(found: Any, said: Any) -> None:
     verdict = judge(found, Limits(**GENEROUS), results=results(**said))
@@ -417,19 +538,76 @@ def test_a_ratio_of_no_rows_is_none(stats: Any, said: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "passes"), [(1.0, False), (0.9, False), (0.877, False), (0.8755, True), (0.875, True)]
+    ("ratio", "passes"), [(0.9, False), (0.877, False), (0.8755, True), (0.875, True)]
 )
 def test_a_ratio_is_not_above_that_of_all_values(ratio: float, passes: bool) -> None:
     # Of 100 rows with 4 columns, 50 values differ.
     found = diff("different", {"diff_rows_count": 50, "match_ratio": ratio})
     values = {"rows_with_differences": 50, "values_with_differences": 50}
-    verdict = of(found, {"pks": {"exclusives": [0, 0]}, "values": values}, min_match_ratio=0.5)
+    said = {"pks": {"exclusives": [0, 0]}, "values": values}
+    verdict = of(found, said, min_match_ratio=0.5)
     if passes:
         assert verdict.outcome is Outcome.PASSES
+        # A limit is not rounded.
+        assert of(found, said, min_match_ratio=0.875).outcome is Outcome.PASSES
+        nearer = of(found, said, min_match_ratio=0.8751)
+        assert nearer.outcome is Outcome.DIFFERS
+        by_values = "" if ratio == 0.875 else " by the values different"
+        assert nearer.reason == f"match ratio 0.875{by_values} (at least 0.8751)"
     else:
         assert contradiction(verdict) == (
             f"match ratio {ratio:g}, but values different 50, rows compared 100, columns compared 3"
         )
+
+
+@pytest.mark.parametrize("fields", [{}, {"pk_columns": None}, {"kind": "cross_db"}], ids=repr)
+def test_where_values_differ_the_ratio_is_below_one(fields: Any) -> None:
+    found = diff("different", {"diff_rows_count": 4}, **fields)
+    values = {"rows_with_differences": 4, "values_with_differences": 4}
+    said = {"pks": {"exclusives": [0, 0]}, "values": values}
+    for least in (0.5, 1.0):
+        verdict = of(found, said, min_match_ratio=least)
+        assert contradiction(verdict) == "match ratio 1, but values different 4"
+
+
+@pytest.mark.parametrize("fields", [{"kind": "cross_db"}, {"algorithm": "hash_v2_alpha"}], ids=repr)
+@pytest.mark.parametrize(
+    ("stats", "said"),
+    [
+        (
+            {"diff_rows_count": 50, "match_ratio": 0.9875},
+            {"total_rows": 60, "rows_with_differences": 50, "values_with_differences": 50},
+        ),
+        ({"rows_added": 3, "table_b_row_count": 1003, "match_ratio": 0.997}, {"total_rows": 0}),
+        # Some read only the rows that differ, others all.
+        (
+            {"diff_rows_count": 50, "match_ratio": 0.9875},
+            {"total_rows": 1000, "rows_with_differences": 50, "values_with_differences": 50},
+        ),
+    ],
+    ids=repr,
+)
+def test_rows_that_were_read_are_not_all_rows(fields: Any, stats: Any, said: Any) -> None:
+    rows = {"table_a_row_count": 1000, "table_b_row_count": 1000}
+    found = diff("different", {**rows, **stats}, **fields)
+    pks = {"exclusives": [0, stats.get("rows_added", 0)]}
+    verdict = of(found, {"pks": pks, "values": said}, min_match_ratio=0.98)
+    assert verdict.outcome is Outcome.PASSES
+    # The tables' own counts hold.
+    if said.get("values_with_differences"):
+        high = diff("different", {**rows, **stats, "match_ratio": 0.99}, **fields)
+        verdict = of(high, {"pks": pks, "values": said}, min_match_ratio=0.98)
+        assert contradiction(verdict) == (
+            "match ratio 0.99, but values different 50, rows on the first side 1000, "
+            "rows on the second side 1000, rows added 0, rows removed 0, columns compared 3"
+        )
+    none = {**rows, "table_b_row_count": 0, "rows_removed": 1000, "match_ratio": 0.99}
+    verdict = of(
+        diff("different", none, **fields),
+        {"pks": {"exclusives": [1000, 0]}, "values": {"total_rows": 0}},
+        min_match_ratio=0.98,
+    )
+    assert "no row is on both sides" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -500,7 +678,7 @@ def test_limits_that_are_not_given_are_no_counts_of_a_sample_either() -> None:
     ids=repr,
 )
 def test_what_was_not_sampled(stats: Any, fields: Any) -> None:
-    assert judge(diff("identical", stats, **fields), Limits()).reason == "identical"
+    assert of(diff("identical", stats, **fields), EQUAL_RESULTS).reason == "identical"
     assert of(diff("different", {**GROWN, **stats}, **fields), **GENEROUS).outcome is Outcome.PASSES
 
 

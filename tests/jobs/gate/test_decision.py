@@ -397,11 +397,42 @@ def test_results_that_cannot_be_read_confirm_nothing(
     assert log.warnings[-1] == "Data diff 3 does not pass before its results are read."
 
 
-@pytest.mark.parametrize("status", ["running", "pending"])
-def test_results_that_are_not_ready_confirm_nothing(decide: Any, status: str) -> None:
-    outcome = {**DIFFERENT.outcome, "summary_results": {"status": status}}
+@pytest.mark.parametrize(
+    "said",
+    [
+        *({"status": status} for status in ("running", "pending", "queued", None)),
+        # They cannot be of a data diff that was compared.
+        {"status": "done", "pks": None, "values": None},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    ("outcome", "limits"),
+    [(DIFFERENT.outcome, WITHIN), (done("identical", sampled=None).outcome, {})],
+    ids=["different", "identical"],
+)
+@pytest.mark.parametrize("on_difference", ["fail", "pass"])
+def test_results_that_are_not_complete_confirm_nothing(
+    decide: Any, said: Any, outcome: Any, limits: Any, on_difference: str
+) -> None:
+    outcome = {**outcome, "summary_results": said}
+    arguments = {**limits, "on_difference": on_difference}
+    found = failure(DatafoldTransientError, decide, "done", outcome, **arguments)
+    words = f"are not complete (status {said['status']!r}). A retry looks at them again. See "
+    assert words in found
+
+
+def test_a_status_of_results_repeats_no_secret(decide: Any) -> None:
+    outcome = {**DIFFERENT.outcome, "summary_results": {"status": f"held by {API_KEY}"}}
     found = failure(DatafoldTransientError, decide, "done", outcome, **WITHIN)
-    assert f"are still {status}. A retry looks at them again. See " in found
+    assert "(status 'held by ***')" in found
+
+
+def test_identical_asks_for_more_only_if_it_may_be_a_sample(decide: Any, sandbox: Any) -> None:
+    for sampled, requests in ((False, 1), (None, 2)):
+        sandbox.state.requests.clear()
+        decide("done", done("identical", sampled=sampled).outcome)
+        assert len(sandbox.state.requests) == requests
 
 
 SAMPLED = done("identical", sampled=True).outcome

@@ -52,13 +52,18 @@ def judged(found: dict[str, Any], limits: Limits, **sections: Any) -> Verdict:
     "limits", [Limits(), Limits(max_rows_added=9), Limits(allow_schema_changes=True)], ids=repr
 )
 def test_each_result(result: Any, outcome: Outcome, reason: str, limits: Limits) -> None:
-    assert judge(diff(result), limits) == Verdict(outcome, reason)
+    assert judge(diff(result, sampled=False), limits) == Verdict(outcome, reason)
 
 
 @pytest.mark.parametrize(
     ("found", "limits", "assertions"),
     [
         (diff("identical"), Limits(), {"identical": True}),
+        (
+            diff(diff_schema=1, table_a_row_count=0, table_b_row_count=0),
+            Limits(max_rows_added=1),
+            {"compared": False},
+        ),
         (diff("different"), Limits(), {"identical": False}),
         (diff("empty"), Limits(), {"compared": False}),
         (diff("bad-pks"), Limits(), {"compared": False}),
