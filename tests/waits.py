@@ -70,7 +70,7 @@ def _plain(value: Any) -> Any:
     return plain
 
 
-def add_diff(sandbox: Any, course: Course = IDENTICAL, tag: str = "mine") -> int:
+def add_diff(sandbox: Any, course: Course = IDENTICAL, tag: str | None = "mine") -> int:
     """Let the sandbox have a data diff that follows a course.
 
     :return: its id.
@@ -81,7 +81,7 @@ def add_diff(sandbox: Any, course: Course = IDENTICAL, tag: str = "mine") -> int
         "table1": ["A"],
         "table2": ["B"],
         "pk_columns": ["id"],
-        "tags": [tag],
+        "tags": [tag] if tag else [],
     }
     number: int = sandbox.state.data_diffs.add(body, Job(course))["id"]
     return number

@@ -84,7 +84,7 @@ def converse(
         failure = outcome
         if isinstance(outcome, Response):
             try:
-                return understand(outcome, request.operation, settings, redactor)
+                return understand(outcome, request, settings, redactor)
             except DatafoldError as error:
                 failure = error
             except BaseException as error:

@@ -117,18 +117,18 @@ class Response:
         return f"{type(self).__name__}({self.status_code}, {len(self.content)} bytes)"
 
 
-def understand(
-    answer: Response, operation: Operation[Any], settings: Settings, redactor: Redactor
-) -> Any:
+def understand(answer: Response, request: Request, settings: Settings, redactor: Redactor) -> Any:
     """Return the JSON of a response, without the secrets that it repeats.
 
     :param answer: the response.
-    :param operation: the operation that was called.
+    :param request: the request.
     :param settings: the settings of the connection that was used.
     :param redactor: knows the secrets that were sent.
     :return: any JSON value that Airflow can keep; ``None`` for an empty response.
-    :raises DatafoldError: the status is not 2xx, or the body is not what the API documents.
+    :raises DatafoldError: the status is not 2xx, the body is not what the API documents, or it is
+        about something else.
     """
+    operation = request.operation
     if not answer.is_success:
         raise _error(answer, operation, settings, redactor)
     if operation.may_be_empty and not answer.content:
@@ -144,7 +144,7 @@ def understand(
                 f"the connection's host"
             )
         else:
-            problem = _type_problem(value, operation)
+            problem = _type_problem(value, operation) or _name_problem(value, request)
             if not problem and _may_be_problem(text):
                 problem = _problem(value, "")
     if problem:
@@ -243,6 +243,21 @@ def _type_problem(value: Any, operation: Operation[Any]) -> str | None:
         return None
     wanted = "a list" if operation.returns is list else "an object"
     return f"is not {wanted}, as the API documents"
+
+
+def _name_problem(value: Any, request: Request) -> str | None:
+    """Return a problem if a response names another thing than the request."""
+    if request.named is None:
+        return None
+    name, wanted = request.named
+    found = value.get(name)
+    # The contract lets an id be null.
+    if found is None or str(found) == wanted:
+        return None
+    return (
+        f"is about another {request.operation.noun}: its {name} is {found!r}, not {wanted}. Check "
+        f"the proxies and caches between Airflow and Datafold"
+    )
 
 
 def _may_be_problem(text: str) -> bool:

@@ -145,6 +145,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     _config: Mapping[str, Any]
     _compared: Mapping[str, Any] | None = None
     """The finished data diff, for OpenLineage."""
+    _owner: Owner
     _claimed_by: Owner | None = None
     """The owner of the data diff that is being created, until its id is known."""
     _doubted_by: Owner | None = None
@@ -206,8 +207,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         from airflow_provider_datafold.jobs.once.ownership import created_at, owner_of
         from airflow_provider_datafold.links import DatafoldDataDiffLink
 
-        owner = owner_of(context, self._config)
-        self._claimed_by = owner
+        self._owner = self._claimed_by = owner = owner_of(context, self._config)
         search = self._search(context, force_new)
         found = claim(hook, owner, search, may_cancel=self._may_cancel)
         number = found.diff["id"]
@@ -234,19 +234,30 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the data diff."""
+        from airflow_provider_datafold.exceptions import DatafoldNotComparedError
         from airflow_provider_datafold.jobs.job import State
 
         self._cancel_others(hook, ids)
+        if not self._owner.may_be_tagged_as(reading.answer):
+            number = ids["datadiff_id"]
+            raise DatafoldNotComparedError(
+                f"Data diff {number} has tags, but not this task's, so it is not certain that it "
+                f"is what this task started: Datafold's answer may be about another one, or "
+                f"someone has removed the tag. Clear the task to start a new data diff. See "
+                f"{hook.data_diff_url(number)}"
+            )
         if reading.state is State.SUCCEEDED:
             self._compared = reading.answer
         return self._gate.decide(hook, ids["datadiff_id"], reading, self._config)
 
     def recall(self, context: Context, wait: Wait) -> None:
-        """Recall whether the start may have made a second data diff, before a clear perhaps."""
+        """Recall whose the data diff is, and whether there may be a second one."""
         from airflow_provider_datafold.jobs.once.ownership import owner_of
 
+        self._owner = owner_of(context, self._config)
         if wait.twin_tag is not None:
-            self._doubted_by = owner_of(context, self._config).tagged(wait.twin_tag)
+            # It was handed over, because a clear may have come in between.
+            self._owner = self._doubted_by = self._owner.tagged(wait.twin_tag)
 
     def cancel_after_stop(self, hook: DatafoldHook, until: float) -> None:
         """Cancel the data diff, even if the response to its creation has not arrived yet."""

@@ -119,10 +119,11 @@ class DatafoldJobOperator(DatafoldOperator):
         :param try_number: the try that deferred.
         :param wait: the fields of :class:`Wait`. ``dag.test()`` passes only the event.
         :return: the job's result; it lands in XCom.
+        :raises DatafoldInputError: neither says which job it is.
         """
         from airflow_provider_datafold.jobs.watch import TROUBLE
 
-        event = event or {}
+        event = event if isinstance(event, Mapping) else {}
         # Airflow 3.0 passes the event of a failed try to the next try.
         if try_number not in (None, context["ti"].try_number):
             return self.execute(context)
@@ -250,8 +251,17 @@ class DatafoldJobOperator(DatafoldOperator):
         )
 
     def _resumed(self, event: Mapping[str, Any], wait: Mapping[str, Any]) -> Wait:
+        from airflow_provider_datafold.exceptions import DatafoldInputError
         from airflow_provider_datafold.jobs.watch import DEADLINE
 
+        job, ids = self._job(), wait.get("ids", event.get("ids"))
+        needed = (*job.asks, "run_id") if job.is_listed else job.asks
+        if not isinstance(ids, Mapping) or not ids.keys() >= {*needed}:
+            raise DatafoldInputError(
+                f"ids: must have {', '.join(needed)} of the {job.noun} that the task waits for, "
+                f"but the task was resumed without. Nothing was sent. Clear the task to start "
+                f"again."
+            )
         now = time.time()
         left = 0.0 if event.get("state") == DEADLINE else self._timeout()
         old = {"is_taken_over": False, "twin_tag": None}

@@ -128,7 +128,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         from airflow_provider_datafold.exceptions import DatafoldDeadlineError
         from airflow_provider_datafold.jobs.watch import DEADLINE, TROUBLE
 
-        event = event or {}
+        event = event if isinstance(event, Mapping) else {}
         # Airflow 3.0 passes the event of a failed try to the next try.
         if try_number not in (None, context["ti"].try_number):
             return self.execute(context)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.api import bi
+from airflow_provider_datafold.api import bi, data_diffs
 from airflow_provider_datafold.api.operation import Effect, Operation, Request
 from airflow_provider_datafold.client.conversation import Send, converse
 from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings
-from airflow_provider_datafold.exceptions import DatafoldError, DatafoldInputError
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldError,
+    DatafoldInputError,
+)
 from airflow_provider_datafold.redaction.secret import Secret
+from tests.conductor import Conductor, changed
+from tests.drivers import Call, both
+from tests.waits import add_diff
 
 KEY = "Kp7sVt2Xw9Yz"
 TOKEN = "Tn4bHc8Jd1Qf"
@@ -107,3 +115,32 @@ def test_secrets_of_the_request_are_taken_out_of_the_answer() -> None:
 
     answer = Response(200, {}, f'{{"id": 7, "name": "{TOKEN} and {KEY}"}}'.encode())
     assert steps(converse(make, settings(), LOG), answer)[-1]["name"] == "*** and ***"
+
+
+@pytest.mark.parametrize("answered", [7, "7", None])
+def test_an_answer_may_leave_its_id_out(answered: Any) -> None:
+    said = {"id": answered}
+    call = converse(lambda: data_diffs.GET.request(datadiff_id=7), settings(), LOG)
+    assert steps(call, Response(200, {}, json.dumps(said).encode()))[-1] == said
+
+
+@pytest.mark.parametrize("answered", [8, "70", True, [7], "", KEY])
+def test_an_answer_about_something_else_is_an_error(answered: Any) -> None:
+    answer = Response(200, {}, json.dumps({"id": answered}).encode())
+    call = converse(lambda: data_diffs.GET.request(datadiff_id=7), settings(), LOG)
+    (_, error) = steps(call, answer)
+    assert isinstance(error, DatafoldAnswerError)
+    assert error.reason.startswith("200, but the response is about another data diff: its id is ")
+    assert ", not 7. " in error.reason
+    assert KEY not in str(error)
+
+
+@both
+@pytest.mark.usefixtures("connections")
+def test_neither_driver_believes_an_answer_about_something_else(
+    call: Call, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [changed(id=8), ...]}})
+    number = add_diff(sandbox)
+    with pytest.raises(DatafoldAnswerError, match=f"its id is 8, not {number}"):
+        call(data_diffs.GET, datadiff_id=number)

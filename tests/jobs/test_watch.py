@@ -212,6 +212,8 @@ PASSING = [
     refused(408),
     refused(429),
     Response(200, {}, b"<html>"),
+    # About another data diff.
+    {"id": 8, "status": "done"},
     DatafoldConnectionError("broke"),
     DatafoldUnreachableError("could not connect"),
     DatafoldTimeoutError("took too long"),
@@ -373,6 +375,7 @@ def test_a_look_that_fails_for_the_moment_sees_nothing(said: Any, retry_after: f
         *REFUSALS,
         (refused(503), DatafoldServerError),
         (Response(200, {}, b"<html>"), DatafoldAnswerError),
+        ({"id": 8, "status": "done"}, DatafoldAnswerError),
     ],
 )
 def test_after_trouble_that_has_lasted_one_look_decides(

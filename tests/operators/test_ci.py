@@ -332,7 +332,9 @@ def test_a_run_is_looked_for_after_503_before_another_is_started(serve: Any) -> 
 
 def test_a_run_without_an_id_is_an_error(serve: Any) -> None:
     serve(says([]), says({"ci_run_id": None}), says([]))
-    with pytest.raises(DatafoldAnswerError, match="a CI run, but its response has no id"):
+    with pytest.raises(
+        DatafoldAnswerError, match="a CI run, but its response does not identify it"
+    ):
         to_its_end(trigger())
 
 

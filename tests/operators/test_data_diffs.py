@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -354,6 +355,47 @@ def test_resumes_with_any_arguments(sandbox: Any, event: Any, kept: tuple[str, .
     kwargs = deferred(task.execute, context).kwargs
     returned = task.resume(context, event, **{name: kwargs[name] for name in kept})
     assert (returned["id"], returned["result"]) == (3, "identical")
+
+
+@pytest.mark.parametrize("event", [None, {}, "odd", ["ids"], {"ids": "3"}, {"ids": {"other": 3}}])
+def test_a_resume_that_names_no_data_diff_is_an_error(sandbox: Any, event: Any) -> None:
+    task = gate(deferrable=True)
+    with pytest.raises(DatafoldInputError, match="ids: must have datadiff_id of the data diff"):
+        task.resume(context_of(task), event)
+    assert sent(sandbox) == []
+
+
+def test_an_event_that_is_no_mapping_says_nothing(sandbox: Any) -> None:
+    task = gate(deferrable=True)
+    context = context_of(task)
+    kwargs = deferred(task.execute, context).kwargs
+    assert task.resume(context, "odd", **kwargs)["result"] == "identical"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(
+    "fields", [{"tags": ["seen"]}, {"tags": ["seen"], "status": "done", "result": "identical"}]
+)
+def test_does_not_judge_what_has_the_tags_of_something_else(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], deferrable: bool
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [changed(**fields), ...]}})
+    task = gate(tags=["mine"], deferrable=deferrable)
+    context = context_of(task)
+    go_on = partial(task.execute, context)
+    if deferrable:
+        go_on = partial(task.resume, context, DONE, **deferred(go_on).kwargs)
+    with pytest.raises(DatafoldNotComparedError, match="Data diff 3 has tags, but not this task's"):
+        go_on()
+
+
+def test_judges_what_it_started_before_the_run_was_cleared(sandbox: Any) -> None:
+    task = gate(deferrable=True)
+    before = context_of(task, try_number=2)
+    kwargs = deferred(task.execute, before).kwargs
+    after = context_of(task, try_number=2, start=None)
+    kwargs = {**kwargs, "twin_tag": owner_of(before, task._config).tag}
+    assert task.resume(after, DONE, **kwargs)["result"] == "identical"
 
 
 def test_an_hour_of_trouble_is_the_same_error_in_each_mode(
@@ -720,7 +762,7 @@ def test_a_retry_reads_the_results_of_the_same_data_diff(
     assert sent(sandbox).count(CREATE) == 1
 
 
-@pytest.mark.parametrize("fields", [{"id": None}, {"id": "three"}])
+@pytest.mark.parametrize("fields", [{"id": None}, {"id": "3"}])
 def test_the_id_in_a_response_may_be_null(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
 ) -> None:

@@ -167,7 +167,7 @@ def test_a_job_that_still_runs_is_deferred_again(
 def test_a_job_that_ended_meanwhile_is_judged_at_the_first_look(
     sandbox: Any, event: dict[str, Any], task_log: Log
 ) -> None:
-    add_diff(sandbox, DONE)
+    add_diff(sandbox, DONE, tag=None)
     task = gate(deferrable=True)
     assert task.resume(context_of(task), event, **KEPT)["result"] == "identical"
     assert sent(sandbox) == [READ]
@@ -189,7 +189,8 @@ def test_trouble_that_has_lasted_ends_with_the_next_look(
 
 
 def test_a_task_that_defers_no_more_waits_in_its_worker(sandbox: Any) -> None:
-    add_diff(sandbox, Course((Step("processing"), Step("processing")), "done", IDENTICAL.outcome))
+    course = Course((Step("processing"), Step("processing")), "done", IDENTICAL.outcome)
+    add_diff(sandbox, course, tag=None)
     task = gate(deferrable=False, poll_interval=0.01)
     assert task.resume(context_of(task), TROUBLE, ids=IDS)["result"] == "identical"
 
@@ -396,7 +397,7 @@ def test_a_task_that_has_ended_is_not_cancelled(
     ("arguments", "try_number", "searches"),
     [
         ({}, 1, []),
-        ({"deferrable": True}, 1, ["20"]),
+        ({"deferrable": True}, 1, ["100"]),
         ({"deferrable": True, "wait_for_completion": False}, 1, []),
         ({}, 2, ["100"]),
         ({"wait_for_completion": False}, 2, ["100"]),

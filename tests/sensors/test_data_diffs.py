@@ -27,7 +27,7 @@ from airflow_provider_datafold.sensors.job import DatafoldJobSensor
 from dev.sandbox.course import Course
 from dev.sandbox.course import Step as OnTheWay
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
-from tests.conductor import Conductor, lost
+from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
 from tests.waits import NEVER, add_diff, defaults, deferred
@@ -207,11 +207,14 @@ def test_a_failed_data_diff_may_be_waited_for_again(sandbox: Any) -> None:
         task.execute(context_of(task))
 
 
+of_another = changed(id=8, status="done", result="different")
+
+
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_passing_fault_is_no_end(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch, deferrable: bool, log: Any
 ) -> None:
-    Conductor(monkeypatch, faults={"mine": {"read": [503, lost]}})
+    Conductor(monkeypatch, faults={"mine": {"read": [503, lost, of_another]}})
     add_diff(sandbox)
     task = sensor(deferrable=deferrable)
     context = context_of(task)
@@ -245,6 +248,7 @@ def test_goes_on_where_it_is_handed_the_event_alone(sandbox: Any) -> None:
     task = sensor(deferrable=True)
     context = context_of(task)
     assert task.resume(context, {"state": "succeeded"})["id"] == 3
+    assert task.resume(context, "odd")["id"] == 3  # type: ignore[arg-type]
     add_diff(sandbox, NEVER)
     task = sensor(4, deferrable=True, timeout=0.1)
     for event in ({"state": "deadline"}, None):

@@ -29,8 +29,9 @@ class Search(Enum):
     """How far to look for a data diff that the task already has: how many, and how many a page."""
 
     NOT = (0, 0)
-    BRIEF = (20, 20)
-    """For a task that was started twice, seconds apart."""
+    BRIEF = (100, 100)
+    """For a task that was started twice, seconds apart: one page, because each of a thousand mapped
+    gates reads it."""
     FULL = (1000, 100)
 
 
@@ -69,7 +70,7 @@ def claim(hook: DatafoldHook, owner: Owner, search: Search, *, may_cancel: bool 
 
     def start() -> Mapping[str, Any] | None:
         diff = hook.call(data_diffs.CREATE, config)
-        return diff if isinstance(diff.get("id"), int) else None
+        return diff if isinstance(diff.get("id"), int) and owner.may_have_made(diff) else None
 
     def find_lost() -> Mapping[str, Any] | None:
         nonlocal is_doubtful
@@ -198,4 +199,5 @@ def _read_after_stop(hook: DatafoldHook, until: float) -> list[dict[str, Any]]:
 
 def _results(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     results = answer.get("results")
-    return [diff for diff in results or () if isinstance(diff, dict)]
+    found = results if isinstance(results, list) else ()
+    return [diff for diff in found if isinstance(diff, dict)]

@@ -6,30 +6,76 @@ stays the same over lost workers and deferrals, and is another one when the run 
 the task asks for something else. Where Airflow does not tell a retry from a clear, a retry is
 another generation, too: a second data diff is better than a verdict about the data of before.
 
-A tag can be copied. So what carries it must also ask for what the task asks for.
+A tag can be copied. So what carries it must also have been made through the API, and ask for what
+the task asks for.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.jobs.job import DATA_DIFF, State
+from airflow_provider_datafold.redaction.secret import MASK, Secret
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _CLOCKS_DIFFER = timedelta(hours=1)
 
+_BY_THE_API = "api"
+"""Of the sources of a data diff, ours. A copy that a person makes has another one."""
+
+_SOURCES = ("data_source1_id", "data_source2_id")
 _TABLES = ("table1", "table2")
-_TEXTS = ("query1", "query2", "file1", "file2", "filter1", "filter2")
-_COLUMNS = ("pk_columns", "include_columns", "exclude_columns")
-_INFERRED = "pk_columns"
-"""Datafold fills it in if the request leaves it out."""
+_SIDES = (*_SOURCES, *_TABLES, "query1", "query2", "file1", "file2")
+_LENIENT = frozenset(
+    {
+        "filter1",
+        "filter2",
+        "include_columns",
+        "exclude_columns",
+        "columns_to_compare",
+        "column_rules",
+        "diff_tolerance",
+        "diff_tolerances_per_column",
+        "datetime_tolerance",
+        "sort_array_columns",
+        "table_modifiers",
+        "time_travel_point1",
+        "time_travel_point2",
+        "time_interval_start",
+        "time_interval_end",
+    }
+)
+"""Fields with which less is compared, or more counts as equal: null is an answer, too."""
+
+_SAMPLING = frozenset(
+    {
+        "sampling_confidence",
+        "sampling_max_rows",
+        "sampling_ratio",
+        "sampling_threshold",
+        "sampling_tolerance",
+    }
+)
+"""The same, but null says nothing: the figures say whether it was a sample."""
+
+_WITH_A_ZERO = frozenset({"datetime_tolerance", "time_travel_point1", "time_travel_point2"})
+"""Fields in which 0 is not the same as nothing: it is a precision of seconds, or a moment."""
+
+_DEFAULTS = {"compare_duplicates": True}
+"""What the contract names for a field that is left out, if another value compares less."""
+
+_TIMES = frozenset(
+    {"time_travel_point1", "time_travel_point2", "time_interval_start", "time_interval_end"}
+)
+_NOT_COMPARED = frozenset({"tags", "archived", "purged"})
+"""Fields that a person changes later, and that change nothing of the question."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +108,36 @@ class Owner:
 
     def owns(self, diff: Mapping[str, Any]) -> bool:
         """Say whether a data diff was made for this generation of the task's run."""
-        return self.tag in _tags(diff) and asks_for(self.asked, diff)
+        return self.tag in _tags(diff) and _is_by_the_api(diff) and asks_for(self.asked, diff)
 
     def owned_before(self, diff: Mapping[str, Any]) -> bool:
         """Say whether a data diff was made for another generation of the task's run."""
         tags = [tag for tag in _tags(diff) if tag.startswith(f"{self.task}:")]
-        if not tags or self.tag in tags:
+        if not tags or self.tag in tags or not _is_by_the_api(diff):
             return False
         # What a generation with another body asked for, nobody knows any more.
         is_known = any(_body_of(tag) == _body_of(self.tag) for tag in tags)
         return not is_known or asks_for(self.asked, diff)
+
+    def may_have_made(self, diff: Mapping[str, Any]) -> bool:
+        """Say whether a data diff may be what this generation has just asked for.
+
+        What shows no tags may be. It must compare the same sides; the other fields may be filled in
+        later.
+
+        :param diff: the response to the creation.
+        """
+        tags = _tags(diff)
+        sides = {name: diff[name] for name in _SIDES if name in diff}
+        return (not tags or self.tag in tags) and asks_for(self.asked, sides)
+
+    def may_be_tagged_as(self, diff: Mapping[str, Any]) -> bool:
+        """Say whether the tags of a data diff allow it to be this task's; a person may add some.
+
+        :param diff: the data diff that the task waited for.
+        """
+        tags = _tags(diff)
+        return not tags or any(tag.startswith(f"{self.task}:") for tag in tags)
 
     def precedes(self, diff: Mapping[str, Any]) -> bool:
         """Say whether a data diff is older than anything of this run could be."""
@@ -123,29 +189,79 @@ def tells_of_each_clear() -> bool:
 def asks_for(asked: Mapping[str, Any], diff: Mapping[str, Any]) -> bool:
     """Say whether a data diff compares what was asked for, as far as it says so.
 
-    A service may write names, spaces and numbers in another way than they were sent.
+    A service may write names, spaces, numbers and times in another way than they were sent, and
+    fill in defaults.
 
     :param asked: the body of the creation.
     :param diff: the data diff as the API shows it.
     """
     return all(
-        _plain(name, asked.get(name)) == _plain(name, found)
+        _agree(name, asked.get(name, _DEFAULTS.get(name)), found)
         for name, found in diff.items()
-        if _is_compared(name, asked.get(name), found)
+        if _is_compared(name, asked, found)
     )
 
 
-def _is_compared(name: str, asked: Any, found: Any) -> bool:
-    if name in (*_TABLES, *_TEXTS, *_COLUMNS):
-        return bool(found) and (name != _INFERRED or bool(asked))
-    return isinstance(asked, (int, float)) and isinstance(found, (int, float))
+def _is_compared(name: str, asked: Mapping[str, Any], found: Any) -> bool:
+    if name in _LENIENT:
+        return True
+    if name in _SIDES:
+        return bool(found)
+    if name in _SAMPLING or name in _DEFAULTS:
+        return found is not None
+    # Datafold fills in the keys that it infers.
+    is_shown = bool(found) if name == "pk_columns" else found is not None
+    return is_shown and asked.get(name) not in (None, []) and name not in _NOT_COMPARED
 
 
-def _plain(name: str, value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        parts = [str(part).casefold() for part in value]
-        return sorted(parts) if name in _COLUMNS else parts
-    return " ".join(value.split()) if isinstance(value, str) else value
+def _agree(name: str, asked: Any, found: Any) -> bool:
+    if name in _LENIENT and (_is_nothing(name, asked) or _is_nothing(name, found)):
+        return _is_nothing(name, asked) and _is_nothing(name, found)
+    if name in _TIMES and (moment := _moment(asked)) is not None:
+        return moment == _moment(found)
+    return _same(asked, found, is_ordered=name in _TABLES)
+
+
+def _is_nothing(name: str, value: Any) -> bool:
+    return value is None or (not value and name not in _WITH_A_ZERO)
+
+
+def _same(asked: Any, found: Any, *, is_ordered: bool = True, is_name: bool = False) -> bool:
+    """Compare a field of the body with what is shown of it; what is within a list is a name."""
+    if isinstance(asked, Secret) or (isinstance(found, str) and MASK in found):
+        return True
+    if isinstance(asked, Mapping) and isinstance(found, Mapping):
+        # A service fills in the defaults of what is left out.
+        shown = {name: found[name] for name in asked if found.get(name) is not None}
+        return all(_same(asked[name], part, is_name=True) for name, part in shown.items())
+    if isinstance(asked, (list, tuple)) and isinstance(found, (list, tuple)):
+        return _same_parts(asked, found, is_ordered=is_ordered)
+    if isinstance(asked, str) and isinstance(found, str):
+        return _plain(asked, is_name=is_name) == _plain(found, is_name=is_name)
+    # Not the type: -130 is a number or a string where the contract allows both.
+    return bool(asked == found or str(asked) == str(found))
+
+
+def _same_parts(asked: Sequence[Any], found: Sequence[Any], *, is_ordered: bool) -> bool:
+    if len(asked) != len(found):
+        return False
+    if is_ordered:
+        return all(_same(one, other, is_name=True) for one, other in zip(asked, found, strict=True))
+    left = list(found)
+    for part in asked:
+        match = next((other for other in left if _same(part, other, is_name=True)), None)
+        if match is None:
+            return False
+        left.remove(match)
+    return True
+
+
+def _plain(text: str, *, is_name: bool) -> str:
+    return text.casefold() if is_name else " ".join(text.split())
+
+
+def _is_by_the_api(diff: Mapping[str, Any]) -> bool:
+    return diff.get("source") in (None, _BY_THE_API)
 
 
 @dataclass(frozen=True)
@@ -196,9 +312,10 @@ def running(owner: Owner, diffs: Iterable[Mapping[str, Any]]) -> tuple[int, ...]
 def _of_use(diffs: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, State, Mapping[str, Any]]]:
     """Return id and state of the data diffs that run or are done, each once."""
     # By their ids, because the pages move while new ones are made.
-    for number, diff in {diff.get("id"): diff for diff in diffs}.items():
+    numbered = {diff["id"]: diff for diff in diffs if isinstance(diff.get("id"), int)}
+    for number, diff in numbered.items():
         state = DATA_DIFF.state_of(diff.get("status")) or State.RUNNING
-        if isinstance(number, int) and state not in (State.FAILED, State.CANCELLED):
+        if state not in (State.FAILED, State.CANCELLED):
             yield number, state, diff
 
 
@@ -207,12 +324,16 @@ def created_at(diff: Mapping[str, Any]) -> datetime | None:
 
     :param diff: the data diff as the API shows it.
     """
-    text = diff.get("created_at")
+    return _moment(diff.get("created_at"))
+
+
+def _moment(text: Any) -> datetime | None:
+    """Read a time. The API's are UTC, whether they say so or not."""
     try:
-        made = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     except ValueError:
         return None
-    return made if made.tzinfo is not None else None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
 
 
 def _hash(value: Any) -> str:

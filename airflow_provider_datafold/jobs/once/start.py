@@ -80,8 +80,8 @@ def start_once(
         if found is not None:
             return found
     raise DatafoldAnswerError(
-        f"Datafold accepted the request for a {noun}, but its response has no id, and no new "
-        f"{noun} was found."
+        f"Datafold accepted the request for a {noun}, but its response does not identify it, "
+        f"and no new {noun} was found."
     )
 
 

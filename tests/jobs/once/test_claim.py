@@ -98,7 +98,6 @@ def requests(sandbox: Any) -> list[str]:
     ]
 
 
-NEWEST_20 = "GET /datadiffs?page=1&page_size=20&sort_order=desc"
 NEWEST_100 = "GET /datadiffs?page=1&page_size=100&sort_order=desc"
 CREATE = "POST /datadiffs"
 
@@ -107,7 +106,7 @@ CREATE = "POST /datadiffs"
     ("search", "sent"),
     [
         (Search.NOT, [CREATE]),
-        (Search.BRIEF, [NEWEST_20, CREATE]),
+        (Search.BRIEF, [NEWEST_100, CREATE]),
         (Search.FULL, [NEWEST_100, CREATE]),
     ],
 )
@@ -169,7 +168,7 @@ def test_finds_its_own_behind_150_younger_ones(hook: DatafoldHook, sandbox: Any)
     for _ in range(150):
         make(sandbox, "nightly")
     assert find(hook, OWNER, Search.BRIEF).taken is None
-    assert requests(sandbox) == [NEWEST_20]
+    assert requests(sandbox) == [NEWEST_100]
     found = take(hook, Search.FULL)
     assert (found.diff["id"], found.is_taken_over) == (number, True)
 
@@ -228,13 +227,36 @@ def test_reads_ten_pages_at_most(hook: DatafoldHook, conduct: Any, sandbox: Any)
     ]
 
 
-@pytest.mark.parametrize("results", [None, [], ["odd", 5, {}], [{"tags": [OWNER.tag]}]])
+@pytest.mark.parametrize(
+    "results",
+    [None, [], ["odd", 5, {}], [{"tags": [OWNER.tag]}], 5, True, "odd", {"id": 1}]
+    + [[{"id": [1], "tags": [OWNER.tag]}]],
+)
 def test_odd_pages_are_no_error(hook: DatafoldHook, conduct: Any, results: Any) -> None:
     conduct(list=[changed(results=results), ...])
     assert find(hook, OWNER, Search.FULL).taken is None
 
 
-@pytest.mark.parametrize("reply", [lost, error_500, not_json, without_id])
+def test_a_first_try_that_was_started_twice_looks_behind_99_younger_ones(
+    hook: DatafoldHook, sandbox: Any
+) -> None:
+    number = make(sandbox, OWNER.tag)
+    for _ in range(99):
+        make(sandbox, "nightly")
+    assert take(hook, Search.BRIEF).diff["id"] == number
+
+
+def of_someone_else(response: Any) -> Response:
+    return changed(id=1, tags=["nightly"])(response)
+
+
+def of_other_tables(response: Any) -> Response:
+    return changed(id=1, table2=["C"])(response)
+
+
+@pytest.mark.parametrize(
+    "reply", [lost, error_500, not_json, without_id, of_someone_else, of_other_tables]
+)
 def test_finds_the_one_whose_response_was_lost(
     hook: DatafoldHook, sandbox: Any, conduct: Any, reply: Any
 ) -> None:
@@ -354,7 +376,7 @@ def test_says_that_an_id_is_never_told(hook: DatafoldHook, conduct: Any) -> None
     conduct(create=[without_id], list=[changed(results=[]), ...])
     with pytest.raises(DatafoldAnswerError) as caught:
         take(hook)
-    assert "its response has no id" in str(caught.value)
+    assert "its response does not identify it" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from airflow_provider_datafold.jobs.once.ownership import (
     running,
     tells_of_each_clear,
 )
-from airflow_provider_datafold.redaction.secret import conceal
+from airflow_provider_datafold.redaction.secret import Secret, conceal
 
 SINCE = datetime(2024, 5, 1, 6, 0, tzinfo=timezone.utc)
 BODY = {"data_source1_id": 1, "data_source2_id": 1, "table1": ["A"], "table2": ["B"]}
@@ -192,7 +192,7 @@ ASKED = {
         ({"table1": ["db", "PUBLIC", "ORDERS"]}, True),
         ({"query2": "SELECT * FROM orders WHERE state = 'Paid' "}, True),
         ({"pk_columns": ["LINE", "ID"], "exclude_columns": ["LOADED_AT"]}, True),
-        ({"table1": None, "query2": None, "filter1": None, "pk_columns": []}, True),
+        ({"table1": None, "query2": None, "pk_columns": []}, True),
         ({"tags": ["other"], "run_profiles": True, "download_limit": 5}, True),
         ({"sampling_ratio": None, "infer_pk": None}, True),
         # Not what was asked for.
@@ -210,6 +210,29 @@ ASKED = {
         ({"exclude_columns": ["loaded_at", "amount"]}, False),
         ({"sampling_ratio": 0.01}, False),
         ({"infer_pk": True}, False),
+        # Less is compared, or more counts as equal, than the task asked for.
+        ({"diff_tolerance": 1e9}, False),
+        ({"diff_tolerances_per_column": [{"column_name": "a", "tolerance_value": 9}]}, False),
+        ({"datetime_tolerance": 0}, False),
+        ({"columns_to_compare": ["id"]}, False),
+        ({"column_rules": [{"column": "a", "equal_if": "true"}]}, False),
+        ({"sort_array_columns": True}, False),
+        ({"table_modifiers": ["case_insensitive_strings"]}, False),
+        ({"time_travel_point1": -130}, False),
+        ({"time_travel_point2": 0}, False),
+        ({"time_interval_start": "2024-04-30T00:00:00"}, False),
+        ({"sampling_max_rows": 5}, False),
+        ({"compare_duplicates": False}, False),
+        ({"filter1": None}, False),
+        ({"filter1": ""}, False),
+        ({"exclude_columns": None}, False),
+        # Defaults that the service fills in, and nothing in other words.
+        ({"compare_duplicates": True, "materialize_without_sampling": False}, True),
+        ({"compare_duplicates": None, "datetime_tolerance": None}, True),
+        ({"diff_tolerance": 0.0, "sort_array_columns": False, "table_modifiers": []}, True),
+        ({"tags": ["nightly", "mine"], "archived": True, "purged": True}, True),
+        # A response may hide what was a secret elsewhere in the request.
+        ({"filter1": "day = '***'"}, True),
     ],
     ids=repr,
 )
@@ -225,6 +248,102 @@ def test_a_copy_with_another_question_is_not_its_own(
     # Nor one of an earlier generation, which asked for the same.
     copy["tags"] = [OTHER_GENERATION]
     assert choose(mine, [copy]).left == ((1,) if is_asked_for else ())
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "found", "is_same"),
+    [
+        ("diff_tolerance", 0.1, 0.1, True),
+        ("diff_tolerance", 0.1, 5, False),
+        ("diff_tolerance", 0.1, None, False),
+        ("datetime_tolerance", 0, 0, True),
+        ("datetime_tolerance", 0, None, False),
+        ("columns_to_compare", ["id", "a"], ["A", "ID"], True),
+        ("columns_to_compare", ["id", "a"], ["id", "b"], False),
+        ("columns_to_compare", ["id", "a"], [], False),
+        ("columns_to_compare", ["id", "id"], ["id", "a"], False),
+        ("time_travel_point1", -130, "-130", True),
+        ("time_travel_point1", "2024-01-15T00:00:00", "2024-01-15T00:00:00+00:00", True),
+        ("time_travel_point1", "2024-01-15T00:00:00", "2024-01-15T01:00:00", False),
+        ("time_travel_point1", "2024-01-15T00:00:00", "a hash", False),
+        ("time_travel_point1", "a hash", "another", False),
+        ("time_travel_point1", "a hash", None, False),
+        ("tolerance_mode", "relative", "absolute", False),
+        ("column_mapping", [["a", "b"], ["c", "d"]], [["C", "D"], ["A", "B"]], True),
+        ("column_mapping", [["a", "b"]], [["b", "a"]], False),
+        ("column_mapping", [["a", "b"]], None, True),
+        ("download_limit", 5, 6, False),
+        ("compare_duplicates", False, False, True),
+        ("compare_duplicates", False, True, False),
+        ("file1_options", {"file_type": "csv"}, {"file_type": "csv", "delimiter": ","}, True),
+        ("file1_options", {"delimiter": ";"}, {"file_type": "csv", "delimiter": ","}, False),
+        ("data_source1_session_parameters", {"password": Secret("x")}, {"password": "***"}, True),
+    ],
+)
+def test_lists_texts_mappings_and_numbers_are_compared(
+    name: str, asked: Any, found: Any, is_same: bool
+) -> None:
+    assert asks_for({name: asked}, {name: found}) is is_same
+
+
+def test_tolerances_may_come_in_another_order() -> None:
+    one, other = (
+        {"column_name": name, "tolerance_value": 1, "tolerance_mode": "absolute"} for name in "ab"
+    )
+    field = "diff_tolerances_per_column"
+    assert asks_for({field: [one, other]}, {field: [other, one]})
+    assert not asks_for({field: [one]}, {field: [{**one, "tolerance_value": 1e9}]})
+
+
+@pytest.mark.parametrize(
+    ("source", "is_ours"),
+    [(None, True), ("api", True)]
+    + [(word, False) for word in ("interactive", "manual", "ci", "schedule", "auto", 5)],
+)
+def test_what_was_not_made_through_the_api_is_not_ours(source: Any, is_ours: bool) -> None:
+    copy = diff(1, "processing", OWNER.tag, source=source)
+    assert (choose(OWNER, [copy]).taken is not None) is is_ours
+    assert running(OWNER, [copy]) == ((1,) if is_ours else ())
+    # Nor where nobody knows what was asked for.
+    for old in (OTHER_GENERATION, f"{OWNER.task}:0-0000aaaa1111"):
+        copy["tags"] = [old]
+        assert choose(OWNER, [copy]).left == ((1,) if is_ours else ())
+
+
+@pytest.mark.parametrize(
+    ("answer", "may_be"),
+    [
+        ({}, True),
+        ({"tags": None}, True),
+        ({"tags": []}, True),
+        ({"tags": ["nightly", OWNER.tag], "table1": ["A"]}, True),
+        ({"tags": ["nightly"]}, False),
+        ({"tags": [OTHER_GENERATION]}, False),
+        ({"tags": [OWNER.tag], "table1": ["C"]}, False),
+        ({"query1": "SELECT 1"}, False),
+        # Datafold may fill in what it chooses itself.
+        ({"sampling_ratio": 0.5, "table1": None}, True),
+    ],
+    ids=repr,
+)
+def test_what_a_creation_may_have_made(answer: dict[str, Any], may_be: bool) -> None:
+    assert replace(OWNER, asked=BODY).may_have_made(answer) is may_be
+
+
+@pytest.mark.parametrize(
+    ("tags", "may_be"),
+    [
+        (None, True),
+        ([], True),
+        (["seen", OWNER.tag], True),
+        ([OTHER_GENERATION], True),
+        (["seen"], False),
+        ([f"{OWNER.task}x:0-ba9876543210"], False),
+    ],
+    ids=repr,
+)
+def test_what_the_tags_of_an_end_allow(tags: Any, may_be: bool) -> None:
+    assert OWNER.may_be_tagged_as({"tags": tags}) is may_be
 
 
 def test_inferred_keys_are_no_other_question() -> None:
@@ -294,6 +413,7 @@ MINE, OLD = OWNER.tag, OTHER_GENERATION
         # The contract lets an id be null.
         ([diff(None, "processing", MINE)], None, ()),
         ([diff("1", "processing", OLD)], None, ()),
+        ([diff([1], "processing", MINE), diff({}, "done", MINE)], None, ()),
         ([{"status": "processing", "tags": [MINE]}], None, ()),
         # Pages shift while others make diffs: one diff may appear twice.
         ([diff(2, "processing", MINE), diff(2, "done", MINE)], 2, ()),
@@ -312,7 +432,8 @@ def test_chooses(diffs: list[dict[str, Any]], taken: int | None, left: tuple[int
         ("2024-05-01T06:00:00Z", SINCE),
         ("2024-05-01T08:00:00+02:00", SINCE),
         ("2024-05-01T06:00:00.000000+00:00", SINCE),
-        ("2024-05-01T06:00:00", None),
+        # The API's times are UTC.
+        ("2024-05-01T06:00:00", SINCE),
         ("yesterday", None),
         ("", None),
         (None, None),

@@ -211,7 +211,7 @@ def test_what_is_started_and_never_found_is_an_error(hook: DatafoldHook) -> None
     start, find = Script(None), Script(None)
 
     with pytest.raises(
-        DatafoldAnswerError, match="accepted .* a thing, but its response has no id"
+        DatafoldAnswerError, match="accepted .* a thing, but its response does not identify it"
     ):
         once.start_once(hook, "thing", start, find)
 
@@ -315,7 +315,7 @@ def test_a_list_that_says_little(
 
     monkeypatch.setattr(DatafoldHook, "call", call)
 
-    with pytest.raises(DatafoldAnswerError, match="its response has no id"):
+    with pytest.raises(DatafoldAnswerError, match="its response does not identify it"):
         start(hook, name)
 
 
