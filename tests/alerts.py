@@ -127,7 +127,8 @@ class World:
         clock = SimpleNamespace(monotonic=lambda: self.time)
         monkeypatch.setattr(self._triggers, "time", clock)
         monkeypatch.setattr(store, "time", clock)
-        monkeypatch.setattr(self._triggers, "asyncio", SimpleNamespace(sleep=self._sleep))
+        sleeps = SimpleNamespace(**{**vars(asyncio), "sleep": self._sleep})
+        monkeypatch.setattr(self._triggers, "asyncio", sleeps)
         monkeypatch.setattr(self._triggers, "fetch_settings_async", self._fetch)
 
         async def call(client: Any, operation: Any, **values: Any) -> Any:

@@ -95,9 +95,10 @@ STORED: dict[str, Any] = {
             "datafold_data_diff_url",
         ),
     },
-    # In the store of an asset: a key for each monitor, with what was reported, by host.
+    # In the store of an asset: a key for each connection and monitor, with what was reported, by
+    # host.
     "asset store": {
-        "datafold_reported_runs_7": {
+        "datafold_reported_runs_datafold_default_7": {
             "https://app.datafold.com": {"newest": 3, "pending": [2]},
         },
     },
@@ -216,10 +217,12 @@ def test_asset_store_keeps_its_key_and_its_form() -> None:
 
     accessor = SimpleNamespace(aget=get, aset=put)
     path = "airflow_provider_datafold.jobs.alert_store.AlertStore"
-    cursor = asyncio.run(load(path)(accessor, logging.getLogger()).load(7))
+    alerts = load(path)(accessor, "datafold_default", logging.getLogger())
+    cursor = asyncio.run(alerts.load(7))
     assert cursor == Cursor({"https://app.datafold.com": Progress(3, {2})})
     store.clear()
-    asyncio.run(load(path)(accessor, logging.getLogger()).keep(7, cursor))
+    alerts = load(path)(accessor, "datafold_default", logging.getLogger())
+    asyncio.run(alerts.keep(7, cursor))
     assert json.loads(json.dumps(store)) == STORED["asset store"]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from airflow_provider_datafold.jobs.alerts import Cursor
 
-_KEY = "datafold_reported_runs_{}"
-"""Key in the asset's store, by monitor: an asset may have several watchers. It lives in users'
-databases."""
+_KEY = "datafold_reported_runs_{}_{}"
+"""Key in the asset's store, by connection and monitor: an asset may have several watchers, and two
+accounts have the same ids. It lives in users' databases."""
 
 _LONGEST_WAIT = 600.0
 """Seconds that a trigger reports nothing because its store cannot be read. After that it goes on
@@ -20,11 +20,13 @@ class AlertStore:
     """Keeps how far the alerts of monitors have been reported.
 
     :param store: the asset's store, as Airflow passes it to a trigger; ``None`` if there is none.
+    :param conn_id: the connection over which the monitors are watched.
     :param log: where to say what cannot be kept.
     """
 
-    def __init__(self, store: Any, log: Any) -> None:
+    def __init__(self, store: Any, conn_id: str, log: Any) -> None:
         self._store = store
+        self._conn_id = conn_id
         self._log = log
         self._kept: dict[int, Any] = {}
         self._unread_since: dict[int, float] = {}
@@ -44,7 +46,7 @@ class AlertStore:
         if self._store is None:
             return Cursor()
         try:
-            kept = await self._store.aget(_KEY.format(monitor_id))
+            kept = await self._store.aget(self._key(monitor_id))
         except Exception as error:
             return Cursor() if self._gives_up(monitor_id, error) else None
         cursor = Cursor.load(kept)
@@ -65,7 +67,7 @@ class AlertStore:
         if self._store is None or monitor_id in self._given_up or is_known:
             return
         try:
-            await self._store.aset(_KEY.format(monitor_id), value)
+            await self._store.aset(self._key(monitor_id), value)
         except Exception as error:
             if not self._fails_to_write:
                 self._log.warning(
@@ -79,6 +81,9 @@ class AlertStore:
         else:
             self._kept[monitor_id] = value
             self._fails_to_write = False
+
+    def _key(self, monitor_id: int) -> str:
+        return _KEY.format(self._conn_id, monitor_id)
 
     def _gives_up(self, monitor_id: int, error: Exception) -> bool:
         """Decide whether to go on without what was kept of a monitor."""

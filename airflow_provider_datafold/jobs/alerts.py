@@ -21,6 +21,9 @@ MOST_HOSTS = 4
 _PAUSE = 0.1
 """A part of the time for which something is not settled, until the next look."""
 
+_LONGEST_PAUSE = 600.0
+"""Seconds until runs are read again that could not be read: an alert is late by as much."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -61,10 +64,12 @@ class Look:
 
     :param host: the host that was asked, with its scheme.
     :param last_alerts: by monitor, when it alerted last.
+    :param time: when that was, by a clock that never goes back.
     """
 
     host: str
     last_alerts: Mapping[int, Any]
+    time: float = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -230,6 +235,12 @@ class Watch:
         self._news: Any = None
         self._since = 0.0
         self._next_look = 0.0
+        self._failing_since: float | None = None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether its runs could not be read the last time."""
+        return self._failing_since is not None
 
     def is_due(self, host: str, last_alert: Any, now: float) -> bool:
         """Say whether to read its runs.
@@ -261,6 +272,7 @@ class Watch:
         :param runs: what was read.
         :param now: as for :meth:`is_due`.
         """
+        self._failing_since = None
         progress = self.cursor.at(host)
         is_first = progress.newest is None
         ids = progress.take(runs.found.items())
@@ -276,6 +288,17 @@ class Watch:
             for run_id in ids
         ]
         return Found(alerts, given_up, is_first)
+
+    def fail(self, now: float, retry_after: float | None) -> None:
+        """Take note that its runs could not be read. They are read again less and less often.
+
+        :param now: as for :meth:`is_due`.
+        :param retry_after: the seconds that the service asks for, ``None`` if it does not.
+        """
+        if self._failing_since is None:
+            self._failing_since = now
+        pause = max((now - self._failing_since) * _PAUSE, retry_after or 0.0)
+        self._next_look = now + min(pause, _LONGEST_PAUSE)
 
     def note(self, host: str, alert: Mapping[str, Any]) -> None:
         """Take an alert as reported.

@@ -10,6 +10,7 @@ from airflow_provider_datafold.operators.base import DatafoldOperator, store
 if TYPE_CHECKING:
     from airflow_provider_datafold.api.fields import Check
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.dbt.manifest import Manifest
     from airflow_provider_datafold.jobs.dbt.models import Choice, Comparison, Rename
     from airflow_provider_datafold.jobs.dbt.production import Production
     from airflow_provider_datafold.jobs.dbt.settings import Limits
@@ -115,7 +116,9 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         if self._given["returns"] == "data_diffs":
             _check_length(len(choice.compared))
         rename = self._rename(hook)
-        dbt_models.check_sides(choice.compared, rename)
+        rules = self._given["production"]
+        argument = "production_manifest" if rules is None else "production"
+        dbt_models.check_sides(argument, choice.compared, rename)
         if self._given["returns"] == "ci_changes":
             self._warn_of_loss(choice.compared)
             return [dbt_models.ci_change(each, rename) for each in choice.compared]
@@ -153,16 +156,14 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         from airflow_provider_datafold.jobs.dbt import models as dbt_models
         from airflow_provider_datafold.jobs.dbt.artifact import read_object
         from airflow_provider_datafold.jobs.dbt.manifest import read_manifest
-        from airflow_provider_datafold.jobs.dbt.results import read_statuses
 
         given = self._given
-        manifest = read_manifest("manifest", read_object("manifest", given["manifest"]))
+        content = read_object("manifest", given["manifest"])
+        manifest = read_manifest("manifest", content)
         models = dbt_models.select(manifest.values(), given["select"])
         statuses = None
         if given["run_results"] is not None:
-            statuses = read_statuses(
-                "run_results", read_object("run_results", given["run_results"])
-            )
+            statuses = self._statuses(content, manifest)
         return dbt_models.choose(
             models,
             self._production(),
@@ -171,6 +172,22 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
             tag=given["primary_key_tag"],
             missing_key=given["missing_pk"],
         )
+
+    def _statuses(self, content: Mapping[str, Any], manifest: Manifest) -> Mapping[str, str]:
+        """Read what became of the models, if that is of the run of the manifest."""
+        from airflow_provider_datafold.jobs.dbt import results as dbt_results
+        from airflow_provider_datafold.jobs.dbt.artifact import read_object
+
+        of_run = read_object("run_results", self._given["run_results"])
+        results = dbt_results.read_results("run_results", of_run)
+        dbt_results.check_tables("run_results", results, manifest)
+        if not dbt_results.are_of_one_run(content, of_run):
+            self.log.warning(
+                "run_results and manifest are of different runs of dbt (their invocation_id "
+                "differs). Check that both are of the build: run_results of another run says "
+                "nothing about what was built."
+            )
+        return results.statuses
 
     def _production(self) -> Production:
         from airflow_provider_datafold.jobs.dbt.artifact import read_object
@@ -184,7 +201,15 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         return ProductionManifest(read_manifest("production_manifest", content))
 
     def _report(self, choice: Choice) -> None:
+        from airflow_provider_datafold.jobs.dbt.models import NOT_IN_RESULTS
+
         self.log.info("%s", choice.summary)
+        if missing := choice.left_out.get(NOT_IN_RESULTS):
+            self.log.warning(
+                "Not in run_results, so not compared: %s. A task after the gates may publish them "
+                "all the same. After 'dbt retry', leave run_results out.",
+                ", ".join(model.label for model in missing),
+            )
         for comparison in choice.compared:
             key = comparison.key
             found = "inferred by Datafold" if key is None else f"{list(key.columns)} ({key.origin})"

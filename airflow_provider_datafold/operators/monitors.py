@@ -240,7 +240,14 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
                 given["dangling_monitors_strategy"],
             )
             if given["dry_run"]:
-                self._tell("Dry run, to be {}", plan.summary())
+                self._tell("Dry run, to be {}", {**plan.summary(), "updated": []})
+                for change in plan.updated:
+                    self.log.info(
+                        "Dry run, to be updated: monitor %d, %r: %s.",
+                        change.monitor_id,
+                        change.slug,
+                        change.reason,
+                    )
             else:
                 apply_plan(hook, plan)
                 self._tell("{}", {"unchanged": plan.unchanged})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,11 @@ except ImportError:
 from airflow_provider_datafold import __version__
 from airflow_provider_datafold.api import fields, monitors
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
-from airflow_provider_datafold.exceptions import DatafoldConfigurationError, DatafoldError
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldConfigurationError,
+    DatafoldError,
+)
 from airflow_provider_datafold.jobs.alert_store import AlertStore
 from airflow_provider_datafold.jobs.alerts import MOST_RUNS, Look, Page, Runs, Watch, read_back
 
@@ -36,6 +41,16 @@ gives a run only the first, and the others to the run after that, however much l
 """
 
 _PAGE_SIZE = 100
+
+_MOST_PAGES = 1000
+"""Pages of the list of monitors: a service that makes up more is not read for ever."""
+
+_PATIENCE = 5.0
+"""Seconds that a look waits for the runs of monitors. What takes longer goes on, and is reported
+with a later look: the other monitors do not wait for it."""
+
+_MOST_AT_ONCE = 20
+"""Monitors whose runs are read at the same time."""
 
 
 class DatafoldMonitorAlertTrigger(BaseEventTrigger):
@@ -121,36 +136,63 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
 
         :param shared_stream: what :meth:`open_shared_stream` reads.
         """
-        store = AlertStore(getattr(self, "asset_state_store", None), self.log)
+        store = AlertStore(
+            getattr(self, "asset_state_store", None), self.datafold_conn_id, self.log
+        )
         watches: dict[int, Watch] = {}
-        async for look in shared_stream:
-            for monitor_id in self.monitor_ids:
-                if monitor_id not in watches:
-                    cursor = await store.load(monitor_id)
-                    if cursor is None:
-                        continue
-                    watches[monitor_id] = Watch(monitor_id, cursor)
-                watch = watches[monitor_id]
-                alerts = await self._new_alerts(watch, look)
-                await store.keep(monitor_id, watch.cursor)
-                for alert in alerts:
-                    self.log.info("Monitor %(monitor_id)d alerts in run %(run_id)d.", alert)
-                    yield TriggerEvent(alert)  # type: ignore[no-untyped-call]
-                    await asyncio.sleep(_WRITE_AFTER)
-                    watch.note(look.host, alert)
-                    await store.keep(monitor_id, watch.cursor)
+        turns = asyncio.Semaphore(_MOST_AT_ONCE)
+        readings: dict[asyncio.Task[list[dict[str, Any]]], tuple[Watch, str]] = {}
+        try:
+            async for look in shared_stream:
+                if self._is_stale(look):
+                    continue
+                read = {watch.monitor_id for watch, _ in readings.values()}
+                begun = [
+                    (watch, asyncio.create_task(self._new_alerts(watch, look, turns)))
+                    for watch in await self._watches(watches, store)
+                    if watch.monitor_id not in read and _is_due(watch, look)
+                ]
+                readings |= {reading: (watch, look.host) for watch, reading in begun}
+                if begun:
+                    await asyncio.wait([reading for _, reading in begun], timeout=_PATIENCE)
+                for watch in watches.values():
+                    await store.keep(watch.monitor_id, watch.cursor)
+                for reading in [reading for reading in readings if reading.done()]:
+                    watch, host = readings.pop(reading)
+                    for alert in reading.result():
+                        self.log.info("Monitor %(monitor_id)d alerts in run %(run_id)d.", alert)
+                        yield TriggerEvent(alert)  # type: ignore[no-untyped-call]
+                        await asyncio.sleep(_WRITE_AFTER)
+                        watch.note(host, alert)
+                        await store.keep(watch.monitor_id, watch.cursor)
+        finally:
+            for reading in readings:
+                reading.cancel()
 
-    async def _new_alerts(self, watch: Watch, look: Look) -> list[dict[str, Any]]:
-        """Read the runs of a monitor if there may be a new alert."""
+    def _is_stale(self, look: Look) -> bool:
+        """Return whether a newer look follows: Airflow keeps those that were not taken in time."""
+        return time.monotonic() - look.time > max(self.poll_interval, _PATIENCE)
+
+    async def _watches(self, watches: dict[int, Watch], store: AlertStore) -> list[Watch]:
+        """Begin to watch each monitor, once the store says what was reported of it."""
+        for monitor_id in self.monitor_ids:
+            if monitor_id not in watches and (cursor := await store.load(monitor_id)) is not None:
+                watches[monitor_id] = Watch(monitor_id, cursor)
+        return [watches[monitor_id] for monitor_id in self.monitor_ids if monitor_id in watches]
+
+    async def _new_alerts(
+        self, watch: Watch, look: Look, turns: asyncio.Semaphore
+    ) -> list[dict[str, Any]]:
+        """Read the runs of a monitor, of which there may be a new alert."""
         monitor_id, last_alert = watch.monitor_id, look.last_alerts.get(watch.monitor_id)
-        if not watch.is_due(look.host, last_alert, time.monotonic()):
-            return []
         back_to = watch.back_to(look.host)
         try:
-            runs = await self._runs(look.host, monitor_id, back_to)
+            async with turns:
+                runs = await self._runs(look.host, watch, back_to)
             found = watch.take(look.host, last_alert, runs, time.monotonic())
         except Exception as error:
-            # The next look at the list leads here again.
+            # A later look at the list leads here again.
+            watch.fail(time.monotonic(), getattr(error, "retry_after", None))
             self.log.warning(
                 "Could not read the runs of monitor %d: %s.", monitor_id, _reason(error)
             )
@@ -182,13 +224,17 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         settings = await self._settings()
         async with self._client(settings) as client:
             found = {
-                monitor_id: monitor.get("last_alert") async for monitor_id, monitor in _all(client)
+                monitor_id: monitor.get("last_alert")
+                for monitor_id, monitor in (await _all(client)).items()
             }
-        return Look(settings.base_url, found)
+        return Look(settings.base_url, found, time.monotonic())
 
-    async def _runs(self, host: str, monitor_id: int, back_to: float) -> Runs:
+    async def _runs(self, host: str, watch: Watch, back_to: float) -> Runs:
         """Read the runs of a monitor back to a given one."""
         settings = await self._settings()
+        if watch.is_failing:
+            # It has been tried again already, and others wait for their turn.
+            settings = dataclasses.replace(settings, max_retries=0)
         if settings.base_url != host:
             raise DatafoldConfigurationError("the connection has another host since the last poll")
         reading = read_back(back_to)
@@ -196,7 +242,10 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         async with self._client(settings) as client:
             while True:
                 answer = await client.call(
-                    monitors.LIST_RUNS, monitor_id=monitor_id, page=number, page_size=_PAGE_SIZE
+                    monitors.LIST_RUNS,
+                    monitor_id=watch.monitor_id,
+                    page=number,
+                    page_size=_PAGE_SIZE,
                 )
                 try:
                     number = reading.send(Page.of(answer, "runs", "run_id"))
@@ -216,17 +265,25 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         return AsyncClient(settings, f"airflow-provider-datafold/{__version__}")
 
 
-async def _all(client: AsyncClient) -> AsyncIterator[tuple[int, Mapping[str, Any]]]:
-    number, total = 1, 1
-    while number <= total:
+def _is_due(watch: Watch, look: Look) -> bool:
+    last_alert = look.last_alerts.get(watch.monitor_id)
+    return watch.is_due(look.host, last_alert, time.monotonic())
+
+
+async def _all(client: AsyncClient) -> dict[int, Mapping[str, Any]]:
+    """Read the list of monitors, and return them by their ids."""
+    found: dict[int, Mapping[str, Any]] = {}
+    for number in range(1, _MOST_PAGES + 1):
         answer = await client.call(
             monitors.LIST, page=number, page_size=_PAGE_SIZE, order_by="id", sort_order="asc"
         )
         page = Page.of(answer, "monitors", "id")
-        for found in page.items.items():
-            yield found
-        # A page without monitors is the last one, however many the service says there are.
-        number, total = number + 1, page.total if page.items else 0
+        # A page with nothing new is the last one, however many the service says there are.
+        is_last = number >= page.total or page.items.keys() <= found.keys()
+        found.update(page.items)
+        if is_last:
+            return found
+    raise DatafoldAnswerError(f"the list has not ended after {_MOST_PAGES} pages")
 
 
 def _reason(error: Exception) -> str:

@@ -259,6 +259,31 @@ def test_looks_become_rarer(runs: Runs) -> None:
     assert all(gap < now / 10 + 60 for now, gap in zip(looks[1:], gaps[1:], strict=False))
 
 
+def test_a_monitor_that_cannot_be_read_is_read_less_and_less() -> None:
+    watch = Watch(7, Cursor())
+    looks = []
+    for now in range(0, 100_000, 60):
+        if watch.is_due(HOST, EIGHT, now):
+            looks.append(now)
+            watch.fail(now, None)
+            assert watch.is_failing
+    assert looks[:11] == [*range(0, 660, 60)]
+    # Ten minutes at most: what happened meanwhile is late by as much.
+    assert max(later - now for now, later in pairwise(looks)) == 600
+    # An alert that is new is read at once.
+    assert watch.is_due(HOST, NINE, 100_000)
+    watch.take(HOST, NINE, Runs(dict([run(1, started_at=NINE)])), 100_000)
+    assert not watch.is_failing
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(None, 0), (90.0, 90), (10**9, 600)])
+def test_a_service_may_ask_for_time(asked: float | None, waits: int) -> None:
+    watch = Watch(7, Cursor())
+    assert watch.is_due(HOST, EIGHT, 0)
+    watch.fail(0, asked)
+    assert [watch.is_due(HOST, EIGHT, now) for now in (waits - 1, waits)] == [False, True]
+
+
 # All of it together.
 
 

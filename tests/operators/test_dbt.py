@@ -116,7 +116,7 @@ def test_real_projects(version: str, results: bool, sandbox: Any, task_log: Log)
 
 def test_the_log_says_where_a_key_is_from(read: Read, task_log: Log) -> None:
     read(select=["events", "prices"])
-    assert "Comparing 2 of 2 models. Left out: none." in task_log.messages
+    assert "Comparing 2 of 2 models." in task_log.messages
     assert "Key of events: ['event_id', 'kind'] (unique_key)." in task_log.messages
     read([a_model("orders")], missing_pk="infer", **TO_PUBLIC)
     assert "Key of orders: inferred by Datafold." in task_log.messages
@@ -211,9 +211,9 @@ def test_results_of_a_run(arguments: Any, read: Read, tmp_path: Path, task_log: 
     # Airflow skips what is mapped to nothing.
     file = results(tmp_path, {"results": [], **arguments})
     assert read(run_results=file) == []
-    assert task_log.warnings == [
+    assert task_log.warnings[-1] == (
         "No model is left to compare, so Airflow skips what is mapped to it."
-    ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -231,6 +231,90 @@ def test_other_results(content: Any, said: str, read: Read, tmp_path: Path) -> N
     with pytest.raises(DatafoldInputError) as caught:
         read(run_results=results(tmp_path, content))
     assert str(caught.value) == f"run_results: {said}. {NOTHING}"
+
+
+def of_run(tmp_path: Path, *models: dict[str, Any], **more: Any) -> str:
+    return results(
+        tmp_path, {"results": [{"status": "success", **each} for each in models], **more}
+    )
+
+
+def test_results_of_another_run_are_refused(read: Read, tmp_path: Path, sandbox: Any) -> None:
+    # Published, and built: the same models.
+    nodes = [
+        model(name, relation_name=f'"shop"."staging"."{name}"') for name in ("a", "b", "c", "d")
+    ]
+    built = [
+        {"unique_id": "model.shop.a", "relation_name": '"shop"."public"."a"'},
+        {"unique_id": "model.shop.b", "relation_name": '"shop"."public"."b"', "status": "error"},
+        {"unique_id": "model.shop.c", "relation_name": '"shop"."staging"."c"'},
+        # Not of a table.
+        {"unique_id": "model.shop.d", "relation_name": None},
+        {"unique_id": "model.shop.gone", "relation_name": '"shop"."public"."gone"'},
+    ]
+    with pytest.raises(DatafoldInputError) as caught:
+        read(nodes, run_results=of_run(tmp_path, *built), **TO_PUBLIC)
+    assert str(caught.value) == (
+        "run_results: is of another run than the manifest, because other tables were built: a "
+        '("shop"."public"."a", not "shop"."staging"."a"), b ("shop"."public"."b", not '
+        f'"shop"."staging"."b"). Pass both files of the run that built the models. {NOTHING}'
+    )
+    assert sandbox.state.requests == []
+    # Of those that are not selected, too: they say whose results these are.
+    with pytest.raises(DatafoldInputError, match="is of another run"):
+        read(nodes, run_results=of_run(tmp_path, *built), select=["c"], **TO_PUBLIC)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_results_of_production(version: str, read: Read, task_log: Log) -> None:
+    arguments = {
+        "manifest": artifact("staging", "manifest", version),
+        "production_manifest": artifact("production", "manifest", version),
+        "run_results": artifact("production", "run_results", version),
+    }
+    if version == "1.11":
+        with pytest.raises(DatafoldInputError, match="is of another run than the manifest"):
+            read(**arguments)
+        return
+    # dbt did not write yet which tables it built.
+    assert read(**arguments) == GATES
+    assert task_log.warnings[0] == (
+        "run_results and manifest are of different runs of dbt (their invocation_id differs). "
+        "Check that both are of the build: run_results of another run says nothing about what "
+        "was built."
+    )
+
+
+@pytest.mark.parametrize(
+    ("ids", "warns"),
+    [(("x", "x"), False), (("x", "y"), True), (("x", None), False), ((None, "y"), False)],
+)
+def test_runs_that_differ_are_a_warning(
+    ids: Any, warns: bool, read: Read, tmp_path: Path, task_log: Log
+) -> None:
+    # A dbt test after the build writes the manifest again.
+    ours, theirs = ({"invocation_id": id_} for id_ in ids)
+    file = of_run(tmp_path, {"unique_id": "model.shop.orders"}, metadata=theirs)
+    assert len(read({**of_nodes([model()]), "metadata": ours}, run_results=file, **TO_PUBLIC)) == 1
+    assert bool(task_log.warnings) is warns
+
+
+def test_models_that_the_results_lack_are_a_warning(
+    read: Read, tmp_path: Path, task_log: Log
+) -> None:
+    nodes = [
+        model("a"),
+        model("b"),
+        # Nobody expects these.
+        model("c", config={"materialized": "ephemeral"}),
+        model("d", meta={"datafold": {"datadiff": {"never_diff": True}}}),
+    ]
+    file = of_run(tmp_path, {"unique_id": "model.shop.a"}, args={"which": "retry"})
+    assert len(read(nodes, run_results=file, **TO_PUBLIC)) == 1
+    assert task_log.warnings == [
+        "Not in run_results, so not compared: b. A task after the gates may publish them all the "
+        "same. After 'dbt retry', leave run_results out."
+    ]
 
 
 # Where it is published
@@ -357,8 +441,9 @@ def test_no_table_is_compared_with_itself(how: Any, read: Read) -> None:
     with pytest.raises(DatafoldInputError) as caught:
         read(nodes, **how)
     assert str(caught.value).startswith(
-        "production: says that these models are published where they were built, so that each "
-        "table would be compared with itself: a, b. Pass "
+        f"{'production_manifest' if 'published' in how else 'production'}: says that these models "
+        "are published where they were built, so that each table would be compared with itself: "
+        "a, b. Pass "
     )
 
 
@@ -453,7 +538,7 @@ def test_empty_settings(read: Read) -> None:
         ),
         (
             {"gate": {"x": 1}},
-            "datafold.gate in its meta: the gate has no limit 'x'; on_difference, max_rows_added,",
+            "datafold.gate in its meta: the gate has no limit 'x'; its limits are on_difference, ",
         ),
         (
             {"gate": {"max_rows_added": -1}},
@@ -507,11 +592,14 @@ def test_a_project_has_no_templates(name: str, setting: str, value: Any, read: R
 
 
 def test_settings_that_are_unknown_are_named(read: Read, task_log: Log) -> None:
-    meta = {"datafold": {"datadiff": {"filtre": "id > 7", "owner": "me", "filter": "id > 8"}}}
+    datadiff = {"filtre": "id > 7", "owner": "me", "filter": "id > 8"}
+    meta = {"datafold": {"gates": {"max_rows_added": 1}, "filter": "x", "datadiff": datadiff}}
     (found,) = read([model(meta=meta)], **TO_PUBLIC)
     assert found["filter1"] == "id > 8"
     assert task_log.warnings == [
-        "Model orders: unknown settings are ignored: datafold.datadiff.filtre, "
+        "Model orders: unknown settings are ignored: datafold.gates (did you mean "
+        "'datafold.gate'?), datafold.filter (did you mean 'datafold.datadiff.filter'?), "
+        "datafold.datadiff.filtre (did you mean 'datafold.datadiff.filter'?), "
         "datafold.datadiff.owner."
     ]
 

@@ -387,6 +387,8 @@ def test_apply(sandbox: Any, task_log: Log) -> None:
     assert "Dry run, to be created: 'orders'." in task_log.messages
     assert apply(spec=SPEC) == {**nothing, "created": ["orders"]}
     assert apply(spec=SPEC) == {**nothing, "unchanged": ["orders"]}
+    changed = {"monitors": {"orders": {**SPEC["monitors"]["orders"], "description": "New"}}}
+    assert apply(spec=changed, dry_run=True) == {**nothing, "updated": ["orders"]}
     gone = {"spec": "monitors: {}", "dangling_monitors_strategy": "delete"}
     assert apply(**gone) == {**nothing, "deleted": ["orders"]}
     said = [text for text in task_log.messages if "orders" in text]
@@ -394,6 +396,7 @@ def test_apply(sandbox: Any, task_log: Log) -> None:
         "Dry run, to be created: 'orders'.",
         "Created the monitor 'orders'.",
         "Unchanged: 'orders'.",
+        "Dry run, to be updated: monitor 5, 'orders': description.",
         "Deleted monitor 5, 'orders', which is in no file.",
     ]
 

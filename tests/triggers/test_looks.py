@@ -18,7 +18,7 @@ from airflow_provider_datafold.api import monitors as api
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.alerts import Cursor, Look, Progress
 from dev.sandbox.course import Course
-from tests.alerts import HOST, Store, World, nothing
+from tests.alerts import HOST, OTHER_HOST, Store, World, nothing
 from tests.conftest import API_KEY, Log
 from tests.waits import defaults
 
@@ -44,7 +44,8 @@ def make(ids: Any = (7,), **more: Any) -> Any:
 
 
 def kept(newest: int, *pending: int) -> Any:
-    return {"datafold_reported_runs_7": {HOST: {"newest": newest, "pending": [*pending]}}}
+    progress = {"newest": newest, "pending": [*pending]}
+    return {"datafold_reported_runs_datafold_default_7": {HOST: progress}}
 
 
 def test_runs_are_read_only_if_there_may_be_an_alert(world: World, alert_log: Log) -> None:
@@ -110,16 +111,24 @@ def test_two_assets_with_one_trigger_have_no_store(world: World, alert_log: Log)
 
 def test_two_watchers_of_one_asset_share_its_store() -> None:
     store = Store()
-    cursors = {7: Cursor({HOST: Progress(1)}), 8: Cursor({HOST: Progress(2)})}
+    cursors = {
+        ("classic", 7): Cursor({HOST: Progress(1)}),
+        ("classic", 8): Cursor({HOST: Progress(2)}),
+        # Another account's monitor 7.
+        ("current", 7): Cursor({OTHER_HOST: Progress(3)}),
+    }
+
+    def make_store(conn_id: str) -> AlertStore:
+        return AlertStore(store, conn_id, logging.getLogger())
 
     async def keep() -> list[Any]:
-        # Both begin before either has something to keep.
-        watchers = {id_: AlertStore(store, logging.getLogger()) for id_ in cursors}
-        for id_, watcher in watchers.items():
-            await watcher.load(id_)
-        for id_, watcher in watchers.items():
-            await watcher.keep(id_, cursors[id_])
-        return [await AlertStore(store, logging.getLogger()).load(id_) for id_ in cursors]
+        # All begin before any has something to keep.
+        watchers = {watched: make_store(watched[0]) for watched in cursors}
+        for (_, monitor_id), watcher in watchers.items():
+            await watcher.load(monitor_id)
+        for watched, watcher in watchers.items():
+            await watcher.keep(watched[1], cursors[watched])
+        return [await make_store(conn_id).load(monitor_id) for conn_id, monitor_id in cursors]
 
     assert asyncio.run(keep()) == [*cursors.values()]
 
@@ -136,8 +145,34 @@ def test_all_pages_of_the_monitors_are_read(world: World, monkeypatch: pytest.Mo
     async def first() -> Any:
         return await anext(make().open_shared_stream(make().serialize()[1]))
 
-    assert asyncio.run(first()) == Look(HOST, {1: "a", 3: None})
+    assert asyncio.run(first()) == Look(HOST, {1: "a", 3: None}, 0)
     assert world.service.requests == [{**LIST, "page": page} for page in (1, 2, 3)]
+
+
+def test_a_list_of_monitors_that_repeats_its_pages_has_an_end(world: World) -> None:
+    world.service.answers = [{"monitors": [{"id": 1}], "total_pages": 10**9} for _ in range(9)]
+
+    async def first() -> Any:
+        return await anext(make().open_shared_stream(make().serialize()[1]))
+
+    assert asyncio.run(first()) == Look(HOST, {1: None}, 0)
+    assert len(world.service.requests) == 2
+
+
+def test_a_list_of_monitors_without_an_end(
+    world: World, monkeypatch: pytest.MonkeyPatch, alert_log: Log
+) -> None:
+    monkeypatch.setattr(monitors, "_MOST_PAGES", 3)
+    endless = [{"monitors": [{"id": id_}], "total_pages": 10**9} for id_ in range(3)]
+    world.service.answers = [*endless, {"monitors": [{"id": 7}], "total_pages": 1}]
+
+    async def first() -> Any:
+        return await anext(make().open_shared_stream(make().serialize()[1]))
+
+    assert asyncio.run(first()) == Look(HOST, {7: None}, 0)
+    assert alert_log.warnings == [
+        "Could not list the monitors: the list has not ended after 3 pages."
+    ]
 
 
 def test_what_each_look_at_the_list_gives(
@@ -170,7 +205,7 @@ def test_what_each_look_at_the_list_gives(
     first, second = asyncio.run(two())
     alerted = sandbox.state.monitors.runs[run_id]["started_at"]
     assert first == second
-    assert first == Look(sandbox.url, {**dict.fromkeys((1, 2, 3)), 4: alerted})
+    assert first == Look(sandbox.url, {**dict.fromkeys((1, 2, 3)), 4: alerted}, 0)
     assert slept == [30.0, 30.0]
     (warning,) = alert_log.warnings
     assert warning.startswith("Could not list the monitors: 401")

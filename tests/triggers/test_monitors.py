@@ -167,7 +167,7 @@ def test_alert_in_a_restart_is_reported_afterwards(
     missed = [start_run(1), start_run(1)]
     assert asyncio.run(watch(2)) == missed
     progress = {"newest": missed[-1], "pending": []}
-    assert store.kept == {"datafold_reported_runs_1": {sandbox.url: progress}}
+    assert store.kept == {"datafold_reported_runs_datafold_default_1": {sandbox.url: progress}}
     assert asyncio.run(watch(0)) == []
 
 

@@ -97,11 +97,13 @@ def _failure(field: str, place: str, error: Exception) -> DatafoldError:
     kind = type(error).__name__
     if not _is_url(place):
         why = getattr(error, "strerror", None) or kind
+        found = os.path.abspath(os.path.expanduser(place))
+        where = "" if found == place else f" at {found}"
         return _input_error(
             field,
             place,
-            f"cannot be read ({why}). A plain path is a file of the worker that runs the task; a "
-            f"file in a bucket needs its URL, e.g. s3://aws_default@bucket/manifest.json",
+            f"cannot be read{where} ({why}). A plain path is a file of the worker that runs the "
+            f"task; a file in a bucket needs its URL, e.g. s3://aws_default@bucket/manifest.json",
         )
     if isinstance(error, _FINAL):
         return _input_error(

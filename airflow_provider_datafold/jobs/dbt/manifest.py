@@ -61,6 +61,7 @@ class Model:
     :param database: where it is built, ``None`` if the warehouse has no databases.
     :param schema: the schema in which it is built.
     :param alias: the name of its table.
+    :param relation: the name of its table as dbt writes it in SQL, ``None`` if it has none.
     :param custom_database: the database that the project sets for it.
     :param custom_schema: the schema that the project sets for it.
     :param meta: its meta.
@@ -80,6 +81,7 @@ class Model:
     database: str | None
     schema: str
     alias: str
+    relation: str | None
     custom_database: str | None
     custom_schema: str | None
     meta: Mapping[str, Any]
@@ -163,6 +165,7 @@ def _read_model(
         database=_text(node.get("database")),
         schema=node["schema"],
         alias=_text(node.get("alias")) or node["name"],
+        relation=_text(node.get("relation_name")),
         custom_database=_text(config.get("database")),
         custom_schema=_text(config.get("schema")),
         meta=_meta(node),

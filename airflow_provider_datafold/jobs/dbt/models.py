@@ -14,6 +14,9 @@ from airflow_provider_datafold.jobs.dbt.production import Production
 from airflow_provider_datafold.jobs.dbt.results import BUILT
 from airflow_provider_datafold.jobs.dbt.settings import Limits, Settings, read_settings
 
+NOT_IN_RESULTS = "not built (not in run_results)"
+"""Why a model is left out that the results of the run do not have."""
+
 Rename = Callable[[str], str]
 """Turns a name in the project into the warehouse's."""
 
@@ -55,7 +58,8 @@ class Choice:
             for reason, models in self.left_out.items()
         )
         count = len(self.compared) + sum(map(len, self.left_out.values()))
-        return f"Comparing {len(self.compared)} of {count} models. Left out: {left_out or 'none'}."
+        others = f" Left out: {left_out}." if left_out else ""
+        return f"Comparing {len(self.compared)} of {count} models.{others}"
 
 
 def select(models: Iterable[Model], selectors: Sequence[str] | None) -> list[Model]:
@@ -131,9 +135,10 @@ def choose(
     return Choice(compared, left_out)
 
 
-def check_sides(compared: Iterable[Comparison], rename: Rename) -> None:
+def check_sides(argument: str, compared: Iterable[Comparison], rename: Rename) -> None:
     """Refuse to compare a table with itself, which is always equal.
 
+    :param argument: the argument that says where models are published, for the error.
     :param compared: what is compared.
     :param rename: turns a name in the project into the warehouse's.
     :raises DatafoldInputError: both sides are the same table at the same time.
@@ -146,7 +151,7 @@ def check_sides(compared: Iterable[Comparison], rename: Rename) -> None:
     ]
     if same:
         raise DatafoldInputError(
-            f"production: says that these models are published where they were built, so that each "
+            f"{argument}: says that these models are published where they were built, so that each "
             f"table would be compared with itself: {', '.join(same)}. Pass the manifest of what "
             f"was built as manifest, and where it will be published as production_manifest or "
             f"production."
@@ -219,7 +224,9 @@ def _reason(model: Model, settings: Settings, statuses: Mapping[str, str] | None
         return "ephemeral"
     if settings.never_diff:
         return "never_diff"
-    status = BUILT if statuses is None else statuses.get(model.unique_id, "not in run_results")
+    status = BUILT if statuses is None else statuses.get(model.unique_id)
+    if status is None:
+        return NOT_IN_RESULTS
     return None if status == BUILT else f"not built ({status})"
 
 

@@ -36,7 +36,7 @@ class Settings:
     :param pr_time_travel: the moment of which the table that was built is compared.
     :param never_diff: whether the model is left out.
     :param gate: arguments of the gate, by name.
-    :param ignored: settings that this package does not know.
+    :param ignored: settings that this package does not know, each with what may have been meant.
     """
 
     filter: str | None = None
@@ -83,8 +83,25 @@ def read_settings(model: Model, limits: Limits) -> Settings:
         for name, check in _CHECKS.items()
         if name in given
     }
-    ignored = tuple(f"datafold.datadiff.{name}" for name in given if name not in _CHECKS)
+    places = [
+        *(f"datafold.{name}" for name in datafold),
+        *(f"datafold.datadiff.{n}" for n in given),
+    ]
+    known = [
+        *("datafold.datadiff", "datafold.gate"),
+        *(f"datafold.datadiff.{name}" for name in _CHECKS),
+        *(f"datafold.gate.{name}" for name in limits.names),
+    ]
+    ignored = tuple(_hinted(place, known) for place in places if place not in known)
     return Settings(**found, gate=gate, ignored=ignored)
+
+
+def _hinted(place: str, known: Sequence[str]) -> str:
+    """Add to an unknown setting the one that may have been meant."""
+    name = place.rpartition(".")[2]
+    names = {each.rpartition(".")[2]: each for each in reversed(known)}
+    nearest = get_close_matches(name, names, 1)
+    return f"{place} (did you mean {names[nearest[0]]!r}?)" if nearest else place
 
 
 def _moment(name: str, value: Any) -> int | str:
@@ -107,7 +124,8 @@ def _check_limits(model: Model, gate: Mapping[str, Any], limits: Limits) -> None
     for name in gate:
         if name not in limits.names:
             nearest = get_close_matches(name, limits.names, 1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else ", ".join(limits.names) + "."
+            others = f"its limits are {', '.join(limits.names)}."
+            hint = f"did you mean {nearest[0]!r}?" if nearest else others
             raise DatafoldInputError(
                 f"{_place(model, 'datafold.gate')}: the gate has no limit "
                 f"{fields.format_value(name)}; {hint} Nothing was sent."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timezone
 from hashlib import sha256
 from typing import Any
@@ -46,6 +46,9 @@ _SHOWN = (
 _DATASET = ("connection_id", "table", "query", "filter", "column", "metric")
 """The fields that Datafold returns for a dataset."""
 
+_UNSEEN = object()
+"""In place of the value of a field that Datafold does not return."""
+
 _NESTED = ("datadiff", "datadiff.dataset_a", "datadiff.dataset_b", "metric")
 """Objects of which Datafold returns only some fields."""
 
@@ -57,11 +60,13 @@ class Difference:
     :param changed: fields that an update can change.
     :param fixed: fields that it cannot change.
     :param unseen: fields that Datafold should have returned, and did not.
+    :param values: for each of the fixed fields, what Datafold has and what the spec wants.
     """
 
     changed: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    values: Mapping[str, tuple[Any, Any]] = field(default_factory=dict, compare=False)
 
 
 def compare(kind: str, body: Mapping[str, Any], monitor: Mapping[str, Any]) -> Difference:
@@ -71,16 +76,17 @@ def compare(kind: str, body: Mapping[str, Any], monitor: Mapping[str, Any]) -> D
     :param body: a spec that fits the contract's creation.
     :param monitor: the monitor as the API returns it.
     """
-    changed, fixed, unseen = [], [], []
+    changed, unseen = [], []
+    fixed = {}
     hidden = _hidden(kind, body)
-    for path, _, is_seen in _differences(body, _as_spec(kind, monitor)):
-        if not is_seen:
+    for path, wanted, found in _differences(body, _as_spec(kind, monitor)):
+        if found is _UNSEEN:
             unseen += [path] if path not in hidden else []
         elif is_changeable(kind, path):
             changed.append(path)
         else:
-            fixed.append(path)
-    return Difference(tuple(changed), tuple(fixed), tuple(unseen))
+            fixed[path] = found, wanted
+    return Difference(tuple(changed), tuple(fixed), tuple(unseen), fixed)
 
 
 def fingerprint(kind: str, body: Mapping[str, Any]) -> str:
@@ -140,7 +146,7 @@ def update_of(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
 def _hidden(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that Datafold does not return, by their paths."""
     shown = _as_spec(kind, {"dataset": [{}, {}]})
-    return {path: item for path, item, is_seen in _differences(body, shown) if not is_seen}
+    return {path: item for path, item, found in _differences(body, shown) if found is _UNSEEN}
 
 
 def _as_spec(kind: str, monitor: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,16 +168,16 @@ def _as_spec(kind: str, monitor: Mapping[str, Any]) -> dict[str, Any]:
 
 def _differences(
     spec: Mapping[str, Any], shown: Mapping[str, Any], place: str = ""
-) -> Iterator[tuple[str, Any, bool]]:
-    """Find the fields of a spec that differ (``True``) or that Datafold does not return."""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Find the fields of a spec that differ or are not returned, with both values."""
     for key, wanted in spec.items():
         path = f"{place}{key}"
         if path in _NESTED and key in shown:
             yield from _differences(wanted, shown[key], f"{path}.")
         elif key not in shown:
-            yield path, wanted, False
+            yield path, wanted, _UNSEEN
         elif not _is_same(path, wanted, shown[key]):
-            yield path, wanted, True
+            yield path, wanted, shown[key]
 
 
 def _is_same(path: str, wanted: Any, found: Any) -> bool:

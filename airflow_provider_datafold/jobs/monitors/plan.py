@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold.api.fields import format_value
 from airflow_provider_datafold.exceptions import DatafoldConflictError
 from airflow_provider_datafold.jobs.monitors import comparison, ownership
 from airflow_provider_datafold.jobs.monitors.account import Found, by_slug, read_account
@@ -148,7 +149,9 @@ def _taken_over(
     if monitor.owners - {(set_name, wanted.slug)}:
         owner, slug = min(monitor.owners)
         raise DatafoldConflictError(
-            f"id: monitor {number} belongs to the slug {slug!r} of the set {owner!r}."
+            f"id: monitor {number} belongs to the slug {slug!r} of the set {owner!r}. To move it "
+            f"here, remove its two tags that begin with 'airflow-' in Datafold's app, and apply "
+            f"again."
         )
     if monitor.kind != wanted.kind and (monitor.kind is not None or own is None):
         raise DatafoldConflictError(
@@ -164,7 +167,7 @@ def _plan_change(hook: DatafoldHook, plan: Plan, wanted: Wanted, found: Found) -
     mark = comparison.fingerprint(wanted.kind, wanted.body)
     applied, is_paused = ownership.unpause(ownership.fingerprint_in(tags))
     difference = comparison.compare(wanted.kind, wanted.body, monitor)
-    _refuse_fixed(wanted, difference, mark, applied)
+    _refuse_fixed(wanted, difference, mark, applied, is_ours=bool(found.owners))
     unseen = list(difference.unseen)
     if not applied:
         unseen += comparison.hidden_and_fixed(wanted.kind, wanted.body)
@@ -208,12 +211,22 @@ def _plan_change(hook: DatafoldHook, plan: Plan, wanted: Wanted, found: Found) -
     )
 
 
-def _refuse_fixed(wanted: Wanted, difference: Difference, mark: str, applied: str) -> None:
+def _refuse_fixed(
+    wanted: Wanted, difference: Difference, mark: str, applied: str, *, is_ours: bool
+) -> None:
     if difference.fixed:
-        raise DatafoldConflictError(
-            f"{', '.join(difference.fixed)}: Datafold cannot change it. Undo that, use another "
-            f"slug, or delete the monitor and apply again."
+        fields = "; ".join(
+            f"{path}: is {format_value(found)} at Datafold, not {format_value(asked)}"
+            for path, (found, asked) in difference.values.items()
         )
+        it, value = ("it", "value") if len(difference.fixed) == 1 else ("them", "values")
+        way_out = (
+            "Undo that, use another slug, or delete the monitor and apply again."
+            if is_ours
+            else f"Write Datafold's {value} into the file, or leave id out to create another "
+            f"monitor."
+        )
+        raise DatafoldConflictError(f"{fields}. Datafold cannot change {it}. {way_out}")
     if applied and applied.partition("-")[2] != mark.partition("-")[2]:
         names = comparison.hidden_and_fixed(wanted.kind, wanted.body)
         raise DatafoldConflictError(

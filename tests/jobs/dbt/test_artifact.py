@@ -82,6 +82,18 @@ def test_a_file_that_cannot_be_used(
     assert caught.value.__context__ is None
 
 
+def test_where_a_relative_path_was_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatafoldInputError) as caught:
+        read_object("manifest", "target/manifest.json")
+    assert str(caught.value).startswith(
+        f"manifest: target/manifest.json cannot be read at {tmp_path}/target/manifest.json (No "
+        "such file or directory). A plain path"
+    )
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(DatafoldInputError, match=r"cannot be read \(Is a directory\)"):
         read_object("manifest", str(tmp_path))

@@ -23,7 +23,7 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.monitors import apply as monitor_apply
 from airflow_provider_datafold.jobs.monitors.ownership import owners, tags_of
 from airflow_provider_datafold.operators.monitors import DatafoldApplyMonitorsOperator
-from tests.conftest import Log
+from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
 from tests.sending import failure
 
@@ -334,6 +334,10 @@ def test_what_cannot_be_taken_over(sandbox: Any) -> None:
     mine, sums, theirs = (
         of(sandbox, *each)["id"] for each in (("mine",), ("sums",), ("theirs", "other"))
     )
+    move = (
+        "To move it here, remove its two tags that begin with 'airflow-' in Datafold's app, and "
+        "apply again."
+    )
     by_hand, unknown = add(sandbox), add(sandbox)
     sandbox.state.monitors.monitors[unknown]["monitor_type"] = None
     writes(sandbox)
@@ -350,8 +354,8 @@ def test_what_cannot_be_taken_over(sandbox: Any) -> None:
             "mine": spec("test", id=by_hand),
         }
     ) == [
-        f"spec: a: id: monitor {theirs} belongs to the slug 'theirs' of the set 'other'.",
-        f"spec: b: id: monitor {mine} belongs to the slug 'mine' of the set 'shop'.",
+        f"spec: a: id: monitor {theirs} belongs to the slug 'theirs' of the set 'other'. {move}",
+        f"spec: b: id: monitor {mine} belongs to the slug 'mine' of the set 'shop'. {move}",
         f"spec: c: type: monitor {by_hand} is of type 'test', not 'metric'. Use another slug, or "
         f"delete the monitor.",
         "spec: d: id: there is no monitor 99999. Leave id out to create one.",
@@ -380,6 +384,15 @@ def test_no_traceback_shows_a_secret_of_a_file(sandbox: Any, tmp_path: Path) -> 
         frames = [frame for frame in shown.stack if "airflow_provider_datafold" in frame.filename]
         assert frames
         assert secret not in "".join(f"{frame.locals}" for frame in frames)
+
+
+def test_a_slug_is_renamed_and_its_monitor_kept(sandbox: Any) -> None:
+    apply({"orders": spec("test")})
+    number = of(sandbox, "orders")["id"]
+    sandbox.state.monitors.monitors[number]["tags"] = []
+
+    assert apply({"sums": spec("test", id=number)}) == {"updated": ["sums"]}
+    assert of(sandbox, "sums")["id"] == number
 
 
 # What changed.
@@ -466,11 +479,43 @@ def test_what_datafold_cannot_change_is_refused(
     place[last] = value
     writes(sandbox)
 
+    was: Any = spec(kind)
+    for part in path.split("."):
+        was = was[part]
     assert refused({"orders": changed, "new": spec("test")}) == [
-        f"spec: orders: {path}: Datafold cannot change it. Undo that, use another slug, or delete "
-        f"the monitor and apply again."
+        f"spec: orders: {path}: is {was!r} at Datafold, not {value!r}. Datafold cannot change it. "
+        f"Undo that, use another slug, or delete the monitor and apply again."
     ]
     assert writes(sandbox) == []
+
+
+def test_a_monitor_that_is_taken_over_keeps_what_datafold_cannot_change(sandbox: Any) -> None:
+    number = add(sandbox, "schema", table="DB.PUBLIC." + "X" * 300)
+    writes(sandbox)
+
+    (line,) = refused({"orders": spec("schema", id=number, connection_id=2, table="b")})
+
+    assert line.startswith("spec: orders: connection_id: is 1 at Datafold, not 2; table: is 'DB.P")
+    assert line.endswith(
+        "not 'b'. Datafold cannot change them. Write Datafold's values into the file, or leave id "
+        "out to create another monitor."
+    )
+    assert len(line) < 500
+    assert writes(sandbox) == []
+
+
+def test_no_error_shows_a_secret_that_differs(sandbox: Any) -> None:
+    secret = "planted-password-3b8a"
+    number = add(sandbox, "diff")
+    orders = spec("diff", id=number)
+    orders["datadiff"]["dataset_a"] |= {"table": "b", "session_parameters": {"password": secret}}
+    orders["datadiff"]["dataset_b"] = {"connection_id": 1, "query": f"select '{API_KEY}'"}
+
+    (line,) = refused({"orders": orders})
+
+    assert "datadiff.dataset_a.table: is 'a' at Datafold, not 'b'" in line
+    assert secret not in line
+    assert API_KEY not in line
 
 
 def test_what_datafold_neither_returns_nor_changes_is_refused(sandbox: Any) -> None:
