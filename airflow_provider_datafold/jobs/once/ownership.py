@@ -122,14 +122,14 @@ class Owner:
     def may_have_made(self, diff: Mapping[str, Any]) -> bool:
         """Say whether a data diff may be what this generation has just asked for.
 
-        What shows no tags may be. It must compare the same sides; the other fields may be filled in
-        later.
+        The tag is proof: in a response to the creation, nobody can have copied it yet. What shows
+        no tags must compare the same sides; the other fields may be filled in later.
 
         :param diff: the response to the creation.
         """
-        tags = _tags(diff)
-        sides = {name: diff[name] for name in _SIDES if name in diff}
-        return (not tags or self.tag in tags) and asks_for(self.asked, sides)
+        if tags := _tags(diff):
+            return self.tag in tags
+        return asks_for(self.asked, {name: diff[name] for name in _SIDES if name in diff})
 
     def may_be_tagged_as(self, diff: Mapping[str, Any]) -> bool:
         """Say whether the tags of a data diff allow it to be this task's; a person may add some.

@@ -251,7 +251,7 @@ def of_someone_else(response: Any) -> Response:
 
 
 def of_other_tables(response: Any) -> Response:
-    return changed(id=1, table2=["C"])(response)
+    return changed(id=1, table2=["C"], tags=None)(response)
 
 
 @pytest.mark.parametrize(

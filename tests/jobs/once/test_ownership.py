@@ -319,7 +319,9 @@ def test_what_was_not_made_through_the_api_is_not_ours(source: Any, is_ours: boo
         ({"tags": ["nightly", OWNER.tag], "table1": ["A"]}, True),
         ({"tags": ["nightly"]}, False),
         ({"tags": [OTHER_GENERATION]}, False),
-        ({"tags": [OWNER.tag], "table1": ["C"]}, False),
+        # Datafold may complete the path of a table.
+        ({"tags": [OWNER.tag], "table1": ["DB", "A"]}, True),
+        ({"tags": [], "table1": ["C"]}, False),
         ({"query1": "SELECT 1"}, False),
         # Datafold may fill in what it chooses itself.
         ({"sampling_ratio": 0.5, "table1": None}, True),
