@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,9 +55,14 @@ def test_thread_that_cannot_be_started(
 
 
 def test_ca_thread_that_cannot_be_started(
-    serve: Any, authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
+    serve: Any,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    serve(answers(), tls=tls(authority), extra={"ca_bundle": bundle})
+    # A file that no other test has read.
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    serve(answers(), tls=tls(authority), extra={"ca_bundle": str(tmp_path / "ca.pem")})
     FewThreads(monkeypatch)
     with pytest.raises(DatafoldUnreachableError, match="no thread could be started"):
         call_async(UPDATE, BODY, bi_datasource_id=7)
