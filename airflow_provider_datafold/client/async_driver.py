@@ -110,7 +110,7 @@ class AsyncClient:
             failed = error.with_traceback(None)
         except TimeoutError:
             failed = progress.timed_out(self._settings)
-        except (h11.ProtocolError, OSError, ValueError) as error:
+        except Exception as error:
             failed = _translate(error, outer, progress, self._settings)
         except BaseException as error:
             # Cancelled, mostly. The frames below show the request.
@@ -148,6 +148,8 @@ def _translate(
     causes = Causes(error, outer)
     if tls := failure.tls(causes):
         return tls
+    if not isinstance(error, (h11.ProtocolError, OSError, ValueError)):
+        return failure.unexpected(error)
     if progress.is_connected:
         return failure.broke()
     if isinstance(error, OSError):

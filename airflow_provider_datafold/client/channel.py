@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,19 @@ certificates take effect."""
 _LONGEST_HEAD = 100 * 1024
 _MOST_HEADERS = 100
 """As many as ``http.client`` takes."""
+
+_MOST_INTERIM = 100
+"""As many interim responses as the other driver reads."""
+
+_MOST_CHUNKS = 10_000
+"""Chunks that a body may have, whatever its size: each costs as much time as kilobytes in one
+piece."""
+
+_BYTES_PER_CHUNK = 16
+"""For each of these a body may have one chunk more."""
+
+_STEPS_IN_A_ROW = 50
+"""Steps of ``h11`` before others have their turn: 64 KiB may hold ten thousand events."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,7 @@ class Channel:
         self._stream = stream
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
         self._opened_at = time.monotonic()
+        self._steps = 0
 
     async def exchange(self, message: Message, on_refusal: Callable[[Response], None]) -> Response:
         """Send a request and read the whole response.
@@ -117,28 +132,38 @@ class Channel:
             await self._stream.send(written)
 
     async def _response(self) -> h11.Response:
-        while True:
+        for _ in range(_MOST_INTERIM):
+            event = await self._next_event()
+            if len(event.headers) > _MOST_HEADERS:
+                raise h11.RemoteProtocolError("too many headers")
             # Interim responses come before.
-            if isinstance(event := await self._next_event(), h11.Response):
-                if len(event.headers) > _MOST_HEADERS:
-                    raise h11.RemoteProtocolError("too many headers")
+            if isinstance(event, h11.Response):
                 return event
+        raise h11.RemoteProtocolError("too many interim responses")
 
     async def _content(self, answer: Response, largest: int) -> bytes:
-        content = bytearray()
+        content, chunks = bytearray(), 0
         is_small = announced_size(answer.headers) <= largest
         while is_small:
             event = await self._next_event()
             if isinstance(event, h11.EndOfMessage):
                 return bytes(content)
             content += event.data
+            chunks += event.chunk_start
+            if chunks > _MOST_CHUNKS + len(content) // _BYTES_PER_CHUNK:
+                raise h11.RemoteProtocolError("too many chunks")
             is_small = len(content) <= largest
         raise too_large(answer.status_code, largest)
 
     async def _next_event(self) -> Any:
-        while (event := self._http.next_event()) is h11.NEED_DATA:
+        while True:
+            event = self._http.next_event()
+            self._steps += 1
+            if self._steps % _STEPS_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+            if event is not h11.NEED_DATA:
+                return event
             self._http.receive_data(await self._stream.receive())
-        return event
 
 
 def _fields(response: h11.Response) -> dict[str, str]:

@@ -25,6 +25,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.ssltransport import SSLTransport
 
+from airflow_provider_datafold.client import failure
 from airflow_provider_datafold.connection.settings import is_loopback
 from airflow_provider_datafold.redaction.silence import silence
 
@@ -36,6 +37,12 @@ _LONGEST_HEAD = 512 * 1024
 """The most bytes of all header lines, or of all trailers."""
 
 _MOST_INTERIM = 100
+_LOGIN = ("username", "password")
+"""Options of a SOCKS proxy."""
+
+_LONGEST_LOGIN = 127
+"""Bytes of either. SOCKS allows 255, but PySocks sends the length as UTF-8."""
+
 _Done = TypeVar("_Done")
 
 
@@ -145,7 +152,10 @@ class Exchange:
             except Exception as error:
                 self._done.put(error)
 
-        threading.Thread(target=do, daemon=True).start()
+        try:
+            threading.Thread(target=do, daemon=True).start()
+        except RuntimeError:
+            raise failure.no_thread() from None
         try:
             result = self._done.get(timeout=self.left())
         except queue.Empty:
@@ -367,7 +377,11 @@ class Adapter(HTTPAdapter):
 class _SocksConnection(_ExchangeConnection):
     """Connects through a SOCKS proxy: PySocks restarts its timeout with each byte of the proxy."""
 
+    _socks_options: dict[str, str | None]
+
     def _new_conn(self) -> socket.socket:
+        if any(len((self._socks_options[name] or "").encode()) > _LONGEST_LOGIN for name in _LOGIN):
+            raise failure.proxy_unusable()
         exchange = _EXCHANGE.get()
         if exchange is None:
             return super()._new_conn()

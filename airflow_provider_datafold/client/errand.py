@@ -14,6 +14,8 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from airflow_provider_datafold.client import failure
+
 Done = TypeVar("Done")
 
 _running: dict[Hashable, Future[Any]] = {}
@@ -28,6 +30,7 @@ async def run(key: Hashable, work: Callable[[], Done]) -> Done:
     :param key: says what the work is.
     :param work: does it.
     :return: what the work returns.
+    :raises DatafoldUnreachableError: no thread could be started.
     :raises Exception: what the work raises.
     """
     # A fork copies no thread.
@@ -37,7 +40,10 @@ async def run(key: Hashable, work: Callable[[], Done]) -> Done:
         future = _running[place] = Future()
         # Else the first who stops waiting would cancel it for all.
         future.set_running_or_notify_cancel()
-        threading.Thread(target=_do, args=(place, future, work), daemon=True).start()
+        try:
+            threading.Thread(target=_do, args=(place, future, work), daemon=True).start()
+        except RuntimeError:
+            _end(place, future, None, failure.no_thread())
     done, error = await asyncio.wrap_future(future)
     if error is not None:
         # A copy for each who waits: raising one changes its context and its traceback.
@@ -52,5 +58,10 @@ def _do(place: Hashable, future: Future[Any], work: Callable[[], Any]) -> None:
         done = work()
     except Exception as raised:
         error = raised
+    _end(place, future, done, error)
+
+
+def _end(place: Hashable, future: Future[Any], done: Any, error: Exception | None) -> None:
+    # First, so that nobody waits for what has ended.
     _running.pop(place, None)
     future.set_result((done, error))

@@ -73,7 +73,7 @@ class Causes:
 
 
 def tls(causes: Causes) -> DatafoldError | None:
-    """Return the error for a TLS failure.
+    """Return the error for a TLS failure, or for a file of CA certificates that holds none.
 
     :param causes: what a driver caught.
     :return: the error; ``None`` if the connection broke during TLS, or if it is not about TLS.
@@ -86,6 +86,9 @@ def tls(causes: Causes) -> DatafoldError | None:
             f"of the CA's file into the connection's 'ca_bundle'"
         )
     failed = causes.first(ssl.SSLError)
+    # OpenSSL names this source for files of certificates only.
+    if getattr(failed, "library", None) == "X509":
+        return ca_bundle()
     # OpenSSL names the system as its source if it could not send.
     is_broken = isinstance(failed, _TLS_BROKE) or getattr(failed, "library", None) == "SYS"
     if failed and not is_broken:
@@ -150,6 +153,14 @@ def unreachable(causes: Causes | None = None) -> DatafoldError:
     )
 
 
+def no_thread() -> DatafoldError:
+    """Return the error for a process that may start no more threads. Nothing was sent."""
+    return DatafoldUnreachableError(
+        "nothing was sent, because no thread could be started. The machine, or the container, has "
+        "as many as it may have. Try again later"
+    )
+
+
 def timed_out(settings: Settings) -> DatafoldError:
     """Return the error for a response that was not complete in time."""
     return DatafoldTimeoutError(
@@ -173,6 +184,17 @@ def broke() -> DatafoldError:
     """Return the error for a connection that broke."""
     return DatafoldConnectionError(
         "the connection broke before the response was complete. Try again later"
+    )
+
+
+def unexpected(error: Exception) -> DatafoldError:
+    """Return the error for an exception that nobody foresaw. It may quote a secret.
+
+    :param error: the exception, of which only the class is shown.
+    """
+    return DatafoldConnectionError(
+        f"the request failed with an unexpected error ({type(error).__name__}). Try again later; "
+        f"if it stays, report it to this provider's authors"
     )
 
 

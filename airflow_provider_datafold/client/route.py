@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -15,6 +16,9 @@ from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.redaction.secret import Secret
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+_LONGEST_LOGIN = 255
+"""Bytes of a user or a password that SOCKS can send."""
+
 _REFUSES = (401, 403, 407)
 """Statuses of a proxy that refuses to forward the request."""
 
@@ -164,12 +168,17 @@ def _proxy(url: Secret | None) -> tuple[Place | None, Secret | None]:
         raise failure.proxy_unusable()
     if parts.username is None and parts.password is None:
         return place, None
-    return place, Secret((unquote(parts.username or ""), unquote(parts.password or "")))
+    login = Secret((unquote(parts.username or ""), unquote(parts.password or "")))
+    is_socks = place.scheme.startswith("socks")
+    if is_socks and any(len(part.encode()) > _LONGEST_LOGIN for part in login.reveal()):
+        raise failure.proxy_unusable()
+    return place, login
 
 
 async def _encrypted(stream: Stream, context: ssl.SSLContext | None, place: Place) -> Stream:
     assert context is not None  # noqa: S101 - Route.needs_tls says so
-    encrypted = Encrypted(stream, context, place.host)
+    # Certificates name hosts without the dot at the end.
+    encrypted = Encrypted(stream, context, place.host.rstrip("."))
     await encrypted.shake_hands()
     return encrypted
 
@@ -180,10 +189,15 @@ async def _shake_hands_with_socks(stream: Stream, target: Place, login: Secret |
 
     socks = socks5.SOCKS5Connection()
 
-    async def ask(question: Any) -> Any:
+    async def ask(question: Any, size: Callable[[bytes], int] = lambda _: 2) -> Any:
         socks.send(question)
         await stream.send(socks.data_to_send())
-        return socks.receive_data(await stream.receive())
+        reply = b""
+        while len(reply) < size(reply):
+            if not (received := await stream.receive()):
+                raise OSError("the proxy closed the connection")
+            reply += received
+        return socks.receive_data(reply)
 
     methods = socks5.SOCKS5AuthMethod
     method = methods.NO_AUTH_REQUIRED if login is None else methods.USERNAME_PASSWORD
@@ -195,5 +209,14 @@ async def _shake_hands_with_socks(stream: Stream, target: Place, login: Secret |
             return False
     place = (target.host, target.port)
     connect_to = socks5.SOCKS5Command.CONNECT
-    reply = await ask(socks5.SOCKS5CommandRequest.from_address(connect_to, place))
+    request = socks5.SOCKS5CommandRequest.from_address(connect_to, place)
+    reply = await ask(request, _size_of_reply)
     return bool(reply.reply_code == socks5.SOCKS5ReplyCode.SUCCEEDED)
+
+
+def _size_of_reply(start: bytes) -> int:
+    """Return how long a reply to a request is, or how much of it says so (RFC 1928, section 6)."""
+    if len(start) < 5:
+        return 5
+    # Of an IPv4 address, a name or an IPv6 address; any other is refused as it is.
+    return {1: 10, 3: 7 + start[4], 4: 22}.get(start[3], 5)

@@ -55,6 +55,8 @@ class Plain:
 
     async def receive(self) -> bytes:
         """Return what comes next, nothing at the end."""
+        # What has arrived is read without a pause, and a fast sender would let nobody else run.
+        await asyncio.sleep(0)
         return await asyncio.get_running_loop().sock_recv(self._socket, _PIECE)
 
     @property
@@ -94,8 +96,15 @@ class Encrypted:
         await self._do(self._tls.write, data)
 
     async def receive(self) -> bytes:
-        """Return what comes next, nothing at the end."""
-        return await self._do(self._tls.read, _PIECE)
+        """Return what comes next, nothing at the end.
+
+        Some proxies end the connection without the end of TLS. As with ``ssl.SSLSocket``, that is
+        an end, too: what is cut off is no whole JSON.
+        """
+        try:
+            return await self._do(self._tls.read, _PIECE)
+        except ssl.SSLEOFError:
+            return b""
 
     @property
     def has_arrived(self) -> bool:

@@ -107,7 +107,7 @@ class Client:
                 return self._receive(request)
         except DatafoldError as error:
             return error.with_traceback(None)
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        except Exception as error:
             if self._is_stopped:
                 return failure.stopped()
             return _translate(error, outer, self._settings)
@@ -233,7 +233,7 @@ def _translate(error: Exception, outer: BaseException | None, settings: Settings
     if isinstance(error, ValueError) and not isinstance(error, InvalidHeader):
         return failure.proxy_unusable() if settings.proxy else failure.address_unusable()
     if not isinstance(error, (requests.RequestException, HTTPError)):
-        return failure.ca_bundle()
+        return failure.ca_bundle() if isinstance(error, OSError) else failure.unexpected(error)
     if settings.proxy is not None and (problem := _proxy_problem(error, causes)):
         return problem
     if causes.first(NameResolutionError):

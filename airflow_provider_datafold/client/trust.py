@@ -20,8 +20,8 @@ async def context(verify: bool | str) -> ssl.SSLContext:
     """Return the TLS context for new connections: the same one until its files change.
 
     :param verify: as in :class:`~airflow_provider_datafold.connection.settings.Settings`.
-    :raises DatafoldConfigurationError: the files cannot be read.
-    :raises ssl.SSLError: they are not certificates.
+    :raises DatafoldConfigurationError: the files cannot be read, or are not certificates.
+    :raises DatafoldUnreachableError: no thread could be started.
     """
     try:
         # Before they are read: a change meanwhile is noticed the next time.
@@ -32,8 +32,6 @@ async def context(verify: bool | str) -> ssl.SSLContext:
             found = await errand.run(("CA", verify, state), partial(_make_context, verify))
             _contexts[verify] = (state, found)
         return found
-    except ssl.SSLError:
-        raise
     except OSError:
         pass
     raise failure.ca_bundle()

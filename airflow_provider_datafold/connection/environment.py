@@ -27,7 +27,8 @@ def proxy(base_url: str, environ: Mapping[str, str]) -> str | None:
     """
     location = urlsplit(base_url)
     found = _variable(environ, f"{location.scheme}_proxy") or _variable(environ, "all_proxy")
-    if not found or _is_direct(location.hostname or "", location.port, environ):
+    port = location.port or (443 if location.scheme == "https" else 80)
+    if not found or _is_direct((location.hostname or "").rstrip("."), port, environ):
         return None
     return found if "://" in found else f"http://{found}"
 
@@ -36,18 +37,18 @@ def _variable(environ: Mapping[str, str], name: str) -> str:
     return (environ.get(name) or environ.get(name.upper()) or "").strip()
 
 
-def _is_direct(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
+def _is_direct(host: str, port: int, environ: Mapping[str, str]) -> bool:
     names = [name.strip().lower() for name in _variable(environ, "no_proxy").split(",")]
     return any(_covers(name, host, port) for name in names if name)
 
 
-def _covers(name: str, host: str, port: int | None) -> bool:
+def _covers(name: str, host: str, port: int) -> bool:
     """Say whether an entry of NO_PROXY is about a host."""
     if name == "*":
         return True
     with suppress(ValueError):
         return ipaddress.ip_address(host) in ipaddress.ip_network(name.strip("[]"), strict=False)
-    wanted = name.lstrip(".")
-    return any(
-        found == wanted or found.endswith(f".{wanted}") for found in (host, f"{host}:{port}")
-    )
+    # A dot at the end of a host means no other host.
+    wanted = name.strip(".").replace(".:", ":")
+    names = (host, f"{host}:{port}", f"[{host}]:{port}")
+    return any(found == wanted or found.endswith(f".{wanted}") for found in names)

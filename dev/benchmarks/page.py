@@ -67,11 +67,17 @@ _ONE_LOOK = """\
   costs. So the triggers of one Airflow connection share some, and take the one that was used last:
   few are in use once the first polls are done, and those that are not used for 5 s are closed, like
   all of them with the last trigger. A response over a kept connection counts only if it names the
-  job; otherwise, and if the connection has died, the poll is sent again over a new one. Bytes that
-  a service sends unasked are never taken for a response: sockets are read only while a response is
-  due, and one that has anything to read before is closed. That is why neither `httpx` nor
-  `httpcore` is used: what they have read ahead cannot be seen. Lists of CI runs name no job, and
+  job; otherwise, and if the connection has died, the poll is sent again over a new one. Sockets are
+  read only while a response is due, and one that has anything to read before is closed. That is why
+  neither `httpx` nor `httpcore` is used: what they have read ahead cannot be seen. So bytes that a
+  service sends unasked are not taken for a response if they are there before the next request, or
+  are about another job. A second response about the same job that arrives after the next request is
+  taken for the response to it: HTTP/1.1 cannot tell them apart. Lists of CI runs name no job, and
   get a new connection each.
+- **Floods**: a service or a proxy that sends without end, as fast as it is read, holds up neither
+  the other triggers nor the deadline of its request: others have their turn after each piece of at
+  most 64 KiB, and while one of many parts is read. A response with a hundred interim responses, or
+  with more than 10,000 chunks and one for each 16 bytes, counts as broken.
 - **Look-ups**: all polls that wait for the address of a host share one look-up, in a thread of its
   own, and use the addresses for 10 s. asyncio has six threads on two cores for all look-ups of a
   triggerer: if those of one host hang, all others wait.

@@ -381,10 +381,14 @@ def test_ca_file_that_is_not_there(serve: Any, authority: trustme.CA, tmp_path: 
     assert server.connections == 0
 
 
-def test_ca_file_that_is_none(serve: Any, authority: trustme.CA, tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("nonsense")
+@pytest.mark.parametrize("size", [0, 300])
+def test_ca_file_that_is_none(
+    serve: Any, authority: trustme.CA, bundle: str, tmp_path: Path, size: int
+) -> None:
+    # Empty, or half-written.
+    (tmp_path / "ca.pem").write_text(Path(bundle).read_text()[:size])
     serve(answers(), tls=tls(authority), extra={"ca_bundle": str(tmp_path / "ca.pem")})
-    fails(DatafoldCertificateError, "'ca_bundle'")
+    fails(DatafoldConfigurationError, "the CA bundle cannot be read")
 
 
 # Without a library for SOCKS.

@@ -28,7 +28,7 @@ from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, says
 from dev.faults.server import Behaviour, Door, FaultServer, Then
 from tests.certificates import tls
 from tests.conftest import API_KEY
-from tests.drivers import Call, both
+from tests.drivers import Call, both, call_async, call_sync
 from tests.tunnel import Tunnel
 
 HOST = "datafold.test"
@@ -145,6 +145,13 @@ def test_proxy_that_is_chosen(url: str, environ: dict[str, str], proxy: str | No
         (f"{HOST}:8443", f"https://{HOST}:8444", False),
         (f"{HOST}:8443", f"https://{HOST}", False),
         (HOST, f"https://{HOST}:8443", True),
+        (f"{HOST}:443", f"https://{HOST}", True),
+        (f"{HOST}:443", f"https://{HOST}:443", True),
+        (f"{HOST}:80", f"https://{HOST}", False),
+        # Dots at the end.
+        (f"{HOST}.", f"https://{HOST}", True),
+        (HOST, f"https://{HOST}.", True),
+        (f"{HOST}.:443", f"https://{HOST}.", True),
         # Networks and addresses.
         ("10.0.0.0/8", "https://10.1.2.3", True),
         ("10.0.0.0/8", "https://10.1.2.3:8443", True),
@@ -156,6 +163,8 @@ def test_proxy_that_is_chosen(url: str, environ: dict[str, str], proxy: str | No
         ("10.1.2.3:8443", "https://10.1.2.3:8444", False),
         ("fd00::/8", "https://[fd12::1]", True),
         ("[fd12::1]", "https://[fd12::1]", True),
+        ("[fd12::1]:443", "https://[fd12::1]", True),
+        ("[fd12::1]:8443", "https://[fd12::1]", False),
         ("fd00::/8", "https://[fe80::1]", False),
         ("fd00::/8", "https://10.1.2.3", False),
         ("10.0.0.0/8", f"https://{HOST}", False),
@@ -268,6 +277,48 @@ def test_socks_proxy_knows_the_user(
     environ(HTTPS_PROXY=f"socks5h://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}")
     assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
     assert proxy.asked == [(HOST, 443)]
+
+
+@both
+@pytest.mark.parametrize("address", [b"\1" + bytes(4), b"\3\3abc", b"\4" + bytes(16)])
+def test_socks_replies_in_pieces(
+    address: bytes, call: Call, secure: Any, environ: Any, run: Any
+) -> None:
+    replies = [b"\5\2", b"\1\0", b"\5\0\0" + address + bytes(2)]
+    steps = [step for byte in b"".join(replies) for step in (bytes([byte]), 0.01)]
+    proxy = run(FaultServer([says(*steps)], reads=False))
+    environ(HTTPS_PROXY=f"socks5h://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}")
+    # All was read, and the TLS handshake began.
+    fails(call, DatafoldConnectionError, "the connection broke")
+
+
+@pytest.mark.parametrize(
+    ("call", "size", "is_sent"),
+    [
+        pytest.param(call_sync, 127, True, id="sync"),
+        pytest.param(call_sync, 128, False, id="sync, too long for PySocks"),
+        pytest.param(call_async, 255, True, id="async"),
+        pytest.param(call_async, 256, False, id="async, too long for SOCKS"),
+    ],
+)
+@pytest.mark.parametrize("is_user", [True, False])
+def test_socks_login_that_is_too_long(
+    is_user: bool,
+    size: int,
+    is_sent: bool,
+    call: Call,
+    secured: FaultServer,
+    environ: Any,
+    run: Any,
+) -> None:
+    login = ("u" * size, PASSWORD) if is_user else (USER, "p" * size)
+    proxy = run(Tunnel(secured.port, user=login))
+    environ(HTTPS_PROXY=f"socks5h://{':'.join(login)}@127.0.0.1:{proxy.port}")
+    if is_sent:
+        assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
+    else:
+        fails(call, DatafoldConfigurationError, UNUSABLE)
+        assert proxy.asked == []
 
 
 def test_session_goes_through_socks_for_others(to: Any, environ: Any, run: Any) -> None:

@@ -458,10 +458,13 @@ def test_bundle_that_is_not_there(serve: Any) -> None:
     assert "'ca_bundle'" in str(error)
 
 
-def test_bundle_that_is_none(serve: Any, tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("nonsense")
+@pytest.mark.parametrize("size", [0, 300])
+def test_bundle_that_is_none(serve: Any, bundle: str, tmp_path: Path, size: int) -> None:
+    # Empty, or half-written.
+    (tmp_path / "ca.pem").write_text(Path(bundle).read_text()[:size])
     serve(says(OK), tls=tls(trustme.CA()), extra={"ca_bundle": str(tmp_path / "ca.pem")})
-    assert "'ca_bundle'" in str(failure(exceptions.DatafoldCertificateError))
+    error = failure(exceptions.DatafoldConfigurationError)
+    assert "the CA bundle cannot be read" in str(error)
 
 
 # Proxies.

@@ -35,7 +35,7 @@ from dev.faults.server import Call as Asked
 from tests.certificates import tls
 from tests.drivers import UPDATE, call_async
 
-HERE = str(Path(__file__).parent)
+HERE = str(Path(__file__).parents[1])
 PACKAGE = str(Path(airflow_provider_datafold.__file__).parent)
 
 # Planted where no frame of the tests has them.

@@ -1,0 +1,147 @@
+"""A service or a proxy that sends fast holds up neither the event loop nor the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from itertools import chain, repeat
+from typing import Any
+
+import pytest
+import trustme
+
+from airflow_provider_datafold.api import bi
+from airflow_provider_datafold.client import channel
+from airflow_provider_datafold.client.async_driver import AsyncClient
+from airflow_provider_datafold.connection.settings import Settings
+from airflow_provider_datafold.exceptions import (
+    DatafoldConnectionError,
+    DatafoldTimeoutError,
+)
+from airflow_provider_datafold.redaction.secret import Secret
+from dev.faults.behaviours import INTEGRATION, answer, head, says
+from dev.faults.server import Behaviour, FaultServer, Step
+from tests.certificates import tls
+from tests.conftest import API_KEY
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+CHUNKED = head(200, {"Transfer-Encoding": "chunked"})
+CHUNK = b"1\r\n \r\n"
+TIMES = 2_000
+"""Of a piece: one that is read is 4 to 64 KiB."""
+PIECES = 200
+"""They last longer than any deadline here, and still end if nothing stops them."""
+
+
+def floods(start: bytes, piece: bytes) -> Behaviour:
+    """Send a piece again and again, as fast as it is read."""
+
+    def act(_: Any) -> Iterable[Step]:
+        return chain([start], repeat(piece * TIMES, PIECES))
+
+    return act
+
+
+def settings_for(port: int, scheme: str = "http", **more: Any) -> Settings:
+    more = {"timeout": 0.5, "max_retries": 0, **more}
+    return Settings("mine", f"{scheme}://127.0.0.1:{port}", Secret(API_KEY), **more)
+
+
+class Ticks:
+    """Counts how often the event loop comes round to others during a call."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            self.count += 1
+
+    async def during(self, settings: Settings) -> Any:
+        ticking = asyncio.create_task(self._tick())
+        try:
+            async with AsyncClient(settings, "tests") as client:
+                return await client.call(bi.GET, bi_datasource_id=7)
+        finally:
+            ticking.cancel()
+
+
+@pytest.fixture
+def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let only the deadline end a flood."""
+    monkeypatch.setattr(channel, "_MOST_INTERIM", 10**9)
+    monkeypatch.setattr(channel, "_MOST_CHUNKS", 10**9)
+
+
+@pytest.mark.usefixtures("unlimited")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("flood", [floods(b"", INTERIM), floods(CHUNKED, CHUNK)])
+def test_deadline_holds_during_a_flood(
+    flood: Behaviour, scheme: str, authority: trustme.CA, bundle: str
+) -> None:
+    ticks = Ticks()
+    with (
+        FaultServer([flood], tls=tls(authority) if scheme == "https" else None) as server,
+        pytest.raises(DatafoldTimeoutError, match=r"no complete response within 0\.5 s"),
+    ):
+        asyncio.run(ticks.during(settings_for(server.port, scheme, verify=bundle)))
+    assert ticks.count > 5
+
+
+@pytest.mark.usefixtures("unlimited")
+def test_deadline_holds_while_a_proxy_floods() -> None:
+    ticks = Ticks()
+    with FaultServer([floods(b"", INTERIM)]) as proxy:
+        url = Secret(f"http://127.0.0.1:{proxy.port}")
+        with pytest.raises(DatafoldTimeoutError):
+            asyncio.run(ticks.during(settings_for(1, "https", proxy=url)))
+    assert ticks.count > 5
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        pytest.param(says(INTERIM * 100 + answer()), id="interim responses"),
+        pytest.param(says(CHUNKED + CHUNK * 20_000 + b"2\r\n{}\r\n0\r\n\r\n"), id="chunks"),
+        pytest.param(
+            says(b"HTTP/1.1 103 Early\r\n" + b"A: b\r\n" * 101 + b"\r\n" + answer()),
+            id="fields of an interim response",
+        ),
+    ],
+)
+def test_response_of_too_many_parts(flood: Behaviour) -> None:
+    with (
+        FaultServer([flood]) as server,
+        pytest.raises(DatafoldConnectionError, match="the connection broke"),
+    ):
+        asyncio.run(Ticks().during(settings_for(server.port, timeout=60)))
+
+
+def test_proxys_response_of_too_many_parts() -> None:
+    with FaultServer([says(INTERIM * 100 + answer(407))]) as proxy:
+        url = Secret(f"http://127.0.0.1:{proxy.port}")
+        with pytest.raises(DatafoldConnectionError, match="the connection broke"):
+            asyncio.run(Ticks().during(settings_for(1, "https", proxy=url, timeout=60)))
+
+
+@pytest.mark.parametrize(("interim", "is_read"), [(99, True), (100, False)])
+def test_most_interim_responses(interim: int, is_read: bool) -> None:
+    with FaultServer([says(INTERIM * interim + answer(200, json.dumps(INTEGRATION).encode()))]) as (
+        server
+    ):
+        work = Ticks().during(settings_for(server.port, timeout=20))
+        if is_read:
+            assert asyncio.run(work) == INTEGRATION
+        else:
+            with pytest.raises(DatafoldConnectionError):
+                asyncio.run(work)
+
+
+def test_small_chunks_are_read() -> None:
+    content = json.dumps({"id": 7, "text": "x" * 9_000}).encode()
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in content) + b"0\r\n\r\n"
+    with FaultServer([says(CHUNKED + chunks)]) as server:
+        read = asyncio.run(Ticks().during(settings_for(server.port, timeout=20)))
+    assert read == json.loads(content)
