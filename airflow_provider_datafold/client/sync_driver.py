@@ -107,7 +107,8 @@ class Client:
                 return self._receive(request)
         except DatafoldError as error:
             return error.with_traceback(None)
-        except Exception as error:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            # No others: a signal handler, such as that of a timeout, raises what it likes in here.
             if self._is_stopped:
                 return failure.stopped()
             return _translate(error, outer, self._settings)
@@ -233,7 +234,7 @@ def _translate(error: Exception, outer: BaseException | None, settings: Settings
     if isinstance(error, ValueError) and not isinstance(error, InvalidHeader):
         return failure.proxy_unusable() if settings.proxy else failure.address_unusable()
     if not isinstance(error, (requests.RequestException, HTTPError)):
-        return failure.ca_bundle() if isinstance(error, OSError) else failure.unexpected(error)
+        return failure.ca_bundle()
     if settings.proxy is not None and (problem := _proxy_problem(error, causes)):
         return problem
     if causes.first(NameResolutionError):

@@ -15,7 +15,7 @@ from tests.certificates import tls
 from tests.conftest import API_KEY
 
 BUSY = answer(503, b"{}")
-STALE = answer(200, b'{"id": "stale"}')
+STALE = answer(200, b'{"id": 2, "seen": "stale"}')
 TRIGGER = {"pr_sha": "a", "base_sha": "b", "pr_branch": "c", "base_branch": "d"}
 
 
@@ -23,7 +23,7 @@ def padded(extra: bytes) -> bytes:
     """Respond so that the reader's buffer ends with the response, and TLS holds the rest."""
     size = 8192
     start = head(200, {"Content-Length": "0000"})
-    body = b'{"id": "first"}'.ljust(size - len(start))
+    body = b'{"id": 1, "seen": "first"}'.ljust(size - len(start))
     first = head(200, {"Content-Length": f"{len(body):04d}"}) + body
     assert len(first) == size
     return first + extra
@@ -32,7 +32,7 @@ def padded(extra: bytes) -> bytes:
 def test_a_read_does_not_take_what_tls_holds(
     connect: Any, authority: trustme.CA, bundle: str
 ) -> None:
-    behaviours = [says(padded(STALE), Then.KEEP), answers(200, b'{"id": "second"}')]
+    behaviours = [says(padded(STALE), Then.KEEP), answers(200, b'{"id": 2, "seen": "second"}')]
     with FaultServer(behaviours, tls=tls(authority)) as server:
         connect(
             "datafold_default",
@@ -41,7 +41,7 @@ def test_a_read_does_not_take_what_tls_holds(
             extra={"ca_bundle": bundle, "max_retries": 1},
         )
         with DatafoldHook() as hook:
-            found = [hook.get_data_diff(1)["id"], hook.get_data_diff(2)["id"]]
+            found = [hook.get_data_diff(number)["seen"] for number in (1, 2)]
     assert found == ["first", "second"]
 
 
