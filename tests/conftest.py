@@ -92,7 +92,7 @@ def sandbox(running_sandbox: Any) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def _look_up_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def _look_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test use the addresses that another one looked up."""
     from airflow_provider_datafold.client import lookup
 

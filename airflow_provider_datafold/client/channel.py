@@ -171,6 +171,6 @@ def _fields(response: h11.Response) -> dict[str, str]:
     fields: dict[str, str] = {}
     for raw_name, raw_value in response.headers:
         name, value = raw_name.decode("latin-1").title(), raw_value.decode("latin-1")
-        # Whoever looks for one value must not find just one of two.
+        # A caller that looks for one value must not find just one of two.
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return fields

@@ -255,7 +255,7 @@ class Watch:
         return now >= self._next_look
 
     def back_to(self, host: str) -> float:
-        """Return the id of the oldest run that has to be read.
+        """Return the id of the oldest run that must be read.
 
         :param host: the host.
         """

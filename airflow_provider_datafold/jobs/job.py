@@ -12,7 +12,7 @@ from airflow_provider_datafold.api.operation import Operation
 
 PAGE_SIZE = 100
 MOST_PAGES = 10
-"""Of a list, so that no service can make a task read for ever."""
+"""Of a list, so that no service can make a task read without end."""
 
 
 class State(str, Enum):

@@ -43,7 +43,7 @@ gives a run only the first, and the others to the run after that, however much l
 _PAGE_SIZE = 100
 
 _MOST_PAGES = 1000
-"""Pages of the list of monitors: a service that makes up more is not read for ever."""
+"""Pages of the list of monitors: a service that makes up more is not read without end."""
 
 _PATIENCE = 5.0
 """Seconds that a look waits for the runs of monitors. What takes longer goes on, and is reported

@@ -50,7 +50,7 @@ _STATS = {
     "errors": ("errors", _COUNT),
     "diff_null_pks": ("null primary keys", _AMOUNT),
     "diff_duplicate_pks": ("doubled primary keys", _AMOUNT),
-    # What these measure is published nowhere, so they only have to be possible.
+    # What these measure is published nowhere, so any possible number will do.
     "diff_pks": ("diff_pks", _AMOUNT),
     "diff_rows": ("diff_rows", _AMOUNT),
     "diff_rows_number": ("diff_rows_number", _AMOUNT),

@@ -132,7 +132,7 @@ def test_why_it_failed(
 
 
 def test_what_failed_is_not_judged(decide: Any) -> None:
-    # Not even if it has figures, which would have to be confirmed.
+    # Not even if it has figures, which would need to be confirmed.
     outcome = {**DIFFERENT.outcome, "summary_results": {"status": "running"}}
     failure(DatafoldJobFailedError, decide, "failed", outcome, min_match_ratio=0.5)
 
