@@ -749,6 +749,7 @@ def test_a_sample_that_was_sent_is_no_count(sandbox: Any, deferrable: bool) -> N
         carry_out(task)
 
 
+@pytest.mark.usefixtures("_tells_of_each_clear")
 def test_a_retry_reads_the_results_of_the_same_data_diff(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
