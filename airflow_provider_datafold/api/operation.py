@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from airflow_provider_datafold.api import fields, shape
+from airflow_provider_datafold.api import fields, form, shape
 from airflow_provider_datafold.api.fields import Check
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import Secret, encode, secrets_in
@@ -18,6 +18,8 @@ Returned = TypeVar("Returned")
 
 _PLACE = re.compile(r"{(\w+)}")
 _MIB = 1024 * 1024
+_SLOWEST = _MIB / 8
+"""Bytes a second that a network must send."""
 
 
 class Effect(Enum):
@@ -45,7 +47,10 @@ class Request:
 
     :param operation: the operation that it calls.
     :param path: the path on Datafold's host with its query, every value quoted.
-    :param content: the body as JSON, ``None`` without one.
+    :param content: the body, wrapped: bytes, or a
+        :class:`~airflow_provider_datafold.api.form.Multipart` that is read while it is sent;
+        ``None`` without one.
+    :param media_type: what kind of body that is.
     :param secrets: the secrets in the body.
     :param named: a field of the response and its value as a string, by which it is known to be the
         response to this request; ``None`` if there is no such field.
@@ -54,8 +59,14 @@ class Request:
     operation: Operation[Any]
     path: str
     content: Secret | None = None
+    media_type: str = "application/json"
     secrets: tuple[Secret, ...] = ()
     named: tuple[str, str] | None = None
+
+    @property
+    def seconds_to_send(self) -> float:
+        """How long sending a large body may take, beside the timeout of the connection."""
+        return 0.0 if self.content is None else len(self.content.reveal()) / _SLOWEST
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,7 @@ class Operation(Generic[Returned]):
     :param body: takes a concealed body and returns one that fits; by default the body must fit its
         shape in the contract. Has no effect on an operation without a body.
     :param body_name: what errors call the body.
+    :param is_form: whether the body is a form, and not JSON.
     :param may_be_empty: whether a response without a body is a success, too.
     :param largest: the most bytes that a response may have.
     :param carries_secrets: whether its bodies may hold secrets. Every field with the name of a
@@ -80,6 +92,7 @@ class Operation(Generic[Returned]):
     :param is_classic: whether only Datafold Classic has it.
     :param is_findable: whether what it starts can be found again when the response is lost.
     :param to_check: what an error tells the reader to check if the resource does not exist.
+    :param seen_in: the client of Datafold's that calls it, if the contract does not have it.
     :param repeats: the field of the response that repeats a field of the path, and the latter's
         name; ``None`` if the contract has none.
     """
@@ -93,12 +106,14 @@ class Operation(Generic[Returned]):
     query: Mapping[str, Check] = field(default_factory=dict)
     body: Callable[[Any], Any] | None = None
     body_name: str = "config"
+    is_form: bool = False
     may_be_empty: bool = False
     largest: int = 10 * _MIB
     carries_secrets: bool = False
     is_classic: bool = False
     is_findable: bool = False
     to_check: str = "the id"
+    seen_in: str | None = None
     repeats: tuple[str, str] | None = None
 
     def request(self, body: Any = OMITTED, /, **values: Any) -> Request:
@@ -120,7 +135,10 @@ class Operation(Generic[Returned]):
         if body is OMITTED:
             return Request(self, path, named=self._named(values))
         body = self.fit(body)
-        return Request(self, path, encode(body), tuple(secrets_in(body)))
+        if self.is_form:
+            media_type, content = form.encode(body)
+            return Request(self, path, content, media_type)
+        return Request(self, path, encode(body), secrets=tuple(secrets_in(body)))
 
     def fit(self, body: Any, name: str | None = None) -> Any:
         """Check a body, and undo what templating did to its fields.

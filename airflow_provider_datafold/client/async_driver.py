@@ -104,7 +104,7 @@ class AsyncClient:
         write = functools.partial(self._write, request)
         try:
             # Also for the wait for a turn and for the look-up of the host.
-            with anyio.fail_after(self._settings.timeout):
+            with anyio.fail_after(self._settings.timeout + request.seconds_to_send):
                 return await connections.send(request, write, progress, self._waits_until)
         except DatafoldError as error:
             failed = error.with_traceback(None)
@@ -132,8 +132,9 @@ class AsyncClient:
             headers.append(("Connection", "close"))
         method, content = request.operation.method, b""
         if request.content is not None:
-            content = request.content.reveal()
-            headers.append(("Content-Type", "application/json"))
+            # An event loop uploads no large files, so that these need not be read piece by piece.
+            content = bytes(request.content.reveal())
+            headers.append(("Content-Type", request.media_type))
         if content or method in _HAVE_A_BODY:
             headers.append(("Content-Length", str(len(content))))
         return Message(

@@ -165,15 +165,14 @@ class Exchange:
         done: _Done = result
         return done
 
-    def use(self, kept: Any) -> float:
+    def use(self, kept: Any) -> None:
         """Use a kept socket, unless the exchange is over.
 
         :param kept: the socket, or the TLS inside a proxy's TLS.
-        :return: the seconds that are left.
         :raises TimeoutError: the exchange was aborted, or its time is over.
         """
         self._socket = _socket_of(kept)
-        return self.left()
+        self.left()
 
     def read_from(self, response_socket: Any, file: Any) -> io.BufferedReader:
         """Return a reader for the response, which ends with the exchange.
@@ -294,12 +293,6 @@ class _ExchangeConnection(HTTPConnection):
 
     response_class = _Response
 
-    def connect(self) -> None:
-        """Connect, and send nothing if the exchange was aborted meanwhile."""
-        super().connect()
-        if exchange := _EXCHANGE.get():
-            exchange.left()
-
     @property
     def is_connected(self) -> bool:
         """Whether the connection can be used again; urllib3 looks for bytes only below TLS."""
@@ -308,11 +301,18 @@ class _ExchangeConnection(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send a request, unless the exchange was aborted."""
         if (exchange := _EXCHANGE.get()) and self.sock is not None:
-            # urllib3 sets this timeout on the socket.
-            self.timeout = exchange.use(self.sock)
+            exchange.use(self.sock)
         # urllib3 then reads what the service said before it closed, as it does without TLS.
         with suppress(ssl.SSLError):
             super().request(*args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        """Send a part of a request, as long as time is left."""
+        if self.sock is None:
+            self.connect()
+        if exchange := _EXCHANGE.get():
+            self.sock.settimeout(exchange.left())
+        super().send(data)
 
 
 class _Connection(_ExchangeConnection):

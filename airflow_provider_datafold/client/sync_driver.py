@@ -98,7 +98,7 @@ class Client:
             # request must not be sent twice.
             self.session.close()
         self._has_sent = True
-        self._exchange = Exchange(self._settings.timeout)
+        self._exchange = Exchange(self._settings.timeout + request.seconds_to_send)
         # Checked only now that stop() has an exchange to abort: a signal may arrive at any time.
         if self._is_stopped:
             return failure.stopped()
@@ -122,7 +122,7 @@ class Client:
     def _receive(self, request: Request) -> Response:
         headers = {**self.session.headers}
         if request.content is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = request.media_type
         # Not prepared by the session, which takes three times as long.
         prepared = requests.PreparedRequest()
         prepared.prepare(

@@ -19,6 +19,7 @@ from airflow_provider_datafold.api.bi import BIMethods
 from airflow_provider_datafold.api.ci import CIMethods
 from airflow_provider_datafold.api.data_diffs import DataDiffMethods
 from airflow_provider_datafold.api.data_sources import DataSourceMethods
+from airflow_provider_datafold.api.dbt import DbtMethods
 from airflow_provider_datafold.api.explore import ExploreMethods
 from airflow_provider_datafold.api.monitors import MonitorMethods
 from airflow_provider_datafold.api.operation import Operation, Request, Returned, free_request
@@ -55,6 +56,7 @@ class DatafoldHook(
     CIMethods,
     DataDiffMethods,
     DataSourceMethods,
+    DbtMethods,
     ExploreMethods,
     MonitorMethods,
     AuditLogMethods,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields
@@ -67,24 +67,28 @@ def upload(hook: DatafoldHook, ci_config_id: int, pr_num: int, changes: Any) -> 
     return run_id
 
 
-def _newest_run(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
-    """Return the id of a commit's newest run, 0 if there is none."""
-    found, count = [0], 0
-    # The contract does not say whether the first or the last run in the list is the newest.
+def list_runs(hook: DatafoldHook, ci_config_id: int, **wanted: Any) -> Iterator[dict[str, Any]]:
+    """List CI runs, a page at a time, up to ten pages.
+
+    :param hook: the hook to call.
+    :param ci_config_id: id of the CI configuration.
+    :param wanted: the filters of the list.
+    """
+    count = 0
     for _ in range(MOST_PAGES):
-        runs = hook.list_ci_runs(
-            ci_config_id,
-            pr_sha=facts["pr_sha"],
-            pr_num=facts["pr_number"],
-            limit=PAGE_SIZE,
-            offset=count,
-        )
-        ids = (run.get("id") for run in runs if isinstance(run, dict))
-        found += (run_id for run_id in ids if isinstance(run_id, int))
+        runs = hook.list_ci_runs(ci_config_id, **wanted, limit=PAGE_SIZE, offset=count)
+        yield from (run for run in runs if isinstance(run, dict) and isinstance(run.get("id"), int))
+        # Not a short one: a service may return less than it is asked for.
         if not runs:
             break
         count += len(runs)
-    return max(found)
+
+
+def _newest_run(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
+    """Return the id of a commit's newest run, 0 if there is none."""
+    runs = list_runs(hook, ci_config_id, pr_sha=facts["pr_sha"], pr_num=facts["pr_number"])
+    # The contract does not say whether the first or the last run in the list is the newest.
+    return max((run["id"] for run in runs), default=0)
 
 
 def _run_id(answer: Mapping[str, Any]) -> int | None:

@@ -1,13 +1,19 @@
-"""Operators for dbt projects: their models as data diffs."""
+"""Operators for dbt projects: their models as data diffs, their artifacts for Datafold's CI."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
+from airflow_provider_datafold.operators.ci import DatafoldCIOperator
+from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT, Start
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_datafold.api.fields import Check
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.dbt.manifest import Manifest
@@ -237,6 +243,115 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
             source = hook.get_data_source(self._given["data_source_id"])
             upper_case = source.get("type") == "snowflake"
         return str.upper if upper_case else str
+
+
+class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
+    """Upload to Datafold's CI what dbt wrote in a run; for a pull request, wait for its CI run.
+
+    ``POST /api/v1/dbt/submit_artifacts/{ci_config_id}``, which no published contract of Datafold
+    has, but its SDK calls; Datafold Classic has it.
+
+    .. code-block:: python
+
+        DatafoldUploadDbtArtifactsOperator(
+            task_id="artifacts",
+            ci_config_id=3,
+            run_type="production",
+            target="/dbt/target",
+            commit_sha="{{ params.commit_sha }}",
+        )
+
+    :param ci_config_id: id of the CI configuration in Datafold, e.g. ``7`` or ``"7"``.
+    :param run_type: ``"production"`` or ``"pull_request"``.
+    :param target: path or URL of the folder into which dbt wrote, with its ``manifest.json``. A
+        plain path is a folder of the worker; a URL is opened with Airflow's ``ObjectStoragePath``.
+    :param commit_sha: sha of the commit that dbt ran with, 7 to 64 hexadecimal digits.
+    :param run_id: links the run of a pull request to that of its base, if CI is set up so.
+    :param include: patterns of the files to upload, by their paths in ``target``, e.g.
+        ``["manifest.json", "compiled/*"]``; by default all.
+    :param wait_for_completion: whether to wait for the end of the pull request's CI run. A
+        production run has none.
+    :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
+        Airflow's ``[operators] default_deferrable`` says.
+    :param poll_interval: time between two polls, in seconds or as a
+        :class:`~datetime.timedelta`; by default 2 s at first, then a seventh of the time waited,
+        at least 1 s and at most 30.
+    :param timeout: how long the run may take, in seconds or as a :class:`~datetime.timedelta`; 24
+        hours by default. The task's ``execution_timeout`` counts, too.
+    :param cancel_on_kill: has no effect: Datafold's API cannot cancel a CI run.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :return: ``{"ci_config_id", "run_id", "status"}`` of the CI run; it lands in XCom. ``run_id``
+        and ``status`` are null if the task does not wait.
+    :raises DatafoldInputError: a parameter is wrong, or ``target`` is not dbt's; nothing was sent.
+    :raises DatafoldNotFoundError: there is no such CI configuration, or a minute after the upload
+        no CI run.
+    :raises DatafoldTransientError: the bucket with ``target`` did not answer.
+    :raises DatafoldJobFailedError: the run failed; Airflow's retry uploads again.
+    :raises DatafoldJobCancelledError: someone cancelled the run.
+    :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
+    :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        *DatafoldCIOperator.template_fields,
+        "run_type",
+        "target",
+        "commit_sha",
+        "run_id",
+        "include",
+    )
+
+    def __init__(
+        self,
+        *,
+        ci_config_id: int | str,
+        run_type: str,
+        target: str,
+        commit_sha: str,
+        run_id: str | None = None,
+        include: Sequence[str] | str | None = None,
+        wait_for_completion: bool = False,
+        deferrable: bool | None = None,
+        poll_interval: float | timedelta | None = None,
+        timeout: float | timedelta = DEFAULT_TIMEOUT,
+        cancel_on_kill: bool = True,
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        store(self, locals())
+
+    def check(self, hook: DatafoldHook) -> None:
+        """Check all arguments, before anything is sent."""
+        from airflow_provider_datafold.api import fields
+        from airflow_provider_datafold.api.dbt import FACTS
+
+        super().check(hook)
+        self._facts = self.checked(hook, **FACTS, run_id=_optional(fields.name))
+        self._given = self.checked(
+            hook,
+            ci_config_id=fields.positive_integer,
+            target=fields.name,
+            include=_optional(fields.texts),
+        )
+
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+        """Upload the artifacts, and find the run that Datafold starts for them."""
+        from airflow_provider_datafold.jobs.dbt import upload
+        from airflow_provider_datafold.jobs.dbt.target import packed
+
+        number, sha = self._given["ci_config_id"], self._facts["commit_sha"]
+        if self._facts["run_type"] != upload.PULL_REQUEST:
+            self.wait_for_completion = False
+        with packed("target", self._given["target"], self._given["include"]) as archive:
+            waits = self.wait_for_completion
+            ended = upload.ended_runs(hook, number, sha) if waits else ()
+            upload.upload_once(hook, number, archive, self._facts)
+        self.log.info("Uploaded dbt's artifacts of commit %s (%s).", sha, self._facts["run_type"])
+        run = upload.wait_for_run(hook, number, sha, ended) if waits else {}
+        ids = {"ci_config_id": number, "pr_num": run.get("pr_num"), "run_id": run.get("id")}
+        return Start(ids, {}, time.time())
 
 
 def _limits() -> Limits:

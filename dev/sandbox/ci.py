@@ -28,6 +28,8 @@ class CI:
         self.jobs: dict[int, Job] = {}
         self.changes: dict[int, list[dict[str, Any]]] = {}
         """The last uploaded changes, by run."""
+        self.starts_for_artifacts = True
+        """Whether a pull request's artifacts start a run, unless it has one that waits for them."""
         self._last = 0
 
     def add(self, ci_config_id: int, details: dict[str, Any]) -> int:
@@ -47,6 +49,22 @@ class CI:
             "source": "api",
         }
         return self._last
+
+    def take_artifacts(self, ci_config_id: int, commit_sha: str) -> None:
+        """Go on with a commit's run, or start one.
+
+        :param ci_config_id: the CI configuration's id.
+        :param commit_sha: the newest commit of a pull request.
+        """
+        runs = self.runs[ci_config_id].items()
+        waiting = [
+            number
+            for number, run in runs
+            if run["pr_sha"] == commit_sha and not self.jobs[number].ended
+        ]
+        if self.starts_for_artifacts and not waiting:
+            facts = dict.fromkeys(("pr_branch", "base_sha", "base_branch"), "unknown")
+            self.add(ci_config_id, {"pr_number": 1, "pr_sha": commit_sha, **facts})
 
     def active(self, ci_config_id: int, pr_num: int) -> int | None:
         """Return the newest run for a pull request that has not ended.

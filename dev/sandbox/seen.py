@@ -122,6 +122,8 @@ def submit_artifacts(state: State, ci_config_id: int, body: dict[str, str]) -> A
     state.seen.artifacts.append(
         Artifacts(ci_config_id, body["run_type"], body["commit_sha"], body.get("run_id"), files)
     )
+    if body["run_type"] == "pull_request":
+        state.ci.take_artifacts(ci_config_id, body["commit_sha"])
     return {}
 
 

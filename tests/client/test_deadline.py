@@ -59,7 +59,7 @@ def test_a_socket_that_is_used_again_is_shut_down_too() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         exchange = Exchange(5)
-        assert 0 < exchange.use(ours) <= 5
+        exchange.use(ours)
         exchange.break_off()
         theirs.settimeout(5)
         assert theirs.recv(1) == b""

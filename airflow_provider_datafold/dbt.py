@@ -1,0 +1,75 @@
+"""What dbt does in other tasks than this provider's, such as those of Astronomer Cosmos."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+def upload_artifacts(
+    project_dir: str | os.PathLike[str],
+    *,
+    context: Context | None = None,
+    ci_config_id: int | str,
+    run_type: str,
+    commit_sha: str,
+    datafold_conn_id: str = "datafold_default",
+) -> None:
+    """Upload to Datafold what dbt wrote, as the callback of one Cosmos task.
+
+    .. code-block:: python
+
+        DbtBuildLocalOperator(
+            task_id="build",
+            callback=upload_artifacts,
+            callback_args={
+                "ci_config_id": 3,
+                "run_type": "production",
+                "commit_sha": "{{ params.commit_sha }}",
+            },
+            ...,
+        )
+
+    :param project_dir: folder of the dbt project, in which dbt has written ``target``.
+    :param context: Airflow's task context, which Cosmos passes: the other arguments are rendered
+        with it.
+    :param ci_config_id: id of the CI configuration in Datafold, e.g. ``7`` or ``"7"``.
+    :param run_type: ``"production"`` or ``"pull_request"``.
+    :param commit_sha: sha of the commit that dbt ran with, 7 to 64 hexadecimal digits.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :raises DatafoldInputError: an argument is wrong, or there is no manifest; nothing was sent.
+    :raises DatafoldError: see
+        :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.call`.
+    """
+    # Slow to import, and not needed to parse a DAG.
+    from airflow_provider_datafold.api import fields
+    from airflow_provider_datafold.api.dbt import FACTS
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.dbt.target import packed
+    from airflow_provider_datafold.jobs.dbt.upload import upload_once
+    from airflow_provider_datafold.redaction.guard import guarded
+
+    given: dict[str, Any] = {
+        "ci_config_id": ci_config_id,
+        "run_type": run_type,
+        "commit_sha": commit_sha,
+        "datafold_conn_id": datafold_conn_id,
+    }
+    if context is not None:
+        given = context["task"].render_template(given, context)
+    checks = {"ci_config_id": fields.positive_integer, **FACTS}
+    with DatafoldHook(given["datafold_conn_id"]) as hook:
+        facts = guarded(
+            lambda: {name: check(name, given[name]) for name, check in checks.items()},
+            hook.redactor(),
+            given,
+        )
+        number = facts.pop("ci_config_id")
+        target = os.path.join(project_dir, "target")
+        with packed("project_dir", target, None) as archive:
+            upload_once(hook, number, archive, {**facts, "run_id": None})
+        hook.log.info("Uploaded the artifacts of commit %s to %s.", facts["commit_sha"], hook.place)

@@ -1,0 +1,89 @@
+"""Upload what dbt wrote once, and find the CI run that Datafold starts for it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import IO, TYPE_CHECKING, Any
+
+from airflow_provider_datafold.exceptions import DatafoldNotFoundError
+from airflow_provider_datafold.jobs.ci_run import list_runs
+from airflow_provider_datafold.jobs.job import CI_RUN, State
+from airflow_provider_datafold.jobs.once.start import start_once
+
+if TYPE_CHECKING:
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+
+PULL_REQUEST = "pull_request"
+
+_BRANCH = "HEAD"
+"""Git's name for a commit whose branch nobody knows."""
+
+_PAUSES = (2.0, 3.0, *(5.0,) * 11)
+"""Seconds between two looks for the run: a minute in all, as long as Datafold's SDK looks."""
+
+
+def upload_once(
+    hook: DatafoldHook, ci_config_id: int, archive: IO[bytes], facts: Mapping[str, Any]
+) -> None:
+    """Upload an archive, or find out that it was stored if the response is lost.
+
+    :param hook: the hook to call.
+    :param ci_config_id: id of the CI configuration.
+    :param archive: a zip archive of the target folder.
+    :param facts: ``commit_sha``, ``run_type`` and ``run_id``.
+    :raises DatafoldError: it was not stored; uploading it again does no harm.
+    """
+
+    def submit() -> bool:
+        hook.submit_dbt_artifacts(ci_config_id, archive, **facts)
+        return True
+
+    def find() -> bool | None:
+        known = {name: facts[name] for name in ("commit_sha", "run_type")}
+        answer = hook.check_dbt_artifacts(ci_config_id, **known, branch=_BRANCH)
+        return answer.get("status") == "ok" or None
+
+    start_once(hook, "upload of dbt's artifacts", submit, find)
+
+
+def ended_runs(hook: DatafoldHook, ci_config_id: int, commit_sha: str) -> frozenset[int]:
+    """Return the ids of a commit's CI runs that have ended.
+
+    :param hook: the hook to call.
+    :param ci_config_id: id of the CI configuration.
+    :param commit_sha: the commit.
+    """
+    return frozenset(
+        run["id"]
+        for run in list_runs(hook, ci_config_id, pr_sha=commit_sha)
+        if CI_RUN.state_of(run.get(CI_RUN.status)) not in (None, State.RUNNING)
+    )
+
+
+def wait_for_run(
+    hook: DatafoldHook, ci_config_id: int, commit_sha: str, ended: Container[int]
+) -> dict[str, Any]:
+    """Wait until Datafold has a CI run for an upload.
+
+    The pull request may have had one that waited for the artifacts, or they start one.
+
+    :param hook: the hook to call.
+    :param ci_config_id: id of the CI configuration.
+    :param commit_sha: the commit.
+    :param ended: the runs that had ended before the upload.
+    :return: the newest run of the commit that is not one of these.
+    :raises DatafoldNotFoundError: there is none after a minute.
+    """
+    for pause in (0.0, *_PAUSES):
+        hook.pause(pause)
+        runs = list_runs(hook, ci_config_id, pr_sha=commit_sha)
+        found = [run for run in runs if run["id"] not in ended]
+        if found:
+            return max(found, key=lambda run: int(run["id"]))
+    raise DatafoldNotFoundError(
+        f"Datafold stored dbt's artifacts, but CI configuration {ci_config_id} has no new CI run "
+        f"of commit {commit_sha} a minute later. Check that commit_sha is the full sha of the "
+        f"newest commit of an open pull request, that ci_config_id is the CI configuration of its "
+        f"repository, and that CI is not paused there; then clear the task, which uploads them "
+        f"again."
+    )

@@ -1,0 +1,259 @@
+"""The upload of dbt's artifacts in one process. tests/dags runs it in a real Airflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.dbt import upload_artifacts
+from airflow_provider_datafold.exceptions import (
+    DatafoldConnectionError,
+    DatafoldInputError,
+    DatafoldJobFailedError,
+    DatafoldNotFoundError,
+)
+from airflow_provider_datafold.jobs.dbt import upload
+from airflow_provider_datafold.jobs.once import start as once
+from airflow_provider_datafold.operators.dbt import DatafoldUploadDbtArtifactsOperator
+from dev.faults import behaviours
+from dev.sandbox.course import Course, Step
+from tests.artifacts import FILES, SHA, form, target, unpacked
+from tests.conftest import API_KEY, Log
+from tests.contexts import context_of
+from tests.pull_request import PULL_REQUEST
+from tests.waits import check_defaults, sent, to_its_end
+
+SUBMIT = "/api/v1/dbt/submit_artifacts/4"
+CHECK = "/api/v1/dbt/post_upload_check_artifacts/4"
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once, "_PAUSES", (0.0,))
+    monkeypatch.setattr(once, "_LAST_PAUSES", ())
+    monkeypatch.setattr(upload, "_PAUSES", (0.0, 0.0))
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Any:
+    """Make the operator, with a target folder of its own."""
+    folder = target(tmp_path / "target")
+
+    def make(**arguments: Any) -> DatafoldUploadDbtArtifactsOperator:
+        given = {
+            "ci_config_id": 4,
+            "run_type": "pull_request",
+            "target": str(folder),
+            "commit_sha": SHA,
+            "poll_interval": 0.01,
+            "deferrable": False,
+        }
+        return DatafoldUploadDbtArtifactsOperator(task_id="artifacts", **{**given, **arguments})
+
+    return make
+
+
+@pytest.mark.parametrize("run_type", ["production", "pull_request"])
+def test_an_upload(run_type: str, task: Any, sandbox: Any, task_log: Log) -> None:
+    returned = to_its_end(task(run_type=run_type, ci_config_id="4", run_id=" 7\n"))
+
+    assert returned == {"ci_config_id": 4, "run_id": None, "status": None}
+    (request,) = sandbox.state.requests
+    assert (request.method, request.path, request.status) == ("POST", SUBMIT, 200)
+    assert request.headers["content-length"] == str(len(request.body))
+    fields = form(request)
+    assert unpacked(fields.pop("artifacts")) == FILES
+    assert fields == {
+        "commit_sha": SHA.encode(),
+        "run_type": run_type.encode(),
+        "run_id": b"7",
+    }
+    assert f"Uploaded dbt's artifacts of commit {SHA} ({run_type})." in task_log.messages
+
+
+def test_only_what_is_included_is_uploaded(task: Any, sandbox: Any) -> None:
+    to_its_end(task(include='["manifest.json", "compiled/*"]', run_id="None"))
+    (request,) = sandbox.state.requests
+    fields = form(request)
+    assert [*fields] == ["commit_sha", "run_type", "artifacts"]
+    assert {*unpacked(fields["artifacts"])} == {"manifest.json", "compiled/shop/orders.sql"}
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("is_waiting", [False, True])
+def test_the_run_of_a_pull_request(
+    is_waiting: bool, deferrable: bool, task: Any, sandbox: Any, task_log: Log
+) -> None:
+    facts = {**PULL_REQUEST, "pr_sha": SHA}
+    sandbox.state.ci.courses.default = Course((), "failed")
+    sandbox.state.ci.add(4, facts)  # Has ended, so it is not of this upload.
+    sandbox.state.ci.courses.default = Course((Step("processing", reads=4),), "done")
+    if is_waiting:
+        sandbox.state.ci.add(4, facts)
+
+    returned = to_its_end(task(wait_for_completion=True, deferrable=deferrable))
+
+    assert returned == {"ci_config_id": 4, "run_id": 2, "status": "done"}
+    number = 8 if is_waiting else 1
+    assert f"CI run 2 of pull request {number} is done." in task_log.messages
+    assert [each for each in sent(sandbox) if each.startswith("POST")] == [
+        "POST /dbt/submit_artifacts/4"
+    ]
+
+
+def test_a_run_that_fails(task: Any, sandbox: Any) -> None:
+    sandbox.state.ci.courses.default = Course((), "failed")
+    with pytest.raises(DatafoldJobFailedError, match="CI run 1 of pull request 1 failed"):
+        to_its_end(task(wait_for_completion=True))
+
+
+def test_no_run_within_a_minute(task: Any, sandbox: Any) -> None:
+    sandbox.state.ci.starts_for_artifacts = False
+    with pytest.raises(DatafoldNotFoundError) as caught:
+        to_its_end(task(wait_for_completion=True))
+    assert str(caught.value).startswith(
+        f"Datafold stored dbt's artifacts, but CI configuration 4 has no new CI run of commit {SHA}"
+        " a minute later. Check that commit_sha is the full sha"
+    )
+    assert len(sandbox.state.seen.artifacts) == 1
+
+
+def test_the_minute_is_one() -> None:
+    # Not the patched pauses: those of the module as it is.
+    import importlib.util
+
+    spec = importlib.util.find_spec(upload.__name__)
+    assert spec is not None
+    assert spec.loader is not None
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    assert sum(fresh._PAUSES) == 60
+
+
+def test_a_production_run_has_no_run_to_wait_for(task: Any, sandbox: Any) -> None:
+    returned = to_its_end(task(run_type="production", wait_for_completion=True))
+    assert returned["run_id"] is None
+    assert sent(sandbox) == ["POST /dbt/submit_artifacts/4"]
+
+
+@pytest.mark.parametrize("status", ["ok", "missing"])
+def test_a_lost_response(status: str, task: Any, serve: Any) -> None:
+    found = behaviours.answers(200, f'{{"status": "{status}"}}'.encode())
+    server = serve(behaviours.says(), found)
+    if status == "ok":
+        to_its_end(task())
+    else:
+        with pytest.raises(DatafoldConnectionError, match="the connection broke before"):
+            to_its_end(task())
+    submit, check = server.requests
+    assert (submit.target, check.target) == (SUBMIT, CHECK)
+    assert check.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert check.body == f"commit_sha={SHA}&run_type=pull_request&branch=HEAD".encode()
+
+
+def test_an_empty_response_is_a_success(task: Any, serve: Any) -> None:
+    server = serve(behaviours.answers(200, b""))
+    to_its_end(task())
+    assert len(server.requests) == 1
+
+
+def test_it_is_sent_again_from_the_beginning(task: Any, serve: Any) -> None:
+    server = serve(
+        behaviours.asks_to_wait(429, 0.01),
+        behaviours.answers(200, b"{}"),
+        extra={"max_retries": 1},
+    )
+    to_its_end(task())
+    first, second = server.requests
+    assert first.body == second.body
+    assert unpacked(form(second)["artifacts"]) == FILES
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("ci_config_id", 0, "must be a positive integer"),
+        ("run_type", "nightly", "must be one of 'production', 'pull_request'"),
+        *(("commit_sha", value, "must be a commit's sha") for value in ("main", "", None)),
+        ("run_id", " ", "must be a name"),
+        ("target", None, "must be a string"),
+        ("target", "/nowhere", "/nowhere cannot be read (No such file or directory)."),
+        ("include", "main", "must be a list of strings"),
+        ("include", ["*.parquet"], "*.parquet fits no file in target."),
+        ("include", ["run*"], "run* leaves out manifest.json."),
+        ("timeout", 0, "must be a number above 0"),
+    ],
+)
+@pytest.mark.parametrize("wait_for_completion", [False, True])
+def test_nothing_is_sent(
+    field: str, value: Any, said: str, wait_for_completion: bool, task: Any, sandbox: Any
+) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        to_its_end(task(**{field: value}, wait_for_completion=wait_for_completion))
+    assert str(caught.value).startswith(f"{field}: {said}")
+    assert str(caught.value).endswith("Nothing was sent.") or field == "target"
+    assert sandbox.state.requests == []
+
+
+def test_a_configuration_that_is_not_there(task: Any, connect: Any) -> None:
+    with pytest.raises(DatafoldNotFoundError) as caught:
+        to_its_end(task(ci_config_id=99))
+    assert "there is no such CI configuration" in str(caught.value)
+
+
+def test_defaults() -> None:
+    needed = ("ci_config_id", "run_type", "target", "commit_sha")
+    task = DatafoldUploadDbtArtifactsOperator(task_id="t", **dict.fromkeys(needed, "1"))
+    check_defaults(task, waits=False)
+    assert (task.run_id, task.include) == (None, None)
+    assert {*task.template_fields} == {"datafold_conn_id", *needed, "run_id", "include"}
+
+
+# The callback for Cosmos.
+
+
+class Rendered:
+    """A task of another provider's, which renders templates."""
+
+    task_id = "build"
+
+    def render_template(self, given: Any, context: Any) -> Any:
+        assert context["task"] is self
+        return {name: str(value).replace("{{ sha }}", SHA) for name, value in given.items()}
+
+
+def test_the_callback_uploads_the_target_of_a_project(
+    tmp_path: Path, sandbox: Any, log: Log
+) -> None:
+    target(tmp_path / "target")
+    task = Rendered()
+    upload_artifacts(
+        tmp_path,
+        context=context_of(task),
+        ci_config_id=4,
+        run_type="production",
+        commit_sha="{{ sha }}",
+    )
+    (found,) = sandbox.state.seen.artifacts
+    assert (found.ci_config_id, found.run_type, found.commit_sha) == (4, "production", SHA)
+    assert {*found.files} == {*FILES}
+    assert f"Uploaded the artifacts of commit {SHA} to {sandbox.url}" in log.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"run_type": "nightly"}, "run_type: must be one of"),
+        ({"commit_sha": API_KEY}, "commit_sha: is wrong. Its value is not shown"),
+        ({}, "project_dir: "),
+    ],
+)
+def test_the_callback_refuses(wrong: Any, said: str, tmp_path: Path, sandbox: Any) -> None:
+    given = {"ci_config_id": 4, "run_type": "production", "commit_sha": SHA, **wrong}
+    with pytest.raises(DatafoldInputError) as caught:
+        upload_artifacts(str(tmp_path), **given)
+    assert str(caught.value).startswith(said)
+    assert API_KEY not in str(caught.value)
+    assert sandbox.state.requests == []
