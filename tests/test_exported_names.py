@@ -27,7 +27,7 @@ EXPORTED = {
     },
     "operators.ci": {"DatafoldTriggerCIOperator", "DatafoldUploadCIChangesOperator"},
     "operators.data_diffs": {"DatafoldRunDataDiffOperator"},
-    "operators.dbt": {"DatafoldDbtModelsOperator"},
+    "operators.dbt": {"DatafoldDbtModelsOperator", "DatafoldUploadDbtArtifactsOperator"},
     "operators.data_sources": {"DatafoldTestDataSourceOperator"},
     "operators.monitors": {
         "DatafoldApplyMonitorsOperator",

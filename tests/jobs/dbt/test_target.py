@@ -1,0 +1,147 @@
+"""The archive of a target folder, on the worker and in a bucket."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldTransientError
+from airflow_provider_datafold.jobs.dbt import target as module
+from airflow_provider_datafold.jobs.dbt.target import packed
+from tests.artifacts import FILES, target, unpacked
+
+BUCKET = "memory://bucket/target"
+
+
+def pack(place: Any, include: Any = None) -> dict[str, bytes]:
+    with packed("target", str(place), include) as archive:
+        archive.seek(0)
+        return unpacked(archive.read())
+
+
+@pytest.fixture
+def bucket() -> Any:
+    """A bucket in memory."""
+    try:
+        from airflow.sdk.io import attach
+    except ImportError:  # Airflow 2
+        from airflow.io.store import attach
+    files = fsspec.filesystem("memory")
+    attach(protocol="memory", fs=files)
+    yield files
+    files.store.clear()
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_folder_of_the_worker(prefix: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert pack(f"{prefix}{target(tmp_path)}") == FILES
+
+
+def test_a_folder_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    target(tmp_path / "target")
+    assert pack("~/target") == FILES
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_folder_of_a_bucket(end: str, bucket: Any) -> None:
+    for name, content in FILES.items():
+        bucket.pipe(f"/bucket/target/{name}", content)
+    bucket.pipe("/bucket/targeted/other.json", b"{}")
+    assert pack(BUCKET + end) == FILES
+
+
+def test_a_link_within_the_folder(tmp_path: Path) -> None:
+    (target(tmp_path) / "copy.json").symlink_to("manifest.json")
+    assert pack(tmp_path)["copy.json"] == FILES["manifest.json"]
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    target(tmp_path / "real")
+    (tmp_path / "link").symlink_to("real")
+    assert pack(tmp_path / "link") == FILES
+
+
+def test_what_is_no_file_is_left_out(tmp_path: Path) -> None:
+    os.mkfifo(target(tmp_path) / "pipe")
+    (tmp_path / "broken").symlink_to("nothing")
+    (tmp_path / "circle").symlink_to(".")
+    assert pack(tmp_path) == FILES
+
+
+def test_no_link_leads_out(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("planted")
+    folder = target(tmp_path / "target")
+    (folder / "compiled" / "x").symlink_to(tmp_path / "secret")
+    with pytest.raises(DatafoldInputError) as caught:
+        pack(folder)
+    assert str(caught.value) == (
+        f"target: {folder} has a link that leads out of it (compiled/x). Nothing was sent."
+    )
+
+
+def test_no_linked_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "secret").write_text("planted")
+    (target(tmp_path / "target") / "x").symlink_to(tmp_path / "other")
+    assert pack(tmp_path / "target") == FILES
+
+
+@pytest.mark.parametrize("key", ["../x", "a//x", "/x", "a/./x"])
+def test_no_key_leads_out(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Root:
+        path = "bucket/target"
+
+        class fs:  # noqa: N801
+            find = staticmethod(lambda path: [f"{path}/{key}"])
+
+    monkeypatch.setattr(module, "object_at", lambda place: Root)
+    with pytest.raises(DatafoldInputError, match="has a file whose path leads out of it"):
+        pack("s3://bucket/target")
+
+
+@pytest.mark.parametrize("limit", ["MOST_FILES", "MOST_BYTES"])
+def test_too_much(limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, limit, 2)
+    with pytest.raises(DatafoldInputError, match=r"^target: .* has more than [\d]+ (files|MB)\b"):
+        pack(target(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["", "memory://bucket/nothing"])
+def test_without_a_manifest(place: str, tmp_path: Path, bucket: Any) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        pack(place or tmp_path)
+    assert str(caught.value) == (
+        f"target: {place or tmp_path} has no manifest.json. It must be the folder into which dbt "
+        "writes: 'target' in the project, unless dbt's target-path says otherwise. Nothing was "
+        "sent."
+    )
+
+
+def test_a_project_is_no_target(tmp_path: Path) -> None:
+    target(tmp_path / "target")
+    with pytest.raises(DatafoldInputError, match=r"has no manifest\.json"):
+        pack(tmp_path)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DatafoldInputError, match=r"cannot be read \(Not a directory\)"):
+        pack(target(tmp_path) / "manifest.json")
+
+
+def test_a_bucket_that_fails_shows_no_secret(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.pipe("/bucket/target/manifest.json", b"{}")
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError("planted-signature-1")
+
+    monkeypatch.setattr(bucket, "open", fails)
+    with pytest.raises(DatafoldTransientError) as caught:
+        pack(BUCKET)
+    assert "planted" not in str(caught.value)
+    assert caught.value.__context__ is None
