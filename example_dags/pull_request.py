@@ -54,13 +54,14 @@ with DAG(
         pr_branch="{{ params.pr_branch }}",
         base_sha="{{ params.base_sha }}",
         base_branch="main",
+        # The run must still be active when the next task uploads changes.
+        wait_for_completion=False,
     )
     compare = DatafoldUploadCIChangesOperator(
         task_id="compare",
         ci_config_id="{{ params.ci_config_id }}",
-        pr_num="{{ params.pr_number }}",
+        pr_number="{{ params.pr_number }}",
         changes=[{"prod": "DB.PUBLIC.ORDERS", "pr": f"DB.PUBLIC.{TABLE}", "pk": ["id"]}],
-        wait_for_completion=True,
     )
 
     test >> build >> start >> compare

@@ -36,9 +36,9 @@ class Recorded:
         with kept_error(self.task_id):
             return super().execute(context, **more)
 
-    def resume(self, context, event=None, **more):
+    def execute_complete(self, context, event=None, **more):
         with kept_error(self.task_id):
-            return super().resume(context, event, **more)
+            return super().execute_complete(context, event, **more)
 
 
 class Gate(Recorded, DatafoldRunDataDiffOperator):

@@ -83,10 +83,10 @@ STORED: dict[str, Any] = {
     },
     # Of a deferred task: the method that goes on, and its arguments.
     "deferred operator": (
-        "resume",
+        "execute_complete",
         ["try_number", "ids", "since", "deadline", "is_taken_over", "twin_tag"],
     ),
-    "deferred sensor": ("resume", ["try_number", "since", "deadline"]),
+    "deferred sensor": ("execute_complete", ["try_number", "since", "deadline"]),
     # Of a link: name and XCom key.
     "links": {
         "airflow_provider_datafold.links.DatafoldLink": ("Datafold", "datafold_url"),
@@ -293,7 +293,7 @@ TASKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 def test_event_of_an_older_release_is_enough_to_resume(event: Any, kind: str) -> None:
     make, stored = TASKS[kind]
     task = make()
-    returned = task.resume(context_of(task), event, **stored)
+    returned = task.execute_complete(context_of(task), event, **stored)
     assert (returned["id"], returned["result"]) == (1, "identical")
 
 
@@ -303,5 +303,7 @@ def test_event_of_an_older_release_is_enough_to_resume(event: Any, kind: str) ->
 def test_deferred_task_of_an_older_release_is_resumed(kind: str, missing: str) -> None:
     make, stored = TASKS[kind]
     task = make()
-    returned = task.resume(context_of(task), STORED["job event"], **without(stored, missing))
+    returned = task.execute_complete(
+        context_of(task), STORED["job event"], **without(stored, missing)
+    )
     assert (returned["id"], returned["result"]) == (1, "identical")

@@ -132,11 +132,11 @@ def defaults(task_class: Any) -> dict[str, Any]:
     return {each.name: each.default for each in parameters if each.default is not each.empty}
 
 
-def check_defaults(task: Any, *, waits: bool) -> None:
+def check_defaults(task: Any) -> None:
     """Check how a task waits for its job if it is not told how."""
     assert task.datafold_conn_id == "datafold_default"
-    assert task.wait_for_completion is waits
-    assert task.deferrable is None
+    assert task.wait_for_completion is True
+    assert task.deferrable is False
     assert task.poll_interval is None
     assert task.timeout == timedelta(hours=24)
-    assert task.cancel_on_kill is True
+    assert task.cancel_on_kill is False

@@ -8,7 +8,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
-from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT, DatafoldJobOperator, Start
+from airflow_provider_datafold.operators.job import (
+    DEFAULT_DEFERRABLE,
+    DEFAULT_TIMEOUT,
+    DatafoldJobOperator,
+    Start,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -86,7 +91,6 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
         at least 1 s and at most 30.
     :param timeout: how long the run may take, in seconds or as a :class:`~datetime.timedelta`; 24
         hours by default. The task's ``execution_timeout`` counts, too.
-    :param cancel_on_kill: has no effect: Datafold's API cannot cancel a CI run.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :return: ``{"ci_config_id", "run_id", "status"}``; it lands in XCom. ``status`` is null if
@@ -121,11 +125,10 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
         base_sha: str,
         pr_branch: str,
         base_branch: str,
-        wait_for_completion: bool = False,
-        deferrable: bool | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = DEFAULT_DEFERRABLE,
         poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
-        cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",
         **kwargs: Any,
     ) -> None:
@@ -161,12 +164,12 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
         DatafoldUploadCIChangesOperator(
             task_id="changes",
             ci_config_id=3,
-            pr_num="{{ params.pr_number }}",
+            pr_number="{{ params.pr_number }}",
             changes=[{"prod": "DB.PUBLIC.ORDERS", "pr": "DB.PR_12.ORDERS", "pk": ["id"]}],
         )
 
     :param ci_config_id: id of the CI configuration in Datafold, e.g. ``7`` or ``"7"``.
-    :param pr_num: number of the pull request.
+    :param pr_number: number of the pull request.
     :param changes: a list of ``{"prod": str, "pr": str}``, optionally with ``pk``,
         ``include_columns`` and ``exclude_columns``, each a list of strings; or such a list as JSON
         or as a Python literal.
@@ -178,7 +181,6 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
         at least 1 s and at most 30.
     :param timeout: how long the run may take, in seconds or as a :class:`~datetime.timedelta`; 24
         hours by default. The task's ``execution_timeout`` counts, too.
-    :param cancel_on_kill: has no effect: Datafold's API cannot cancel a CI run.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :return: ``{"ci_config_id", "run_id", "status"}``; it lands in XCom. ``status`` is null if
@@ -190,23 +192,22 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
     :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
     """
 
-    template_fields: Sequence[str] = (*DatafoldCIOperator.template_fields, "pr_num", "changes")
+    template_fields: Sequence[str] = (*DatafoldCIOperator.template_fields, "pr_number", "changes")
     template_fields_renderers = {"changes": "json"}  # noqa: RUF012 - typed so by Airflow
 
-    pr_num: int | str
+    pr_number: int | str
     changes: Sequence[Mapping[str, Any]] | str
 
     def __init__(
         self,
         *,
         ci_config_id: int | str,
-        pr_num: int | str,
+        pr_number: int | str,
         changes: Sequence[Mapping[str, Any]] | str,
-        wait_for_completion: bool = False,
-        deferrable: bool | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = DEFAULT_DEFERRABLE,
         poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
-        cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",
         **kwargs: Any,
     ) -> None:
@@ -218,12 +219,13 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
         from airflow_provider_datafold.api.fields import positive_integer
 
         super().check(hook)
-        self._given = self.checked(hook, ci_config_id=positive_integer, pr_num=positive_integer)
+        self._given = self.checked(hook, ci_config_id=positive_integer, pr_number=positive_integer)
 
     def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Upload the changes."""
         from airflow_provider_datafold.jobs.ci_run import upload
 
-        run_id = upload(hook, **self._given, changes=self.changes)
+        ids = {"ci_config_id": self._given["ci_config_id"], "pr_num": self._given["pr_number"]}
+        run_id = upload(hook, **ids, changes=self.changes)
         self.log.info("Uploaded the changes of the pull request to CI run %d.", run_id)
-        return Start({**self._given, "run_id": run_id}, {}, time.time())
+        return Start({**ids, "run_id": run_id}, {}, time.time())

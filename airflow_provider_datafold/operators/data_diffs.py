@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import DatafoldOperator, Links, store
 from airflow_provider_datafold.operators.job import (
+    DEFAULT_DEFERRABLE,
     DEFAULT_TIMEOUT,
     DatafoldJobOperator,
     Start,
@@ -175,7 +176,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         allow_schema_changes: bool | str = False,
         on_empty: str = "fail",
         wait_for_completion: bool = True,
-        deferrable: bool | None = None,
+        deferrable: bool = DEFAULT_DEFERRABLE,
         poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
         cancel_on_kill: bool = True,
@@ -318,4 +319,4 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         if force_new or context["ti"].try_number > 1:
             return Search.FULL
         # Airflow may start the first try of a task that defers twice.
-        return Search.BRIEF if self.wait_for_completion and self.is_deferrable else Search.NOT
+        return Search.BRIEF if self.wait_for_completion and self.deferrable else Search.NOT

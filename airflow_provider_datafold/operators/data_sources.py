@@ -8,7 +8,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
-from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT, DatafoldJobOperator, Start
+from airflow_provider_datafold.operators.job import (
+    DEFAULT_DEFERRABLE,
+    DEFAULT_TIMEOUT,
+    DatafoldJobOperator,
+    Start,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -29,6 +34,7 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         DatafoldTestDataSourceOperator(task_id="preflight", data_source_id=1)
 
     :param data_source_id: id of the data source, e.g. ``7`` or ``"7"``.
+    :param wait_for_completion: whether to wait for the end and to judge it.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
     :param poll_interval: time between two polls, in seconds or as a
@@ -36,11 +42,10 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         at least 1 s and at most 30.
     :param timeout: how long the test may take, in seconds or as a :class:`~datetime.timedelta`; 24
         hours by default. The task's ``execution_timeout`` counts, too.
-    :param cancel_on_kill: has no effect: Datafold's API cannot cancel a test.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :return: ``{"data_source_id", "job_id", "status", "results"}``, the same in every mode; it
-        lands in XCom.
+        lands in XCom. ``status`` and ``results`` are null if the task does not wait.
     :raises DatafoldJobFailedError: a step has not passed, and the message says which one and why;
         or no step was tested. Airflow's retry starts a new test.
     :raises DatafoldWaitingForPersonError: Datafold asks for a login.
@@ -59,10 +64,10 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         self,
         *,
         data_source_id: int | str,
-        deferrable: bool | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = DEFAULT_DEFERRABLE,
         poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
-        cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",
         **kwargs: Any,
     ) -> None:
@@ -89,6 +94,10 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
             )
         self.log.info("Started test %d of data source %d.", job_id, data_source_id)
         return Start({"job_id": job_id}, {}, time.time())
+
+    def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
+        """Return the ids without waiting."""
+        return {**self._given, **start.ids, "status": None, "results": None}
 
     def ended(
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from airflow.providers.common.compat.sdk import conf
+
 from airflow_provider_datafold.operators.base import DatafoldOperator
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
+DEFAULT_DEFERRABLE = bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 DEFAULT_TIMEOUT = timedelta(hours=24)
 _LAST_SECONDS = 4.0
 """Time for the cancel when a task is killed: Airflow 3 ends the process after five seconds."""
@@ -65,6 +68,7 @@ class DatafoldJobOperator(DatafoldOperator):
 
     The constructor of each kind's operator takes these parameters, too:
 
+    :param wait_for_completion: whether to wait for the end and to judge it.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
     :param poll_interval: time between two polls, in seconds or as a
@@ -72,26 +76,21 @@ class DatafoldJobOperator(DatafoldOperator):
         at least 1 s and at most 30.
     :param timeout: how long the job may take, in seconds or as a :class:`~datetime.timedelta`; 24
         hours by default. The task's ``execution_timeout`` counts, too.
-    :param cancel_on_kill: whether to cancel the job when the task is stopped, when its time is
-        over, and when waiting fails for good.
     """
 
     job_name: ClassVar[str]
     """Key of :data:`~airflow_provider_datafold.jobs.job.JOBS`."""
 
-    wait_for_completion: bool = True
-    deferrable: bool | None
+    wait_for_completion: bool
+    deferrable: bool
     poll_interval: float | timedelta | None
     timeout: float | timedelta
-    cancel_on_kill: bool
+    cancel_on_kill: bool = False
+    """Whether to cancel the job when the task is stopped, when its time is over, and when waiting
+    fails for good. The API cancels data diffs only, so only their operator has this argument."""
 
     _ids: Mapping[str, Any] | None = None
     """The ids of the job, as long as it may be running."""
-
-    @property
-    def is_deferrable(self) -> bool:
-        """Whether the triggerer waits."""
-        return default_deferrable() if self.deferrable is None else self.deferrable
 
     def execute(self, context: Context) -> Any:
         """Start the job, and wait for its end unless ``wait_for_completion`` is ``False``.
@@ -104,7 +103,7 @@ class DatafoldJobOperator(DatafoldOperator):
             self.check(hook)
             return self._go_on(hook, context, self.start(hook, context), begin)
 
-    def resume(
+    def execute_complete(
         self,
         context: Context,
         event: Mapping[str, Any] | None = None,
@@ -228,7 +227,7 @@ class DatafoldJobOperator(DatafoldOperator):
     def _wait(
         self, hook: DatafoldHook, context: Context, wait: Wait, *, not_before: float = 0.0
     ) -> Any:
-        if self.is_deferrable:
+        if self.deferrable:
             self._defer(context, wait, not_before)
         return self._finish(hook, context, wait)
 
@@ -246,7 +245,7 @@ class DatafoldJobOperator(DatafoldOperator):
                 cancel_on_kill=self.cancel_on_kill,
                 not_before=not_before,
             ),
-            method_name="resume",
+            method_name="execute_complete",
             kwargs={"try_number": context["ti"].try_number, **asdict(wait)},
         )
 
@@ -360,13 +359,6 @@ class DatafoldJobOperator(DatafoldOperator):
         from airflow_provider_datafold.jobs.job import JOBS
 
         return JOBS[self.job_name]
-
-
-def default_deferrable() -> bool:
-    """Return whether operators defer by default, as Airflow's configuration says."""
-    from airflow.providers.common.compat.sdk import conf
-
-    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 
 def _seconds(field: str, duration: Any) -> float:

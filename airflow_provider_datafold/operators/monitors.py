@@ -9,7 +9,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import DatafoldOperator, Links, store
-from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT, DatafoldJobOperator, Start
+from airflow_provider_datafold.operators.job import (
+    DEFAULT_DEFERRABLE,
+    DEFAULT_TIMEOUT,
+    DatafoldJobOperator,
+    Start,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -33,6 +38,7 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
     :param monitor_id: id of the monitor, e.g. ``7`` or ``"7"``.
     :param on_alert: what to do if the run ends with an alert: ``"fail"`` the task, ``"skip"`` it
         and its downstream tasks, or ``"pass"`` with a warning.
+    :param wait_for_completion: whether to wait for the end and to judge it.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
     :param poll_interval: time between two polls, in seconds or as a
@@ -40,11 +46,11 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
         at least 1 s and at most 30.
     :param timeout: how long the run may take, in seconds or as a :class:`~datetime.timedelta`; 24
         hours by default. The task's ``execution_timeout`` counts, too.
-    :param cancel_on_kill: has no effect: Datafold's API cannot cancel a run.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :return: ``{"monitor_id", "run_id", "state", "diff_id", "url"}``, the same in every mode; it
-        lands in XCom. ``url`` is the address of the run's data diff, null if it has none.
+        lands in XCom. ``url`` is the address of the run's data diff, null if it has none. ``state``
+        is null if the task does not wait.
     :raises DatafoldAlertError: the run ended with an alert.
     :raises DatafoldJobFailedError: the run failed at Datafold; Airflow's retry starts a new one.
     :raises DatafoldJobCancelledError: someone cancelled the run.
@@ -69,10 +75,10 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
         *,
         monitor_id: int | str,
         on_alert: str = "fail",
-        deferrable: bool | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = DEFAULT_DEFERRABLE,
         poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
-        cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",
         **kwargs: Any,
     ) -> None:
@@ -95,6 +101,12 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
         run_id = run_once(hook, monitor_id)
         self.log.info("Started run %d of monitor %d.", run_id, monitor_id)
         return Start({"monitor_id": monitor_id, "run_id": run_id}, {}, time.time())
+
+    def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
+        """Return the ids without waiting."""
+        from airflow_provider_datafold.jobs.monitor_run import summary
+
+        return summary(hook, start.ids, start.answer)
 
     def ended(
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import Links, store
-from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 from airflow_provider_datafold.sensors.job import DEFAULT_POKE_INTERVAL, DatafoldJobSensor
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         min_match_ratio: float | str | None = None,
         allow_schema_changes: bool | str = False,
         on_empty: str = "fail",
-        deferrable: bool | None = None,
+        deferrable: bool = DEFAULT_DEFERRABLE,
         poke_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
         datafold_conn_id: str = "datafold_default",

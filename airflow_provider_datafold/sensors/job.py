@@ -18,7 +18,6 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_datafold.operators.base import HookUser
-from airflow_provider_datafold.operators.job import default_deferrable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -52,7 +51,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     template_fields: Sequence[str] = ("datafold_conn_id",)
     ui_color = "#e3f0e8"
 
-    deferrable: bool | None
+    deferrable: bool
     trigger_interval: float | None
     """Seconds between two polls of the triggerer; ``None`` to adapt to the time waited."""
 
@@ -66,7 +65,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :return: the job's result; it lands in XCom.
         """
         begin = time.time()
-        if default_deferrable() if self.deferrable is None else self.deferrable:
+        if self.deferrable:
             found = self._poke_once(context)
             if found:
                 return found.xcom_value
@@ -107,7 +106,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self.ended(hook, context, ids, reading))
 
-    def resume(
+    def execute_complete(
         self,
         context: Context,
         event: Mapping[str, Any] | None = None,
@@ -225,7 +224,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
                 poll_interval=self.trigger_interval,
                 not_before=not_before,
             ),
-            method_name="resume",
+            method_name="execute_complete",
             kwargs={
                 "try_number": context["ti"].try_number,
                 "since": since,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import Links, store
-from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 from airflow_provider_datafold.sensors.job import DEFAULT_POKE_INTERVAL, DatafoldJobSensor
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         monitor_id: int | str,
         run_id: int | str,
         on_alert: str = "fail",
-        deferrable: bool | None = None,
+        deferrable: bool = DEFAULT_DEFERRABLE,
         poke_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
         datafold_conn_id: str = "datafold_default",

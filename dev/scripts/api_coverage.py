@@ -56,7 +56,6 @@ OPTIONAL: dict[str, Any] = {
     "production": {"database": "sample"},
     "table1": "sample",
     "table2": "sample",
-    "wait_for_completion": True,
 }
 """Arguments with defaults that are passed nevertheless."""
 

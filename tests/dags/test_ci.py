@@ -32,9 +32,9 @@ def trigger(ci_config_id: Any = CONFIG, wait: bool = True, **changes: Any) -> st
     )
 
 
-def upload(pr_num: Any = 8, changes: Any = CHANGES, wait: bool = True) -> str:
+def upload(pr_number: Any = 8, changes: Any = CHANGES, wait: bool = True) -> str:
     return (
-        f"DatafoldUploadCIChangesOperator(ci_config_id=2, pr_num={pr_num!r}, "
+        f"DatafoldUploadCIChangesOperator(ci_config_id=2, pr_number={pr_number!r}, "
         f"changes={changes!r}, wait_for_completion={wait})"
     )
 
@@ -119,7 +119,7 @@ WRONG = [
     ("pr_branch", trigger(pr_branch=" ")),
     ("pr_branch", trigger(pr_branch="{{ params.nothing }}")),
     ("base_branch", trigger(base_branch="")),
-    ("pr_num", upload(0)),
+    ("pr_number", upload(0)),
     ("changes", upload(changes="{{ params.nothing }}")),
     ("changes[0].pr", upload(changes=[{"prod": "a"}])),
     ("changes[0]", upload(changes=[{"prod": "a", "pr": "b", "keys": []}])),

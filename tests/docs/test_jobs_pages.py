@@ -174,7 +174,7 @@ def reading(job: Any, status: str, answer: Any) -> JobStatus:
 def test_a_row_says_how_a_ci_run_ends(statuses: list[str], task: str, error: str) -> None:
     from airflow_provider_datafold.operators.ci import DatafoldUploadCIChangesOperator
 
-    operator = DatafoldUploadCIChangesOperator(task_id="t", ci_config_id=2, pr_num=8, changes=[])
+    operator = DatafoldUploadCIChangesOperator(task_id="t", ci_config_id=2, pr_number=8, changes=[])
     ids = {"ci_config_id": 2, "pr_num": 8, "run_id": 1}
     for status in statuses:
         with operator.open_hook() as hook:

@@ -46,16 +46,17 @@ def _connected(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(once, "_LAST_PAUSES", ())
 
 
+AT_ONCE = {"wait_for_completion": False, "poll_interval": 0.01, "deferrable": False}
+
+
 def trigger(**arguments: Any) -> DatafoldTriggerCIOperator:
-    given = {"ci_config_id": 2, **PULL_REQUEST, "poll_interval": 0.01, "deferrable": False}
-    return DatafoldTriggerCIOperator(task_id="ci", **{**given, **arguments})
+    given = {"ci_config_id": 2, **PULL_REQUEST, **AT_ONCE, **arguments}
+    return DatafoldTriggerCIOperator(task_id="ci", **given)
 
 
 def upload(**arguments: Any) -> DatafoldUploadCIChangesOperator:
-    given = {"ci_config_id": 2, "pr_num": 8, "changes": CHANGES, "deferrable": False}
-    return DatafoldUploadCIChangesOperator(
-        task_id="changes", **{**given, "poll_interval": 0.01, **arguments}
-    )
+    given = {"ci_config_id": 2, "pr_number": 8, "changes": CHANGES, **AT_ONCE, **arguments}
+    return DatafoldUploadCIChangesOperator(task_id="changes", **given)
 
 
 Make = Callable[..., DatafoldCIOperator]
@@ -132,7 +133,7 @@ def test_the_triggerer_waits_for_the_same_run(make: Make, sandbox: Any) -> None:
         *((trigger, "pr_branch", value) for value in (" ", "None", None)),
         (trigger, "base_branch", ""),
         (upload, "ci_config_id", 0),
-        (upload, "pr_num", "x"),
+        (upload, "pr_number", "x"),
         (upload, "changes", "None"),
         (upload, "changes", "not a list"),
         *((make, name, 0) for make in (trigger, upload) for name in ("timeout", "poll_interval")),
@@ -150,7 +151,7 @@ def test_a_wrong_argument_sends_nothing(make: Make, field: str, value: Any, sand
 def test_what_a_template_made_of_the_arguments(sandbox: Any) -> None:
     facts = {"pr_number": " 8\n", "pr_sha": 1234567, "base_sha": " 7654321\n", "pr_branch": 2024}
     to_its_end(trigger(ci_config_id="2", **facts, base_branch=" main\n"))
-    to_its_end(upload(ci_config_id="2", pr_num="8", changes=str(CHANGES)))
+    to_its_end(upload(ci_config_id="2", pr_number="8", changes=str(CHANGES)))
     assert changes(sandbox) == [
         (
             "/api/v1/ci/2/trigger",
@@ -342,12 +343,12 @@ def test_a_run_without_an_id_is_an_error(serve: Any) -> None:
 def test_defaults(kind: Any) -> None:
     fields = kind.template_fields
     task = kind(task_id="ci", **{name: 1 for name in fields if name != "datafold_conn_id"})
-    check_defaults(task, waits=False)
+    check_defaults(task)
     assert task.task_id == "ci"
 
 
 def test_everything_that_is_sent_is_templated() -> None:
     common = {"datafold_conn_id", "ci_config_id"}
     assert {*DatafoldTriggerCIOperator.template_fields} == {*common, *PULL_REQUEST}
-    assert {*DatafoldUploadCIChangesOperator.template_fields} == {*common, "pr_num", "changes"}
+    assert {*DatafoldUploadCIChangesOperator.template_fields} == {*common, "pr_number", "changes"}
     assert DatafoldUploadCIChangesOperator.template_fields_renderers == {"changes": "json"}

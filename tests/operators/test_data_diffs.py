@@ -44,7 +44,6 @@ from airflow_provider_datafold.jobs.once.ownership import owner_of
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.operators import job as job_module
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
-from airflow_provider_datafold.operators.job import default_deferrable
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, FaultServer, Step, Then
@@ -119,7 +118,7 @@ def test_returns_the_same_in_each_mode(sandbox: Any, log: Any) -> None:
     found = deferred(task.execute, other)
     assert sent(sandbox) == [LIST, CREATE]
     event = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"datadiff_id": 4}}
-    second = task.resume(other, event, **found.kwargs)
+    second = task.execute_complete(other, event, **found.kwargs)
     url = f"{sandbox.url}/datadiffs/3/overview"
     assert first == {
         "id": 3,
@@ -189,18 +188,6 @@ def test_a_wrong_argument_that_holds_the_api_key_is_not_shown() -> None:
         assert "is not shown, because" in str(caught.value)
 
 
-@pytest.mark.parametrize("value", ["True", "False", None])
-def test_defers_by_default_as_airflow_is_configured(
-    monkeypatch: pytest.MonkeyPatch, value: str | None
-) -> None:
-    name = "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"
-    monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
-    assert default_deferrable() is (value == "True")
-    assert gate(deferrable=None).is_deferrable is (value == "True")
-    assert gate(deferrable=True).is_deferrable
-    assert not gate(deferrable=False).is_deferrable
-
-
 NULL = dict.fromkeys(
     (
         *("table1", "table2", "query1", "query2", "filter1", "filter2"),
@@ -211,7 +198,7 @@ NULL = dict.fromkeys(
 CHOSEN = {"on_difference": "fail", "allow_schema_changes": False, "on_empty": "fail"}
 OF_THE_WAIT = {
     "wait_for_completion": True,
-    "deferrable": None,
+    "deferrable": False,
     "poll_interval": None,
     "timeout": timedelta(hours=24),
     "cancel_on_kill": True,
@@ -268,7 +255,7 @@ def test_the_deadline_travels_with_the_trigger(
     task = gate(deferrable=True, **arguments)
     context = context_of(task, try_number=1)
     found = deferred(task.execute, context)
-    assert found.method_name == "resume"
+    assert found.method_name == "execute_complete"
     assert found.timeout is None
     wait = {"since": now, "deadline": now + seconds, "ids": {"datadiff_id": 3}}
     assert found.kwargs == {"try_number": 1, "is_taken_over": False, "twin_tag": None, **wait}
@@ -327,7 +314,7 @@ def test_after_the_triggers_deadline_it_looks_once_more(sandbox: Any) -> None:
     sandbox.state.requests.clear()
     event = {"state": "deadline", "error": "DatafoldDeadlineError", "ids": {"datadiff_id": 3}}
     with pytest.raises(DatafoldDeadlineError):
-        task.resume(context, event)
+        task.execute_complete(context, event)
     assert sent(sandbox) == ["GET /datadiffs/3", "POST /datadiffs/3/cancel"]
 
 
@@ -353,7 +340,7 @@ def test_resumes_with_any_arguments(sandbox: Any, event: Any, kept: tuple[str, .
     task = gate(deferrable=True)
     context = context_of(task)
     kwargs = deferred(task.execute, context).kwargs
-    returned = task.resume(context, event, **{name: kwargs[name] for name in kept})
+    returned = task.execute_complete(context, event, **{name: kwargs[name] for name in kept})
     assert (returned["id"], returned["result"]) == (3, "identical")
 
 
@@ -361,7 +348,7 @@ def test_resumes_with_any_arguments(sandbox: Any, event: Any, kept: tuple[str, .
 def test_a_resume_that_names_no_data_diff_is_an_error(sandbox: Any, event: Any) -> None:
     task = gate(deferrable=True)
     with pytest.raises(DatafoldInputError, match="ids: must have datadiff_id of the data diff"):
-        task.resume(context_of(task), event)
+        task.execute_complete(context_of(task), event)
     assert sent(sandbox) == []
 
 
@@ -369,7 +356,7 @@ def test_an_event_that_is_no_mapping_says_nothing(sandbox: Any) -> None:
     task = gate(deferrable=True)
     context = context_of(task)
     kwargs = deferred(task.execute, context).kwargs
-    assert task.resume(context, "odd", **kwargs)["result"] == "identical"  # type: ignore[arg-type]
+    assert task.execute_complete(context, "odd", **kwargs)["result"] == "identical"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -384,7 +371,7 @@ def test_does_not_judge_what_has_the_tags_of_something_else(
     context = context_of(task)
     go_on = partial(task.execute, context)
     if deferrable:
-        go_on = partial(task.resume, context, DONE, **deferred(go_on).kwargs)
+        go_on = partial(task.execute_complete, context, DONE, **deferred(go_on).kwargs)
     with pytest.raises(DatafoldNotComparedError, match="Data diff 3 has tags, but not this task's"):
         go_on()
 
@@ -395,7 +382,7 @@ def test_judges_what_it_started_before_the_run_was_cleared(sandbox: Any) -> None
     kwargs = deferred(task.execute, before).kwargs
     after = context_of(task, try_number=2, start=None)
     kwargs = {**kwargs, "twin_tag": owner_of(before, task._config).tag}
-    assert task.resume(after, DONE, **kwargs)["result"] == "identical"
+    assert task.execute_complete(after, DONE, **kwargs)["result"] == "identical"
 
 
 def test_an_hour_of_trouble_is_the_same_error_in_each_mode(
@@ -416,7 +403,7 @@ def test_an_hour_of_trouble_is_the_same_error_in_each_mode(
     monkeypatch.setattr(trouble, "LONGEST_TROUBLE", 3600.0)
     sent(sandbox)
     with pytest.raises(DatafoldServerError) as in_both:
-        task.resume(context, event, **found.kwargs)
+        task.execute_complete(context, event, **found.kwargs)
     assert str(in_both.value) == str(in_the_worker.value).replace("/3", "/4")
     # It does not look for another hour.
     assert sent(sandbox) == ["GET /datadiffs/4", "POST /datadiffs/4/cancel"]
@@ -428,7 +415,7 @@ def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:
     task = gate(deferrable=True)
     kwargs = deferred(task.execute, context_of(task)).kwargs
     sandbox.state.data_diffs.jobs[3].stop("failed")
-    found = deferred(task.resume, context_of(task, try_number=2), event=DONE, **kwargs)
+    found = deferred(task.execute_complete, context_of(task, try_number=2), event=DONE, **kwargs)
     assert found.kwargs["ids"] == {"datadiff_id": 4}
     assert found.kwargs["try_number"] == 2
 
@@ -510,7 +497,7 @@ def test_a_second_one_that_appears_late_is_cancelled_before_the_verdict(
             # The run was cleared since; another process resumes the task.
             task = gate(deferrable=True, tags=["mine"])
             context["dag_run"].clear_number = 1
-            task.resume(context, {**DONE, "state": end}, **plain)
+            task.execute_complete(context, {**DONE, "state": end}, **plain)
         else:
             task.execute(context)
     assert [status(sandbox, number) for number in late] == ["cancelled"]
@@ -614,7 +601,7 @@ def test_arguments_that_are_wrong_after_a_deferral_leave_nothing(sandbox: Any) -
     kwargs = deferred(task.execute, context_of(task)).kwargs
     task.on_empty = "never"
     with pytest.raises(DatafoldInputError, match="on_empty"):
-        task.resume(context_of(task), {"state": "trouble", "error": "KeyError"}, **kwargs)
+        task.execute_complete(context_of(task), {"state": "trouble", "error": "KeyError"}, **kwargs)
     assert status(sandbox, 3) == "cancelled"
 
 
@@ -675,7 +662,7 @@ def test_the_triggerer_waits_for_a_replacement_too(sandbox: Any) -> None:
     context = context_of(task, try_number=2)
     kwargs = deferred(task.execute, context).kwargs
     assert kwargs["is_taken_over"]
-    found = deferred(task.resume, context, event={**DONE, "state": "cancelled"}, **kwargs)
+    found = deferred(task.execute_complete, context, event={**DONE, "state": "cancelled"}, **kwargs)
     assert found.kwargs == {
         **kwargs,
         "ids": {"datadiff_id": 4},
@@ -683,7 +670,7 @@ def test_the_triggerer_waits_for_a_replacement_too(sandbox: Any) -> None:
         "is_taken_over": False,
         "twin_tag": None,
     }
-    assert task.resume(context, DONE, **found.kwargs)["id"] == 4
+    assert task.execute_complete(context, DONE, **found.kwargs)["id"] == 4
 
 
 def test_the_tag_is_its_owners(sandbox: Any) -> None:
@@ -729,7 +716,7 @@ def carry_out(task: DatafoldRunDataDiffOperator) -> Any:
     if not task.deferrable:
         return task.execute(context)
     found = deferred(task.execute, context)
-    return task.resume(context, event_of(found.trigger), **found.kwargs)
+    return task.execute_complete(context, event_of(found.trigger), **found.kwargs)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

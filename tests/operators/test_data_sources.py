@@ -22,7 +22,7 @@ from dev.faults import behaviours
 from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.waits import changes, check_defaults, to_its_end
+from tests.waits import NEVER, changes, check_defaults, to_its_end
 
 NAME = "The test of data source 2"
 
@@ -68,6 +68,13 @@ def test_a_data_source_passes(number: Any, deferrable: bool, sandbox: Any, task_
     assert changes(sandbox) == [("/api/v1/data_sources/2/test", None)]
     assert "Started test 1 of data source 2." in task_log.messages
     assert f"{NAME} passes." in task_log.messages
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_test_that_is_not_waited_for(deferrable: bool, sandbox: Any) -> None:
+    sandbox.state.data_sources.courses.default = NEVER
+    task = operator(wait_for_completion=False, deferrable=deferrable)
+    assert to_its_end(task) == {"data_source_id": 2, "job_id": 1, "status": None, "results": None}
 
 
 @pytest.mark.parametrize(
@@ -242,4 +249,4 @@ def test_a_test_without_an_id(answer: Any, serve: Any) -> None:
 def test_defaults() -> None:
     task = DatafoldTestDataSourceOperator(task_id="test", data_source_id=2)
     assert {*task.template_fields} == {"datafold_conn_id", "data_source_id"}
-    check_defaults(task, waits=True)
+    check_defaults(task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from datetime import timedelta
 from typing import Any
 
@@ -21,18 +22,36 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs import trouble
-from airflow_provider_datafold.jobs.job import DATA_DIFF
+from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS
 from airflow_provider_datafold.jobs.once import ownership
+from airflow_provider_datafold.operators import job
+from airflow_provider_datafold.operators.ci import (
+    DatafoldTriggerCIOperator,
+    DatafoldUploadCIChangesOperator,
+)
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.operators.data_sources import DatafoldTestDataSourceOperator
+from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
+from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
+from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.sandbox.course import Course, Step
 from dev.sandbox.data_diffs import IDENTICAL
 from tests.conductor import Conductor, changed
 from tests.conftest import NOW, Log
 from tests.contexts import context_of
-from tests.waits import NEVER, Waits, add_diff, deferred, event_of, sent
+from tests.waits import NEVER, Waits, add_diff, defaults, deferred, event_of, sent
 
 CREATE, READ, CANCEL = "POST /datadiffs", "GET /datadiffs/3", "POST /datadiffs/3/cancel"
 IDS = {"datadiff_id": 3}
+WAITING: tuple[Any, ...] = (
+    DatafoldRunDataDiffOperator,
+    DatafoldRunMonitorOperator,
+    DatafoldTriggerCIOperator,
+    DatafoldUploadCIChangesOperator,
+    DatafoldTestDataSourceOperator,
+    DatafoldDataDiffSensor,
+    DatafoldMonitorRunSensor,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +73,29 @@ def gate(**arguments: Any) -> DatafoldRunDataDiffOperator:
 
 
 # How it waits.
+
+
+@pytest.mark.parametrize(("value", "default"), [("True", True), ("False", False), (None, False)])
+def test_defers_by_default_as_airflow_is_configured(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, default: bool
+) -> None:
+    name = "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"
+    monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    assert runpy.run_path(job.__file__)["DEFAULT_DEFERRABLE"] is default
+
+
+@pytest.mark.parametrize("kind", WAITING, ids=lambda kind: kind.__name__)
+def test_waits_in_the_worker_unless_told_otherwise(kind: Any) -> None:
+    assert defaults(kind)["deferrable"] is job.DEFAULT_DEFERRABLE
+    assert defaults(kind).get("wait_for_completion", True) is True
+
+
+def test_only_a_data_diff_can_be_cancelled() -> None:
+    taking = [kind for kind in WAITING if "cancel_on_kill" in defaults(kind)]
+    assert taking == [DatafoldRunDataDiffOperator]
+    assert all(
+        JOBS[kind.job_name].cancel is None for kind in WAITING if kind.job_name != "data_diff"
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,7 +149,7 @@ def test_after_the_triggerer(
 ) -> None:
     waits = Waits(monkeypatch, "done")
     task = gate(timeout=60, poll_interval=5)
-    task.resume(context_of(task), event, **wait)
+    task.execute_complete(context_of(task), event, **wait)
     usual = {"job": DATA_DIFF, "ids": IDS, "poll_interval": 5.0}
     assert waits.asked == [{**usual, **asked}]
 
@@ -153,7 +195,9 @@ def test_a_job_that_still_runs_is_deferred_again(
     Conductor(monkeypatch, faults={"mine": {"read": faults}})
     add_diff(sandbox, NEVER)
     task = gate(deferrable=True)
-    found = deferred(task.resume, context_of(task, try_number=2), event, try_number=2, **KEPT)
+    found = deferred(
+        task.execute_complete, context_of(task, try_number=2), event, try_number=2, **KEPT
+    )
     assert found.kwargs == {"try_number": 2, **KEPT}
     fields = found.trigger.serialize()[1]
     assert (fields["not_before"], fields["deadline"]) == (NOW + pause, NOW + 900)
@@ -169,7 +213,7 @@ def test_a_job_that_ended_meanwhile_is_judged_at_the_first_look(
 ) -> None:
     add_diff(sandbox, DONE, tag=None)
     task = gate(deferrable=True)
-    assert task.resume(context_of(task), event, **KEPT)["result"] == "identical"
+    assert task.execute_complete(context_of(task), event, **KEPT)["result"] == "identical"
     assert sent(sandbox) == [READ]
     assert f"The triggerer could not go on waiting: {event['error']}." in task_log.warnings
 
@@ -184,7 +228,7 @@ def test_trouble_that_has_lasted_ends_with_the_next_look(
     add_diff(sandbox, NEVER)
     task = gate(deferrable=True)
     with pytest.raises(error):
-        task.resume(context_of(task), LASTING, **KEPT)
+        task.execute_complete(context_of(task), LASTING, **KEPT)
     assert sent(sandbox) == [READ, CANCEL]
 
 
@@ -192,7 +236,7 @@ def test_a_task_that_defers_no_more_waits_in_its_worker(sandbox: Any) -> None:
     course = Course((Step("processing"), Step("processing")), "done", IDENTICAL.outcome)
     add_diff(sandbox, course, tag=None)
     task = gate(deferrable=False, poll_interval=0.01)
-    assert task.resume(context_of(task), TROUBLE, ids=IDS)["result"] == "identical"
+    assert task.execute_complete(context_of(task), TROUBLE, ids=IDS)["result"] == "identical"
 
 
 def test_trouble_after_the_deadline_is_the_deadline(sandbox: Any) -> None:
@@ -200,9 +244,9 @@ def test_trouble_after_the_deadline_is_the_deadline(sandbox: Any) -> None:
     task = gate(deferrable=True)
     context = context_of(task)
     over = {**KEPT, "deadline": NOW - 1}
-    found = deferred(task.resume, context, TROUBLE, **over)
+    found = deferred(task.execute_complete, context, TROUBLE, **over)
     with pytest.raises(DatafoldDeadlineError):
-        task.resume(context, event_of(found.trigger), **found.kwargs)
+        task.execute_complete(context, event_of(found.trigger), **found.kwargs)
     assert sent(sandbox)[-1] == CANCEL
 
 
@@ -233,7 +277,7 @@ def test_a_wrong_duration_is_named(sandbox: Any, field: str, wrong: Any) -> None
     with pytest.raises(DatafoldInputError, match=f"^{field}: "):
         task.execute(context_of(task))
     with pytest.raises(DatafoldInputError, match=f"^{field}: "):
-        task.resume(context_of(task), {"ids": IDS})
+        task.execute_complete(context_of(task), {"ids": IDS})
     assert sandbox.state.requests == []
 
 
@@ -251,10 +295,10 @@ def test_a_replacement_has_the_time_that_was_left(
     }
     kept = {"ids": IDS, "since": NOW, "deadline": NOW + 9}
     if deferrable:
-        found = deferred(task.resume, context_of(task), None, **wait)
+        found = deferred(task.execute_complete, context_of(task), None, **wait)
         assert found.kwargs == {"try_number": 1, **kept, "is_taken_over": False, "twin_tag": None}
     else:
-        assert task.resume(context_of(task), None, **wait)["id"] == 3
+        assert task.execute_complete(context_of(task), None, **wait)["id"] == 3
         assert waits.asked[1].items() >= kept.items()
     assert "page_size=100" in sandbox.state.requests[0].query
     assert "Another try of this task cancelled the data diff. Starting a new one." in (
@@ -269,7 +313,7 @@ def test_what_is_its_own_is_not_replaced(
     Waits(monkeypatch, "cancelled")
     task = gate()
     with pytest.raises(DatafoldJobCancelledError):
-        task.resume(context_of(task), {"ids": IDS, "state": "cancelled"}, **wait)
+        task.execute_complete(context_of(task), {"ids": IDS, "state": "cancelled"}, **wait)
     assert sent(sandbox) == []
 
 
@@ -416,7 +460,7 @@ def test_how_far_it_looks_for_its_own(
     try:
         task.execute(context_of(task, try_number=try_number))
     except TaskDeferred:
-        assert task.is_deferrable
+        assert task.deferrable
     queries = [seen.query for seen in sandbox.state.requests if seen.query]
     assert queries == [f"page=1&page_size={size}&sort_order=desc" for size in searches]
 

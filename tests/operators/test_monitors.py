@@ -150,6 +150,15 @@ def test_a_run_that_does_not_pass(
     assert context["ti"].pushed == ({"datafold_data_diff_url": url} if outcome else {})
 
 
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_run_that_is_not_waited_for(sandbox: Any, deferrable: bool) -> None:
+    sandbox.state.monitors.courses.default = Course((), "alert", {"diff_id": 9})
+    returned = to_its_end(run(wait_for_completion=False, deferrable=deferrable))
+    ids = {"monitor_id": 4, "run_id": 1}
+    assert returned == {**ids, "state": None, "diff_id": None, "url": None}
+    assert sent(sandbox) == RUN
+
+
 def test_a_run_is_told_when_it_starts(sandbox: Any, task_log: Log) -> None:
     run().execute(context_of(run()))
     assert "Started run 1 of monitor 4." in task_log.messages
@@ -161,10 +170,10 @@ def test_a_run_is_told_when_it_starts(sandbox: Any, task_log: Log) -> None:
 def test_its_defaults() -> None:
     assert defaults(DatafoldRunMonitorOperator) == {
         "on_alert": "fail",
-        "deferrable": None,
+        "wait_for_completion": True,
+        "deferrable": False,
         "poll_interval": None,
         "timeout": timedelta(hours=24),
-        "cancel_on_kill": True,
         "datafold_conn_id": "datafold_default",
     }
 
@@ -225,7 +234,7 @@ def test_how_the_triggerer_waits(sandbox: Any, arguments: dict[str, Any]) -> Non
         "job": "monitor_run",
         "datafold_conn_id": "datafold_default",
         "poll_interval": 5.0 if arguments else None,
-        "cancel_on_kill": True,
+        "cancel_on_kill": False,
         "not_before": 0.0,
         **waits,
     }

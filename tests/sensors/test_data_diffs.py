@@ -65,7 +65,7 @@ def test_returns_the_same_in_each_mode(sandbox: Any) -> None:
     add_diff(sandbox, DIFFERENT)
     task = sensor(4, deferrable=True, on_difference="pass")
     found = deferred(task.execute, context_of(task))
-    returned = task.resume(context, {"state": "succeeded"}, **found.kwargs)
+    returned = task.execute_complete(context, {"state": "succeeded"}, **found.kwargs)
     assert returned == {**first, "id": 4, "url": first["url"].replace("/3/", "/4/")}
     assert sent(sandbox) == {
         f"GET /datadiffs/{number}{rest}" for number in (3, 4) for rest in ("", "/summary_results")
@@ -80,7 +80,7 @@ def test_believes_no_answer_that_contradicts_itself(sandbox: Any, deferrable: bo
     judge = partial(task.execute, context)
     if deferrable:
         kwargs = deferred(task.execute, context).kwargs
-        judge = partial(task.resume, context, {"state": "succeeded"}, **kwargs)
+        judge = partial(task.execute_complete, context, {"state": "succeeded"}, **kwargs)
     with pytest.raises(DatafoldNotComparedError, match="but rows removed 5"):
         judge()
 
@@ -99,7 +99,7 @@ def test_defers_without_the_right_to_cancel(sandbox: Any) -> None:
     )
     before = time.time()
     found = deferred(task.execute, context_of(task, try_number=2))
-    assert found.method_name == "resume"
+    assert found.method_name == "execute_complete"
     since = found.kwargs["since"]
     assert before <= since <= time.time()
     assert found.kwargs == {"try_number": 2, "since": since, "deadline": since + 50}
@@ -137,7 +137,7 @@ def test_its_signature() -> None:
     }
     assert defaults(DatafoldDataDiffSensor) == {
         **of_the_gate,
-        "deferrable": None,
+        "deferrable": False,
         "poke_interval": None,
         "timeout": timedelta(hours=24),
         "datafold_conn_id": "datafold_default",
@@ -219,7 +219,7 @@ def test_a_passing_fault_is_no_end(
     task = sensor(deferrable=deferrable)
     context = context_of(task)
     if deferrable:
-        returned = task.resume(context, None, **deferred(task.execute, context).kwargs)
+        returned = task.execute_complete(context, None, **deferred(task.execute, context).kwargs)
     else:
         returned = task.execute(context)
     assert returned["result"] == "identical"
@@ -238,7 +238,7 @@ def test_after_an_hour_of_trouble_one_more_look_decides(
     kwargs = deferred(task.execute, context).kwargs
     sandbox.state.requests.clear()
     with pytest.raises(DatafoldServerError):
-        task.resume(context, LASTING, **kwargs)
+        task.execute_complete(context, LASTING, **kwargs)
     assert len(sandbox.state.requests) == 1
 
 
@@ -247,13 +247,13 @@ def test_goes_on_where_it_is_handed_the_event_alone(sandbox: Any) -> None:
     add_diff(sandbox)
     task = sensor(deferrable=True)
     context = context_of(task)
-    assert task.resume(context, {"state": "succeeded"})["id"] == 3
-    assert task.resume(context, "odd")["id"] == 3  # type: ignore[arg-type]
+    assert task.execute_complete(context, {"state": "succeeded"})["id"] == 3
+    assert task.execute_complete(context, "odd")["id"] == 3  # type: ignore[arg-type]
     add_diff(sandbox, NEVER)
     task = sensor(4, deferrable=True, timeout=0.1)
     for event in ({"state": "deadline"}, None):
         with pytest.raises(DatafoldDeadlineError, match=r"after 0\.1 s"):
-            task.resume(context, event)
+            task.execute_complete(context, event)
     assert {request.method for request in sandbox.state.requests} == {"GET"}
 
 
@@ -262,7 +262,7 @@ def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:
     task = sensor(deferrable=True)
     kwargs = deferred(task.execute, context_of(task)).kwargs
     with pytest.raises(TaskDeferred) as caught:
-        task.resume(context_of(task, try_number=2), {"state": "succeeded"}, **kwargs)
+        task.execute_complete(context_of(task, try_number=2), {"state": "succeeded"}, **kwargs)
     assert caught.value.kwargs["try_number"] == 2
 
 

@@ -65,7 +65,7 @@ def test_after_the_triggerer(
 ) -> None:
     waits = Waits(monkeypatch, "done")
     task = sensor(timeout=60, poke_interval=5)
-    task.resume(context_of(task), event, **wait)
+    task.execute_complete(context_of(task), event, **wait)
     usual = {"job": DATA_DIFF, "ids": {"datadiff_id": 3}, "poll_interval": 5.0}
     assert waits.asked == [{**usual, "since": None, **asked}]
 
@@ -94,21 +94,7 @@ def test_the_trigger_may_have_waited_in_vain(monkeypatch: pytest.MonkeyPatch) ->
     Waits(monkeypatch, DatafoldDeadlineError("over"))
     task = sensor(timeout=60)
     with pytest.raises(DatafoldDeadlineError, match=r"^The data diff had not ended after 60 s"):
-        task.resume(context_of(task), {"state": "deadline"})
-
-
-@pytest.mark.parametrize(("value", "waits"), [("True", True), ("False", False), (None, False)])
-def test_defers_by_default_as_airflow_is_configured(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, value: str | None, waits: bool
-) -> None:
-    name = "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE"
-    monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
-    add_diff(sandbox, Course((Step("processing"),), "done", {"result": "identical"}))
-    task = sensor(deferrable=None)
-    if waits:
-        deferred(task.execute, context_of(task))
-    else:
-        assert task.execute(context_of(task))["id"] == 3
+        task.execute_complete(context_of(task), {"state": "deadline"})
 
 
 def busy(response: Any) -> Response:
@@ -217,7 +203,9 @@ def test_a_job_that_still_runs_is_deferred_again(
     monkeypatch.setattr(trouble, "AFTER_TROUBLE", 60.0)
     reads(monkeypatch, sandbox, *faults)
     task = sensor(deferrable=True)
-    found = deferred(task.resume, context_of(task, try_number=2), event, try_number=2, **KEPT)
+    found = deferred(
+        task.execute_complete, context_of(task, try_number=2), event, try_number=2, **KEPT
+    )
     assert found.kwargs == {"try_number": 2, **KEPT}
     fields = found.trigger.serialize()[1]
     assert (fields["not_before"], fields["deadline"]) == (NOW + pause, NOW + 900)
@@ -230,7 +218,7 @@ def test_a_job_that_ended_meanwhile_is_judged_at_the_first_look(
 ) -> None:
     add_diff(sandbox, DONE)
     task = sensor(deferrable=True)
-    assert task.resume(context_of(task), event, **KEPT)["result"] == "identical"
+    assert task.execute_complete(context_of(task), event, **KEPT)["result"] == "identical"
     assert sent(sandbox) == [READ]
     assert "The triggerer could not go on waiting: KeyError." in task_log.warnings
 
@@ -244,7 +232,7 @@ def test_trouble_that_has_lasted_ends_with_the_next_look(
     reads(monkeypatch, sandbox, *[status] * 5)
     task = sensor(deferrable=True)
     with pytest.raises(error):
-        task.resume(context_of(task), LASTING, **KEPT)
+        task.execute_complete(context_of(task), LASTING, **KEPT)
     assert sent(sandbox) == [READ]
 
 
@@ -293,6 +281,6 @@ def test_what_goes_on_is_told(sandbox: Any, task_log: Log) -> None:
 
 def test_its_defaults() -> None:
     task = DatafoldDataDiffSensor(task_id="t", datadiff_id=3)
-    assert (task.poke_interval, task.trigger_interval, task.deferrable) == (60.0, None, None)
+    assert (task.poke_interval, task.trigger_interval, task.deferrable) == (60.0, None, False)
     assert task.template_fields[0] == "datafold_conn_id"
     assert task.ui_color == DatafoldOperator.ui_color

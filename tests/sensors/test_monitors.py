@@ -133,7 +133,7 @@ def test_a_wrong_argument_is_named(sandbox: Any, deferrable: bool, field: str, w
 def test_its_signature() -> None:
     assert defaults(DatafoldMonitorRunSensor) == {
         "on_alert": "fail",
-        "deferrable": None,
+        "deferrable": False,
         "poke_interval": None,
         "timeout": timedelta(hours=24),
         "datafold_conn_id": "datafold_default",
