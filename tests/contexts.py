@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,31 @@ class TaskInstance(SimpleNamespace):
         self.pushed[key] = value
 
 
+class Store:
+    """A task's store, as Airflow has it from 3.3 on."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+        self.broken: set[str] = set()
+        """The names of the methods that fail."""
+
+    def get(self, key: str) -> Any:
+        self._fail("get")
+        return json.loads(self.kept.get(key, "null"))
+
+    def set(self, key: str, value: Any) -> None:
+        self._fail("set")
+        self.kept[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self._fail("delete")
+        self.kept.pop(key, None)
+
+    def _fail(self, name: str) -> None:
+        if name in self.broken:
+            raise RuntimeError("planted-response-of-the-store")
+
+
 def context_of(
     task: Any,
     *,
@@ -24,6 +50,7 @@ def context_of(
     run_id: str = "run",
     start: datetime | None = RUN_START,
     clear_number: int = 0,
+    store: Store | None = None,
 ) -> Any:
     """Make the context of a task's run.
 
@@ -33,6 +60,7 @@ def context_of(
     :param run_id: the DAG run's id.
     :param start: when the DAG run started.
     :param clear_number: how often Airflow counts that the DAG run was cleared.
+    :param store: the task's store, which Airflow has from 3.3 on.
     """
     ti = TaskInstance(
         dag_id="dag",
@@ -46,4 +74,5 @@ def context_of(
         get_first_reschedule_date=lambda context: None,
     )
     run = SimpleNamespace(start_date=start, clear_number=clear_number)
-    return {"ti": ti, "task": task, "dag_run": run}
+    context = {"ti": ti, "task": task, "dag_run": run}
+    return context if store is None else {**context, "task_state_store": store}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.api import ci, fields
 from airflow_provider_datafold.exceptions import DatafoldConflictError
 from airflow_provider_datafold.jobs.job import MOST_PAGES, PAGE_SIZE
 from airflow_provider_datafold.jobs.once.start import start_once
@@ -24,7 +24,17 @@ FACTS = {
 """Checks for the facts about a pull request, by the API's names."""
 
 
-def trigger_once(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
+def check_changes(field: str, value: Any) -> Any:
+    """Check the tables of a pull request, and undo what templating did to them.
+
+    :param field: the argument's name, for the error.
+    :param value: the argument.
+    :raises DatafoldInputError: it is wrong.
+    """
+    return ci.UPLOAD.fit(value, field)
+
+
+def trigger_once(hook: DatafoldHook, ci_config_id: int, **facts: Any) -> int:
     """Start CI for a pull request.
 
     :param hook: the hook to call.

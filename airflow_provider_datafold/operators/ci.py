@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
-from airflow_provider_datafold.operators.job import (
-    DEFAULT_DEFERRABLE,
-    DEFAULT_TIMEOUT,
-    DatafoldJobOperator,
-    Start,
-)
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
+from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -22,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
-class DatafoldCIOperator(DatafoldJobOperator):
+class DatafoldCIOperator(DatafoldRememberedJobOperator):
     """The shared part of the CI operators: a run of Datafold's CI, and its end.
 
     :param ci_config_id: id of the CI configuration in Datafold, e.g. ``7`` or ``"7"``.
@@ -141,17 +136,16 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
         from airflow_provider_datafold.jobs.ci_run import FACTS
 
         super().check(hook)
-        self._facts = self.checked(hook, **FACTS)
-        self._given = self.checked(hook, ci_config_id=positive_integer)
+        self._asked = self.checked(hook, **FACTS, ci_config_id=positive_integer)
 
-    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+    def begin(self, hook: DatafoldHook) -> dict[str, Any]:
         """Start the run."""
         from airflow_provider_datafold.jobs.ci_run import trigger_once
 
-        run_id = trigger_once(hook, self._given["ci_config_id"], self._facts)
-        pr_num = self._facts["pr_number"]
+        run_id = trigger_once(hook, **self._asked)
+        ci_config_id, pr_num = self._asked["ci_config_id"], self._asked["pr_number"]
         self.log.info("Started CI run %d for pull request %d.", run_id, pr_num)
-        return Start({**self._given, "pr_num": pr_num, "run_id": run_id}, {}, time.time())
+        return {"ci_config_id": ci_config_id, "pr_num": pr_num, "run_id": run_id}
 
 
 class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
@@ -217,15 +211,19 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
+        from airflow_provider_datafold.jobs.ci_run import check_changes
 
         super().check(hook)
-        self._given = self.checked(hook, ci_config_id=positive_integer, pr_number=positive_integer)
+        self._asked = self.checked(
+            hook, ci_config_id=positive_integer, pr_number=positive_integer, changes=check_changes
+        )
 
-    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+    def begin(self, hook: DatafoldHook) -> dict[str, Any]:
         """Upload the changes."""
         from airflow_provider_datafold.jobs.ci_run import upload
 
-        ids = {"ci_config_id": self._given["ci_config_id"], "pr_num": self._given["pr_number"]}
-        run_id = upload(hook, **ids, changes=self.changes)
+        asked = self._asked
+        ids = {"ci_config_id": asked["ci_config_id"], "pr_num": asked["pr_number"]}
+        run_id = upload(hook, **ids, changes=asked["changes"])
         self.log.info("Uploaded the changes of the pull request to CI run %d.", run_id)
-        return Start({**ids, "run_id": run_id}, {}, time.time())
+        return {**ids, "run_id": run_id}

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
-from airflow_provider_datafold.operators.job import (
-    DEFAULT_DEFERRABLE,
-    DEFAULT_TIMEOUT,
-    DatafoldJobOperator,
-    Start,
-)
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
+from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -22,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
-class DatafoldTestDataSourceOperator(DatafoldJobOperator):
+class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
     """Test whether Datafold can read a data source, before a DAG relies on it.
 
     ``POST /api/v1/data_sources/{data_source_id}/test`` of Datafold's API starts the test. The task
@@ -79,13 +74,13 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         from airflow_provider_datafold.api.fields import positive_integer
 
         super().check(hook)
-        self._given = self.checked(hook, data_source_id=positive_integer)
+        self._asked = self.checked(hook, data_source_id=positive_integer)
 
-    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+    def begin(self, hook: DatafoldHook) -> dict[str, Any]:
         """Start the test."""
         from airflow_provider_datafold.exceptions import DatafoldAnswerError
 
-        data_source_id = self._given["data_source_id"]
+        data_source_id = self._asked["data_source_id"]
         job_id = hook.test_data_source(data_source_id).get("job_id")
         if not isinstance(job_id, int):
             raise DatafoldAnswerError(
@@ -93,11 +88,11 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
                 f"no 'job_id', so the task cannot wait for it."
             )
         self.log.info("Started test %d of data source %d.", job_id, data_source_id)
-        return Start({"job_id": job_id}, {}, time.time())
+        return {"job_id": job_id}
 
     def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
         """Return the ids without waiting."""
-        return {**self._given, **start.ids, "status": None, "results": None}
+        return {**self._asked, **start.ids, "status": None, "results": None}
 
     def ended(
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
@@ -106,8 +101,8 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         from airflow_provider_datafold.jobs.data_source_test import conclude
 
         return {
-            **self._given,
+            **self._asked,
             **ids,
             "status": reading.status,
-            "results": conclude(hook, self._given["data_source_id"], reading),
+            "results": conclude(hook, self._asked["data_source_id"], reading),
         }

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import DatafoldOperator, Links, store
-from airflow_provider_datafold.operators.job import (
-    DEFAULT_DEFERRABLE,
-    DEFAULT_TIMEOUT,
-    DatafoldJobOperator,
-    Start,
-)
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
+from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -24,12 +19,13 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
-class DatafoldRunMonitorOperator(DatafoldJobOperator):
+class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
     """Run a monitor now, e.g. after a load, and wait for the result.
 
     ``POST /api/v1/monitors/{id}/run`` of Datafold's API. The states ``ok`` and ``learning`` pass,
-    ``skipped`` passes with a warning. A run has no tag and cannot be cancelled: if a worker is
-    killed while it waits, the task's retry runs the monitor again.
+    ``skipped`` passes with a warning. A run cannot be cancelled. If a worker is killed while it
+    waits, the task's retry waits for the same run from Airflow 3.3 on; with an older Airflow it
+    runs the monitor again.
 
     .. code-block:: python
 
@@ -91,16 +87,17 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
         from airflow_provider_datafold.jobs.monitor_run import ON_ALERT
 
         super().check(hook)
-        self._given = self.checked(hook, monitor_id=positive_integer, on_alert=ON_ALERT)
+        self._asked = self.checked(hook, monitor_id=positive_integer)
+        self._on_alert = self.checked(hook, on_alert=ON_ALERT)["on_alert"]
 
-    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+    def begin(self, hook: DatafoldHook) -> dict[str, Any]:
         """Run the monitor."""
         from airflow_provider_datafold.jobs.monitor_run import run_once
 
-        monitor_id = self._given["monitor_id"]
+        monitor_id = self._asked["monitor_id"]
         run_id = run_once(hook, monitor_id)
         self.log.info("Started run %d of monitor %d.", run_id, monitor_id)
-        return Start({"monitor_id": monitor_id, "run_id": run_id}, {}, time.time())
+        return {"monitor_id": monitor_id, "run_id": run_id}
 
     def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
         """Return the ids without waiting."""
@@ -117,7 +114,7 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
 
         if url := data_diff_url(hook, reading.answer):
             DatafoldDataDiffLink.persist(context, url)
-        return conclude(hook, ids, reading, self._given["on_alert"])
+        return conclude(hook, ids, reading, self._on_alert)
 
 
 class DatafoldToggleMonitorOperator(DatafoldOperator):

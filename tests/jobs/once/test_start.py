@@ -248,7 +248,7 @@ def test_a_stop_ends_the_search(hook: DatafoldHook) -> None:
 
 
 def start(hook: DatafoldHook, name: str) -> int:
-    return run_once(hook, 4) if name == "run_monitor" else trigger_once(hook, 2, FACTS)
+    return run_once(hook, 4) if name == "run_monitor" else trigger_once(hook, 2, **FACTS)
 
 
 def make(sandbox: Any, name: str, count: int) -> None:

@@ -1,0 +1,61 @@
+"""The shared part of the operators whose jobs have no tags, so that only Airflow can keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold.operators.job import DatafoldJobOperator, Start
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.once.memory import Memory
+    from airflow_provider_datafold.jobs.watch import JobStatus
+    from airflow_provider_datafold.operators.job import Wait
+
+
+class DatafoldRememberedJobOperator(DatafoldJobOperator):
+    """Starts a job, and goes on with it in the task's next try if a worker is lost.
+
+    Airflow keeps the job's ids from 3.3 on. With an older Airflow, the next try starts another job.
+    """
+
+    _asked: Mapping[str, Any]
+    """What the job is started with, as it was checked."""
+
+    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+        """Start the job, or take over the one that an earlier try started."""
+        memory = self._memory(hook, context)
+        known = memory.recall(is_awaited=self.wait_for_completion)
+        if known is None:
+            ids = self.begin(hook)
+            return Start(ids, {}, memory.keep(ids))
+        shown = ", ".join(f"{name} {number}" for name, number in known.ids.items())
+        self.log.info("Took over the %s that an earlier try started: %s.", self._job().noun, shown)
+        return Start(known.ids, known.answer, known.since, is_taken_over=True)
+
+    def begin(self, hook: DatafoldHook) -> Mapping[str, Any]:
+        """Start the job.
+
+        :param hook: the hook to call.
+        :return: the job's ids by name.
+        """
+        raise NotImplementedError
+
+    def _conclude(
+        self, hook: DatafoldHook, context: Context, wait: Wait, reading: JobStatus
+    ) -> Any:
+        from airflow_provider_datafold.exceptions import DatafoldError
+
+        try:
+            return super()._conclude(hook, context, wait, reading)
+        except DatafoldError:
+            self._memory(hook, context).forget()
+            raise
+
+    def _memory(self, hook: DatafoldHook, context: Context) -> Memory:
+        from airflow_provider_datafold.jobs.once.memory import Memory
+
+        return Memory(hook, context, self._job(), self._asked)

@@ -1,0 +1,351 @@
+"""Jobs without a tag after a lost worker: only the task's store still knows them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldAlertError,
+    DatafoldConflictError,
+    DatafoldJobCancelledError,
+    DatafoldJobFailedError,
+    DatafoldNotFoundError,
+)
+from airflow_provider_datafold.jobs.once import ownership
+from airflow_provider_datafold.operators.ci import (
+    DatafoldTriggerCIOperator,
+    DatafoldUploadCIChangesOperator,
+)
+from airflow_provider_datafold.operators.data_sources import DatafoldTestDataSourceOperator
+from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
+from dev.sandbox import Sandbox
+from dev.sandbox.course import Course, Job, Step
+from tests.conftest import API_KEY, Log
+from tests.contexts import Store, context_of
+from tests.pull_request import CHANGES, PULL_REQUEST
+from tests.waits import changes, deferred, sent, to_its_end
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of job.
+
+    :param section: where the sandbox keeps it.
+    :param operator: what starts it.
+    :param given: its arguments.
+    :param other: another value for one of them.
+    :param way: its status before its end.
+    :param end: how it ends well.
+    :param failed: how it fails.
+    :param id_name: its id in the return value.
+    """
+
+    section: str
+    operator: Any
+    given: dict[str, Any]
+    other: dict[str, Any]
+    way: str
+    end: Course
+    failed: str
+    id_name: str = "run_id"
+
+    def task(self, **arguments: Any) -> Any:
+        usual = {"poll_interval": 0.01, "deferrable": False}
+        return self.operator(task_id="job", **{**usual, **self.given, **arguments})
+
+    def lose(self, sandbox: Any, store: Store, **context: Any) -> None:
+        """Lose a worker after it has started a job that goes on."""
+        way = Course((Step(self.way, seconds=math.inf),), "")
+        getattr(sandbox.state, self.section).courses.default = way
+        task = self.task(deferrable=True)
+        deferred(task.execute, context_of(task, store=store, **context))
+
+    def end_all(self, sandbox: Any, end: Course | None = None) -> None:
+        """End all jobs now, and those to come at once."""
+        section, end = getattr(sandbox.state, self.section), end or self.end
+        section.courses.default = end
+        section.jobs.update(dict.fromkeys(section.jobs, Job(end)))
+
+
+PASSED = {"results": [{"step": "connection", "status": "done", "result": None}]}
+MONITOR = Kind(
+    "monitors",
+    DatafoldRunMonitorOperator,
+    {"monitor_id": 4},
+    {"monitor_id": 3},
+    "checking",
+    Course((), "ok"),
+    "error",
+)
+CI = Kind(
+    "ci",
+    DatafoldTriggerCIOperator,
+    {"ci_config_id": 2, **PULL_REQUEST, "wait_for_completion": True},
+    {"pr_sha": "ffffff1"},
+    "processing",
+    Course((), "done"),
+    "failed",
+)
+TEST = Kind(
+    "data_sources",
+    DatafoldTestDataSourceOperator,
+    {"data_source_id": 2},
+    {"data_source_id": 1},
+    "processing",
+    Course((), "done", PASSED),
+    "failed",
+    "job_id",
+)
+each_kind = pytest.mark.parametrize("kind", [MONITOR, CI, TEST], ids=["monitor", "CI", "test"])
+
+
+@pytest.fixture(autouse=True)
+def _connected(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of these send to the sandbox. An Airflow that has a store counts each clear."""
+    monkeypatch.setattr(ownership, "tells_of_each_clear", lambda: True)
+
+
+@pytest.fixture
+def store() -> Store:
+    """The store of a task that has kept nothing yet."""
+    return Store()
+
+
+@each_kind
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("try_number", [1, 2], ids=["started twice", "next try"])
+def test_the_job_of_a_lost_worker_is_taken_over(
+    kind: Kind, deferrable: bool, try_number: int, sandbox: Any, store: Store, task_log: Log
+) -> None:
+    kind.lose(sandbox, store)
+    kind.end_all(sandbox)
+
+    task = kind.task(deferrable=deferrable)
+    returned = to_its_end(task, context_of(task, try_number=try_number, store=store))
+
+    assert returned[kind.id_name] == 1
+    assert len(changes(sandbox)) == 1
+    (told,) = (text for text in task_log.messages if text.startswith("Took over the "))
+    assert told.endswith(f"{kind.id_name} 1.")
+
+
+@each_kind
+def test_a_job_that_goes_on_has_the_time_that_was_left(
+    kind: Kind, sandbox: Any, store: Store
+) -> None:
+    kind.lose(sandbox, store)
+    task = kind.task(deferrable=True)
+    first, second = (
+        deferred(task.execute, context_of(task, store=store)).trigger.serialize() for _ in range(2)
+    )
+    assert first == second
+    assert len(changes(sandbox)) == 1
+
+
+@each_kind
+@pytest.mark.parametrize(
+    "context",
+    [{"clear_number": 1}, {"max_tries": 1}, {"run_id": "another"}, {"start": None}],
+    ids=repr,
+)
+def test_another_generation_starts_its_own(
+    kind: Kind, context: dict[str, Any], sandbox: Any, store: Store
+) -> None:
+    kind.lose(sandbox, store)
+    kind.end_all(sandbox)
+    task = kind.task()
+    returned = to_its_end(task, context_of(task, try_number=2, store=store, **context))
+    assert returned[kind.id_name] == 2
+    assert len(changes(sandbox)) == 2
+
+
+@each_kind
+def test_who_asks_for_something_else_starts_it(kind: Kind, sandbox: Any, store: Store) -> None:
+    kind.lose(sandbox, store)
+    kind.end_all(sandbox)
+    task = kind.task(**kind.other)
+    assert to_its_end(task, context_of(task, store=store))[kind.id_name] == 2
+
+
+@each_kind
+def test_another_host_has_other_jobs(kind: Kind, sandbox: Any, store: Store, connect: Any) -> None:
+    kind.lose(sandbox, store)
+    with Sandbox(api_key=API_KEY) as other:
+        connect("datafold_default", host=other.url, password=API_KEY)
+        kind.end_all(other)
+        task = kind.task()
+        to_its_end(task, context_of(task, try_number=2, store=store))
+        assert len(changes(other)) == 1
+
+
+@each_kind
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_what_came_to_nothing_is_started_again(
+    kind: Kind, end: str, sandbox: Any, store: Store
+) -> None:
+    kind.lose(sandbox, store)
+    kind.end_all(sandbox, Course((), kind.failed if end == "failed" else end))
+    getattr(sandbox.state, kind.section).courses.default = kind.end
+    task = kind.task()
+    assert to_its_end(task, context_of(task, try_number=2, store=store))[kind.id_name] == 2
+
+
+@each_kind
+def test_who_cancels_the_job_later_cancels_the_task(kind: Kind, sandbox: Any, store: Store) -> None:
+    kind.lose(sandbox, store)
+    task = kind.task(deferrable=True)
+    context = context_of(task, try_number=2, store=store)
+    wait = deferred(task.execute, context)
+    kind.end_all(sandbox, Course((), "cancelled"))
+    with pytest.raises(DatafoldJobCancelledError):
+        task.resume(context, None, **wait.kwargs)
+    assert len(changes(sandbox)) == 1
+
+
+# What was judged.
+
+DOUBTFUL = {"results": [{"step": "connection", "status": "done", "result": "x"}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "end", "error"),
+    [
+        (MONITOR, Course((), "error"), DatafoldJobFailedError),
+        (CI, Course((), "failed"), DatafoldJobFailedError),
+        (TEST, Course((), "failed"), DatafoldJobFailedError),
+        (TEST, Course((), "done", DOUBTFUL), DatafoldJobFailedError),
+        # Airflow itself does not retry it, but a policy of the user's may.
+        (MONITOR, Course((), "alert"), DatafoldAlertError),
+    ],
+)
+def test_a_retry_of_what_was_judged_starts_another(
+    kind: Kind, end: Course, error: type[Exception], sandbox: Any, store: Store
+) -> None:
+    kind.end_all(sandbox, end)
+    task = kind.task()
+    with pytest.raises(error):
+        to_its_end(task, context_of(task, store=store))
+    kind.end_all(sandbox, kind.end)
+    assert to_its_end(task, context_of(task, try_number=2, store=store))[kind.id_name] == 2
+
+
+@each_kind
+def test_what_has_passed_is_not_started_again(kind: Kind, sandbox: Any, store: Store) -> None:
+    # The worker may be lost before Airflow knows.
+    kind.end_all(sandbox)
+    task = kind.task()
+    returned = [
+        to_its_end(task, context_of(task, try_number=number, store=store)) for number in (1, 2)
+    ]
+    assert returned[0] == returned[1]
+    assert len(changes(sandbox)) == 1
+
+
+def test_a_job_that_is_gone_is_an_error(sandbox: Any, store: Store) -> None:
+    MONITOR.lose(sandbox, store)
+    sandbox.state.monitors.runs.clear()
+    task = MONITOR.task()
+    with pytest.raises(DatafoldNotFoundError):
+        task.execute(context_of(task, try_number=2, store=store))
+    assert len(changes(sandbox)) == 1
+
+
+# Tasks that do not wait.
+
+
+def test_who_does_not_wait_does_not_look(sandbox: Any, store: Store) -> None:
+    CI.lose(sandbox, store)
+    CI.end_all(sandbox, Course((), "failed"))
+    sent(sandbox)
+    task = CI.task(wait_for_completion=False)
+    returned = task.execute(context_of(task, try_number=2, store=store))
+    assert returned == {"ci_config_id": 2, "run_id": 1, "status": None}
+    assert sent(sandbox) == []
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_changes_are_uploaded_once(waits: bool, sandbox: Any, store: Store) -> None:
+    number = sandbox.state.ci.add(2, PULL_REQUEST)
+
+    def upload(**arguments: Any) -> Any:
+        given = {"ci_config_id": 2, "pr_num": 8, "changes": CHANGES, "poll_interval": 0.01}
+        task = DatafoldUploadCIChangesOperator(
+            task_id="job", wait_for_completion=waits, **{**given, **arguments}
+        )
+        return to_its_end(task, context_of(task, store=store))
+
+    first = upload()
+    # By now no run of the pull request is active, so it accepts no upload.
+    CI.end_all(sandbox)
+    assert upload() == first
+    assert first["run_id"] == number
+    assert len(changes(sandbox)) == 1
+    with pytest.raises(DatafoldConflictError):
+        upload(changes=CHANGES[:0])
+
+
+# A store that does not work.
+
+
+@pytest.mark.parametrize(
+    ("broken", "end", "warning", "jobs"),
+    [
+        (
+            "get",
+            "ok",
+            "Could not read from the task's store whether an earlier try started the monitor run "
+            "(RuntimeError). If one did, this try starts another one.",
+            2,
+        ),
+        (
+            "set",
+            "ok",
+            "Could not keep the monitor run's id in the task's store (RuntimeError). If the worker "
+            "is lost, the next try starts another one.",
+            2,
+        ),
+        (
+            "delete",
+            "alert",
+            "Could not remove the monitor run's id from the task's store (RuntimeError). A retry "
+            "may judge the same one again.",
+            1,
+        ),
+    ],
+)
+def test_a_store_that_fails_is_a_warning(
+    broken: str, end: str, warning: str, jobs: int, sandbox: Any, store: Store, log: Log
+) -> None:
+    store.broken = {broken}
+    MONITOR.end_all(sandbox, Course((), end))
+    for number in (1, 2):
+        task = MONITOR.task()
+        context = context_of(task, try_number=number, store=store)
+        if end == "ok":
+            to_its_end(task, context)
+        else:
+            with pytest.raises(DatafoldAlertError):
+                to_its_end(task, context)
+    assert {*log.warnings} == {warning}
+    assert len(changes(sandbox)) == jobs
+
+
+@pytest.mark.parametrize("kept", ['"x"', "7", '{"owner": "x", "ids": {}, "since": 1.0}'])
+def test_what_somebody_else_has_kept_is_nothing(kept: str, sandbox: Any, store: Store) -> None:
+    store.kept = {"datafold_job": kept}
+    MONITOR.end_all(sandbox)
+    task = MONITOR.task()
+    assert to_its_end(task, context_of(task, store=store))["run_id"] == 1
+
+
+@each_kind
+def test_without_a_store_it_is_started_again(kind: Kind, sandbox: Any) -> None:
+    kind.end_all(sandbox)
+    for number in (1, 2):
+        task = kind.task()
+        returned = to_its_end(task, context_of(task, try_number=number))
+        assert returned[kind.id_name] == number
