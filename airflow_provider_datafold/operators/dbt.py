@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
 from airflow_provider_datafold.operators.ci import DatafoldCIOperator
-from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT, Start
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_datafold.api.fields import Check
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.dbt.manifest import Manifest
@@ -278,7 +275,6 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
         at least 1 s and at most 30.
     :param timeout: how long the run may take, in seconds or as a :class:`~datetime.timedelta`; 24
         hours by default. The task's ``execution_timeout`` counts, too.
-    :param cancel_on_kill: has no effect: Datafold's API cannot cancel a CI run.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :return: ``{"ci_config_id", "run_id", "status"}`` of the CI run; it lands in XCom. ``run_id``
@@ -311,11 +307,10 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
         commit_sha: str,
         run_id: str | None = None,
         include: Sequence[str] | str | None = None,
-        wait_for_completion: bool = False,
-        deferrable: bool | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = DEFAULT_DEFERRABLE,
         poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
-        cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",
         **kwargs: Any,
     ) -> None:
@@ -326,32 +321,34 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api import fields
         from airflow_provider_datafold.api.dbt import FACTS
+        from airflow_provider_datafold.jobs.dbt.upload import PULL_REQUEST
 
         super().check(hook)
         self._facts = self.checked(hook, **FACTS, run_id=_optional(fields.name))
-        self._given = self.checked(
+        rest = self.checked(
             hook,
             ci_config_id=fields.positive_integer,
             target=fields.name,
             include=_optional(fields.texts),
         )
+        self._asked = {**self._facts, **rest}
+        if self._facts["run_type"] != PULL_REQUEST:
+            # Datafold starts no CI run for it.
+            self.wait_for_completion = False
 
-    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+    def begin(self, hook: DatafoldHook) -> dict[str, Any]:
         """Upload the artifacts, and find the run that Datafold starts for them."""
         from airflow_provider_datafold.jobs.dbt import upload
         from airflow_provider_datafold.jobs.dbt.target import packed
 
-        number, sha = self._given["ci_config_id"], self._facts["commit_sha"]
-        if self._facts["run_type"] != upload.PULL_REQUEST:
-            self.wait_for_completion = False
-        with packed("target", self._given["target"], self._given["include"]) as archive:
-            waits = self.wait_for_completion
+        asked, waits = self._asked, self.wait_for_completion
+        number, sha = asked["ci_config_id"], asked["commit_sha"]
+        with packed("target", asked["target"], asked["include"]) as archive:
             ended = upload.ended_runs(hook, number, sha) if waits else ()
             upload.upload_once(hook, number, archive, self._facts)
-        self.log.info("Uploaded dbt's artifacts of commit %s (%s).", sha, self._facts["run_type"])
+        self.log.info("Uploaded dbt's artifacts of commit %s (%s).", sha, asked["run_type"])
         run = upload.wait_for_run(hook, number, sha, ended) if waits else {}
-        ids = {"ci_config_id": number, "pr_num": run.get("pr_num"), "run_id": run.get("id")}
-        return Start(ids, {}, time.time())
+        return {"ci_config_id": number, "pr_num": run.get("pr_num"), "run_id": run.get("id")}
 
 
 def _limits() -> Limits:
