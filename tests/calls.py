@@ -223,3 +223,19 @@ def _declared() -> dict[str, Any]:
     found = [(api_coverage.name_of(each), each) for each in api_coverage.declared()]
     assert len(dict(found)) == len(found)
     return dict(found)
+
+
+def values_in(row: Row) -> dict[str, Any]:
+    """What a row has in the path of its request, by name."""
+    names = [part[1:-1] for part in declared(row).path.split("/") if part.startswith("{")]
+    args = [arg for arg in row.args if arg not in (*KINDS, *MONITOR_KINDS)]
+    return dict(zip(names, args, strict=True))
+
+
+def prepare(state: Any) -> None:
+    """Let a sandbox have the run of a monitor and the test of a data source that the rows read."""
+    with state.lock:
+        monitors, sources = state.monitors, state.data_sources
+        monitors.jobs[1] = monitors.courses.start()
+        monitors.runs[1] = {"run_id": 1, "monitor_id": 2, "started_at": START}
+        sources.jobs[1] = sources.courses.start()

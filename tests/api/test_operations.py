@@ -27,7 +27,6 @@ from dev.sandbox.state import Request
 from tests import bodies
 from tests.calls import (
     END,
-    KINDS,
     MONITOR_KINDS,
     MONITORS,
     ROWS,
@@ -38,6 +37,8 @@ from tests.calls import (
     Row,
     declared,
     named,
+    prepare,
+    values_in,
 )
 from tests.conftest import API_KEY
 
@@ -68,11 +69,7 @@ def validator() -> OpenAPI:
 @pytest.fixture
 def hook(connections: None, sandbox: Any) -> Iterator[DatafoldHook]:
     """A hook of a sandbox that has a run of a monitor and a test of a data source."""
-    with sandbox.state.lock:
-        monitors, sources = sandbox.state.monitors, sandbox.state.data_sources
-        monitors.jobs[1] = monitors.courses.start()
-        monitors.runs[1] = {"run_id": 1, "monitor_id": 2, "started_at": START}
-        sources.jobs[1] = sources.courses.start()
+    prepare(sandbox.state)
     with DatafoldHook() as made:
         yield made
 
@@ -163,12 +160,6 @@ def test_null_is_not_sent_where_it_means_to_leave_something_as_it_is(
 
 
 # Bodies.
-
-
-def values_in(row: Row) -> dict[str, Any]:
-    names = [part[1:-1] for part in declared(row).path.split("/") if part.startswith("{")]
-    args = [arg for arg in row.args if arg not in (*KINDS, *MONITOR_KINDS)]
-    return dict(zip(names, args, strict=True))
 
 
 def check_arrival(request: Request, row: Row, body: Any) -> None:

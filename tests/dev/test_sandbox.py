@@ -692,7 +692,9 @@ def test_knows_only_what_there_is(begun: Any, method: str, path: str, body: Any,
 
 def test_responds_to_other_paths_as_fastapi_does(sandbox: Any) -> None:
     assert call(sandbox, "GET", "/api/v1/nothing").json() == {"detail": "Not Found"}
-    assert call(sandbox, "PUT", "/api/v1/datadiffs").status_code == 405
+    for method in ("PUT", "OPTIONS"):
+        refused = call(sandbox, method, "/api/v1/datadiffs")
+        assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, POST")
     moved = call(sandbox, "GET", "/api/v1/datadiffs/?page=2", allow_redirects=False)
     assert (moved.status_code, moved.headers["Location"]) == (
         307,
