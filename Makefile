@@ -14,7 +14,7 @@ SITE = build/docs
 # last otherwise.
 SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: demo dev test test-all test-oldest test-next check unit test-ui test-cluster test-kill soak \
+.PHONY: demo dev install test test-all test-oldest test-next check unit test-whole test-ui test-cluster test-kill soak \
   reliability reliability-all mutation coverage-page bench docs api-diff contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
@@ -23,9 +23,11 @@ demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
 dev: $(INSTALLED)  ## A local Airflow with the sandbox, until Ctrl-C.
 	@$(BIN)/python -m dev.scripts.dev
 
+install: $(INSTALLED)-cluster $(DOCS_INSTALLED)  ## Install the environments; with --jobs side by side.
+
 test: check unit  ## Run the checks and all tests.
 
-test-all: test  ## Run the tests on each Airflow from 2.11 on, too; `nox --list` names them.
+test-all: test test-whole  ## Run the tests on each Airflow from 2.11 on, too; `nox --list` names them.
 	$(BIN)/nox
 
 test-oldest: $(INSTALLED)  ## Run the tests on the oldest Airflow that we support.
@@ -42,6 +44,9 @@ check: $(INSTALLED)  ## Format, lint, types and layers.
 
 unit: $(INSTALLED)  ## Run all tests, with the coverage that is asked for.
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
+
+test-whole: $(INSTALLED)  ## Test the wheel, the demo, the benchmarks, every fault and other slow parts.
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m whole
 
 reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
 	$(BIN)/python -m dev.faults --check

@@ -1,4 +1,4 @@
-"""API key and token are sent, and never appear in anything that Airflow writes."""
+"""Secrets are sent, and appear in nothing that Airflow writes, even if Datafold repeats them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from typing import Any
 
 import pytest
 from airflow import __version__ as airflow_version
+from fastapi import Response
 
+from dev.sandbox.course import Course, Step
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
+from tests.conductor import Conductor
 from tests.conftest import API_KEY, ROOT, TOKEN, shows_error
 from tests.integrations import SECRET_FIELDS
 
 pytestmark = pytest.mark.airflow
 
 MODE_TOKEN = "planted-mode-token-4b8a"
+PASSWORD = "planted-warehouse-password-3b8a"
 
-OTHERS = ("looker", "mode", "tableau", "powerbi")
+OTHERS = ("looker", "mode")
 OTHER = json.dumps(
     {
         "conn_type": "generic",
@@ -33,7 +38,29 @@ OTHER = json.dumps(
         "extra": {"token": MODE_TOKEN, "site_id": "site"},
     }
 )
-STATUSES = (200, 302, 400, 401, 403, 404, 409, 422, 429, 500, 503)
+STATUSES = (200, 302, 401, 422, 503)
+
+ECHO = f"cannot log in with {PASSWORD} and Key {API_KEY}"
+
+
+def _ends(status: str, **outcome: Any) -> Course:
+    return Course((Step("waiting"), Step("processing")), status, outcome)
+
+
+_FOUND = {
+    "values": {"columns_diff_stats": [{"column_name": ECHO, "values_different": 5}]},
+    "schema": {"exclusive_columns": [[API_KEY], [PASSWORD]]},
+}
+COURSES = {
+    "failed": _ends("failed", error={"error_type": "LoginError", "error_value": ECHO}),
+    "failed_for_good": _ends("failed", error={"error_value": ECHO, "is_retryable": False}),
+    "differs": _ends("done", **DIFFERENT.outcome, summary_results=_FOUND),
+    "passed": _ends("done", **DIFFERENT.outcome, summary_results=_FOUND),
+    "odd": _ends("done", result=f"odd: {API_KEY}"),
+    "identical": _ends("done", **IDENTICAL.outcome),
+    "refused": IDENTICAL,
+}
+PASS = ("passed", "identical")
 
 DAG_FILE = """
 import sys
@@ -45,13 +72,13 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators import bi
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator as Update
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator as Gate
+from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor as Sensor
 
 FILLED = {"bi_datasource_id": 7, "bindings": [], "indexing_cron": None}
 OTHERS = {
     bi.DatafoldUpdateLookerOperator: {"repo_id": 3, "bindings": []},
     bi.DatafoldUpdateModeOperator: {},
-    bi.DatafoldUpdateTableauOperator: {},
-    bi.DatafoldUpdatePowerBIOperator: {},
 }
 
 with DAG(
@@ -65,7 +92,9 @@ with DAG(
     Update(task_id="no_json", datafold_conn_id="no_json", **FILLED)
     Update(task_id="refused", datafold_conn_id="refused", **FILLED)
     Update(task_id="no_connection", datafold_conn_id="nowhere", **FILLED)
-    Update(task_id="no_token", hightouch_conn_id="nowhere", **FILLED)
+    Update(
+        task_id="no_token", datafold_conn_id="status_200", hightouch_conn_id="nowhere", **FILLED
+    )
     Update(task_id="wrong_key", datafold_conn_id="wrong_key", **FILLED)
     Update(task_id="secret_in_the_wrong_place", datafold_conn_id="status_200", **{
         **FILLED, "indexing_cron": "* * * * {{ conn.hightouch_default.password }}"
@@ -79,6 +108,22 @@ with DAG(
                 indexing_cron=None,
                 **fields,
             )
+
+    data_diff = {"data_source1_id": 1, "data_source2_id": 1, "pk_columns": ["id"]}
+    session = {"password": "{{ conn.warehouse.password }}"}
+    for name in NAMES:
+        for mode in ("worker", "triggerer"):
+            Gate(
+                task_id=f"{name}_{mode}",
+                **{**data_diff, "table1": "A", "table2": "B", "tags": [name]},
+                options={"data_source1_session_parameters": session},
+                on_difference="pass" if name == "passed" else "fail",
+                deferrable=mode == "triggerer",
+                poll_interval=0.01,
+            )
+    key = "{{ conn.datafold_default.password }}"
+    Gate(task_id="in_the_wrong_place", **data_diff, table1=key + "..B", table2=key)
+    Sensor(task_id="sensor", datadiff_id=key)
 
 if __name__ == "__main__":
     # A worker of Airflow 3.0 sets up its logging so. Without, as in `airflow dags test`, that
@@ -134,7 +179,12 @@ def echo() -> Iterator[Any]:
         thread.join()
 
 
-def environment(home: Path, port: int) -> dict[str, str]:
+def _refused(response: Any) -> Response:
+    error = {"loc": ["body", PASSWORD], "msg": ECHO, "input": {"password": PASSWORD}}
+    return Response(json.dumps({"detail": [error]}).encode(), 422)
+
+
+def environment(home: Path, port: int, sandbox: str) -> dict[str, str]:
     def connection(path: str, **more: Any) -> str:
         host = more.pop("host", f"http://127.0.0.1:{port}/{path}")
         extra = {"max_retries": 1 if path.startswith("503") else 0}
@@ -146,7 +196,8 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
-        "AIRFLOW_CONN_DATAFOLD_DEFAULT": connection("200/ok"),
+        "AIRFLOW_CONN_DATAFOLD_DEFAULT": connection("", host=sandbox),
+        "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "generic", "password": PASSWORD}),
         "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps({"conn_type": "http", "password": TOKEN}),
         **{f"AIRFLOW_CONN_{kind.upper()}_DEFAULT": OTHER for kind in OTHERS},
         "AIRFLOW_CONN_NO_JSON": connection("200/no_json"),
@@ -167,16 +218,21 @@ def secret_lines(text: str) -> list[str]:
     return [
         line
         for line in text.splitlines()
-        if any(secret in line for secret in (API_KEY, TOKEN, MODE_TOKEN))
+        if any(secret in line for secret in (API_KEY, TOKEN, MODE_TOKEN, PASSWORD))
         and not any(own in line for own in AIRFLOWS_OWN)
     ]
 
 
-def test_nothing_is_written_down(echo: Any, tmp_path: Path) -> None:
+def test_nothing_is_written_down(
+    echo: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Conductor(monkeypatch, COURSES, {"refused": {"create": [_refused, ...]}})
     (tmp_path / "dags").mkdir()
     file = tmp_path / "dags" / "planted.py"
-    file.write_text(DAG_FILE.replace("STATUSES", repr(STATUSES)))
-    variables = environment(tmp_path, echo.server_port)
+    file.write_text(
+        DAG_FILE.replace("STATUSES", repr(STATUSES)).replace("NAMES", repr(list(COURSES)))
+    )
+    variables = environment(tmp_path, echo.server_port, sandbox.url)
     output = ""
     ask = ["-m", "dev.local_airflow.returned", "secrets", str(tmp_path / "returned.json")]
     for command in (["-m", "airflow", "db", "migrate"], [str(file)], ask):
@@ -197,12 +253,15 @@ def test_nothing_is_written_down(echo: Any, tmp_path: Path) -> None:
         dump = "\n".join(database.iterdump())
     logs = "\n".join(path.read_text() for path in (tmp_path / "logs").rglob("*.log"))
 
-    for task in ("status_200", *(f"{kind}_200" for kind in OTHERS)):
-        assert states.pop(task) == "success", output[-5000:]
-    assert set(states.values()) == {"failed"}
-    assert len(states) == len(STATUSES) - 1 + 6 + len(OTHERS)
+    passed = {"status_200", *(f"{kind}_200" for kind in OTHERS)}
+    passed |= {f"{name}_{mode}" for name in PASS for mode in ("worker", "triggerer")}
+    assert {task for task, state in states.items() if state == "success"} == passed, output[-5000:]
+    assert {state for task, state in states.items() if task not in passed} == {"failed"}
+    assert len(states) == len(STATUSES) + 6 + 2 * len(OTHERS) + 2 * len(COURSES) + 2
     hightouch = [body for body in echo.bodies if "bindings" in body and "repo_id" not in body]
-    assert [body["token"] for body in hightouch] == [TOKEN] * (len(STATUSES) + 2)
+    assert [body["token"] for body in hightouch] == [TOKEN] * (
+        len(STATUSES) + 2
+    )  # 503 is tried twice.
     assert len(echo.bodies) == len(hightouch) + 2 * len(OTHERS)
     mode = found["mode_200"][1]
     assert (mode["token"], mode["password"]) == ("***", "***")
@@ -210,6 +269,13 @@ def test_nothing_is_written_down(echo: Any, tmp_path: Path) -> None:
     assert echoed["token"] == "***"
     assert echoed["nested"] == [{"***": "Bearer ***"}]
     assert echoed["headers"]["Authorization"] == "Key ***"
+
+    # The password was sent, and all messages about it were shown.
+    bodies = [request.body for request in sandbox.state.requests if request.method == "POST"]
+    assert len(bodies) == 2 * len(COURSES)
+    assert all(PASSWORD.encode() in body for body in bodies)
+    assert output.count("cannot log in with *** and Key ***") >= 2 * 5
+    assert "is wrong. Its value is not shown, because" in output
 
     path = "/api/v1/lineage/bi/hightouch/7/"
     assert shows_error(output, "DatafoldValidationError", f"PUT {path}")

@@ -288,6 +288,7 @@ def test_service_ends_with_the_process_that_started_it() -> None:
     pytest.fail("The service is still there.")
 
 
+@pytest.mark.whole
 @pytest.mark.usefixtures("prepared")
 class TestOneRound:
     """Each measurement runs, and has a value for all that a requirement needs."""

@@ -14,6 +14,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.whole
+
 GATE = """\
 A correct load, with 25 new payments:
 $ airflow dags test datafold_write_audit_publish

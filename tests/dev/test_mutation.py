@@ -187,6 +187,7 @@ def test_clip():
 """
 
 
+@pytest.mark.whole
 def test_a_run_finds_what_tests_notice(tmp_path: Path) -> None:
     for path, content in {
         "airflow_provider_datafold/__init__.py": "",

@@ -9,7 +9,7 @@ import pytest
 
 from dev.faults import page, section
 from dev.faults.fault import Fault
-from dev.faults.outcome import MEMORY, differences, shortcoming
+from dev.faults.outcome import differences, shortcoming
 from dev.faults.run import DRIVERS, OURS, THEIRS, Measurement
 from dev.faults.runner import Run, measure, measure_waits
 from dev.faults.table import FAULTS
@@ -19,9 +19,7 @@ from dev.faults.waiting import differences as wait_differences
 from dev.faults.waits import WAITS
 from tests.conftest import ROOT
 
-_HEAVY = [fault for fault in FAULTS if fault.heavy]
-_DRIPPING = [fault for fault in FAULTS if "drips" in fault.name]
-
+whole = pytest.mark.whole
 each_driver = pytest.mark.parametrize("driver", DRIVERS)
 
 
@@ -35,6 +33,7 @@ def test_there_are_many_faults_each_with_its_own_name() -> None:
     assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 150
 
 
+@whole
 @each_driver
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_fault(fault: Fault, driver: str, measured: Mapping[Run, Measurement]) -> None:
@@ -80,11 +79,13 @@ def test_each_wait_has_its_own_name() -> None:
     assert len(names) == len(WAITS) + len(FAULTS)
 
 
+@whole
 @pytest.mark.parametrize(("wait", "mode"), _WAITS, ids=str)
 def test_wait(wait: Wait, mode: str, waited: Mapping[Run, Waited]) -> None:
     assert not list(wait_differences(wait, mode, waited[wait.name, mode]))
 
 
+@whole
 def test_one_data_diff_even_if_the_response_is_lost(waited: Mapping[Run, Waited]) -> None:
     lost = [wait for wait in WAITS if wait.name.startswith(("taken-", "search-"))]
     assert len(lost) > 20
@@ -94,6 +95,7 @@ def test_one_data_diff_even_if_the_response_is_lost(waited: Mapping[Run, Waited]
             assert (found.made, found.left) == (1, 0)
 
 
+@whole
 def test_a_difference_of_a_wait_is_found(waited: Mapping[Run, Waited]) -> None:
     wait = next(wait for wait in WAITS if wait.name == "poll-401")
 
@@ -105,14 +107,7 @@ def test_a_difference_of_a_wait_is_found(waited: Mapping[Run, Waited]) -> None:
     ]
 
 
-@each_driver
-@pytest.mark.parametrize("fault", _HEAVY, ids=str)
-def test_a_response_of_300_mb_costs_little_memory(
-    fault: Fault, driver: str, measured: Mapping[Run, Measurement]
-) -> None:
-    assert measured[fault.name, driver].memory < MEMORY
-
-
+@whole
 def test_memory_is_really_measured() -> None:
     pytest.importorskip("airflow.providers.http")
 
@@ -121,6 +116,7 @@ def test_memory_is_really_measured() -> None:
     assert found.memory > 250
 
 
+@whole
 def test_secrets_are_really_looked_for() -> None:
     pytest.importorskip("airflow.providers.http")
     names = ("422-echo", "echo", "echo-encoded", "redirect-307-elsewhere")
@@ -134,25 +130,7 @@ def test_secrets_are_really_looked_for() -> None:
     assert found["redirect-307-elsewhere", THEIRS].secrets["other host"] > 0
 
 
-@each_driver
-@pytest.mark.parametrize("fault", _DRIPPING, ids=str)
-def test_a_dripping_response_ends_within_ten_seconds(
-    fault: Fault, driver: str, measured: Mapping[Run, Measurement]
-) -> None:
-    assert measured[fault.name, driver].seconds < 10
-
-
-@each_driver
-def test_an_hour_of_retry_after_is_left_to_airflow(
-    driver: str, measured: Mapping[Run, Measurement]
-) -> None:
-    found = measured["retry-after-hour", driver]
-
-    assert found.seconds < 5
-    assert found.retry_after == 3600
-    assert found.requests == 1
-
-
+@whole
 def test_a_difference_is_found(measured: Mapping[Run, Measurement]) -> None:
     fault = next(fault for fault in FAULTS if fault.name == "404")
 

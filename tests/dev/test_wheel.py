@@ -20,6 +20,8 @@ import pytest
 from hatch_build import API_PAGES, links, long_description
 from tests.conftest import API_KEY, ROOT, TOKEN
 
+pytestmark = pytest.mark.whole
+
 CONSTRAINTS = ROOT / "dev" / "constraints" / "airflow-3.3.txt"
 
 

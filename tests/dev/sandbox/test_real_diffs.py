@@ -31,6 +31,8 @@ from dev.sandbox import Sandbox
 from tests.conftest import API_KEY, ROOT
 from tests.dev.test_sandbox import KEY, call
 
+pytestmark = pytest.mark.whole
+
 # SQL that all three databases understand.
 TABLES = """
 create table orders (id integer, customer varchar(20), amount double precision, day date);

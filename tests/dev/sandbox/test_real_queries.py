@@ -14,6 +14,8 @@ from dev.sandbox import Sandbox, real_queries
 from tests.dev.sandbox.test_real_diffs import ENDLESS, address, fill_duckdb, sources, warehouse
 from tests.dev.test_sandbox import KEY, call
 
+pytestmark = pytest.mark.whole
+
 __all__ = ["address", "sources", "warehouse"]
 
 QUERY = "/api/v1/data_sources/1/query"

@@ -15,6 +15,8 @@ from dev.sandbox.monitors import run_course
 from tests.conftest import API_KEY
 from tests.dev.test_sandbox import call
 
+pytestmark = pytest.mark.whole
+
 SCHEDULE = {"type": "none"}
 WATCHED = {"name": "Orders", "schedule": SCHEDULE, "connection_id": 1}
 ROW_COUNT = {"type": "table", "metric": "row_count", "table": "orders"}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
@@ -308,9 +309,20 @@ CHANGES = 4
 VALUES = (None, 0, 1, 2, 3, 4, 5, -1, 0.5, 1.0, 10**9, float("inf"), float("nan"))
 
 
-@settings(max_examples=10_000, derandomize=True, database=None, deadline=None)
+@settings(max_examples=1_000, derandomize=True, database=None, deadline=None)
 @given(number=st.integers(0, 2**120))
 def test_a_verdict_is_true_of_the_tables(number: int) -> None:
+    check(number)
+
+
+@pytest.mark.whole
+@settings(max_examples=10_000, derandomize=True, database=None, deadline=None)
+@given(number=st.integers(0, 2**120))
+def test_a_verdict_is_true_of_many_tables(number: int) -> None:
+    check(number)
+
+
+def check(number: int) -> None:
     digits = Digits(number)
     tables, may_be_empty = digits.tables(), digits.choose(False, True)
     limits = digits.limits(tables)
