@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from dev.sandbox.bi import FIRST_OTHER
 from dev.sandbox.contract import Operation
-from dev.sandbox.state import FIRST_OTHER
 from dev.scripts import api_coverage
 from tests import bodies
 

@@ -7,22 +7,19 @@ mid-run a worker and a triggerer are killed, and the database is away for five s
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
-from dev.cluster.deployment import TRIGGERERS, WORKERS, Deployment
-from dev.cluster.disturbances import CUT, Disturbances, Hits
+from dev.cluster.deployment import TRIGGERERS, WORKERS, Cluster
+from dev.cluster.disturbances import CUT, Disturbances
 from dev.cluster.metadata import Metadata
 from dev.cluster.plan import CLUSTER
 from dev.cluster.result import Result, report
 from dev.cluster.service import Service
-from dev.local_airflow import ROOT
-from dev.local_airflow.programs import ProgramError, Programs
+from dev.local_airflow.main import play
+from dev.local_airflow.programs import Programs
 from dev.sandbox.disturbance import Disturbance
 
-LOGS = ROOT / "build" / "cluster"
 LONGEST_RUN = 1500.0
 """Seconds; enough for two cores that are busy with something else, too."""
 
@@ -39,65 +36,51 @@ def main() -> int:
 
     :return: exit code, 0 when all is as it has to be.
     """
-    shutil.rmtree(LOGS, ignore_errors=True)
-    LOGS.mkdir(parents=True)
-    print(f"All programs write their logs to {LOGS.relative_to(ROOT)}\n")
-    programs = Programs(LOGS, LONGEST_RUN)
-    programs.obey_signals()
     service = Service(CLUSTER, Disturbance(flaky=FLAKY, rate=RATE))
-    with (
-        tempfile.TemporaryDirectory(prefix="datafold-cluster-") as home,
+    return play(
+        "cluster",
+        LONGEST_RUN,
         service.sandbox,
-        programs,
-    ):
-        try:
-            return _run(programs, Path(home), service)
-        except ProgramError as error:
-            print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("\nInterrupted. All processes have been stopped.", file=sys.stderr)
-            return 130
+        lambda programs, home: _run(programs, home, service),
+    )
 
 
 def _run(programs: Programs, home: Path, service: Service) -> int:
     def say(what: str) -> None:
         print(f"{programs.seconds:4.0f} s  {what}", flush=True)
 
-    deployment = Deployment(programs, home, service.sandbox)
-    metadata = Metadata(deployment.database)
+    cluster = Cluster(programs, home, service.sandbox)
+    metadata = Metadata(cluster.database)
     say("PostgreSQL and Redis run")
-    deployment.start()
-    workers = [deployment.start_worker() for _ in range(WORKERS)]
-    triggerer = deployment.start_triggerer()
+    cluster.start("dag-processor", "scheduler", restarts=True)
+    workers = [cluster.start_worker() for _ in range(WORKERS)]
+    triggerer = cluster.start_triggerer()
     # One after the other: only the order tells which is which.
     programs.until("the first triggerer ran", lambda: bool(metadata.triggerers()))
-    deployment.start_triggerer()
+    cluster.start_triggerer()
     programs.until("the second triggerer ran", lambda: len(metadata.triggerers()) == TRIGGERERS)
     say(f"Airflow runs, with {WORKERS} workers and {TRIGGERERS} triggerers")
 
-    deployment.ask(RUN)
-    disturbances = Disturbances(programs, deployment, metadata, service, say)
-    hits = Hits(
-        tasks=disturbances.kill_worker(workers[0]),
-        triggers=disturbances.kill_triggerer(triggerer, metadata.triggerers()[0]),
-        connections=disturbances.cut_database(),
-    )
+    cluster.trigger(CLUSTER.dag_id, str(RUN))
+    disturbances = Disturbances(programs, cluster, metadata, service, say)
+    tasks = disturbances.kill_worker(workers[0])
+    triggers = disturbances.kill_triggerer(triggerer, metadata.triggerers()[0])
+    connections = disturbances.cut_database()
     programs.until("the DAG run ended", metadata.has_ended, every=1.0)
     say("the DAG run ended\n")
     result = Result(CLUSTER, RUN, metadata, service, programs.logs)
     return report(
         {
             **result.counts(),
-            "killed": f"worker with {hits.tasks} tasks, triggerer with {hits.triggers} triggers",
-            "database away": f"{CUT:g} s, {hits.connections} connections cut",
+            "killed": f"worker with {tasks} tasks, triggerer with {triggers} triggers",
+            "database away": f"{CUT:g} s, {connections} connections cut",
             "started again": ", ".join(programs.restarts) or "nothing",
             "seconds": f"{programs.seconds:.0f}",
         },
         {
             **result.criteria(),
             "the service refused a fifth of the requests": result.refused > 0.9 * FLAKY,
-            "the kills and the cut hit": min(hits.tasks, hits.triggers, hits.connections) > 0,
+            "the kills and the cut hit": min(tasks, triggers, connections) > 0,
         },
     )
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from dev.cluster.deployment import Deployment
+from dev.cluster.deployment import Cluster
 from dev.cluster.metadata import Metadata, Task
 from dev.cluster.plan import GATE
 from dev.cluster.service import Service
@@ -18,40 +17,26 @@ _DONE_BEFORE = 10
 _TASKS_TO_HIT, _TRIGGERS_TO_HIT = 2, 4
 
 
-@dataclass(frozen=True)
-class Hits:
-    """What was hit.
-
-    :param tasks: how many tasks ran on the worker that was killed.
-    :param triggers: how many triggers the triggerer had that was killed.
-    :param connections: how many connections to the database were cut.
-    """
-
-    tasks: int
-    triggers: int
-    connections: int
-
-
 class Disturbances:
     """Kills and cuts; each waits until it hurts.
 
     :param programs: all programs of the run.
-    :param deployment: Airflow.
+    :param cluster: Airflow.
     :param metadata: Airflow's database.
     :param service: Datafold.
-    :param say: tells of what was done.
+    :param say: prints what was done.
     """
 
     def __init__(
         self,
         programs: Programs,
-        deployment: Deployment,
+        cluster: Cluster,
         metadata: Metadata,
         service: Service,
         say: Callable[[str], None],
     ) -> None:
         self._programs = programs
-        self._deployment = deployment
+        self._cluster = cluster
         self._metadata = metadata
         self._service = service
         self._say = say
@@ -78,7 +63,7 @@ class Disturbances:
         hit = _running(self._metadata.tasks(), pids)
         names = ", ".join(sorted(task.key.task_id for task in hit))
         self._say(f"{victim.command.name} was killed, with {len(pids)} processes: {names}")
-        self._say(f"{self._deployment.start_worker().command.name} was started")
+        self._say(f"{self._cluster.start_worker().command.name} was started")
         return len(hit)
 
     def kill_triggerer(self, victim: Program, job: int) -> int:

@@ -107,3 +107,4 @@ def gate_of(diff: Mapping[str, Any]) -> Key | None:
 
 
 CLUSTER = Plan("cluster", {DEFERRED_GATE: 180, GATE: 20, MONITOR: 60, CHANGE: 40}, longest=40.0)
+SOAK = Plan("soak", {DEFERRED_GATE: 4, GATE: 1, MONITOR: 2, CHANGE: 2}, longest=30.0)

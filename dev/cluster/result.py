@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dev.cluster.leaks import logs, search
+from dev.cluster.logs import secrets, texts, verdicts
 from dev.cluster.metadata import Metadata
 from dev.cluster.plan import CHANGE, GATES, MONITOR, Key, Plan, cron_of, is_good
 from dev.cluster.service import Service
-from dev.cluster.verdicts import verdicts
 
 MOST_REQUESTS = 2.0
 """Per schedule change."""
@@ -39,13 +38,13 @@ class Result:
         self._changed = service.changes()
         self._requests = service.statuses("PUT", "/api/v1/lineage/bi/").total()
         self._statuses = service.statuses()
-        self._in_logs = search(logs(folder))
-        self._in_tables = search(metadata.rows())
+        self._in_logs = secrets(texts(folder))
+        self._in_tables = secrets(metadata.rows())
         dag = folder / "tasks" / f"dag_id={plan.dag_id}"
         self._verdicts = {task: verdicts(dag, task) for task in (*self._gates, *self._monitors)}
 
     def counts(self) -> dict[str, str]:
-        """Return what is to be told."""
+        """Return what is to be printed."""
         gates, monitors, changes = map(len, (self._gates, self._monitors, self._changes))
         answers = (f"{count} x {status}" for status, count in sorted(self._statuses.items()))
         return {
@@ -60,8 +59,8 @@ class Result:
             "tries": f"{sum(task.tries for task in self._tasks.values())}",
             "requests": f"{self._statuses.total()}: {', '.join(answers)}",
             "requests per change": f"{self._requests / changes:.2f}",
-            "secrets": f"{self._in_logs.found} in {self._in_logs.places} logs, "
-            f"{self._in_tables.found} in {self._in_tables.places} rows",
+            "secrets": f"{self._in_logs[1]} in {self._in_logs[0]} logs, "
+            f"{self._in_tables[1]} in {self._in_tables[0]} rows",
         }
 
     def criteria(self) -> dict[str, bool]:
@@ -88,7 +87,7 @@ class Result:
             f"at most {MOST_REQUESTS:g} requests per change": self._requests
             <= MOST_REQUESTS * len(self._changes),
             "no secret is in any log or table": all(
-                where.places and not where.found for where in (self._in_logs, self._in_tables)
+                places and not found for places, found in (self._in_logs, self._in_tables)
             ),
         }
 
@@ -113,7 +112,7 @@ class Result:
 def report(counts: Mapping[str, str], criteria: Mapping[str, bool]) -> int:
     """Print what came of a run.
 
-    :param counts: what is to be told.
+    :param counts: what is to be printed.
     :param criteria: what must be true, and whether it is.
     :return: exit code, 0 when all is as it must be.
     """

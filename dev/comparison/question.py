@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 STEPS = 4
-"""Copying each side, judging the key, comparing the values."""
+"""Reading each side, judging the key, comparing the values."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Side:
     def select(self) -> str:
         """The query for the rows of this side."""
         source = (
-            ".".join(map(quoted, self.table))
+            ".".join('"' + part.replace('"', '""') + '"' for part in self.table)
             if self.table
             # On separate lines, because it may end with a comment.
             else f"(\n{(self.query or '').strip().rstrip(';')}\n) as query"
@@ -49,22 +47,18 @@ class Tolerance:
     :param relative: whether that is a fraction of the greater of the two numbers.
     """
 
-    value: float
+    value: float = 0.0
     relative: bool = False
 
+    def covers(self, one: float, other: float) -> bool:
+        """Return whether two numbers count as equal.
 
-@dataclass(frozen=True)
-class Sampling:
-    """The part of the keys that is compared: all keys, unless there is a limit.
-
-    :param ratio: the fraction of the keys, from 0 to 1.
-    :param max_rows: the most keys to compare.
-    :param threshold: sample only if the larger side has at least this many rows.
-    """
-
-    ratio: float | None = None
-    max_rows: int | None = None
-    threshold: int = 0
+        :param one: a number.
+        :param other: another one.
+        """
+        one, other = float(one), float(other)
+        scale = max(abs(one), abs(other)) if self.relative else 1.0
+        return abs(one - other) <= self.value * scale
 
 
 @dataclass(frozen=True)
@@ -80,8 +74,10 @@ class Question:
     :param renamed: pairs of the first side's name and the second side's name of a column.
     :param tolerance: for all columns of decimal or floating point numbers.
     :param tolerances: for columns of numbers by name.
-    :param sampling: which part of the keys to compare.
-    :param shows: how many rows of the one side to show, 0 to compare two sides.
+    :param sample_ratio: the fraction of the keys to compare, from 0 to 1.
+    :param sample_rows: the most keys to compare.
+    :param sample_threshold: sample only if the larger side has at least this many rows.
+    :param shows: whether to show the rows of the one side, instead of comparing two.
     :param delay: seconds to wait before the end, to simulate a slow comparison.
     """
 
@@ -92,30 +88,13 @@ class Question:
     included: list[str] | None = None
     excluded: list[str] = field(default_factory=list)
     renamed: list[list[str]] = field(default_factory=list)
-    tolerance: Tolerance = Tolerance(0.0)
+    tolerance: Tolerance = Tolerance()
     tolerances: dict[str, Tolerance] = field(default_factory=dict)
-    sampling: Sampling = Sampling()
-    shows: int = 0
+    sample_ratio: float | None = None
+    sample_rows: int | None = None
+    sample_threshold: int = 0
+    shows: bool = False
     delay: float = 0.0
-
-    def dump(self) -> str:
-        """Return this as a line of JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def load(cls, text: str) -> Question:
-        """Read a question that :meth:`dump` wrote.
-
-        :param text: a line of JSON.
-        """
-        fields: dict[str, Any] = json.loads(text)
-        fields["sides"] = [Side(**side) for side in fields["sides"]]
-        fields["tolerance"] = Tolerance(**fields["tolerance"])
-        fields["tolerances"] = {
-            name: Tolerance(**tolerance) for name, tolerance in fields["tolerances"].items()
-        }
-        fields["sampling"] = Sampling(**fields["sampling"])
-        return cls(**fields)
 
 
 def is_url(address: str) -> bool:
@@ -124,11 +103,3 @@ def is_url(address: str) -> bool:
     :param address: the address.
     """
     return address.startswith(("postgresql://", "postgres://"))
-
-
-def quoted(name: str) -> str:
-    """Quote a name for SQL.
-
-    :param name: a table's or a column's name.
-    """
-    return '"' + name.replace('"', '""') + '"'

@@ -1,14 +1,45 @@
-"""A side of a comparison, copied into DuckDB."""
+"""The rows of a side, from a DuckDB or SQLite file or from PostgreSQL.
+
+What reads them changes nothing, runs one query only, and reaches no other file of this machine.
+"""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Sequence
+import math
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import BinaryIO
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
-from duckdb import DuckDBPyConnection
+import duckdb
+import psycopg2
+
+from dev.comparison.question import Side, is_url
+
+SECONDS_FOR_LOCK = 10.0
+"""How long to wait for a file that another process writes to."""
+
+_DUCKDB: dict[str, Any] = {
+    "enable_external_access": "false",
+    "lock_configuration": "true",
+    "python_enable_replacements": "false",
+}
+_IN_UTC = "TIMESTAMP WITH TIME ZONE"
+_PLAIN = {bool, int, Decimal, str, date, bytes, type(None)}
+_ONE_QUERY = """
+do $$
+declare side refcursor;
+begin
+    open side for execute current_setting('sandbox.side');
+end $$
+"""
+"""Refuses what is more than one query, such as one that ends the read-only transaction first."""
 
 
 class ReadError(Exception):
@@ -29,74 +60,158 @@ class ReadError(Exception):
 class Column:
     """A column of a side.
 
-    :param name: its name in its database.
+    :param name: its name.
     :param declared: its type's name in its database.
-    :param field: its name in the copy, where names such as ``id`` and ``ID`` would collide.
+    :param values: its values: ``None``, numbers, strings, bytes, dates and times without a zone.
     """
 
     name: str
     declared: str
-    field: str
+    values: Sequence[Any]
 
 
-@dataclass(frozen=True)
-class Table:
-    """The copy of a side.
+def read(side: Side) -> list[Column]:
+    """Read all columns of a side.
 
-    :param name: the table in DuckDB.
-    :param columns: its columns.
+    :param side: the side.
+    :raises ReadError: if it cannot be read.
     """
+    if is_url(side.address):
+        described, rows = _postgresql(side.address, side.select)
+    elif not (path := Path(side.address)).is_file():
+        raise ReadError("DatabaseNotFound", f"There is no file {path}")
+    else:
+        read_file = _duckdb if _is_duckdb(path) else _sqlite
+        described, rows = read_file(path, side.select)
+    columns = zip(*rows, strict=True) if rows else [()] * len(described)
+    return [
+        Column(name, kind or _kind(values), _plain(values))
+        for (name, kind), values in zip(described, columns, strict=True)
+    ]
 
-    name: str
-    columns: list[Column]
+
+_Read = tuple[list[tuple[str, str]], list[tuple[Any, ...]]]
+"""The name and the type of each column, and the rows."""
 
 
-def columns_of(described: Sequence[tuple[str, str]]) -> list[Column]:
-    """Return the columns of a copy.
-
-    :param described: the name and the declared type of each.
-    """
-    return [Column(name, kind, f"c{place}") for place, (name, kind) in enumerate(described)]
+def _is_duckdb(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"DUCK"
 
 
-def load(
-    connection: DuckDBPyConnection,
-    table: Table,
-    types: Sequence[str],
-    write: Callable[[BinaryIO], None],
-) -> None:
-    """Create a table and fill it from CSV, in which only an unquoted empty value is null.
-
-    The CSV goes through a pipe: a file would remain if this process is killed.
-
-    :param connection: DuckDB in memory.
-    :param table: the table to create.
-    :param types: DuckDB's types of its columns.
-    :param write: writes the CSV.
-    """
-    reading, writing = os.pipe()
-    failures: list[Exception] = []
-
-    def fill() -> None:
-        try:
-            with open(writing, "wb") as file:
-                write(file)
-        except Exception as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=fill, daemon=True)
-    thread.start()
-    fields = {column.field: kind for column, kind in zip(table.columns, types, strict=True)}
+def _duckdb(path: Path, select: str) -> _Read:
     try:
-        connection.execute(
-            f"create table {table.name} as select * from read_csv(?, columns=?, auto_detect=false,"
-            " header=false, delim=',', quote='\"', escape='\"', nullstr='', parallel=false,"
-            " allow_quoted_nulls=false)",
-            [f"/dev/fd/{reading}", fields],
-        )
-    finally:
-        # Closing the reader ends a thread that still writes.
-        os.close(reading)
-        thread.join()
-    if failures:
-        raise failures[0]
+        with closing(_open_duckdb(path)) as database:
+            if len(database.extract_statements(f"describe {select}")) != 1:
+                raise ReadError("QueryError", "This is more than one statement")
+            described = [row[:2] for row in database.execute(f"describe {select}").fetchall()]
+            names = [f"c{place}" for place, _ in enumerate(described)]
+            fields = (
+                f"{name} at time zone 'UTC'" if kind == _IN_UTC else name
+                for name, (_, kind) in zip(names, described, strict=True)
+            )
+            query = f"select {', '.join(fields)} from ({select}) as side({', '.join(names)})"
+            return described, database.execute(query).fetchall()
+    except duckdb.Error as error:
+        raise ReadError("QueryError", str(error)) from error
+
+
+def _open_duckdb(path: Path) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + SECONDS_FOR_LOCK
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=True, config=_DUCKDB)
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise ReadError("DatabaseError", str(error)) from error
+            if time.monotonic() > deadline:
+                message = f"{path.name} is open for writing in another process: {error}"
+                raise ReadError("DatabaseLocked", message, is_retryable=True) from error
+            time.sleep(0.25)
+
+
+def _sqlite(path: Path, select: str) -> _Read:
+    address = f"file:{quote(str(path))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=SECONDS_FOR_LOCK)) as database:
+            database.text_factory = lambda text: text.decode(errors="replace")
+            database.execute(f"create temp view side as {select}")
+            described = [
+                (row[1], _affinity(row[2])) for row in database.execute("pragma table_info(side)")
+            ]
+            return described, database.execute("select * from side").fetchall()
+    # Up to Python 3.11, a second statement is a Warning.
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        locked = "locked" in str(error)
+        kind = "DatabaseLocked" if locked else "QueryError"
+        raise ReadError(kind, str(error), is_retryable=True if locked else None) from error
+
+
+def _affinity(declared: str) -> str:
+    """Return SQLite's affinity for a declared type, by its documented rules.
+
+    ``create table ... as select`` keeps only the affinity, so only that can be compared.
+    """
+    rules = (
+        ("INTEGER", ("INT",)),
+        ("TEXT", ("CHAR", "CLOB", "TEXT")),
+        ("BLOB", ("BLOB",)),
+        ("REAL", ("REAL", "FLOA", "DOUB")),
+    )
+    for affinity, words in rules:
+        if any(word in declared.upper() for word in words):
+            return affinity
+    return "NUMERIC" if declared else ""
+
+
+def _kind(values: Sequence[Any]) -> str:
+    """Return the type of a column of SQLite that was computed and has no declared one."""
+    names = {int: "INTEGER", float: "REAL", str: "TEXT", bytes: "BLOB"}
+    found = {names[type(value)] for value in values if value is not None}
+    if found == {"INTEGER", "REAL"}:
+        return "NUMERIC"
+    return found.pop() if len(found) == 1 else "BLOB"
+
+
+def _postgresql(url: str, select: str) -> _Read:
+    try:
+        with closing(psycopg2.connect(url, connect_timeout=10)) as database:
+            database.set_session(readonly=True, isolation_level="REPEATABLE READ")
+            cursor = database.cursor()
+            # PostgreSQL 14 and later can then stop the query if this process is killed.
+            cursor.execute(
+                "select set_config(name, '1000', false) from pg_settings"
+                " where name = 'client_connection_check_interval'"
+            )
+            cursor.execute("select set_config('sandbox.side', %s, true)", [select])
+            cursor.execute(_ONE_QUERY)
+            cursor.execute(f"select * from ({select}) as side")
+            rows, found = cursor.fetchall(), cursor.description
+            cursor.execute("select oid::int, typname from pg_type")
+            names = dict(cursor.fetchall())
+            return [(column.name, names[column.type_code]) for column in found], rows
+    except psycopg2.Error as error:
+        raise ReadError("QueryError", str(error).strip()) from error
+
+
+def _plain(values: Sequence[Any]) -> Sequence[Any]:
+    """Return values that can be compared with those of another database."""
+    kinds = set(map(type, values))
+    is_plain = kinds <= _PLAIN or (kinds <= {*_PLAIN, float} and not any(map(_is_nan, values)))
+    return values if is_plain else [*map(_plain_value, values)]
+
+
+def _is_nan(value: Any) -> bool:
+    return bool(value != value)
+
+
+def _plain_value(value: Any) -> Any:
+    match value:
+        case float():
+            # Two of them are only equal if they are the same object.
+            return math.nan if _is_nan(value) else value
+        case datetime():
+            return value.astimezone(timezone.utc).replace(tzinfo=None) if value.tzinfo else value
+        case memoryview():
+            return bytes(value)
+    return value if type(value) in _PLAIN else str(value)

@@ -8,14 +8,13 @@ import time
 from collections.abc import Iterator, Mapping
 
 from dev.faults import page
+from dev.faults.measurement import DRIVERS, OURS, THEIRS, Measurement
 from dev.faults.outcome import differences
-from dev.faults.run import DRIVERS, OURS, THEIRS, Measurement
-from dev.faults.runner import Run, measure, measure_waits
+from dev.faults.processes import Run, measure, measure_waits
 from dev.faults.section import Waits
 from dev.faults.table import FAULTS
-from dev.faults.waiting import differences as wait_differences
-from dev.faults.waits import WAITS
-from dev.soak.page import section_of
+from dev.faults.wait_measurement import differences as wait_differences
+from dev.faults.wait_table import WAITS
 
 
 def main() -> int:
@@ -50,7 +49,7 @@ def main() -> int:
     failures += (wrong := list(_wait_differences(waits)))
     if is_complete and not arguments.ours:
         # Half an hour of its own: `python -m dev.soak` writes the last section.
-        new = page.render(measurements, waits) + section_of(_old())
+        new = page.render(measurements, waits) + page.last_section(_old())
         failures += _compare(new) if arguments.check else []
         if not (arguments.check or failures):
             page.PATH.write_text(new)

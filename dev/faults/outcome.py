@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dev.faults.fault import Fault
-from dev.faults.run import Measurement
+from dev.faults.measurement import Measurement
 
 MEMORY = 50.0
 """The most MB of memory that a task may use, whatever the size of the response."""

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from dev.faults import section
 from dev.faults.fault import Ending, Fault
+from dev.faults.measurement import DRIVERS, THEIRS, TIMEOUT, Measurement
 from dev.faults.outcome import MEMORY, masked, shortcoming
-from dev.faults.run import DRIVERS, THEIRS, TIMEOUT, Measurement
-from dev.faults.runner import Run
+from dev.faults.processes import Run
 from dev.faults.table import FAULTS
 
 PATH = Path(__file__).parents[2] / "docs" / "reliability.md"
 
+OVER_TIME = "## Over time"
+"""The title of the last section, which the soak writes."""
 _VERSIONS = "Measured with "
 
 _INTRODUCTION = f"""\
@@ -74,6 +76,24 @@ def render(measurements: Mapping[Run, Measurement], waits: section.Waits) -> str
     rows = [_row(fault, measurements[fault.name, THEIRS]) for fault in FAULTS]
     faults = [_INTRODUCTION, *_totals(measurements), "", *_HEADER, *rows, ""]
     return "\n".join([*faults, section.render(waits)])
+
+
+def last_section(page: str) -> str:
+    """Return the section that the soak has written, empty if there is none.
+
+    :param page: Markdown.
+    """
+    _, title, section = page.partition(OVER_TIME)
+    return f"\n{title}{section}" if title else ""
+
+
+def with_last_section(page: str, section: str) -> str:
+    """Return a page with this section instead of the one that it may have.
+
+    :param page: Markdown.
+    :param section: the section.
+    """
+    return f"{page.removesuffix(last_section(page))}\n{section}"
 
 
 def changes(old: str, new: str) -> Iterator[str]:

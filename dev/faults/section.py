@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from dev.faults.fault import Ending
 from dev.faults.wait import DATA_DIFF, MODES, MONITOR_RUN, Wait
-from dev.faults.waiting import Waited, differences
-from dev.faults.waits import WAITS
+from dev.faults.wait_measurement import Waited, differences
+from dev.faults.wait_table import WAITS
 
 TITLE = "## While waiting"
 
@@ -30,7 +30,7 @@ The service simulates a job that ends when it is read for the third time. It mis
 the row says otherwise. If the first try fails so that Airflow may retry it, a second try follows
 while the service works normally; the number of requests covers both tries. It is missing where it
 depends on time. Half a second stands for the minute after which 403 and 404 are final.
-`dev/faults/waits.py` declares the expected outcomes.
+`dev/faults/wait_table.py` declares the expected outcomes.
 
 Without a fault a data diff takes 4 requests in the worker, 6 in the triggerer, 3 in the sensor and
 4 in the deferred sensor; a monitor run takes 5, 6, 3 and 4.

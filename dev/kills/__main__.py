@@ -9,23 +9,19 @@ start when a monitor alerts: no alert may be lost while triggerers are killed.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 
 from dev.kills.cases import CASES, ROUNDS, Case
-from dev.kills.result import HEADER, Result, play
+from dev.kills.result import HEADER, Result, play_gate
 from dev.kills.scene import Scene
 from dev.kills.service import Service
 from dev.kills.watch import WatchCase, WatchResult, play_watch
-from dev.local_airflow import ROOT
-from dev.local_airflow.programs import ProgramError, Programs
+from dev.local_airflow.main import play
+from dev.local_airflow.programs import Programs
 
-LOGS = ROOT / "build" / "kills"
 LONGEST_RUN = 600.0
 
 
@@ -41,31 +37,18 @@ def main() -> int:
     chosen = parser.parse_args().cases or list(CASES)
     if unknown := [name for name in chosen if name not in CASES]:
         parser.error(f"unknown case: {', '.join(unknown)}")
-    shutil.rmtree(LOGS, ignore_errors=True)
-    (LOGS / "elsewhere").mkdir(parents=True)
-    print(f"All programs write their logs to {LOGS.relative_to(ROOT)}\n")
-    programs = Programs(LOGS, LONGEST_RUN)
-    programs.obey_signals()
-    with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="datafold-kills-")))
-        service = Service()
-        stack.enter_context(service.sandbox)
-        elsewhere = stack.enter_context(Programs(LOGS / "elsewhere", LONGEST_RUN))
-        stack.enter_context(programs)
-        try:
-            results = _run(programs, Scene(programs, elsewhere, home, service), set(chosen))
-        except ProgramError as error:
-            print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("\nInterrupted. All processes have been stopped.", file=sys.stderr)
-            return 130
-    passed = sum(result.is_right for result in results)
-    print(f"\n{passed} passed, {len(results) - passed} failed in {programs.seconds:.0f} s")
-    return 0 if passed == len(chosen) else 1
+    service = Service()
+
+    def test(programs: Programs, home: Path) -> int:
+        logs = programs.logs / "elsewhere"
+        logs.mkdir()
+        with Programs(logs, LONGEST_RUN) as elsewhere:
+            return _run(programs, Scene(programs, elsewhere, home, service), set(chosen))
+
+    return play("kills", LONGEST_RUN, service.sandbox, test)
 
 
-def _run(programs: Programs, scene: Scene, chosen: set[str]) -> list[Result | WatchResult]:
+def _run(programs: Programs, scene: Scene, chosen: set[str]) -> int:
     scene.start()
     print(f"Airflow started in {programs.seconds:.0f} s\n\n{HEADER}", flush=True)
     results: list[Result | WatchResult] = []
@@ -73,7 +56,8 @@ def _run(programs: Programs, scene: Scene, chosen: set[str]) -> list[Result | Wa
     def play_all(cases: Iterable[Case | WatchCase]) -> None:
         for case in cases:
             if case.name in chosen:
-                results.append(_play(case, scene))
+                found = play_watch if isinstance(case, WatchCase) else play_gate
+                results.append(found(case, scene))  # type: ignore[arg-type]
                 print(results[-1], flush=True)
 
     for lines in ROUNDS:
@@ -81,11 +65,9 @@ def _run(programs: Programs, scene: Scene, chosen: set[str]) -> list[Result | Wa
         for thread in threads:
             thread.start()
         programs.until("the cases ended", lambda: not any(map(Thread.is_alive, threads)))  # noqa: B023
-    return results
-
-
-def _play(case: Case | WatchCase, scene: Scene) -> Result | WatchResult:
-    return play_watch(case, scene) if isinstance(case, WatchCase) else play(case, scene)
+    passed = sum(result.is_right for result in results)
+    print(f"\n{passed} passed, {len(results) - passed} failed in {programs.seconds:.0f} s")
+    return 0 if passed == len(chosen) else 1
 
 
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from threading import Thread
 
-from dev.kills.gate import Gate
+from dev.kills.gate import CaseError, Gate, wait_until
 from dev.kills.load import break_next
-from dev.kills.patience import CaseError
 from dev.kills.plan import LOAD, NEIGHBOUR, RETRIES, change_retries
 from dev.kills.watch import WATCH_CASES, WatchCase
 
 _YOUNGER = 150
-_KEEPS_WHAT_IS_TOLD = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
+_KEEPS_WHAT_IS_REPORTED = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
 """Whether a restarted triggerer knows which alerts the previous one has reported."""
 
 
@@ -22,35 +21,25 @@ _KEEPS_WHAT_IS_TOLD = tuple(map(int, version("apache-airflow").split(".")[:2])) 
 class Case:
     """Something that happens to a gate.
 
-    :param dag_id: the gate's DAG.
-    :param title: what happens.
+    :param name: the name of the case, and the gate's DAG.
     :param play: makes it happen.
     :param diffs: how many data diffs there must be.
     :param cancelled: how many of them must be cancelled; all others must be done.
     :param state: the task's final state.
     """
 
-    dag_id: str
-    title: str
+    name: str
     play: Callable[[Gate], None]
     diffs: int = 1
     cancelled: int = 0
     state: str = "success"
 
-    @property
-    def name(self) -> str:
-        """The name of the case."""
-        return self.dag_id
-
 
 def kill_worker(gate: Gate) -> None:
     """Kill the worker while it waits."""
-    gate.start()
-    diff = gate.wait_for_diff()
-    gate.wait_for_look(diff)
+    diff = gate.begin()
     gate.kill_worker()
-    gate.wait_for_look(diff)
-    gate.finish(diff)
+    gate.go_on(diff)
 
 
 def kill_worker_while_creating(gate: Gate) -> None:
@@ -58,30 +47,23 @@ def kill_worker_while_creating(gate: Gate) -> None:
     gate.start()
     diff = gate.wait_for_diff()
     gate.kill_worker()
-    gate.wait_for_look(diff)
-    gate.finish(diff)
+    gate.go_on(diff)
 
 
 def kill_worker_before_others(gate: Gate) -> None:
     """Kill the worker, then create more data diffs than a page shows."""
-    gate.start()
-    diff = gate.wait_for_diff()
-    gate.wait_for_look(diff)
+    diff = gate.begin()
     gate.kill_worker()
     gate.scene.service.add_strangers(_YOUNGER)
-    gate.wait_for_look(diff)
-    gate.finish(diff)
+    gate.go_on(diff)
 
 
 def kill_triggerer(gate: Gate) -> None:
     """Kill the triggerer, and start it again."""
-    gate.start()
-    diff = gate.wait_for_diff()
-    gate.wait_for_look(diff)
+    diff = gate.begin()
     gate.scene.kill_triggerer()
     gate.scene.start_triggerer()
-    gate.wait_for_look(diff)
-    gate.finish(diff)
+    gate.go_on(diff)
 
 
 def restart_triggerer(gate: Gate) -> None:
@@ -100,9 +82,7 @@ def restart_triggerer(gate: Gate) -> None:
 
 def fail(gate: Gate) -> None:
     """Mark the task as failed while it waits."""
-    gate.start()
-    diff = gate.wait_for_diff()
-    gate.wait_for_look(diff)
+    gate.begin()
     gate.fail()
     gate.wait_for_end()
 
@@ -120,32 +100,25 @@ def clear_after_end(gate: Gate) -> None:
     gate.start()
     gate.finish(gate.wait_for_diff())
     # If the task were cleared while Airflow finishes the run, the run would stay finished.
-    person = gate.scene.person
-    gate.until("its run ended", lambda: person.run_state(gate.dag_id) == "success")
+    wait_until("its run ended", lambda: gate.run_state == "success")
     gate.clear()
     gate.finish(gate.wait_for_diff(2))
 
 
 def clear(gate: Gate) -> None:
     """Clear the task while it waits."""
-    gate.start()
-    diff = gate.wait_for_diff()
-    gate.wait_for_look(diff)
+    gate.begin()
     gate.clear()
-    diff = gate.wait_for_diff(2)
-    gate.wait_for_look(diff)
-    gate.finish(diff)
+    gate.go_on(gate.wait_for_diff(2))
 
 
 def clear_with_load(gate: Gate) -> None:
     """Clear load and gate after the worker was killed and the data diff ended as identical."""
     service = gate.scene.service
-    gate.start()
-    diff = gate.wait_for_diff()
-    gate.wait_for_look(diff)
+    diff = gate.begin()
     gate.kill_worker()
-    gate.until("the data diff ended", lambda: service.status(diff) == "done")
-    if gate.task.state != "running":
+    wait_until("the data diff ended", lambda: service.status(diff) == "done")
+    if gate.state != "running":
         raise CaseError("Airflow noticed too early that the worker is dead")
     break_next(gate.scene.home)
     gate.clear(LOAD)
@@ -158,11 +131,7 @@ def change_retries_and_clear(gate: Gate) -> None:
     gate.start()
     gate.finish(gate.wait_for_diff())
     change_retries(gate.dag_id, RETRIES + 1, gate.scene.home)
-    person = gate.scene.person
-    gate.until(
-        "Airflow had read the DAG again",
-        lambda: person.retries(gate.dag_id, gate.task_id) == RETRIES + 1,
-    )
+    wait_until("Airflow had read the DAG again", lambda: gate.retries == RETRIES + 1)
     gate.clear()
     gate.finish(gate.wait_for_diff(2))
     neighbour.finish(neighbour.wait_for_diff())
@@ -174,13 +143,12 @@ def run_in_two_airflows(gate: Gate) -> None:
     other.start()
     there = gate.wait_for_diff()
     gate.start(gate.scene.run_id_elsewhere())
-    here = gate.wait_for_diff(2)
-    gate.wait_for_look(here)
+    gate.wait_for_look(gate.wait_for_diff(2))
     gate.clear()
     again = gate.wait_for_diff(3)
     gate.wait_for_look(there)
     gate.scene.service.finish(there)
-    gate.until("the other Airflow's run ended", lambda: not other.is_alive())
+    wait_until("the other Airflow's run ended", lambda: not other.is_alive())
     gate.finish(again)
 
 
@@ -191,55 +159,30 @@ def fire_at_once(gate: Gate) -> None:
 
 
 _EARLY = (
-    (Case("worker_killed", "worker killed while it waits", kill_worker),),
+    (Case("worker_killed", kill_worker),),
+    (Case("worker_killed_while_creating", kill_worker_while_creating),),
     (
-        Case(
-            "worker_killed_while_creating",
-            "worker killed, creation's response pending",
-            kill_worker_while_creating,
-        ),
+        Case("failed_while_creating", fail_while_creating, 1, 1, "failed"),
+        Case("worker_killed_150_younger", kill_worker_before_others),
     ),
-    (
-        Case(
-            "failed_while_creating",
-            "marked failed, creation's response pending",
-            fail_while_creating,
-            diffs=1,
-            cancelled=1,
-            state="failed",
-        ),
-        Case(
-            "worker_killed_150_younger",
-            f"worker killed, {_YOUNGER} newer data diffs",
-            kill_worker_before_others,
-        ),
-    ),
-    (Case("failed_while_running", "marked failed while it runs", fail, 1, 1, "failed"),),
-    (Case("cleared_after_end", "cleared after its end", clear_after_end, 2),),
+    (Case("failed_while_running", fail, 1, 1, "failed"),),
+    (Case("cleared_after_end", clear_after_end, 2),),
     # Airflow 3.0 never starts such a task again, whatever its operator.
-    (Case("cleared_while_running", "cleared while it runs", clear, 2, 1),),
-    (
-        Case(
-            "cleared_with_its_load",
-            "worker killed, cleared, the load breaks rows",
-            clear_with_load,
-            diffs=2,
-            state="failed",
-        ),
-    ),
+    (Case("cleared_while_running", clear, 2, 1),),
+    (Case("cleared_with_its_load", clear_with_load, 2, state="failed"),),
     # These stop the triggerer that all cases share.
     (
-        Case("triggerer_killed", "triggerer killed while it waits", kill_triggerer),
-        Case("triggerer_restarted", "triggerer restarted, two wait", restart_triggerer, 2),
-        *(WATCH_CASES if _KEEPS_WHAT_IS_TOLD else ()),
+        Case("triggerer_killed", kill_triggerer),
+        Case("triggerer_restarted", restart_triggerer, 2),
+        *(WATCH_CASES if _KEEPS_WHAT_IS_REPORTED else ()),
     ),
 )
 _LATE = (
-    (Case("retries_changed", "retries changed, then cleared", change_retries_and_clear, 2),),
-    (Case("failed_while_deferred", "marked failed while deferred", fail, 1, 1, "failed"),),
-    (Case("cleared_while_deferred", "cleared while deferred", clear, 2, 1),),
-    (Case("two_airflows", "two Airflows, equal ids, cleared in one", run_in_two_airflows, 3, 1),),
-    (Case("fires_at_once", "trigger fires at once, six times", fire_at_once, 6),),
+    (Case("retries_changed", change_retries_and_clear, 2),),
+    (Case("failed_while_deferred", fail, 1, 1, "failed"),),
+    (Case("cleared_while_deferred", clear, 2, 1),),
+    (Case("two_airflows", run_in_two_airflows, 3, 1),),
+    (Case("fires_at_once", fire_at_once, 6),),
 )
 ROUNDS: tuple[tuple[tuple[Case | WatchCase, ...], ...], ...] = (_EARLY, _LATE)
 """Rounds of parallel lines. The cases of a line run one after the other."""

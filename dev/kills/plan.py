@@ -66,7 +66,7 @@ WATCHES = {"watch_orders": 1, "watch_customers": 2}
 POLL_INTERVAL = 1.0
 """Seconds between two polls of the list of monitors."""
 
-TOLD = "told"
+REPORTED = "reported"
 """The task that returns which runs its DAG was started for."""
 
 

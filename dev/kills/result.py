@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from dev.kills.cases import Case
-from dev.kills.gate import Gate
+from dev.kills.gate import Gate, trouble_of, wait_until
 from dev.kills.scene import Scene
+
+HEADER = f"{'':8}{'case':32}{'diffs':>5}{'cancelled':>11}{'running':>9}  {'task':9}XCom"
 
 
 @dataclass(frozen=True)
@@ -15,19 +17,15 @@ class Result:
     """The outcome of a case.
 
     :param case: the case.
-    :param diffs: how many data diffs there are.
-    :param cancelled: how many were cancelled.
-    :param running: how many still run.
+    :param statuses: how many data diffs have which status.
     :param states: the states of its tasks.
     :param is_value_right: whether XCom has the data diff that succeeded, and nothing otherwise.
     :param trouble: why the case did not end, empty if it did.
     """
 
     case: Case
-    diffs: int
-    cancelled: int
-    running: int
-    states: tuple[str | None, ...]
+    statuses: Counter[str]
+    states: set[str]
     is_value_right: bool
     trouble: str
 
@@ -37,51 +35,40 @@ class Result:
         case = self.case
         return (
             not self.trouble
-            and (self.diffs, self.cancelled, self.running) == (case.diffs, case.cancelled, 0)
-            and set(self.states) == {case.state}
+            and self.statuses.total() == case.diffs
+            and (self.statuses["cancelled"], self.statuses["processing"]) == (case.cancelled, 0)
+            and self.states == {case.state}
             and self.is_value_right
         )
 
     def __str__(self) -> str:
-        states = "/".join(sorted({str(state) for state in self.states}))
         line = (
-            f"{'ok' if self.is_right else 'FAILED':8}{self.case.title:44}{self.diffs:5}"
-            f"{self.cancelled:11}{self.running:9}  {states:9}"
-            f"{'right' if self.is_value_right else 'WRONG'}"
+            f"{'ok' if self.is_right else 'FAILED':8}{self.case.name:32}{self.statuses.total():5}"
+            f"{self.statuses['cancelled']:11}{self.statuses['processing']:9}"
+            f"  {'/'.join(sorted(self.states)):9}{'right' if self.is_value_right else 'WRONG'}"
         )
         return f"{line}\n        {self.trouble}" if self.trouble else line
 
 
-HEADER = f"{'':8}{'case':44}{'diffs':>5}{'cancelled':>11}{'running':>9}  {'task':9}XCom"
-
-
-def play(case: Case, scene: Scene) -> Result:
+def play_gate(case: Case, scene: Scene) -> Result:
     """Play a case, and return its outcome.
 
     :param case: the case.
     :param scene: Airflow and the service.
     """
-    gate, trouble = Gate(scene, case.dag_id), ""
-    try:
+    gate = Gate(scene, case.name)
+
+    def statuses() -> Counter[str]:
+        return Counter(map(scene.service.status, gate.diffs))
+
+    def play() -> None:
         case.play(gate)
         # A cancel may still be in progress when Airflow has finished with the task.
-        gate.until("its last data diff ended", lambda: not _statuses(gate)["processing"])
-    except Exception as error:
-        trouble = f"{type(error).__name__}: {error}"
-    statuses = _statuses(gate)
-    return Result(
-        case,
-        diffs=statuses.total(),
-        cancelled=statuses["cancelled"],
-        running=statuses["processing"],
-        states=tuple(task.state for task in gate.tasks),
-        is_value_right=_is_value_right(case, gate),
-        trouble=trouble,
-    )
+        wait_until("its last data diff ended", lambda: not statuses()["processing"])
 
-
-def _statuses(gate: Gate) -> Counter[str]:
-    return Counter(map(gate.scene.service.status, gate.diffs))
+    trouble = trouble_of(play)
+    states = {str(task["state"]) for task in gate.tasks}
+    return Result(case, statuses(), states, _is_value_right(case, gate), trouble)
 
 
 def _is_value_right(case: Case, gate: Gate) -> bool:

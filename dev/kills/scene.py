@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sqlite3
-from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
+
 from dev.kills import load
-from dev.kills.person import Person, Task
 from dev.kills.plan import GATES, LOGICAL_DATE
 from dev.kills.service import Service
-from dev.local_airflow import FOR_PEOPLE, ROOT, LocalAirflow
-from dev.local_airflow.postgresql import start_postgresql
+from dev.local_airflow import LocalAirflow, TestedAirflow, connections_to
 from dev.local_airflow.programs import Program, Programs
-from dev.sandbox import Sandbox
 
-_DAGS = ROOT / "dev" / "kills" / "dags"
 _TO_STOP = 60.0
 """Seconds that a cluster gives a triggerer to stop."""
 _SETTINGS = {
-    **FOR_PEOPLE,
-    "PYTHONPATH": str(ROOT),
     "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
     # Each case has a task or two that wait in a worker at the same time.
     "AIRFLOW__CORE__PARALLELISM": "16",
@@ -54,27 +48,25 @@ class Scene:
     ) -> None:
         self.service = service
         self._programs = programs
-        # SQLite, Airflow's default, refuses some writes if several processes write.
-        database = f"postgresql+psycopg2://{start_postgresql(programs, home)}"
-        settings = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
-        self._airflow = _airflow(programs, home / "airflow", service.sandbox, settings)
-        self._elsewhere = _airflow(elsewhere, home / "elsewhere", service.sandbox, {})
+        settings = {**_SETTINGS, **connections_to(service.sandbox)}
+        self._airflow = TestedAirflow(programs, home, "kills", settings)
+        there = home / "elsewhere"
+        there.mkdir(mode=0o700)
+        self._elsewhere = LocalAirflow(elsewhere, there, self._airflow.dags, settings)
+        self.home, self.api = self._airflow.home, self._airflow.api
         service.connect(load.SOURCE_ID, load.prepare(self.home))
         self._triggerer: Program | None = None
-        self.person: Person
-
-    @property
-    def home(self) -> Path:
-        """Airflow's home."""
-        return self._airflow.home
 
     def start(self) -> None:
         """Start everything, and wait until Airflow knows the DAGs."""
         self._airflow.start("dag-processor", "scheduler")
         self.start_triggerer()
-        self.person = Person(self._airflow.url)
-        last = list(GATES)[-1]
-        self._programs.until("Airflow had read the DAGs", lambda: self.person.has(last))
+
+        def has_read() -> bool:
+            known = {dag["dag_id"] for dag in self.api.get("dags", limit=100)["dags"]}
+            return known >= GATES.keys()
+
+        self._programs.until("Airflow had read the DAGs", has_read)
 
     def start_triggerer(self) -> None:
         """Start a triggerer."""
@@ -89,16 +81,15 @@ class Scene:
         """Stop the triggerer cleanly, as a restart does."""
         self._programs.stop(self._take_triggerer(), _TO_STOP)
 
-    def kill_worker(self, task: Task) -> None:
+    def kill_worker(self, pid: int) -> None:
         """Kill a task and its worker, as if their machine had crashed.
 
-        :param task: the task.
+        :param pid: the task's process.
         """
-        assert task.pid is not None
         # The worker first, or it would report the task's end.
-        for pid in (_parent(task.pid), task.pid):
+        for each in (psutil.Process(pid).ppid(), pid):
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(each, signal.SIGKILL)
 
     def run_elsewhere(self, dag_id: str) -> None:
         """Run a DAG to its end in another Airflow.
@@ -118,17 +109,3 @@ class Scene:
         triggerer, self._triggerer = self._triggerer, None
         assert triggerer is not None
         return triggerer
-
-
-def _airflow(
-    programs: Programs, home: Path, sandbox: Sandbox, settings: Mapping[str, str]
-) -> LocalAirflow:
-    home.mkdir(mode=0o700)
-    connection = {"conn_type": "datafold", "host": sandbox.url, "password": sandbox.api_key}
-    connections = {"AIRFLOW_CONN_DATAFOLD_DEFAULT": json.dumps(connection)}
-    return LocalAirflow(programs, home, _DAGS, {**_SETTINGS, **connections, **settings})
-
-
-def _parent(pid: int) -> int:
-    # The fields follow the program's name, which may contain anything.
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])

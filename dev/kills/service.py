@@ -74,12 +74,14 @@ class Service:
                 if tag in (self._diffs.diffs[number].get("tags") or ())
             )
 
-    def reads(self, number: int) -> int:
-        """Return how often a data diff was read.
+    def reads(self, path: str) -> int:
+        """Return how often something was read.
 
-        :param number: its id.
+        :param path: its path.
         """
-        return self._seen(f"/api/v1/datadiffs/{number}")
+        with self.sandbox.state.lock:
+            requests = self.sandbox.state.requests
+            return sum(seen.method == "GET" and seen.path == path for seen in requests)
 
     def status(self, number: int) -> str:
         """Return the status of a data diff.
@@ -119,22 +121,6 @@ class Service:
             monitors = self.sandbox.state.monitors
             monitors.courses.coming.append(_ALERT)
             return monitors.start(monitor_id, None)
-
-    def polls(self) -> int:
-        """Return how often the list of monitors was read."""
-        return self._seen("/api/v1/monitors")
-
-    def looks(self, monitor_id: int) -> int:
-        """Return how often the runs of a monitor were read.
-
-        :param monitor_id: the monitor.
-        """
-        return self._seen(f"/api/v1/monitors/{monitor_id}/runs")
-
-    def _seen(self, path: str) -> int:
-        with self.sandbox.state.lock:
-            requests = self.sandbox.state.requests
-            return sum(seen.method == "GET" and seen.path == path for seen in requests)
 
 
 def _delay(method: str, path: str, body: bytes) -> Delay:

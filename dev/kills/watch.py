@@ -7,15 +7,24 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dev.kills.patience import CaseError, wait_until
-from dev.kills.plan import POLL_INTERVAL, TOLD, WATCHES
+from dev.kills.gate import CaseError, trouble_of, wait_until
+from dev.kills.plan import POLL_INTERVAL, REPORTED, WATCHES
 from dev.kills.scene import Scene
 
+MONITORS = "/api/v1/monitors"
 _ORDERS, _CUSTOMERS = WATCHES
 _TO_NOTE = 5.0
 """Seconds until a trigger has stored that it reported an alert: the documented three, plus two."""
 _TO_START = 8.0
 """Seconds within which a DAG that starts once too often has started."""
+
+
+def runs_of(dag_id: str) -> str:
+    """Return where the runs are read of the monitor that a DAG watches.
+
+    :param dag_id: the DAG.
+    """
+    return f"{MONITORS}/{WATCHES[dag_id]}/runs"
 
 
 class Watch:
@@ -28,7 +37,7 @@ class Watch:
         self.scene = scene
         self.alerts: dict[str, list[int]] = {dag_id: [] for dag_id in WATCHES}
         """The runs that alerted, by the DAG that watches their monitor."""
-        self._before = {dag_id: self._told(dag_id) for dag_id in WATCHES}
+        self._before = {dag_id: self._reported(dag_id) for dag_id in WATCHES}
 
     def alert(self, dag_id: str) -> None:
         """Make the monitor alert that a DAG watches.
@@ -37,17 +46,18 @@ class Watch:
         """
         self.alerts[dag_id].append(self.scene.service.alert(WATCHES[dag_id]))
 
-    def told(self, dag_id: str) -> list[int]:
+    def reported(self, dag_id: str) -> list[int]:
         """Return the runs of its monitor for which a DAG has started.
 
         :param dag_id: the DAG.
         """
-        return self._told(dag_id)[len(self._before[dag_id]) :]
+        return self._reported(dag_id)[len(self._before[dag_id]) :]
 
     def wait_for_poll(self) -> None:
         """Wait for two more reads of the list of monitors, so that one is complete."""
-        before = self.scene.service.polls()
-        wait_until("the monitors were listed", lambda: self.scene.service.polls() >= before + 2)
+        reads = self.scene.service.reads
+        before = reads(MONITORS)
+        wait_until("the monitors were listed", lambda: reads(MONITORS) >= before + 2)
 
     def wait_for_look(self, dag_id: str, before: int = 0) -> None:
         """Wait until a trigger reads the runs of the monitor that a DAG watches.
@@ -55,26 +65,25 @@ class Watch:
         :param dag_id: the DAG.
         :param before: how often they had been read.
         """
-        monitor_id = WATCHES[dag_id]
-        wait_until(
-            f"the runs of monitor {monitor_id} were read",
-            lambda: self.scene.service.looks(monitor_id) > before,
-        )
+        path = runs_of(dag_id)
+        wait_until(f"{path} was read", lambda: self.scene.service.reads(path) > before)
 
-    def wait_until_told(self) -> None:
+    def wait_until_reported(self) -> None:
         """Wait until the DAGs have started for all alerts."""
         for dag_id, runs in self.alerts.items():
             wait_until(
                 f"{dag_id} had started for the runs {runs}",
-                lambda dag_id=dag_id, runs=runs: set(self.told(dag_id)) >= set(runs),  # type: ignore[misc]
+                lambda dag_id=dag_id, runs=runs: set(self.reported(dag_id)) >= set(runs),  # type: ignore[misc]
             )
 
-    def _told(self, dag_id: str) -> list[int]:
-        person = self.scene.person
+    def _reported(self, dag_id: str) -> list[int]:
+        api, runs = self.scene.api, f"dags/{dag_id}/dagRuns"
+        value = f"taskInstances/{REPORTED}/xcomEntries/return_value"
+        found = api.get(runs, state="success", order_by="id", limit=100)["dag_runs"]
         return [
-            run
-            for run_id in person.run_ids(dag_id)
-            for run in person.returned(dag_id, run_id, TOLD)
+            number
+            for run in found
+            for number in api.get(f"{runs}/{run['dag_run_id']}/{value}", stringify="false")["value"]
         ]
 
 
@@ -83,13 +92,11 @@ class WatchCase:
     """Something that happens to watches.
 
     :param name: the name of the case.
-    :param title: what happens.
     :param play: makes it happen.
     :param most: how often a DAG may start for the same alert.
     """
 
     name: str
-    title: str
     play: Callable[[Watch], None]
     most: int = 1
 
@@ -99,20 +106,20 @@ class WatchResult:
     """The outcome of a case.
 
     :param case: the case.
-    :param alerts: the runs that alerted.
-    :param told: the runs that a DAG was started for.
+    :param alerts: the runs that alerted, with the DAGs that watch their monitors.
+    :param reported: the runs that a DAG was started for, with the DAGs.
     :param trouble: why the case did not end, empty if it did.
     """
 
     case: WatchCase
-    alerts: tuple[tuple[str, int], ...]
-    told: tuple[tuple[str, int], ...]
+    alerts: list[tuple[str, int]]
+    reported: list[tuple[str, int]]
     trouble: str
 
     @property
     def is_right(self) -> bool:
         """Whether the outcome is the expected one."""
-        times = Counter(self.told)
+        times = Counter(self.reported)
         return (
             not self.trouble
             and set(times) == set(self.alerts)
@@ -121,8 +128,8 @@ class WatchResult:
 
     def __str__(self) -> str:
         line = (
-            f"{'ok' if self.is_right else 'FAILED':8}{self.case.title:44}"
-            f"{len(self.alerts)} alerts, {len(self.told)} reported"
+            f"{'ok' if self.is_right else 'FAILED':8}{self.case.name:32}"
+            f"{len(self.alerts)} alerts, {len(self.reported)} reported"
         )
         return f"{line}\n        {self.trouble}" if self.trouble else line
 
@@ -133,23 +140,17 @@ def play_watch(case: WatchCase, scene: Scene) -> WatchResult:
     :param case: the case.
     :param scene: Airflow and the service.
     """
-    watch, trouble = Watch(scene), ""
-    try:
+    watch = Watch(scene)
+
+    def play() -> None:
         case.play(watch)
-        watch.wait_until_told()
+        watch.wait_until_reported()
         time.sleep(_TO_START)
-    except Exception as error:
-        trouble = f"{type(error).__name__}: {error}"
-    return WatchResult(
-        case,
-        alerts=_pairs(lambda dag_id: watch.alerts[dag_id]),
-        told=_pairs(watch.told),
-        trouble=trouble,
-    )
 
-
-def _pairs(runs: Callable[[str], list[int]]) -> tuple[tuple[str, int], ...]:
-    return tuple((dag_id, run) for dag_id in WATCHES for run in runs(dag_id))
+    trouble = trouble_of(play)
+    alerts = [(dag_id, run) for dag_id, runs in watch.alerts.items() for run in runs]
+    reported = [(dag_id, run) for dag_id in WATCHES for run in watch.reported(dag_id)]
+    return WatchResult(case, alerts, reported, trouble)
 
 
 def alert_one(watch: Watch) -> None:
@@ -157,20 +158,21 @@ def alert_one(watch: Watch) -> None:
     for dag_id in WATCHES:
         watch.wait_for_look(dag_id)
     service = watch.scene.service
-    began, before = time.monotonic(), service.polls()
+    began, before = time.monotonic(), service.reads(MONITORS)
     watch.alert(_ORDERS)
-    watch.wait_until_told()
+    watch.wait_until_reported()
     time.sleep(_TO_START)
     intervals = (time.monotonic() - began) / POLL_INTERVAL
     # Two independent triggers would poll almost twice in each interval.
-    if service.polls() - before > 1.3 * intervals:
-        raise CaseError(f"{service.polls() - before} polls in {intervals:.1f} intervals")
+    polls = service.reads(MONITORS) - before
+    if polls > 1.3 * intervals:
+        raise CaseError(f"{polls} polls in {intervals:.1f} intervals")
 
 
 def kill_later(watch: Watch) -> None:
     """Kill the triggerer after it has stored that it reported an alert."""
     watch.alert(_ORDERS)
-    watch.wait_until_told()
+    watch.wait_until_reported()
     time.sleep(_TO_NOTE)
     watch.scene.kill_triggerer()
     watch.scene.start_triggerer()
@@ -188,20 +190,20 @@ def alert_without_triggerer(watch: Watch) -> None:
 
 def kill_at_once(watch: Watch) -> None:
     """Kill the triggerer before it has stored that it reported an alert."""
-    before = watch.scene.service.looks(WATCHES[_ORDERS])
+    before = watch.scene.service.reads(runs_of(_ORDERS))
     watch.alert(_ORDERS)
     watch.wait_for_look(_ORDERS, before)
     watch.scene.kill_triggerer()
     watch.scene.start_triggerer()
     watch.wait_for_poll()
-    watch.wait_until_told()
+    watch.wait_until_reported()
     time.sleep(_TO_NOTE)
 
 
 WATCH_CASES = (
-    WatchCase("alert_of_one", "one of two watched monitors alerts", alert_one),
-    WatchCase("killed_after_alert", "triggerer killed, the alert is stored", kill_later),
-    WatchCase("alert_while_away", "alerts while there is no triggerer", alert_without_triggerer),
-    WatchCase("killed_at_alert", "triggerer killed, the alert is not stored", kill_at_once, most=2),
+    WatchCase("alert_of_one", alert_one),
+    WatchCase("killed_after_alert", kill_later),
+    WatchCase("alert_while_away", alert_without_triggerer),
+    WatchCase("killed_at_alert", kill_at_once, most=2),
 )
 """In this order, one after the other."""

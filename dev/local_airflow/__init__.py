@@ -1,5 +1,11 @@
 """Airflow on this machine, for the demo, ``make dev`` and the tests of whole deployments."""
 
-from dev.local_airflow.deployment import FOR_PEOPLE, ROOT, LocalAirflow, connections_to
+from dev.local_airflow.deployment import (
+    FOR_PEOPLE,
+    ROOT,
+    LocalAirflow,
+    TestedAirflow,
+    connections_to,
+)
 
-__all__ = ["FOR_PEOPLE", "ROOT", "LocalAirflow", "connections_to"]
+__all__ = ["FOR_PEOPLE", "ROOT", "LocalAirflow", "TestedAirflow", "connections_to"]

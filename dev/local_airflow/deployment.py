@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import secrets
@@ -17,14 +16,15 @@ from typing import Any
 
 import requests
 
+from dev.local_airflow.api import Api, ApiError
 from dev.local_airflow.ports import free_port
+from dev.local_airflow.postgresql import start_postgresql
 from dev.local_airflow.programs import Command, Program, Programs
 from dev.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 _PARTS = {"dag-processor": "dag_processor", "scheduler": "scheduler", "triggerer": "triggerer"}
 """By their commands, what the API server calls them when it is asked for their health."""
-_TIMEOUT = 30.0
 
 FOR_PEOPLE = {
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
@@ -64,12 +64,13 @@ class LocalAirflow:
     def __init__(
         self, programs: Programs, home: Path, dags: Path, settings: Mapping[str, str]
     ) -> None:
-        self.home = home
+        self.home, self.dags = home, dags
         self._programs = programs
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
+        self.api = Api(self.url)
         mine = {name: text for name, text in os.environ.items() if not name.startswith("AIRFLOW_")}
-        self._environment = {
+        self.settings = {
             **mine,
             "AIRFLOW_HOME": str(home),
             # What is killed can't tidy up after itself.
@@ -93,21 +94,12 @@ class LocalAirflow:
         :return: the further parts, by their commands.
         """
         self.run("db-migrate", "db", "migrate")
-        self._programs.start(
-            self.command(
-                "api-server",
-                "api-server",
-                "--host=127.0.0.1",
-                f"--port={self._port}",
-                "--workers=1",
-            ),
-            restarts=restarts,
-        )
+        where = ("--host=127.0.0.1", f"--port={self._port}", "--workers=1")
+        self.launch("api-server", "api-server", *where, restarts=restarts)
         started = {}
         for part in parts:
             quiet = [] if part == "dag-processor" else ["--skip-serve-logs"]
-            command = self.command(part, part, *quiet)
-            started[part] = self._programs.start(command, restarts=restarts)
+            started[part] = self.launch(part, part, *quiet, restarts=restarts)
         self._programs.until("Airflow was well", lambda: self._is_well(*parts))
         return started
 
@@ -119,19 +111,26 @@ class LocalAirflow:
         """
 
         def is_started() -> bool:
-            with suppress(requests.RequestException):
-                token = requests.get(f"{self.url}/auth/token", timeout=_TIMEOUT)
-                response = requests.post(
-                    f"{self.url}/api/v2/dags/{dag_id}/dagRuns",
-                    json={"dag_run_id": run_id, "logical_date": None},
-                    headers={"Authorization": f"Bearer {token.json()['access_token']}"},
-                    timeout=_TIMEOUT,
-                )
+            body = {"dag_run_id": run_id, "logical_date": None}
+            try:
+                self.api.send("POST", f"dags/{dag_id}/dagRuns", body)
+            except ApiError as error:
                 # There is one already if the reply to an earlier request was lost.
-                return response.ok or response.status_code == HTTPStatus.CONFLICT
-            return False
+                return error.status == HTTPStatus.CONFLICT
+            except requests.RequestException:
+                return False
+            return True
 
         self._programs.until(f"run {run_id} of {dag_id} was started", is_started)
+
+    def launch(self, name: str, *arguments: str, restarts: bool = False) -> Program:
+        """Start an ``airflow`` command that has to run until it is killed.
+
+        :param name: what to call it, and its log.
+        :param arguments: its arguments.
+        :param restarts: whether to start it again when it ends by itself.
+        """
+        return self._programs.start(self.command(name, *arguments), restarts=restarts)
 
     def run(self, name: str, *arguments: str, may_fail: bool = False) -> None:
         """Run an ``airflow`` command to its end.
@@ -173,15 +172,37 @@ class LocalAirflow:
         return Command(
             name,
             [sys.executable, "-m", module, *arguments],
-            environment=self._environment,
+            environment=self.settings,
             # It would wait for its tasks, and nobody needs them any more.
             stop_signal=signal.SIGKILL,
         )
 
     def _is_well(self, *parts: str) -> bool:
-        with suppress(OSError, http.client.HTTPException, ValueError):
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
-            connection.request("GET", "/api/v2/monitor/health")
-            health = json.loads(connection.getresponse().read())
+        with suppress(requests.RequestException, ValueError, KeyError):
+            health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=10).json()
             return all(health[_PARTS[part]]["status"] == "healthy" for part in parts)
         return False
+
+
+class TestedAirflow(LocalAirflow):
+    """Airflow with PostgreSQL, and without a login: what a test of a whole deployment needs.
+
+    SQLite, Airflow's default, refuses some writes where several processes write.
+
+    :param programs: what Airflow's programs belong to.
+    :param home: a throw-away folder, which has to exist.
+    :param tool: the folder of the test, beside this one, with the DAGs.
+    :param settings: environment variables that count beside, and before, those set here.
+    """
+
+    __test__ = False
+
+    def __init__(
+        self, programs: Programs, home: Path, tool: str, settings: Mapping[str, str]
+    ) -> None:
+        airflow_home = home / "airflow"
+        airflow_home.mkdir(mode=0o700)
+        self.database = f"postgresql+psycopg2://{start_postgresql(programs, home)}"
+        mine = {"PYTHONPATH": str(ROOT), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database}
+        dags = ROOT / "dev" / tool / "dags"
+        super().__init__(programs, airflow_home, dags, {**FOR_PEOPLE, **mine, **settings})

@@ -8,10 +8,12 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 _SECONDS_TO_STOP = 10
 _LAST_LINES = 15
@@ -68,7 +70,7 @@ class Program:
 
     def pids(self) -> set[int]:
         """Find the processes that it consists of, with those that have outlived the first."""
-        return set(_session(self._process.pid))
+        return {each.pid for each in psutil.process_iter() if _is_in(each, self._process.pid)}
 
     def restart(self) -> None:
         """Start it again, after what is left of it was killed."""
@@ -250,10 +252,7 @@ class Programs:
         self._interrupted = True
 
 
-def _session(number: int) -> Iterator[int]:
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has ended in the meantime
-            # Behind the program's name, which may hold anything: state, parent, group, session.
-            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
-            if int(session) == number and state != "Z":
-                yield int(stat.parent.name)
+def _is_in(process: psutil.Process, session: int) -> bool:
+    with suppress(OSError, psutil.Error):  # it has ended in the meantime
+        return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
+    return False

@@ -25,11 +25,12 @@ from dev.sandbox import (
 from dev.sandbox.contract import Operation
 from dev.sandbox.disturbance import Disturbance
 from dev.sandbox.host import LoopbackOnly
+from dev.sandbox.journal import Change
+from dev.sandbox.journal import Request as Seen
 from dev.sandbox.later import Later
 from dev.sandbox.pages import create_pages
 from dev.sandbox.router import Map, Route, Router
-from dev.sandbox.state import Change, State
-from dev.sandbox.state import Request as Seen
+from dev.sandbox.state import State
 from dev.sandbox.validation import Validation
 
 __all__ = ["Disturbance", "create_app", "routes"]
@@ -116,7 +117,7 @@ class Service:
         media_type = request.headers.get("Content-Type", "")
         arguments = validation(operation).arguments(values, request.query_params, body, media_type)
         route = self._routes[operation]
-        answer = route.handler(self._state, **arguments)
+        answer = route.run(vars(self._state), arguments)
         if route.changes:
             self._note(operation, route, path, arguments, answer)
         return answer

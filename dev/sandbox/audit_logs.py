@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dev.sandbox import moment
+from dev.sandbox.journal import Change
 from dev.sandbox.router import Router
-
-if TYPE_CHECKING:
-    from dev.sandbox.state import State
 
 router = Router()
 
 
 @router.handles("GET", "/api/v1/audit_logs")
-def list_all(state: State, body: dict[str, Any] | None) -> Any:
+def list_all(changes: list[Change], body: dict[str, Any] | None) -> Any:
     """List changes and starts, in a period or all of them."""
     span = body or {}
     return {
@@ -34,7 +32,7 @@ def list_all(state: State, body: dict[str, Any] | None) -> Any:
                 "source": "api",
                 "status": "success",
             }
-            for change in state.changes
+            for change in changes
             if moment.is_between(change.timestamp, span.get("start_date"), span.get("end_date"))
         ]
     }

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import HTTPException
 
 from dev.sandbox import contract, schema
 from dev.sandbox.contract import Operation
+from dev.sandbox.journal import Audit
 from dev.sandbox.register import Register
 from dev.sandbox.router import Router
-
-if TYPE_CHECKING:
-    from dev.sandbox.state import State
 
 Integration = dict[str, Any]
 
@@ -65,7 +63,7 @@ def integration(bi_datasource_id: int, kind: str) -> Integration:
     }
 
 
-def integrations(count: int) -> Register[Integration]:
+def first(count: int) -> Register[Integration]:
     """Return the integrations that exist from the beginning.
 
     :param count: how many Hightouch integrations there are, with the ids from 1.
@@ -78,28 +76,28 @@ def integrations(count: int) -> Register[Integration]:
 
 
 @router.handles("GET", "/api/v1/lineage/bi/")
-def list_all(state: State) -> Any:
+def list_all(integrations: Register[Integration]) -> Any:
     """List the integrations."""
-    return list(state.integrations.values())
+    return list(integrations.values())
 
 
 @router.handles("GET", "/api/v1/lineage/bi/{bi_datasource_id}/")
-def show(state: State, bi_datasource_id: int) -> Any:
+def show(integrations: Register[Integration], bi_datasource_id: int) -> Any:
     """Show an integration."""
-    return state.integrations[bi_datasource_id]
+    return integrations[bi_datasource_id]
 
 
 @router.handles("GET", "/api/v1/lineage/bi/{bi_datasource_id}/sync/", changes=True)
-def sync(state: State, bi_datasource_id: int) -> None:
+def sync(integrations: Register[Integration], audit: Audit, bi_datasource_id: int) -> None:
     """Accept a request to index an integration now."""
-    state.note("sync", state.integrations[bi_datasource_id])
+    audit.note("sync", integrations[bi_datasource_id])
 
 
 @router.handles("DELETE", "/api/v1/lineage/bi/{bi_datasource_id}/")
-def delete(state: State, bi_datasource_id: int) -> None:
+def delete(integrations: Register[Integration], audit: Audit, bi_datasource_id: int) -> None:
     """Delete an integration."""
-    state.note("delete", state.integrations[bi_datasource_id])
-    del state.integrations[bi_datasource_id]
+    audit.note("delete", integrations[bi_datasource_id])
+    del integrations[bi_datasource_id]
 
 
 def serve(kind: str) -> None:
@@ -115,23 +113,28 @@ def serve(kind: str) -> None:
         return schema.completed(document, config or {}, body)
 
     @router.handles("POST", path)
-    def create(state: State, body: dict[str, Any]) -> Any:
-        number = state.integrations.number()
+    def create(integrations: Register[Integration], audit: Audit, body: dict[str, Any]) -> Any:
+        number = integrations.number()
         created = {"id": number, "type": kind, **visible(body)}
-        state.integrations[number] = created
-        state.note("create", created)
+        integrations[number] = created
+        audit.note("create", created)
         return created
 
     @router.handles("PUT", path + "{bi_datasource_id}/")
-    def update(state: State, bi_datasource_id: int, body: dict[str, Any]) -> Any:
-        updated = state.integrations[bi_datasource_id]
+    def update(
+        integrations: Register[Integration],
+        audit: Audit,
+        bi_datasource_id: int,
+        body: dict[str, Any],
+    ) -> Any:
+        updated = integrations[bi_datasource_id]
         if updated["type"] != kind:
             raise HTTPException(404, "Integration not found")
         changes = visible(body)
         if kind in _ONLY_SCHEDULE:
             changes = {"indexing_cron": changes["indexing_cron"]}
         updated.update(changes)
-        state.note("update", updated)
+        audit.note("update", updated)
         return updated
 
 

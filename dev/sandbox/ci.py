@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dev.sandbox.course import Course, Courses, Job, Step
 from dev.sandbox.register import Register
 from dev.sandbox.router import Router
-
-if TYPE_CHECKING:
-    from dev.sandbox.state import State
 
 Run = dict[str, Any]
 
@@ -84,23 +81,23 @@ class CI:
 
 
 @router.handles("POST", "/api/v1/ci/{ci_config_id}/trigger")
-def trigger(state: State, ci_config_id: int, body: dict[str, Any]) -> Any:
+def trigger(ci: CI, ci_config_id: int, body: dict[str, Any]) -> Any:
     """Start a run for a pull request."""
-    return {"ci_run_id": state.ci.add(ci_config_id, body)}
+    return {"ci_run_id": ci.add(ci_config_id, body)}
 
 
 @router.handles("POST", "/api/v1/ci/{ci_config_id}/{pr_num}")
-def upload(state: State, ci_config_id: int, pr_num: int, body: list[dict[str, Any]]) -> Any:
+def upload(ci: CI, ci_config_id: int, pr_num: int, body: list[dict[str, Any]]) -> Any:
     """Accept the changes of a pull request, for the run that waits for them."""
-    run = state.ci.active(ci_config_id, pr_num)
+    run = ci.active(ci_config_id, pr_num)
     if run is not None:
-        state.ci.changes[run] = body
+        ci.changes[run] = body
     return {"run_id": run}
 
 
 @router.handles("GET", "/api/v1/ci/{ci_config_id}/runs")
 def list_runs(
-    state: State,
+    ci: CI,
     ci_config_id: int,
     pr_sha: str | None,
     pr_num: str | None,
@@ -108,13 +105,11 @@ def list_runs(
     offset: int,
 ) -> Any:
     """List runs, newest first. Listing a run moves it on by a step."""
-    state.ci.configs.require(ci_config_id)
+    ci.configs.require(ci_config_id)
     found = [
         run
-        for run in reversed(state.ci.runs[ci_config_id].values())
+        for run in reversed(ci.runs[ci_config_id].values())
         if pr_sha in {None, run["pr_sha"]} and pr_num in {None, run["pr_num"]}
     ]
     # No operation shows a single run, so a caller that waits for one reads the list.
-    return [
-        {**run, "status": state.ci.jobs[run["id"]].read()} for run in found[offset : offset + limit]
-    ]
+    return [{**run, "status": ci.jobs[run["id"]].read()} for run in found[offset : offset + limit]]

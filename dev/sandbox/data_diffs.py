@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dev.comparison.comparison import Comparison
 from dev.sandbox import contract, real_diffs, schema
 from dev.sandbox.course import Course, Courses, Job, Step
+from dev.sandbox.data_sources import DataSources
 from dev.sandbox.moment import now
-from dev.sandbox.real_diffs import Comparison
 from dev.sandbox.register import Register, ordered, page_of
 from dev.sandbox.router import Router
-
-if TYPE_CHECKING:
-    from dev.sandbox.state import State
 
 Diff = dict[str, Any]
 
@@ -151,56 +149,61 @@ class DataDiffs:
 
 
 @router.handles("POST", "/api/v1/datadiffs")
-def create(state: State, body: Diff) -> Any:
+def create(data_diffs: DataDiffs, data_sources: DataSources, body: Diff) -> Any:
     """Create a diff. It really compares if there are databases, otherwise it follows a course."""
-    addresses = state.data_sources.addresses(body)
+    addresses = data_sources.addresses(body)
     if not addresses:
-        return state.data_diffs.add(body, state.data_diffs.courses.start())
-    question = real_diffs.question(body, addresses, state.data_diffs.delay)
-    return state.data_diffs.add(body, Comparison(question))
+        return data_diffs.add(body, data_diffs.courses.start())
+    question = real_diffs.question(body, addresses, data_diffs.delay)
+    return data_diffs.add(body, Comparison(question))
 
 
 @router.handles("GET", "/api/v1/datadiffs")
 def list_page(
-    state: State, page: int, page_size: int, sort_order: str, order_by: str, accessible_only: bool
+    data_diffs: DataDiffs,
+    page: int,
+    page_size: int,
+    sort_order: str,
+    order_by: str,
+    accessible_only: bool,
 ) -> Any:
     """List a page of the diffs, all of which are accessible."""
-    diffs = [state.data_diffs.peek(number) for number in state.data_diffs.diffs]
+    diffs = [data_diffs.peek(number) for number in data_diffs.diffs]
     return page_of(ordered(diffs, order_by, sort_order), page, page_size, "results")
 
 
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}")
-def show(state: State, datadiff_id: int, poll: Any) -> Any:
+def show(data_diffs: DataDiffs, datadiff_id: int, poll: Any) -> Any:
     """Show a diff. This moves it on by a step."""
-    diff = state.data_diffs.read(datadiff_id)
-    return {**diff, "diff_progress": state.data_diffs.jobs[datadiff_id].progress}
+    diff = data_diffs.read(datadiff_id)
+    return {**diff, "diff_progress": data_diffs.jobs[datadiff_id].progress}
 
 
 @router.handles("PATCH", "/api/v1/datadiffs/{datadiff_id}")
-def update(state: State, datadiff_id: int, body: Diff | None) -> Any:
+def update(data_diffs: DataDiffs, datadiff_id: int, body: Diff | None) -> Any:
     """Archive or purge a diff, or undo that."""
     changes = {name: value for name, value in (body or {}).items() if value is not None}
-    state.data_diffs.diffs[datadiff_id].update(changes, updated_at=now())
-    return state.data_diffs.peek(datadiff_id)
+    data_diffs.diffs[datadiff_id].update(changes, updated_at=now())
+    return data_diffs.peek(datadiff_id)
 
 
 @router.handles("POST", "/api/v1/datadiffs/{datadiff_id}/cancel")
-def cancel(state: State, datadiff_id: int) -> Any:
+def cancel(data_diffs: DataDiffs, datadiff_id: int) -> Any:
     """Stop a diff that has not ended."""
-    diff = state.data_diffs.diffs[datadiff_id]
-    job = state.data_diffs.jobs[datadiff_id]
+    diff = data_diffs.diffs[datadiff_id]
+    job = data_diffs.jobs[datadiff_id]
     job.stop("cancelled")
     return {"id": diff["id"], "status": job.status}
 
 
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}/summary")
-def show_summary(state: State, datadiff_id: int) -> Any:
+def show_summary(data_diffs: DataDiffs, data_sources: DataSources, datadiff_id: int) -> Any:
     """Show the summary of a diff."""
-    diff = state.data_diffs.read(datadiff_id)
-    sources = state.data_sources.sources
+    diff = data_diffs.read(datadiff_id)
+    sources = data_sources.sources
     fields = ("id", "status", "result", "diff_stats", "created_at", "finished_at", "pk_columns")
     sides = ("data_source1_id", "data_source2_id", "table1", "table2", "include_columns")
-    outcome = state.data_diffs.jobs[datadiff_id].outcome
+    outcome = data_diffs.jobs[datadiff_id].outcome
     return {
         **{name: diff.get(name) for name in (*fields, *sides)},
         "data_source1_name": sources[diff["data_source1_id"]]["name"],
@@ -211,10 +214,10 @@ def show_summary(state: State, datadiff_id: int) -> Any:
 
 
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}/summary_results")
-def show_results(state: State, datadiff_id: int) -> Any:
+def show_results(data_diffs: DataDiffs, datadiff_id: int) -> Any:
     """Show the results of a diff, for which the API has other status values."""
-    diff = state.data_diffs.read(datadiff_id)
-    job = state.data_diffs.jobs[datadiff_id]
+    diff = data_diffs.read(datadiff_id)
+    job = data_diffs.jobs[datadiff_id]
     match diff["status"]:
         case "done":
             return results(diff, job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dev.comparison.question import is_url
 from dev.sandbox import contract, real_queries, schema
@@ -16,9 +16,6 @@ from dev.sandbox.real_queries import Queries
 from dev.sandbox.register import Register
 from dev.sandbox.router import Router
 from dev.sandbox.validation import Refusal
-
-if TYPE_CHECKING:
-    from dev.sandbox.state import State
 
 Source = dict[str, Any]
 
@@ -181,19 +178,19 @@ def _secrets() -> frozenset[str]:
 
 
 @router.handles("GET", "/api/v1/data_sources")
-def list_all(state: State) -> Any:
+def list_all(data_sources: DataSources) -> Any:
     """List the data sources."""
-    return [state.data_sources.shown(number) for number in state.data_sources.sources]
+    return [data_sources.shown(number) for number in data_sources.sources]
 
 
 @router.handles("POST", "/api/v1/data_sources")
-def create(state: State, body: Source) -> Any:
+def create(data_sources: DataSources, body: Source) -> Any:
     """Create a data source."""
-    return state.data_sources.add(body)
+    return data_sources.add(body)
 
 
 @router.handles("GET", "/api/v1/data_sources/types")
-def list_types(state: State) -> Any:
+def list_types() -> Any:
     """List the types of data sources that the contract knows."""
     document = contract.document()
     return [
@@ -218,41 +215,43 @@ def _configuration(document: Source, source: Source) -> Source:
 
 
 @router.handles("GET", "/api/v1/data_sources/{data_source_id}")
-def show(state: State, data_source_id: int) -> Any:
+def show(data_sources: DataSources, data_source_id: int) -> Any:
     """Show a data source."""
-    return state.data_sources.shown(data_source_id)
+    return data_sources.shown(data_source_id)
 
 
 @router.handles("GET", "/api/v1/data_sources/{data_source_id}/summary")
-def show_summary(state: State, data_source_id: int) -> Any:
+def show_summary(data_sources: DataSources, data_source_id: int) -> Any:
     """Show the summary of a data source."""
-    source = state.data_sources.sources[data_source_id]
+    source = data_sources.sources[data_source_id]
     return {name: source[name] for name in ("id", "name", "type")}
 
 
 @router.handles("POST", "/api/v1/data_sources/{data_source_id}/test")
-def test(state: State, data_source_id: int) -> Any:
+def test(data_sources: DataSources, data_source_id: int) -> Any:
     """Start a test of a data source."""
-    return {"job_id": state.data_sources.test(data_source_id)}
+    return {"job_id": data_sources.test(data_source_id)}
 
 
 @router.handles("GET", "/api/v1/data_sources/test/{job_id}")
-def show_test(state: State, job_id: int) -> Any:
+def show_test(data_sources: DataSources, job_id: int) -> Any:
     """Show a test. This moves it on by a step."""
-    job = state.data_sources.jobs[job_id]
+    job = data_sources.jobs[job_id]
     return {"id": job_id, "status": job.read(), "results": job.outcome.get("results", [])}
 
 
 @router.handles("POST", "/api/v1/data_sources/{data_source_id}/query")
-def query(state: State, data_source_id: int, body: dict[str, Any], stream: bool) -> Any:
+def query(
+    data_sources: DataSources, data_source_id: int, body: dict[str, Any], stream: bool
+) -> Any:
     """Run a query if there is a database, otherwise respond with numbers in its columns."""
-    source = state.data_sources.sources[data_source_id]
+    source = data_sources.sources[data_source_id]
     text = body["query"].strip()
-    if text in state.data_sources.answers:
-        return state.data_sources.answers[text]
-    if address := state.data_sources.address(data_source_id):
+    if text in data_sources.answers:
+        return data_sources.answers[text]
+    if address := data_sources.address(data_source_id):
         question = real_queries.rows_of(address, text, body.get("params"))
-        return Later(lambda: state.data_sources.queries.ask(question))
+        return Later(lambda: data_sources.queries.ask(question))
     if source["options"] is None:
         message = "This data source has no options, so nobody can log in to it"
         raise Refusal([problem(("path", "data_source_id"), "value_error", message, data_source_id)])

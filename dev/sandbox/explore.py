@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from fastapi import HTTPException
 
+from dev.sandbox.data_sources import DataSources
 from dev.sandbox.router import Router
-
-if TYPE_CHECKING:
-    from dev.sandbox.state import State
 
 _PATH = "/api/v1/explore/db/{data_connection_id}"
 
@@ -90,71 +89,58 @@ def _backwards(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(other, one) for one, other in edges]
 
 
-def _tables(
-    state: State, source: int, path: str, edges: list[tuple[str, str]], max_depth: int
-) -> Any:
-    state.data_sources.sources.require(source)
-    if path not in state.explore.tables:
+def _tables(explore: Lineage, path: str, edges: list[tuple[str, str]], max_depth: int) -> Any:
+    if path not in explore.tables:
         raise HTTPException(404, "Table not found")
-    return [state.explore.table(found) for found in reached(edges, path, max_depth)]
+    return [explore.table(found) for found in reached(edges, path, max_depth)]
 
 
 def _columns(
-    state: State,
-    source: int,
-    path: str,
-    edges: list[tuple[str, str]],
-    max_depth: int,
-    include_tabular_nodes: bool,
+    explore: Lineage, path: str, edges: list[tuple[str, str]], max_depth: int, with_tables: bool
 ) -> Any:
-    state.data_sources.sources.require(source)
-    columns = state.explore.columns()
+    columns = explore.columns()
     if path not in columns:
         raise HTTPException(404, "Column not found")
     found = reached(edges, path, max_depth)
-    shown = [state.explore.column(column) for column in found]
-    if include_tabular_nodes:
-        shown += [state.explore.table(table) for table in {columns[each]: 0 for each in found}]
+    shown = [explore.column(column) for column in found]
+    if with_tables:
+        shown += [explore.table(table) for table in {columns[each]: 0 for each in found}]
     return shown
 
 
-@router.handles("GET", _PATH + "/tables/{table_path}/upstreams")
-def table_upstreams(state: State, data_connection_id: int, table_path: str, max_depth: int) -> Any:
-    """List the tables that a table is made from."""
-    edges = _backwards(state.explore.of_tables())
-    return _tables(state, data_connection_id, table_path, edges, max_depth)
+def _serve(
+    direction: str, turned: Callable[[list[tuple[str, str]]], list[tuple[str, str]]]
+) -> None:
+    """Serve the two operations of a direction.
+
+    :param direction: the API's name for it.
+    :param turned: returns the edges in that direction.
+    """
+
+    @router.handles("GET", f"{_PATH}/tables/{{table_path}}/{direction}")
+    def tables(
+        explore: Lineage,
+        data_sources: DataSources,
+        data_connection_id: int,
+        table_path: str,
+        max_depth: int,
+    ) -> Any:
+        data_sources.sources.require(data_connection_id)
+        return _tables(explore, table_path, turned(explore.of_tables()), max_depth)
+
+    @router.handles("GET", f"{_PATH}/columns/{{column_path}}/{direction}")
+    def columns(
+        explore: Lineage,
+        data_sources: DataSources,
+        data_connection_id: int,
+        column_path: str,
+        max_depth: int,
+        include_tabular_nodes: bool,
+    ) -> Any:
+        data_sources.sources.require(data_connection_id)
+        edges = turned(explore.edges)
+        return _columns(explore, column_path, edges, max_depth, include_tabular_nodes)
 
 
-@router.handles("GET", _PATH + "/tables/{table_path}/downstreams")
-def table_downstreams(
-    state: State, data_connection_id: int, table_path: str, max_depth: int
-) -> Any:
-    """List the tables that are made from a table."""
-    edges = state.explore.of_tables()
-    return _tables(state, data_connection_id, table_path, edges, max_depth)
-
-
-@router.handles("GET", _PATH + "/columns/{column_path}/upstreams")
-def column_upstreams(
-    state: State,
-    data_connection_id: int,
-    column_path: str,
-    max_depth: int,
-    include_tabular_nodes: bool,
-) -> Any:
-    """List the columns that a column is made from."""
-    edges = _backwards(state.explore.edges)
-    return _columns(state, data_connection_id, column_path, edges, max_depth, include_tabular_nodes)
-
-
-@router.handles("GET", _PATH + "/columns/{column_path}/downstreams")
-def column_downstreams(
-    state: State,
-    data_connection_id: int,
-    column_path: str,
-    max_depth: int,
-    include_tabular_nodes: bool,
-) -> Any:
-    """List the columns that are made from a column."""
-    edges = state.explore.edges
-    return _columns(state, data_connection_id, column_path, edges, max_depth, include_tabular_nodes)
+_serve("upstreams", _backwards)
+_serve("downstreams", list)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import HTTPException
 
 from dev.sandbox import moment
 from dev.sandbox.course import Course, Courses, Job, Step
+from dev.sandbox.data_sources import DataSources
 from dev.sandbox.moment import now
-from dev.sandbox.real_runs import Count, expectation
+from dev.sandbox.real_runs import Count, count
 from dev.sandbox.register import Register, ordered, page_of
 from dev.sandbox.router import Router
-
-if TYPE_CHECKING:
-    from dev.sandbox.state import State
 
 Spec = dict[str, Any]
 
@@ -94,9 +92,9 @@ class Monitors:
         :return: the run's id.
         """
         monitor = self.monitors[number]
-        expected = None if address is None else expectation(monitor, address)
+        job = None if address is None else count(monitor, address)
         run = self.runs.number()
-        self.jobs[run] = self.courses.start() if expected is None else Count(expected)
+        self.jobs[run] = job or self.courses.start()
         self.runs[run] = {"run_id": run, "monitor_id": number, "started_at": now()}
         return run
 
@@ -163,32 +161,32 @@ def _datasets(monitor: Spec) -> list[Spec]:
 
 
 @router.handles("POST", "/api/v1/monitors/create/diff")
-def create_diff(state: State, body: Spec) -> Any:
+def create_diff(monitors: Monitors, body: Spec) -> Any:
     """Create a monitor that compares data."""
-    return {"id": state.monitors.add("diff", body)}
+    return {"id": monitors.add("diff", body)}
 
 
 @router.handles("POST", "/api/v1/monitors/create/metric")
-def create_metric(state: State, body: Spec) -> Any:
+def create_metric(monitors: Monitors, body: Spec) -> Any:
     """Create a monitor that computes a metric."""
-    return {"id": state.monitors.add("metric", body)}
+    return {"id": monitors.add("metric", body)}
 
 
 @router.handles("POST", "/api/v1/monitors/create/schema")
-def create_schema(state: State, body: Spec) -> Any:
+def create_schema(monitors: Monitors, body: Spec) -> Any:
     """Create a monitor that checks the columns."""
-    return {"id": state.monitors.add("schema", body)}
+    return {"id": monitors.add("schema", body)}
 
 
 @router.handles("POST", "/api/v1/monitors/create/test")
-def create_test(state: State, body: Spec) -> Any:
+def create_test(monitors: Monitors, body: Spec) -> Any:
     """Create a monitor that tests the data."""
-    return {"id": state.monitors.add("test", body)}
+    return {"id": monitors.add("test", body)}
 
 
 @router.handles("GET", "/api/v1/monitors")
 def list_page(
-    state: State,
+    monitors: Monitors,
     page: int,
     page_size: int,
     order_by: str | None,
@@ -197,22 +195,22 @@ def list_page(
 ) -> Any:
     """List a page of the monitors that have all of the tags."""
     wanted = {tag.strip() for tag in (tags or "").split(",") if tag.strip()}
-    monitors = [state.monitors.short(number) for number in state.monitors.monitors]
-    monitors = [monitor for monitor in monitors if wanted <= set(monitor["tags"])]
+    every = [monitors.short(number) for number in monitors.monitors]
+    found = [monitor for monitor in every if wanted <= set(monitor["tags"])]
     field = _SORTED_BY.get(order_by or "id", order_by or "id")
-    return page_of(ordered(monitors, field, sort_order), page, page_size, "monitors")
+    return page_of(ordered(found, field, sort_order), page, page_size, "monitors")
 
 
 @router.handles("GET", "/api/v1/monitors/{id}")
-def show(state: State, id: int) -> Any:
+def show(monitors: Monitors, id: int) -> Any:
     """Show a monitor."""
-    return state.monitors.full(id)
+    return monitors.full(id)
 
 
 @router.handles("PATCH", "/api/v1/monitors/{id}/update")
-def update(state: State, id: int, body: Spec) -> Any:
+def update(monitors: Monitors, id: int, body: Spec) -> Any:
     """Change those fields of a monitor that are in the request."""
-    monitor = state.monitors.monitors[id]
+    monitor = monitors.monitors[id]
     changes = dict(body)
     if changes.pop("type") != monitor["monitor_type"]:
         raise HTTPException(404, "Monitor not found")
@@ -226,35 +224,35 @@ def update(state: State, id: int, body: Spec) -> Any:
     monitor.update(changes, modified_at=now())
     if datadiff:
         monitor["datadiff"] = datadiff
-    return state.monitors.full(id)
+    return monitors.full(id)
 
 
 @router.handles("PUT", "/api/v1/monitors/{id}/toggle")
-def toggle(state: State, id: int, body: Spec) -> Any:
+def toggle(monitors: Monitors, id: int, body: Spec) -> Any:
     """Switch a monitor on or off."""
-    state.monitors.monitors[id].update(enabled=body["enabled"], modified_at=now())
-    return state.monitors.full(id)
+    monitors.monitors[id].update(enabled=body["enabled"], modified_at=now())
+    return monitors.full(id)
 
 
 @router.handles("DELETE", "/api/v1/monitors/{id}")
-def delete(state: State, id: int) -> None:
+def delete(monitors: Monitors, id: int) -> None:
     """Delete a monitor and its runs."""
-    state.monitors.monitors.require(id)
-    del state.monitors.monitors[id]
-    for run in [run["run_id"] for run in state.monitors.runs_of(id)]:
-        del state.monitors.runs[run], state.monitors.jobs[run]
+    monitors.monitors.require(id)
+    del monitors.monitors[id]
+    for run in [run["run_id"] for run in monitors.runs_of(id)]:
+        del monitors.runs[run], monitors.jobs[run]
 
 
 @router.handles("POST", "/api/v1/monitors/{id}/run")
-def run(state: State, id: int) -> Any:
+def run(data_sources: DataSources, monitors: Monitors, id: int) -> Any:
     """Start a run of a monitor."""
-    source = state.monitors.monitors[id].get("connection_id")
-    return {"run_id": state.monitors.start(id, state.data_sources.address(source))}
+    source = monitors.monitors[id].get("connection_id")
+    return {"run_id": monitors.start(id, data_sources.address(source))}
 
 
 @router.handles("GET", "/api/v1/monitors/{id}/runs")
 def list_runs(
-    state: State,
+    monitors: Monitors,
     id: int,
     page: int,
     page_size: int,
@@ -262,22 +260,22 @@ def list_runs(
     end_time: str | None,
 ) -> Any:
     """List a page of a monitor's runs, newest first."""
-    state.monitors.monitors.require(id)
+    monitors.monitors.require(id)
     runs = [
         run
-        for run in state.monitors.runs_of(id)
+        for run in monitors.runs_of(id)
         if moment.is_between(run["started_at"], start_time, end_time)
     ]
     return page_of(runs, page, page_size, "runs")
 
 
 @router.handles("GET", "/api/v1/monitors/{id}/runs/{run_id}")
-def show_run(state: State, id: int, run_id: int) -> Any:
+def show_run(monitors: Monitors, id: int, run_id: int) -> Any:
     """Show a run. This moves it on by a step."""
-    state.monitors.monitors.require(id)
-    if state.monitors.runs[run_id]["monitor_id"] != id:
+    monitors.monitors.require(id)
+    if monitors.runs[run_id]["monitor_id"] != id:
         raise HTTPException(404, "Run not found")
-    job = state.monitors.jobs[run_id]
+    job = monitors.jobs[run_id]
     job.read()
     outcome = {"error": job.outcome.get("error"), "warnings": job.outcome.get("warnings", [])}
-    return {**state.monitors.run(run_id), **outcome}
+    return {**monitors.run(run_id), **outcome}

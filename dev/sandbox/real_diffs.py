@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
-from dev.comparison.process import Process
-from dev.comparison.question import STEPS, Question, Sampling, Side, Tolerance
+from dev.comparison.question import Question, Side, Tolerance
 from dev.sandbox import contract
-from dev.sandbox.moment import now
 from dev.sandbox.problem import Problem, problem
 from dev.sandbox.validation import Refusal
 
@@ -18,46 +15,18 @@ Body = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 _SERVED = {
-    "archived",
-    "column_mapping",
-    "columns_to_compare",
-    "data_source1_id",
-    "data_source2_id",
-    "diff_tolerance",
-    "diff_tolerances_per_column",
-    "exclude_columns",
-    "filter1",
-    "filter2",
-    "include_columns",
-    "infer_pk",
-    "pk_columns",
-    "purged",
-    "query1",
-    "query2",
-    "sampling_max_rows",
-    "sampling_ratio",
-    "sampling_threshold",
-    "table1",
-    "table2",
-    "tags",
-    "tolerance_mode",
+    *("archived", "purged", "tags", "data_source1_id", "data_source2_id"),
+    *("table1", "table2", "query1", "query2", "filter1", "filter2", "pk_columns", "infer_pk"),
+    *("include_columns", "columns_to_compare", "exclude_columns", "column_mapping"),
+    *("diff_tolerance", "diff_tolerances_per_column", "tolerance_mode"),
+    *("sampling_max_rows", "sampling_ratio", "sampling_threshold"),
 }
 _IGNORED = {
-    "bisection_factor",
-    "bisection_threshold",
-    "compare_duplicates",
-    "data_source1_session_parameters",
-    "data_source2_session_parameters",
-    "datetime_tolerance",
-    "download_limit",
-    "materialization_destination_id",
-    "materialize_dataset1",
-    "materialize_dataset2",
-    "materialize_without_sampling",
-    "per_column_diff_limit",
-    "run_profiles",
-    "sampling_confidence",
-    "sampling_tolerance",
+    *("bisection_factor", "bisection_threshold", "compare_duplicates", "datetime_tolerance"),
+    *("data_source1_session_parameters", "data_source2_session_parameters", "download_limit"),
+    *("materialization_destination_id", "materialize_dataset1", "materialize_dataset2"),
+    *("materialize_without_sampling", "per_column_diff_limit", "run_profiles"),
+    *("sampling_confidence", "sampling_tolerance"),
 }
 """Options that change nothing here, or without which a comparison only finds more differences."""
 _LEAST = {"diff_tolerance": 0, "sampling_max_rows": 1, "sampling_threshold": 0}
@@ -73,7 +42,7 @@ def question(body: Body, addresses: list[str], delay: float = 0.0) -> Question:
     """
     if found := [*_unsupported(body), *_input_problems(body)]:
         raise Refusal(found)
-    if ignored := sorted(name for name in _given(body) if name in _IGNORED):
+    if ignored := sorted(_given(body).keys() & _IGNORED):
         _log.warning("Ignored, because the sandbox compares without it: %s", ", ".join(ignored))
     included = body.get("include_columns")
     return Question(
@@ -91,17 +60,15 @@ def question(body: Body, addresses: list[str], delay: float = 0.0) -> Question:
         infers_keys=body.get("infer_pk", False),
         included=included or body.get("columns_to_compare") or None,
         excluded=[] if included else body.get("exclude_columns") or [],
-        renamed=[list(pair) for pair in body.get("column_mapping") or ()],
+        renamed=body.get("column_mapping") or [],
         tolerance=_tolerance(body.get("diff_tolerance"), body.get("tolerance_mode")),
         tolerances={
             each["column_name"]: _tolerance(each["tolerance_value"], each["tolerance_mode"])
             for each in body.get("diff_tolerances_per_column") or ()
         },
-        sampling=Sampling(
-            ratio=body.get("sampling_ratio"),
-            max_rows=body.get("sampling_max_rows"),
-            threshold=body.get("sampling_threshold") or 0,
-        ),
+        sample_ratio=body.get("sampling_ratio"),
+        sample_rows=body.get("sampling_max_rows"),
+        sample_threshold=body.get("sampling_threshold") or 0,
         delay=delay,
     )
 
@@ -112,13 +79,9 @@ def _tolerance(value: float | None, mode: str | None) -> Tolerance:
 
 def _unsupported(body: Body) -> list[Problem]:
     """Return a problem for each option that the sandbox does not support."""
+    message = "The sandbox does not support this for real comparisons"
     return [
-        problem(
-            ("body", name),
-            "not_supported",
-            "The sandbox does not support this for real comparisons",
-            value,
-        )
+        problem(("body", name), "not_supported", message, value)
         for name, value in _given(body).items()
         if name not in _SERVED | _IGNORED
     ]
@@ -150,69 +113,3 @@ def _input_problems(body: Body) -> list[Problem]:
         message = "Input should be between 0 and 1"
         found.append(problem(("body", "sampling_ratio"), "value_error", message, ratio))
     return found
-
-
-class Comparison:
-    """A diff that really compares. Callers see a job like one with a course.
-
-    :param question: the comparison.
-    """
-
-    def __init__(self, question: Question) -> None:
-        self._process = Process(question)
-        self._stopped: str | None = None
-        self._stopped_at: str | None = None
-
-    @property
-    def pid(self) -> int:
-        """The id of the process that compares."""
-        return self._process.pid
-
-    @property
-    def status(self) -> str:
-        """The current status."""
-        if self._stopped is not None:
-            return self._stopped
-        if self._process.ended:
-            return "failed" if self._process.error else "done"
-        return "waiting" if self._process.step is None else "processing"
-
-    @property
-    def ended(self) -> bool:
-        """Whether the status is final."""
-        return self._stopped is not None or self._process.ended
-
-    @property
-    def finished_at(self) -> str | None:
-        """When the status became final, ``None`` before that."""
-        if self._stopped_at is not None or not self.ended:
-            return self._stopped_at
-        return self._process.ended_at
-
-    @property
-    def outcome(self) -> Mapping[str, Any]:
-        """The result, empty before the end."""
-        if self._stopped is not None or not self._process.ended:
-            return {}
-        if self._process.error:
-            return {"result": "error", "error": self._process.error}
-        return self._process.answer or {}
-
-    @property
-    def progress(self) -> dict[str, Any]:
-        """The progress."""
-        done = STEPS if self.status == "done" else self._process.step or 0
-        return {"version": "1", "completed_steps": done, "total_steps": STEPS}
-
-    def read(self) -> str:
-        """Return the status to a caller."""
-        return self.status
-
-    def stop(self, status: str) -> None:
-        """End the comparison at once, unless it has ended.
-
-        :param status: the status from then on.
-        """
-        if not self.ended:
-            self._stopped, self._stopped_at = status, now()
-            self._process.stop()

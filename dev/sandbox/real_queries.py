@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from dev.comparison.process import Process
+from dev.comparison.comparison import Comparison
 from dev.comparison.question import Question, Side
 from dev.sandbox.problem import problem
 from dev.sandbox.validation import Refusal
@@ -22,8 +21,8 @@ class Queries:
     """Runs questions, each in a process of its own, while a caller waits."""
 
     def __init__(self) -> None:
-        self.running: list[Process] = []
-        """The processes of questions that are not answered yet."""
+        self.running: list[Comparison] = []
+        """The questions that are not answered yet."""
 
     def ask(self, question: Question) -> dict[str, Any]:
         """Answer a question.
@@ -31,24 +30,20 @@ class Queries:
         :param question: the question.
         :raises Refusal: if there is no answer; the message says why.
         """
-        process = Process(question)
-        self.running.append(process)
-        try:
-            process.wait(_PATIENCE)
-            # Before it is stopped, which is an error of its own.
-            error = process.error or {"error_value": f"It took over {_PATIENCE:g} s"}
-        finally:
-            process.stop()
-            self.running.remove(process)
-        if process.answer is not None:
-            return process.answer
-        message = error["error_value"]
+        asked = Comparison(question)
+        self.running.append(asked)
+        asked.wait(_PATIENCE)
+        asked.stop("cancelled")
+        self.running.remove(asked)
+        if asked.answer is not None:
+            return asked.answer
+        message = asked.error["error_value"] if asked.error else f"It took over {_PATIENCE:g} s"
         raise Refusal([problem(("body",), "query_error", message, None)])
 
     def close(self) -> None:
         """Stop all queries."""
-        for process in list(self.running):
-            process.stop()
+        for asked in list(self.running):
+            asked.stop("cancelled")
 
 
 def rows_of(address: str, query: str, params: Sequence[str] | None) -> Question:
@@ -62,7 +57,7 @@ def rows_of(address: str, query: str, params: Sequence[str] | None) -> Question:
     if params:
         message = "The sandbox does not support parameters of real queries"
         raise Refusal([problem(("body", "params"), "not_supported", message, params)])
-    return Question(sides=[Side(address, query=query, limit=MOST_ROWS)], shows=MOST_ROWS)
+    return Question(sides=[Side(address, query=query, limit=MOST_ROWS)], shows=True)
 
 
 def columns_of(address: str, table: list[str]) -> Question:
@@ -71,7 +66,7 @@ def columns_of(address: str, table: list[str]) -> Question:
     :param address: the database.
     :param table: the table's name in parts.
     """
-    return Question(sides=[Side(address, table=table, limit=0)], shows=1)
+    return Question(sides=[Side(address, table=table, limit=0)], shows=True)
 
 
 def key_of(address: str, table: list[str]) -> Question:
@@ -80,6 +75,5 @@ def key_of(address: str, table: list[str]) -> Question:
     :param address: the database.
     :param table: the table's name in parts.
     """
-    side = Side(address, table=table)
     # A comparison with itself infers the key.
-    return Question(sides=[side, replace(side)], infers_keys=True)
+    return Question(sides=[Side(address, table=table)] * 2, infers_keys=True)

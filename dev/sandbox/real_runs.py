@@ -4,33 +4,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from dev.comparison.comparison import Comparison
 from dev.comparison.question import Question, Side
-from dev.sandbox.real_diffs import Comparison
 
 Spec = dict[str, Any]
 
-_STATES = {"waiting": "queued", "processing": "checking", "cancelled": "cancelled"}
+_STATES = {"waiting": "queued", "processing": "checking", "failed": "error"}
 
 
-@dataclass(frozen=True)
-class Expectation:
-    """The number of rows without an alert.
+class Count(Comparison):
+    """A run that really counts rows: a comparison of them with themselves.
 
     :param side: the table or query with the rows.
     :param least: the lower limit.
     :param most: the upper limit.
     """
 
-    side: Side
-    least: float = 0
-    most: float = math.inf
+    def __init__(self, side: Side, least: float, most: float) -> None:
+        super().__init__(Question(sides=[side, side]))
+        self._limits = least, most
+
+    @property
+    def status(self) -> str:
+        """The current state."""
+        found = super().status
+        if found != "done" or self.answer is None:
+            return _STATES.get(found, found)
+        least, most = self._limits
+        is_fine = least <= self.answer["diff_stats"]["table_a_row_count"] <= most
+        return "ok" if is_fine else "alert"
+
+    @property
+    def outcome(self) -> Mapping[str, Any]:
+        """The error, if there is one."""
+        return {"error": self.error["error_value"]} if self.error else {}
 
 
-def expectation(monitor: Spec, address: str) -> Expectation | None:
-    """Return what a run of a monitor counts, ``None`` if its kind follows a course.
+def count(monitor: Spec, address: str) -> Count | None:
+    """Start a run of a monitor, unless its kind follows a course.
 
     A test alerts if its query returns rows, a metric ``row_count`` outside of absolute thresholds.
 
@@ -39,55 +52,14 @@ def expectation(monitor: Spec, address: str) -> Expectation | None:
     """
     metric, alert = monitor.get("metric") or {}, monitor.get("alert") or {"type": "absolute"}
     if monitor["monitor_type"] == "test" and monitor.get("query"):
-        return Expectation(Side(address, query=monitor["query"]), most=0)
+        return Count(Side(address, query=monitor["query"]), least=0, most=0)
     if metric.get("metric") != "row_count" or not metric.get("table"):
         return None
     if alert["type"] != "absolute":
         return None
     least, most = alert.get("min"), alert.get("max")
-    return Expectation(
+    return Count(
         Side(address, table=metric["table"].split("."), filter=metric.get("filter")),
         least=-math.inf if least is None else least,
         most=math.inf if most is None else most,
     )
-
-
-class Count:
-    """A run that really counts rows. Callers see a job like one with a course.
-
-    :param expected: what it counts, and when it alerts.
-    """
-
-    def __init__(self, expected: Expectation) -> None:
-        self._expected = expected
-        # A comparison with itself counts the rows.
-        self._comparison = Comparison(Question(sides=[expected.side, expected.side]))
-
-    @property
-    def status(self) -> str:
-        """The current state."""
-        match self._comparison.status:
-            case "done":
-                rows = self._comparison.outcome["diff_stats"]["table_a_row_count"]
-                return "ok" if self._expected.least <= rows <= self._expected.most else "alert"
-            case "failed":
-                return "error"
-            case status:
-                return _STATES[status]
-
-    @property
-    def outcome(self) -> Mapping[str, Any]:
-        """The error, if there is one."""
-        error = self._comparison.outcome.get("error")
-        return {"error": error["error_value"]} if error else {}
-
-    def read(self) -> str:
-        """Return the state to a caller."""
-        return self.status
-
-    def stop(self, status: str) -> None:
-        """End the run at once, unless it has ended.
-
-        :param status: the state from then on.
-        """
-        self._comparison.stop(status)

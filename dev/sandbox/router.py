@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -11,7 +12,8 @@ from urllib.parse import unquote
 from dev.sandbox.contract import Operation
 
 Handler = Callable[..., Any]
-"""Takes the state and, by name, each parameter of the contract and the ``body``."""
+"""Takes by name each parameter of the contract, the ``body``, and the parts of the state that it
+uses, so that a section knows only those below it."""
 
 _Function = TypeVar("_Function", bound=Handler)
 
@@ -26,6 +28,15 @@ class Route:
 
     handler: Handler
     changes: bool
+
+    def run(self, state: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
+        """Serve a request.
+
+        :param state: the parts of the state, by name.
+        :param arguments: the parameters of the contract and the body.
+        """
+        parts = inspect.signature(self.handler).parameters.keys() - arguments.keys()
+        return self.handler(**arguments, **{name: state[name] for name in parts})
 
 
 class Router(dict[Operation, Route]):

@@ -9,18 +9,17 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dev.comparison.process import Process
+from dev.comparison.comparison import Comparison
 from dev.sandbox import real_queries
+from dev.sandbox.ci import CI
+from dev.sandbox.data_sources import DataSources
 from dev.sandbox.later import Later
 from dev.sandbox.problem import problem
 from dev.sandbox.register import Register
 from dev.sandbox.router import Router
 from dev.sandbox.validation import Refusal
-
-if TYPE_CHECKING:
-    from dev.sandbox.state import State
 
 router = Router()
 
@@ -53,73 +52,75 @@ class Seen:
     """The state behind these operations."""
 
     artifacts: list[Artifacts] = field(default_factory=list)
-    schemas: Register[Process | None] = field(default_factory=lambda: Register("Task"))
+    schemas: Register[Comparison | None] = field(default_factory=lambda: Register("Task"))
     """The tasks that read a table's columns, ``None`` where there is no database."""
 
     def close(self) -> None:
         """Stop all tasks."""
-        for process in self.schemas.values():
-            if process is not None:
-                process.stop()
+        for reading in self.schemas.values():
+            if reading is not None:
+                reading.stop("cancelled")
 
 
 @router.handles("GET", "/api/v1/organization/meta")
-def show_organization(state: State) -> Any:
+def show_organization() -> Any:
     """Show whose key it is."""
     return {"org_id": 1, "org_name": "Sandbox", "user_id": 1}
 
 
 @router.handles("POST", "/api/v1/data_sources/{data_source_id}/dataset_schema")
-def read_schema(state: State, data_source_id: int, body: dict[str, Any]) -> Any:
+def read_schema(
+    data_sources: DataSources, seen: Seen, data_source_id: int, body: dict[str, Any]
+) -> Any:
     """Start to read the columns of a table."""
-    state.data_sources.sources.require(data_source_id)
-    address = state.data_sources.address(data_source_id)
-    task = state.seen.schemas.number()
-    state.seen.schemas[task] = (
-        Process(real_queries.columns_of(address, body["table"])) if address else None
+    data_sources.sources.require(data_source_id)
+    address = data_sources.address(data_source_id)
+    task = seen.schemas.number()
+    seen.schemas[task] = (
+        Comparison(real_queries.columns_of(address, body["table"])) if address else None
     )
     return {"task_id": task}
 
 
 @router.handles("GET", "/api/v1/data_sources/{data_source_id}/dataset_schema/{task_id}")
-def show_schema(state: State, data_source_id: int, task_id: int) -> Any:
+def show_schema(data_sources: DataSources, seen: Seen, data_source_id: int, task_id: int) -> Any:
     """Show the columns of a table, once they are read."""
-    state.data_sources.sources.require(data_source_id)
-    process = state.seen.schemas[task_id]
-    if process is None:
+    data_sources.sources.require(data_source_id)
+    reading = seen.schemas[task_id]
+    if reading is None:
         return {"status": "done", "result": {"columns": _COLUMNS}}
-    if process.error:
-        return {"status": "failed", "result": {"error": process.error["error_value"]}}
-    if process.answer is None:
+    if reading.error:
+        return {"status": "failed", "result": {"error": reading.error["error_value"]}}
+    if reading.answer is None:
         return {"status": "processing", "result": None}
-    return {"status": "done", "result": {"columns": process.answer["columns"]}}
+    return {"status": "done", "result": {"columns": reading.answer["columns"]}}
 
 
 @router.handles("POST", "/api/v1/data_sources/{data_source_id}/guess_pk", changes=False)
-def guess_key(state: State, data_source_id: int, body: dict[str, Any]) -> Any:
+def guess_key(data_sources: DataSources, data_source_id: int, body: dict[str, Any]) -> Any:
     """Look for a column that identifies the rows of a table."""
-    state.data_sources.sources.require(data_source_id)
-    address = state.data_sources.address(data_source_id)
+    data_sources.sources.require(data_source_id)
+    address = data_sources.address(data_source_id)
     if address is None:
         return {"candidates": [{"pk": ["id"]}], "error": None}
     question = real_queries.key_of(address, body["table"])
 
     def guess() -> Any:
-        key = state.data_sources.queries.ask(question)["pk_columns"]
+        key = data_sources.queries.ask(question)["pk_columns"]
         return {"candidates": [{"pk": key}] if key else [], "error": None}
 
     return Later(guess)
 
 
 @router.handles("POST", "/api/v1/dbt/submit_artifacts/{ci_config_id}")
-def submit_artifacts(state: State, ci_config_id: int, body: dict[str, str]) -> Any:
+def submit_artifacts(ci: CI, seen: Seen, ci_config_id: int, body: dict[str, str]) -> Any:
     """Take the artifacts of a dbt run, an archive with a manifest."""
-    state.ci.configs.require(ci_config_id)
+    ci.configs.require(ci_config_id)
     files = _files(body["artifacts"].encode("latin-1"))
     if not any(name.rpartition("/")[2] == "manifest.json" for name in files):
         message = "Input should be a zip archive with a manifest.json"
         raise Refusal([problem(("body", "artifacts"), "value_error", message, None)])
-    state.seen.artifacts.append(
+    seen.artifacts.append(
         Artifacts(ci_config_id, body["run_type"], body["commit_sha"], body.get("run_id"), files)
     )
     if body["run_type"] == "pull_request":
@@ -128,11 +129,11 @@ def submit_artifacts(state: State, ci_config_id: int, body: dict[str, str]) -> A
 
 
 @router.handles("POST", "/api/v1/dbt/post_upload_check_artifacts/{ci_config_id}", changes=False)
-def check_artifacts(state: State, ci_config_id: int, body: dict[str, str]) -> Any:
+def check_artifacts(ci: CI, seen: Seen, ci_config_id: int, body: dict[str, str]) -> Any:
     """Say whether the artifacts of a commit were submitted."""
-    state.ci.configs.require(ci_config_id)
+    ci.configs.require(ci_config_id)
     wanted = (ci_config_id, body["run_type"], body["commit_sha"])
-    found = ((each.ci_config_id, each.run_type, each.commit_sha) for each in state.seen.artifacts)
+    found = ((each.ci_config_id, each.run_type, each.commit_sha) for each in seen.artifacts)
     return {"status": "ok" if wanted in found else "missing"}
 
 

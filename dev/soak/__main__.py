@@ -8,28 +8,31 @@ are compared, first quarter against last, and nothing may be lost.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+import psutil
+
 from dev.cluster.metadata import Metadata
+from dev.cluster.plan import SOAK
 from dev.cluster.result import Result, report
 from dev.cluster.service import Service
-from dev.faults.page import PATH
-from dev.local_airflow import ROOT
-from dev.local_airflow.programs import ProgramError, Programs
+from dev.faults.fault import TOKEN
+from dev.faults.page import PATH, with_last_section
+from dev.local_airflow import TestedAirflow, connections_to
+from dev.local_airflow.main import play
+from dev.local_airflow.programs import Programs
 from dev.sandbox.disturbance import Disturbance
 from dev.soak import page
-from dev.soak.deployment import Deployment
 from dev.soak.hook import READS
-from dev.soak.plan import EVERY, SOAK
-from dev.soak.watch import Growth, Watch
+from dev.soak.watch import Growth, Part, Watch
 
-LOGS = ROOT / "build" / "soak"
 MINUTES = 30.0
+EVERY = 30.0
+"""Seconds between the starts of two DAG runs."""
 FLAKY = 0.05
+_WORKERS = 4
 _TO_START_AND_END = 900.0
 """Seconds at most, besides the minutes asked for."""
 
@@ -48,28 +51,25 @@ def main() -> int:
         help=f"{MINUTES:g} by default; with fewer {PATH.name} stays as it is",
     )
     minutes = parser.parse_args().minutes
-    shutil.rmtree(LOGS, ignore_errors=True)
-    LOGS.mkdir(parents=True)
-    print(f"All programs write their logs to {LOGS.relative_to(ROOT)}\n")
-    programs = Programs(LOGS, 60 * minutes + _TO_START_AND_END)
-    programs.obey_signals()
     service = Service(SOAK, Disturbance(flaky=FLAKY))
-    with tempfile.TemporaryDirectory(prefix="datafold-soak-") as home, service.sandbox, programs:
-        try:
-            return _run(programs, Path(home), service, minutes)
-        except ProgramError as error:
-            print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("\nInterrupted. All processes have been stopped.", file=sys.stderr)
-            return 130
+    return play(
+        "soak",
+        60 * minutes + _TO_START_AND_END,
+        service.sandbox,
+        lambda programs, home: _run(programs, home, service, minutes),
+    )
 
 
 def _run(programs: Programs, home: Path, service: Service, minutes: float) -> int:
-    deployment = Deployment(programs, home, service.sandbox)
-    metadata = Metadata(deployment.database)
-    watch = Watch(deployment.start())
-    deployment.ask(1)
+    settings = {
+        **connections_to(service.sandbox, TOKEN),
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": str(_WORKERS),
+    }
+    airflow = TestedAirflow(programs, home, "soak", settings)
+    metadata = Metadata(airflow.database)
+    watch = Watch(_start(programs, airflow))
+    airflow.trigger(SOAK.dag_id, "1")
     # The first tasks of all import what later ones share.
     programs.until("the first DAG run ended", metadata.has_ended, every=1.0)
     print(f"Airflow is warm after {programs.seconds:.0f} s; {minutes:g} minutes to go", flush=True)
@@ -85,7 +85,7 @@ def _run(programs: Programs, home: Path, service: Service, minutes: float) -> in
     end = begin + 60 * minutes
     while (due := begin + run * EVERY) < end:
         run += 1
-        deployment.ask(run)
+        airflow.trigger(SOAK.dag_id, str(run))
         wait_until(due)
     growths = watch.growths()
     programs.until("the DAG runs ended", metadata.has_ended, every=1.0)
@@ -105,9 +105,23 @@ def _run(programs: Programs, home: Path, service: Service, minutes: float) -> in
         },
     )
     if not exit_code and minutes >= MINUTES:
-        PATH.write_text(page.with_section(PATH.read_text(), page.render(minutes, counts, growths)))
+        section = page.render(minutes, counts, growths)
+        PATH.write_text(with_last_section(PATH.read_text(), section))
         print(f"Wrote {PATH.name}.")
     return exit_code
+
+
+def _start(programs: Programs, airflow: TestedAirflow) -> dict[str, Part]:
+    """Start everything, and return what calls Datafold, or has tasks that do so, by name."""
+    parts = airflow.start("dag-processor", "scheduler", "triggerer")
+    hook = programs.start(airflow.python("hook", "dev.soak.hook"))
+    scheduler = psutil.Process(parts["scheduler"].pid)
+    return {
+        # The processes that the scheduler started: not their own children.
+        "workers": lambda: [child.pid for child in scheduler.children()],
+        "triggerer": parts["triggerer"].pids,
+        "hook": lambda: [hook.pid],
+    }
 
 
 def _figure(growth: Growth) -> str:

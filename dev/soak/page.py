@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 
+from dev.faults.page import OVER_TIME
 from dev.soak.watch import Growth
-
-TITLE = "## Over time"
 
 _INTRODUCTION = """\
 `make soak` has one Airflow with LocalExecutor do the same again and again: every 30 s four
@@ -33,7 +32,7 @@ def render(minutes: float, counts: Mapping[str, str], growths: Mapping[str, Grow
     :return: Markdown.
     """
     lines = [
-        TITLE,
+        OVER_TIME,
         "",
         _INTRODUCTION,
         f"In {minutes:.0f} minutes with Airflow {version('apache-airflow')}, medians of a sample "
@@ -46,25 +45,6 @@ def render(minutes: float, counts: Mapping[str, str], growths: Mapping[str, Grow
         "",
     ]
     return "\n".join(lines)
-
-
-def section_of(page: str) -> str:
-    """Return the section of a page, empty if there is none.
-
-    :param page: Markdown.
-    """
-    _, title, section = page.partition(TITLE)
-    return f"\n{title}{section}" if title else ""
-
-
-def with_section(page: str, section: str) -> str:
-    """Return a page with this section instead of the one that it may have.
-
-    :param page: Markdown.
-    :param section: the section.
-    """
-    before, _, _ = page.partition(f"\n{TITLE}")
-    return f"{before}\n{section}"
 
 
 def _row(name: str, growth: Growth) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
-from dev.local_airflow.programs import Program
+import psutil
 
 _EVERY = 5.0
 _MOST_GROWTH = 1.05
@@ -104,29 +102,13 @@ def growth(samples: list[Sample]) -> Growth:
     )
 
 
-def first_of(program: Program) -> Part:
-    """Return the process of a program that started all others."""
-    return lambda: {program.pid}
-
-
-def children_of(program: Program) -> Part:
-    """Return the processes that the first one of a program started: not their own children."""
-    return lambda: {pid for pid in program.pids() if _parent(pid) == program.pid}
-
-
 def _sample(now: float, pids: Iterable[int]) -> Sample:
     processes, memory, files = 0, 0, 0
     for pid in pids:
-        with suppress(OSError):  # it has ended in the meantime
-            resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            files += len(os.listdir(f"/proc/{pid}/fd"))
+        with suppress(psutil.Error):  # it has ended in the meantime
+            process = psutil.Process(pid)
+            open_files, resident = process.num_fds(), process.memory_info().rss
+            files += open_files
             memory += resident
             processes += 1
-    return Sample(now, processes, memory * os.sysconf("SC_PAGE_SIZE") / 1e6, files)
-
-
-def _parent(pid: int) -> int | None:
-    with suppress(OSError):
-        # Behind the program's name, which may hold anything.
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return None
+    return Sample(now, processes, memory / 1e6, files)

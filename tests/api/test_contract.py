@@ -18,8 +18,9 @@ from werkzeug.datastructures import Headers
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.sandbox import contract, schema
+from dev.sandbox.bi import FIRST_OTHER
 from dev.sandbox.contract import Operation
-from dev.sandbox.state import FIRST_OTHER, Request
+from dev.sandbox.journal import Request
 from tests.conftest import API_KEY
 from tests.integrations import BINDINGS, KINDS
 

@@ -23,7 +23,7 @@ from airflow_provider_datafold.redaction.secret import MASK, Secret
 from dev.faults.server import Call, FaultServer
 from dev.sandbox import contract
 from dev.sandbox.contract import Operation
-from dev.sandbox.state import Request
+from dev.sandbox.journal import Request
 from tests import bodies
 from tests.calls import (
     END,

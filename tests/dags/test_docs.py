@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from dev.sandbox.bi import integration
 from dev.sandbox.course import Course, Step
 from dev.sandbox.data_diffs import done
-from dev.sandbox.state import integration
 from tests import documents
 from tests.conftest import ROOT
 from tests.integrations import KINDS

@@ -20,7 +20,7 @@ from fastapi import HTTPException
 from sqlalchemy.sql import Select
 
 from dev.local_airflow.warehouse import NEW_PAYMENTS, PAYMENTS, create_warehouse
-from dev.sandbox.state import Entry
+from dev.sandbox.journal import Entry
 from tests.conftest import API_KEY, HOME, ROOT, TOKEN, shows_error
 from tests.relay import Relay
 

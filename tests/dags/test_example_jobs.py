@@ -15,7 +15,7 @@ import pytest
 
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
 from dev.sandbox.data_sources import checked
-from dev.sandbox.state import Change
+from dev.sandbox.journal import Change
 from tests.conftest import HOME, ROOT
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]

@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 from sqlalchemy import create_engine, text
 
-from dev.cluster.leaks import logs, search
+from dev.cluster.logs import secrets, texts, verdicts
 from dev.cluster.metadata import Metadata
 from dev.cluster.plan import (
     CHANGE,
@@ -24,17 +24,16 @@ from dev.cluster.plan import (
     DEFERRED_GATE,
     GATE,
     MONITOR,
+    SOAK,
     Key,
     cron_of,
     gate_of,
     is_good,
     table_of,
 )
-from dev.cluster.verdicts import verdicts
 from dev.faults.fault import API_KEY, TOKEN
 from dev.local_airflow.postgresql import start_postgresql
 from dev.local_airflow.programs import Command, ProgramError, Programs
-from dev.soak.plan import SOAK
 
 RUNS = 60
 
@@ -87,11 +86,11 @@ def test_a_secret_in_a_log_is_found(tmp_path: Path, leaked: str) -> None:
     folder = tmp_path / "tasks"
     folder.mkdir()
     (tmp_path / "worker.log").write_text("nothing\n")
-    assert (search(logs(tmp_path)).places, search(logs(tmp_path)).found) == (1, 0)
+    assert secrets(texts(tmp_path)) == (1, 0)
 
     (folder / "attempt=1.log").write_text(f"sent {leaked}\n")
 
-    assert search(logs(tmp_path)).found == 1
+    assert secrets(texts(tmp_path)) == (2, 1)
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +114,13 @@ def test_a_secret_in_a_table_is_found(database: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("create table letters (written text, pickled bytea)"))
         connection.execute(text("insert into letters values ('nothing', 'nothing')"))
-    assert (search(metadata.rows()).places, search(metadata.rows()).found) == (1, 0)
+    assert secrets(metadata.rows()) == (1, 0)
 
     with engine.begin() as connection:
         row = {"written": f"key {API_KEY}", "pickled": f"\x05{TOKEN}".encode()}
         connection.execute(text("insert into letters values (:written, :pickled)"), row)
 
-    assert search(metadata.rows()).found == 2
+    assert secrets(metadata.rows()) == (2, 2)
 
 
 def test_a_cut_ends_each_connection_and_lets_nobody_in(database: str) -> None:

@@ -9,14 +9,14 @@ import pytest
 
 from dev.faults import page, section
 from dev.faults.fault import Fault
+from dev.faults.measurement import DRIVERS, OURS, THEIRS, Measurement
 from dev.faults.outcome import differences, shortcoming
-from dev.faults.run import DRIVERS, OURS, THEIRS, Measurement
-from dev.faults.runner import Run, measure, measure_waits
+from dev.faults.processes import Run, measure, measure_waits
 from dev.faults.table import FAULTS
 from dev.faults.wait import OPERATORS, WORKER, Wait
-from dev.faults.waiting import Waited
-from dev.faults.waiting import differences as wait_differences
-from dev.faults.waits import WAITS
+from dev.faults.wait_measurement import Waited
+from dev.faults.wait_measurement import differences as wait_differences
+from dev.faults.wait_table import WAITS
 from tests.conftest import ROOT
 
 whole = pytest.mark.whole

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dev.faults.page import PATH
+from dev.faults.page import PATH, last_section, with_last_section
 from dev.soak import page
 from dev.soak.watch import Growth, Sample, Watch, growth
 
@@ -58,12 +58,12 @@ def test_a_process_is_measured() -> None:
 
 def test_the_section_takes_the_place_of_the_one_before() -> None:
     old = PATH.read_text()
-    faults = old.removesuffix(page.section_of(old))
+    faults = old.removesuffix(last_section(old))
     section = page.render(30, {"asked for": "300 gates"}, {"hook": FLAT})
 
-    new = page.with_section(old, section)
+    new = with_last_section(old, section)
 
     assert new == f"{faults}\n{section}"
-    assert new == faults + page.section_of(new)
-    assert page.with_section(new, section) == new
+    assert new == faults + last_section(new)
+    assert with_last_section(new, section) == new
     assert "| hook | 2 | 200 MB | 204 MB | 20 | 21 |" in section

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.sandbox import contract
-from dev.sandbox.state import Change
+from dev.sandbox.journal import Change
 from dev.scripts import api_coverage
 from tests import documents
 from tests.conftest import ROOT

@@ -8,10 +8,10 @@ from typing import Any
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from airflow_provider_datafold.triggers.monitors import DatafoldMonitorAlertTrigger
-from dev.kills.plan import POLL_INTERVAL, TOLD, WATCHES
+from dev.kills.plan import POLL_INTERVAL, REPORTED, WATCHES
 
 
-@task(task_id=TOLD)
+@task(task_id=REPORTED)
 def tell(triggering_asset_events: Any = None) -> list[int]:
     """Return the runs of the monitor that the DAG was started for."""
     (events,) = triggering_asset_events.values()

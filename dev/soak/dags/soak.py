@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from dev.cluster.plan import SOAK
 from dev.cluster.tasks import make_dag
-from dev.soak.plan import SOAK
 
 dag = make_dag(SOAK)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.dev.sandbox.test_real_diffs import warehouse
+from tests.dev.sandbox.test_real import warehouse
 from tests.dev.test_sandbox import KEY, call
 
 __all__ = ["warehouse"]

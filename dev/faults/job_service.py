@@ -47,7 +47,7 @@ _SAME = {
 }
 
 
-class Course:
+class JobService:
     """Behaves as a service whose jobs end when they are read for the third time.
 
     :param wait: the fault.

@@ -19,13 +19,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from dev.faults import waiting
+from dev.faults import wait_measurement
 from dev.faults.fault import Fault
-from dev.faults.run import OURS, THEIRS, Measurement, prepare, run
+from dev.faults.measurement import OURS, THEIRS, Measurement, prepare, run
 from dev.faults.table import FAULTS
 from dev.faults.wait import MODES, Wait
-from dev.faults.waiting import Waited
-from dev.faults.waits import WAITS
+from dev.faults.wait_measurement import Waited
+from dev.faults.wait_table import WAITS
 
 Run = tuple[str, str]
 """Name of the fault; name of the operator, or the mode."""
@@ -66,7 +66,7 @@ def _measure(runs: Iterable[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
     with tempfile.TemporaryDirectory(prefix="datafold-faults-") as home:
         results = Path(home, "results.jsonl")
         subprocess.run(  # noqa: S603 - this package's own code
-            [sys.executable, "-m", "dev.faults.runner", results],
+            [sys.executable, "-m", "dev.faults.processes", results],
             input=json.dumps(list(runs)).encode(),
             env=_environment(home),
             cwd=Path(__file__).parents[2],
@@ -140,7 +140,9 @@ def _work(name: str, operator: str, sender: Connection) -> None:
         if lacks := _lacks(name):
             sys.modules.update(dict.fromkeys(lacks))  # type: ignore[arg-type]
             prepare(operator)
-        sender.send(waiting.follow(row, operator) if isinstance(row, Wait) else run(row, operator))
+        sender.send(
+            wait_measurement.follow(row, operator) if isinstance(row, Wait) else run(row, operator)
+        )
     except Exception:
         # Sent to the parent, because the run may already have replaced standard error.
         sender.send(traceback.format_exc())
@@ -161,7 +163,7 @@ def _main() -> None:
     for operator in {operator for _, operator in runs}:
         prepare(OURS if operator in MODES else operator)
         if operator in MODES:
-            waiting.prepare()
+            wait_measurement.prepare()
     heavy = [key for key in runs if _is_heavy(*key)]
     light = [key for key in runs if key not in heavy]
     with Path(sys.argv[1]).open("w") as results:

@@ -1,7 +1,7 @@
 """Run one task under one fault, and measure the outcome.
 
 A run changes its process permanently (environment, name resolution, standard output), so it needs
-its own; :mod:`faults.runner` starts it.
+its own; :mod:`faults.processes` starts it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Let a task wait for a job under one fault, and measure the outcome of both.
 
-Like :mod:`faults.run` it changes its process permanently and needs its own.
+Like :mod:`faults.measurement` it changes its process permanently and needs its own.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from dev.faults import certificate, leak
-from dev.faults.course import MONITOR, Course, listens_first
 from dev.faults.fault import API_KEY
+from dev.faults.job_service import MONITOR, JobService, listens_first
 from dev.faults.server import FaultServer
 from dev.faults.wait import DATA_DIFF, SENSOR_DEFERRED, SENSORS, TRIGGERER, Kind, Place, Wait
 
@@ -79,11 +79,11 @@ def follow(wait: Wait, mode: str) -> Waited:
     :param mode: the mode, see :mod:`faults.wait`.
     :return: the outcome of the task and of its jobs.
     """
-    course = Course(wait, mode)
+    service = JobService(wait, mode)
     with (
         tempfile.TemporaryDirectory(prefix="datafold-faults-") as folder,
         FaultServer(
-            [course], tls=certificate.make_context("good" if wait.is_tls else "", Path(folder))
+            [service], tls=certificate.make_context("good" if wait.is_tls else "", Path(folder))
         ) as server,
     ):
         if wait.prepares and not listens_first(wait, mode):
@@ -93,23 +93,23 @@ def follow(wait: Wait, mode: str) -> Waited:
         log = leak.capture(Path(folder, "log"))
         logging.getLogger("airflow.task").debug(leak.CANARY)
         said: list[str] = []
-        first = _end(lambda: _try(wait, mode, 1, course), said)
+        first = _end(lambda: _try(wait, mode, 1, service), said)
         retried = ""
         may_retry = first not in ("success", STOPPED) and first not in _final_errors()
         if may_retry:
-            course.recover()
-            retried = _end(lambda: _try(wait, mode, 2, course), said)
+            service.recover()
+            retried = _end(lambda: _try(wait, mode, 2, service), said)
         is_mine = mode not in SENSORS
         return Waited(
             ended=first,
             airflow_may_retry=may_retry,
             retried=retried,
-            made=course.made if is_mine else 0,
-            cancelled=course.cancelled,
-            left=course.running if is_mine else 0,
-            requests=sum(course.counts.values()),
-            cancels=course.counts[Kind.CANCEL],
-            early=course.early,
+            made=service.made if is_mine else 0,
+            cancelled=service.cancelled,
+            left=service.running if is_mine else 0,
+            requests=sum(service.counts.values()),
+            cancels=service.counts[Kind.CANCEL],
+            early=service.early,
             secrets=sum(map(leak.count, [log(), *said])),
         )
 
@@ -131,7 +131,7 @@ def _final_errors() -> set[str]:
     return {error.__name__ for error in errors if issubclass(error, exceptions.DatafoldFinalError)}
 
 
-def _try(wait: Wait, mode: str, number: int, course: Course) -> Any:
+def _try(wait: Wait, mode: str, number: int, service: JobService) -> Any:
     """Do what Airflow does with one try of a task."""
     from airflow.providers.common.compat.sdk import TaskDeferred
 
@@ -139,7 +139,7 @@ def _try(wait: Wait, mode: str, number: int, course: Course) -> Any:
     context["task"] = task
     is_killed = wait.place is Place.KILL
     if is_killed and mode != TRIGGERER:
-        _kill_when_waited_for(course, task)
+        _kill_when_waited_for(service, task)
     # Without Airflow 2's wrapper, which only a task's process may call.
     resume = inspect.unwrap(type(task).execute)
     arguments: dict[str, Any] = {}
@@ -149,7 +149,7 @@ def _try(wait: Wait, mode: str, number: int, course: Course) -> Any:
         except TaskDeferred as deferral:
             _, fields = deferral.trigger.serialize()
             trigger = type(deferral.trigger)(**json.loads(json.dumps(fields)))
-            event = asyncio.run(_trigger(trigger, course if is_killed else None))
+            event = asyncio.run(_trigger(trigger, service if is_killed else None))
             if is_killed:
                 raise _error(STOPPED) from None
             # Airflow usually resumes a task in another process.
@@ -165,9 +165,9 @@ def _error(name: str) -> Exception:
     return error
 
 
-async def _trigger(trigger: Any, course: Course | None) -> Any:
+async def _trigger(trigger: Any, service: JobService | None) -> Any:
     """Run a trigger to its event, or stop it as Airflow 3.3 does while it waits."""
-    if course is None:
+    if service is None:
         async for event in trigger.run():
             return json.loads(json.dumps(event.payload))
         raise RuntimeError("The trigger did not fire.")
@@ -177,18 +177,18 @@ async def _trigger(trigger: Any, course: Course | None) -> Any:
             pass
 
     running = asyncio.ensure_future(run())
-    await asyncio.to_thread(course.is_waited_for.wait)
+    await asyncio.to_thread(service.is_waited_for.wait)
     await trigger.on_kill()
     running.cancel()
     await asyncio.wait([running])
     return None
 
 
-def _kill_when_waited_for(course: Course, task: Any) -> None:
+def _kill_when_waited_for(service: JobService, task: Any) -> None:
     signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
 
     def kill() -> None:
-        course.is_waited_for.wait()
+        service.is_waited_for.wait()
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=kill, daemon=True).start()

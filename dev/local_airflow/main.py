@@ -1,0 +1,40 @@
+"""The frame of each test with a whole Airflow: logs, a throw-away folder, and an end."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from dev.local_airflow.deployment import ROOT
+from dev.local_airflow.programs import ProgramError, Programs
+from dev.sandbox import Sandbox
+
+
+def play(name: str, seconds: float, sandbox: Sandbox, test: Callable[[Programs, Path], int]) -> int:
+    """Run a test. Whatever happens, none of its programs outlives it.
+
+    :param name: what to call it, and the folder of its logs.
+    :param seconds: how long it may take.
+    :param sandbox: what stands in for Datafold.
+    :param test: gets the programs and a throw-away folder, and returns an exit code.
+    :return: the exit code.
+    """
+    logs = ROOT / "build" / name
+    shutil.rmtree(logs, ignore_errors=True)
+    logs.mkdir(parents=True)
+    print(f"All programs write their logs to {logs.relative_to(ROOT)}\n", flush=True)
+    programs = Programs(logs, seconds)
+    programs.obey_signals()
+    folder = tempfile.TemporaryDirectory(prefix=f"datafold-{name}-")
+    with folder as home, sandbox, programs:
+        try:
+            return test(programs, Path(home))
+        except ProgramError as error:
+            print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("\nInterrupted. All processes have been stopped.", file=sys.stderr)
+            return 130
