@@ -73,7 +73,7 @@ TASKS = """
     DatafoldUploadCIChangesOperator(
         task_id="upload",
         ci_config_id=2,
-        pr_num="{{ params.other_pr }}",
+        pr_number="{{ params.other_pr }}",
         changes="{{ params.changes }}",
         wait_for_completion=True,
         poll_interval=0.05,
