@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -45,17 +46,28 @@ class Request:
 
     :param operation: the operation that it calls.
     :param path: the path on Datafold's host with its query, every value quoted.
-    :param content: the body as JSON, ``None`` without one.
-    :param secrets: the secrets in the body.
+    :param body: the body, checked and concealed; :data:`OMITTED` for none.
     :param named: a field of the response and its value as a string, by which it is known to be the
         response to this request; ``None`` if there is no such field.
     """
 
     operation: Operation[Any]
     path: str
-    content: Secret | None = None
-    secrets: tuple[Secret, ...] = ()
+    body: Any = OMITTED
     named: tuple[str, str] | None = None
+
+    @cached_property
+    def content(self) -> Secret | None:
+        """The body as JSON, wrapped; ``None`` without one.
+
+        :raises DatafoldInputError: it cannot be encoded.
+        """
+        return None if self.body is OMITTED else encode(self.body)
+
+    @cached_property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The secrets in the body."""
+        return tuple(secrets_in(self.body))
 
 
 @dataclass(frozen=True)
@@ -119,20 +131,18 @@ class Operation(Generic[Returned]):
             path = f"{path}?{urlencode(query)}"
         if body is OMITTED:
             return Request(self, path, named=self._named(values))
-        body = self.fit(body)
-        return Request(self, path, encode(body), tuple(secrets_in(body)))
+        return Request(self, path, self.fit(body))
 
-    def fit(self, body: Any, name: str | None = None) -> Any:
+    def fit(self, body: Any) -> Any:
         """Check a body, and undo what templating did to its fields.
 
         :param body: the body, concealed.
-        :param name: what errors call it; by default :attr:`body_name`.
         :return: a body that fits the contract.
         :raises DatafoldInputError: it does not.
         """
         if self.body is not None:
             return self.body(body)
-        return shape.fit(self.method, self.path, name or self.body_name, body)
+        return shape.fit(self.method, self.path, self.body_name, body)
 
     def _named(self, values: Mapping[str, Any]) -> tuple[str, str] | None:
         if self.repeats is None:
@@ -173,4 +183,4 @@ def free_request(
         may_be_empty=may_be_empty,
         carries_secrets=True,
     )
-    return Request(operation, operation.path, None if body is OMITTED else encode(body))
+    return Request(operation, operation.path, body)

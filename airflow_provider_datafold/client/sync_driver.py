@@ -35,6 +35,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
     DatafoldError,
 )
+from airflow_provider_datafold.redaction.frames import frameless
 
 _CHUNK = 16 * 1024
 
@@ -106,7 +107,7 @@ class Client:
             with self._exchange.running():
                 return self._receive(request)
         except DatafoldError as error:
-            return error.with_traceback(None)
+            return frameless(error)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # No others: a signal handler, such as that of a timeout, raises what it likes in here.
             if self._is_stopped:
@@ -114,8 +115,7 @@ class Client:
             return _translate(error, outer, self._settings)
         except BaseException as error:
             # The task timed out or was stopped. The frames below show the request.
-            error.__context__ = outer
-            raise error.with_traceback(None)  # noqa: B904
+            raise frameless(error, outer)  # noqa: B904
         finally:
             self._exchange = None
 

@@ -11,7 +11,7 @@ from airflow_provider_datafold.jobs.job import MOST_PAGES, PAGE_SIZE
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 
 FACTS = {
@@ -24,7 +24,7 @@ FACTS = {
 """Checks for the facts about a pull request, by the API's names."""
 
 
-def trigger_once(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
+def trigger_once(hook: JobHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
     """Start CI for a pull request.
 
     :param hook: the hook to call.
@@ -45,7 +45,7 @@ def trigger_once(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]
     return start_once(hook, "CI run", start, find)
 
 
-def upload(hook: DatafoldHook, ci_config_id: int, pr_num: int, changes: Any) -> int:
+def upload(hook: JobHook, ci_config_id: int, pr_num: int, changes: Any) -> int:
     """Upload the tables of a pull request. Only the last upload counts, so a retry does no harm.
 
     :param hook: the hook to call.
@@ -67,7 +67,7 @@ def upload(hook: DatafoldHook, ci_config_id: int, pr_num: int, changes: Any) -> 
     return run_id
 
 
-def _newest_run(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
+def _newest_run(hook: JobHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
     """Return the id of a commit's newest run, 0 if there is none."""
     found, count = [0], 0
     # The contract does not say whether the first or the last run in the list is the newest.

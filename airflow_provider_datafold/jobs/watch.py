@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from logging import Logger
 from typing import Any
 
@@ -20,6 +19,8 @@ from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError, DatafoldNotFoundError
 from airflow_provider_datafold.jobs.job import MOST_PAGES, PAGE_SIZE, Job, State
 from airflow_provider_datafold.jobs.trouble import PASSING, REFUSAL_PAUSE, REFUSALS, Trouble
+from airflow_provider_datafold.redaction.guard import guarded
+from airflow_provider_datafold.redaction.redactor import Redactor
 
 _FIRST_PAUSE = 2.0
 _SHORTEST_PAUSE = 1.0
@@ -108,8 +109,9 @@ def look(job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger) -> C
 def _read(
     job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger, **place: int
 ) -> Conversation:
-    make_request = partial(job.read.request, **job.values(ids), **place)
-    return (yield from converse(make_request, settings, log, max_retries=0))
+    values = {**job.values(ids), **place}
+    request = guarded(lambda: job.read.request(**values), Redactor([settings.api_key]), values)
+    return (yield from converse(request, settings, log, max_retries=0))
 
 
 def _find(job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger) -> Conversation:

@@ -13,7 +13,7 @@ from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT, DatafoldJob
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -29,12 +29,12 @@ class DatafoldCIOperator(DatafoldJobOperator):
 
     ci_config_id: int | str
 
-    def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
+    def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
         """Return the ids without waiting."""
         return self._result(start.ids, None)
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the run."""
         from airflow_provider_datafold.exceptions import (
@@ -132,7 +132,7 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
         from airflow_provider_datafold.jobs.ci_run import FACTS
@@ -141,7 +141,7 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
         self._facts = self.checked(hook, **FACTS)
         self._given = self.checked(hook, ci_config_id=positive_integer)
 
-    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+    def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the run."""
         from airflow_provider_datafold.jobs.ci_run import trigger_once
 
@@ -213,14 +213,14 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
 
         super().check(hook)
         self._given = self.checked(hook, ci_config_id=positive_integer, pr_num=positive_integer)
 
-    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+    def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:
         """Upload the changes."""
         from airflow_provider_datafold.jobs.ci_run import upload
 

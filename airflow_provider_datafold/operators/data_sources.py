@@ -13,7 +13,7 @@ from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT, DatafoldJob
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -69,14 +69,14 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
 
         super().check(hook)
         self._given = self.checked(hook, data_source_id=positive_integer)
 
-    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+    def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the test."""
         from airflow_provider_datafold.exceptions import DatafoldAnswerError
 
@@ -91,7 +91,7 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
         return Start({"job_id": job_id}, {}, time.time())
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the test."""
         from airflow_provider_datafold.jobs.data_source_test import conclude

@@ -7,7 +7,6 @@ import logging
 import traceback
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from functools import partial
 from typing import Any
 
 import pytest
@@ -163,7 +162,7 @@ class Interrupts(dict[str, str]):
 @pytest.mark.parametrize("status", [200, 422, 503])
 def test_task_that_is_interrupted_while_it_reads_a_response(status: int) -> None:
     settings = Settings("mine", "https://datafold.test", Secret(API_KEY), max_retries=0)
-    request = partial(bi.GET.request, bi_datasource_id=7)
+    request = bi.GET.request(bi_datasource_id=7)
     conversation = converse(request, settings, logging.getLogger("tests"))
     next(conversation)
     with pytest.raises(Interrupted) as caught:

@@ -24,7 +24,7 @@ from airflow_provider_datafold.jobs.gate.verdict import Outcome, Verdict, descri
 from airflow_provider_datafold.jobs.job import State
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
     from airflow_provider_datafold.redaction.redactor import Redactor
 
@@ -68,7 +68,7 @@ class Gate:
         )
 
     def decide(
-        self, hook: DatafoldHook, datadiff_id: int, reading: JobStatus, given: Any = ()
+        self, hook: JobHook, datadiff_id: int, reading: JobStatus, given: Any = ()
     ) -> dict[str, Any]:
         """Let the DAG continue, or stop it.
 
@@ -117,7 +117,7 @@ class Gate:
         return _returned(hook, datadiff_id, diff, results, sent)
 
     def _judge(
-        self, hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any], sent: Mapping[str, Any]
+        self, hook: JobHook, datadiff_id: int, diff: Mapping[str, Any], sent: Mapping[str, Any]
     ) -> tuple[Verdict, Mapping[str, Any] | None]:
         """Return the verdict, and the results if it took them."""
         judge_with = partial(
@@ -130,7 +130,7 @@ class Gate:
         return judge_with(results=results), results
 
 
-def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[str, Any]:
+def summary(hook: JobHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a data diff that a task returns.
 
     :param hook: knows the host.
@@ -148,7 +148,7 @@ def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> di
 
 
 def _returned(
-    hook: DatafoldHook,
+    hook: JobHook,
     datadiff_id: int,
     diff: Mapping[str, Any],
     results: Mapping[str, Any] | None,
@@ -182,7 +182,7 @@ def _sentences(reasons: Iterable[str], redactor: Redactor) -> str:
     return "".join(f"{redactor.excerpt(reason)}. " for reason in map(_capitalized, reasons))
 
 
-def _failure(hook: DatafoldHook, datadiff_id: int, redactor: Redactor) -> DatafoldError:
+def _failure(hook: JobHook, datadiff_id: int, redactor: Redactor) -> DatafoldError:
     what, see = f"Data diff {datadiff_id} failed", f"See {hook.data_diff_url(datadiff_id)}"
     error = _results(hook, datadiff_id).get("error")
     error = error if isinstance(error, Mapping) else {}
@@ -197,7 +197,7 @@ def _failure(hook: DatafoldHook, datadiff_id: int, redactor: Redactor) -> Datafo
     )
 
 
-def _results(hook: DatafoldHook, datadiff_id: int) -> Mapping[str, Any]:
+def _results(hook: JobHook, datadiff_id: int) -> Mapping[str, Any]:
     """Return the results of a data diff, empty if they cannot be read: they are only details."""
     try:
         return hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)
@@ -206,7 +206,7 @@ def _results(hook: DatafoldHook, datadiff_id: int) -> Mapping[str, Any]:
         return {}
 
 
-def _confirming_results(hook: DatafoldHook, datadiff_id: int) -> Mapping[str, Any]:
+def _confirming_results(hook: JobHook, datadiff_id: int) -> Mapping[str, Any]:
     """Return the results of a data diff that passes only if they agree.
 
     :raises DatafoldError: they cannot be read. A retry looks at the same data diff again.
