@@ -23,10 +23,6 @@ class Caller:
         def log(self) -> Any:
             """The log of the task."""
 
-        @property
-        def _place(self) -> str:
-            """The address and the connection, for a log line."""
-
         def _redactor(self, *given: Any) -> Redactor:
             """Make a redactor that knows the API key and the secrets in concealed values."""
 

@@ -166,7 +166,7 @@ def free_request(
 
     :param method: the HTTP method.
     :param path: the path on Datafold's host, optionally with a query.
-    :param body: any JSON value, concealed; :data:`OMITTED` for none.
+    :param body: any JSON value, concealed; ``None`` for no body.
     :param is_repeatable: whether it may be sent twice; ``None`` to follow the HTTP method.
     :param may_be_empty: as for :class:`Operation`.
     :raises DatafoldInputError: the method, the path or the body cannot be sent.
@@ -183,4 +183,4 @@ def free_request(
         may_be_empty=may_be_empty,
         carries_secrets=True,
     )
-    return Request(operation, operation.path, body)
+    return Request(operation, operation.path, OMITTED if body is None else body)

@@ -31,8 +31,6 @@ from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.frames import frameless
 from airflow_provider_datafold.redaction.guard import guarded
-from airflow_provider_datafold.redaction.redactor import Redactor
-from airflow_provider_datafold.redaction.secret import secrets_in
 
 _log = logging.getLogger(__name__)
 _HAVE_A_BODY = ("POST", "PUT", "PATCH")
@@ -76,9 +74,9 @@ class AsyncClient:
         :return: what the API returns, without secrets.
         :raises DatafoldError: any other failure; the class says which.
         """
-        given = (body, values)
-        redactor = Redactor([self._settings.api_key, *secrets_in(given)])
-        request = guarded(lambda: operation.request(body, **values), redactor, given)
+        request = guarded(
+            lambda: operation.request(body, **values), self._settings.api_key, body, values
+        )
         returned: Returned = await self.run(converse(request, self._settings, _log))
         return returned
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -163,14 +163,8 @@ class DatafoldHook(
             is replaced.
         :raises DatafoldError: as for :meth:`call`.
         """
-        body = OMITTED if json is None else json
-        request = self._checked(
-            lambda: free_request(
-                method, path, body, is_repeatable=idempotent, may_be_empty=may_be_empty
-            ),
-            (json, method, path),
-        )
-        return self._send(request)
+        check = partial(free_request, is_repeatable=idempotent, may_be_empty=may_be_empty)
+        return self._send(self._checked(partial(check, method, path, json), json, method, path))
 
     def test_connection(self) -> tuple[bool, str]:
         """Say whether the Airflow connection leads to Datafold, for the form's Test button.
@@ -224,16 +218,12 @@ class DatafoldHook(
         """
         return form.behaviour()
 
-    @property
-    def _place(self) -> str:
-        return f"{self._settings.base_url} (Airflow connection {self.datafold_conn_id!r})"
-
     def _redactor(self, *given: Any) -> Redactor:
         return Redactor([self._settings.api_key, *secrets_in(given)])
 
     def _checked(self, check: Callable[[], Checked], *given: Any) -> Checked:
         mask(secrets_in(given))
-        return guarded(check, self._redactor(given), given)
+        return guarded(check, self._settings.api_key, given)
 
     def _send(self, request: Request, max_retries: int | None = None) -> Any:
         mask(request.secrets)

@@ -13,11 +13,24 @@ from airflow_provider_datafold.omitted import OMITTED, Omitted
 from airflow_provider_datafold.redaction.frames import concealed
 
 if TYPE_CHECKING:
+    from airflow_provider_datafold.connection.settings import Settings
     from airflow_provider_datafold.redaction.redactor import Redactor
 
 
 class IntegrationMethods(BIMethods):
     """The hook's methods for BI lineage."""
+
+    if TYPE_CHECKING:
+        datafold_conn_id: str
+
+        @property
+        def _settings(self) -> Settings:
+            """The connection."""
+
+    @property
+    def _place(self) -> str:
+        """Where calls go, for a line of log."""
+        return f"{self._settings.base_url} (Airflow connection {self.datafold_conn_id!r})"
 
     def sync_integration(self, bi_datasource_id: int | str) -> Any:
         """Start an unscheduled synchronization (``GET .../bi/{bi_datasource_id}/sync/``).

@@ -20,7 +20,6 @@ from airflow_provider_datafold.exceptions import DatafoldDeadlineError, Datafold
 from airflow_provider_datafold.jobs.job import MOST_PAGES, PAGE_SIZE, Job, State
 from airflow_provider_datafold.jobs.trouble import PASSING, REFUSAL_PAUSE, REFUSALS, Trouble
 from airflow_provider_datafold.redaction.guard import guarded
-from airflow_provider_datafold.redaction.redactor import Redactor
 
 _FIRST_PAUSE = 2.0
 _SHORTEST_PAUSE = 1.0
@@ -110,7 +109,7 @@ def _read(
     job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger, **place: int
 ) -> Conversation:
     values = {**job.values(ids), **place}
-    request = guarded(lambda: job.read.request(**values), Redactor([settings.api_key]), values)
+    request = guarded(lambda: job.read.request(**values), settings.api_key, values)
     return (yield from converse(request, settings, log, max_retries=0))
 
 

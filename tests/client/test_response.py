@@ -13,8 +13,9 @@ import pytest
 
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.api import bi
+from airflow_provider_datafold.client.body import announced_size
 from airflow_provider_datafold.client.conversation import converse
-from airflow_provider_datafold.client.response import Response, announced_size
+from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import answers
