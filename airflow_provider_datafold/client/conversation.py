@@ -129,8 +129,7 @@ def _complete(
     tries = f" This was attempt {attempt}." if attempt > 1 else ""
     reason = redactor.text(f"{text}.{tries}")
     return type(failure)(
-        f"{operation.method} {path} on {settings.base_url} (Airflow connection "
-        f"{settings.conn_id!r}): {reason}",
+        f"{operation.method} {path} on {settings.place}: {reason}",
         reason=reason,
         status_code=failure.status_code,
         method=operation.method,

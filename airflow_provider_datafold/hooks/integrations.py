@@ -21,16 +21,10 @@ class IntegrationMethods(BIMethods):
     """The hook's methods for BI lineage."""
 
     if TYPE_CHECKING:
-        datafold_conn_id: str
 
         @property
         def _settings(self) -> Settings:
-            """The connection."""
-
-    @property
-    def _place(self) -> str:
-        """Where calls go, for a line of log."""
-        return f"{self._settings.base_url} (Airflow connection {self.datafold_conn_id!r})"
+            """The connection's."""
 
     def sync_integration(self, bi_datasource_id: int | str) -> Any:
         """Start an unscheduled synchronization (``GET .../bi/{bi_datasource_id}/sync/``).
@@ -46,7 +40,7 @@ class IntegrationMethods(BIMethods):
         answer = self.call(SYNC, bi_datasource_id=bi_datasource_id)
         self.log.info(
             "%s accepted the sync request of integration %s.",
-            self._place,
+            self._settings.place,
             fields.positive_integer("bi_datasource_id", bi_datasource_id),
         )
         return answer
@@ -95,7 +89,10 @@ class IntegrationMethods(BIMethods):
             integration = self.get_integration(number)
             if only_if_changed and _is_unchanged(found, integration, body):
                 self.log.info(
-                    "%s: %s already, so nothing was sent to %s.", name, _schedule(body), self._place
+                    "%s: %s already, so nothing was sent to %s.",
+                    name,
+                    _schedule(body),
+                    self._settings.place,
                 )
                 answer = redactor.json(integration, by_name=True)
                 self._warn(found, body, redactor, answer)
@@ -104,7 +101,7 @@ class IntegrationMethods(BIMethods):
         request = UPDATE[found.name].request(bi_datasource_id=number)
         # What was read for it has been checked, too.
         answer = self._send(replace(request, body=body))
-        self.log.info("%s: %s; accepted by %s.", name, _schedule(body), self._place)
+        self.log.info("%s: %s; accepted by %s.", name, _schedule(body), self._settings.place)
         self._warn(found, body, redactor, answer)
         return answer
 

@@ -139,8 +139,7 @@ def _not_listed(
         f"number is right; then clear the task, which starts a new run."
     )
     return DatafoldNotFoundError(
-        f"{operation.method} {path} on {settings.base_url} (Airflow connection "
-        f"{settings.conn_id!r}): {reason}",
+        f"{operation.method} {path} on {settings.place}: {reason}",
         reason=reason,
         status_code=200,
         method=operation.method,

@@ -275,7 +275,6 @@ def _noted(calls: Iterable[tuple[str, Callable[[JobHook], Any]]]) -> Names:
     class Noting(JobHook):
         """Records calls, and responds as if there were one monitor and nothing else."""
 
-        _place = "nowhere"
         name = ""
         monitor: Any = None
 
