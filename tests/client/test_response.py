@@ -13,7 +13,6 @@ import pytest
 
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.api import bi
-from airflow_provider_datafold.client.body import announced_size
 from airflow_provider_datafold.client.conversation import converse
 from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings
@@ -369,18 +368,3 @@ def test_validation_error_of_another_shape(serve: Any, content: bytes) -> None:
 
 def test_only_422_has_field_errors(serve: Any) -> None:
     assert refused(serve, {"detail": [{"loc": ["a"], "msg": "b"}]}, status=400).errors == ()
-
-
-@pytest.mark.parametrize(
-    ("headers", "size"),
-    [
-        ({}, 0.0),
-        ({"Content-Length": "12"}, 12.0),
-        ({"Content-Length": "9" * 400}, float("inf")),
-        ({"Content-Length": "-1"}, 0.0),
-        ({"Content-Length": "1.5"}, 0.0),
-        ({"Content-Length": ""}, 0.0),
-    ],
-)
-def test_the_size_that_a_response_announces(headers: dict[str, str], size: float) -> None:
-    assert announced_size(headers) == size
