@@ -48,10 +48,9 @@ def upload_artifacts(
     # Slow to import, and not needed to parse a DAG.
     from airflow_provider_datafold.api import fields
     from airflow_provider_datafold.api.dbt import FACTS
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.dbt.target import packed
     from airflow_provider_datafold.jobs.dbt.upload import upload_once
-    from airflow_provider_datafold.redaction.guard import guarded
+    from airflow_provider_datafold.jobs.hook import JobHook
 
     given: dict[str, Any] = {
         "ci_config_id": ci_config_id,
@@ -62,14 +61,13 @@ def upload_artifacts(
     if context is not None:
         given = context["task"].render_template(given, context)
     checks = {"ci_config_id": fields.positive_integer, **FACTS}
-    with DatafoldHook(given["datafold_conn_id"]) as hook:
-        facts = guarded(
-            lambda: {name: check(name, given[name]) for name, check in checks.items()},
-            hook.redactor(),
+    with JobHook(given["datafold_conn_id"]) as hook:
+        facts = hook.checked(
+            lambda given: {name: check(name, given[name]) for name, check in checks.items()},
             given,
         )
         number = facts.pop("ci_config_id")
         target = os.path.join(project_dir, "target")
         with packed("project_dir", target, None) as archive:
             upload_once(hook, number, archive, {**facts, "run_id": None})
-        hook.log.info("Uploaded the artifacts of commit %s to %s.", facts["commit_sha"], hook.place)
+        hook.log.info("Uploaded the artifacts of commit %s to Datafold.", facts["commit_sha"])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.jobs.watch import JobStatus
 from dev.sandbox.course import Course, Job, Step
@@ -97,7 +97,7 @@ class Waits:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *script: Any) -> None:
         self.asked: list[dict[str, Any]] = []
         self._script = [*script]
-        monkeypatch.setattr(DatafoldHook, "wait", lambda _, job, ids, **how: self(job, ids, how))
+        monkeypatch.setattr(JobHook, "wait", lambda _, job, ids, **how: self(job, ids, how))
 
     def __call__(self, job: Any, ids: Any, how: dict[str, Any]) -> JobStatus:
         self.asked.append({"job": job, "ids": ids, **how})

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datafold.api.operation import Operation, Returned
+from airflow_provider_datafold.api.operation import Operation, Request, Returned
 from airflow_provider_datafold.omitted import OMITTED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_datafold.redaction.guard import Checked
     from airflow_provider_datafold.redaction.redactor import Redactor
 
 
@@ -20,12 +23,14 @@ class Caller:
         def log(self) -> Any:
             """The log of the task."""
 
-        @property
-        def place(self) -> str:
-            """The address and the connection, for a log line."""
-
-        def redactor(self, *given: Any) -> Redactor:
+        def _redactor(self, *given: Any) -> Redactor:
             """Make a redactor that knows the API key and the secrets in concealed values."""
+
+        def _checked(self, check: Callable[[], Checked], *given: Any) -> Checked:
+            """Run a check of concealed values, whose error then shows no secret."""
+
+        def _send(self, request: Request) -> Any:
+            """Send a request, and return what the API returns."""
 
     def call(
         self, operation: Operation[Returned], body: Any = OMITTED, /, **values: Any

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_datafold.api.caller import Caller
 from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.redaction.secret import conceal
+from airflow_provider_datafold.redaction.frames import concealed
 
 _NOUN = "data source"
 _PATH = "/api/v1/data_sources"
@@ -69,6 +69,7 @@ class DataSourceMethods(Caller):
         """
         return self.call(GET_SUMMARY, data_source_id=data_source_id)
 
+    @concealed
     def create_data_source(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Create a data source (``POST /api/v1/data_sources``).
 
@@ -77,7 +78,6 @@ class DataSourceMethods(Caller):
         :return: the data source. Secrets in it are replaced.
         :raises DatafoldError: see :meth:`call`.
         """
-        config = conceal(config)
         return self.call(CREATE, config)
 
     def test_data_source(self, data_source_id: int | str) -> dict[str, Any]:

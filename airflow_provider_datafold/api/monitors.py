@@ -8,7 +8,6 @@ from typing import Any
 from airflow_provider_datafold.api import fields, shape
 from airflow_provider_datafold.api.caller import Caller
 from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.redaction.guard import guarded
 
 KINDS = ("diff", "metric", "schema", "test")
 """The kinds of monitor, by the API's names."""
@@ -201,4 +200,4 @@ class MonitorMethods(Caller):
         return self.call(GET_RUN, monitor_id=monitor_id, run_id=run_id)
 
     def _kind(self, kind: str) -> str:
-        return str(guarded(lambda: fields.one_of(*KINDS)("kind", kind), self.redactor(), kind))
+        return str(self._checked(lambda: fields.one_of(*KINDS)("kind", kind), kind))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -18,6 +19,7 @@ Returned = TypeVar("Returned")
 
 _PLACE = re.compile(r"{(\w+)}")
 _MIB = 1024 * 1024
+_JSON = "application/json"
 _SLOWEST = _MIB / 8
 """Bytes a second that a network must send."""
 
@@ -47,26 +49,47 @@ class Request:
 
     :param operation: the operation that it calls.
     :param path: the path on Datafold's host with its query, every value quoted.
-    :param content: the body, wrapped: bytes, or a
-        :class:`~airflow_provider_datafold.api.form.Multipart` that is read while it is sent;
-        ``None`` without one.
-    :param media_type: what kind of body that is.
-    :param secrets: the secrets in the body.
+    :param body: the body, checked and concealed; :data:`OMITTED` for none.
     :param named: a field of the response and its value as a string, by which it is known to be the
         response to this request; ``None`` if there is no such field.
     """
 
     operation: Operation[Any]
     path: str
-    content: Secret | None = None
-    media_type: str = "application/json"
-    secrets: tuple[Secret, ...] = ()
+    body: Any = OMITTED
     named: tuple[str, str] | None = None
+
+    @property
+    def content(self) -> Secret | None:
+        """The body, encoded and wrapped; ``None`` without one.
+
+        It is bytes, or a :class:`~airflow_provider_datafold.api.form.Multipart`, which is read
+        while it is sent.
+
+        :raises DatafoldInputError: it cannot be encoded.
+        """
+        return self._encoded[1]
+
+    @property
+    def media_type(self) -> str:
+        """What kind of body that is."""
+        return self._encoded[0]
 
     @property
     def seconds_to_send(self) -> float:
         """How long sending a large body may take, beside the timeout of the connection."""
         return 0.0 if self.content is None else len(self.content.reveal()) / _SLOWEST
+
+    @cached_property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The secrets in the body."""
+        return tuple(secrets_in(self.body))
+
+    @cached_property
+    def _encoded(self) -> tuple[str, Secret | None]:
+        if self.body is OMITTED:
+            return _JSON, None
+        return form.encode(self.body) if self.operation.is_form else (_JSON, encode(self.body))
 
 
 @dataclass(frozen=True)
@@ -134,23 +157,18 @@ class Operation(Generic[Returned]):
             path = f"{path}?{urlencode(query)}"
         if body is OMITTED:
             return Request(self, path, named=self._named(values))
-        body = self.fit(body)
-        if self.is_form:
-            media_type, content = form.encode(body)
-            return Request(self, path, content, media_type)
-        return Request(self, path, encode(body), secrets=tuple(secrets_in(body)))
+        return Request(self, path, self.fit(body))
 
-    def fit(self, body: Any, name: str | None = None) -> Any:
+    def fit(self, body: Any) -> Any:
         """Check a body, and undo what templating did to its fields.
 
         :param body: the body, concealed.
-        :param name: what errors call it; by default :attr:`body_name`.
         :return: a body that fits the contract.
         :raises DatafoldInputError: it does not.
         """
         if self.body is not None:
             return self.body(body)
-        return shape.fit(self.method, self.path, name or self.body_name, body)
+        return shape.fit(self.method, self.path, self.body_name, body)
 
     def _named(self, values: Mapping[str, Any]) -> tuple[str, str] | None:
         if self.repeats is None:
@@ -174,7 +192,7 @@ def free_request(
 
     :param method: the HTTP method.
     :param path: the path on Datafold's host, optionally with a query.
-    :param body: any JSON value, concealed; :data:`OMITTED` for none.
+    :param body: any JSON value, concealed; ``None`` for no body.
     :param is_repeatable: whether it may be sent twice; ``None`` to follow the HTTP method.
     :param may_be_empty: as for :class:`Operation`.
     :raises DatafoldInputError: the method, the path or the body cannot be sent.
@@ -191,4 +209,4 @@ def free_request(
         may_be_empty=may_be_empty,
         carries_secrets=True,
     )
-    return Request(operation, operation.path, None if body is OMITTED else encode(body))
+    return Request(operation, operation.path, OMITTED if body is None else body)

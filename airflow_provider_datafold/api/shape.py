@@ -17,7 +17,7 @@ from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.fields import format_value, input_error
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.omitted import OMITTED
-from airflow_provider_datafold.redaction.secret import Secret
+from airflow_provider_datafold.redaction.secret import Secret, conceal
 
 Schema = Mapping[str, Any]
 
@@ -187,7 +187,11 @@ def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str
         if key not in known and shape is not True and isinstance(item, Secret):
             # A name that the user chose, e.g. of a column, which only looks like that of a secret.
             item = item.reveal()
-        fitted[key] = item if shape is True else _fit(f"{place}{key}", item, shape)
+        if shape is True:
+            # An object that was inside a JSON string is not concealed yet.
+            fitted[key] = conceal(item, key)
+        else:
+            fitted[key] = _fit(f"{place}{key}", item, shape)
     for key in schema.get("required", ()):
         if key not in given:
             raise DatafoldInputError(f"{place}{key}: is missing. Nothing was sent.")

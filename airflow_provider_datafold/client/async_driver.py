@@ -29,6 +29,8 @@ from airflow_provider_datafold.client.route import Route
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.omitted import OMITTED
+from airflow_provider_datafold.redaction.frames import frameless
+from airflow_provider_datafold.redaction.guard import guarded
 
 _log = logging.getLogger(__name__)
 _HAVE_A_BODY = ("POST", "PUT", "PATCH")
@@ -72,9 +74,10 @@ class AsyncClient:
         :return: what the API returns, without secrets.
         :raises DatafoldError: any other failure; the class says which.
         """
-        given = (body, values)
-        make_request = functools.partial(operation.request, body, **values)
-        returned: Returned = await self.run(converse(make_request, self._settings, _log, given))
+        request = guarded(
+            lambda: operation.request(body, **values), self._settings.api_key, body, values
+        )
+        returned: Returned = await self.run(converse(request, self._settings, _log))
         return returned
 
     async def run(self, conversation: Conversation) -> Any:
@@ -107,15 +110,14 @@ class AsyncClient:
             with anyio.fail_after(self._settings.timeout + request.seconds_to_send):
                 return await connections.send(request, write, progress, self._waits_until)
         except DatafoldError as error:
-            failed = error.with_traceback(None)
+            failed = frameless(error)
         except TimeoutError:
             failed = progress.timed_out(self._settings)
         except Exception as error:
             failed = _translate(error, outer, progress, self._settings)
         except BaseException as error:
             # Cancelled, mostly. The frames below show the request.
-            error.__context__ = outer
-            raise error.with_traceback(None)  # noqa: B904
+            raise frameless(error, outer)  # noqa: B904
         # The status of a failure says enough, whatever became of its body.
         return progress.refusal or failed
 

@@ -10,12 +10,13 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import h11
 
-from airflow_provider_datafold.client.response import Response, announced_size, too_large
+from airflow_provider_datafold.client.body import Body
+from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.client.stream import Stream
 
 OLDEST = 60.0
@@ -87,8 +88,7 @@ class Channel:
         answer = Response(response.status_code, _fields(response), b"")
         if not answer.is_success:
             on_refusal(answer)
-        content = await self._content(answer, message.largest)
-        return replace(answer, content=content)
+        return await self._complete(answer, message.largest)
 
     async def ask_for_tunnel(self, message: Message) -> int:
         """Ask a proxy to connect to a host.
@@ -141,19 +141,16 @@ class Channel:
                 return event
         raise h11.RemoteProtocolError("too many interim responses")
 
-    async def _content(self, answer: Response, largest: int) -> bytes:
-        content, chunks = bytearray(), 0
-        is_small = announced_size(answer.headers) <= largest
-        while is_small:
+    async def _complete(self, answer: Response, largest: int) -> Response:
+        body, chunks = Body(answer, largest), 0
+        while True:
             event = await self._next_event()
             if isinstance(event, h11.EndOfMessage):
-                return bytes(content)
-            content += event.data
+                return body.response()
+            body.add(event.data)
             chunks += event.chunk_start
-            if chunks > _MOST_CHUNKS + len(content) // _BYTES_PER_CHUNK:
+            if chunks > _MOST_CHUNKS + len(body) // _BYTES_PER_CHUNK:
                 raise h11.RemoteProtocolError("too many chunks")
-            is_small = len(content) <= largest
-        raise too_large(answer.status_code, largest)
 
     async def _next_event(self) -> Any:
         while True:

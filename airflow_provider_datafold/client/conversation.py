@@ -1,4 +1,4 @@
-"""One call of an operation, from the checks to the result, without I/O.
+"""One call of an operation, from the checked request to the result, without I/O.
 
 :func:`converse` is a generator. It yields what to do next, a :class:`Send` or a :class:`Pause`, and
 receives the outcome: a response or an error after a send, nothing after a pause. The drivers
@@ -20,9 +20,8 @@ from airflow_provider_datafold.client import retry
 from airflow_provider_datafold.client.response import Response, only_classic, understand
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError, DatafoldUnreachableError
-from airflow_provider_datafold.redaction.guard import guarded
+from airflow_provider_datafold.redaction.frames import frameless
 from airflow_provider_datafold.redaction.redactor import Redactor
-from airflow_provider_datafold.redaction.secret import secrets_in
 
 
 @dataclass(frozen=True)
@@ -50,31 +49,28 @@ Conversation = Generator["Send | Pause", Outcome, Any]
 
 
 def converse(
-    make_request: Callable[[], Request],
+    request: Request,
     settings: Settings,
     log: Logger,
-    given: Any = (),
     *,
     max_retries: int | None = None,
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
 ) -> Conversation:
-    """Call an operation, and retry it after a temporary error.
+    """Send a request, and again after a temporary error.
 
-    :param make_request: checks the arguments and makes the request.
+    :param request: the request. Its secrets are taken out of the response.
     :param settings: the settings of the connection to use.
     :param log: the log for failed attempts.
-    :param given: the arguments, concealed: the secrets in them are taken out of the response, and
-        no message about a wrong argument shows a secret.
     :param max_retries: how often to retry; ``None`` for the connection's ``max_retries``.
     :param clock: a clock in seconds, with any epoch.
     :param jitter: a random number from 0 to 1.
     :return: what the operation returns, without secrets.
     :raises DatafoldError: the call failed; the class says how.
     """
-    redactor = Redactor([settings.api_key, *secrets_in(given)])
-    request = guarded(make_request, redactor, given)
-    redactor = Redactor([settings.api_key, *secrets_in(given), *request.secrets])
+    redactor = Redactor([settings.api_key, *request.secrets])
+    # What is no JSON fails now, before any attempt.
+    _ = request.content
     retries = settings.max_retries if max_retries is None else max_retries
     start = clock()
     attempt = 0
@@ -89,8 +85,7 @@ def converse(
                 failure = error
             except BaseException as error:
                 # The task timed out or was stopped. The frames below show the response.
-                error.__context__ = None
-                raise error.with_traceback(None)  # noqa: B904
+                raise frameless(error)  # noqa: B904
         assert isinstance(failure, DatafoldError)  # noqa: S101 - by the protocol of this module
         wait = retry.wait(attempt, failure.retry_after, jitter())
         is_over = (
@@ -134,8 +129,7 @@ def _complete(
     tries = f" This was attempt {attempt}." if attempt > 1 else ""
     reason = redactor.text(f"{text}.{tries}")
     return type(failure)(
-        f"{operation.method} {path} on {settings.base_url} (Airflow connection "
-        f"{settings.conn_id!r}): {reason}",
+        f"{operation.method} {path} on {settings.place}: {reason}",
         reason=reason,
         status_code=failure.status_code,
         method=operation.method,

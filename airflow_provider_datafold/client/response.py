@@ -172,27 +172,6 @@ def is_about(answer: Response, request: Request) -> bool:
     return False
 
 
-def announced_size(headers: Mapping[str, str]) -> float:
-    """Return the number of bytes that a response announces, 0 if it announces none."""
-    announced = headers.get("Content-Length", "")
-    # A float, because Python limits the digits of a string that becomes an integer.
-    return float(announced) if announced.isdecimal() else 0.0
-
-
-def too_large(status_code: int, largest: int) -> DatafoldAnswerError:
-    """Return the error for a response that is too large.
-
-    :param status_code: its HTTP status.
-    :param largest: the most bytes that it may have.
-    """
-    return DatafoldAnswerError(
-        f"{status_code}, but the response is larger than {largest >> 20} MiB and was not read. The "
-        f"request may have been carried out. Request less at a time, or check the connection's "
-        f"host",
-        status_code=status_code,
-    )
-
-
 def _unreadable(answer: Response, operation: Operation[Any]) -> str | None:
     """Return the reason why a body must not be parsed, ``None`` without one."""
     return _encoding_problem(answer) or _size_problem(answer.content, operation)

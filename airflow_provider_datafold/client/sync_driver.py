@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -25,16 +23,18 @@ from urllib3.exceptions import (
 
 from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.client import failure
+from airflow_provider_datafold.client.body import Body
 from airflow_provider_datafold.client.conversation import Conversation, Pause
 from airflow_provider_datafold.client.deadline import Adapter, Exchange
 from airflow_provider_datafold.client.failure import Causes
-from airflow_provider_datafold.client.response import Response, announced_size, too_large
+from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
     DatafoldConfigurationError,
     DatafoldError,
 )
+from airflow_provider_datafold.redaction.frames import frameless
 
 _CHUNK = 16 * 1024
 
@@ -106,7 +106,7 @@ class Client:
             with self._exchange.running():
                 return self._receive(request)
         except DatafoldError as error:
-            return error.with_traceback(None)
+            return frameless(error)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # No others: a signal handler, such as that of a timeout, raises what it likes in here.
             if self._is_stopped:
@@ -114,8 +114,7 @@ class Client:
             return _translate(error, outer, self._settings)
         except BaseException as error:
             # The task timed out or was stopped. The frames below show the request.
-            error.__context__ = outer
-            raise error.with_traceback(None)  # noqa: B904
+            raise frameless(error, outer)  # noqa: B904
         finally:
             self._exchange = None
 
@@ -199,7 +198,10 @@ def _open_session(settings: Settings, user_agent: str) -> requests.Session:
 def _read(response: requests.Response, largest: int) -> Response:
     answer = Response(response.status_code, response.headers, b"")
     try:
-        return replace(answer, content=b"".join(_limited(response, largest)))
+        body = Body(answer, largest)
+        for piece in response.raw.stream(_CHUNK, decode_content=False):
+            body.add(piece)
+        return body.response()
     except (OSError, HTTPError, ValueError, DatafoldAnswerError) as error:
         if not answer.is_success:
             # The status of an error is enough.
@@ -208,19 +210,6 @@ def _read(response: requests.Response, largest: int) -> Response:
             # urllib3 does not check the size of a chunk.
             raise HTTPError("malformed chunk") from None
         raise
-
-
-def _limited(response: requests.Response, largest: int) -> Iterator[bytes]:
-    size = announced_size(response.headers)
-    if size <= largest:
-        size = 0.0
-        for chunk in response.raw.stream(_CHUNK, decode_content=False):
-            size += len(chunk)
-            if size > largest:
-                break
-            yield chunk
-    if size > largest:
-        raise too_large(response.status_code, largest)
 
 
 def _translate(error: Exception, outer: BaseException | None, settings: Settings) -> DatafoldError:

@@ -23,6 +23,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldTransientError,
 )
+from airflow_provider_datafold.redaction.frames import frameless
 from airflow_provider_datafold.redaction.secret import Secret
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
@@ -153,5 +154,5 @@ def _judge(connection: Secret) -> Settings:
     try:
         return judge(connection.reveal(), os.environ)
     except DatafoldConfigurationError as error:
-        failure = error.with_traceback(None)
+        failure = frameless(error)
     raise failure

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_datafold.connection.fetch import Sleep, fetch_connection
 from airflow_provider_datafold.connection.settings import Extra, judge_url, reject
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
+from airflow_provider_datafold.redaction.frames import frameless
 from airflow_provider_datafold.redaction.secret import Secret
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def fetch_config(
     try:
         return _read(connection.reveal(), kind, wanted)
     except DatafoldConfigurationError as error:
-        failure = error.with_traceback(None)
+        failure = frameless(error)
     raise failure
 
 

@@ -71,6 +71,11 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
     @property
+    def place(self) -> str:
+        """Where calls go, for a message."""
+        return f"{self.base_url} (Airflow connection {self.conn_id!r})"
+
+    @property
     def is_current_app(self) -> bool:
         """Whether the host is one of Datafold's that have no BI lineage, CI and Explore."""
         return urlsplit(self.base_url).hostname in CURRENT_HOSTS

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_datafold import __version__
 from airflow_provider_datafold.api import data_sources
 from airflow_provider_datafold.api.audit_logs import AuditLogMethods
-from airflow_provider_datafold.api.bi import BIMethods
 from airflow_provider_datafold.api.ci import CIMethods
 from airflow_provider_datafold.api.data_diffs import DataDiffMethods
 from airflow_provider_datafold.api.data_sources import DataSourceMethods
@@ -23,8 +20,7 @@ from airflow_provider_datafold.api.dbt import DbtMethods
 from airflow_provider_datafold.api.explore import ExploreMethods
 from airflow_provider_datafold.api.monitors import MonitorMethods
 from airflow_provider_datafold.api.operation import Operation, Request, Returned, free_request
-from airflow_provider_datafold.client.conversation import converse, pause
-from airflow_provider_datafold.client.failure import stopped
+from airflow_provider_datafold.client.conversation import converse
 from airflow_provider_datafold.connection import form
 from airflow_provider_datafold.connection.fetch import fetch_settings
 from airflow_provider_datafold.connection.settings import Settings
@@ -34,30 +30,29 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotFoundError,
     DatafoldRedirectError,
 )
-from airflow_provider_datafold.jobs.job import Job
-from airflow_provider_datafold.jobs.watch import JobStatus, PollInterval, look_surely, watch
+from airflow_provider_datafold.hooks.integrations import IntegrationMethods
 from airflow_provider_datafold.omitted import OMITTED
+from airflow_provider_datafold.redaction.frames import concealed
+from airflow_provider_datafold.redaction.guard import Checked, guarded
 from airflow_provider_datafold.redaction.masker import mask
 from airflow_provider_datafold.redaction.redactor import Redactor
-from airflow_provider_datafold.redaction.secret import conceal, secrets_in
+from airflow_provider_datafold.redaction.secret import secrets_in
 
 if TYPE_CHECKING:
     import requests
 
     from airflow_provider_datafold.client.sync_driver import Client
 
-
-_STEP = 0.1
-"""Seconds after which a pause sees a stop."""
+Opened = TypeVar("Opened", bound="DatafoldHook")
 
 
 class DatafoldHook(
-    BIMethods,
     CIMethods,
     DataDiffMethods,
     DataSourceMethods,
     DbtMethods,
     ExploreMethods,
+    IntegrationMethods,
     MonitorMethods,
     AuditLogMethods,
     BaseHook,
@@ -94,9 +89,8 @@ class DatafoldHook(
         self.datafold_conn_id = datafold_conn_id
         self._client: Client | None = None
         self._process = 0
-        self._is_stopped = False
 
-    def __enter__(self) -> DatafoldHook:
+    def __enter__(self: Opened) -> Opened:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,16 +108,6 @@ class DatafoldHook(
             self._client.close()
             self._client = None
 
-    def stop(self) -> None:
-        """Send nothing more: end a pause, abort a request that is under way.
-
-        For an operator's ``on_kill``. Every call then raises
-        :class:`~airflow_provider_datafold.exceptions.DatafoldStoppedError`.
-        """
-        self._is_stopped = True
-        if self._client is not None:
-            self._client.stop()
-
     def get_conn(self) -> requests.Session:
         """Return the session that the hook sends its requests with.
 
@@ -136,6 +120,7 @@ class DatafoldHook(
         """
         return self._open().session
 
+    @concealed
     def call(
         self, operation: Operation[Returned], body: Any = OMITTED, /, **values: Any
     ) -> Returned:
@@ -151,11 +136,11 @@ class DatafoldHook(
         :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
         :raises DatafoldError: any other failure; the class says which.
         """
-        body = conceal(body)
-        make_request = partial(operation.request, body, **values)
-        returned: Returned = self._converse(make_request, (body, values))
+        request = self._checked(lambda: operation.request(body, **values), body, values)
+        returned: Returned = self._send(request)
         return returned
 
+    @concealed
     def run(
         self,
         method: str,
@@ -180,105 +165,8 @@ class DatafoldHook(
             is replaced.
         :raises DatafoldError: as for :meth:`call`.
         """
-        json = OMITTED if json is None else conceal(json)
-        make_request = partial(
-            free_request, method, path, json, is_repeatable=idempotent, may_be_empty=may_be_empty
-        )
-        return self._converse(make_request, (json, method, path))
-
-    def look(self, job: Job, ids: Mapping[str, Any], *, is_troubled: bool = False) -> JobStatus:
-        """Look at a job once, or for a minute if Datafold says 403 or 404.
-
-        :param job: its kind, e.g. :data:`~airflow_provider_datafold.jobs.job.DATA_DIFF`.
-        :param ids: its ids by name, e.g. ``{"datadiff_id": 7}``.
-        :param is_troubled: whether looks have failed for too long already, so that this one
-            decides.
-        :return: its state; that of a job which runs if only a temporary error came back.
-        :raises DatafoldError: it failed for good.
-        """
-        conversation = look_surely(job, ids, self._settings, self.log, is_troubled=is_troubled)
-        reading: JobStatus = self._open().run(conversation)
-        return reading
-
-    def wait(
-        self,
-        job: Job,
-        ids: Mapping[str, Any],
-        *,
-        deadline: float,
-        since: float | None = None,
-        poll_interval: float | None = None,
-    ) -> JobStatus:
-        """Wait until a job ends; a temporary error does not end the wait.
-
-        :param job: its kind, e.g. :data:`~airflow_provider_datafold.jobs.job.DATA_DIFF`.
-        :param ids: its ids by name, e.g. ``{"datadiff_id": 7}``.
-        :param deadline: when to give up, in seconds since the epoch.
-        :param since: when the wait began, in seconds since the epoch; by default now.
-        :param poll_interval: seconds between two looks; by default 2 at first, then a
-            seventh of the time waited, at least 1 and at most 30.
-        :return: its state at the end.
-        :raises DatafoldDeadlineError: it still runs at the deadline.
-        :raises DatafoldError: no look succeeded for an hour, all were refused for a minute, or one
-            failed for good.
-        """
-        conversation = watch(
-            job,
-            ids,
-            self._settings,
-            self.log,
-            deadline=deadline,
-            since=since,
-            interval=PollInterval(poll_interval),
-        )
-        reading: JobStatus = self._open().run(conversation)
-        return reading
-
-    def pause(self, seconds: float) -> None:
-        """Do nothing for a while; :meth:`stop` ends that at once.
-
-        :param seconds: how long.
-        """
-        self._open().run(pause(seconds))
-
-    def call_after_stop(
-        self,
-        operation: Operation[Returned],
-        *,
-        within: float,
-        max_retries: int | None = 0,
-        **values: Any,
-    ) -> Returned:
-        """Call an operation once more when the task is being stopped.
-
-        It works after :meth:`stop`, over a connection of its own.
-
-        :param operation: what is asked for.
-        :param within: seconds that a request may take, and after which none is sent again.
-        :param max_retries: how often to try again; ``None`` for what the connection says.
-        :param values: the fields of path and query by name.
-        :return: as for :meth:`call`.
-        :raises DatafoldError: as for :meth:`call`.
-        """
-        timeout = min(within, self._settings.timeout)
-        settings = replace(self._settings, timeout=timeout, call_timeout=within)
-        client = self._make_client(settings)
-        try:
-            make_request = partial(operation.request, **values)
-            conversation = converse(make_request, settings, self.log, max_retries=max_retries)
-            returned: Returned = client.run(conversation)
-            return returned
-        finally:
-            client.close()
-
-    def may_retry(self, attempt: int, seconds: float) -> bool:
-        """Say whether the connection allows another attempt at something.
-
-        :param attempt: number of the attempt that failed, from 1.
-        :param seconds: how long all attempts have taken.
-        """
-        longest = self._settings.call_timeout
-        return attempt <= self._settings.max_retries and (longest is None or seconds < longest)
+        check = partial(free_request, is_repeatable=idempotent, may_be_empty=may_be_empty)
+        return self._send(self._checked(partial(check, method, path, json), json, method, path))
 
     def test_connection(self) -> tuple[bool, str]:
         """Say whether the Airflow connection leads to Datafold, for the form's Test button.
@@ -290,7 +178,7 @@ class DatafoldHook(
         url = ""
         try:
             url = f"{self._settings.base_url}: "
-            found = self._converse(data_sources.LIST.request, max_retries=0)
+            found = self._send(data_sources.LIST.request(), max_retries=0)
         except (DatafoldAnswerError, DatafoldNotFoundError, DatafoldRedirectError) as error:
             return False, (
                 f"{url}this is not a Datafold API ({error.summary}). Check the connection's host: "
@@ -299,19 +187,6 @@ class DatafoldHook(
         except DatafoldError as error:
             return False, f"{url}{error.reason}"
         return True, f"{url}Datafold accepts the API key and shows {len(found)} data sources."
-
-    @property
-    def place(self) -> str:
-        """Where calls go, for a line of log."""
-        return f"{self._settings.base_url} (Airflow connection {self.datafold_conn_id!r})"
-
-    @property
-    def host(self) -> str:
-        """The host that calls go to, with its port if it has one.
-
-        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
-        """
-        return urlsplit(self._settings.base_url).netloc
 
     def data_diff_url(self, datadiff_id: int) -> str:
         """Return the address of a data diff's page, for people.
@@ -345,25 +220,16 @@ class DatafoldHook(
         """
         return form.behaviour()
 
-    def redactor(self, *given: Any) -> Redactor:
-        """Make a redactor that knows the API key and the secrets in concealed values.
-
-        :param given: the values.
-        :return: the redactor.
-        """
+    def _redactor(self, *given: Any) -> Redactor:
         return Redactor([self._settings.api_key, *secrets_in(given)])
 
-    def _converse(
-        self, make_request: Callable[[], Request], given: Any = (), max_retries: int | None = None
-    ) -> Any:
+    def _checked(self, check: Callable[[], Checked], *given: Any) -> Checked:
         mask(secrets_in(given))
+        return guarded(check, self._settings.api_key, given)
 
-        def make() -> Request:
-            request = make_request()
-            mask(request.secrets)
-            return request
-
-        conversation = converse(make, self._settings, self.log, given, max_retries=max_retries)
+    def _send(self, request: Request, max_retries: int | None = None) -> Any:
+        mask(request.secrets)
+        conversation = converse(request, self._settings, self.log, max_retries=max_retries)
         return self._open().run(conversation)
 
     @cached_property
@@ -375,20 +241,14 @@ class DatafoldHook(
         return settings
 
     def _rest(self, seconds: float) -> None:
-        """Pause while there is no client yet, whose pauses :meth:`stop` ends."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if self._is_stopped:
-                raise stopped()
-            time.sleep(min(left, _STEP))
+        """Pause before the connection is looked for again."""
+        time.sleep(seconds)
 
     def _open(self) -> Client:
         # A connection that two processes share would hand one the other's responses.
         if self._client is None or self._process != os.getpid():
             self._client = self._make_client(self._settings)
             self._process = os.getpid()
-        if self._is_stopped:
-            self._client.stop()
         return self._client
 
     def _make_client(self, settings: Settings) -> Client:

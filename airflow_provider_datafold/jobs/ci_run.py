@@ -11,7 +11,7 @@ from airflow_provider_datafold.jobs.job import MOST_PAGES, PAGE_SIZE
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 
 FACTS = {
@@ -24,17 +24,17 @@ FACTS = {
 """Checks for the facts about a pull request, by the API's names."""
 
 
-def check_changes(field: str, value: Any) -> Any:
+def check_changes(_: str, value: Any) -> Any:
     """Check the tables of a pull request, and undo what templating did to them.
 
-    :param field: the argument's name, for the error.
+    :param _: the argument's name, which the operation knows.
     :param value: the argument.
     :raises DatafoldInputError: it is wrong.
     """
-    return ci.UPLOAD.fit(value, field)
+    return ci.UPLOAD.fit(value)
 
 
-def trigger_once(hook: DatafoldHook, ci_config_id: int, **facts: Any) -> int:
+def trigger_once(hook: JobHook, ci_config_id: int, **facts: Any) -> int:
     """Start CI for a pull request.
 
     :param hook: the hook to call.
@@ -55,7 +55,7 @@ def trigger_once(hook: DatafoldHook, ci_config_id: int, **facts: Any) -> int:
     return start_once(hook, "CI run", start, find)
 
 
-def upload(hook: DatafoldHook, ci_config_id: int, pr_num: int, changes: Any) -> int:
+def upload(hook: JobHook, ci_config_id: int, pr_num: int, changes: Any) -> int:
     """Upload the tables of a pull request. Only the last upload counts, so a retry does no harm.
 
     :param hook: the hook to call.
@@ -77,7 +77,7 @@ def upload(hook: DatafoldHook, ci_config_id: int, pr_num: int, changes: Any) -> 
     return run_id
 
 
-def list_runs(hook: DatafoldHook, ci_config_id: int, **wanted: Any) -> Iterator[dict[str, Any]]:
+def list_runs(hook: JobHook, ci_config_id: int, **wanted: Any) -> Iterator[dict[str, Any]]:
     """List CI runs, a page at a time, up to ten pages.
 
     :param hook: the hook to call.
@@ -94,7 +94,7 @@ def list_runs(hook: DatafoldHook, ci_config_id: int, **wanted: Any) -> Iterator[
         count += len(runs)
 
 
-def _newest_run(hook: DatafoldHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
+def _newest_run(hook: JobHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
     """Return the id of a commit's newest run, 0 if there is none."""
     runs = list_runs(hook, ci_config_id, pr_sha=facts["pr_sha"], pr_num=facts["pr_number"])
     # The contract does not say whether the first or the last run in the list is the newest.

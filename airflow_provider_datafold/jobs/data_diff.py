@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.data_diffs import CREATE
+from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.redaction.secret import conceal
 
@@ -27,6 +29,9 @@ ARGUMENTS = (
 )
 """The fields of the creation that are arguments of the operator. All others are options."""
 
+_CREATE = replace(CREATE, body_name="options")
+"""Named after the operator's argument, because what an error says of the body is about that."""
+
 _SIDES = (("table1", "query1", "file1"), ("table2", "query2", "file2"))
 _COLUMNS = ("pk_columns", "include_columns", "exclude_columns", "columns_to_compare")
 _PART = r"""(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|[^."`\s][^."`]*)"""
@@ -38,12 +43,12 @@ _TABLE = (
 )
 
 
-def make_config(arguments: Mapping[str, Any], options: Any) -> dict[str, Any]:
-    """Make the body of a data diff's creation.
+def creation(arguments: Mapping[str, Any], options: Any) -> Request:
+    """Make the request for a data diff's creation.
 
-    :param arguments: values of :data:`ARGUMENTS` by name, as Airflow rendered them.
+    :param arguments: values of :data:`ARGUMENTS` by name, as Airflow rendered them, concealed.
     :param options: the other fields by the API's names, or ``None``.
-    :return: a body that fits the contract, concealed.
+    :return: the request. Its body has no tag yet.
     :raises DatafoldInputError: a value is wrong, a side is missing or given twice, an option is
         unknown or is also an argument, a column's name is blank, or there are no primary keys.
     """
@@ -57,15 +62,14 @@ def make_config(arguments: Mapping[str, Any], options: Any) -> dict[str, Any]:
     config |= options
     for side in _SIDES:
         _check_side(side, config)
-    fitted: dict[str, Any] = CREATE.fit(conceal(config), "options")
-    _check_columns(fitted)
-    if not fitted.get("pk_columns") and not fitted.get("infer_pk"):
+    request = _CREATE.request(conceal(config))
+    _check_columns(request.body)
+    if not request.body.get("pk_columns") and not request.body.get("infer_pk"):
         raise DatafoldInputError(
             "pk_columns: must name the columns that identify a row, e.g. ['id']; or let Datafold "
             "infer them with options={'infer_pk': True}. Nothing was sent."
         )
-    # Again, because what was a string of JSON has fields now.
-    return conceal(fitted)  # type: ignore[no-any-return]
+    return request
 
 
 def table_path(field: str, value: Any) -> list[str]:

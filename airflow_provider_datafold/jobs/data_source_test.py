@@ -14,7 +14,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.jobs.job import State
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 _PASSED = (["ok"], ["success"], ["ok", "success"])
@@ -24,7 +24,7 @@ itself."""
 _MOST_SHOWN = 5
 
 
-def conclude(hook: DatafoldHook, data_source_id: int, reading: JobStatus) -> list[Any]:
+def conclude(hook: JobHook, data_source_id: int, reading: JobStatus) -> list[Any]:
     """Let a DAG continue after a test, or stop it.
 
     :param hook: knows the secrets.
@@ -78,14 +78,14 @@ def _said(result: Any) -> list[Any]:
     return [result[key] for key in ("code", "outcome") if result.get(key) is not None]
 
 
-def _shown(hook: DatafoldHook, failed: list[Any]) -> str:
+def _shown(hook: JobHook, failed: list[Any]) -> str:
     steps = list(_complaints(hook, failed[:_MOST_SHOWN]))
     if len(failed) > _MOST_SHOWN:
         steps.append(f"and {len(failed) - _MOST_SHOWN} more")
     return "; ".join(steps) or "Datafold does not say which step"
 
 
-def _complaints(hook: DatafoldHook, failed: list[Any]) -> Iterator[str]:
+def _complaints(hook: JobHook, failed: list[Any]) -> Iterator[str]:
     redactor = hook.redactor()
     for step in failed:
         if isinstance(step, Mapping):

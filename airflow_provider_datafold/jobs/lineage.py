@@ -14,7 +14,7 @@ from airflow_provider_datafold.api import data_sources
 from airflow_provider_datafold.exceptions import DatafoldError
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 _PATIENCE = 3.0
 """Seconds to look up a data source: Airflow allows ten for all of lineage."""
@@ -35,7 +35,7 @@ _DATABASE = ("dbname", "database", "db", "default_db", "projectId")
 
 
 def lineage_of(
-    hook: DatafoldHook, diff: Mapping[str, Any], assertions: Iterable[tuple[str, bool]]
+    hook: JobHook, diff: Mapping[str, Any], assertions: Iterable[tuple[str, bool]]
 ) -> OperatorLineage[Any, Any]:
     """Return what a data diff compared, and its result.
 
@@ -57,7 +57,7 @@ def lineage_of(
     return OperatorLineage(inputs=inputs, run_facets={"externalQuery": query})
 
 
-def _tables(hook: DatafoldHook, diff: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _tables(hook: JobHook, diff: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Return the namespace and the name of each side that is a table, each table once."""
     sources: dict[Any, Mapping[str, Any]] = {}
     seen = set()
@@ -74,7 +74,7 @@ def _tables(hook: DatafoldHook, diff: Mapping[str, Any]) -> Iterator[tuple[str, 
             yield dataset
 
 
-def _source(hook: DatafoldHook, source_id: Any) -> Mapping[str, Any]:
+def _source(hook: JobHook, source_id: Any) -> Mapping[str, Any]:
     try:
         return hook.call_after_stop(data_sources.GET, within=_PATIENCE, data_source_id=source_id)
     except DatafoldError as error:
@@ -82,7 +82,7 @@ def _source(hook: DatafoldHook, source_id: Any) -> Mapping[str, Any]:
         return {}
 
 
-def _namespace(hook: DatafoldHook, source_id: Any, source: Mapping[str, Any]) -> str:
+def _namespace(hook: JobHook, source_id: Any, source: Mapping[str, Any]) -> str:
     kind, options = source.get("type"), _options(source)
     host, port = options.get("host") or options.get("account"), options.get("port")
     if kind == "bigquery":

@@ -14,7 +14,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -25,7 +25,7 @@ _PAGE_SIZE = 100
 
 
 def conclude(
-    hook: DatafoldHook, ids: Mapping[str, Any], reading: JobStatus, on_alert: str
+    hook: JobHook, ids: Mapping[str, Any], reading: JobStatus, on_alert: str
 ) -> dict[str, Any]:
     """Let a DAG continue after a monitor run, or stop it.
 
@@ -64,9 +64,7 @@ def conclude(
     return result
 
 
-def summary(
-    hook: DatafoldHook, ids: Mapping[str, Any], answer: Mapping[str, Any]
-) -> dict[str, Any]:
+def summary(hook: JobHook, ids: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a monitor run that a task returns.
 
     :param hook: knows the host.
@@ -83,7 +81,7 @@ def summary(
     }
 
 
-def data_diff_url(hook: DatafoldHook, answer: Mapping[str, Any]) -> str | None:
+def data_diff_url(hook: JobHook, answer: Mapping[str, Any]) -> str | None:
     """Return the address of a run's data diff, ``None`` if it has none.
 
     :param hook: knows the host.
@@ -93,7 +91,7 @@ def data_diff_url(hook: DatafoldHook, answer: Mapping[str, Any]) -> str | None:
     return hook.data_diff_url(diff_id) if isinstance(diff_id, int) else None
 
 
-def _on_alert(hook: DatafoldHook, message: str, on_alert: str) -> None:
+def _on_alert(hook: JobHook, message: str, on_alert: str) -> None:
     if on_alert == "fail":
         raise DatafoldAlertError(message)
     if on_alert == "skip":
@@ -103,7 +101,7 @@ def _on_alert(hook: DatafoldHook, message: str, on_alert: str) -> None:
     hook.log.warning("%s", message)
 
 
-def run_once(hook: DatafoldHook, monitor_id: int) -> int:
+def run_once(hook: JobHook, monitor_id: int) -> int:
     """Run a monitor once, even if the response is lost.
 
     :param hook: the hook to call.
@@ -124,7 +122,7 @@ def run_once(hook: DatafoldHook, monitor_id: int) -> int:
     return start_once(hook, "monitor run", start, find)
 
 
-def _newest_run(hook: DatafoldHook, monitor_id: int) -> int:
+def _newest_run(hook: JobHook, monitor_id: int) -> int:
     """Return the id of a monitor's newest run, 0 if there is none."""
     first = _runs(hook, monitor_id, 1)
     pages = first.get("total_pages")
@@ -135,5 +133,5 @@ def _newest_run(hook: DatafoldHook, monitor_id: int) -> int:
     return max((run_id for run_id in ids if isinstance(run_id, int)), default=0)
 
 
-def _runs(hook: DatafoldHook, monitor_id: int, page: int) -> dict[str, Any]:
+def _runs(hook: JobHook, monitor_id: int, page: int) -> dict[str, Any]:
     return hook.call(monitors.LIST_RUNS, monitor_id=monitor_id, page=page, page_size=_PAGE_SIZE)

@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from logging import Logger
 from typing import Any
 
@@ -20,6 +19,7 @@ from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError, DatafoldNotFoundError
 from airflow_provider_datafold.jobs.job import MOST_PAGES, PAGE_SIZE, Job, State
 from airflow_provider_datafold.jobs.trouble import PASSING, REFUSAL_PAUSE, REFUSALS, Trouble
+from airflow_provider_datafold.redaction.guard import guarded
 
 _FIRST_PAUSE = 2.0
 _SHORTEST_PAUSE = 1.0
@@ -108,8 +108,9 @@ def look(job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger) -> C
 def _read(
     job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger, **place: int
 ) -> Conversation:
-    make_request = partial(job.read.request, **job.values(ids), **place)
-    return (yield from converse(make_request, settings, log, max_retries=0))
+    values = {**job.values(ids), **place}
+    request = guarded(lambda: job.read.request(**values), settings.api_key, values)
+    return (yield from converse(request, settings, log, max_retries=0))
 
 
 def _find(job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger) -> Conversation:
@@ -138,8 +139,7 @@ def _not_listed(
         f"number is right; then clear the task, which starts a new run."
     )
     return DatafoldNotFoundError(
-        f"{operation.method} {path} on {settings.base_url} (Airflow connection "
-        f"{settings.conn_id!r}): {reason}",
+        f"{operation.method} {path} on {settings.place}: {reason}",
         reason=reason,
         status_code=200,
         method=operation.method,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_datafold.api.fields import Check
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 
 class HookUser:
@@ -21,27 +21,27 @@ class HookUser:
     datafold_conn_id: str
     retry_policy: Any
 
-    _hook: DatafoldHook | None = None
+    _hook: JobHook | None = None
     _is_killed = False
 
     @contextmanager
-    def open_hook(self) -> Iterator[DatafoldHook]:
+    def open_hook(self) -> Iterator[JobHook]:
         """Open the hook of the task's connection, and close it afterwards."""
-        from airflow_provider_datafold.hooks.datafold import DatafoldHook
+        from airflow_provider_datafold.jobs.hook import JobHook
         from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 
         # Airflow asks the policy when the task has failed, in this very process. Versions before
         # 3.3 know no such thing.
         if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
             self.retry_policy = DEFAULT_RETRY_POLICY
-        with DatafoldHook(self.datafold_conn_id) as hook:
+        with JobHook(self.datafold_conn_id) as hook:
             # Kept afterwards: on_kill comes when the task has ended, if its time was over.
             self._hook = hook
             if self._is_killed:
                 hook.stop()
             yield hook
 
-    def checked(self, hook: DatafoldHook, **checks: Check) -> dict[str, Any]:
+    def checked(self, hook: JobHook, **checks: Check) -> dict[str, Any]:
         """Check arguments as Airflow rendered them.
 
         :param hook: knows what is secret.
@@ -49,13 +49,9 @@ class HookUser:
         :return: what the checks return, by name.
         :raises DatafoldInputError: an argument is wrong.
         """
-        from airflow_provider_datafold.redaction.guard import guarded
-
-        given = {name: getattr(self, name) for name in checks}
-        return guarded(
-            lambda: {name: check(name, given[name]) for name, check in checks.items()},
-            hook.redactor(),
-            given,
+        return hook.checked(
+            lambda given: {name: check(name, given[name]) for name, check in checks.items()},
+            {name: getattr(self, name) for name in checks},
         )
 
     def on_kill(self) -> None:
@@ -101,7 +97,7 @@ class DatafoldOperator(BaseOperator, HookUser):
                 DatafoldLink.persist(context, page)
             return self.call(hook)
 
-    def call(self, hook: DatafoldHook) -> Any:
+    def call(self, hook: JobHook) -> Any:
         """Do what the operator is for.
 
         :param hook: the hook to call.
@@ -109,7 +105,7 @@ class DatafoldOperator(BaseOperator, HookUser):
         """
         raise NotImplementedError
 
-    def page(self, hook: DatafoldHook) -> str | None:
+    def page(self, hook: JobHook) -> str | None:
         """Return the address of Datafold's page about what the operator calls.
 
         :param hook: knows the host.

@@ -18,7 +18,7 @@ from airflow_provider_datafold.operators.integration import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 
 class DatafoldSyncIntegrationOperator(DatafoldIntegrationOperator):
@@ -48,7 +48,7 @@ class DatafoldSyncIntegrationOperator(DatafoldIntegrationOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def call(self, hook: DatafoldHook) -> Any:
+    def call(self, hook: JobHook) -> Any:
         """Start the synchronization.
 
         :param hook: the hook to call.

@@ -13,7 +13,7 @@ from airflow_provider_datafold.operators.remembered import DatafoldRememberedJob
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -29,12 +29,12 @@ class DatafoldCIOperator(DatafoldRememberedJobOperator):
 
     ci_config_id: int | str
 
-    def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
+    def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
         """Return the ids without waiting."""
         return self._result(start.ids, None)
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the run."""
         from airflow_provider_datafold.exceptions import (
@@ -130,7 +130,7 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
         from airflow_provider_datafold.jobs.ci_run import FACTS
@@ -138,7 +138,7 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
         super().check(hook)
         self._asked = self.checked(hook, **FACTS, ci_config_id=positive_integer)
 
-    def begin(self, hook: DatafoldHook) -> dict[str, Any]:
+    def begin(self, hook: JobHook) -> dict[str, Any]:
         """Start the run."""
         from airflow_provider_datafold.jobs.ci_run import trigger_once
 
@@ -208,7 +208,7 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
         from airflow_provider_datafold.jobs.ci_run import check_changes
@@ -218,7 +218,7 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
             hook, ci_config_id=positive_integer, pr_number=positive_integer, changes=check_changes
         )
 
-    def begin(self, hook: DatafoldHook) -> dict[str, Any]:
+    def begin(self, hook: JobHook) -> dict[str, Any]:
         """Upload the changes."""
         from airflow_provider_datafold.jobs.ci_run import upload
 

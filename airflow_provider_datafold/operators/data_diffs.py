@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.api.operation import Request
     from airflow_provider_datafold.jobs.gate.decision import Gate
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.once.claim import Search
     from airflow_provider_datafold.jobs.once.ownership import Owner
     from airflow_provider_datafold.jobs.watch import JobStatus
@@ -147,7 +148,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     options: Mapping[str, Any] | str | None
 
     _gate: Gate
-    _config: Mapping[str, Any]
+    _request: Request
     _compared: Mapping[str, Any] | None = None
     """The finished data diff, for OpenLineage."""
     _owner: Owner
@@ -193,33 +194,29 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.jobs import data_diff
         from airflow_provider_datafold.jobs.gate import decision
-        from airflow_provider_datafold.redaction.guard import guarded
-        from airflow_provider_datafold.redaction.secret import conceal
 
         super().check(hook)
-        names = (*data_diff.ARGUMENTS, "options")
-        given = conceal({name: getattr(self, name) for name in names})
         # Not concealed: a column may have the name of a secret.
-        given |= {name: getattr(self, name) for name in decision.ARGUMENTS}
-        self._gate, self._config = guarded(
-            lambda: (decision.Gate(given), data_diff.make_config(given, given["options"])),
-            hook.redactor(given),
-            given,
+        limits = {name: getattr(self, name) for name in decision.ARGUMENTS}
+        names = (*data_diff.ARGUMENTS, "options")
+        self._gate, self._request = hook.checked(
+            lambda given: (decision.Gate(limits), data_diff.creation(given, given["options"])),
+            {name: getattr(self, name) for name in names},
         )
 
-    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+    def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:
         """Create the data diff, or take over the one that an earlier try created."""
         from airflow_provider_datafold.jobs.once.claim import claim
         from airflow_provider_datafold.jobs.once.ownership import created_at, owner_of
         from airflow_provider_datafold.links import DatafoldDataDiffLink
 
-        self._owner = self._claimed_by = owner = owner_of(context, self._config)
+        self._owner = self._claimed_by = owner = owner_of(context, self._request.body)
         search = self._search(context, force_new)
-        found = claim(hook, owner, search, may_cancel=self._may_cancel)
+        found = claim(hook, owner, self._request, search, may_cancel=self._may_cancel)
         number = found.diff["id"]
         self._number, self._ids = number, (ids := {"datadiff_id": number})
         self._claimed_by = None
@@ -234,14 +231,14 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         twin_tag = owner.tag if found.is_doubtful else None
         return Start(ids, found.diff, since, found.is_taken_over, twin_tag)
 
-    def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
+    def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
         """Return the id and the address without waiting."""
         from airflow_provider_datafold.jobs.gate.decision import summary
 
         return summary(hook, start.ids["datadiff_id"], start.answer)
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the data diff."""
         from airflow_provider_datafold.exceptions import DatafoldNotComparedError
@@ -258,24 +255,24 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             )
         if reading.state is State.SUCCEEDED:
             self._compared = reading.answer
-        return self._gate.decide(hook, context, ids["datadiff_id"], reading, self._config)
+        return self._gate.decide(hook, context, ids["datadiff_id"], reading, self._request.body)
 
-    def gave_up(self, hook: DatafoldHook, context: Context, error: Exception) -> None:
+    def gave_up(self, hook: JobHook, context: Context, error: Exception) -> None:
         """Tell that the data diff was not judged."""
         if self._number is not None:
-            self._gate.give_up(hook, context, self._number, error, self._config)
+            self._gate.give_up(hook, context, self._number, error, self._request.body)
 
     def recall(self, context: Context, wait: Wait) -> None:
         """Recall whose the data diff is, and whether there may be a second one."""
         from airflow_provider_datafold.jobs.once.ownership import owner_of
 
         self._number = wait.ids["datadiff_id"]
-        self._owner = owner_of(context, self._config)
+        self._owner = owner_of(context, self._request.body)
         if wait.twin_tag is not None:
             # It was handed over, because a clear may have come in between.
             self._owner = self._doubted_by = self._owner.tagged(wait.twin_tag)
 
-    def cancel_after_stop(self, hook: DatafoldHook, until: float) -> None:
+    def cancel_after_stop(self, hook: JobHook, until: float) -> None:
         """Cancel the data diff, even if the response to its creation has not arrived yet."""
         from airflow_provider_datafold.jobs.once import claim
 
@@ -305,23 +302,23 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         """
         if self._compared is None:
             return None
-        from airflow_provider_datafold.hooks.datafold import DatafoldHook
+        from airflow_provider_datafold.jobs.hook import JobHook
         from airflow_provider_datafold.jobs.lineage import lineage_of
 
         verdict = self._gate.verdict
         assertions = verdict.assertions if verdict else ()
-        with DatafoldHook(self.datafold_conn_id) as hook:
+        with JobHook(self.datafold_conn_id) as hook:
             return lineage_of(hook, self._compared, assertions)
 
     @property
     def _may_cancel(self) -> bool:
         return self.cancel_on_kill and self.wait_for_completion
 
-    def _cancel(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
+    def _cancel(self, hook: JobHook, ids: Mapping[str, Any]) -> None:
         super()._cancel(hook, ids)
         self._cancel_others(hook, ids)
 
-    def _cancel_others(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
+    def _cancel_others(self, hook: JobHook, ids: Mapping[str, Any]) -> None:
         """Cancel a second data diff, which the service may have made late."""
         from airflow_provider_datafold.jobs.once.claim import cancel_others
 

@@ -13,7 +13,7 @@ from airflow_provider_datafold.operators.remembered import DatafoldRememberedJob
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -69,14 +69,14 @@ class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
 
         super().check(hook)
         self._asked = self.checked(hook, data_source_id=positive_integer)
 
-    def begin(self, hook: DatafoldHook) -> dict[str, Any]:
+    def begin(self, hook: JobHook) -> dict[str, Any]:
         """Start the test."""
         from airflow_provider_datafold.exceptions import DatafoldAnswerError
 
@@ -90,12 +90,12 @@ class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
         self.log.info("Started test %d of data source %d.", job_id, data_source_id)
         return {"job_id": job_id}
 
-    def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
+    def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
         """Return the ids without waiting."""
         return {**self._asked, **start.ids, "status": None, "results": None}
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the test."""
         from airflow_provider_datafold.jobs.data_source_test import conclude

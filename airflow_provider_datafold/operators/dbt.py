@@ -12,11 +12,11 @@ from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.api.fields import Check
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.dbt.manifest import Manifest
     from airflow_provider_datafold.jobs.dbt.models import Choice, Comparison, Rename
     from airflow_provider_datafold.jobs.dbt.production import Production
     from airflow_provider_datafold.jobs.dbt.settings import Limits
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 
 class DatafoldDbtModelsOperator(DatafoldOperator):
@@ -107,7 +107,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def call(self, hook: DatafoldHook) -> list[dict[str, Any]]:
+    def call(self, hook: JobHook) -> list[dict[str, Any]]:
         """Read the files, and return what is compared."""
         from airflow_provider_datafold.jobs.dbt import models as dbt_models
 
@@ -128,7 +128,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         source = self._given["data_source_id"]
         return [dbt_models.gate_arguments(each, source, rename) for each in choice.compared]
 
-    def _check(self, hook: DatafoldHook) -> None:
+    def _check(self, hook: JobHook) -> None:
         from airflow_provider_datafold.api import fields
         from airflow_provider_datafold.exceptions import DatafoldInputError
         from airflow_provider_datafold.jobs.dbt.production import read_rules
@@ -234,7 +234,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
                 ", ".join(lost),
             )
 
-    def _rename(self, hook: DatafoldHook) -> Rename:
+    def _rename(self, hook: JobHook) -> Rename:
         upper_case = self._given["upper_case"]
         if upper_case is None:
             source = hook.get_data_source(self._given["data_source_id"])
@@ -317,7 +317,7 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api import fields
         from airflow_provider_datafold.api.dbt import FACTS
@@ -336,7 +336,7 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
             # Datafold starts no CI run for it.
             self.wait_for_completion = False
 
-    def begin(self, hook: DatafoldHook) -> dict[str, Any]:
+    def begin(self, hook: JobHook) -> dict[str, Any]:
         """Upload the artifacts, and find the run that Datafold starts for them."""
         from airflow_provider_datafold.jobs.dbt import upload
         from airflow_provider_datafold.jobs.dbt.target import packed

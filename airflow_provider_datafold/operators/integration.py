@@ -9,7 +9,7 @@ from airflow_provider_datafold.omitted import OMITTED, Omitted
 from airflow_provider_datafold.operators.base import DatafoldOperator, Links
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 
 class DatafoldIntegrationOperator(DatafoldOperator):
@@ -24,7 +24,7 @@ class DatafoldIntegrationOperator(DatafoldOperator):
     template_fields: Sequence[str] = ("bi_datasource_id", *DatafoldOperator.template_fields)
     operator_extra_links = Links("DatafoldLink")
 
-    def page(self, hook: DatafoldHook) -> str:
+    def page(self, hook: JobHook) -> str:
         """Return the address of the page with all integrations.
 
         :param hook: knows the host.
@@ -66,7 +66,7 @@ class DatafoldUpdateOperator(DatafoldIntegrationOperator):
         "name",
     )
 
-    def call(self, hook: DatafoldHook) -> Any:
+    def call(self, hook: JobHook) -> Any:
         """Update the integration.
 
         :param hook: the hook to call.
@@ -77,7 +77,7 @@ class DatafoldUpdateOperator(DatafoldIntegrationOperator):
             self.kind, self.bi_datasource_id, config, only_if_changed=self.only_if_changed
         )
 
-    def _config(self, hook: DatafoldHook) -> dict[str, Any]:
+    def _config(self, hook: JobHook) -> dict[str, Any]:
         from airflow_provider_datafold.api.fields import undo_none
         from airflow_provider_datafold.api.kinds import KINDS
         from airflow_provider_datafold.connection.integration import fetch_config

@@ -16,7 +16,7 @@ from airflow_provider_datafold.operators.base import DatafoldOperator
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 DEFAULT_DEFERRABLE = bool(conf.getboolean("operators", "default_deferrable", fallback=False))
@@ -134,7 +134,7 @@ class DatafoldJobOperator(DatafoldOperator):
                 return self._look_for_triggerer(hook, context, resumed, event)
             return self._finish(hook, context, resumed)
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent.
 
         :param hook: the hook of the task's connection.
@@ -143,7 +143,7 @@ class DatafoldJobOperator(DatafoldOperator):
         self._timeout()
         self._interval()
 
-    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+    def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the job, or take over the one that an earlier try started.
 
         :param hook: the hook to call.
@@ -152,7 +152,7 @@ class DatafoldJobOperator(DatafoldOperator):
         """
         raise NotImplementedError
 
-    def started(self, hook: DatafoldHook, start: Start) -> Any:
+    def started(self, hook: JobHook, start: Start) -> Any:
         """Return the task's return value if the task does not wait.
 
         :param hook: the hook to call.
@@ -161,7 +161,7 @@ class DatafoldJobOperator(DatafoldOperator):
         raise NotImplementedError
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> Any:
         """Return the task's return value, or raise the error that the job's end means.
 
@@ -179,7 +179,7 @@ class DatafoldJobOperator(DatafoldOperator):
         :param wait: what it handed over.
         """
 
-    def gave_up(self, hook: DatafoldHook, context: Context, error: Exception) -> None:
+    def gave_up(self, hook: JobHook, context: Context, error: Exception) -> None:
         """Tell of the job before the task fails, or is skipped.
 
         :param hook: the hook of the task's connection.
@@ -193,7 +193,7 @@ class DatafoldJobOperator(DatafoldOperator):
         if self._hook is not None and self.cancel_on_kill and self.wait_for_completion:
             self.cancel_after_stop(self._hook, time.monotonic() + _LAST_SECONDS)
 
-    def cancel_after_stop(self, hook: DatafoldHook, until: float) -> None:
+    def cancel_after_stop(self, hook: JobHook, until: float) -> None:
         """Cancel the job when the task is being killed.
 
         :param hook: a hook that was stopped.
@@ -216,7 +216,7 @@ class DatafoldJobOperator(DatafoldOperator):
         else:
             self.log.info("Asked Datafold to cancel the %s: the task was stopped.", job.noun)
 
-    def _go_on(self, hook: DatafoldHook, context: Context, start: Start, begin: float) -> Any:
+    def _go_on(self, hook: JobHook, context: Context, start: Start, begin: float) -> Any:
         if not self.wait_for_completion:
             return self.started(hook, start)
         deadline = min(start.since + self._timeout(), begin + self._execution_seconds())
@@ -232,9 +232,7 @@ class DatafoldJobOperator(DatafoldOperator):
         job = self._job()
         return job.state_of(start.answer.get(job.status)) not in (None, State.RUNNING)
 
-    def _wait(
-        self, hook: DatafoldHook, context: Context, wait: Wait, *, not_before: float = 0.0
-    ) -> Any:
+    def _wait(self, hook: JobHook, context: Context, wait: Wait, *, not_before: float = 0.0) -> Any:
         if self.deferrable:
             self._defer(context, wait, not_before)
         return self._finish(hook, context, wait)
@@ -276,7 +274,7 @@ class DatafoldJobOperator(DatafoldOperator):
         return Wait(**{field.name: known[field.name] for field in fields(Wait)})
 
     def _look_for_triggerer(
-        self, hook: DatafoldHook, context: Context, wait: Wait, event: Mapping[str, Any]
+        self, hook: JobHook, context: Context, wait: Wait, event: Mapping[str, Any]
     ) -> Any:
         """Look once in place of the triggerer, which cannot, and let it wait on."""
         from airflow_provider_datafold.jobs.trouble import AFTER_TROUBLE
@@ -289,7 +287,7 @@ class DatafoldJobOperator(DatafoldOperator):
         pause = max(AFTER_TROUBLE, reading.retry_after)
         return self._wait(hook, context, wait, not_before=time.time() + pause)
 
-    def _finish(self, hook: DatafoldHook, context: Context, wait: Wait) -> Any:
+    def _finish(self, hook: JobHook, context: Context, wait: Wait) -> Any:
         """Wait in this worker, which takes no time if the triggerer has waited."""
         self._ids = wait.ids
         reading = hook.wait(
@@ -301,9 +299,7 @@ class DatafoldJobOperator(DatafoldOperator):
         )
         return self._conclude(hook, context, wait, reading)
 
-    def _conclude(
-        self, hook: DatafoldHook, context: Context, wait: Wait, reading: JobStatus
-    ) -> Any:
+    def _conclude(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:
         from airflow_provider_datafold.jobs.job import State
 
         self._ids = None
@@ -320,7 +316,7 @@ class DatafoldJobOperator(DatafoldOperator):
         return self.ended(hook, context, wait.ids, reading)
 
     @contextmanager
-    def _leaving_nothing(self, hook: DatafoldHook, context: Context) -> Iterator[None]:
+    def _leaving_nothing(self, hook: JobHook, context: Context) -> Iterator[None]:
         """Cancel the job if anything fails for which the task no longer waits for it."""
         from airflow_provider_datafold.exceptions import DatafoldStoppedError
 
@@ -335,7 +331,7 @@ class DatafoldJobOperator(DatafoldOperator):
             self.gave_up(hook, context, error)
             raise
 
-    def _cancel(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:
+    def _cancel(self, hook: JobHook, ids: Mapping[str, Any]) -> None:
         """Cancel the job; a cancel that is refused or comes too late is no error."""
         from airflow_provider_datafold.exceptions import DatafoldError
 

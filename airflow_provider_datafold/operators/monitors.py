@@ -14,7 +14,7 @@ from airflow_provider_datafold.operators.remembered import DatafoldRememberedJob
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.monitors.format import Wanted
     from airflow_provider_datafold.jobs.watch import JobStatus
 
@@ -81,7 +81,7 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
         from airflow_provider_datafold.jobs.monitor_run import ON_ALERT
@@ -90,7 +90,7 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
         self._asked = self.checked(hook, monitor_id=positive_integer)
         self._on_alert = self.checked(hook, on_alert=ON_ALERT)["on_alert"]
 
-    def begin(self, hook: DatafoldHook) -> dict[str, Any]:
+    def begin(self, hook: JobHook) -> dict[str, Any]:
         """Run the monitor."""
         from airflow_provider_datafold.jobs.monitor_run import run_once
 
@@ -99,14 +99,14 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
         self.log.info("Started run %d of monitor %d.", run_id, monitor_id)
         return {"monitor_id": monitor_id, "run_id": run_id}
 
-    def started(self, hook: DatafoldHook, start: Start) -> dict[str, Any]:
+    def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
         """Return the ids without waiting."""
         from airflow_provider_datafold.jobs.monitor_run import summary
 
         return summary(hook, start.ids, start.answer)
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the run."""
         from airflow_provider_datafold.jobs.monitor_run import conclude, data_diff_url
@@ -150,7 +150,7 @@ class DatafoldToggleMonitorOperator(DatafoldOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
-    def call(self, hook: DatafoldHook) -> dict[str, Any]:
+    def call(self, hook: JobHook) -> dict[str, Any]:
         """Switch the monitor's schedule on or off.
 
         :param hook: the hook to call.
@@ -263,7 +263,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
             self._tell("In no file, and {}", {"left alone": plan.ignored})
             return plan.summary()
 
-    def _check(self, hook: DatafoldHook) -> dict[str, Any]:
+    def _check(self, hook: JobHook) -> dict[str, Any]:
         from airflow_provider_datafold.api import fields
         from airflow_provider_datafold.jobs.monitors.plan import STRATEGIES
 
@@ -274,7 +274,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
             dry_run=fields.boolean,
         )
 
-    def _wanted(self, hook: DatafoldHook, context: Context) -> list[Wanted]:
+    def _wanted(self, hook: JobHook, context: Context) -> list[Wanted]:
         from airflow_provider_datafold.exceptions import DatafoldInputError
         from airflow_provider_datafold.jobs.monitors.files import read_documents
         from airflow_provider_datafold.jobs.monitors.format import translate

@@ -10,7 +10,7 @@ from airflow_provider_datafold.operators.job import DatafoldJobOperator, Start
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.once.memory import Memory
     from airflow_provider_datafold.jobs.watch import JobStatus
     from airflow_provider_datafold.operators.job import Wait
@@ -25,7 +25,7 @@ class DatafoldRememberedJobOperator(DatafoldJobOperator):
     _asked: Mapping[str, Any]
     """What the job is started with, as it was checked."""
 
-    def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
+    def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the job, or take over the one that an earlier try started."""
         memory = self._memory(hook, context)
         known = memory.recall(is_awaited=self.wait_for_completion)
@@ -36,7 +36,7 @@ class DatafoldRememberedJobOperator(DatafoldJobOperator):
         self.log.info("Took over the %s that an earlier try started: %s.", self._job().noun, shown)
         return Start(known.ids, known.answer, known.since, is_taken_over=True)
 
-    def begin(self, hook: DatafoldHook) -> Mapping[str, Any]:
+    def begin(self, hook: JobHook) -> Mapping[str, Any]:
         """Start the job.
 
         :param hook: the hook to call.
@@ -44,9 +44,7 @@ class DatafoldRememberedJobOperator(DatafoldJobOperator):
         """
         raise NotImplementedError
 
-    def _conclude(
-        self, hook: DatafoldHook, context: Context, wait: Wait, reading: JobStatus
-    ) -> Any:
+    def _conclude(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:
         from airflow_provider_datafold.exceptions import DatafoldError
 
         try:
@@ -55,7 +53,7 @@ class DatafoldRememberedJobOperator(DatafoldJobOperator):
             self._memory(hook, context).forget()
             raise
 
-    def _memory(self, hook: DatafoldHook, context: Context) -> Memory:
+    def _memory(self, hook: JobHook, context: Context) -> Memory:
         from airflow_provider_datafold.jobs.once.memory import Memory
 
         return Memory(hook, context, self._job(), self._asked)

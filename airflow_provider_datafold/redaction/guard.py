@@ -7,22 +7,24 @@ from typing import Any, TypeVar
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.redaction.redactor import Redactor
+from airflow_provider_datafold.redaction.secret import Secret, secrets_in
 
 Checked = TypeVar("Checked")
 
 
-def guarded(check: Callable[[], Checked], redactor: Redactor, *values: Any) -> Checked:
+def guarded(check: Callable[[], Checked], api_key: Secret, *values: Any) -> Checked:
     """Run a check, and replace the message of its error if it might show a part of a secret.
 
     :param check: the check.
-    :param redactor: knows the secrets.
-    :param values: every value that the message may show a part of.
+    :param api_key: the API key.
+    :param values: every value that the message may show a part of, concealed.
     :return: what the check returns.
     :raises DatafoldInputError: the check raised it.
     """
     try:
         return check()
     except DatafoldInputError as error:
+        redactor = Redactor([api_key, *secrets_in(values)])
         if not redactor.finds_in(values):
             raise
         field = redactor.excerpt(str(error).partition(":")[0])

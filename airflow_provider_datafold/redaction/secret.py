@@ -48,33 +48,33 @@ class Secret:
         return MASK
 
 
-def conceal(value: Any) -> Any:
+def conceal(value: Any, name: str = "") -> Any:
     """Wrap the secrets in a value that is going to be sent.
 
     :param value: anything that :func:`json.dumps` accepts, or another kind of mapping.
+    :param name: of the field that holds the value, if there is one.
     :return: a copy in which every value under a name in
         :data:`~airflow_provider_datafold.redaction.names.WRITE_ONLY`, at any depth, is a
         :class:`Secret`. Null stays null. A value that is nested too deeply, or contains itself, is
         wrapped as a whole: every check refuses that.
     """
     try:
-        return _concealed(value)
+        return _field(name, value)
     except RecursionError:
         return Secret(value)
 
 
 def _concealed(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {
-            key: _wrapped(item) if key in WRITE_ONLY else _concealed(item)
-            for key, item in value.items()
-        }
+        return {key: _field(key, item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_concealed(item) for item in value]
     return value
 
 
-def _wrapped(value: Any) -> Any:
+def _field(name: Any, value: Any) -> Any:
+    if name not in WRITE_ONLY:
+        return _concealed(value)
     is_plain = value is None or value is OMITTED or isinstance(value, Secret)
     return value if is_plain else Secret(value)
 

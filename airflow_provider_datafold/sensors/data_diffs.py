@@ -13,8 +13,8 @@ from airflow_provider_datafold.sensors.job import DEFAULT_POKE_INTERVAL, Datafol
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.gate.decision import Gate
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -101,14 +101,14 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         del poke_interval, timeout
         store(self, locals())
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.jobs.gate import decision
-        from airflow_provider_datafold.redaction.guard import guarded
 
-        given = {name: getattr(self, name) for name in (*decision.ARGUMENTS, "datadiff_id")}
-        self._gate, ids = guarded(
-            lambda: (decision.Gate(given), self.ids()), hook.redactor(), given
+        # Not concealed: a column may have the name of a secret.
+        limits = {name: getattr(self, name) for name in decision.ARGUMENTS}
+        self._gate, ids = hook.checked(
+            lambda _: (decision.Gate(limits), self.ids()), {"datadiff_id": self.datadiff_id}
         )
         self._number = ids["datadiff_id"]
 
@@ -118,14 +118,14 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
 
         return {"datadiff_id": positive_integer("datadiff_id", self.datadiff_id)}
 
-    def begin(self, hook: DatafoldHook, context: Context) -> None:
+    def begin(self, hook: JobHook, context: Context) -> None:
         """Store the link to the data diff's page."""
         from airflow_provider_datafold.links import DatafoldDataDiffLink
 
         DatafoldDataDiffLink.persist(context, hook.data_diff_url(self.ids()["datadiff_id"]))
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the data diff."""
         return self._gate.decide(hook, context, ids["datadiff_id"], reading)

@@ -22,7 +22,7 @@ from airflow_provider_datafold.operators.base import HookUser
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 DEFAULT_POKE_INTERVAL = 60.0
@@ -162,7 +162,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
                 return self.ended(hook, context, ids, reading)
         raise self._deadline_error()
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent.
 
         :param hook: the hook of the task's connection.
@@ -174,7 +174,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         """Return the job's ids by name."""
         raise NotImplementedError
 
-    def begin(self, hook: DatafoldHook, context: Context) -> None:
+    def begin(self, hook: JobHook, context: Context) -> None:
         """Prepare for reading the job, e.g. store the link.
 
         :param hook: the hook to call.
@@ -182,7 +182,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         """
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> Any:
         """Return the task's return value, or raise the error that the job's end means.
 
@@ -227,7 +227,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
 
     def _look_for_triggerer(
         self,
-        hook: DatafoldHook,
+        hook: JobHook,
         context: Context,
         event: Mapping[str, Any],
         since: float | None,

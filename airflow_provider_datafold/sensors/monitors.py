@@ -13,7 +13,7 @@ from airflow_provider_datafold.sensors.job import DEFAULT_POKE_INTERVAL, Datafol
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -79,7 +79,7 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         del poke_interval, timeout
         store(self, locals())
 
-    def check(self, hook: DatafoldHook) -> None:
+    def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.api.fields import positive_integer
         from airflow_provider_datafold.jobs.monitor_run import ON_ALERT
@@ -92,7 +92,7 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         return self._ids
 
     def ended(
-        self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the run."""
         from airflow_provider_datafold.jobs.monitor_run import conclude, data_diff_url

@@ -124,7 +124,7 @@ def submit_artifacts(ci: CI, seen: Seen, ci_config_id: int, body: dict[str, str]
         Artifacts(ci_config_id, body["run_type"], body["commit_sha"], body.get("run_id"), files)
     )
     if body["run_type"] == "pull_request":
-        state.ci.take_artifacts(ci_config_id, body["commit_sha"])
+        ci.take_artifacts(ci_config_id, body["commit_sha"])
     return {}
 
 

@@ -29,7 +29,7 @@ from dev.sandbox import contract
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.api.operation import Operation
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = ROOT / "docs" / "coverage.md"
@@ -103,6 +103,9 @@ REASONS = {
     f"GET {_PATH}/tables/{{table_path}}/upstreams": _READS,
 }
 """Why operations need no operator."""
+
+_DECLARING = ("airflow_provider_datafold.api.", "airflow_provider_datafold.hooks.integrations")
+"""Where the hook's methods for operations are."""
 
 FREE = ("call", "run")
 """The hook's methods that call any operation."""
@@ -220,8 +223,7 @@ def methods() -> Names:
     return _noted(
         (name, methodcaller(name, **arguments))
         for name, method in inspect.getmembers(DatafoldHook, inspect.isfunction)
-        if method.__module__.startswith("airflow_provider_datafold.api.")
-        and not (name.startswith("_") or name in FREE)
+        if method.__module__.startswith(_DECLARING) and not (name.startswith("_") or name in FREE)
         for arguments in _arguments(method)
     )
 
@@ -262,7 +264,7 @@ def classes() -> list[Any]:
     ]
 
 
-def _execute(operator: Any, hook: DatafoldHook) -> None:
+def _execute(operator: Any, hook: JobHook) -> None:
     """Run a task as a second try, which searches for the job of the first one."""
     from airflow_provider_datafold.exceptions import DatafoldError
 
@@ -277,8 +279,8 @@ def _execute(operator: Any, hook: DatafoldHook) -> None:
         operator.execute(context)
 
 
-def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+def _noted(calls: Iterable[tuple[str, Callable[[JobHook], Any]]]) -> Names:
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.job import State
     from airflow_provider_datafold.jobs.monitors.ownership import tags_of
     from airflow_provider_datafold.jobs.watch import JobStatus
@@ -286,14 +288,13 @@ def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
 
     found: Names = {}
 
-    class Noting(DatafoldHook):
+    class Noting(JobHook):
         """Records calls, and responds as if there were one monitor and nothing else."""
 
-        place = "nowhere"
         name = ""
         monitor: Any = None
 
-        def redactor(self, *given: Any) -> Redactor:
+        def _redactor(self, *given: Any) -> Redactor:
             return Redactor([])
 
         def pause(self, seconds: float) -> None:
@@ -305,6 +306,9 @@ def _noted(calls: Iterable[tuple[str, Callable[[DatafoldHook], Any]]]) -> Names:
             monitors = [] if self.monitor is None else [self.monitor]
             answer = {**ids, "monitors": monitors, "total_pages": 1}
             return [] if operation.returns is list else answer
+
+        def _send(self, request: Any, max_retries: int | None = None) -> Any:
+            return self.call(request.operation)
 
         def look(self, job: Any, ids: Any, *, is_troubled: bool = False) -> JobStatus:
             self.call(job.read)

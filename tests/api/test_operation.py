@@ -82,7 +82,7 @@ def test_a_request_that_no_operation_declares() -> None:
     assert request.operation.carries_secrets
     assert request.operation.may_be_empty
     assert request.operation.effect.is_repeatable
-    assert [*secrets_in(request.secrets)] == [*request.secrets]
+    assert [secret.reveal() for secret in request.secrets] == ["abcdef"]
     for method, is_repeatable in (("POST", False), ("PATCH", False), ("PUT", True)):
         free = free_request(method, "/a", None, is_repeatable=None, may_be_empty=False)
         assert free.operation.effect.is_repeatable is is_repeatable

@@ -11,7 +11,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -76,8 +75,7 @@ def settings_for(server: FaultServer) -> Settings:
 
 
 def conversation(settings: Settings) -> Any:
-    make_request = partial(bi.GET.request, bi_datasource_id=7)
-    return converse(make_request, settings, logging.getLogger("tests"))
+    return converse(bi.GET.request(bi_datasource_id=7), settings, logging.getLogger("tests"))
 
 
 def response(number: int, headers: dict[str, str] | None = None) -> bytes:

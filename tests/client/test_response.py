@@ -7,7 +7,6 @@ import logging
 import traceback
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.client.conversation import converse
-from airflow_provider_datafold.client.response import Response, announced_size
+from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import answers
@@ -163,7 +162,7 @@ class Interrupts(dict[str, str]):
 @pytest.mark.parametrize("status", [200, 422, 503])
 def test_task_that_is_interrupted_while_it_reads_a_response(status: int) -> None:
     settings = Settings("mine", "https://datafold.test", Secret(API_KEY), max_retries=0)
-    request = partial(bi.GET.request, bi_datasource_id=7)
+    request = bi.GET.request(bi_datasource_id=7)
     conversation = converse(request, settings, logging.getLogger("tests"))
     next(conversation)
     with pytest.raises(Interrupted) as caught:
@@ -369,18 +368,3 @@ def test_validation_error_of_another_shape(serve: Any, content: bytes) -> None:
 
 def test_only_422_has_field_errors(serve: Any) -> None:
     assert refused(serve, {"detail": [{"loc": ["a"], "msg": "b"}]}, status=400).errors == ()
-
-
-@pytest.mark.parametrize(
-    ("headers", "size"),
-    [
-        ({}, 0.0),
-        ({"Content-Length": "12"}, 12.0),
-        ({"Content-Length": "9" * 400}, float("inf")),
-        ({"Content-Length": "-1"}, 0.0),
-        ({"Content-Length": "1.5"}, 0.0),
-        ({"Content-Length": ""}, 0.0),
-    ],
-)
-def test_the_size_that_a_response_announces(headers: dict[str, str], size: float) -> None:
-    assert announced_size(headers) == size

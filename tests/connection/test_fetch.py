@@ -23,6 +23,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldTransientError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 from tests.conftest import API_KEY
 
@@ -159,7 +160,7 @@ def test_a_task_of_airflow_3_asks_the_api_server(monkeypatch: pytest.MonkeyPatch
 def test_a_hook_that_is_stopped_looks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     airflow = Airflow(monkeypatch, VaultError(), ...)
     monkeypatch.setattr(fetch, "_PAUSES", (60.0,))
-    hook, ended = DatafoldHook(), list[DatafoldError]()
+    hook, ended = JobHook(), list[DatafoldError]()
 
     def call() -> None:
         try:
@@ -200,7 +201,7 @@ def test_an_update_looks_again_for_the_other_systems_connection(
     task = DatafoldUpdateHightouchOperator(
         task_id="update", bi_datasource_id=1, bindings=[], indexing_cron=None
     )
-    with DatafoldHook() as hook:
+    with JobHook() as hook:
         task.call(hook)
     assert failed == ["hightouch_default"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.jobs.data_diff import ARGUMENTS, make_config, table_path
+from airflow_provider_datafold.jobs.data_diff import ARGUMENTS, creation, table_path
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 
 LEAST = {
@@ -23,7 +23,10 @@ BODY = {**LEAST, "table1": ["A", "B"], "table2": ["A", "C"]}
 
 
 def config(options: Any = None, **arguments: Any) -> dict[str, Any]:
-    return make_config({**dict.fromkeys(ARGUMENTS), **LEAST, **arguments}, options)
+    made: dict[str, Any] = creation(
+        {**dict.fromkeys(ARGUMENTS), **LEAST, **arguments}, options
+    ).body
+    return made
 
 
 def without(*names: str) -> dict[str, Any]:

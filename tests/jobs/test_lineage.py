@@ -14,7 +14,7 @@ from tests.contexts import context_of
 
 pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage's provider is missing")
 
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.lineage import lineage_of
 
 BODY: dict[str, Any] = {
@@ -36,7 +36,7 @@ def told(sandbox: Any, body: Any = BODY, **seen: Any) -> Any:
     """The lineage of a data diff that is done and has more than one added row."""
     diff = sandbox.state.data_diffs.add({**body, "tags": []}, Job(data_diffs.IDENTICAL))
     done = {**diff, "status": "done", "result": "identical", "diff_stats": {}, **seen}
-    with DatafoldHook() as hook:
+    with JobHook() as hook:
         return lineage_of(hook, done, [("rows_added <= 1", False)])
 
 
@@ -141,7 +141,7 @@ def test_tells_the_limits_and_the_page(sandbox: Any) -> None:
 
 def test_the_page_is_on_the_host_of_the_connection(connect: Any) -> None:
     connect("other", host="https://acme.io", password=API_KEY)
-    with DatafoldHook("other") as hook:
+    with JobHook("other") as hook:
         lineage = lineage_of(hook, {"id": 5, "status": "done", "result": "identical"}, ())
     assert lineage.inputs == []
     assert lineage.run_facets["externalQuery"].source == "https://acme.io/datadiffs/5/overview"

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import DAG, AirflowException
 from requests_mock import ANY
 
 from airflow_provider_datafold import exceptions
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.links import DatafoldLink
 from airflow_provider_datafold.operators import bi
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
@@ -268,7 +268,7 @@ def test_an_operator_says_what_it_calls() -> None:
     (base,) = [kind for kind in family if kind.__name__ == "DatafoldOperator"]
     task: Any = base(task_id="none")
     with pytest.raises(NotImplementedError):
-        task.call(DatafoldHook())
+        task.call(JobHook())
 
 
 class TaskInstance:

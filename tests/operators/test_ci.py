@@ -21,7 +21,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldJobFailedError,
     DatafoldNotFoundError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.once import start as once
 from airflow_provider_datafold.operators.ci import (
     DatafoldCIOperator,
@@ -183,7 +183,7 @@ def test_a_configuration_that_is_not_there(sandbox: Any) -> None:
 
 
 def test_runs_are_listed_from_any_place(sandbox: Any) -> None:
-    with DatafoldHook() as hook:
+    with JobHook() as hook:
         assert hook.list_ci_runs(2, offset=2**31) == []
         with pytest.raises(DatafoldInputError, match="^offset: must be an integer from 0 to"):
             hook.list_ci_runs(2, offset=2**31 + 1)

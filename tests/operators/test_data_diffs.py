@@ -36,9 +36,9 @@ from airflow_provider_datafold.exceptions import (
     DatafoldServerError,
     DatafoldStoppedError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.gate.report import KEY
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS
 from airflow_provider_datafold.jobs.once import ownership
 from airflow_provider_datafold.jobs.once import start as once
@@ -314,7 +314,7 @@ def test_what_was_taken_over_has_the_rest_of_its_time(sandbox: Any) -> None:
         "since": since,
         "deadline": since + 3600,
         "is_taken_over": True,
-        "twin_tag": owner_of(context_of(task, try_number=2), task._config).tag,
+        "twin_tag": owner_of(context_of(task, try_number=2), task._request.body).tag,
     }
     assert first.kwargs["since"] > since
     # Datafold's clock may be ahead or unknown: neither changes the deadline.
@@ -411,7 +411,7 @@ def test_judges_what_it_started_before_the_run_was_cleared(sandbox: Any) -> None
     before = context_of(task, try_number=2)
     kwargs = deferred(task.execute, before).kwargs
     after = context_of(task, try_number=2, start=None)
-    kwargs = {**kwargs, "twin_tag": owner_of(before, task._config).tag}
+    kwargs = {**kwargs, "twin_tag": owner_of(before, task._request.body).tag}
     assert task.execute_complete(after, DONE, **kwargs)["result"] == "identical"
 
 
@@ -510,7 +510,7 @@ def test_a_second_one_that_appears_late_is_cancelled_before_the_verdict(
     courses(sandbox, Course((OnTheWay("processing"),), end, IDENTICAL.outcome), NEVER)
     # The creation that got 503 is carried out while the task waits for the second one.
     late: list[int] = []
-    wait = DatafoldHook.wait
+    wait = JobHook.wait
 
     def wait_a_little(hook: Any, *job: Any, **how: Any) -> Any:
         tags = sandbox.state.data_diffs.peek(3)["tags"]
@@ -518,12 +518,12 @@ def test_a_second_one_that_appears_late_is_cancelled_before_the_verdict(
         late.append(sandbox.state.data_diffs.add(body, Job(NEVER))["id"])
         return wait(hook, *job, **how)
 
-    monkeypatch.setattr(DatafoldHook, "wait", wait_a_little)
+    monkeypatch.setattr(JobHook, "wait", wait_a_little)
     with nullcontext() if end == "done" else pytest.raises(DatafoldJobFailedError):
         if deferrable:
             kwargs = deferred(task.execute, context).kwargs
             plain = json.loads(json.dumps(kwargs))
-            assert plain["twin_tag"] == owner_of(context, task._config).tag
+            assert plain["twin_tag"] == owner_of(context, task._request.body).tag
             # The run was cleared since; another process resumes the task.
             task = gate(deferrable=True, tags=["mine"])
             context["dag_run"].clear_number = 1

@@ -20,8 +20,8 @@ from airflow_provider_datafold.exceptions import (
     DatafoldServerError,
     DatafoldStoppedError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs import trouble
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS
 from airflow_provider_datafold.jobs.once import ownership
 from airflow_provider_datafold.operators import job
@@ -414,7 +414,7 @@ def test_the_cancel_of_a_stopped_task_has_four_seconds(
     def call(hook: Any, operation: Any, **how: Any) -> None:
         asked.append((operation, how))
 
-    monkeypatch.setattr(DatafoldHook, "call_after_stop", call)
+    monkeypatch.setattr(JobHook, "call_after_stop", call)
     task.on_kill()
     ((operation, how),) = asked
     # Airflow 3 ends the process after five.

@@ -20,8 +20,8 @@ from airflow_provider_datafold.exceptions import (
     DatafoldJobFailedError,
     DatafoldServerError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs import monitor_run
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.once import start as once
 from airflow_provider_datafold.operators.monitors import (
     DatafoldApplyMonitorsOperator,
@@ -296,7 +296,7 @@ class Runs:
 def ran(monkeypatch: pytest.MonkeyPatch, runs: Runs) -> int:
     monkeypatch.setattr(once, "_PAUSES", (0.0,))
     monkeypatch.setattr(once, "_LAST_PAUSES", ())
-    hook = DatafoldHook()
+    hook = JobHook()
     monkeypatch.setattr(hook, "call", runs.call)
     return monitor_run.run_once(hook, 4)
 

@@ -26,6 +26,7 @@ import trustme
 import airflow_provider_datafold
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
@@ -364,7 +365,7 @@ def test_hook_that_was_stopped(served: Any) -> None:
     served(echoes(200))
 
     def attempt() -> None:
-        with DatafoldHook() as hook:
+        with JobHook() as hook:
             hook.stop()
             hook.run("PUT", "/a", {"token": os.environ["PLANTED_TOKEN"]})
 

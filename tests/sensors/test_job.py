@@ -18,8 +18,8 @@ from airflow_provider_datafold.exceptions import (
     DatafoldServerError,
     DatafoldStoppedError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs import trouble
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.operators.base import DatafoldOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
@@ -242,7 +242,7 @@ def looking(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def look(hook: Any, job: Any, ids: Any) -> None:
         raise error
 
-    monkeypatch.setattr(DatafoldHook, "look", look)
+    monkeypatch.setattr(JobHook, "look", look)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -11,7 +11,7 @@ from airflow_provider_datafold.jobs.job import CI_RUN, State
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 PULL_REQUEST = "pull_request"
 
@@ -23,7 +23,7 @@ _PAUSES = (2.0, 3.0, *(5.0,) * 11)
 
 
 def upload_once(
-    hook: DatafoldHook, ci_config_id: int, archive: IO[bytes], facts: Mapping[str, Any]
+    hook: JobHook, ci_config_id: int, archive: IO[bytes], facts: Mapping[str, Any]
 ) -> None:
     """Upload an archive, or find out that it was stored if the response is lost.
 
@@ -46,7 +46,7 @@ def upload_once(
     start_once(hook, "upload of dbt's artifacts", submit, find)
 
 
-def ended_runs(hook: DatafoldHook, ci_config_id: int, commit_sha: str) -> frozenset[int]:
+def ended_runs(hook: JobHook, ci_config_id: int, commit_sha: str) -> frozenset[int]:
     """Return the ids of a commit's CI runs that have ended.
 
     :param hook: the hook to call.
@@ -61,7 +61,7 @@ def ended_runs(hook: DatafoldHook, ci_config_id: int, commit_sha: str) -> frozen
 
 
 def wait_for_run(
-    hook: DatafoldHook, ci_config_id: int, commit_sha: str, ended: Container[int]
+    hook: JobHook, ci_config_id: int, commit_sha: str, ended: Container[int]
 ) -> dict[str, Any]:
     """Wait until Datafold has a CI run for an upload.
 

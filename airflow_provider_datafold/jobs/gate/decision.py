@@ -29,7 +29,7 @@ from airflow_provider_datafold.jobs.job import State
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 ARGUMENTS = (
@@ -77,7 +77,7 @@ class Gate:
 
     def decide(
         self,
-        hook: DatafoldHook,
+        hook: JobHook,
         context: Context,
         datadiff_id: int,
         reading: JobStatus,
@@ -104,7 +104,7 @@ class Gate:
 
     def give_up(
         self,
-        hook: DatafoldHook,
+        hook: JobHook,
         context: Context,
         datadiff_id: int,
         error: BaseException,
@@ -202,7 +202,7 @@ class _Decision:
     error: Exception | None = None
 
 
-def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[str, Any]:
+def summary(hook: JobHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a data diff that a task returns.
 
     :param hook: knows the host.
@@ -220,7 +220,7 @@ def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> di
 
 
 def _report(
-    hook: DatafoldHook, context: Context, datadiff_id: int, diff: Mapping[str, Any], given: Any
+    hook: JobHook, context: Context, datadiff_id: int, diff: Mapping[str, Any], given: Any
 ) -> Report:
     sent = given if isinstance(given, Mapping) else {}
     return Report(hook, context, datadiff_id, diff, sent, hook.redactor(given))

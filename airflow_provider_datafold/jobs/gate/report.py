@@ -12,7 +12,7 @@ from airflow_provider_datafold.jobs.gate.verdict import Verdict
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.redaction.redactor import Redactor
 
 KEY = "verdict"
@@ -34,7 +34,7 @@ class Report:
     :param redactor: knows the secrets.
     """
 
-    hook: DatafoldHook
+    hook: JobHook
     context: Context
     datadiff_id: int
     diff: Mapping[str, Any]

@@ -10,7 +10,7 @@ from airflow_provider_datafold.exceptions import DatafoldAnswerError
 from airflow_provider_datafold.jobs.monitors import ownership
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 _PAGE_SIZE = 100
 
@@ -36,7 +36,7 @@ class Found:
         return ownership.owners(self.tags)
 
 
-def read_account(hook: DatafoldHook) -> list[Found]:
+def read_account(hook: JobHook) -> list[Found]:
     """Read all monitors, each once.
 
     Without the filter for tags: what it does with case or with parts of tags is published nowhere,

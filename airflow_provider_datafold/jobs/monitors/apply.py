@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_datafold.exceptions import (
@@ -17,7 +18,7 @@ from airflow_provider_datafold.jobs.monitors import comparison, ownership
 from airflow_provider_datafold.jobs.monitors.account import by_slug, read_account
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.monitors.format import Wanted
     from airflow_provider_datafold.jobs.monitors.plan import Change, Plan
 
@@ -25,7 +26,7 @@ _PAUSES = (0.0, 2.0, 5.0)
 """Seconds before each look for a monitor whose creation got no response."""
 
 
-def apply_plan(hook: DatafoldHook, plan: Plan) -> None:
+def apply_plan(hook: JobHook, plan: Plan) -> None:
     """Do what was planned; monitors are deleted only if all else went well.
 
     :param hook: the hook to call.
@@ -48,12 +49,12 @@ def apply_plan(hook: DatafoldHook, plan: Plan) -> None:
         hook.log.info("Deleted monitor %d, %r, which is in no file.", monitor_id, slug)
 
 
-def _create(hook: DatafoldHook, set_name: str, wanted: Wanted) -> None:
+def _create(hook: JobHook, set_name: str, wanted: Wanted) -> None:
     mark = comparison.fingerprint(wanted.kind, wanted.body)
     tags = ownership.tags_of(set_name, wanted.slug, mark)
     body = {**wanted.body, "tags": [*wanted.body.get("tags", ()), *tags]}
     try:
-        hook.create_monitor(wanted.kind, body)
+        hook.send(replace(wanted.request, body=body))
     except (DatafoldUnreachableError, DatafoldRateLimitError, DatafoldStoppedError):
         raise  # It was not created.
     except (DatafoldTransientError, DatafoldAnswerError) as error:
@@ -66,7 +67,7 @@ def _create(hook: DatafoldHook, set_name: str, wanted: Wanted) -> None:
             raise
 
 
-def _appears(hook: DatafoldHook, set_name: str, slug: str) -> bool:
+def _appears(hook: JobHook, set_name: str, slug: str) -> bool:
     for pause in _PAUSES:
         hook.pause(pause)
         # If the account cannot be read either, that is the error: it, too, says to try again.
@@ -75,14 +76,14 @@ def _appears(hook: DatafoldHook, set_name: str, slug: str) -> bool:
     return False
 
 
-def _change(hook: DatafoldHook, change: Change) -> None:
+def _change(hook: JobHook, change: Change) -> None:
     if change.update is not None:
         hook.update_monitor(change.kind, change.monitor_id, change.update)
     if change.enabled is not None:
         hook.toggle_monitor(change.monitor_id, enabled=change.enabled)
 
 
-def _keep_one_of_each(hook: DatafoldHook, plan: Plan) -> None:
+def _keep_one_of_each(hook: JobHook, plan: Plan) -> None:
     """Delete what was created twice: two runs may overlap, and a lost request may arrive late.
 
     When the plan was made, no monitor had these tags. Each run that creates one looks afterwards,
@@ -101,7 +102,7 @@ def _keep_one_of_each(hook: DatafoldHook, plan: Plan) -> None:
             )
 
 
-def _delete(hook: DatafoldHook, monitor_id: int) -> None:
+def _delete(hook: JobHook, monitor_id: int) -> None:
     # A run that overlaps may have deleted it.
     with suppress(DatafoldNotFoundError):
         hook.delete_monitor(monitor_id)

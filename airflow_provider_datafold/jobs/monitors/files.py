@@ -15,11 +15,10 @@ from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.monitors import yaml_text
 from airflow_provider_datafold.jobs.monitors.problems import Problems
-from airflow_provider_datafold.redaction.guard import guarded
 from airflow_provider_datafold.redaction.secret import Secret
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.redaction.redactor import Redactor
 
 Render = Callable[[str], str]
@@ -31,7 +30,7 @@ class _File(Protocol):
 
 
 def read_documents(
-    hook: DatafoldHook,
+    hook: JobHook,
     files: Any,
     spec: Any,
     problems: Problems,
@@ -58,7 +57,7 @@ def read_documents(
         )
     if spec is not None:
         with problems.collected():
-            return [("spec", guarded(lambda: _spec(spec), redactor, spec))]
+            return [("spec", hook.checked(_spec, spec))]
         return []
     found: dict[str, tuple[str, _File]] = {}
     for pattern in _patterns(files):
@@ -69,12 +68,12 @@ def read_documents(
     for name, file in found.values():
         with problems.collected():
             text = Secret(_rendered(name, file, render, redactor))
-            documents.append((name, _read(name, text, redactor)))
+            documents.append((name, _read(hook, name, text)))
     return documents
 
 
-def _read(name: str, text: Secret, redactor: Redactor) -> Any:
-    return guarded(lambda: yaml_text.read(name, text), redactor, text.reveal())
+def _read(hook: JobHook, name: str, text: Secret) -> Any:
+    return hook.checked(lambda content: yaml_text.read(name, Secret(content)), text.reveal())
 
 
 def _spec(spec: Any) -> Any:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields, monitors
+from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.monitors import ownership
-from airflow_provider_datafold.redaction.guard import guarded
-from airflow_provider_datafold.redaction.secret import conceal
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.monitors.problems import Problems
 
 ALIASES = {
@@ -56,19 +56,25 @@ class Wanted:
     :param source: what errors call its document.
     :param slug: its slug.
     :param kind: its kind.
-    :param body: fits the creation of the public API.
+    :param request: asks the public API to create it, without the tags of its owner.
     :param monitor_id: the id of a monitor to take over.
     """
 
     source: str
     slug: str
     kind: str
-    body: Mapping[str, Any]
+    request: Request
     monitor_id: int | None
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """What the creation sends."""
+        body: Mapping[str, Any] = self.request.body
+        return body
 
 
 def translate(
-    hook: DatafoldHook, documents: Iterable[tuple[str, Any]], problems: Problems
+    hook: JobHook, documents: Iterable[tuple[str, Any]], problems: Problems
 ) -> list[Wanted]:
     """Translate documents, each with a mapping ``monitors`` of slugs.
 
@@ -86,12 +92,12 @@ def translate(
             with problems.collected(source, str(slug)):
                 if slug in wanted:
                     raise DatafoldInputError(f"{wanted[slug].source} has this slug, too.")
-                wanted[slug] = _wanted(hook, source, slug, spec)
+                wanted[slug] = hook.checked(partial(_translated, source, slug), spec)
     return list(wanted.values())
 
 
-def _specs(hook: DatafoldHook, document: Any) -> Mapping[Any, Any]:
-    def check() -> Mapping[Any, Any]:
+def _specs(hook: JobHook, document: Any) -> Mapping[Any, Any]:
+    def check(document: Any) -> Mapping[Any, Any]:
         if not isinstance(document, Mapping) or "monitors" not in document:
             raise DatafoldInputError(
                 "has no 'monitors:', under which each monitor stands under its slug."
@@ -102,12 +108,7 @@ def _specs(hook: DatafoldHook, document: Any) -> Mapping[Any, Any]:
                 raise DatafoldInputError(f"has an unknown field {shown}; it only has 'monitors'.")
         return fields.mapping("monitors", document["monitors"])
 
-    return guarded(check, hook.redactor(), document)
-
-
-def _wanted(hook: DatafoldHook, source: str, slug: Any, spec: Any) -> Wanted:
-    spec = conceal(spec)
-    return guarded(lambda: _translated(source, slug, spec), hook.redactor(spec), spec)
+    return hook.checked(check, document)
 
 
 def _translated(source: str, slug: Any, spec: Any) -> Wanted:
@@ -123,14 +124,15 @@ def _translated(source: str, slug: Any, spec: Any) -> Wanted:
     if given.get("name") is None:
         given["name"] = slug
     _TRANSLATIONS[kind](given)
-    body = monitors.CREATE[kind].fit(given, "monitor")
-    for place, tag in enumerate(body.get("tags", ())):
+    # Errors call it a monitor, as the files do.
+    request = replace(monitors.CREATE[kind], body_name="monitor").request(given)
+    for place, tag in enumerate(request.body.get("tags", ())):
         if ownership.is_ours(tag):
             raise DatafoldInputError(
                 f"tags[{place}]: {fields.format_value(tag)} is a tag that this operator adds. "
                 f"Leave it out."
             )
-    return Wanted(source, slug, kind, body, monitor_id)
+    return Wanted(source, slug, kind, request, monitor_id)
 
 
 def _diff(spec: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from airflow_provider_datafold.jobs.monitors.format import Wanted
 from airflow_provider_datafold.jobs.monitors.problems import Problems
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 STRATEGIES = ("ignore", "pause", "delete")
 """What to do with a monitor of the set that is in no file."""
@@ -73,7 +73,7 @@ class Plan:
         }
 
 
-def make_plan(hook: DatafoldHook, wanted: Iterable[Wanted], set_name: str, dangling: str) -> Plan:
+def make_plan(hook: JobHook, wanted: Iterable[Wanted], set_name: str, dangling: str) -> Plan:
     """Read the account, and plan what to do.
 
     :param hook: the hook to call.
@@ -161,7 +161,7 @@ def _taken_over(
     return monitor
 
 
-def _plan_change(hook: DatafoldHook, plan: Plan, wanted: Wanted, found: Found) -> None:
+def _plan_change(hook: JobHook, plan: Plan, wanted: Wanted, found: Found) -> None:
     monitor = hook.get_monitor(found.monitor_id)
     tags = [str(tag) for tag in monitor.get("tags") or ()]
     mark = comparison.fingerprint(wanted.kind, wanted.body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from airflow_provider_datafold.jobs.once.ownership import Choice, Owner, choose,
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.api.operation import Request
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 _FOR_A_CANCEL = 1.5
 _SEARCH_PAUSE = 0.3
@@ -49,11 +50,14 @@ class Claim:
     is_doubtful: bool = False
 
 
-def claim(hook: DatafoldHook, owner: Owner, search: Search, *, may_cancel: bool = True) -> Claim:
+def claim(
+    hook: JobHook, owner: Owner, request: Request, search: Search, *, may_cancel: bool = True
+) -> Claim:
     """Take over the data diff that the task already has, or make it.
 
     :param hook: the hook to call.
     :param owner: the task's run, and what it asks for.
+    :param request: asks for it, without the tag.
     :param search: how far to look first.
     :param may_cancel: whether to cancel those for which no task waits any more.
     :return: the data diff, and where it is from.
@@ -65,11 +69,12 @@ def claim(hook: DatafoldHook, owner: Owner, search: Search, *, may_cancel: bool 
             cancel_left(hook, number)
     if choice.taken is not None:
         return Claim(choice.taken, is_taken_over=True, is_doubtful=True)
-    config = {**owner.asked, "tags": [*(owner.asked.get("tags") or ()), owner.tag]}
+    tags = [*(request.body.get("tags") or ()), owner.tag]
+    tagged = replace(request, body={**request.body, "tags": tags})
     is_doubtful = False
 
     def start() -> Mapping[str, Any] | None:
-        diff = hook.call(data_diffs.CREATE, config)
+        diff: Mapping[str, Any] = hook.send(tagged)
         return diff if isinstance(diff.get("id"), int) and owner.may_have_made(diff) else None
 
     def find_lost() -> Mapping[str, Any] | None:
@@ -81,7 +86,7 @@ def claim(hook: DatafoldHook, owner: Owner, search: Search, *, may_cancel: bool 
     return Claim(diff, is_doubtful=is_doubtful)
 
 
-def find(hook: DatafoldHook, owner: Owner, search: Search) -> Choice:
+def find(hook: JobHook, owner: Owner, search: Search) -> Choice:
     """Look for the data diffs of a task's run.
 
     :param hook: the hook to call.
@@ -92,7 +97,7 @@ def find(hook: DatafoldHook, owner: Owner, search: Search) -> Choice:
     return choose(owner, _newest(hook, owner, search))
 
 
-def find_after_stop(hook: DatafoldHook, owner: Owner, until: float) -> tuple[int, ...]:
+def find_after_stop(hook: JobHook, owner: Owner, until: float) -> tuple[int, ...]:
     """Look for a data diff that is being created while the task is being killed.
 
     :param hook: a hook that was stopped.
@@ -111,7 +116,7 @@ def find_after_stop(hook: DatafoldHook, owner: Owner, until: float) -> tuple[int
 
 
 def find_others_after_stop(
-    hook: DatafoldHook, owner: Owner, number: int, until: float
+    hook: JobHook, owner: Owner, number: int, until: float
 ) -> tuple[int, ...]:
     """Look once for further data diffs of the task while it is being killed.
 
@@ -124,7 +129,7 @@ def find_others_after_stop(
     return _others(owner, _read_after_stop(hook, until), number)
 
 
-def cancel_others(hook: DatafoldHook, owner: Owner, number: int) -> None:
+def cancel_others(hook: JobHook, owner: Owner, number: int) -> None:
     """Cancel further data diffs of a task that appeared after it had looked for them.
 
     :param hook: the hook to call.
@@ -142,7 +147,7 @@ def cancel_others(hook: DatafoldHook, owner: Owner, number: int) -> None:
         cancel_left(hook, other)
 
 
-def cancel_left(hook: DatafoldHook, number: int) -> None:
+def cancel_left(hook: JobHook, number: int) -> None:
     """Cancel a data diff for which no task waits; a cancel that is refused is no error.
 
     :param hook: the hook to call.
@@ -162,7 +167,7 @@ def _others(owner: Owner, diffs: Iterable[dict[str, Any]], number: int) -> tuple
     return tuple(found for found in running(owner, diffs) if found != number)
 
 
-def _newest(hook: DatafoldHook, owner: Owner, search: Search) -> Iterator[dict[str, Any]]:
+def _newest(hook: JobHook, owner: Owner, search: Search) -> Iterator[dict[str, Any]]:
     """Read data diffs, newest first, until they are too old to be the owner's."""
     most, page_size = search.value
     count = 0
@@ -183,7 +188,7 @@ def _is_last(answer: Mapping[str, Any], page: int, page_size: int) -> bool:
     return page >= pages if isinstance(pages, int) else len(_results(answer)) < page_size
 
 
-def _read_after_stop(hook: DatafoldHook, until: float) -> list[dict[str, Any]]:
+def _read_after_stop(hook: JobHook, until: float) -> list[dict[str, Any]]:
     """Read the newest data diffs while the task is being killed; none if that fails."""
     left = until - time.monotonic()
     _, page_size = Search.FULL.value

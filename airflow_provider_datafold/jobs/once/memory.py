@@ -17,7 +17,7 @@ from airflow_provider_datafold.jobs.once.ownership import owner_of
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 _KEY = "datafold_job"
 """Key in the task's store. It lives in users' databases."""
@@ -48,9 +48,7 @@ class Memory:
     :param asked: what the task asks for. If that has changed, it is not the same job.
     """
 
-    def __init__(
-        self, hook: DatafoldHook, context: Context, job: Job, asked: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, hook: JobHook, context: Context, job: Job, asked: Mapping[str, Any]) -> None:
         self._hook = hook
         self._job = job
         self._store: Any = context.get("task_state_store")

@@ -18,7 +18,7 @@ from airflow_provider_datafold.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.hook import JobHook
 
 Started = TypeVar("Started")
 
@@ -31,7 +31,7 @@ may take so long to start it."""
 
 
 def start_once(
-    hook: DatafoldHook,
+    hook: JobHook,
     noun: str,
     start: Callable[[], Started | None],
     find: Callable[[], Started | None],
@@ -96,7 +96,7 @@ def _is_busy(error: DatafoldError) -> bool:
 
 
 def _look(
-    hook: DatafoldHook, noun: str, find: Callable[[], Started | None], *, is_last: bool
+    hook: JobHook, noun: str, find: Callable[[], Started | None], *, is_last: bool
 ) -> Started | None:
     for pause in (*_PAUSES, *_LAST_PAUSES) if is_last else _PAUSES:
         hook.pause(pause)

@@ -22,9 +22,9 @@ from airflow_provider_datafold.exceptions import (
     DatafoldTransientError,
     DatafoldWaitingForPersonError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.gate.decision import Gate
 from airflow_provider_datafold.jobs.gate.limits import Limits
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.redaction.secret import conceal
 from dev.sandbox.course import Course, Job
@@ -57,7 +57,7 @@ ARGUMENTS = {
 @pytest.fixture
 def decide(connections: None, sandbox: Any, log: Any) -> Iterator[Callable[..., Any]]:
     """Let a gate decide about a data diff that has ended."""
-    with DatafoldHook() as hook:
+    with JobHook() as hook:
 
         def of(
             status: str,

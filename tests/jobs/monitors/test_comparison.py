@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold import api
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.monitors.comparison import (
     CHANGEABLE,
     FIXED_IN_DATADIFF,
@@ -95,12 +95,12 @@ HIDDEN_AND_FIXED = {
 
 
 @pytest.fixture
-def hook(connections: None) -> Iterator[DatafoldHook]:
-    with DatafoldHook() as hook:
+def hook(connections: None) -> Iterator[JobHook]:
+    with JobHook() as hook:
         yield hook
 
 
-def shown(hook: DatafoldHook, kind: str, **changes: Any) -> dict[str, Any]:
+def shown(hook: JobHook, kind: str, **changes: Any) -> dict[str, Any]:
     """The monitor of a spec as the API shows it."""
     created = hook.create_monitor(kind, {**SPECS[kind], **changes})
     return hook.get_monitor(created["id"])
@@ -118,7 +118,7 @@ def nested(kind: str, path: str, value: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_monitor_is_as_its_spec_says(kind: str, hook: DatafoldHook) -> None:
+def test_a_monitor_is_as_its_spec_says(kind: str, hook: JobHook) -> None:
     assert compare(kind, SPECS[kind], shown(hook, kind)) == Difference()
 
 
@@ -191,14 +191,14 @@ def test_compare(
     value: Any,
     changed: tuple[str, ...],
     fixed: tuple[str, ...],
-    hook: DatafoldHook,
+    hook: JobHook,
 ) -> None:
     difference = compare(kind, nested(kind, path, value), shown(hook, kind))
 
     assert (difference.changed, difference.fixed) == (changed, fixed)
 
 
-def test_a_spec_leaves_alone_what_it_does_not_name(hook: DatafoldHook) -> None:
+def test_a_spec_leaves_alone_what_it_does_not_name(hook: JobHook) -> None:
     monitor = shown(hook, "metric")
     least = {name: SPECS["metric"][name] for name in ("name", "schedule", "connection_id")}
     least["metric"] = {"type": "column", "metric": "sum"}
@@ -210,9 +210,7 @@ def test_a_spec_leaves_alone_what_it_does_not_name(hook: DatafoldHook) -> None:
 
 @pytest.mark.parametrize("dataset", [None, [], ["nonsense"]])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_monitor_that_is_shown_without_its_data(
-    kind: str, dataset: Any, hook: DatafoldHook
-) -> None:
+def test_a_monitor_that_is_shown_without_its_data(kind: str, dataset: Any, hook: JobHook) -> None:
     difference = compare(kind, SPECS[kind], {**shown(hook, kind), "dataset": dataset})
 
     assert (difference.changed, difference.fixed) == ((), ())
@@ -220,7 +218,7 @@ def test_a_monitor_that_is_shown_without_its_data(
 
 
 @pytest.mark.parametrize("found", [None, "nonsense", {"type": "diff"}, 5])
-def test_an_alert_that_is_shown_otherwise(found: Any, hook: DatafoldHook) -> None:
+def test_an_alert_that_is_shown_otherwise(found: Any, hook: JobHook) -> None:
     monitor = {**shown(hook, "diff"), "alert": found}
 
     assert compare("diff", SPECS["diff"], monitor).changed == ("alert",)
@@ -346,7 +344,7 @@ def test_a_fingerprint_shows_no_secret() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_update_has_all_that_it_can_change(kind: str, hook: DatafoldHook, sandbox: Any) -> None:
+def test_an_update_has_all_that_it_can_change(kind: str, hook: JobHook, sandbox: Any) -> None:
     monitor_id = shown(hook, kind)["id"]
 
     update = update_of(kind, SPECS[kind])

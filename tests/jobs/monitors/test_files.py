@@ -12,7 +12,7 @@ import pytest
 
 import airflow_provider_datafold
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.monitors.files import read_documents
 from airflow_provider_datafold.jobs.monitors.problems import Problems
 from tests.conftest import API_KEY
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 def read(folder: Path, files: Any = None, spec: Any = None, render: Any = str) -> Any:
     problems = Problems(DatafoldInputError)
-    with DatafoldHook() as hook:
+    with JobHook() as hook:
         documents = read_documents(
             hook,
             files,

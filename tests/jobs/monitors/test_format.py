@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.monitors.format import ALIASES, Wanted, translate
 from airflow_provider_datafold.jobs.monitors.problems import Problems
 from dev.sandbox import contract
@@ -62,19 +62,19 @@ LEAST: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def hook(connections: None) -> Iterator[DatafoldHook]:
-    with DatafoldHook() as hook:
+def hook(connections: None) -> Iterator[JobHook]:
+    with JobHook() as hook:
         yield hook
 
 
-def wanted(hook: DatafoldHook, *given: Any) -> list[Wanted]:
+def wanted(hook: JobHook, *given: Any) -> list[Wanted]:
     problems = Problems(DatafoldInputError)
     found = translate(hook, [(f"{n}.yaml", each) for n, each in enumerate(given)], problems)
     problems.raise_all(hook.redactor(), "Nothing was sent.")
     return found
 
 
-def body(hook: DatafoldHook, spec: Any, slug: str = "orders") -> Any:
+def body(hook: JobHook, spec: Any, slug: str = "orders") -> Any:
     (found,) = wanted(hook, {"monitors": {slug: spec}})
     check(found.kind, found.body)
     return found.body
@@ -87,7 +87,7 @@ def check(kind: str, body: Any) -> None:
     Validation(CONTRACT, operation).arguments({}, {}, content, "application/json")
 
 
-def refused(hook: DatafoldHook, *given: Any) -> list[str]:
+def refused(hook: JobHook, *given: Any) -> list[str]:
     """The lines of the error, one for each thing that is wrong."""
     error = failure(DatafoldInputError, lambda: wanted(hook, *given))
     head, *lines = str(error).split("\n- ")
@@ -151,7 +151,7 @@ def test_the_public_api_has_all_fields_of_the_format_but_these(kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_least_spec_of_a_kind(kind: str, hook: DatafoldHook) -> None:
+def test_the_least_spec_of_a_kind(kind: str, hook: JobHook) -> None:
     made = body(hook, LEAST[kind])
 
     given = {name: item for name, item in LEAST[kind].items() if name != "type"}
@@ -161,7 +161,7 @@ def test_the_least_spec_of_a_kind(kind: str, hook: DatafoldHook) -> None:
     assert made.keys() - given.keys() == {"name"}
 
 
-def test_what_is_filled_in(hook: DatafoldHook) -> None:
+def test_what_is_filled_in(hook: JobHook) -> None:
     assert body(hook, LEAST["schema"], "orders")["name"] == "orders"
     assert body(hook, {**LEAST["schema"], "name": None}, "orders")["name"] == "orders"
     assert body(hook, {**LEAST["schema"], "name": "Orders"}, "orders")["name"] == "Orders"
@@ -170,7 +170,7 @@ def test_what_is_filled_in(hook: DatafoldHook) -> None:
     assert body(hook, inmem)["datadiff"]["diff_type"] == "inmem"
 
 
-def test_an_id_is_no_field_of_the_monitor(hook: DatafoldHook) -> None:
+def test_an_id_is_no_field_of_the_monitor(hook: JobHook) -> None:
     (found,) = wanted(hook, {"monitors": {"orders": {**LEAST["test"], "id": 7}}})
     assert found.monitor_id == 7
     assert "id" not in found.body
@@ -179,7 +179,7 @@ def test_an_id_is_no_field_of_the_monitor(hook: DatafoldHook) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_fields_at_once_are_passed_on(kind: str, hook: DatafoldHook) -> None:
+def test_all_fields_at_once_are_passed_on(kind: str, hook: JobHook) -> None:
     for given in bodies.full(Operation("POST", f"/api/v1/monitors/create/{kind}")):
         assert body(hook, {**given, "type": kind}) == given
 
@@ -207,7 +207,7 @@ PUBLIC_ONLY = [
 
 @pytest.mark.parametrize(("kind", "path", "value"), PUBLIC_ONLY)
 def test_what_only_the_public_api_has_is_passed_on(
-    kind: str, path: str, value: Any, hook: DatafoldHook
+    kind: str, path: str, value: Any, hook: JobHook
 ) -> None:
     made = body(hook, changed(kind, path, value))
     for part in path.split("."):
@@ -215,7 +215,7 @@ def test_what_only_the_public_api_has_is_passed_on(
     assert made == value
 
 
-def test_rules_of_columns_are_passed_on(hook: DatafoldHook) -> None:
+def test_rules_of_columns_are_passed_on(hook: JobHook) -> None:
     spec = changed("diff", "datadiff.diff_type", "inmem")
     spec["datadiff"]["column_rules"] = [{"column": "a", "equal_if": "abs(a - b) < 1"}]
     assert body(hook, spec)["datadiff"]["column_rules"] == spec["datadiff"]["column_rules"]
@@ -238,9 +238,7 @@ def test_these_are_all_that_only_the_public_api_has() -> None:
 
 @pytest.mark.parametrize("name", ["include_tables", "exclude_tables"])
 @pytest.mark.parametrize(("kind", "place"), [("schema", ""), ("metric", "metric.")])
-def test_patterns_of_tables_are_refused(
-    name: str, kind: str, place: str, hook: DatafoldHook
-) -> None:
+def test_patterns_of_tables_are_refused(name: str, kind: str, place: str, hook: JobHook) -> None:
     (line,) = refused(hook, {"monitors": {"orders": changed(kind, f"{place}{name}", "SHOP.*")}})
     assert line == (
         f"0.yaml: orders: {place}{name}: Datafold's public API makes no monitors from patterns. "
@@ -286,9 +284,7 @@ def test_these_are_all_metrics_that_the_public_api_does_not_have() -> None:
 
 
 @pytest.mark.parametrize(("kind", "name"), INSTEAD)
-def test_a_metric_that_the_public_api_does_not_have(
-    kind: str, name: str, hook: DatafoldHook
-) -> None:
+def test_a_metric_that_the_public_api_does_not_have(kind: str, name: str, hook: JobHook) -> None:
     metric = {"type": kind, "table": "a", "metric": name}
     if kind == "column":
         metric["column"] = "b"
@@ -311,7 +307,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda it: next(iter(it.get("monitors") or it)))
-def test_an_example_of_datafold_s_own_page(example: Any, hook: DatafoldHook) -> None:
+def test_an_example_of_datafold_s_own_page(example: Any, hook: JobHook) -> None:
     if "monitors" not in example:
         # The page leaves it out.
         (line,) = refused(hook, example)
@@ -382,12 +378,12 @@ def test_an_example_of_datafold_s_own_page(example: Any, hook: DatafoldHook) -> 
         ),
     ],
 )
-def test_what_is_refused(document: Any, line: str, hook: DatafoldHook) -> None:
+def test_what_is_refused(document: Any, line: str, hook: JobHook) -> None:
     (found,) = refused(hook, document)
     assert found.startswith(f"0.yaml: {line}")
 
 
-def test_all_that_is_wrong_is_said_at_once(hook: DatafoldHook) -> None:
+def test_all_that_is_wrong_is_said_at_once(hook: JobHook) -> None:
     first = {"monitors": {"a": {}, "b": LEAST["test"], "c": {"type": "diff"}}}
     second = {"monitors": {"b": LEAST["test"], "d": {"type": "x"}}}
 
@@ -400,7 +396,7 @@ def test_all_that_is_wrong_is_said_at_once(hook: DatafoldHook) -> None:
     ]
 
 
-def test_no_error_shows_a_secret(hook: DatafoldHook) -> None:
+def test_no_error_shows_a_secret(hook: JobHook) -> None:
     password = "planted-password-3b8a"
     sides = {"connection_id": 1, "table": [password], "session_parameters": {"password": password}}
     given = [
@@ -419,7 +415,7 @@ def test_no_error_shows_a_secret(hook: DatafoldHook) -> None:
 # The page.
 
 
-def test_the_file_on_the_page(hook: DatafoldHook) -> None:
+def test_the_file_on_the_page(hook: JobHook) -> None:
     (block,) = documents.blocks(ROOT / "docs" / "monitors.md", "yaml")
 
     found = wanted(hook, yaml.safe_load(block))

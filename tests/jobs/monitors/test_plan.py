@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
     DatafoldConflictError,
@@ -19,7 +20,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldServerError,
     DatafoldUnreachableError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.monitors import apply as monitor_apply
 from airflow_provider_datafold.jobs.monitors.ownership import owners, tags_of
 from airflow_provider_datafold.operators.monitors import DatafoldApplyMonitorsOperator
@@ -537,9 +538,9 @@ def test_a_response_without_the_data_of_a_monitor_is_told(
 ) -> None:
     apply({"orders": spec("schema")})
     number = of(sandbox, "orders")["id"]
-    read = DatafoldHook.get_monitor
+    read = JobHook.get_monitor
     monkeypatch.setattr(
-        DatafoldHook, "get_monitor", lambda self, it: {**read(self, it), "dataset": None}
+        JobHook, "get_monitor", lambda self, it: {**read(self, it), "dataset": None}
     )
 
     assert apply({"orders": spec("schema")}) == {"unchanged": ["orders"]}
@@ -621,17 +622,17 @@ def test_monitors_are_deleted_last_and_only_if_all_went_well(
     apply(before)
     old, changed = (of(sandbox, slug)["id"] for slug in before)
     writes(sandbox)
-    toggle = DatafoldHook.update_monitor
+    toggle = JobHook.update_monitor
 
     def refuse(self: Any, *_: Any) -> Any:
         raise DatafoldPermissionError("No")
 
-    monkeypatch.setattr(DatafoldHook, "update_monitor", refuse)
+    monkeypatch.setattr(JobHook, "update_monitor", refuse)
     with pytest.raises(DatafoldPermissionError):
         apply(after, dangling_monitors_strategy="delete")
     assert writes(sandbox) == ["POST create/schema"]
 
-    monkeypatch.setattr(DatafoldHook, "update_monitor", toggle)
+    monkeypatch.setattr(JobHook, "update_monitor", toggle)
     assert apply(after, dangling_monitors_strategy="delete") == {
         "deleted": ["old"],
         "unchanged": ["new"],
@@ -676,15 +677,15 @@ def creates(monkeypatch: pytest.MonkeyPatch, *ends: Any) -> list[str]:
 
     :param ends: a function for each creation, which gets the real one; ``None`` for just that.
     """
-    create, made = DatafoldHook.create_monitor, list(ends)
+    create, made = JobHook.send, list(ends)
 
-    def lost(self: Any, kind: str, body: Mapping[str, Any]) -> Any:
-        names.append(body["name"])
+    def lost(self: Any, request: Request) -> Any:
+        names.append(request.body["name"])
         end = made.pop(0) if made else None
-        return create(self, kind, body) if end is None else end(lambda: create(self, kind, body))
+        return create(self, request) if end is None else end(lambda: create(self, request))
 
     names: list[str] = []
-    monkeypatch.setattr(DatafoldHook, "create_monitor", lost)
+    monkeypatch.setattr(JobHook, "send", lost)
     return names
 
 
@@ -760,13 +761,13 @@ def test_two_runs_that_overlap_delete_the_same_one(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apply(TWO)
-    delete = DatafoldHook.delete_monitor
+    delete = JobHook.delete_monitor
 
     def twice(self: Any, monitor_id: int) -> Any:
         delete(self, monitor_id)
         return delete(self, monitor_id)
 
-    monkeypatch.setattr(DatafoldHook, "delete_monitor", twice)
+    monkeypatch.setattr(JobHook, "delete_monitor", twice)
 
     assert apply({}, dangling_monitors_strategy="delete") == {"deleted": ["one", "two"]}
     assert len(sandbox.state.monitors.monitors) == 4
@@ -785,7 +786,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         asked.append(page)
         return given.pop(0)
 
-    monkeypatch.setattr(DatafoldHook, "list_monitors", list_monitors)
+    monkeypatch.setattr(JobHook, "list_monitors", list_monitors)
     yield given
     assert given == []
     assert asked == list(range(1, len(asked) + 1))

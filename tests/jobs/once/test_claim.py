@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from fastapi import Response
 
+from airflow_provider_datafold.api import data_diffs
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
     DatafoldConnectionError,
@@ -23,7 +24,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldUnreachableError,
     DatafoldValidationError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.once import claim as claim_module
 from airflow_provider_datafold.jobs.once import start as once
 from airflow_provider_datafold.jobs.once.claim import Claim, Search, claim, find, find_after_stop
@@ -48,9 +49,9 @@ RUNS = Course((Step("processing", reads=1000),), "done")
 
 
 @pytest.fixture
-def hook(connect: Callable[..., None], sandbox: Any) -> Iterator[DatafoldHook]:
+def hook(connect: Callable[..., None], sandbox: Any) -> Iterator[JobHook]:
     connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"max_retries": 0})
-    with DatafoldHook() as opened:
+    with JobHook() as opened:
         yield opened
 
 
@@ -86,8 +87,9 @@ def make(sandbox: Any, *tags: str, end: str = "", created_at: Any = None) -> int
     return number
 
 
-def take(hook: DatafoldHook, search: Search = Search.NOT, **more: Any) -> Claim:
-    return claim(hook, replace(OWNER, asked={**BODY, **more}), search)
+def take(hook: JobHook, search: Search = Search.NOT, **more: Any) -> Claim:
+    request = data_diffs.CREATE.request({**BODY, **more})
+    return claim(hook, replace(OWNER, asked=request.body), request, search)
 
 
 def requests(sandbox: Any) -> list[str]:
@@ -111,7 +113,7 @@ CREATE = "POST /datadiffs"
     ],
 )
 def test_makes_one_where_there_is_none(
-    hook: DatafoldHook, sandbox: Any, search: Search, sent: list[str]
+    hook: JobHook, sandbox: Any, search: Search, sent: list[str]
 ) -> None:
     made = take(hook, search, tags=["nightly"])
     assert requests(sandbox) == sent
@@ -122,7 +124,7 @@ def test_makes_one_where_there_is_none(
 
 @pytest.mark.parametrize("end", ["", "done"])
 @pytest.mark.parametrize("search", [Search.BRIEF, Search.FULL])
-def test_takes_over_its_own(hook: DatafoldHook, sandbox: Any, search: Search, end: str) -> None:
+def test_takes_over_its_own(hook: JobHook, sandbox: Any, search: Search, end: str) -> None:
     number = make(sandbox, "nightly", OWNER.tag, end=end)
     found = take(hook, search)
     assert (found.diff["id"], found.is_taken_over) == (number, True)
@@ -130,17 +132,13 @@ def test_takes_over_its_own(hook: DatafoldHook, sandbox: Any, search: Search, en
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
-def test_makes_another_where_its_own_came_to_nothing(
-    hook: DatafoldHook, sandbox: Any, end: str
-) -> None:
+def test_makes_another_where_its_own_came_to_nothing(hook: JobHook, sandbox: Any, end: str) -> None:
     number = make(sandbox, OWNER.tag, end=end)
     made = take(hook, Search.FULL)
     assert (made.diff["id"], made.is_taken_over) == (number + 1, False)
 
 
-def test_cancels_what_an_earlier_generation_left(
-    hook: DatafoldHook, sandbox: Any, log: Any
-) -> None:
+def test_cancels_what_an_earlier_generation_left(hook: JobHook, sandbox: Any, log: Any) -> None:
     left = [make(sandbox, OLD), make(sandbox, OLD)]
     others = [make(sandbox, OLD, end="done"), make(sandbox, "airflow:another:0-x")]
     made = take(hook, Search.FULL)
@@ -154,7 +152,7 @@ def test_cancels_what_an_earlier_generation_left(
 
 
 def test_a_cancel_that_is_refused_is_no_error(
-    hook: DatafoldHook, sandbox: Any, conduct: Any, log: Any
+    hook: JobHook, sandbox: Any, conduct: Any, log: Any
 ) -> None:
     conduct(old={"cancel": [409]})
     number = make(sandbox, OLD)
@@ -163,7 +161,7 @@ def test_a_cancel_that_is_refused_is_no_error(
     assert warning.startswith(f"Could not cancel data diff {number}: 409, ")
 
 
-def test_finds_its_own_behind_150_younger_ones(hook: DatafoldHook, sandbox: Any) -> None:
+def test_finds_its_own_behind_150_younger_ones(hook: JobHook, sandbox: Any) -> None:
     number = make(sandbox, OWNER.tag)
     for _ in range(150):
         make(sandbox, "nightly")
@@ -173,7 +171,7 @@ def test_finds_its_own_behind_150_younger_ones(hook: DatafoldHook, sandbox: Any)
     assert (found.diff["id"], found.is_taken_over) == (number, True)
 
 
-def test_reads_no_further_than_an_hour_before_the_run(hook: DatafoldHook, sandbox: Any) -> None:
+def test_reads_no_further_than_an_hour_before_the_run(hook: JobHook, sandbox: Any) -> None:
     before = (RUN_START - timedelta(hours=1, seconds=1)).isoformat()
     for _ in range(250):
         make(sandbox, "nightly", created_at=before)
@@ -185,7 +183,7 @@ def test_reads_no_further_than_an_hour_before_the_run(hook: DatafoldHook, sandbo
 
 @pytest.mark.parametrize("most", [50, 30])
 def test_believes_how_many_pages_there_are(
-    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch, most: int
+    hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     # The service returns fewer data diffs a page than it was asked for.
     real = sandbox_diffs.page_of
@@ -202,7 +200,7 @@ def test_believes_how_many_pages_there_are(
     assert found.taken["id"] == number
 
 
-def test_reads_forty_short_pages_at_most(hook: DatafoldHook, sandbox: Any, conduct: Any) -> None:
+def test_reads_forty_short_pages_at_most(hook: JobHook, sandbox: Any, conduct: Any) -> None:
     conduct(list=[changed(results=[{"id": None}], total_pages=99), ...])
     assert find(hook, OWNER, Search.FULL).taken is None
     assert len(sandbox.state.requests) == 40
@@ -210,14 +208,14 @@ def test_reads_forty_short_pages_at_most(hook: DatafoldHook, sandbox: Any, condu
 
 @pytest.mark.parametrize("pages", [None, "x", 1, 2])
 def test_reads_no_page_after_the_last(
-    hook: DatafoldHook, sandbox: Any, conduct: Any, pages: Any
+    hook: JobHook, sandbox: Any, conduct: Any, pages: Any
 ) -> None:
     conduct(list=[changed(total_pages=pages), changed(total_pages=pages, results=[])])
     assert find(hook, OWNER, Search.FULL).taken is None
     assert len(sandbox.state.requests) == (2 if pages == 2 else 1)
 
 
-def test_reads_ten_pages_at_most(hook: DatafoldHook, conduct: Any, sandbox: Any) -> None:
+def test_reads_ten_pages_at_most(hook: JobHook, conduct: Any, sandbox: Any) -> None:
     # The time of their creation may be missing.
     page = [{"id": None, "tags": None, "created_at": None}] * 100
     conduct(list=[changed(results=page, total_pages=99), ...])
@@ -232,13 +230,13 @@ def test_reads_ten_pages_at_most(hook: DatafoldHook, conduct: Any, sandbox: Any)
     [None, [], ["odd", 5, {}], [{"tags": [OWNER.tag]}], 5, True, "odd", {"id": 1}]
     + [[{"id": [1], "tags": [OWNER.tag]}]],
 )
-def test_odd_pages_are_no_error(hook: DatafoldHook, conduct: Any, results: Any) -> None:
+def test_odd_pages_are_no_error(hook: JobHook, conduct: Any, results: Any) -> None:
     conduct(list=[changed(results=results), ...])
     assert find(hook, OWNER, Search.FULL).taken is None
 
 
 def test_a_first_try_that_was_started_twice_looks_behind_99_younger_ones(
-    hook: DatafoldHook, sandbox: Any
+    hook: JobHook, sandbox: Any
 ) -> None:
     number = make(sandbox, OWNER.tag)
     for _ in range(99):
@@ -258,7 +256,7 @@ def of_other_tables(response: Any) -> Response:
     "reply", [lost, error_500, not_json, without_id, of_someone_else, of_other_tables]
 )
 def test_finds_the_one_whose_response_was_lost(
-    hook: DatafoldHook, sandbox: Any, conduct: Any, reply: Any
+    hook: JobHook, sandbox: Any, conduct: Any, reply: Any
 ) -> None:
     conduct({OWNER.tag: RUNS}, create=[reply])
     made = take(hook)
@@ -266,7 +264,7 @@ def test_finds_the_one_whose_response_was_lost(
     assert (made.diff["id"], made.is_taken_over) == (max(sandbox.state.data_diffs.diffs), False)
 
 
-def test_looks_again_for_one_that_is_late(hook: DatafoldHook, sandbox: Any, conduct: Any) -> None:
+def test_looks_again_for_one_that_is_late(hook: JobHook, sandbox: Any, conduct: Any) -> None:
     nothing = changed(results=[])
     conduct({OWNER.tag: RUNS}, create=[lost], list=[nothing, nothing])
     assert take(hook).diff["id"] == max(sandbox.state.data_diffs.diffs)
@@ -278,7 +276,7 @@ def test_looks_again_for_one_that_is_late(hook: DatafoldHook, sandbox: Any, cond
     [(lost, DatafoldConnectionError), (500, DatafoldServerError), (not_json, DatafoldAnswerError)],
 )
 def test_gives_up_one_that_never_shows(
-    hook: DatafoldHook, sandbox: Any, conduct: Any, reply: Any, kind: type[DatafoldError]
+    hook: JobHook, sandbox: Any, conduct: Any, reply: Any, kind: type[DatafoldError]
 ) -> None:
     conduct(create=[reply], list=[changed(results=[]), ...])
     with pytest.raises(DatafoldError) as caught:
@@ -295,7 +293,7 @@ def test_starts_again_after_503_as_often_as_the_connection_says(
 ) -> None:
     connect("busy", host=sandbox.url, password=API_KEY, extra={"max_retries": 3})
     conduct(create=[503, 503, 503])
-    with DatafoldHook("busy") as hook:
+    with JobHook("busy") as hook:
         made = take(hook)
     assert made.diff["id"] == max(sandbox.state.data_diffs.diffs) == 3
     # It looks before each attempt.
@@ -315,13 +313,13 @@ def test_takes_the_one_that_appears_after_a_503(
         return Response(b"{}", 503)
 
     conduct({OWNER.tag: RUNS}, create=[taken, then], list=[*[nothing] * 6])
-    with DatafoldHook("busy") as hook:
+    with JobHook("busy") as hook:
         made = take(hook)
     assert made.diff["id"] == max(sandbox.state.data_diffs.diffs) == 3
     assert requests(sandbox) == [CREATE, *[NEWEST_100] * 3, CREATE, *[NEWEST_100] * 4]
 
 
-def test_knows_whether_there_may_be_another(hook: DatafoldHook, sandbox: Any, conduct: Any) -> None:
+def test_knows_whether_there_may_be_another(hook: JobHook, sandbox: Any, conduct: Any) -> None:
     assert not take(hook, Search.BRIEF).is_doubtful
     assert take(hook, Search.BRIEF).is_doubtful
     sandbox.state.data_diffs.jobs.clear()
@@ -330,17 +328,17 @@ def test_knows_whether_there_may_be_another(hook: DatafoldHook, sandbox: Any, co
     assert take(hook).is_doubtful
 
 
-def test_cancels_nothing_where_it_must_not(hook: DatafoldHook, sandbox: Any) -> None:
+def test_cancels_nothing_where_it_must_not(hook: JobHook, sandbox: Any) -> None:
     old = make(sandbox, OLD)
     mine = [make(sandbox, OWNER.tag), make(sandbox, OWNER.tag)]
-    found = claim(hook, OWNER, Search.FULL, may_cancel=False)
+    found = claim(hook, OWNER, data_diffs.CREATE.request(BODY), Search.FULL, may_cancel=False)
     assert found.diff["id"] == mine[1]
     peek = sandbox.state.data_diffs.peek
     assert {peek(number)["status"] for number in (old, *mine)} == {"processing"}
 
 
 def test_a_copy_with_other_tables_is_neither_taken_over_nor_cancelled(
-    hook: DatafoldHook, sandbox: Any, conduct: Any
+    hook: JobHook, sandbox: Any, conduct: Any
 ) -> None:
     mine = make(sandbox, OWNER.tag)
     copy = sandbox.state.data_diffs.add({**BODY, "table2": ["C"], "tags": [OWNER.tag]}, Job(RUNS))[
@@ -352,7 +350,7 @@ def test_a_copy_with_other_tables_is_neither_taken_over_nor_cancelled(
     assert peek(copy)["status"] == "processing"
 
 
-def test_cancels_the_others_that_appeared_late(hook: DatafoldHook, sandbox: Any, log: Any) -> None:
+def test_cancels_the_others_that_appeared_late(hook: JobHook, sandbox: Any, log: Any) -> None:
     late, mine, later = (make(sandbox, OWNER.tag) for _ in range(3))
     over = make(sandbox, OWNER.tag, end="done")
     other = make(sandbox, OLD)
@@ -364,7 +362,7 @@ def test_cancels_the_others_that_appeared_late(hook: DatafoldHook, sandbox: Any,
 
 
 def test_a_last_look_that_fails_is_no_error(
-    hook: DatafoldHook, sandbox: Any, conduct: Any, log: Any
+    hook: JobHook, sandbox: Any, conduct: Any, log: Any
 ) -> None:
     conduct(list=[500])
     claim_module.cancel_others(hook, OWNER, 3)
@@ -372,7 +370,7 @@ def test_a_last_look_that_fails_is_no_error(
     assert warning.startswith("Could not look for a second data diff: 500, ")
 
 
-def test_says_that_an_id_is_never_told(hook: DatafoldHook, conduct: Any) -> None:
+def test_says_that_an_id_is_never_told(hook: JobHook, conduct: Any) -> None:
     conduct(create=[without_id], list=[changed(results=[]), ...])
     with pytest.raises(DatafoldAnswerError) as caught:
         take(hook)
@@ -383,7 +381,7 @@ def test_says_that_an_id_is_never_told(hook: DatafoldHook, conduct: Any) -> None
     ("reply", "kind"), [(429, DatafoldRateLimitError), (422, DatafoldValidationError)]
 )
 def test_looks_for_none_that_was_not_taken(
-    hook: DatafoldHook, sandbox: Any, conduct: Any, reply: int, kind: type[DatafoldError]
+    hook: JobHook, sandbox: Any, conduct: Any, reply: int, kind: type[DatafoldError]
 ) -> None:
     conduct(create=[reply])
     with pytest.raises(kind):
@@ -400,7 +398,7 @@ def test_looks_for_none_that_was_not_sent(
         password=API_KEY,
         extra={"max_retries": 0},
     )
-    with DatafoldHook() as hook:
+    with JobHook() as hook:
         with pytest.raises(DatafoldUnreachableError):
             take(hook)
         hook.stop()
@@ -410,7 +408,7 @@ def test_looks_for_none_that_was_not_sent(
 
 
 def test_a_stopped_task_cancels_none_of_an_earlier_generation(
-    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+    hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = make(sandbox, OLD)
     choice = find(hook, OWNER, Search.FULL)
@@ -422,7 +420,7 @@ def test_a_stopped_task_cancels_none_of_an_earlier_generation(
         claim_module.cancel_others(hook, OWNER, number)
 
 
-def test_finds_one_while_the_task_is_being_killed(hook: DatafoldHook, sandbox: Any) -> None:
+def test_finds_one_while_the_task_is_being_killed(hook: JobHook, sandbox: Any) -> None:
     make(sandbox, OLD)
     number = make(sandbox, OWNER.tag)
     hook.stop()
@@ -432,7 +430,7 @@ def test_finds_one_while_the_task_is_being_killed(hook: DatafoldHook, sandbox: A
 
 
 def test_looks_again_while_the_task_is_being_killed(
-    hook: DatafoldHook, sandbox: Any, conduct: Any, monkeypatch: pytest.MonkeyPatch
+    hook: JobHook, sandbox: Any, conduct: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append)
@@ -445,16 +443,14 @@ def test_looks_again_while_the_task_is_being_killed(
     assert pauses == [0.3, 0.3]
 
 
-def test_one_that_has_ended_ends_the_search_of_a_killed_task(
-    hook: DatafoldHook, sandbox: Any
-) -> None:
+def test_one_that_has_ended_ends_the_search_of_a_killed_task(hook: JobHook, sandbox: Any) -> None:
     make(sandbox, OWNER.tag, end="done")
     hook.stop()
     assert find_after_stop(hook, OWNER, time.monotonic() + 4.0) == ()
     assert requests(sandbox) == [NEWEST_100]
 
 
-def test_finds_the_others_while_the_task_is_being_killed(hook: DatafoldHook, sandbox: Any) -> None:
+def test_finds_the_others_while_the_task_is_being_killed(hook: JobHook, sandbox: Any) -> None:
     mine, late = make(sandbox, OWNER.tag), make(sandbox, OWNER.tag)
     hook.stop()
     find_others = claim_module.find_others_after_stop
@@ -466,7 +462,7 @@ def test_finds_the_others_while_the_task_is_being_killed(hook: DatafoldHook, san
 
 
 def test_looks_for_one_until_a_cancel_has_just_enough_time(
-    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+    hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim_module, "_SEARCH_PAUSE", 0.03)
     hook.stop()

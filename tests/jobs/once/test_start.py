@@ -19,8 +19,8 @@ from airflow_provider_datafold.exceptions import (
     DatafoldTimeoutError,
     DatafoldUnreachableError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.ci_run import trigger_once
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.monitor_run import run_once
 from airflow_provider_datafold.jobs.once import start as once
 from tests.conftest import API_KEY, Log
@@ -40,14 +40,14 @@ FACTS = {
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The hook's pauses, which take no time."""
     made: list[float] = []
-    monkeypatch.setattr(DatafoldHook, "pause", lambda _, seconds: made.append(seconds))
+    monkeypatch.setattr(JobHook, "pause", lambda _, seconds: made.append(seconds))
     return made
 
 
 @pytest.fixture
-def hook(connect: Callable[..., None], sandbox: Any, pauses: list[float]) -> Iterator[DatafoldHook]:
+def hook(connect: Callable[..., None], sandbox: Any, pauses: list[float]) -> Iterator[JobHook]:
     connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"max_retries": 2})
-    with DatafoldHook() as hook:
+    with JobHook() as hook:
         yield hook
 
 
@@ -69,7 +69,7 @@ class Script:
         return said
 
 
-def test_what_gets_a_response_is_not_looked_for(hook: DatafoldHook) -> None:
+def test_what_gets_a_response_is_not_looked_for(hook: JobHook) -> None:
     start, find = Script(5), Script(AssertionError())
 
     assert once.start_once(hook, "thing", start, find) == 5
@@ -87,7 +87,7 @@ def test_what_gets_a_response_is_not_looked_for(hook: DatafoldHook) -> None:
     ],
 )
 @pytest.mark.parametrize("looks", range(len(LAST_PAUSES)))
-def test_what_gets_no_response_is_found(lost: Any, looks: int, hook: DatafoldHook) -> None:
+def test_what_gets_no_response_is_found(lost: Any, looks: int, hook: JobHook) -> None:
     start, find = Script(lost), Script(*[None] * looks, 6)
 
     assert once.start_once(hook, "thing", start, find) == 6
@@ -98,7 +98,7 @@ def test_what_gets_no_response_is_found(lost: Any, looks: int, hook: DatafoldHoo
     "lost", [DatafoldTimeoutError("No response"), DatafoldAnswerError("No JSON")]
 )
 def test_what_was_not_started_is_an_error(
-    lost: DatafoldError, hook: DatafoldHook, pauses: list[float]
+    lost: DatafoldError, hook: JobHook, pauses: list[float]
 ) -> None:
     start, find = Script(lost), Script(None)
 
@@ -117,7 +117,7 @@ BUSY_FOR_LONG = DatafoldServerError("503", status_code=503, retry_after=31.0)
 
 
 def test_what_is_not_found_after_503_is_started_as_often_as_the_connection_says(
-    hook: DatafoldHook, pauses: list[float]
+    hook: JobHook, pauses: list[float]
 ) -> None:
     start, find = Script(BUSY, BUSY_FOR_30_SECONDS, 5), Script(None)
 
@@ -128,7 +128,7 @@ def test_what_is_not_found_after_503_is_started_as_often_as_the_connection_says(
     assert pauses == [0.5, *PAUSES, 30.0, *PAUSES]
 
 
-def test_it_is_not_started_more_often(hook: DatafoldHook, pauses: list[float]) -> None:
+def test_it_is_not_started_more_often(hook: JobHook, pauses: list[float]) -> None:
     start, find = Script(BUSY), Script(None)
 
     with pytest.raises(DatafoldServerError):
@@ -138,7 +138,7 @@ def test_it_is_not_started_more_often(hook: DatafoldHook, pauses: list[float]) -
     assert pauses == [0.5, *PAUSES, 1.0, *PAUSES, 2.0, *LAST_PAUSES]
 
 
-def test_a_long_wait_after_503_is_left_to_airflow(hook: DatafoldHook, pauses: list[float]) -> None:
+def test_a_long_wait_after_503_is_left_to_airflow(hook: JobHook, pauses: list[float]) -> None:
     start, find = Script(BUSY_FOR_LONG), Script(None)
 
     with pytest.raises(DatafoldServerError):
@@ -159,7 +159,7 @@ def test_a_call_timeout_ends_the_attempts(
     monkeypatch.setattr(once, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     start, find = Script(BUSY), Script(None)
 
-    with DatafoldHook("hasty") as hook, pytest.raises(DatafoldServerError):
+    with JobHook("hasty") as hook, pytest.raises(DatafoldServerError):
         once.start_once(hook, "thing", start, find)
 
     assert start.count == 2
@@ -176,7 +176,7 @@ def test_a_call_timeout_ends_the_attempts(
 )
 @pytest.mark.parametrize("is_late", [True, False])
 def test_an_error_after_a_503_leaves_open_whether_it_was_started(
-    then: DatafoldError, is_late: bool, hook: DatafoldHook
+    then: DatafoldError, is_late: bool, hook: JobHook
 ) -> None:
     start, find = Script(BUSY, then), Script(*[None] * 6, 7 if is_late else None)
 
@@ -189,7 +189,7 @@ def test_an_error_after_a_503_leaves_open_whether_it_was_started(
     assert start.count == 2
 
 
-def test_a_look_that_fails_is_made_again(hook: DatafoldHook, log: Log) -> None:
+def test_a_look_that_fails_is_made_again(hook: JobHook, log: Log) -> None:
     start, find = Script(DatafoldTimeoutError("No response")), Script(DatafoldAnswerError("?"), 6)
 
     assert once.start_once(hook, "thing", start, find) == 6
@@ -200,14 +200,14 @@ def test_a_look_that_fails_is_made_again(hook: DatafoldHook, log: Log) -> None:
     ]
 
 
-def test_looks_that_fail_do_not_hide_why_the_start_failed(hook: DatafoldHook) -> None:
+def test_looks_that_fail_do_not_hide_why_the_start_failed(hook: JobHook) -> None:
     start, find = Script(DatafoldTimeoutError("No response")), Script(DatafoldAnswerError("?"))
 
     with pytest.raises(DatafoldTimeoutError):
         once.start_once(hook, "thing", start, find)
 
 
-def test_what_is_started_and_never_found_is_an_error(hook: DatafoldHook) -> None:
+def test_what_is_started_and_never_found_is_an_error(hook: JobHook) -> None:
     start, find = Script(None), Script(None)
 
     with pytest.raises(
@@ -228,7 +228,7 @@ def test_what_is_started_and_never_found_is_an_error(hook: DatafoldHook) -> None
     ],
 )
 def test_what_cannot_have_been_started_is_not_looked_for(
-    error: DatafoldError, hook: DatafoldHook
+    error: DatafoldError, hook: JobHook
 ) -> None:
     start, find = Script(error), Script(5)
 
@@ -238,7 +238,7 @@ def test_what_cannot_have_been_started_is_not_looked_for(
     assert (start.count, find.count) == (1, 0)
 
 
-def test_a_stop_ends_the_search(hook: DatafoldHook) -> None:
+def test_a_stop_ends_the_search(hook: JobHook) -> None:
     hook.stop()
 
     with pytest.raises(DatafoldStoppedError):
@@ -247,7 +247,7 @@ def test_a_stop_ends_the_search(hook: DatafoldHook) -> None:
         )
 
 
-def start(hook: DatafoldHook, name: str) -> int:
+def start(hook: JobHook, name: str) -> int:
     return run_once(hook, 4) if name == "run_monitor" else trigger_once(hook, 2, **FACTS)
 
 
@@ -271,21 +271,21 @@ def test_a_lost_response(
     name: str,
     count: int,
     is_taken: bool,
-    hook: DatafoldHook,
+    hook: JobHook,
     sandbox: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     make(sandbox, name, count)
-    real = DatafoldHook.call
+    real = JobHook.call
 
-    def call(self: DatafoldHook, operation: Any, *body: Any, **values: Any) -> Any:
+    def call(self: JobHook, operation: Any, *body: Any, **values: Any) -> Any:
         if operation.method == "POST":
             if is_taken:
                 real(self, operation, *body, **values)
             raise DatafoldTimeoutError("The reply is lost")
         return real(self, operation, *body, **values)
 
-    monkeypatch.setattr(DatafoldHook, "call", call)
+    monkeypatch.setattr(JobHook, "call", call)
     if is_taken:
         assert start(hook, name) == started(sandbox)[-1]
     else:
@@ -305,22 +305,22 @@ def test_a_lost_response(
     ],
 )
 def test_a_list_that_says_little(
-    name: str, listed: Any, hook: DatafoldHook, monkeypatch: pytest.MonkeyPatch
+    name: str, listed: Any, hook: JobHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = listed.get("runs") or []
     answers = {"LIST_RUNS": listed if name == "run_monitor" else runs}
 
-    def call(self: DatafoldHook, operation: Any, *body: Any, **values: Any) -> Any:
+    def call(self: JobHook, operation: Any, *body: Any, **values: Any) -> Any:
         return answers["LIST_RUNS"] if operation.method == "GET" else {"ci_run_id": None}
 
-    monkeypatch.setattr(DatafoldHook, "call", call)
+    monkeypatch.setattr(JobHook, "call", call)
 
     with pytest.raises(DatafoldAnswerError, match="its response does not identify it"):
         start(hook, name)
 
 
 def test_the_oldest_runs_may_come_first(
-    hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+    hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = type(sandbox.state.monitors).runs_of
     monkeypatch.setattr(
