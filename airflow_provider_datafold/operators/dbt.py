@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
 from airflow_provider_datafold.operators.ci import DatafoldCIOperator
-from airflow_provider_datafold.operators.job import DEFAULT_TIMEOUT, Start
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -278,7 +278,6 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
         at least 1 s and at most 30.
     :param timeout: how long the run may take, in seconds or as a :class:`~datetime.timedelta`; 24
         hours by default. The task's ``execution_timeout`` counts, too.
-    :param cancel_on_kill: has no effect: Datafold's API cannot cancel a CI run.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :return: ``{"ci_config_id", "run_id", "status"}`` of the CI run; it lands in XCom. ``run_id``
@@ -311,11 +310,10 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
         commit_sha: str,
         run_id: str | None = None,
         include: Sequence[str] | str | None = None,
-        wait_for_completion: bool = False,
-        deferrable: bool | None = None,
+        wait_for_completion: bool = True,
+        deferrable: bool = DEFAULT_DEFERRABLE,
         poll_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
-        cancel_on_kill: bool = True,
         datafold_conn_id: str = "datafold_default",
         **kwargs: Any,
     ) -> None:

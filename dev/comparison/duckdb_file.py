@@ -13,8 +13,29 @@ from dev.comparison.question import quoted
 from dev.comparison.table import ReadError, Table, columns_of
 
 _ATTEMPTS = 40
+_LOCKED = "Could not set lock"
 _PAUSE = 0.25
 _TAKEN = {"memory", "system", "temp"}
+
+
+def check(path: Path) -> None:
+    """Check that this DuckDB can read a file.
+
+    :param path: the file.
+    :raises ReadError: it cannot, for example because a newer DuckDB wrote it.
+    """
+    try:
+        duckdb.connect(str(path), read_only=True).close()
+    except duckdb.Error as error:
+        # A file that is open for writing can be read later.
+        if _LOCKED in str(error):
+            return
+        message = (
+            f"DuckDB {duckdb.__version__}, which compares here, cannot read {path}: {error}. If a "
+            f"newer DuckDB wrote the file, such as the one beside dbt, install the same version of "
+            f"DuckDB for both: the storage version of the file must be one that both know"
+        )
+        raise ReadError("DatabaseError", message) from error
 
 
 def lock(connection: DuckDBPyConnection, paths: Sequence[Path]) -> None:
@@ -70,7 +91,7 @@ def _attach(connection: DuckDBPyConnection, path: Path, database: str) -> None:
         try:
             connection.execute(f"attach {address} as {database} (read_only)")
         except duckdb.IOException as error:
-            if "lock" not in str(error):
+            if _LOCKED not in str(error):
                 raise ReadError("DatabaseError", str(error)) from error
             if attempt == _ATTEMPTS:
                 message = f"{path.name} is open for writing in another process: {error}"

@@ -15,6 +15,18 @@ _MAGIC = slice(8, 12)
 """The position of DuckDB's magic bytes in a file."""
 
 
+def is_duckdb_file(address: str) -> bool:
+    """Return whether a database is a DuckDB file.
+
+    :param address: a file or a URL.
+    """
+    path = Path(address)
+    if is_url(address) or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(_MAGIC.stop)[_MAGIC] == b"DUCK"
+
+
 def copy(
     connection: DuckDBPyConnection, sides: Sequence[Side], step: Callable[[int], None]
 ) -> list[Table]:
@@ -38,20 +50,12 @@ def copy(
                 raise ReadError(error.kind, message, error.is_retryable) from error
             step(len(tables))
 
-    files = [place for place, side in enumerate(sides) if _is_duckdb_file(side.address)]
+    files = [place for place, side in enumerate(sides) if is_duckdb_file(side.address)]
     copy_each(place for place in range(len(sides)) if place not in files)
     # This DuckDB itself runs the queries for its files, and so must not reach any others.
     duckdb_file.lock(connection, [Path(sides[place].address) for place in files])
     copy_each(files)
     return [tables[place] for place in range(len(sides))]
-
-
-def _is_duckdb_file(address: str) -> bool:
-    path = Path(address)
-    if is_url(address) or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(_MAGIC.stop)[_MAGIC] == b"DUCK"
 
 
 def _copy(connection: DuckDBPyConnection, side: Side, name: str) -> Table:
@@ -60,5 +64,5 @@ def _copy(connection: DuckDBPyConnection, side: Side, name: str) -> Table:
     path = Path(side.address)
     if not path.is_file():
         raise ReadError("DatabaseNotFound", f"There is no file {path}")
-    copy_file = duckdb_file.copy if _is_duckdb_file(side.address) else sqlite_file.copy
+    copy_file = duckdb_file.copy if is_duckdb_file(side.address) else sqlite_file.copy
     return copy_file(connection, path, side.select, name)

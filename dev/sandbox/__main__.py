@@ -12,8 +12,11 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from dev.comparison import duckdb_file
 from dev.comparison.question import is_url
 from dev.comparison.sample import create_sample
+from dev.comparison.source import is_duckdb_file
+from dev.comparison.table import ReadError
 from dev.sandbox.bi import ASSUMPTION
 from dev.sandbox.disturbance import Disturbance
 from dev.sandbox.server import DEFAULT_API_KEY, Sandbox
@@ -125,6 +128,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if len(arguments.database) > 2:
         parser.error("--database: pass at most two, for the two data sources")
+    for database in filter(is_duckdb_file, arguments.database):
+        try:
+            duckdb_file.check(Path(database))
+        except ReadError as error:
+            parser.error(f"--database: {error}")
     sandbox = Sandbox(
         api_key=arguments.api_key,
         port=arguments.port,
