@@ -203,3 +203,12 @@ for airflow, pythons in (AIRFLOWS | NEXT).items():
 
 for dbt, interpreters in DBT.items():
     add_dbt_session(dbt, *interpreters)
+
+
+@nox.session(name="datafold-sdk-upload", default=False)
+def sdk_upload(session: nox.Session) -> None:
+    """Compare an upload of dbt's artifacts with that of Datafold's SDK."""
+    # dbt 1.12 and newer need more than a registry of packages.
+    session.install("datafold-sdk==0.4.1", "dbt-core<1.12")
+    command = os.path.join(session.bin, "datafold")
+    session.run(sys.executable, "-m", "dev.scripts.sdk_upload", command, external=True)

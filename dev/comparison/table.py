@@ -30,6 +30,7 @@ _DUCKDB: dict[str, Any] = {
     "lock_configuration": "true",
     "python_enable_replacements": "false",
 }
+_LOCKED = "Could not set lock"
 _IN_UTC = "TIMESTAMP WITH TIME ZONE"
 _PLAIN = {bool, int, Decimal, str, date, bytes, type(None)}
 _ONE_QUERY = """
@@ -90,6 +91,29 @@ def read(side: Side) -> list[Column]:
     ]
 
 
+def check(address: str) -> None:
+    """Check that a database which is a DuckDB file can be read.
+
+    :param address: a file or a URL.
+    :raises ReadError: it cannot, for example because a newer DuckDB wrote it.
+    """
+    path = Path(address)
+    if is_url(address) or not path.is_file() or not _is_duckdb(path):
+        return
+    try:
+        duckdb.connect(address, read_only=True).close()
+    except duckdb.Error as error:
+        # A file that is open for writing can be read later.
+        if _LOCKED in str(error):
+            return
+        message = (
+            f"DuckDB {duckdb.__version__}, which reads here, cannot read {path}: {error}. If a "
+            f"newer DuckDB wrote the file, such as the one beside dbt, install the same version of "
+            f"DuckDB for both: the storage version of the file must be one that both know"
+        )
+        raise ReadError("DatabaseError", message) from error
+
+
 _Read = tuple[list[tuple[str, str]], list[tuple[Any, ...]]]
 """The name and the type of each column, and the rows."""
 
@@ -122,7 +146,7 @@ def _open_duckdb(path: Path) -> duckdb.DuckDBPyConnection:
         try:
             return duckdb.connect(str(path), read_only=True, config=_DUCKDB)
         except duckdb.IOException as error:
-            if "lock" not in str(error):
+            if _LOCKED not in str(error):
                 raise ReadError("DatabaseError", str(error)) from error
             if time.monotonic() > deadline:
                 message = f"{path.name} is open for writing in another process: {error}"

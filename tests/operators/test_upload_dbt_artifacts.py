@@ -48,6 +48,7 @@ def task(tmp_path: Path) -> Any:
             "target": str(folder),
             "commit_sha": SHA,
             "poll_interval": 0.01,
+            "wait_for_completion": False,
             "deferrable": False,
         }
         return DatafoldUploadDbtArtifactsOperator(task_id="artifacts", **{**given, **arguments})
@@ -206,7 +207,7 @@ def test_a_configuration_that_is_not_there(task: Any, connect: Any) -> None:
 def test_defaults() -> None:
     needed = ("ci_config_id", "run_type", "target", "commit_sha")
     task = DatafoldUploadDbtArtifactsOperator(task_id="t", **dict.fromkeys(needed, "1"))
-    check_defaults(task, waits=False)
+    check_defaults(task)
     assert (task.run_id, task.include) == (None, None)
     assert {*task.template_fields} == {"datafold_conn_id", *needed, "run_id", "include"}
 
