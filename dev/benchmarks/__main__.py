@@ -1,4 +1,4 @@
-"""Measure everything, and write the page and the plots: ``python -m dev.benchmarks``."""
+"""Measure everything, and write the page and the plot: ``python -m dev.benchmarks``."""
 
 from __future__ import annotations
 
@@ -21,18 +21,13 @@ def main() -> int:
     start = time.monotonic()
     with environment.prepared():
         # Airflow reads its environment when it is imported.
-        from dev.benchmarks import page, plot, requirement, scatter
-        from dev.benchmarks.run import measure
+        from dev.benchmarks import page, plot, requirement, run
 
-        measured = measure()
-        page.PATH.write_text(page.render(measured.figures))
-        plot.PATH.write_text(plot.render(measured.figures, measured.accepted))
-        scatter.PATH.write_text(scatter.render(measured.waits))
-    missed = requirement.missed(measured.figures)
-    print(
-        f"Wrote docs/{page.PATH.name}, docs/images/{plot.PATH.name} and "
-        f"docs/images/{scatter.PATH.name} after {time.monotonic() - start:.0f} s."
-    )
+        figures, seen = run.measure()
+        page.PATH.write_text(page.render(figures))
+        plot.draw(seen)
+    missed = requirement.missed(figures)
+    print(f"Wrote {page.PATH.name} and {plot.PATH.name} after {time.monotonic() - start:.0f} s.")
     for sentence in missed:
         print(sentence, file=sys.stderr)
     return 1 if missed else 0

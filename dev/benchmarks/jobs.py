@@ -11,15 +11,10 @@ import random
 import re
 import time
 
-from dev.benchmarks.response import response
-
 JOBS = 1000
 SHORTEST, LONGEST = 4.0, 45.0
 """Seconds."""
 LONG = 6 * 3600.0
-
-SKEWED = "skewed"
-EVEN = "even"
 
 WARM_UP = 1_000_000
 """Id of a job that has ended before anyone looks."""
@@ -28,22 +23,14 @@ _SEED = 7
 _ID = re.compile(rb"/(?:datadiffs|runs)/(\d+)")
 
 
-def lengths(
-    spread: str, jobs: int, shortest: float = SHORTEST, longest: float = LONGEST
-) -> list[float]:
-    """Return how long each job takes, the same in each process.
+def lengths(jobs: int) -> list[float]:
+    """Return how long each job takes, the same in each process: many short ones and few long ones.
 
-    :param spread: :data:`SKEWED` for many short ones and few long ones, as jobs usually are (the
-        logarithm of the length is spread evenly), or :data:`EVEN`.
     :param jobs: how many.
-    :param shortest: seconds of the shortest.
-    :param longest: seconds of the longest.
-    :return: seconds by job.
+    :return: seconds by job. Their logarithms are spread evenly.
     """
     dice = random.Random(_SEED)
-    if spread == EVEN:
-        return [dice.uniform(shortest, longest) for _ in range(jobs)]
-    return [shortest * (longest / shortest) ** dice.random() for _ in range(jobs)]
+    return [SHORTEST * (LONGEST / SHORTEST) ** dice.random() for _ in range(jobs)]
 
 
 class JobService:
@@ -56,22 +43,17 @@ class JobService:
         self._lengths = dict(enumerate(job_lengths, start=1)) | {WARM_UP: 0.0}
         self._begun: dict[int, float] = {}
         self._looks = dict.fromkeys(self._lengths, 0)
-        self.connections = 0
         self._diff, self._run = _diff(), _run()
-
-    def connected(self) -> None:
-        """Count a connection."""
-        self.connections += 1
 
     def respond(self, head: bytes) -> bytes:
         """Show a job, or what was counted.
 
         :param head: the head of a request.
-        :return: the response.
+        :return: the content of the response.
         """
         found = _ID.search(head)
         if found is None:
-            return response("200 OK", json.dumps(self._counts()).encode())
+            return json.dumps(self._counts()).encode()
         now, number = time.monotonic(), int(found[1])
         begun = self._begun.setdefault(number, now)
         self._looks[number] += 1
@@ -81,7 +63,7 @@ class JobService:
         else:
             run = self._run | {"id": number} | ({"status": 10} if has_ended else {})
             shown = {"data": run}
-        return response("200 OK", json.dumps(shown).encode())
+        return json.dumps(shown).encode()
 
     def _counts(self) -> dict[str, object]:
         jobs = [number for number in self._begun if number != WARM_UP]
@@ -89,15 +71,13 @@ class JobService:
             "looks": [self._looks[number] for number in sorted(jobs)],
             # Processes of one machine share this clock.
             "ends": [self._begun[number] + self._lengths[number] for number in sorted(jobs)],
-            "connections": self.connections,
         }
 
 
 def _diff() -> dict[str, object]:
     """Return a diff with all fields of the contract."""
     from dev.sandbox.course import Job
-    from dev.sandbox.data_diffs import IDENTICAL
-    from dev.sandbox.state import State
+    from dev.sandbox.data_diffs import IDENTICAL, DataDiffs
 
     body = {
         "data_source1_id": 1,
@@ -107,7 +87,7 @@ def _diff() -> dict[str, object]:
         "pk_columns": ["id"],
         "tags": ["airflow:1f2e3d4c5b6a7988:0-abcdef"],
     }
-    diffs = State().data_diffs
+    diffs = DataDiffs()
     shown: dict[str, object] = diffs.peek(diffs.add(body, Job(IDENTICAL))["id"])
     return shown | {"status": "processing"}
 

@@ -1,132 +1,47 @@
-"""``docs/images/performance.svg``: bars for the figures, and a line for the rate limit."""
+"""``docs/images/performance-waiting.svg``: how late an end is noticed against the polls it took."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from xml.sax.saxutils import escape
+from statistics import fmean, median, quantiles
 
-from dev.benchmarks import imports, parsing, rate_limit, tasks, updates
-from dev.benchmarks.figure import FLOOR, OURS, Figure
+from dev.benchmarks.figure import DBT, DBT_SHIPPED, NAMES, OURS
+from dev.benchmarks.waits import Waits
 
-PATH = Path(__file__).parents[2] / "docs" / "images" / "performance.svg"
+PATH = Path(__file__).parents[2] / "docs" / "images" / "performance-waiting.svg"
 
-_ROWS = (
-    (imports.TIME, imports.MEMORY),
-    (tasks.CPU, updates.ONE),
-    (updates.KEPT_HTTP, updates.KEPT_TLS),
-    (parsing.BUILD, parsing.SERIALIZE),
-)
-_COLUMNS = 2
-_WIDTH, _MARGIN, _BAR, _STEP = 960, 28, 18, 26
-_PANEL_WIDTH = (_WIDTH - (_COLUMNS + 1) * _MARGIN) / _COLUMNS
-_HEAD, _LABELS, _VALUES = 22, 176, 70
-_LINE_HEIGHT = 250
-
-# The page around it may be dark, so that the plot needs its own white background.
-STYLE = """\
-text { font: 14px system-ui, sans-serif; fill: #1f2933 }
-.title { font-weight: 600 }
-.quiet { fill: #667684 }
-.ours { fill: #0b7a5e }
-.other { fill: #c3ccd4 }
-.line { fill: none; stroke: #0b7a5e; stroke-width: 2.5 }
-.ideal { fill: none; stroke: #8696a4; stroke-width: 1.5; stroke-dasharray: 5 4 }
-.axis { stroke: #c3ccd4 }
-"""
+_MOST_DOTS = 200
+"""For each contender: more would only be larger."""
+_COLOURS = {OURS: "#0b7a5e", DBT: "#c2571a", DBT_SHIPPED: "#5b6bb5"}
 
 
-def render(figures: Mapping[str, Figure], accepted: Sequence[float]) -> str:
-    """Draw the plot.
+def draw(waits: Mapping[str, Waits]) -> None:
+    """Draw a dot for each of some jobs, and a cross where mean polls and median lateness meet.
 
-    :param figures: the figures by name.
-    :param accepted: when each update was accepted under the rate limit, in seconds.
-    :return: the text of an SVG file.
+    :param waits: what was seen by contender.
     """
-    panels: list[str] = []
-    top = _MARGIN
-    for row in _ROWS:
-        for column, name in enumerate(row):
-            panels += _bars(figures[name], _MARGIN + column * (_PANEL_WIDTH + _MARGIN), top)
-        top += _HEAD + max(len(figures[name].values) for name in row) * _STEP + _MARGIN
-    panels += _line(figures[rate_limit.WALL], accepted, top)
-    height = top + _LINE_HEIGHT
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-            f'width="{_WIDTH}" height="{height}" role="img">',
-            "<title>What the provider costs, beside its alternatives</title>",
-            f"<style>{STYLE}</style>",
-            f'<rect width="{_WIDTH}" height="{height}" rx="8" fill="#fff"/>',
-            *panels,
-            "</svg>",
-            "",
-        ]
+    # Only `make bench` installs it.
+    from matplotlib.figure import Figure
+
+    picture = Figure(figsize=(10, 4.75), layout="tight")
+    axes = picture.subplots()
+    for name, seen in waits.items():
+        step = -(-len(seen.looks) // _MOST_DOTS)
+        places = range(0, len(seen.looks), step)
+        # Polls are whole numbers: side by side the dots would hide each other.
+        across = [seen.looks[place] + (place / len(seen.looks) - 0.5) * 0.7 for place in places]
+        late, latest = median(seen.shares), quantiles(seen.shares, n=20)[-1]
+        label = f"{NAMES[name].replace('`', '')}: median {late:,.0f} %, 95th {latest:,.0f} %"
+        upwards = [max(seen.shares[place], 0.1) for place in places]
+        axes.scatter(across, upwards, s=9, alpha=0.35, color=_COLOURS[name], label=label)
+        axes.plot(fmean(seen.looks), late, "+", color=_COLOURS[name], markersize=16, mew=3.5)
+    axes.set(
+        title="How late the end of a job is noticed, and the polls that it took",
+        xlabel="polls of a job (a cross: mean polls, median lateness)",
+        ylabel="how late, in % of its length",
+        yscale="log",
     )
-
-
-def write(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    """Return a line of text.
-
-    :param x: where it is anchored.
-    :param y: its base line.
-    :param text: the text, perhaps with code marks.
-    :param kind: its class.
-    :param anchor: ``start``, ``middle`` or ``end``.
-    :return: the element.
-    """
-    shown = escape(text.replace("`", ""))
-    return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}" text-anchor="{anchor}">{shown}</text>'
-
-
-def _bars(figure: Figure, left: float, top: float) -> Iterator[str]:
-    """Draw a bar for each contender, the shortest first."""
-    yield write(left, top + 12, figure.name, "title")
-    room = _PANEL_WIDTH - _LABELS - _VALUES
-    longest = max(figure.values.values())
-    for index, (name, value) in enumerate(sorted(figure.values.items(), key=lambda it: it[1])):
-        y = top + _HEAD + index * _STEP
-        start, length = left + _LABELS, max(value / longest * room, 1.5)
-        kind = "ours" if name == OURS else "other"
-        yield write(
-            start - 8, y + 14, figure.label(name), "title" if name == OURS else "quiet", "end"
-        )
-        yield (
-            f'<rect x="{start:.1f}" y="{y:.1f}" width="{length:.1f}" height="{_BAR}" '
-            f'rx="2" class="{kind}"/>'
-        )
-        yield write(start + length + 6, y + 14, figure.shown(name), "quiet")
-
-
-def _line(figure: Figure, accepted: Sequence[float], top: float) -> Iterator[str]:
-    """Draw the number of accepted updates over time."""
-    ideal = figure.values[FLOOR]
-    count, seconds = len(accepted), max([*accepted, ideal])
-    left, right, bottom = _MARGIN + 40, _WIDTH - _MARGIN, top + _LINE_HEIGHT - 50
-
-    def point(second: float, number: float) -> str:
-        x = left + second / seconds * (right - left)
-        return f"{x:.1f},{bottom - number / max(count, 1) * (bottom - top - 30):.1f}"
-
-    yield write(
-        _MARGIN,
-        top + 12,
-        f"{rate_limit.PROCESSES} processes, {count} updates, a service that allows "
-        f"{rate_limit.PER_SECOND} a second: updates done, by second",
-        "title",
-    )
-    yield f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{bottom}" class="axis"/>'
-    for second in range(int(seconds) + 1):
-        x = left + second / seconds * (right - left)
-        yield write(x, bottom + 20, str(second), "quiet", "middle")
-    yield write(left - 8, bottom, "0", "quiet", "end")
-    yield write(left - 8, top + 40, str(count), "quiet", "end")
-    yield f'<polyline points="{point(0, 0)} {point(ideal, count)}" class="ideal"/>'
-    yield write(right, bottom - 16, "dashed: what the limit allows, evenly", "quiet", "end")
-    yield write(right, bottom + 38, "seconds; a window of the limit opens at once", "quiet", "end")
-    steps = [
-        point(second, number + after)
-        for number, second in enumerate(sorted(accepted))
-        for after in (0, 1)
-    ]
-    yield f'<polyline points="{" ".join(steps)}" class="line"/>'
+    axes.locator_params(axis="x", integer=True)
+    axes.legend()
+    picture.savefig(PATH, metadata={"Date": None})

@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from dev.benchmarks import imports, parsing, rate_limit, tasks, updates, waits
+from dev.benchmarks import imports, serialize, update, waits
 from dev.benchmarks.figure import Figure
 
-PROCESSES, DAGS, UPDATES, TASKS = 15, 11, 500, 5
+PROCESSES, DAGS, UPDATES = 15, 11, 500
 """How many measurements of each a median is taken from."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What one run has measured.
+def measure() -> tuple[Mapping[str, Figure], Mapping[str, waits.Waits]]:
+    """Measure everything, in some minutes.
 
-    :param figures: the figures by name.
-    :param accepted: when each update was accepted under the rate limit, in seconds.
-    :param waits: what was seen of the waits over https by contender.
-    """
-
-    figures: Mapping[str, Figure]
-    accepted: Sequence[float]
-    waits: Mapping[str, waits.Waits]
-
-
-def measure() -> Measured:
-    """Measure everything, in about ten minutes.
-
-    :return: what was measured.
+    :return: the figures by name, and what was seen of the waits over https by contender.
     """
     figures = _noted(imports.measure(PROCESSES))
-    figures += _noted(parsing.measure(DAGS))
-    figures += _noted(updates.measure(UPDATES))
-    figures += _noted(tasks.measure(TASKS))
-    limited, accepted = rate_limit.measure()
-    figures += _noted(limited)
+    figures += _noted(serialize.measure(DAGS))
+    figures += _noted(update.measure(UPDATES))
     waited, seen = waits.measure()
     figures += _noted(waited)
-    return Measured({figure.name: figure for figure in figures}, accepted, seen)
+    return {figure.name: figure for figure in figures}, seen
 
 
 def _noted(figures: list[Figure]) -> list[Figure]:

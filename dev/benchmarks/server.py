@@ -16,91 +16,30 @@ import re
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from urllib.request import urlopen
 
 import trustme
 
 from dev.benchmarks.jobs import JobService
-from dev.benchmarks.limiter import FixedWindow
-from dev.benchmarks.response import response
-from dev.benchmarks.update import BODY
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_COUNTS = b"/counts"
-
-
+_COUNTS = "/counts"
 _CLOSE = b"connection: close"
 _BACKLOG = 2048
 """Connections that may come at once: a thousand triggers begin together."""
-
-_UPDATED = response(
-    "200 OK",
-    json.dumps({"id": 7, **{name: BODY[name] for name in BODY if name != "token"}}).encode(),
-)
-
-
-@dataclass
-class Counts:
-    """The updates that the service saw.
-
-    :param connections: how many connections they came over.
-    :param requests: how many requests there were.
-    :param updated: how many different integrations were updated.
-    :param seconds: when each update was accepted, from the first request on.
-    """
-
-    connections: int = 0
-    requests: int = 0
-    updated: int = 0
-    seconds: list[float] = field(default_factory=list)
-
-
-class _Service(Protocol):
-    def connected(self) -> None: ...
-    def respond(self, head: bytes) -> bytes: ...
-
-
-class _UpdateService:
-    """Responds to requests, and counts the updates."""
-
-    def __init__(self, per_second: int | None) -> None:
-        self._limit = FixedWindow(per_second) if per_second else None
-        self._first = 0.0
-        self._paths: set[bytes] = set()
-        self.counts = Counts()
-
-    def connected(self) -> None:
-        self.counts.connections += 1
-
-    def respond(self, head: bytes) -> bytes:
-        method, path, _ = head.split(b" ", 2)
-        if method != b"PUT":
-            return response("200 OK", json.dumps(asdict(self.counts)).encode())
-        now = time.monotonic()
-        self._first = self._first or now
-        self.counts.requests += 1
-        if self._limit and (wait := self._limit.retry_after(now)) is not None:
-            return response("429 Too Many Requests", b"{}", f"Retry-After: {wait}\r\n")
-        if self._limit:
-            self.counts.seconds.append(round(now - self._first, 3))
-        self._paths.add(path)
-        self.counts.updated = len(self._paths)
-        return _UPDATED
+_UPDATED = b'{"id": 7, "bindings": [{"remoteId": "1", "boundIds": [1, 2]}], "indexing_cron": null}'
 
 
 class _Connection(asyncio.Protocol):
     """A connection that speaks as much of HTTP/1.1 as its clients need."""
 
-    def __init__(self, service: _Service) -> None:
-        self._service = service
+    def __init__(self, respond: Callable[[bytes], bytes]) -> None:
+        self._respond = respond
         self._received = b""
-        self._is_counted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -112,10 +51,11 @@ class _Connection(asyncio.Protocol):
         if not is_whole or len(body) < (int(length[1]) if length else 0):
             return
         self._received = b""
-        if _COUNTS not in head and not self._is_counted:
-            self._is_counted = True
-            self._service.connected()
-        self._transport.write(self._service.respond(head))
+        content = self._respond(head)
+        self._transport.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+            % (len(content), content)
+        )
         if _CLOSE in head.lower():
             self._transport.close()
 
@@ -130,39 +70,27 @@ class Server:
     def __init__(self, port: int, *, is_tls: bool) -> None:
         self.url = f"{'https' if is_tls else 'http'}://localhost:{port}"
 
-    def counts(self, context: ssl.SSLContext | None = None) -> Counts:
-        """Return what the service counted.
+    def counts(self, ca: str | None) -> dict[str, Any]:
+        """Return what the service counted of its jobs, since its start.
 
-        :param context: the TLS context that trusts the service, ``None`` for no TLS.
-        :return: the counts since its start.
+        :param ca: file of the CA to trust, ``None`` for no TLS.
         """
-        return Counts(**self.read(context))
-
-    def read(self, context: ssl.SSLContext | None = None) -> dict[str, Any]:
-        """Return what the service counted, of whatever kind it is.
-
-        :param context: the TLS context that trusts the service, ``None`` for no TLS.
-        :return: the counts since its start by name.
-        """
-        with urlopen(self.url + _COUNTS.decode(), context=context) as counted:
+        context = ssl.create_default_context(cafile=ca) if ca else None
+        with urlopen(self.url + _COUNTS, context=context) as counted:
             found: dict[str, Any] = json.load(counted)
         return found
 
 
 @contextmanager
-def running(
-    *, chain: Path | None = None, per_second: int | None = None, jobs: list[float] | None = None
-) -> Iterator[Server]:
+def running(*, chain: Path | None = None, jobs: list[float] | None = None) -> Iterator[Server]:
     """Run the service in a process of its own.
 
     :param chain: a PEM file with a key and a certificate for localhost, ``None`` for no TLS.
-    :param per_second: how many updates it allows in a second, ``None`` for no limit.
     :param jobs: the jobs that it shows by their seconds, ``None`` where it takes updates.
     :return: the service, until the context ends.
     """
     command = [sys.executable, "-m", "dev.benchmarks.server"]
     command += ["--chain", str(chain)] if chain else []
-    command += ["--per-second", str(per_second)] if per_second else []
     command += ["--jobs", *map(str, jobs)] if jobs else []
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
@@ -183,13 +111,13 @@ def certificates(folder: Path) -> tuple[Path, Path]:
     return chain, ca
 
 
-async def _serve(service: _Service, chain: Path | None) -> None:
+async def _serve(respond: Callable[[bytes], bytes], chain: Path | None) -> None:
     context = None
     if chain:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain)
     server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(service), "127.0.0.1", 0, ssl=context, backlog=_BACKLOG
+        lambda: _Connection(respond), "127.0.0.1", 0, ssl=context, backlog=_BACKLOG
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -198,11 +126,10 @@ async def _serve(service: _Service, chain: Path | None) -> None:
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dev.benchmarks.server")
     parser.add_argument("--chain", type=Path)
-    parser.add_argument("--per-second", type=int)
     parser.add_argument("--jobs", type=float, nargs="*")
     arguments = parser.parse_args()
-    service = JobService(arguments.jobs) if arguments.jobs else _UpdateService(arguments.per_second)
-    asyncio.run(_serve(service, arguments.chain))
+    respond = JobService(arguments.jobs).respond if arguments.jobs else lambda _: _UPDATED
+    asyncio.run(_serve(respond, arguments.chain))
 
 
 if __name__ == "__main__":

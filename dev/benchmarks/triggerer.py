@@ -118,17 +118,6 @@ def _allow_http() -> None:
     DbtCloudHook.get_request_url_params = staticmethod(make_plain)  # type: ignore[method-assign]
 
 
-def _run_fast(times: float) -> None:
-    """Let the clock and all pauses run faster; a request takes as long as ever."""
-    begin, clock, sleep = time.time(), time.time, asyncio.sleep
-
-    async def sleep_fast(seconds: float, result: Any = None) -> Any:
-        return await sleep(seconds / times, result)
-
-    time.time = lambda: begin + (clock() - begin) * times
-    asyncio.sleep = sleep_fast  # type: ignore[assignment]
-
-
 def main() -> int:
     """Run the command.
 
@@ -139,11 +128,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, required=True)
     parser.add_argument("--interval", type=float)
     parser.add_argument("--plain", action="store_true")
-    parser.add_argument("--times", type=float, default=1.0)
     arguments = parser.parse_args()
-    if arguments.times > 1:
-        # Before the modules are loaded that keep the clock.
-        _run_fast(arguments.times)
     make = _ours if arguments.contender == OURS else _theirs
     with silenced():
         if make is _theirs and arguments.plain:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,81 +17,20 @@ from airflow_provider_datafold.jobs.watch import PollInterval
 from dev.benchmarks import jobs, server, update
 from dev.benchmarks.figure import DBT, DBT_SHIPPED, OURS, Figure
 
+HTTP, HTTPS = "http", "https"
+CONTENDERS = {HTTP: (OURS, DBT), HTTPS: (OURS, DBT, DBT_SHIPPED)}
+"""Who waits, by the scheme of the service."""
 
-@dataclass(frozen=True)
-class Setting:
-    """Some jobs, and the way in which they are looked at.
+LAG = "longest lag of the event loop"
+POLLS = "polls a job"
+LATE = "noticed late, median"
+LATEST = "noticed late, 95th percentile"
+MEMORY = "memory"
+CPU = "CPU for 1,000 polls"
 
-    :param name: what the figures' names begin with.
-    :param spread: how the jobs' lengths are spread.
-    :param is_tls: whether over https.
-    :param contenders: who waits for them.
-    """
-
-    name: str
-    spread: str
-    is_tls: bool
-    contenders: tuple[str, ...] = (OURS, DBT)
-
-    @property
-    def lag(self) -> str:
-        """Name of the figure: how late the event loop was at most."""
-        return f"{self.name}: longest lag of the event loop"
-
-    @property
-    def polls(self) -> str:
-        """Name of the figure: polls a job."""
-        return f"{self.name}: polls a job"
-
-    @property
-    def late(self) -> str:
-        """Name of the figure: how late an end is noticed, as a share of the job's length."""
-        return f"{self.name}: noticed late, median"
-
-    @property
-    def latest(self) -> str:
-        """Name of the figure: the same, the 95th percentile."""
-        return f"{self.name}: noticed late, 95th percentile"
-
-    @property
-    def memory(self) -> str:
-        """Name of the figure: the memory that the waits take at most."""
-        return f"{self.name}: memory"
-
-    @property
-    def cpu(self) -> str:
-        """Name of the figure: the CPU time of a thousand polls."""
-        return f"{self.name}: CPU for 1,000 polls"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all figures, in the order of the table."""
-        return (self.lag, self.polls, self.late, self.latest, self.memory, self.cpu)
-
-
-HTTP = Setting("http", jobs.SKEWED, is_tls=False)
-HTTPS = Setting("https", jobs.SKEWED, is_tls=True, contenders=(OURS, DBT, DBT_SHIPPED))
-EVEN = Setting("http, lengths spread evenly", jobs.EVEN, is_tls=False)
-SETTINGS = (HTTP, HTTPS, EVEN)
-
-LONG_POLLS = "6 hours: polls a job, computed"
-LONG_POLLS_SEEN = "6 hours: polls a job, seen with a faster clock"
-LONG_LATE = "6 hours: noticed late on average, computed"
-LONG_LATE_SEEN = "6 hours: noticed late on average, seen with a faster clock"
-LONG_RATE = "6 hours: requests a second for 1,000 jobs, computed"
-LONG_RATE_SEEN = "6 hours: requests a second for 1,000 jobs, seen with a faster clock"
-LONG_CPU = "6 hours: one core's share for 1,000 jobs over https, computed"
-
-NAMES = (
-    *(name for setting in SETTINGS for name in setting.names),
-    *(LONG_POLLS, LONG_LATE, LONG_RATE, LONG_CPU),
-    *(LONG_POLLS_SEEN, LONG_LATE_SEEN, LONG_RATE_SEEN),
-)
-
-TIMES = 240
-"""How much faster the clock runs for the long jobs: they take 90 s."""
-FEW = 10
-"""So few long jobs that a request takes no longer than it would alone."""
+LONG_POLLS = "6 hours: polls a job"
+LONG_LATE = "6 hours: noticed late on average"
+LONG_RATE = "6 hours: requests a second for 1,000 jobs"
 
 INTERVALS: Mapping[str, float | None] = {OURS: None, DBT: 2.0, DBT_SHIPPED: 60.0}
 """Seconds between two polls by contender."""
@@ -107,97 +44,72 @@ class Waits:
     :param megabytes: memory that the waits took at most.
     :param cpu: seconds of CPU.
     :param looks: polls by job.
-    :param late: seconds from a job's end until its trigger fired, by job.
-    :param shares: the same as a share of the job's length, in percent.
+    :param shares: the time from a job's end until its trigger fired, as a share of the job's length
+        in percent, by job.
     """
 
     lag: float
     megabytes: float
     cpu: float
     looks: Sequence[int]
-    late: Sequence[float]
     shares: Sequence[float]
 
 
+def name_of(scheme: str, what: str) -> str:
+    """Return the name of a figure.
+
+    :param scheme: :data:`HTTP` or :data:`HTTPS`.
+    :param what: what is measured.
+    """
+    return f"{scheme}: {what}"
+
+
 def measure(count: int = jobs.JOBS) -> tuple[list[Figure], Mapping[str, Waits]]:
-    """Wait for many jobs in each setting, and for few long ones with a faster clock.
+    """Wait for many jobs over http and over https.
 
     :param count: how many jobs.
     :return: the figures, and what was seen over https by contender.
     """
-    figures: list[Figure] = []
-    seen: dict[str, Waits] = {}
-    for setting in SETTINGS:
-        lengths = jobs.lengths(setting.spread, count)
-        seen_here = {
-            name: wait(name, lengths, is_tls=setting.is_tls) for name in setting.contenders
-        }
-        figures += figures_of(setting, seen_here)
-        if setting is HTTPS:
-            seen = seen_here
-    few = [jobs.LONG] * FEW
-    names = (OURS, DBT_SHIPPED)
-    with ThreadPoolExecutor() as pool:
-        # Side by side: of these only the polls count, not the CPU.
-        found = pool.map(lambda name: wait(name, few, is_tls=True, times=TIMES), names)
-        long = dict(zip(names, found, strict=True))
-    cpu = next(figure for figure in figures if figure.name == HTTPS.cpu)
-    return [*figures, *compute_long(cpu.values), *long_figures(long)], seen
+    lengths = jobs.lengths(count)
+    seen = {
+        scheme: {name: wait(name, lengths, is_tls=scheme == HTTPS) for name in contenders}
+        for scheme, contenders in CONTENDERS.items()
+    }
+    figures = [figure for scheme in seen for figure in figures_of(scheme, seen[scheme])]
+    return [*figures, *compute_long()], seen[HTTPS]
 
 
-def figures_of(setting: Setting, seen: Mapping[str, Waits]) -> list[Figure]:
+def figures_of(scheme: str, seen: Mapping[str, Waits]) -> list[Figure]:
     """Return what is shown of some waits.
 
-    :param setting: the setting that they were in.
+    :param scheme: the scheme of the service.
     :param seen: what was seen by contender.
     :return: the figures.
     """
-
-    def figure(name: str, unit: str, value: Callable[[Waits], float]) -> Figure:
-        return Figure(name, unit, {contender: value(found) for contender, found in seen.items()})
-
+    values: dict[str, tuple[str, Callable[[Waits], float]]] = {
+        LAG: ("s", lambda it: it.lag),
+        POLLS: ("", lambda it: fmean(it.looks)),
+        LATE: ("%", lambda it: median(it.shares)),
+        LATEST: ("%", lambda it: quantiles(it.shares, n=20)[-1]),
+        MEMORY: ("MB", lambda it: it.megabytes),
+        CPU: ("s", lambda it: 1000 * it.cpu / sum(it.looks)),
+    }
     return [
-        figure(setting.lag, "s", lambda it: it.lag),
-        figure(setting.polls, "", lambda it: fmean(it.looks)),
-        figure(setting.late, "%", lambda it: median(it.shares)),
-        figure(setting.latest, "%", lambda it: quantiles(it.shares, n=20)[-1]),
-        figure(setting.memory, "MB", lambda it: it.megabytes),
-        figure(setting.cpu, "s", lambda it: 1000 * it.cpu / sum(it.looks)),
+        Figure(name_of(scheme, what), unit, {name: value(found) for name, found in seen.items()})
+        for what, (unit, value) in values.items()
     ]
 
 
-def compute_long(cpu: Mapping[str, float]) -> list[Figure]:
-    """Return what the polling rules say of long jobs.
-
-    :param cpu: seconds of CPU for a thousand polls by contender.
-    :return: the figures.
-    """
+def compute_long() -> list[Figure]:
+    """Return what the polling rules say of long jobs."""
     pauses = {name: _pauses(interval) for name, interval in INTERVALS.items()}
     # The last one is that of the steady state.
     steady = {name: found[-1] for name, found in pauses.items()}
-    rates = {name: jobs.JOBS / pause for name, pause in steady.items()}
     return [
         # The first look comes before any pause.
         Figure(LONG_POLLS, "", {name: 1 + len(found) for name, found in pauses.items()}),
         Figure(LONG_LATE, "s", {name: pause / 2 for name, pause in steady.items()}),
-        Figure(LONG_RATE, "", rates),
-        Figure(LONG_CPU, "%", {name: rate * cpu[name] / 10 for name, rate in rates.items()}),
-    ]
-
-
-def long_figures(seen: Mapping[str, Waits]) -> list[Figure]:
-    """Return what was seen of long jobs with a faster clock.
-
-    :param seen: what was seen by contender.
-    :return: the figures.
-    """
-    looks = {name: fmean(found.looks) for name, found in seen.items()}
-    late = {name: fmean(found.late) for name, found in seen.items()}
-    rates = {name: jobs.JOBS * polls / jobs.LONG for name, polls in looks.items()}
-    return [
-        Figure(LONG_POLLS_SEEN, "", looks),
-        Figure(LONG_LATE_SEEN, "s", late),
-        Figure(LONG_RATE_SEEN, "", rates),
+        Figure(LONG_RATE, "", {name: jobs.JOBS / pause for name, pause in steady.items()}),
     ]
 
 
@@ -209,24 +121,17 @@ def _pauses(interval: float | None) -> list[float]:
     return pauses
 
 
-def wait(
-    contender: str,
-    lengths: Sequence[float],
-    *,
-    is_tls: bool = False,
-    times: float = 1.0,
-) -> Waits:
+def wait(contender: str, lengths: Sequence[float], *, is_tls: bool) -> Waits:
     """Wait for jobs, in a fresh process.
 
     :param contender: who waits.
     :param lengths: seconds that each job takes.
     :param is_tls: whether over https.
-    :param times: how much faster the clock runs.
     :return: what was seen.
     """
-    with _service([length / times for length in lengths], is_tls=is_tls) as (service, ca):
+    with _service(list(lengths), is_tls=is_tls) as (service, ca):
         command = [sys.executable, "-m", "dev.benchmarks.triggerer", contender]
-        command += ["--jobs", str(len(lengths)), "--times", str(times)]
+        command += ["--jobs", str(len(lengths))]
         interval = INTERVALS[contender]
         command += ["--interval", str(interval)] if interval else []
         command += [] if is_tls else ["--plain"]
@@ -239,13 +144,10 @@ def wait(
             cwd=Path(__file__).parents[2],
         )
         seen = json.loads(done.stdout.splitlines()[-1])
-        counted = service.read(ssl.create_default_context(cafile=ca) if ca else None)
-    late = [
-        (noticed - end) * times
-        for noticed, end in zip(seen["noticed"], counted["ends"], strict=True)
-    ]
-    shares = [100 * share / length for share, length in zip(late, lengths, strict=True)]
-    return Waits(seen["lag"], seen["megabytes"], seen["cpu"], counted["looks"], late, shares)
+        counted = service.counts(ca)
+    ends = zip(seen["noticed"], counted["ends"], lengths, strict=True)
+    shares = [100 * (noticed - end) / length for noticed, end, length in ends]
+    return Waits(seen["lag"], seen["megabytes"], seen["cpu"], counted["looks"], shares)
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from pathlib import Path
 from threading import Thread
 
 from dev.kills.cases import CASES, ROUNDS, Case
-from dev.kills.result import HEADER, Result, play_gate
+from dev.kills.result import HEADER, Result
 from dev.kills.scene import Scene
 from dev.kills.service import Service
-from dev.kills.watch import WatchCase, WatchResult, play_watch
+from dev.kills.watch import WatchCase
 from dev.local_airflow.main import play
 from dev.local_airflow.programs import Programs
 
@@ -51,13 +51,12 @@ def main() -> int:
 def _run(programs: Programs, scene: Scene, chosen: set[str]) -> int:
     scene.start()
     print(f"Airflow started in {programs.seconds:.0f} s\n\n{HEADER}", flush=True)
-    results: list[Result | WatchResult] = []
+    results: list[Result] = []
 
     def play_all(cases: Iterable[Case | WatchCase]) -> None:
         for case in cases:
             if case.name in chosen:
-                found = play_watch if isinstance(case, WatchCase) else play_gate
-                results.append(found(case, scene))  # type: ignore[arg-type]
+                results.append(case.play(scene))
                 print(results[-1], flush=True)
 
     for lines in ROUNDS:

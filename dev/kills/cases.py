@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,6 +11,8 @@ from threading import Thread
 from dev.kills.gate import CaseError, Gate, wait_until
 from dev.kills.load import break_next
 from dev.kills.plan import LOAD, NEIGHBOUR, RETRIES, change_retries
+from dev.kills.result import Result, trouble_of
+from dev.kills.scene import Scene
 from dev.kills.watch import WATCH_CASES, WatchCase
 
 _YOUNGER = 150
@@ -22,17 +25,54 @@ class Case:
     """Something that happens to a gate.
 
     :param name: the name of the case, and the gate's DAG.
-    :param play: makes it happen.
+    :param act: makes it happen.
     :param diffs: how many data diffs there must be.
     :param cancelled: how many of them must be cancelled; all others must be done.
     :param state: the task's final state.
     """
 
     name: str
-    play: Callable[[Gate], None]
+    act: Callable[[Gate], None]
     diffs: int = 1
     cancelled: int = 0
     state: str = "success"
+
+    def play(self, scene: Scene) -> Result:
+        """Play the case, and return its outcome.
+
+        :param scene: Airflow and the service.
+        """
+        gate = Gate(scene, self.name)
+
+        def statuses() -> Counter[str]:
+            return Counter(map(scene.service.status, gate.diffs))
+
+        def play() -> None:
+            self.act(gate)
+            # A cancel may still be in progress when Airflow has finished with the task.
+            wait_until("its last data diff ended", lambda: not statuses()["processing"])
+
+        trouble, found = trouble_of(play), statuses()
+        diffs, cancelled, running = found.total(), found["cancelled"], found["processing"]
+        states = sorted({str(task["state"]) for task in gate.tasks})
+        is_value_right = self._is_value_right(gate)
+        return Result(
+            self.name,
+            (diffs, cancelled, running, states) == (self.diffs, self.cancelled, 0, [self.state])
+            and is_value_right,
+            f"{diffs:5}{cancelled:11}{running:9}  {'/'.join(states):9}"
+            f"{'right' if is_value_right else 'WRONG'}",
+            trouble,
+        )
+
+    def _is_value_right(self, gate: Gate) -> bool:
+        """Return whether XCom has the data diff that succeeded, and nothing otherwise."""
+        values = gate.values()
+        if self.state != "success":
+            return values == [None] * len(values)
+        found = [value["id"] if isinstance(value, dict) else None for value in values]
+        # Mapped tasks may have started in any order.
+        return sorted(map(str, found)) == sorted(map(str, gate.diffs[-len(values) :]))
 
 
 def kill_worker(gate: Gate) -> None:

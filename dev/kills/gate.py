@@ -32,18 +32,6 @@ def wait_until(what: str, condition: Callable[[], bool]) -> None:
         time.sleep(0.3)
 
 
-def trouble_of(play: Callable[[], None]) -> str:
-    """Return why a case did not end, empty if it did.
-
-    :param play: the case.
-    """
-    try:
-        play()
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
 class Gate:
     """A gate of a DAG's only run.
 

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dev.kills.gate import CaseError, trouble_of, wait_until
+from dev.kills.gate import CaseError, wait_until
 from dev.kills.plan import POLL_INTERVAL, REPORTED, WATCHES
+from dev.kills.result import Result, trouble_of
 from dev.kills.scene import Scene
 
 MONITORS = "/api/v1/monitors"
@@ -92,65 +93,35 @@ class WatchCase:
     """Something that happens to watches.
 
     :param name: the name of the case.
-    :param play: makes it happen.
+    :param act: makes it happen.
     :param most: how often a DAG may start for the same alert.
     """
 
     name: str
-    play: Callable[[Watch], None]
+    act: Callable[[Watch], None]
     most: int = 1
 
+    def play(self, scene: Scene) -> Result:
+        """Play the case, and return its outcome.
 
-@dataclass(frozen=True)
-class WatchResult:
-    """The outcome of a case.
+        :param scene: Airflow and the service.
+        """
+        watch = Watch(scene)
 
-    :param case: the case.
-    :param alerts: the runs that alerted, with the DAGs that watch their monitors.
-    :param reported: the runs that a DAG was started for, with the DAGs.
-    :param trouble: why the case did not end, empty if it did.
-    """
+        def play() -> None:
+            self.act(watch)
+            watch.wait_until_reported()
+            time.sleep(_TO_START)
 
-    case: WatchCase
-    alerts: list[tuple[str, int]]
-    reported: list[tuple[str, int]]
-    trouble: str
-
-    @property
-    def is_right(self) -> bool:
-        """Whether the outcome is the expected one."""
-        times = Counter(self.reported)
-        return (
-            not self.trouble
-            and set(times) == set(self.alerts)
-            and max(times.values()) <= self.case.most
+        trouble = trouble_of(play)
+        alerts = {(dag_id, run) for dag_id, runs in watch.alerts.items() for run in runs}
+        times = Counter((dag_id, run) for dag_id in WATCHES for run in watch.reported(dag_id))
+        return Result(
+            self.name,
+            times.keys() == alerts and max(times.values()) <= self.most,
+            f"{len(alerts)} alerts, {times.total()} reported",
+            trouble,
         )
-
-    def __str__(self) -> str:
-        line = (
-            f"{'ok' if self.is_right else 'FAILED':8}{self.case.name:32}"
-            f"{len(self.alerts)} alerts, {len(self.reported)} reported"
-        )
-        return f"{line}\n        {self.trouble}" if self.trouble else line
-
-
-def play_watch(case: WatchCase, scene: Scene) -> WatchResult:
-    """Play a case, and return its outcome.
-
-    :param case: the case.
-    :param scene: Airflow and the service.
-    """
-    watch = Watch(scene)
-
-    def play() -> None:
-        case.play(watch)
-        watch.wait_until_reported()
-        time.sleep(_TO_START)
-
-    trouble = trouble_of(play)
-    alerts = [(dag_id, run) for dag_id, runs in watch.alerts.items() for run in runs]
-    reported = [(dag_id, run) for dag_id in WATCHES for run in watch.reported(dag_id)]
-    return WatchResult(case, alerts, reported, trouble)
 
 
 def alert_one(watch: Watch) -> None:

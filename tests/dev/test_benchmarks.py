@@ -21,14 +21,10 @@ from dev.benchmarks import (
     imports,
     jobs,
     page,
-    parsing,
     plot,
-    rate_limit,
     run,
-    scatter,
-    tasks,
+    serialize,
     update,
-    updates,
     waits,
 )
 from dev.benchmarks.__main__ import main
@@ -44,18 +40,15 @@ from dev.benchmarks.figure import (
     interleave,
     medians,
 )
-from dev.benchmarks.limiter import FixedWindow
 from dev.benchmarks.requirement import REQUIREMENTS, Requirement, missed
 from dev.local_airflow.ports import listens
 from tests.conftest import ROOT
 
+WAITED = (waits.LAG, waits.POLLS, waits.LATE, waits.LATEST, waits.MEMORY, waits.CPU)
 NAMES = [
-    *(imports.TIME, imports.MEMORY, imports.TIME_OF_ALL),
-    *(parsing.BUILD, parsing.BUILD_LITERAL),
-    *(parsing.SERIALIZE, parsing.SERIALIZE_SET),
-    *(updates.ONE, updates.KEPT_HTTP, updates.KEPT_TLS, updates.CONNECTIONS, tasks.CPU),
-    *(rate_limit.WALL, rate_limit.REQUESTS, rate_limit.LOST),
-    *waits.NAMES,
+    *(imports.TIME, imports.TIME_OF_ALL, serialize.SERIALIZE, update.ONE),
+    *(waits.name_of(scheme, what) for scheme in ("http", "https") for what in WAITED),
+    *(waits.LONG_POLLS, waits.LONG_LATE, waits.LONG_RATE),
 ]
 
 
@@ -69,12 +62,15 @@ def figure(name: str, **values: float) -> Figure:
     return Figure(name, "ms", values, "Airflow's")
 
 
-WAITS = waits.Waits(0.1, 5.0, 1.0, [3, 4, 5], [1.0, 2.0, 3.0], [10.0, 20.0, 0.0])
+WAITS = waits.Waits(0.1, 5.0, 1.0, [3, 4, 5], [10.0, 20.0, 0.0])
 
 
 def figures(ours: float) -> dict[str, Figure]:
-    others = dict.fromkeys((BARE, THEIRS, FLOOR, EMPTY, DBT, DBT_SHIPPED), 100.0)
-    return {name: figure(name, **{OURS: ours, **others}) for name in NAMES}
+    others = dict.fromkeys((BARE, THEIRS, FLOOR, EMPTY), 100.0)
+    waited = dict.fromkeys((DBT, DBT_SHIPPED), 100.0)
+    return {
+        name: figure(name, **{OURS: ours, **(waited if ": " in name else others)}) for name in NAMES
+    }
 
 
 def test_contenders_take_turns() -> None:
@@ -106,34 +102,6 @@ def test_requirement(requirement: Requirement, is_met: bool, found: str, limit: 
     assert requirement.limit(measured) == limit
 
 
-def test_limits() -> None:
-    assert {(it.figure, it.over): it.most for it in REQUIREMENTS} == {
-        (imports.TIME, None): 5,
-        (imports.MEMORY, None): 1,
-        (imports.TIME_OF_ALL, None): 8,
-        (parsing.BUILD, FLOOR): 1.3,
-        (parsing.SERIALIZE, FLOOR): 1.1,
-        (updates.ONE, FLOOR): 1.25,
-        (updates.ONE, THEIRS): 1,
-        (updates.KEPT_HTTP, BARE): 0.8,
-        (updates.KEPT_TLS, BARE): 0.35,
-        (updates.CONNECTIONS, None): 1,
-        (rate_limit.WALL, FLOOR): 1.3,
-        (rate_limit.REQUESTS, None): 1.5,
-        (rate_limit.LOST, None): 0,
-        **{(setting.lag, None): 0.25 for setting in waits.SETTINGS},
-        **{(setting.polls, None): 16 for setting in waits.SETTINGS},
-        **{(setting.late, None): 8.5 for setting in waits.SETTINGS},
-        **{(setting.latest, None): 18 for setting in waits.SETTINGS},
-        **{(setting.memory, None): 16 for setting in waits.SETTINGS},
-        (waits.HTTP.cpu, DBT): 0.9,
-        (waits.HTTPS.cpu, DBT): 0.5,
-        (waits.EVEN.cpu, DBT): 0.9,
-        (waits.LONG_RATE, None): 40,
-        (waits.LONG_RATE_SEEN, None): 40,
-    }
-
-
 @pytest.mark.usefixtures("prepared")
 def test_operator_without_code_has_the_same_template_fields() -> None:
     ours = DatafoldUpdateHightouchOperator(
@@ -141,7 +109,7 @@ def test_operator_without_code_has_the_same_template_fields() -> None:
         **{name: f"{{{{ params.{name} }}}}" for name in update.SCHEDULE},
         bi_datasource_id="{{ params.bi_datasource_id }}",
     )
-    blank = parsing.without_code()(task_id="update")
+    blank = serialize.without_code()(task_id="update")
 
     assert blank.template_fields == tuple(ours.template_fields)
     for name in ours.template_fields:
@@ -178,7 +146,7 @@ def test_a_sentence_for_each_missed_limit(ours: float, sentences: list[str]) -> 
     measured = figures(0)
     # Slower than ten times a bare request, for which there is no limit.
     others = {BARE: 10.0, THEIRS: 200.0, FLOOR: 100.0}
-    measured[updates.ONE] = Figure(updates.ONE, "ms", {OURS: ours, **others}, "ten lines by hand")
+    measured[update.ONE] = Figure(update.ONE, "ms", {OURS: ours, **others}, "ten lines by hand")
 
     assert missed(measured) == sentences
     text = page.render(measured)
@@ -191,9 +159,8 @@ def test_a_sentence_for_each_missed_limit(ours: float, sentences: list[str]) -> 
 def test_page_has_a_row_for_each_figure_and_an_outcome_for_each_requirement() -> None:
     text = page.render(figures(1000))
 
-    assert [
-        row.split("|")[1].split(" (")[0].strip() for row in text.splitlines() if "Airflow's)" in row
-    ] == NAMES
+    rows = [row.split("|")[1] for row in text.splitlines() if "Airflow's)" in row]
+    assert [row.split(" (")[0].strip() for row in rows] == NAMES
     assert text.count("**no**") == len(REQUIREMENTS) == len(missed(figures(1000)))
 
 
@@ -206,64 +173,45 @@ def test_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     measured = figures(ours)
+    drawn: list[object] = []
     monkeypatch.setattr(sys, "argv", ["benchmarks"])
-    result = run.Measured(measured, [0.0], {OURS: WAITS})
-    monkeypatch.setattr(run, "measure", lambda: result)
+    monkeypatch.setattr(run, "measure", lambda: (measured, {OURS: WAITS}))
     monkeypatch.setattr(page, "PATH", tmp_path / "performance.md")
-    monkeypatch.setattr(plot, "PATH", tmp_path / "performance.svg")
-    monkeypatch.setattr(scatter, "PATH", tmp_path / "performance-waiting.svg")
+    monkeypatch.setattr(plot, "draw", drawn.append)
 
     assert main() == code
 
     assert page.PATH.read_text() == page.render(measured)
-    assert plot.PATH.read_text() == plot.render(measured, [0.0])
-    assert scatter.PATH.read_text() == scatter.render({OURS: WAITS})
+    assert drawn == [{OURS: WAITS}]
     assert capsys.readouterr().err.splitlines() == missed(measured)
 
 
-def test_plot_is_a_small_picture() -> None:
-    text = plot.render(figures(10), [0.01 * number for number in range(400)])
+def test_plot_is_a_small_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(plot, "PATH", tmp_path / "performance-waiting.svg")
+    many = waits.Waits(0.1, 5.0, 1.0, [7] * 1000, [10.0] * 1000)
 
+    plot.draw({OURS: many, DBT: many, DBT_SHIPPED: WAITS})
+
+    text = plot.PATH.read_text()
     assert ElementTree.fromstring(text).tag.endswith("svg")
-    assert len(text) < 100_000
-
-
-def test_plot_of_waits_is_a_small_picture() -> None:
-    many = waits.Waits(0.1, 5.0, 1.0, [7] * 1000, [1.0] * 1000, [10.0] * 1000)
-    text = scatter.render({OURS: many, DBT: many, DBT_SHIPPED: WAITS})
-
-    assert ElementTree.fromstring(text).tag.endswith("svg")
-    assert len(text) < 100_000
+    assert len(text) < 150_000
 
 
 def test_jobs_are_the_same_for_each_contender() -> None:
-    for spread in (jobs.SKEWED, jobs.EVEN):
-        lengths = jobs.lengths(spread, 1000)
-        assert lengths == jobs.lengths(spread, 1000)
-        assert jobs.SHORTEST <= min(lengths) < max(lengths) <= jobs.LONGEST
-    assert median(jobs.lengths(jobs.SKEWED, 1000)) < 15 < median(jobs.lengths(jobs.EVEN, 1000))
+    lengths = jobs.lengths(1000)
+    assert lengths == jobs.lengths(1000)
+    assert jobs.SHORTEST <= min(lengths) < median(lengths) < 15 < max(lengths) <= jobs.LONGEST
 
 
 def test_long_jobs_are_computed_from_the_polling_rule() -> None:
-    found = {
-        figure.name: figure.values
-        for figure in waits.compute_long({OURS: 2.0, DBT: 1.0, DBT_SHIPPED: 1.0})
-    }
+    found = {figure.name: figure.values for figure in waits.compute_long()}
 
     assert found[waits.LONG_POLLS][DBT_SHIPPED] == 1 + 6 * 60
     assert found[waits.LONG_POLLS][DBT] == 1 + 6 * 1800
     # Every 30 s, and a few more in the first minutes.
     assert 720 < found[waits.LONG_POLLS][OURS] < 750
     assert found[waits.LONG_RATE][OURS] == pytest.approx(1000 / 30)
-    # 33.3 polls a second, each of 2 ms.
-    assert found[waits.LONG_CPU][OURS] == pytest.approx(6.67, abs=0.01)
-
-
-def test_limit_counts_by_the_second() -> None:
-    limit = FixedWindow(2)
-
-    assert [limit.retry_after(now) for now in (7.5, 7.6, 7.7, 8.4)] == [None, None, 1, 1]
-    assert [limit.retry_after(now) for now in (8.5, 10.6, 10.7, 11.0)] == [None, None, None, 1]
 
 
 def test_service_ends_with_the_process_that_started_it() -> None:
@@ -293,19 +241,12 @@ def test_service_ends_with_the_process_that_started_it() -> None:
 class TestOneRound:
     """Each measurement runs, and has a value for all that a requirement needs."""
 
-    @pytest.mark.parametrize("measurement", [imports, tasks, updates])
+    @pytest.mark.parametrize("measurement", [imports, update])
     def test_runs(self, measurement: object) -> None:
         self.check(measurement.measure(rounds=1))  # type: ignore[attr-defined]
 
-    def test_parsing(self) -> None:
-        self.check(parsing.measure(rounds=1, operators=2))
-
-    def test_rate_limit(self) -> None:
-        measured, accepted = rate_limit.measure(updates=48)
-
-        self.check(measured)
-        assert len(accepted) == 48
-        assert measured[-1].values[OURS] == 0
+    def test_serialize(self) -> None:
+        self.check(serialize.measure(rounds=1, operators=2))
 
     @pytest.mark.parametrize("is_tls", [False, True])
     @pytest.mark.parametrize("contender", [OURS, DBT])
@@ -316,15 +257,8 @@ class TestOneRound:
         seen = waits.wait(contender, [0.2, 0.5, 1.5], is_tls=is_tls)
 
         assert all(2 <= looks <= 4 for looks in seen.looks)
-        assert all(0 <= late < 20 for late in seen.late)
-        self.check(waits.figures_of(waits.HTTP, {OURS: seen, DBT: seen}))
-
-    def test_waits_for_long_jobs_with_a_faster_clock(self) -> None:
-        seen = waits.wait(OURS, [600.0], times=600)
-
-        # 40 to 48 by the rule. A request takes as long as ever, and delays the next one.
-        assert 5 < seen.looks[0] <= 36
-        self.check(waits.long_figures({OURS: seen}))
+        assert all(late >= 0 for late in seen.shares)
+        self.check(waits.figures_of("http", {OURS: seen, DBT: seen}))
 
     def check(self, measured: list[Figure]) -> None:
         for found in measured:

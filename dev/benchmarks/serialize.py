@@ -1,13 +1,11 @@
-"""What a DAG of 1,000 operators costs to build and to serialize."""
+"""What a DAG of 1,000 operators costs to serialize, which Airflow does at each parse."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
-from unittest import mock
 
 from dev.benchmarks import update
 from dev.benchmarks.figure import (
@@ -21,55 +19,36 @@ from dev.benchmarks.figure import (
     stopwatch,
 )
 
-BUILD = "1,000 operators, build"
-BUILD_LITERAL = "the same, `bindings` a list in the DAG's code"
 SERIALIZE = "1,000 operators, serialize"
-_LITERAL = "literal"
 _FIELDS: dict[str, Any] = {
     name: f"{{{{ params.{name} }}}}" for name in ("bi_datasource_id", "bindings", "indexing_cron")
 }
-SETTING = ("AIRFLOW__CORE__MAX_TEMPLATED_FIELD_LENGTH", "4096")
-"""Airflow's default, as an environment variable."""
-SERIALIZE_SET = f"the same, `{SETTING[0]}` set"
 
 
 def measure(rounds: int, operators: int = 1000) -> list[Figure]:
-    """Measure building and serializing.
+    """Measure serializing.
 
-    :param rounds: how many DAGs of each kind.
+    :param rounds: how many times each DAG is serialized.
     :param operators: how many operators a DAG has.
-    :return: the time to build and the time to serialize.
+    :return: the time.
     """
     from airflow.providers.standard.operators.empty import EmptyOperator
     from airflow.serialization.serialized_objects import DagSerialization
 
     from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator as Ours
 
-    def timed(way: Callable[[Any], object], things: Mapping[str, Any]) -> dict[str, float]:
-        ways = {name: stopwatch(partial(way, thing)) for name, thing in things.items()}
-        return medians(interleave(ways, rounds))
-
     kinds: dict[str, Callable[..., Any]] = {
         OURS: partial(Ours, **_FIELDS),
         THEIRS: update.their_operator,
+        FLOOR: without_code(),
+        EMPTY: EmptyOperator,
     }
-    literal = partial(Ours, **{**_FIELDS, "bindings": update.SCHEDULE["bindings"]})
-    build = timed(
-        lambda kind: _build(kind, operators),
-        {**kinds, FLOOR: EmptyOperator, _LITERAL: literal},
-    )
-    built_literal = build.pop(_LITERAL)
-    all_kinds = {**kinds, FLOOR: without_code(), EMPTY: EmptyOperator}
-    dags = {name: _build(kind, operators) for name, kind in all_kinds.items()}
-    serialize = timed(DagSerialization.to_dict, dags)
-    with mock.patch.dict(os.environ, [SETTING]):
-        fast = timed(DagSerialization.to_dict, {name: dags[name] for name in kinds})
-    return [
-        Figure(BUILD, "ms", build, "`EmptyOperator`"),
-        Figure(BUILD_LITERAL, "ms", {OURS: built_literal, FLOOR: build[FLOOR]}, "`EmptyOperator`"),
-        Figure(SERIALIZE, "ms", serialize, "an operator without code"),
-        Figure(SERIALIZE_SET, "ms", fast),
-    ]
+    ways = {
+        name: stopwatch(partial(DagSerialization.to_dict, _build(kind, operators)))
+        for name, kind in kinds.items()
+    }
+    found = medians(interleave(ways, rounds))
+    return [Figure(SERIALIZE, "ms", found, "an operator without code")]
 
 
 def without_code() -> Callable[..., Any]:
