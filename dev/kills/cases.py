@@ -10,12 +10,13 @@ from threading import Thread
 from dev.kills.gate import Gate
 from dev.kills.load import break_next
 from dev.kills.patience import CaseError
-from dev.kills.plan import LOAD, NEIGHBOUR, RETRIES, change_retries
+from dev.kills.plan import CI_RUN, LOAD, MONITOR_RUN, NEIGHBOUR, RETRIES, change_retries
 from dev.kills.watch import WATCH_CASES, WatchCase
 
 _YOUNGER = 150
-_KEEPS_WHAT_IS_TOLD = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
-"""Whether a restarted triggerer knows which alerts the previous one has reported."""
+_HAS_STORES = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
+"""Whether a restarted triggerer knows which alerts the previous one has reported, and a task's next
+try which run the one before has started."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,17 @@ def clear_after_end(gate: Gate) -> None:
     """Clear the task after it has succeeded."""
     gate.start()
     gate.finish(gate.wait_for_diff())
+    clear_ended(gate)
+
+
+def kill_worker_and_clear(gate: Gate) -> None:
+    """Kill the worker while it waits, and clear the task after its end."""
+    kill_worker(gate)
+    clear_ended(gate)
+
+
+def clear_ended(gate: Gate) -> None:
+    """Clear the task after its end, and let its second job end."""
     # If the task were cleared while Airflow finishes the run, the run would stay finished.
     person = gate.scene.person
     gate.until("its run ended", lambda: person.run_state(gate.dag_id) == "success")
@@ -190,8 +202,13 @@ def fire_at_once(gate: Gate) -> None:
     gate.wait_for_end()
 
 
+_RUNS = (
+    Case(MONITOR_RUN, "monitor run: worker killed, later cleared", kill_worker_and_clear, 2),
+    Case(CI_RUN, "CI run: worker killed, later cleared", kill_worker_and_clear, 2),
+)
 _EARLY = (
     (Case("worker_killed", "worker killed while it waits", kill_worker),),
+    *(((run,) for run in _RUNS) if _HAS_STORES else ()),
     (
         Case(
             "worker_killed_while_creating",
@@ -231,7 +248,7 @@ _EARLY = (
     (
         Case("triggerer_killed", "triggerer killed while it waits", kill_triggerer),
         Case("triggerer_restarted", "triggerer restarted, two wait", restart_triggerer, 2),
-        *(WATCH_CASES if _KEEPS_WHAT_IS_TOLD else ()),
+        *(WATCH_CASES if _HAS_STORES else ()),
     ),
 )
 _LATE = (

@@ -8,7 +8,9 @@ from typing import Any
 from dev.kills.patience import wait_until
 from dev.kills.person import Task
 from dev.kills.plan import RUN_ID, TASK_ID
+from dev.kills.runs import Runs
 from dev.kills.scene import Scene
+from dev.kills.service import Service
 
 _ENDS = ("success", "failed", "skipped", "upstream_failed", "removed")
 
@@ -25,6 +27,7 @@ class Gate:
         self.scene = scene
         self.dag_id = dag_id
         self.task_id = task_id
+        self.jobs: Service | Runs = scene.service.runs.get(dag_id, scene.service)
 
     @property
     def tasks(self) -> list[Task]:
@@ -40,7 +43,7 @@ class Gate:
     @property
     def diffs(self) -> list[int]:
         """The ids of its data diffs, in the order of their creation."""
-        return self.scene.service.ids(f"{self.dag_id}.{self.task_id}")
+        return self.jobs.ids(f"{self.dag_id}.{self.task_id}")
 
     def values(self) -> list[Any]:
         """Return what its task instances returned."""
@@ -85,10 +88,8 @@ class Gate:
 
         :param number: its id.
         """
-        before = self.scene.service.reads(number)
-        self.until(
-            f"it looked at data diff {number}", lambda: self.scene.service.reads(number) > before
-        )
+        before = self.jobs.reads(number)
+        self.until(f"it looked at job {number}", lambda: self.jobs.reads(number) > before)
 
     def wait_for_state(self, state: str) -> None:
         """Wait until it is in a state.
@@ -111,7 +112,7 @@ class Gate:
 
         :param number: its id.
         """
-        self.scene.service.finish(number)
+        self.jobs.finish(number)
         self.wait_for_end()
 
     def until(self, what: str, condition: Callable[[], bool]) -> None:

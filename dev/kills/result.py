@@ -52,7 +52,7 @@ class Result:
         return f"{line}\n        {self.trouble}" if self.trouble else line
 
 
-HEADER = f"{'':8}{'case':44}{'diffs':>5}{'cancelled':>11}{'running':>9}  {'task':9}XCom"
+HEADER = f"{'':8}{'case':44}{'jobs':>5}{'cancelled':>11}{'running':>9}  {'task':9}XCom"
 
 
 def play(case: Case, scene: Scene) -> Result:
@@ -81,13 +81,17 @@ def play(case: Case, scene: Scene) -> Result:
 
 
 def _statuses(gate: Gate) -> Counter[str]:
-    return Counter(map(gate.scene.service.status, gate.diffs))
+    return Counter(map(gate.jobs.status, gate.diffs))
 
 
 def _is_value_right(case: Case, gate: Gate) -> bool:
     values = gate.values()
     if case.state != "success":
         return values == [None] * len(values)
-    found = [value["id"] if isinstance(value, dict) else None for value in values]
+    # A run of a monitor or of CI has another name for its id.
+    found = [
+        value.get("id", value.get("run_id")) if isinstance(value, dict) else None
+        for value in values
+    ]
     # Mapped tasks may have started in any order.
     return sorted(map(str, found)) == sorted(map(str, gate.diffs[-len(values) :]))

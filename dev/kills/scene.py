@@ -9,11 +9,12 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from dev.kills import load
 from dev.kills.person import Person, Task
-from dev.kills.plan import GATES, LOGICAL_DATE
+from dev.kills.plan import CI_RUN, GATES, LOGICAL_DATE
 from dev.kills.service import Service
 from dev.local_airflow import FOR_PEOPLE, ROOT, LocalAirflow
 from dev.local_airflow.postgresql import start_postgresql
@@ -73,8 +74,8 @@ class Scene:
         self._airflow.start("dag-processor", "scheduler")
         self.start_triggerer()
         self.person = Person(self._airflow.url)
-        last = list(GATES)[-1]
-        self._programs.until("Airflow had read the DAGs", lambda: self.person.has(last))
+        for dag_id in (list(GATES)[-1], CI_RUN):
+            self._programs.until("Airflow had read the DAGs", partial(self.person.has, dag_id))
 
     def start_triggerer(self) -> None:
         """Start a triggerer."""
