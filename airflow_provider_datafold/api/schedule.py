@@ -20,11 +20,16 @@ _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
 _ITEM = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\w+))?", re.ASCII)
 _WANTED = (
     "must be a cron expression of five fields, e.g. '0 6 * * *' (minute, hour, day of month, "
-    "month, day of week), or None for no schedule"
+    "month, day of week)"
 )
 
 
 def indexing_cron(field: str, value: Any) -> str:
+    """Check the cron expression of an integration, like :func:`cron`."""
+    return cron(field, value, f"{_WANTED}, or None for no schedule")
+
+
+def cron(field: str, value: Any, wanted: str = _WANTED) -> str:
     """Check a cron expression.
 
     Datafold documents no cron dialect, so this accepts only what every cron knows: numbers, names,
@@ -32,23 +37,24 @@ def indexing_cron(field: str, value: Any) -> str:
 
     :param field: the field's name, for the error.
     :param value: a cron expression of five fields.
+    :param wanted: what the error says of another value.
     :return: the expression, with single spaces between its fields.
     :raises DatafoldInputError: the value is anything else, or never matches a date.
     """
     parts = value.split() if isinstance(value, str) else []
     if len(parts) != len(_FIELDS):
-        raise input_error(field, value, _WANTED)
+        raise input_error(field, value, wanted)
     for part, (name, least, most, names) in zip(parts, _FIELDS, strict=True):
         for item in part.split(","):
             if problem := _problem(item, least, most, names):
                 raise DatafoldInputError(
                     f"{field}: {name} {problem} (in {format_value(value)}). Nothing was sent."
                 )
-    cron = " ".join(parts)
+    expression = " ".join(parts)
     # Only the day of the month can rule out every date, e.g. February 31.
-    if parts[2] != "*" and not _matches_a_date(cron):
+    if parts[2] != "*" and not _matches_a_date(expression):
         raise input_error(field, value, "must match at least one date")
-    return cron
+    return expression
 
 
 def _problem(item: str, least: int, most: int, names: tuple[str, ...]) -> str | None:

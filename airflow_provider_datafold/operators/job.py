@@ -303,8 +303,8 @@ class DatafoldJobOperator(DatafoldOperator):
         from airflow_provider_datafold.jobs.job import State
 
         self._ids = None
-        is_ours_to_cancel = wait.is_taken_over and self._job().cancel is not None
-        if reading.state is State.CANCELLED and is_ours_to_cancel:
+        # No task cancels what has no cancel.
+        if reading.state is State.CANCELLED and wait.is_taken_over and self._job().cancel:
             # A task that is cleared while it runs may keep its tag. Then its old process cancels
             # the job that the new one has taken over.
             self.log.warning(

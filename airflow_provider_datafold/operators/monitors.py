@@ -206,7 +206,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         "spec",
         "set_name",
         "dangling_monitors_strategy",
-        "dry_run",
+        "is_dry_run",
     )
     template_fields_renderers = {"spec": "yaml"}  # noqa: RUF012 - typed so by Airflow
 
@@ -214,8 +214,8 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
     spec: Mapping[str, Any] | str | None
     set_name: str
     dangling_monitors_strategy: str
-    # Airflow's method of this name only prints what it renders.
-    dry_run: bool | str  # type: ignore[assignment]
+    is_dry_run: bool | str
+    """The argument ``dry_run``: Airflow has a method of that name."""
 
     def __init__(
         self,
@@ -229,6 +229,8 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        is_dry_run = dry_run
+        del dry_run
         store(self, locals())
 
     def execute(self, context: Context) -> dict[str, list[str]]:
@@ -248,7 +250,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
                 given["set_name"],
                 given["dangling_monitors_strategy"],
             )
-            if given["dry_run"]:
+            if given["is_dry_run"]:
                 self._tell("Dry run, to be {}", {**plan.summary(), "updated": []})
                 for change in plan.updated:
                     self.log.info(
@@ -271,7 +273,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
             hook,
             set_name=fields.name,
             dangling_monitors_strategy=fields.one_of(*STRATEGIES),
-            dry_run=fields.boolean,
+            is_dry_run=lambda _, value: fields.boolean("dry_run", value),
         )
 
     def _wanted(self, hook: JobHook, context: Context) -> list[Wanted]:

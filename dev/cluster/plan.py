@@ -72,9 +72,9 @@ class Plan:
             return 10.0 + (self.longest - 10.0) * (1 - task.index / self.counts[DEFERRED_GATE])
         if task.task_id == MONITOR:
             # Where CPU is short, Airflow starts a task again whose trigger fires within seconds of
-            # its deferral: it has not read the executor's report by then. A gate then finds its
-            # data diff, but a monitor runs twice.
-            return 12.0 + task.index % 3
+            # its deferral: it has not read the executor's report by then. That must not run the
+            # monitor twice.
+            return 2.0 + task.index % 3 * 5.0
         # It must not have ended before its worker is killed.
         return 7.0 + task.index % 3
 

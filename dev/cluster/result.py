@@ -65,7 +65,6 @@ class Result:
 
     def criteria(self) -> dict[str, bool]:
         """Return what must be true, and whether it is."""
-        again = sum(map(len, self._started.values())) - len(self._monitors)
         judged = [verdict for task in self._monitors for verdict in self._verdicts[task]]
         return {
             "each task is in its right state": set(self._tasks) == set(self._asked)
@@ -79,10 +78,11 @@ class Result:
             "no data diff was cancelled, none is left running": set(self._ends) == {"done"},
             "each monitor task judged a run of its own rightly": len(judged) == len(set(judged))
             and all(map(self._is_judged, self._monitors)),
-            "no monitor run was started without a lost try": 0
-            <= again
-            <= sum(self._tasks[task].tries - 1 for task in self._monitors),
-            "no monitor run is left but those of lost tries": self._left <= again,
+            "each monitor task made one run, none is left": self._left == 0
+            and all(
+                len(self._started.get(self._plan.monitor_of(task), ())) == 1
+                for task in self._monitors
+            ),
             "each schedule was changed": all(map(self._is_changed, self._changes)),
             f"at most {MOST_REQUESTS:g} requests per change": self._requests
             <= MOST_REQUESTS * len(self._changes),

@@ -2,8 +2,9 @@
 
 Gates in an Airflow with scheduler, workers and triggerer wait for data diffs of the sandbox, which
 takes three seconds to cancel one. The test kills processes and stops and clears tasks. For each
-case it counts how many data diffs were made, and checks that none is left running. Two more DAGs
-start when a monitor alerts: no alert may be lost while triggerers are killed.
+case it counts how many data diffs were made, and checks that none is left running. Two cases do the
+same with runs of a monitor and of CI. Two more DAGs start when a monitor alerts: no alert may be
+lost while triggerers are killed.
 """
 
 from __future__ import annotations

@@ -10,14 +10,15 @@ from threading import Thread
 
 from dev.kills.gate import CaseError, Gate, wait_until
 from dev.kills.load import break_next
-from dev.kills.plan import LOAD, NEIGHBOUR, RETRIES, change_retries
+from dev.kills.plan import CI_RUN, LOAD, MONITOR_RUN, NEIGHBOUR, RETRIES, change_retries
 from dev.kills.result import Result, trouble_of
 from dev.kills.scene import Scene
 from dev.kills.watch import WATCH_CASES, WatchCase
 
 _YOUNGER = 150
-_KEEPS_WHAT_IS_REPORTED = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
-"""Whether a restarted triggerer knows which alerts the previous one has reported."""
+_HAS_STORES = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
+"""Whether a restarted triggerer knows which alerts the previous one has reported, and a task's next
+try which run the one before has started."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Case:
         gate = Gate(scene, self.name)
 
         def statuses() -> Counter[str]:
-            return Counter(map(scene.service.status, gate.diffs))
+            return Counter(map(gate.jobs.status, gate.diffs))
 
         def play() -> None:
             self.act(gate)
@@ -70,7 +71,8 @@ class Case:
         values = gate.values()
         if self.state != "success":
             return values == [None] * len(values)
-        found = [value["id"] if isinstance(value, dict) else None for value in values]
+        # A run of a monitor or of CI has another name for its id.
+        found = [value and value.get("id", value.get("run_id")) for value in values]
         # Mapped tasks may have started in any order.
         return sorted(map(str, found)) == sorted(map(str, gate.diffs[-len(values) :]))
 
@@ -139,6 +141,17 @@ def clear_after_end(gate: Gate) -> None:
     """Clear the task after it has succeeded."""
     gate.start()
     gate.finish(gate.wait_for_diff())
+    clear_ended(gate)
+
+
+def kill_worker_and_clear(gate: Gate) -> None:
+    """Kill the worker while it waits, and clear the task after its end."""
+    kill_worker(gate)
+    clear_ended(gate)
+
+
+def clear_ended(gate: Gate) -> None:
+    """Clear the task after its end, and let its second job end."""
     # If the task were cleared while Airflow finishes the run, the run would stay finished.
     wait_until("its run ended", lambda: gate.run_state == "success")
     gate.clear()
@@ -198,8 +211,13 @@ def fire_at_once(gate: Gate) -> None:
     gate.wait_for_end()
 
 
+_RUNS = (
+    Case(MONITOR_RUN, kill_worker_and_clear, 2),
+    Case(CI_RUN, kill_worker_and_clear, 2),
+)
 _EARLY = (
     (Case("worker_killed", kill_worker),),
+    *(((run,) for run in _RUNS) if _HAS_STORES else ()),
     (Case("worker_killed_while_creating", kill_worker_while_creating),),
     (
         Case("failed_while_creating", fail_while_creating, 1, 1, "failed"),
@@ -214,7 +232,7 @@ _EARLY = (
     (
         Case("triggerer_killed", kill_triggerer),
         Case("triggerer_restarted", restart_triggerer, 2),
-        *(WATCH_CASES if _KEEPS_WHAT_IS_REPORTED else ()),
+        *(WATCH_CASES if _HAS_STORES else ()),
     ),
 )
 _LATE = (

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dev.kills.plan import LOGICAL_DATE, RUN_ID, TASK_ID
+from dev.kills.runs import Runs
 from dev.kills.scene import Scene
+from dev.kills.service import Service
 from dev.local_airflow.api import ApiError
 
 _ENDS = ("success", "failed", "skipped", "upstream_failed", "removed")
@@ -46,6 +48,7 @@ class Gate:
         self.dag_id = dag_id
         self._api = scene.api
         self._run_id = RUN_ID
+        self.jobs: Service | Runs = scene.service.runs.get(dag_id, scene.service)
 
     @property
     def tasks(self) -> list[dict[str, Any]]:
@@ -73,7 +76,7 @@ class Gate:
     @property
     def diffs(self) -> list[int]:
         """The ids of its data diffs, in the order of their creation."""
-        return self.scene.service.ids(f"{self.dag_id}.{self.task_id}")
+        return self.jobs.ids(f"{self.dag_id}.{self.task_id}")
 
     def values(self) -> list[Any]:
         """Return what its task instances returned, ``None`` for nothing."""
@@ -144,10 +147,8 @@ class Gate:
 
         :param number: its id.
         """
-        reads = self.scene.service.reads
-        path = f"/api/v1/datadiffs/{number}"
-        before = reads(path)
-        wait_until(f"it looked at data diff {number}", lambda: reads(path) > before)
+        before = self.jobs.looks(number)
+        wait_until(f"it looked at job {number}", lambda: self.jobs.looks(number) > before)
 
     def wait_for_end(self) -> None:
         """Wait until Airflow has finished with it."""
@@ -163,7 +164,7 @@ class Gate:
 
         :param number: its id.
         """
-        self.scene.service.finish(number)
+        self.jobs.finish(number)
         self.wait_for_end()
 
     @property

@@ -60,6 +60,11 @@ GATES = {
     )
 }
 
+MONITOR_RUN, CI_RUN = "monitor_run", "ci_run"
+"""The DAGs whose task waits for a run of a monitor or of CI instead."""
+
+MONITOR_ID, CI_CONFIG_ID = 4, 2
+
 WATCHES = {"watch_orders": 1, "watch_customers": 2}
 """The monitors that are watched, by the DAGs that their alerts start."""
 

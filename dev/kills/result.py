@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-HEADER = f"{'':8}{'case':32}{'diffs':>5}{'cancelled':>11}{'running':>9}  {'task':9}XCom"
+HEADER = f"{'':8}{'case':32}{'jobs':>5}{'cancelled':>11}{'running':>9}  {'task':9}XCom"
 
 
 @dataclass(frozen=True)

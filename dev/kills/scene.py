@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from dev.kills import load
-from dev.kills.plan import GATES, LOGICAL_DATE
+from dev.kills.plan import CI_RUN, GATES, LOGICAL_DATE, MONITOR_RUN
 from dev.kills.service import Service
 from dev.local_airflow import LocalAirflow, TestedAirflow, connections_to
 from dev.local_airflow.programs import Program, Programs
@@ -64,7 +64,7 @@ class Scene:
 
         def has_read() -> bool:
             known = {dag["dag_id"] for dag in self.api.get("dags", limit=100)["dags"]}
-            return known >= GATES.keys()
+            return known >= {*GATES, MONITOR_RUN, CI_RUN}
 
         self._programs.until("Airflow had read the DAGs", has_read)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dev.kills.plan import TASK_ID
+from dev.kills.runs import runs_of
 from dev.sandbox import Sandbox
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_diffs import IDENTICAL, DataDiffs
@@ -52,6 +53,7 @@ class Service:
     def __init__(self) -> None:
         self.sandbox = Sandbox(secrets.token_urlsafe(), disturbance=Disturbance(delay=_delay))
         self.sandbox.state.data_diffs = self._diffs = _DataDiffs()
+        self.runs = runs_of(self.sandbox.state)
 
     def connect(self, data_source_id: int, file: Path) -> None:
         """Put a database behind a data source. Its data diffs really compare, and take a while.
@@ -82,6 +84,13 @@ class Service:
         with self.sandbox.state.lock:
             requests = self.sandbox.state.requests
             return sum(seen.method == "GET" and seen.path == path for seen in requests)
+
+    def looks(self, number: int) -> int:
+        """Return how often a data diff was looked at.
+
+        :param number: its id.
+        """
+        return self.reads(f"/api/v1/datadiffs/{number}")
 
     def status(self, number: int) -> str:
         """Return the status of a data diff.

@@ -199,7 +199,7 @@ def test_its_defaults() -> None:
                 "spec",
                 "set_name",
                 "dangling_monitors_strategy",
-                "dry_run",
+                "is_dry_run",
             ),
             {"spec": "yaml"},
         ),
@@ -408,6 +408,13 @@ def test_apply(sandbox: Any, task_log: Log) -> None:
         "Dry run, to be updated: monitor 5, 'orders': description.",
         "Deleted monitor 5, 'orders', which is in no file.",
     ]
+
+
+def test_a_dry_run_by_airflow_prints_what_is_rendered(task_log: Log) -> None:
+    # `airflow tasks test --dry-run`, up to Airflow 2.
+    task = DatafoldApplyMonitorsOperator(task_id="t", set_name="shop", spec="x", dry_run=True)
+    task.dry_run()
+    assert "shop" in task_log.text
 
 
 def test_without_a_dag_paths_are_relative_to_the_working_directory(

@@ -22,6 +22,7 @@ from airflow_provider_datafold.operators.ci import (
 )
 from airflow_provider_datafold.operators.data_sources import DatafoldTestDataSourceOperator
 from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
+from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 from dev.sandbox import Sandbox
 from dev.sandbox.course import Course, Job, Step
 from tests.conftest import API_KEY, Log
@@ -340,6 +341,12 @@ def test_what_somebody_else_has_kept_is_nothing(kept: str, sandbox: Any, store: 
     MONITOR.end_all(sandbox)
     task = MONITOR.task()
     assert to_its_end(task, context_of(task, store=store))["run_id"] == 1
+
+
+def test_each_kind_says_how_it_starts() -> None:
+    task: Any = DatafoldRememberedJobOperator(task_id="job")
+    with pytest.raises(NotImplementedError):
+        task.begin(None)
 
 
 @each_kind

@@ -49,6 +49,17 @@ _DATASET = ("connection_id", "table", "query", "filter", "column", "metric")
 _UNSEEN = object()
 """In place of the value of a field that Datafold does not return."""
 
+_DEFAULTS = {
+    "alert_on_missing_data": False,
+    "compare_duplicates": True,
+    "ignore_string_case": False,
+    "materialize": True,
+    "materialize_results": False,
+    "null_equals_empty_string": False,
+    "quote": True,
+}
+"""What the contract names for a field that is left out."""
+
 _NESTED = ("datadiff", "datadiff.dataset_a", "datadiff.dataset_b", "metric")
 """Objects of which Datafold returns only some fields."""
 
@@ -93,12 +104,13 @@ def fingerprint(kind: str, body: Mapping[str, Any]) -> str:
     """Return the fingerprint of the fields that Datafold does not return.
 
     It has two parts: of fields that an update can change, and of others. To count other fields
-    among them, or to write them in another way, would make all applied monitors look changed.
+    among them, or to write them in another way, would make all applied monitors look changed. To
+    write out null or a default is not a change.
 
     :param kind: the monitor's kind.
     :param body: a spec that fits the contract's creation.
     """
-    hidden = _hidden(kind, body)
+    hidden = _without_defaults(_hidden(kind, body))
     parts = [
         {path: item for path, item in hidden.items() if is_changeable(kind, path) is is_part}
         for is_part in (True, False)
@@ -147,6 +159,19 @@ def _hidden(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that Datafold does not return, by their paths."""
     shown = _as_spec(kind, {"dataset": [{}, {}]})
     return {path: item for path, item, found in _differences(body, shown) if found is _UNSEEN}
+
+
+def _without_defaults(value: Any) -> Any:
+    """Leave out the fields that might as well not have been given, at any depth."""
+    if isinstance(value, Mapping):
+        return {
+            path: _without_defaults(item)
+            for path, item in value.items()
+            if item is not None and item != _DEFAULTS.get(path.rpartition(".")[2], _UNSEEN)
+        }
+    if isinstance(value, list):
+        return [_without_defaults(item) for item in value]
+    return value
 
 
 def _as_spec(kind: str, monitor: Mapping[str, Any]) -> dict[str, Any]:

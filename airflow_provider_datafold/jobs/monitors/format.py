@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields, monitors
 from airflow_provider_datafold.api.operation import Request
+from airflow_provider_datafold.api.schedule import cron
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.monitors import ownership
 
@@ -47,6 +48,14 @@ _INSTEAD_OF_METRIC = {
     },
 }
 """What to write instead of a metric that only Datafold's internal API has."""
+
+
+_INSTEAD_OF_NULL = {
+    "notifications": "[] for none",
+    "tags": "[] for none",
+    "schedule": "{type: none} for no schedule",
+}
+"""What to write instead of null, for fields that cannot be null."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +132,13 @@ def _translated(source: str, slug: Any, spec: Any) -> Wanted:
         monitor_id = fields.positive_integer("id", monitor_id)
     if given.get("name") is None:
         given["name"] = slug
+    for name, instead in _INSTEAD_OF_NULL.items():
+        if name in given and given[name] is None:
+            raise DatafoldInputError(f"{name}: must not be null. Write {instead}.")
     _TRANSLATIONS[kind](given)
     # Errors call it a monitor, as the files do.
     request = replace(monitors.CREATE[kind], body_name="monitor").request(given)
+    _check_schedule(request.body["schedule"])
     for place, tag in enumerate(request.body.get("tags", ())):
         if ownership.is_ours(tag):
             raise DatafoldInputError(
@@ -133,6 +146,15 @@ def _translated(source: str, slug: Any, spec: Any) -> Wanted:
                 f"Leave it out."
             )
     return Wanted(source, slug, kind, request, monitor_id)
+
+
+def _check_schedule(schedule: Mapping[str, Any]) -> None:
+    """Check what the contract only describes."""
+    hour = schedule.get("interval", {}).get("hour")
+    if hour is not None:
+        fields.between(0, 23)("schedule.interval.hour", hour)
+    if "cron" in schedule:
+        cron("schedule.cron", schedule["cron"])
 
 
 def _diff(spec: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_datafold import api
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.monitors.comparison import (
+    _DEFAULTS,
     CHANGEABLE,
     FIXED_IN_DATADIFF,
     Difference,
@@ -321,6 +322,63 @@ def test_a_fingerprint_shows_what_datafold_does_not_return(
 )
 def test_a_fingerprint_shows_nothing_else(kind: str, path: str, value: Any) -> None:
     assert fingerprint(kind, nested(kind, path, value)) == fingerprint(kind, SPECS[kind])
+
+
+@pytest.mark.parametrize("value", [None, "default"])
+@pytest.mark.parametrize(
+    ("kind", "path", "default"),
+    [
+        *(("diff", f"datadiff.dataset_{side}.materialize", True) for side in "ab"),
+        ("diff", "datadiff.compare_duplicates", True),
+        ("diff", "datadiff.ignore_string_case", False),
+        ("diff", "datadiff.materialize_results", False),
+        ("diff", "datadiff.null_equals_empty_string", False),
+        ("diff", "datadiff.sampling", None),
+        ("diff", "datadiff.tolerance", None),
+        ("metric", "metric.alert_on_missing_data", False),
+        ("test", "test.variables", None),
+    ],
+)
+def test_what_is_the_default_anyway_is_no_change(
+    kind: str, path: str, default: Any, value: Any
+) -> None:
+    spec = nested(kind, path, default if value == "default" else value)
+    assert fingerprint(kind, spec) == fingerprint(kind, SPECS[kind])
+    if isinstance(default, bool):
+        spec = nested(kind, path, not default)
+        assert fingerprint(kind, spec) != fingerprint(kind, SPECS[kind])
+
+
+def test_defaults_may_be_anywhere() -> None:
+    # Of a variable of a test, and in a rule of a column.
+    for path, found, other in (
+        ("test.variables", {"of": {"value": 1}}, {"of": {"value": 1, "quote": True}}),
+        ("test.tables", [{"path": "a", "columns": []}], [{"path": "a", "columns": [], "x": None}]),
+    ):
+        assert fingerprint("test", nested("test", path, found)) == fingerprint(
+            "test", nested("test", path, other)
+        )
+
+
+def test_these_are_all_defaults_of_fields_that_datafold_does_not_return() -> None:
+    def defaults(schema: Any) -> Iterator[tuple[str, Any]]:
+        if isinstance(schema, list):
+            for part in schema:
+                yield from defaults(part)
+        if not isinstance(schema, dict):
+            return
+        if "$ref" in schema:
+            yield from defaults(shapes["schemas"][schema["$ref"].rpartition("/")[2]])
+        for name, part in schema.get("properties", {}).items():
+            if "const" not in part and "default" in part and name not in SPECS["schema"]:
+                yield name, part["default"]
+        for part in schema.values():
+            yield from defaults(part)
+
+    shapes = json.loads((Path(api.__file__).parent / "shapes.json").read_text())
+    bodies = [shapes["bodies"][f"POST /api/v1/monitors/create/{kind}"] for kind in KINDS]
+    # What the contract only describes.
+    assert {**dict(defaults(bodies)), "compare_duplicates": True} == _DEFAULTS
 
 
 def test_a_fingerprint_is_the_same_in_each_version() -> None:

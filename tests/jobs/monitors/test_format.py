@@ -181,6 +181,8 @@ def test_an_id_is_no_field_of_the_monitor(hook: JobHook) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_fields_at_once_are_passed_on(kind: str, hook: JobHook) -> None:
     for given in bodies.full(Operation("POST", f"/api/v1/monitors/create/{kind}")):
+        if "cron" in given["schedule"]:
+            given["schedule"]["cron"] = "0 6 * * *"
         assert body(hook, {**given, "type": kind}) == given
 
 
@@ -370,6 +372,27 @@ def test_an_example_of_datafold_s_own_page(example: Any, hook: JobHook) -> None:
                 }
             },
             "a: schedule.interval.utc_at: must be a time of day in quotes, e.g. '06:30:00', not",
+        ),
+        *(
+            ({"monitors": {"a": changed("test", "schedule", schedule)}}, f"a: schedule{line}")
+            for schedule, line in (
+                ({"crn": "0 6 * * *"}, ": has no field 'crn'; did you mean 'cron'?"),
+                ({"intervall": {"every": "hour"}}, ": has no field 'intervall'; did you mean"),
+                ({"interval": {"evry": "day"}}, ".interval: has no field 'evry'; did you mean 'ev"),
+                ({"interval": {"every": "hour", "hours": 6}}, ".interval: has no field 'hours'; d"),
+                ({"cron": "0 6 * *"}, ".cron: must be a cron expression of five fields"),
+                ({"cron": "99 6 * * *"}, ".cron: minute 99 is not in 0-59"),
+                ({"cron": "0 6 31 2 *"}, ".cron: must match at least one date"),
+                ({"interval": {"every": "day", "hour": 24}}, ".interval.hour: must be "),
+                (None, ": must not be null. Write {type: none} for no schedule."),
+            )
+        ),
+        *(
+            (
+                {"monitors": {"a": changed("test", name, None)}},
+                f"a: {name}: must not be null. Write [] for none.",
+            )
+            for name in ("notifications", "tags")
         ),
         ({"monitors": {"a": changed("test", "id", 0)}}, "a: id: must be a positive integer"),
         (
