@@ -9,13 +9,15 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 DOCS_BIN = .venv-docs/bin
 DOCS_INSTALLED = .venv-docs/installed
 SITE = build/docs
+PRISM = .venv/prism-5.14.2
 # In three processes, because tests often wait; each has an Airflow home of its own. The tests of a
 # file stay together, and the files in their order: the slowest, which have few tests, would come
 # last otherwise.
 SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: demo dev install test test-all test-oldest test-next check unit test-whole test-ui test-cluster test-kill soak \
-  reliability reliability-all mutation coverage-page bench docs api-diff contract constraints clean
+.PHONY: demo dev install test test-all test-oldest test-next test-contract check unit test-whole \
+  test-ui test-cluster test-kill soak reliability reliability-all mutation coverage-page bench docs \
+  api-diff contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
@@ -35,6 +37,9 @@ test-oldest: $(INSTALLED)  ## Run the tests on the oldest Airflow that we suppor
 
 test-next: $(INSTALLED)  ## Run the tests on the next Airflow, a pre-release.
 	$(BIN)/nox --tags next
+
+test-contract: $(INSTALLED) $(PRISM)  ## Send each operation through Prism, which compares it with the contract.
+	PRISM=$(PRISM)/node_modules/.bin/prism $(BIN)/python -m pytest -m contract tests/api
 
 check: $(INSTALLED)  ## Format, lint, types and layers.
 	$(BIN)/ruff format --check .
@@ -111,6 +116,11 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --editable . --group dev --group lineage --group bench --constraint $(CONSTRAINTS)
 	@touch $@
+
+$(PRISM): | $(INSTALLED)
+	@dev/scripts/install_programs.sh npm
+	npm install --prefix $@ --no-save --no-package-lock --no-audit --no-fund --loglevel=error \
+	  @stoplight/prism-cli@5.14.2 || { rm -rf $@; exit 1; }
 
 $(INSTALLED)-cluster: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \

@@ -66,6 +66,8 @@ class Sandbox:
             log_level="warning",
             lifespan="off",
             timeout_graceful_shutdown=1,
+            # By default 5 s, in which a busy client does not notice the end of a kept connection.
+            timeout_keep_alive=60,
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None

@@ -18,7 +18,7 @@ from typing import Any
 
 from dev.sandbox import Sandbox
 from dev.sandbox.form import fields_of
-from dev.sandbox.state import Request
+from dev.sandbox.journal import Request
 
 TARGET = Path(__file__).resolve().parent.parent / "dbt_project" / "artifacts" / "1.11" / "staging"
 SHA = "0a1b2c3d" * 5
