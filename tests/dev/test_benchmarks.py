@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from xml.etree import ElementTree
 
 import pytest
 
@@ -184,18 +183,6 @@ def test_exit_code(
     assert page.PATH.read_text() == page.render(measured)
     assert drawn == [{OURS: WAITS}]
     assert capsys.readouterr().err.splitlines() == missed(measured)
-
-
-def test_plot_is_a_small_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    monkeypatch.setattr(plot, "PATH", tmp_path / "performance-waiting.svg")
-    many = waits.Waits(0.1, 5.0, 1.0, [7] * 1000, [10.0] * 1000)
-
-    plot.draw({OURS: many, DBT: many, DBT_SHIPPED: WAITS})
-
-    text = plot.PATH.read_text()
-    assert ElementTree.fromstring(text).tag.endswith("svg")
-    assert len(text) < 150_000
 
 
 def test_jobs_are_the_same_for_each_contender() -> None:

@@ -21,7 +21,7 @@ from openapi_core.exceptions import OpenAPIError
 
 from dev.sandbox import Sandbox, contract, data_diffs, data_sources, monitors
 from dev.sandbox import seen as seen_in_sdk
-from dev.sandbox.app import Disturbance, routes, validation
+from dev.sandbox.app import Disturbance, routes
 from dev.sandbox.contract import Operation
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.server import listen
@@ -114,10 +114,6 @@ def test_update_changes_the_schedule_only(sandbox: Any) -> None:
     assert answer in call(sandbox, "GET", "/api/v1/lineage/bi/").json()
 
 
-def test_update_without_a_schedule_means_none(sandbox: Any) -> None:
-    assert call(sandbox, "PUT", PATH, json=BODY).json()["indexing_cron"] is None
-
-
 @pytest.mark.parametrize(
     ("host", "is_served"),
     [
@@ -149,33 +145,6 @@ def test_serves_the_loopback_address_only(
 def test_wants_the_key(sandbox: Any, method: str, path: str, headers: dict[str, str]) -> None:
     answer = call(sandbox, method, path, headers=headers)
     assert (answer.status_code, answer.json()) == (401, {"detail": "Not authenticated"})
-
-
-def test_knows_only_its_integrations(sandbox: Any) -> None:
-    path = "/api/v1/lineage/bi/hightouch/99/"
-    assert call(sandbox, "PUT", path, json=BODY).status_code == 404
-    assert call(sandbox, "GET", "/api/v1/lineage/bi/99/").status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("change", "location"),
-    [
-        ({"token": None}, ["body", "token"]),
-        ({"bindings": [{"boundIds": []}]}, ["body", "bindings", 0, "remoteId"]),
-        (
-            {"bindings": [{"remoteId": "1", "boundIds": ["x"]}]},
-            ["body", "bindings", 0, "boundIds", 0],
-        ),
-        ({"name": 5}, ["body", "name"]),
-    ],
-)
-def test_refuses_what_the_contract_refuses(sandbox: Any, change: Any, location: Any) -> None:
-    answer = call(sandbox, "PUT", PATH, json={**BODY, **change})
-    assert answer.status_code == 422
-    (problem,) = answer.json()["detail"]
-    assert problem["loc"] == location
-    # FastAPI repeats what was sent, so the provider must redact it.
-    assert "input" in problem
 
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -261,13 +230,6 @@ def test_refusal_says_when_to_come_back() -> None:
         answer = call(bad, "GET", "/api/v1/lineage/bi/")
     assert answer.status_code in {429, 503}
     assert answer.headers["Retry-After"] == "1"
-
-
-def test_shows_the_integrations_to_people(sandbox: Any) -> None:
-    answer = call(sandbox, "GET", "/settings/integrations", headers={})
-    assert answer.headers["Content-Type"].startswith("text/html")
-    assert "<td>7</td><td>hightouch</td><td>Hightouch 7</td><td>0 0 * * *</td>" in answer.text
-    assert sandbox.state.requests == []
 
 
 # Every operation, over a real socket; `call` checks each response against the contract.
@@ -447,7 +409,6 @@ WRONG: list[tuple[str, str, Any, list[str | int], str]] = [
     ("POST", HIGHTOUCH, {**BODY, "colour": 1}, ["body", "colour"], "extra_forbidden"),
     ("POST", HIGHTOUCH, {"token": "t"}, ["body", "bindings"], "missing"),
     ("PUT", HIGHTOUCH + "x/", BODY, ["path", "bi_datasource_id"], "int_parsing"),
-    ("GET", "/api/v1/lineage/bi/1.5/", None, ["path", "bi_datasource_id"], "int_parsing"),
     (
         "POST",
         "/api/v1/lineage/bi/powerbi/",
@@ -455,60 +416,19 @@ WRONG: list[tuple[str, str, Any, list[str | int], str]] = [
         ["body", "auth_type"],
         "literal_error",
     ),
-    (*CREATE, None, ["body"], "missing"),
     (*CREATE, [], ["body"], "dict_type"),
-    (*CREATE, {"data_source1_id": 1}, ["body", "data_source2_id"], "missing"),
     (*CREATE, {**DIFF, "data_source1_id": "1"}, ["body", "data_source1_id"], "int_type"),
     (*CREATE, {**DIFF, "infer_pk": "true"}, ["body", "infer_pk"], "bool_type"),
     (*CREATE, {**DIFF, "table1": "DB.A"}, ["body", "table1"], "list_type"),
     (*CREATE, {**DIFF, "tags": ["a", None]}, ["body", "tags", 1], "string_type"),
-    (*CREATE, {**DIFF, "colour": 1}, ["body", "colour"], "extra_forbidden"),
     (*CREATE, {**DIFF, "file1": "no address"}, ["body", "file1"], "format"),
-    (*CREATE, {**DIFF, "time_interval_end": "noon"}, ["body", "time_interval_end"], "format"),
-    (*CREATE, {**DIFF, "tolerance_mode": "x"}, ["body", "tolerance_mode"], "literal_error"),
     (*CREATE, {**DIFF, "column_mapping": [["a"]]}, ["body", "column_mapping", 0], "minItems"),
-    (
-        *CREATE,
-        {**DIFF, "file1_options": {"file_type": "json"}},
-        ["body", "file1_options", "file_type"],
-        "literal_error",
-    ),
-    (
-        *CREATE,
-        {**DIFF, "file1_options": {"delimiter": ";"}},
-        ["body", "file1_options", "file_type"],
-        "missing",
-    ),
-    (
-        *CREATE,
-        {**DIFF, "file1_options": {"file_type": "excel", "delimiter": ";"}},
-        ["body", "file1_options", "delimiter"],
-        "extra_forbidden",
-    ),
-    ("GET", "/api/v1/datadiffs?page=x", None, ["query", "page"], "int_parsing"),
-    ("GET", "/api/v1/datadiffs?sort_order=up", None, ["query", "sort_order"], "literal_error"),
-    ("GET", "/api/v1/datadiffs?order_by=colour", None, ["query", "order_by"], "literal_error"),
     (
         "GET",
         "/api/v1/datadiffs?accessible_only=True",
         None,
         ["query", "accessible_only"],
         "bool_parsing",
-    ),
-    ("PATCH", "/api/v1/datadiffs/1", {"archived": 1}, ["body", "archived"], "bool_type"),
-    (
-        "POST",
-        MONITOR + "schema",
-        {**SPECS["schema"], "schedule": {"type": "crontab"}},
-        ["body", "schedule", "cron"],
-        "missing",
-    ),
-    (
-        "POST",
-        MONITOR + "metric",
-        {**SPECS["metric"], "schedule": {"interval": {"every": "day", "hour": "6"}}},
-        ["body", "schedule", "interval", "hour"],
-        "int_type",
     ),
     (
         "POST",
@@ -519,71 +439,10 @@ WRONG: list[tuple[str, str, Any, list[str | int], str]] = [
     ),
     (
         "POST",
-        MONITOR + "metric",
-        {**SPECS["metric"], "metric": {"type": "column", "metric": "sum", "table": TABLE}},
-        ["body", "metric", "column"],
-        "missing",
-    ),
-    (
-        "POST",
-        MONITOR + "diff",
-        {
-            **SPECS["diff"],
-            "datadiff": {**SPECS["diff"]["datadiff"], "dataset_a": {**SIDE, "table": ["DB", "A"]}},
-        },
-        ["body", "datadiff", "dataset_a", "table"],
-        "string_type",
-    ),
-    (
-        "POST",
-        MONITOR + "test",
-        {**SPECS["test"], "notifications": [EMAIL, {"type": "fax"}]},
-        ["body", "notifications", 1, "type"],
-        "literal_error",
-    ),
-    ("PATCH", "/api/v1/monitors/1/update", {"name": "x"}, ["body", "type"], "missing"),
-    (
-        "PATCH",
-        "/api/v1/monitors/1/update",
-        {"type": "diff", "connection_id": 1},
-        ["body", "connection_id"],
-        "extra_forbidden",
-    ),
-    ("PUT", "/api/v1/monitors/1/toggle", {}, ["body", "enabled"], "missing"),
-    ("GET", "/api/v1/monitors?order_by=colour", None, ["query", "order_by"], "literal_error"),
-    ("GET", "/api/v1/monitors/1/runs?start_time=1", None, ["query", "start_time"], "format"),
-    ("GET", "/api/v1/monitors/1/runs/x", None, ["path", "run_id"], "int_parsing"),
-    (
-        "POST",
-        "/api/v1/ci/1/trigger",
-        {**PULL_REQUEST, "pr_number": "7"},
-        ["body", "pr_number"],
-        "int_type",
-    ),
-    ("POST", "/api/v1/ci/1/x", [], ["path", "pr_num"], "int_parsing"),
-    ("POST", "/api/v1/ci/1/7", [{"prod": "A"}], ["body", 0, "pr"], "missing"),
-    (
-        "POST",
         "/api/v1/ci/1/7",
         [{"prod": "A", "pr": "B", "pk": ["a", "a"]}],
         ["body", 0, "pk"],
         "uniqueItems",
-    ),
-    ("GET", "/api/v1/ci/1/runs?limit=all", None, ["query", "limit"], "int_parsing"),
-    ("POST", "/api/v1/data_sources", {"name": "x"}, ["body", "type"], "missing"),
-    (
-        "POST",
-        "/api/v1/data_sources",
-        {"type": "oracle9", "name": "x"},
-        ["body", "type"],
-        "literal_error",
-    ),
-    (
-        "POST",
-        "/api/v1/data_sources",
-        {**SOURCE, "options": {**SOURCE["options"], "dbname": "d"}},
-        ["body", "options", "dbname"],
-        "extra_forbidden",
     ),
     (
         "POST",
@@ -592,32 +451,8 @@ WRONG: list[tuple[str, str, Any, list[str | int], str]] = [
         ["body", "options", "host"],
         "maxLength",
     ),
-    ("POST", "/api/v1/data_sources/1/query", {"query": 1}, ["body", "query"], "string_type"),
-    (
-        "POST",
-        "/api/v1/data_sources/1/query?stream=1",
-        {"query": "select 1"},
-        ["query", "stream"],
-        "bool_parsing",
-    ),
     ("GET", "/api/v1/explore/db/0/tables/a/upstreams", None, ["path", "data_connection_id"], "min"),
     ("GET", f"{EXPLORE}/tables/a/upstreams?max_depth=100", None, ["query", "max_depth"], "exclus"),
-    (
-        "GET",
-        f"{EXPLORE}/columns/a/upstreams?include_tabular_nodes=yes",
-        None,
-        ["query", "include_tabular_nodes"],
-        "bool_parsing",
-    ),
-    ("GET", "/api/v1/audit_logs", {"start_date": "x"}, ["body", "start_date"], "format"),
-    (
-        "POST",
-        MONITOR + "schema",
-        {**SPECS["schema"], "schedule": {"interval": {"every": "day", "utc_at": "6"}}},
-        ["body", "schedule", "interval", "utc_at"],
-        "format",
-    ),
-    ("GET", "/api/v1/audit_logs", {"day": "x"}, ["body", "day"], "extra_forbidden"),
 ]
 
 
@@ -628,6 +463,8 @@ def test_names_what_is_wrong(
     more = {} if body is None else {"json": body}
     answer = call(sandbox, method, path, **more)
     assert answer.status_code == 422
+    # FastAPI repeats what was sent, so the provider must redact it.
+    assert all("input" in problem for problem in answer.json()["detail"])
     found = {tuple(problem["loc"]): problem["type"] for problem in answer.json()["detail"]}
     assert list(found) == [tuple(location)]
     assert found[tuple(location)].startswith(kind)
@@ -1054,8 +891,3 @@ def test_shows_a_data_diff_to_people(sandbox: Any) -> None:
     assert 'added (only in the second)</th><td class="number">3</td>' in page
     assert '<td>amount</td><td class="number">5</td>' in page
     assert call(sandbox, "GET", "/datadiffs/99/overview").status_code == 404
-
-
-def test_the_validation_of_an_operation_is_made_once() -> None:
-    operation = Operation("PUT", HIGHTOUCH + "{bi_datasource_id}/")
-    assert validation(operation) is validation(operation)

@@ -111,16 +111,3 @@ def test_a_missing_method_is_noticed(
     page = api_coverage.render(methods, operators)
     assert "**50 of 51 operations by the hook" in page
     assert f"| `{DELETE}` | - | is done once" in page
-
-
-def test_an_operation_that_the_contract_gains_is_noticed(
-    operators: dict[str, set[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    document = contract.load()
-    path = document["paths"]["/api/v1/monitors/{id}"]
-    document["paths"]["/api/v1/monitors/{id}/snooze"] = {"put": path["get"]}
-    monkeypatch.setattr(contract, "load", lambda: document)
-
-    assert contracted() - set(api_coverage.methods()) == {"PUT /api/v1/monitors/{id}/snooze"}
-    page = api_coverage.render(api_coverage.methods(), operators)
-    assert "**51 of 52 operations by the hook" in page

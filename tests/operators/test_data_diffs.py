@@ -18,12 +18,10 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
-    AirflowSkipException,
     TaskDeferred,
 )
 
 from airflow_provider_datafold.exceptions import (
-    DatafoldAuthenticationError,
     DatafoldConfigurationError,
     DatafoldDeadlineError,
     DatafoldDifferenceError,
@@ -46,14 +44,13 @@ from airflow_provider_datafold.jobs.once.ownership import owner_of
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.operators import job as job_module
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
-from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, FaultServer, Step, Then
 from dev.sandbox.course import Course, Job
 from dev.sandbox.course import Step as OnTheWay
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
 from tests.conductor import Conductor, changed, lost
-from tests.conftest import API_KEY, Log
+from tests.conftest import API_KEY
 from tests.contexts import context_of
 from tests.waits import NEVER, Waits, defaults, deferred, event_of, sent, to_its_end
 
@@ -322,18 +319,6 @@ def test_what_was_taken_over_has_the_rest_of_its_time(sandbox: Any) -> None:
         sandbox.state.data_diffs.diffs[3]["created_at"] = made
         third = deferred(task.execute, context_of(task, try_number=3))
         assert first.kwargs["since"] <= third.kwargs["since"] <= time.time()
-
-
-def test_a_job_that_does_not_end_is_cancelled_at_the_deadline(sandbox: Any, log: Any) -> None:
-    courses(sandbox, NEVER)
-    task = gate(timeout=0.2)
-    with pytest.raises(DatafoldDeadlineError):
-        task.execute(context_of(task))
-    assert status(sandbox, 3) == "cancelled"
-    sandbox.state.requests.clear()
-    # The wait is over: killing the task now sends nothing.
-    task.on_kill()
-    assert sent(sandbox) == []
 
 
 def test_after_the_triggers_deadline_it_looks_once_more(sandbox: Any) -> None:
@@ -649,15 +634,6 @@ def test_a_retry_takes_over_what_still_runs(sandbox: Any, log: Any) -> None:
     assert sent(sandbox).count(CREATE) == 1
 
 
-def test_a_task_that_is_cleared_makes_another(sandbox: Any) -> None:
-    courses(sandbox, NEVER, IDENTICAL)
-    task = gate(wait_for_completion=False)
-    assert task.execute(context_of(task))["id"] == 3
-    task = gate()
-    assert task.execute(context_of(task, try_number=2, max_tries=1))["id"] == 4
-    assert status(sandbox, 3) == "cancelled"
-
-
 @takes_over
 @pytest.mark.parametrize("end", ["identical", "cancelled"])
 def test_what_was_taken_over_and_then_cancelled_is_replaced_once(sandbox: Any, end: str) -> None:
@@ -713,21 +689,6 @@ def test_the_tag_is_its_owners(sandbox: Any) -> None:
 
 
 # How it judges the end.
-
-
-def test_skips_what_follows(sandbox: Any) -> None:
-    courses(sandbox, DIFFERENT)
-    task = gate(on_difference="skip")
-    with pytest.raises(AirflowSkipException, match=r"^Data diff 3 differs: rows added 3"):
-        task.execute(context_of(task))
-
-
-def test_passes_with_a_warning(sandbox: Any, log: Any) -> None:
-    courses(sandbox, DIFFERENT)
-    task = gate(on_difference="pass")
-    task.execute(context_of(task))
-    (warning,) = log.warnings
-    assert warning.startswith("Data diff 3 differs: rows added 3")
 
 
 def test_says_with_which_figures_it_passes(sandbox: Any, log: Any) -> None:
@@ -970,16 +931,6 @@ def test_killed_while_it_cancels_at_the_deadline(serving: Any, at: Any) -> None:
     assert service.seen.count("POST /7/cancel") == 2
 
 
-def test_killed_and_the_cancel_is_refused(serving: Any, at: Any, task_log: Log) -> None:
-    service = serving(refuses=True)
-    task = gate(poll_interval=PATIENCE)
-    at(task.on_kill, lambda: "GET /7" in service.seen)
-    with pytest.raises(DatafoldStoppedError):
-        task.execute(context_of(task))
-    assert service.seen[-1] == "POST /7/cancel"
-    assert "Could not cancel the data diff: 409" in task_log.text
-
-
 def test_killed_before_anything_was_sent(serving: Any) -> None:
     service = serving()
     task = gate()
@@ -987,14 +938,6 @@ def test_killed_before_anything_was_sent(serving: Any) -> None:
     with pytest.raises(DatafoldStoppedError):
         task.execute(context_of(task))
     assert service.seen == []
-
-
-def test_killed_after_the_end(sandbox: Any) -> None:
-    task = gate()
-    task.execute(context_of(task))
-    sandbox.state.requests.clear()
-    task.on_kill()
-    assert sent(sandbox) == []
 
 
 @pytest.mark.parametrize("arguments", [{"cancel_on_kill": False}, {"wait_for_completion": False}])
@@ -1037,15 +980,6 @@ def test_killed_while_it_defers(serving: Any) -> None:
     assert service.seen == ["GET", "POST", "POST /7/cancel"]
 
 
-def test_a_wait_that_fails_for_good_cancels(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    courses(sandbox, NEVER)
-    Conductor(monkeypatch, faults={"gone": {"create": [lost], "read": [None, 401]}})
-    task = gate(tags=["gone"])
-    with pytest.raises(DatafoldAuthenticationError):
-        task.execute(context_of(task))
-    assert status(sandbox, 3) == "cancelled"
-
-
 def test_other_kinds_of_job_may_know_no_cancel(
     serving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1065,15 +999,3 @@ def test_a_job_operator_says_what_a_kind_has_to_do() -> None:
     for call, count in ((task.start, 2), (task.started, 2), (task.ended, 4)):
         with pytest.raises(NotImplementedError):
             call(*[None] * count)
-
-
-def test_the_trigger_knows_no_more_than_it_is_handed() -> None:
-    fields = {"job": "data_diff", "ids": {"datadiff_id": 3}, "datafold_conn_id": "d", "deadline": 5}
-    old = DatafoldJobTrigger(**fields)  # type: ignore[arg-type]
-    assert old.serialize()[1] == {
-        **fields,
-        "since": None,
-        "poll_interval": None,
-        "cancel_on_kill": False,
-        "not_before": 0.0,
-    }

@@ -1,4 +1,4 @@
-"""The operators of monitors in one process. tests/dags/test_monitors.py runs them in Airflow."""
+"""The operators of monitors in one process. tests/dags/test_jobs.py runs them in Airflow."""
 
 from __future__ import annotations
 

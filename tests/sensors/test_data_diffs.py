@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pytest
@@ -17,10 +16,8 @@ from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
     DatafoldDifferenceError,
     DatafoldInputError,
-    DatafoldJobFailedError,
     DatafoldNotComparedError,
     DatafoldNotFoundError,
-    DatafoldServerError,
     DatafoldStoppedError,
 )
 from airflow_provider_datafold.jobs.gate.report import KEY
@@ -28,8 +25,7 @@ from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.sensors.job import DatafoldJobSensor
 from dev.sandbox.course import Course
-from dev.sandbox.course import Step as OnTheWay
-from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
+from dev.sandbox.data_diffs import DIFFERENT, done
 from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY, Log
 from tests.contexts import RUN_START, context_of
@@ -78,19 +74,6 @@ def test_returns_the_same_in_each_mode(sandbox: Any) -> None:
         for number in (3, 4)
         for rest in ("", "/summary_results", "/summary")
     }
-
-
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_believes_no_answer_that_contradicts_itself(sandbox: Any, deferrable: bool) -> None:
-    add_diff(sandbox, done("identical", rows_removed=5))
-    task = sensor(deferrable=deferrable)
-    context = context_of(task)
-    judge = partial(task.execute, context)
-    if deferrable:
-        kwargs = deferred(task.execute, context).kwargs
-        judge = partial(task.execute_complete, context, {"state": "succeeded"}, **kwargs)
-    with pytest.raises(DatafoldNotComparedError, match="but rows removed 5"):
-        judge()
 
 
 def test_a_sample_is_known_by_the_data_diff(sandbox: Any) -> None:
@@ -211,13 +194,6 @@ def test_fails_at_its_first_look(sandbox: Any, deferrable: bool) -> None:
             task.execute(context_of(task))
 
 
-def test_a_failed_data_diff_may_be_waited_for_again(sandbox: Any) -> None:
-    add_diff(sandbox, failed("QueryError", "no such table"))
-    task = sensor()
-    with pytest.raises(DatafoldJobFailedError, match="QueryError: no such table"):
-        task.execute(context_of(task))
-
-
 of_another = changed(id=8, status="done", result="different")
 
 
@@ -234,23 +210,6 @@ def test_a_passing_fault_is_no_end(
     else:
         returned = task.execute(context)
     assert returned["result"] == "identical"
-
-
-LASTING = {"state": "trouble", "error": "DatafoldServerError", "is_lasting": True}
-
-
-def test_after_an_hour_of_trouble_one_more_look_decides(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Conductor(monkeypatch, faults={"mine": {"read": [503, ...]}})
-    add_diff(sandbox, NEVER)
-    task = sensor(deferrable=True, timeout=5)
-    context = context_of(task)
-    kwargs = deferred(task.execute, context).kwargs
-    sandbox.state.requests.clear()
-    with pytest.raises(DatafoldServerError):
-        task.execute_complete(context, LASTING, **kwargs)
-    assert len(sandbox.state.requests) == 1
 
 
 def test_goes_on_where_it_is_handed_the_event_alone(sandbox: Any) -> None:
@@ -284,13 +243,6 @@ def test_a_sensor_that_is_stopped_cancels_nothing(sandbox: Any) -> None:
     with pytest.raises(DatafoldStoppedError):
         task.execute(context_of(task))
     assert sandbox.state.requests == []
-
-
-def test_an_unknown_status_is_fit_for_the_log(sandbox: Any, task_log: Log) -> None:
-    add_diff(sandbox, Course((OnTheWay("held\nback"),), "done", IDENTICAL.outcome))
-    task = sensor()
-    task.execute(context_of(task))
-    assert "The data diff is 'held\\nback'." in task_log.messages
 
 
 def test_a_job_sensor_says_what_a_kind_has_to_do() -> None:

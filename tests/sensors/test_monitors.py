@@ -1,4 +1,4 @@
-"""The sensor of monitor runs in one process. tests/dags/test_monitors.py runs it in Airflow."""
+"""The sensor of monitor runs in one process. tests/dags/test_jobs.py runs it in Airflow."""
 
 from __future__ import annotations
 
