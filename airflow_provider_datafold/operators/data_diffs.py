@@ -204,8 +204,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         limits = {name: getattr(self, name) for name in decision.ARGUMENTS}
         names = (*data_diff.ARGUMENTS, "options")
         self._gate, self._request = hook.checked(
-            lambda given: (decision.Gate(limits), data_diff.creation(given, given["options"])),
+            lambda given, _: (decision.Gate(limits), data_diff.creation(given, given["options"])),
             {name: getattr(self, name) for name in names},
+            limits,
         )
 
     def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:

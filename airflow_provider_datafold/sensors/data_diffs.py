@@ -108,7 +108,7 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         # Not concealed: a column may have the name of a secret.
         limits = {name: getattr(self, name) for name in decision.ARGUMENTS}
         self._gate, ids = hook.checked(
-            lambda _: (decision.Gate(limits), self.ids()), {"datadiff_id": self.datadiff_id}
+            lambda *_: (decision.Gate(limits), self.ids()), self.datadiff_id, limits
         )
         self._number = ids["datadiff_id"]
 

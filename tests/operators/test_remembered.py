@@ -203,7 +203,7 @@ def test_who_cancels_the_job_later_cancels_the_task(kind: Kind, sandbox: Any, st
     wait = deferred(task.execute, context)
     kind.end_all(sandbox, Course((), "cancelled"))
     with pytest.raises(DatafoldJobCancelledError):
-        task.resume(context, None, **wait.kwargs)
+        task.execute_complete(context, None, **wait.kwargs)
     assert len(changes(sandbox)) == 1
 
 
@@ -273,7 +273,7 @@ def test_changes_are_uploaded_once(waits: bool, sandbox: Any, store: Store) -> N
     number = sandbox.state.ci.add(2, PULL_REQUEST)
 
     def upload(**arguments: Any) -> Any:
-        given = {"ci_config_id": 2, "pr_num": 8, "changes": CHANGES, "poll_interval": 0.01}
+        given = {"ci_config_id": 2, "pr_number": 8, "changes": CHANGES, "poll_interval": 0.01}
         task = DatafoldUploadCIChangesOperator(
             task_id="job", wait_for_completion=waits, **{**given, **arguments}
         )

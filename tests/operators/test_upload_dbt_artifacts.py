@@ -240,7 +240,7 @@ def test_the_callback_uploads_the_target_of_a_project(
     (found,) = sandbox.state.seen.artifacts
     assert (found.ci_config_id, found.run_type, found.commit_sha) == (4, "production", SHA)
     assert {*found.files} == {*FILES}
-    assert f"Uploaded the artifacts of commit {SHA} to {sandbox.url}" in log.text
+    assert f"Uploaded the artifacts of commit {SHA} to Datafold" in log.text
 
 
 @pytest.mark.parametrize(

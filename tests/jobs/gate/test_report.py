@@ -11,9 +11,9 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_datafold.exceptions import DatafoldDifferenceError, DatafoldError
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.gate.decision import Gate
 from airflow_provider_datafold.jobs.gate.report import KEY
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.redaction.secret import conceal
 from dev.sandbox.course import Course, Job
@@ -42,7 +42,7 @@ def tell(connections: None, sandbox: Any, log: Any) -> Any:
     ) -> Any:
         context = context or context_of(TASK)
         job = Job(Course((), status, outcome or {}))
-        with DatafoldHook() as hook:
+        with JobHook() as hook:
             number = sandbox.state.data_diffs.add({**BODY, **(body or {})}, job)["id"]
             reading = hook.look(DATA_DIFF, {"datadiff_id": number})
             gate = Gate({**ARGUMENTS, **arguments})
@@ -186,7 +186,7 @@ def test_what_was_not_judged_is_told(
     context = context_of(TASK)
     gate = Gate(ARGUMENTS)
     body = conceal({"table1": ["A"], "table2": ["B"], "sampling_ratio": 0.5})
-    with DatafoldHook() as hook:
+    with JobHook() as hook:
         gate.give_up(hook, context, 7, error, body)
         # Once is enough.
         gate.give_up(hook, context, 8, error, body)
@@ -203,7 +203,7 @@ def test_what_was_not_judged_is_told(
 
 def test_the_cause_of_a_skip_is_told(connections: None) -> None:
     context = context_of(TASK)
-    with suppress(ValueError), DatafoldHook() as hook:
+    with suppress(ValueError), JobHook() as hook:
         try:
             raise DatafoldDifferenceError("401, the key was refused. See x")
         except DatafoldError as cause:
