@@ -28,7 +28,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldStoppedError,
     DatafoldTransientError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.operators.bi import DatafoldSyncIntegrationOperator
 from airflow_provider_datafold.redaction.secret import conceal
 from dev.faults.behaviours import FOR_EVER, answers, drips, head, says
@@ -85,10 +85,10 @@ def on_signal() -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
-def hook(connect: Callable[..., None]) -> Callable[..., DatafoldHook]:
-    def make(port: int, scheme: str = "http", host: str = "127.0.0.1") -> DatafoldHook:
+def hook(connect: Callable[..., None]) -> Callable[..., JobHook]:
+    def make(port: int, scheme: str = "http", host: str = "127.0.0.1") -> JobHook:
         connect("datafold_default", host=f"{scheme}://{host}:{port}", password=API_KEY)
-        return DatafoldHook()
+        return JobHook()
 
     return make
 
@@ -148,7 +148,7 @@ def test_breaks_off_a_tls_response(
             host = "https://datafold.test"
             monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
         connect("datafold_default", host=host, password=API_KEY, extra={"ca_bundle": bundle})
-        with DatafoldHook() as stopped:
+        with JobHook() as stopped:
             for _ in range(before):
                 stopped.get_integration(7)
             on_signal(stopped.stop, lambda: len(server.requests) > before)
@@ -189,7 +189,7 @@ def test_breaks_off_a_handshake_behind_a_proxy(
     with (
         FaultServer([silent], reads=False) as server,
         Tunnel(server.port, tls=tls(authority) if scheme == "https" else None) as proxy,
-        DatafoldHook() as stopped,
+        JobHook() as stopped,
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
         on_signal(stopped.stop, lambda: server.connections)
@@ -287,7 +287,7 @@ def call_at_lines(do: Callable[[], object], at: Callable[[int], object]) -> None
         sys.settrace(before)
 
 
-TRACED = ("client/sync_driver.py", "client/deadline.py", "hooks/datafold.py")
+TRACED = ("client/sync_driver.py", "client/deadline.py", "hooks/datafold.py", "jobs/hook.py")
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["new connection", "kept connection"])
