@@ -84,7 +84,6 @@ REASONS = {
     "GET /api/v1/lineage/bi/{bi_datasource_id}/": _READS,
     "DELETE /api/v1/lineage/bi/{bi_datasource_id}/": _ONCE,
     "PATCH /api/v1/datadiffs/{datadiff_id}": "archives or purges a data diff: " + _ONCE,
-    "GET /api/v1/datadiffs/{datadiff_id}/summary": "the data diff itself has all of it",
     "GET /api/v1/data_sources": _READS,
     "POST /api/v1/data_sources": _ONCE,
     "GET /api/v1/data_sources/types": _READS,
