@@ -164,7 +164,11 @@ def pytest_generate_tests(metafunc: Any) -> None:
 
 
 def _case(name: str) -> Any:
-    refused: dict[str, Any] = {"reason": REFUSED.get(name), "raises": requests.HTTPError, "strict": True}
+    refused: dict[str, Any] = {
+        "reason": REFUSED.get(name),
+        "raises": requests.HTTPError,
+        "strict": True,
+    }
     marks = [pytest.mark.xfail(**refused)] if name in REFUSED else []
     return pytest.param(CALLS[name], id=name, marks=marks)
 
