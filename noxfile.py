@@ -238,6 +238,13 @@ for name, (requirements, command) in JUDGES.items():
     add_judge_session(name, requirements, *command)
 
 
+@nox.session(name="cosmos", python=find_python(AIRFLOWS["3.2"])[1] or False, default=False)
+def cosmos(session: nox.Session) -> None:
+    """Run the example DAG with Astronomer Cosmos."""
+    install(session, "3.2", "dev", (), "astronomer-cosmos>=1.15")
+    session.run("python", "-m", "pytest", "tests/cosmos", *session.posargs)
+
+
 @nox.session(name="datafold-sdk-upload", default=False)
 def sdk_upload(session: nox.Session) -> None:
     """Compare an upload of dbt's artifacts with that of Datafold's SDK."""

@@ -13,6 +13,7 @@ import pytest
 from dev.sandbox.course import Course, Step
 from dev.sandbox.data_diffs import IDENTICAL, done
 from tests import documents
+from tests.artifacts import SHA
 from tests.conftest import ROOT
 from tests.dbt import VERSIONS, artifact
 
@@ -144,8 +145,14 @@ def test_gates_of_nothing_are_skipped(run_dag: Any, sandbox: Any) -> None:
 
 
 SNIPPETS = documents.blocks(ROOT / "docs" / "dbt.md", "python")
-COUNTS = (3, 10, 0)
+COUNTS = (3, 10, 0, 0, 0)
 """How many data diffs each of the page's snippets starts."""
+
+UPLOADS = {
+    number: [(run_type, ["manifest.json", "run_results.json"])]
+    for number, run_type in ((3, "production"), (4, "pull_request"))
+}
+"""Which of them upload artifacts, and what."""
 
 
 @pytest.fixture
@@ -165,12 +172,16 @@ def test_a_snippet_of_the_page_runs(number: int, project: str, run_dag: Any, san
     dag_id = f"dbt_page_{number}"
     source = SNIPPETS[number].replace("/dbt/", f"{project}/")
 
-    run = run_dag(source_of(dag_id, source, {"pr_number": 12}), dag_id)
+    params = {"pr_number": 12, "commit_sha": SHA, "build": "true", "bucket": f"{project}/bucket"}
+    run = run_dag(source_of(dag_id, source, params), dag_id)
 
     assert run.state == "success"
     started = bodies(sandbox)
     assert len(started) == COUNTS[number]
     if number == 1:
         assert "loyalty" in started
-    if not started:
-        assert len(json.loads(sandbox.state.requests[-1].body)) == 9
+    if number == 2:
+        (changes,) = [each for each in sandbox.state.requests if each.method == "POST"]
+        assert len(json.loads(changes.body)) == 9
+    uploaded = [(each.run_type, each.files) for each in sandbox.state.seen.artifacts]
+    assert uploaded == UPLOADS.get(number, [])

@@ -10,29 +10,38 @@ from typing import Any
 import pytest
 import yaml
 
-from airflow_provider_datafold.jobs.dbt import artifact, key, results, settings
-from airflow_provider_datafold.operators.dbt import DatafoldDbtModelsOperator
+from airflow_provider_datafold.api import operation
+from airflow_provider_datafold.jobs.dbt import artifact, key, results, settings, target
+from airflow_provider_datafold.operators.dbt import (
+    DatafoldDbtModelsOperator,
+    DatafoldUploadDbtArtifactsOperator,
+)
 from tests import dbt, documents
 from tests.conftest import ROOT, Log
 from tests.docs.test_data_diffs_page import default
 from tests.docs.test_operators_page import arguments
 
 PAGE = ROOT / "docs" / "dbt.md"
-TITLE = DatafoldDbtModelsOperator.__name__
 
 
-def test_each_argument_is_in_the_table() -> None:
+OPERATORS = (DatafoldDbtModelsOperator, DatafoldUploadDbtArtifactsOperator)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_each_argument_is_in_the_table(operator: Any) -> None:
     wanted = [
-        [f"`{name}`", "yes" if name in DatafoldDbtModelsOperator.template_fields else "no", text]
-        for name, parameter in arguments(DatafoldDbtModelsOperator).items()
+        [f"`{name}`", "yes" if name in operator.template_fields else "no", text]
+        for name, parameter in arguments(operator).items()
         for text in [default(parameter)]
     ]
-    assert [row[:3] for row in documents.rows(documents.section(PAGE, TITLE))] == wanted
+    section = PAGE.read_text().split(f"## {operator.__name__}\n", 1)[1].split("\n#", 1)[0]
+    assert [row[:3] for row in documents.rows(section)] == wanted
 
 
-def test_help_explains_each_argument() -> None:
-    explained = re.findall(r":param (\w+):", DatafoldDbtModelsOperator.__doc__ or "")
-    assert explained == list(arguments(DatafoldDbtModelsOperator))
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_help_explains_each_argument(operator: Any) -> None:
+    explained = re.findall(r":param (\w+):", operator.__doc__ or "")
+    assert explained == list(arguments(operator))
 
 
 @pytest.mark.usefixtures("connections")
@@ -94,3 +103,5 @@ def test_numbers_and_names_on_the_page() -> None:
     assert f"A file may have {artifact.MOST_BYTES // 1024**2} MB." in text
     assert set(results._BUILDERS) == {"build", "run", "retry"}
     assert "of `dbt build`, `dbt run` or `dbt retry`;" in text
+    assert f"may have {target.MOST_BYTES // 1024**2:,} MB in {target.MOST_FILES:,}" in text
+    assert f"a second for each {operation._SLOWEST / 1024:g} KB longer" in text
