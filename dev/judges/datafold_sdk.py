@@ -259,11 +259,12 @@ def _(judge: Judge) -> None:
 
 def options(kind: str) -> dict[str, Any]:
     """Return the options of a data source that the SDK can create."""
-    return {
+    known: dict[str, dict[str, Any]] = {
         "bigquery": {"projectId": "p", "jsonKeyFile": "{}", "location": "EU"},
         "mysql": {"host": "h", "user": "u", "password": "secret", "db": "d"},
         "pg": {"host": "h", "user": "u", "port": 5432, "password": "secret", "dbname": "d"},
-    }[kind]
+    }
+    return known[kind]
 
 
 @calls("api.create_data_source")

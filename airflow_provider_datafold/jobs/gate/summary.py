@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from logging import Logger
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields
@@ -182,13 +181,13 @@ class Summary:
         return DatafoldNotComparedError(message)
 
 
-def summarize(context: Context, gates: Any, on_difference: Any, log: Logger) -> dict[str, Any]:
+def summarize(context: Context, gates: Any, on_difference: Any, log: Any) -> dict[str, Any]:
     """Log a table of gates, push a message, and stop the DAG if a gate did not pass.
 
     :param context: Airflow's task context.
     :param gates: the ids of their tasks, as Airflow rendered them.
     :param on_difference: ``"fail"`` or ``"pass"``, as Airflow rendered it.
-    :param log: takes the table.
+    :param log: the logger that takes the table.
     :return: the numbers of gates, and the gates.
     :raises AirflowSkipException: each gate was skipped.
     :raises DatafoldError: a gate did not pass, or an argument is wrong.
