@@ -25,6 +25,11 @@ RIGHT = [
     ("0 0 29 2 *", "0 0 29 2 *"),
     ("0 0 31 1-2 *", "0 0 31 1-2 *"),
     ("000 006 * * *", "000 006 * * *"),
+    ("*/1 * * * sun,mon,tue,wed,thu,fri,sat", "*/1 * * * sun,mon,tue,wed,thu,fri,sat"),
+    *(
+        [f"0 0 1 {months} *"] * 2
+        for months in ("jan,feb,mar,apr,may,jun", "jul,aug,sep,oct,nov,dec")
+    ),
     (None, None),
 ]
 WRONG = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -122,6 +123,15 @@ WRONG: list[tuple[str, Call]] = [
     ("data_source1_id: is missing.", lambda hook: hook.create_data_diff({"data_source2_id": 1})),
     ("data_source1_id: is missing.", lambda hook: hook.create_data_diff({})),
     ("name: is missing.", lambda hook: hook.create_monitor("diff", without(DIFF_MONITOR, "name"))),
+    ("datadiff: is missing.", lambda hook: hook.create_monitor("diff", ANY)),
+    ("datadiff.dataset_b: is missing.", monitor("diff", ANY, datadiff=without(INDB, "dataset_b"))),
+    ("datadiff.dataset_a.table: is missing.", compared(dataset_a={"connection_id": 1})),
+    ("alert.sensitivity: is missing.", monitor("metric", METRIC, alert={"type": "automatic"})),
+    ("metric.metric: is missing.", monitor("metric", METRIC, metric={"type": "table"})),
+    ("column_rules[1].equal_if: is missing.", diff(column_rules=[{"equal_if": "a"}, {}])),
+    ("options.dbname: is missing.", source(options=without(OPTIONS, "dbname"))),
+    ("name: is missing.", lambda hook: hook.create_data_source({"type": "pg"})),
+    ("changes[1].pr: is missing.", changes(PAIR, {"prod": "a"})),
     # Another type.
     (f"table1: {LIST}'DB.PUBLIC.T' (str)", diff(table1="DB.PUBLIC.T")),
     (f"table1[1]: {STRING}['T'] (list)", diff(table1=["DB", ["T"]])),
@@ -137,16 +147,27 @@ WRONG: list[tuple[str, Call]] = [
     (f"time_travel_point1: {INTEGER}{{'a': 1}} (dict)", diff(time_travel_point1={"a": 1})),
     (f"tags: {LIST}'a' (str)", monitor("schema", SCHEMA, tags="a")),
     (f"enabled: {BOOLEAN}None (NoneType)", lambda hook: hook.toggle_monitor(1, enabled=None)),
+    (f"enabled: {BOOLEAN}'on' (str)", lambda hook: hook.toggle_monitor(1, enabled="on")),
     (f"query: {STRING}None (NoneType)", lambda hook: hook.query_data_source(1, None)),
+    (f"params: {LIST}'x' (str)", lambda hook: hook.query_data_source(1, "q", params="x")),
     (f"params[0]: {STRING}{{}} (dict)", lambda hook: hook.query_data_source(1, "q", params=[{}])),
     (f"changes[0]: {OBJECT}int.", changes(7)),
     (f"changes[0].pk[1]: {STRING}None (NoneType)", changes({**PAIR, "pk": ["a", None]})),
+    (f"pr_number: {INTEGER}'eight' (str)", trigger(pr_number="eight")),
     (f"pr_sha: {STRING}['a1'] (list)", trigger(pr_sha=["a1"])),
+    (f"groups.all: {BOOLEAN}'x' (str)", source(groups={"all": "x"})),
     (f"group_ids[1]: {INTEGER}[2] (list)", source(group_ids=[1, [2]])),
+    (f"options.port: {INTEGER}'x' (str)", options(port="x")),
+    (f"test.variables.v.value: {STRING}{{}} (dict)", variable({})),
+    (f"test.variables.v.value[1]: {STRING}None (NoneType)", variable(["a", None])),
     # A string, or something else, instead of an object.
     (f"config: {OBJECT}str.", lambda hook: hook.create_data_diff("all of it")),
     (f"config: {OBJECT}NoneType.", lambda hook: hook.create_data_diff(None)),
+    (f"config: {OBJECT}list.", lambda hook: hook.create_data_source([PG])),
+    (f"datadiff.dataset_a: {OBJECT}str.", compared(dataset_a="DB.T")),
     # Null in a field that does not accept it.
+    (f"name: {STRING}None (NoneType)", monitor("test", TEST, name=None)),
+    (f"options.host: {STRING}None (NoneType)", options(host=None)),
     # Not one of the choices.
     (
         "time_aggregate: must be one of 'minute', 'hour', 'day', 'week', 'month', 'year', not "
@@ -158,7 +179,39 @@ WRONG: list[tuple[str, Call]] = [
         monitor("metric", METRIC, metric={"type": "table", "metric": "rows"}),
     ),
     ("test.type: must be one of 'unique', ", monitor("test", TEST, test={"type": "odd"})),
+    ("options.sslmode: must be one of 'prefer', ", options(sslmode=5)),
+    (
+        "kind: must be one of 'diff', 'metric', 'schema', 'test', not 'alert' (str)",
+        lambda hook: hook.create_monitor("alert", {}),
+    ),
+    ("kind: must be one of 'diff', ", lambda hook: hook.update_monitor(None, 1, {})),
+    ("kind: must be one of 'hightouch', ", lambda hook: hook.create_integration("metabase", {})),
+    ("kind: must be one of 'hightouch', ", lambda hook: hook.update_integration(["x"], 1, {})),
+    (
+        "auth_type: must be one of 'delegated', 'service_principal', not 'x' (str)",
+        lambda hook: hook.create_integration("powerbi", {"auth_type": "x"}),
+    ),
+    (
+        "sort_order: must be one of 'asc', 'desc', not 'up' (str)",
+        lambda hook: hook.list_data_diffs(sort_order="up"),
+    ),
+    ("order_by: must be one of 'id', ", lambda hook: hook.list_monitors(order_by="age")),
     # The field that selects a shape.
+    (
+        "schedule.type: must be one of 'crontab', 'none', or left out if you pass 'interval', not ",
+        monitor("test", TEST, schedule={"type": "weekly"}),
+    ),
+    (
+        "schedule.interval.type: must be one of 'hourly', 'daily', not 'x' (str)",
+        monitor("test", TEST, schedule={"interval": {"type": "x"}}),
+    ),
+    (
+        "schedule.interval.every: must be one of 'day', not 'hour' (str)",
+        monitor(
+            "test", TEST, schedule={"interval": {"type": "daily", "every": "hour", "utc_at": None}}
+        ),
+    ),
+    ("datadiff.diff_type: must be one of 'indb', 'inmem', not 'x' (str)", compared(diff_type="x")),
     (
         "datadiff: has no 'diff_type', which must be one of 'indb', 'inmem'.",
         monitor("diff", ANY, datadiff=without(INDB, "diff_type")),
@@ -167,7 +220,17 @@ WRONG: list[tuple[str, Call]] = [
         "metric: has no 'type', which must be one of 'column', 'custom', 'table'.",
         monitor("metric", METRIC, metric={"metric": "row_count"}),
     ),
+    (
+        "file1_options.file_type: must be one of 'csv', 'excel', 'parquet', not 'xls' (str)",
+        diff(file1_options={"file_type": "xls"}),
+    ),
     ("file1_options: has no 'file_type', which must be", diff(file1_options={"delimiter": ";"})),
+    (
+        "alert.type: must be one of 'absolute', 'automatic', 'percentage', not None (NoneType)",
+        monitor("metric", METRIC, alert={"type": None}),
+    ),
+    ("type: must be one of 'athena', ", lambda hook: hook.create_data_source({"type": "x"})),
+    ("config: has no 'type', which must be", lambda hook: hook.create_data_source({"name": "n"})),
     (
         f"schedule: {UNKNOWN}'cron'; its fields are type.",
         monitor("test", TEST, schedule={"type": "none", "cron": "* * * * *"}),
@@ -178,12 +241,54 @@ WRONG: list[tuple[str, Call]] = [
     (f"config: {UNKNOWN}'colour'; its fields are ", diff(colour="red")),
     (f"config: {UNKNOWN}7; its fields are ", lambda hook: hook.create_data_diff({**DIFF, 7: 1})),
     (f"spec: {UNKNOWN}'nam'; did you mean 'name'?", monitor("test", TEST, nam="n")),
+    (f"spec: {UNKNOWN}'connection_id'; its ", change("test", connection_id=1)),
+    (f"options: {UNKNOWN}'hots'; did you mean 'host'?", options(hots="h")),
+    (
+        f"options: {UNKNOWN}'host'; it takes no fields.",
+        lambda hook: hook.create_data_source({"type": "duckdb", "name": "n", "options": OPTIONS}),
+    ),
+    (f"groups: {UNKNOWN}1; field names must be strings.", source(groups={1: True})),
+    (
+        f"datadiff.dataset_a: {UNKNOWN}'sesion_parameters'; did you mean 'session_parameters'?",
+        compared(dataset_a={"connection_id": 1, "query": "q", "sesion_parameters": {}}),
+    ),
     (f"changes[0]: {UNKNOWN}'keys'; its fields are ", changes({**PAIR, "keys": []})),
     (
         "config: has 'colour', but the fields of a dbt integration are ci_config_id, ",
         lambda hook: hook.create_integration("dbt", {"ci_config_id": 1, "colour": 1}),
     ),
     # A list in a list.
+    (
+        "notifications[1].recipients[0]: " + STRING + "{'a': 1} (dict)",
+        monitor(
+            "test",
+            TEST,
+            notifications=[
+                {"type": "email", "recipients": ["a"]},
+                {"type": "email", "recipients": [{"a": 1}]},
+            ],
+        ),
+    ),
+    (
+        "notifications[0].features[0]: must be one of ",
+        monitor(
+            "test", TEST, notifications=[{"type": "webhook", "integration": 1, "features": ["x"]}]
+        ),
+    ),
+    (
+        "notifications[0]: has no 'type', which must be one of 'email', ",
+        monitor("test", TEST, notifications=[{"recipients": []}]),
+    ),
+    (
+        "notifications[0].type: must be one of 'email', ",
+        monitor("test", TEST, notifications=[{"type": "pigeon"}]),
+    ),
+    (
+        "test.tables[0].columns[1]: " + STRING + "None (NoneType)",
+        monitor(
+            "test", TEST, test={"type": "unique", "tables": [{"path": "p", "columns": ["a", None]}]}
+        ),
+    ),
     (
         "column_mapping[1]: must be a list of 2 items, not ['a'] (list)",
         diff(column_mapping=[["a", "b"], ["a"]]),
@@ -192,6 +297,7 @@ WRONG: list[tuple[str, Call]] = [
         "column_mapping[0]: must be a list of 2 items, not ['a', 'b', 'c'] (list)",
         diff(column_mapping=[("a", "b", "c")]),
     ),
+    ("column_mapping[0][1]: " + STRING + "None (NoneType)", diff(column_mapping=[["a", None]])),
     ("column_mapping[0]: " + LIST + "'ab' (str)", diff(column_mapping=["ab"])),
     (
         "bindings[0].boundIds[1]: " + INTEGER + "'x' (str)",
@@ -206,6 +312,7 @@ WRONG: list[tuple[str, Call]] = [
     ("bindings[0]: has no 'boundIds' (found: 'remoteId', 'x').", bound({"remoteId": "1", "x": 1})),
     ("bindings[0]: has no 'remoteId' (found: nothing).", bound({})),
     ("bindings[0]: must be an object with remoteId and boundIds, not 7 (int)", bound(7)),
+    (f"bindings[0].remoteId: {STRING}None (NoneType)", bound({"remoteId": None, "boundIds": []})),
     (
         "bindings[0].boundIds: must be a list of integers, not 5 (int)",
         bound({"remoteId": "1", "boundIds": 5}),
@@ -214,6 +321,11 @@ WRONG: list[tuple[str, Call]] = [
         "bindings: must be a list, e.g. [{'remoteId': '1', 'boundIds': [1, 2]}], not 'x' (str)",
         lambda hook: hook.create_integration("hightouch", {"token": SECRET, "bindings": "x"}),
     ),
+    (
+        "project_ids: must be a list of strings, e.g. ['a', 'b'], not 'a' (str)",
+        looker(project_ids="a"),
+    ),
+    (f"project_ids[1]: {STRING}None (NoneType)", looker(project_ids=["a", None])),
     ("ci_config_id: is missing; a dbt integration needs it.", with_nothing("dbt")),
     ("token: is missing; a Mode integration needs it.", with_nothing("mode")),
     ("server_url: is missing; a Tableau integration needs it.", with_nothing("tableau")),
@@ -261,6 +373,7 @@ WRONG: list[tuple[str, Call]] = [
     ("page: must be a positive integer, ", lambda hook: hook.list_data_diffs(page=0)),
     # Not a number, or not one that JSON, a database or the service supports.
     (f"diff_tolerance: {NUMBER}nan (float)", diff(diff_tolerance=math.nan)),
+    (f"diff_tolerance: {NUMBER}-inf (float)", diff(diff_tolerance=-math.inf)),
     ("the body cannot be encoded as JSON: ", diff(data_source1_session_parameters={"x": math.nan})),
     ("the body cannot be encoded as JSON: ", diff(data_source1_session_parameters={"x": {1, 2}})),
     (
@@ -286,6 +399,8 @@ WRONG: list[tuple[str, Call]] = [
         f"data_source1_id: {LONG_INTEGER}an integer of thousands of digits (int)",
         diff(data_source1_id=HUGE),
     ),
+    (f"query1: {LONG_INTEGER}an integer of thousands of digits (int)", diff(query1=HUGE)),
+    (f"diff_tolerance: {LONG_INTEGER}10000000000000000000", diff(diff_tolerance=10**19)),
     # Not a date and time.
     (
         f"time_interval_start: {MOMENT}'2024-01-31T06:00:00' (str)",
@@ -299,6 +414,15 @@ WRONG: list[tuple[str, Call]] = [
         f"start_date: {MOMENT}'yesterday' (str)",
         lambda hook: hook.list_audit_logs(start_date="yesterday"),
     ),
+    (f"end_date: {MOMENT}7 (int)", lambda hook: hook.list_audit_logs(end_date=7)),
+    (
+        f"last_test.tested_at: {MOMENT}'06:00Z' (str)",
+        source(last_test={"tested_at": "06:00Z", "results": []}),
+    ),
+    (
+        "last_test.results[0].step: must be one of 'connection', ",
+        source(last_test={"tested_at": "2024-01-31T06:00:00Z", "results": [{"step": "x"}]}),
+    ),
     # Values without an end.
     (
         "config: is nested too deeply, or contains itself.",
@@ -311,6 +435,26 @@ WRONG: list[tuple[str, Call]] = [
     # A secret, which is not shown.
     (f"options.password: {HIDDEN}", options(password=5_0_0_5)),
     (f"options.password: {HIDDEN}", options(password=[SECRET])),
+    (f"options.password: {HIDDEN}", options(password={"x": SECRET})),
+    (f"options.password: {HIDDEN}", options(password="")),
+    (f"options.password: {HIDDEN}", options(password=" \n")),
+    (f"options.password: {HIDDEN}", source(options=json.dumps({**OPTIONS, "password": [SECRET]}))),
+    (
+        f"options.password: {HIDDEN}",
+        lambda hook: hook.create_data_source(str({**PG, "options": {"password": {"x": SECRET}}})),
+    ),
+    (
+        f"token: {HIDDEN}",
+        lambda hook: hook.create_integration("mode", {"token": [SECRET], "password": "p"}),
+    ),
+    (
+        f"token: {HIDDEN}",
+        lambda hook: hook.create_integration("mode", str({"token": [SECRET], "password": "p"})),
+    ),
+    (
+        f"token: {HIDDEN}",
+        lambda hook: hook.update_integration("mode", 1, {"token": None, "password": SECRET}),
+    ),
     (
         "config: is wrong. Its value is not shown, because one of the values contains the API key",
         lambda hook: hook.create_data_diff({**DIFF, API_KEY: 1}),
@@ -319,6 +463,12 @@ WRONG: list[tuple[str, Call]] = [
     (
         "table_path: is wrong. Its value is not shown, because ",
         lambda hook: hook.list_table_upstreams(1, API_KEY + "\0"),
+    ),
+    (
+        "name: is wrong. Its value is not shown, because ",
+        lambda hook: hook.create_data_source(
+            {**PG, "name": [f"x {SECRET} y"], "options": {**OPTIONS, "password": SECRET}}
+        ),
     ),
 ]
 
