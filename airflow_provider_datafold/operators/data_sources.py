@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold.api.fields import positive_integer
+from airflow_provider_datafold.exceptions import DatafoldAnswerError
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
 from airflow_provider_datafold.operators.job import (
     DEFAULT_DEFERRABLE,
@@ -76,15 +78,11 @@ class DatafoldTestDataSourceOperator(DatafoldJobOperator):
 
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.api.fields import positive_integer
-
         super().check(hook)
         self._given = self.checked(hook, data_source_id=positive_integer)
 
     def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Start the test."""
-        from airflow_provider_datafold.exceptions import DatafoldAnswerError
-
         data_source_id = self._given["data_source_id"]
         job_id = hook.test_data_source(data_source_id).get("job_id")
         if not isinstance(job_id, int):

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.gate.arguments import PASSING
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
 
 if TYPE_CHECKING:
@@ -126,8 +132,6 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         return [dbt_models.gate_arguments(each, source, rename) for each in choice.compared]
 
     def _check(self, hook: DatafoldHook) -> None:
-        from airflow_provider_datafold.api import fields
-        from airflow_provider_datafold.exceptions import DatafoldInputError
         from airflow_provider_datafold.jobs.dbt.production import read_rules
 
         self._given = self.checked(
@@ -241,23 +245,17 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
 
 def _limits() -> Limits:
     """Return what a model may set of its gate."""
-    from inspect import signature
-
     from airflow_provider_datafold.jobs.dbt.settings import Limits
-    from airflow_provider_datafold.jobs.gate.decision import ARGUMENTS, Gate
+    from airflow_provider_datafold.jobs.gate.decision import Gate
     from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 
     parameters = signature(DatafoldRunDataDiffOperator).parameters
-    defaults = {name: parameters[name].default for name in ARGUMENTS}
-    return Limits(ARGUMENTS, lambda given: Gate({**defaults, **given}))
+    defaults = {name: parameters[name].default for name in PASSING}
+    return Limits(PASSING, lambda given: Gate({**defaults, **given}))
 
 
 def _check_length(count: int) -> None:
     """Refuse what Airflow would not map, which it says only when the task is done."""
-    from airflow.providers.common.compat.sdk import conf
-
-    from airflow_provider_datafold.exceptions import DatafoldInputError
-
     most = conf.getint("core", "max_map_length", fallback=1024)
     if count > most:
         raise DatafoldInputError(
@@ -268,6 +266,4 @@ def _check_length(count: int) -> None:
 
 
 def _optional(check: Check) -> Check:
-    from airflow_provider_datafold.api.fields import undo_none
-
-    return lambda name, value: None if undo_none(value) is None else check(name, value)
+    return lambda name, value: None if fields.undo_none(value) is None else check(name, value)

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datafold.operators.base import DatafoldOperator, Links, store
+from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.links import DatafoldDataDiffLink
+from airflow_provider_datafold.operators.base import ON_ALERT, DatafoldOperator, store
 from airflow_provider_datafold.operators.job import (
     DEFAULT_DEFERRABLE,
     DEFAULT_TIMEOUT,
@@ -65,7 +68,7 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
         "monitor_id",
         "on_alert",
     )
-    operator_extra_links = Links("DatafoldDataDiffLink")
+    operator_extra_links = (DatafoldDataDiffLink(),)
 
     monitor_id: int | str
     on_alert: str
@@ -87,11 +90,8 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
 
     def check(self, hook: DatafoldHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.api.fields import positive_integer
-        from airflow_provider_datafold.jobs.monitor_run import ON_ALERT
-
         super().check(hook)
-        self._given = self.checked(hook, monitor_id=positive_integer, on_alert=ON_ALERT)
+        self._given = self.checked(hook, monitor_id=fields.positive_integer, on_alert=ON_ALERT)
 
     def start(self, hook: DatafoldHook, context: Context, *, force_new: bool = False) -> Start:
         """Run the monitor."""
@@ -113,7 +113,6 @@ class DatafoldRunMonitorOperator(DatafoldJobOperator):
     ) -> dict[str, Any]:
         """Judge the run."""
         from airflow_provider_datafold.jobs.monitor_run import conclude, data_diff_url
-        from airflow_provider_datafold.links import DatafoldDataDiffLink
 
         if url := data_diff_url(hook, reading.answer):
             DatafoldDataDiffLink.persist(context, url)
@@ -159,9 +158,7 @@ class DatafoldToggleMonitorOperator(DatafoldOperator):
         :param hook: the hook to call.
         :return: ``monitor_id`` and ``enabled``.
         """
-        from airflow_provider_datafold.api.fields import boolean, positive_integer
-
-        given = self.checked(hook, monitor_id=positive_integer, enabled=boolean)
+        given = self.checked(hook, monitor_id=fields.positive_integer, enabled=fields.boolean)
         hook.toggle_monitor(**given)
         verb = "Resumed" if given["enabled"] else "Paused"
         self.log.info("%s monitor %d.", verb, given["monitor_id"])
@@ -267,7 +264,6 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
             return plan.summary()
 
     def _check(self, hook: DatafoldHook) -> dict[str, Any]:
-        from airflow_provider_datafold.api import fields
         from airflow_provider_datafold.jobs.monitors.plan import STRATEGIES
 
         return self.checked(
@@ -278,7 +274,6 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         )
 
     def _wanted(self, hook: DatafoldHook, context: Context) -> list[Wanted]:
-        from airflow_provider_datafold.exceptions import DatafoldInputError
         from airflow_provider_datafold.jobs.monitors.files import read_documents
         from airflow_provider_datafold.jobs.monitors.format import translate
         from airflow_provider_datafold.jobs.monitors.problems import Problems

@@ -17,12 +17,15 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
+from airflow_provider_datafold.exceptions import DatafoldDeadlineError
+from airflow_provider_datafold.jobs.trouble import AFTER_TROUBLE, DEADLINE, TROUBLE
 from airflow_provider_datafold.operators.base import HookUser
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
+    from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 DEFAULT_POKE_INTERVAL = 60.0
@@ -124,9 +127,6 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :param deadline: when it ends, in seconds since the epoch.
         :return: the job's result; it lands in XCom.
         """
-        from airflow_provider_datafold.exceptions import DatafoldDeadlineError
-        from airflow_provider_datafold.jobs.watch import DEADLINE, TROUBLE
-
         event = event if isinstance(event, Mapping) else {}
         # Airflow 3.0 passes the event of a failed try to the next try.
         if try_number not in (None, context["ti"].try_number):
@@ -199,8 +199,6 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         deadline: float,
     ) -> Any:
         """Look once in place of the triggerer, which cannot, and let it wait on."""
-        from airflow_provider_datafold.jobs.trouble import AFTER_TROUBLE
-
         self.log.warning("The triggerer could not go on waiting: %s.", event.get("error"))
         ids = self.ids()
         reading = hook.look(self._job(), ids, is_troubled=bool(event.get("is_lasting")))
@@ -238,15 +236,13 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         return min(self.timeout, limit.total_seconds())
 
     def _deadline_error(self) -> Exception:
-        from airflow_provider_datafold.exceptions import DatafoldDeadlineError
-
         return DatafoldDeadlineError(
             f"The {self._job().noun} had not ended after {self._longest():g} s, the limit from the "
             f"sensor's 'timeout' and 'execution_timeout'. It is still running: a sensor does not "
             f"cancel it."
         )
 
-    def _job(self) -> Any:
+    def _job(self) -> Job:
         from airflow_provider_datafold.jobs.job import JOBS
 
         return JOBS[self.job_name]

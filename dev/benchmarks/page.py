@@ -195,9 +195,8 @@ def _findings(figures: Mapping[str, Figure]) -> Iterator[str]:
     one, kept = figures[updates.ONE], figures[updates.KEPT_HTTP]
     cpu = figures[tasks.CPU].values
     yield (
-        "- **Import**: a DAG file loads neither `requests` nor `croniter` nor the hook, and "
-        "Airflow loads the link only when it needs it; the tests check that. The classes "
-        "themselves remain, which Airflow prepares one by one."
+        "- **Import**: a DAG file loads neither `requests` nor `croniter` nor the hook; "
+        "the tests check that. The classes themselves remain, which Airflow prepares one by one."
     )
     yield (
         f"- **Building**: an operator has a single constructor, because Airflow wraps the "

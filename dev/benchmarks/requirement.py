@@ -57,9 +57,9 @@ class Requirement:
 
 
 REQUIREMENTS = (
-    Requirement(imports.TIME, 5),
+    Requirement(imports.TIME, 6),
     Requirement(imports.MEMORY, 1),
-    Requirement(imports.TIME_OF_ALL, 8),
+    Requirement(imports.TIME_OF_ALL, 15),
     Requirement(parsing.BUILD, 1.3, FLOOR),
     Requirement(parsing.SERIALIZE, 1.1, FLOOR),
     Requirement(updates.ONE, 1.25, FLOOR),
