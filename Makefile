@@ -16,7 +16,7 @@ PRISM = .venv/prism-5.14.2
 SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: demo dev install test test-all test-oldest test-next test-contract check unit test-whole \
-  test-ui test-cluster test-kill soak reliability reliability-all mutation coverage-page bench docs \
+  test-ui test-cluster test-kill soak reliability reliability-all mutation coverage-page public-names bench docs \
   api-diff contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
@@ -91,6 +91,9 @@ soak: $(INSTALLED)-cluster  ## Half an hour of gates, monitors and changes: make
 
 coverage-page: $(INSTALLED)  ## Write docs/coverage.md from the code.
 	$(BIN)/python -m dev.scripts.api_coverage
+
+public-names: $(INSTALLED)  ## Write tests/public_names.txt from the code.
+	$(BIN)/python -m dev.scripts.public_names
 
 contract: $(INSTALLED)  ## Take shapes and names from the published contract: make contract CONTRACT=file.
 	$(BIN)/python -m dev.scripts.contract $(CONTRACT)

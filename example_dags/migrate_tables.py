@@ -35,7 +35,6 @@ with DAG(
         deferrable=True,  # However many wait, they take no worker slot.
         max_active_tis_per_dag=8,  # As many as the databases can handle.
         retries=2,
-        map_index_template="{{ task.table2 }}",
     ).expand_kwargs(TABLES)
     summarize = DatafoldSummarizeDataDiffsOperator(task_id="summarize", gates=["compare"])
     compare >> summarize

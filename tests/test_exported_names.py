@@ -74,7 +74,7 @@ EXPORTED = {
     },
 }
 # What the rest of a module's classes are for: they share code, and may go.
-INTERNAL = {"operators.base": {"HookUser", "Links"}, "operators.ci": {"DatafoldCIOperator"}}
+INTERNAL = {"operators.base": {"HookUser"}, "operators.ci": {"DatafoldCIOperator"}}
 NEEDS_AIRFLOW_3 = {"triggers.monitors"}
 
 

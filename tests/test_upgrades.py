@@ -16,7 +16,7 @@ from airflow_provider_datafold import get_provider_info
 from airflow_provider_datafold.jobs.alerts import Cursor, Progress, Runs, Watch
 from airflow_provider_datafold.jobs.job import JOBS, State
 from airflow_provider_datafold.jobs.once.ownership import owner_of
-from airflow_provider_datafold.jobs.watch import DEADLINE, TROUBLE
+from airflow_provider_datafold.jobs.trouble import DEADLINE, TROUBLE
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor

@@ -6,12 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import ci, fields
-from airflow_provider_datafold.exceptions import DatafoldConflictError
-from airflow_provider_datafold.jobs.job import MOST_PAGES, PAGE_SIZE
+from airflow_provider_datafold.exceptions import (
+    DatafoldConflictError,
+    DatafoldJobCancelledError,
+    DatafoldJobFailedError,
+)
+from airflow_provider_datafold.jobs.job import MOST_PAGES, PAGE_SIZE, State
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
+    from airflow_provider_datafold.jobs.watch import JobStatus
 
 
 FACTS = {
@@ -75,6 +80,34 @@ def upload(hook: JobHook, ci_config_id: int, pr_num: int, changes: Any) -> int:
             f"e.g. with DatafoldTriggerCIOperator."
         )
     return run_id
+
+
+def conclude(hook: JobHook, ids: Mapping[str, Any], reading: JobStatus) -> dict[str, Any]:
+    """Let a DAG continue after a CI run, or stop it.
+
+    :param hook: its log takes how the run ended.
+    :param ids: ``ci_config_id``, ``run_id`` and ``pr_num``.
+    :param reading: the run's end.
+    :return: see :func:`summary`.
+    :raises DatafoldJobFailedError: the run failed at Datafold.
+    :raises DatafoldJobCancelledError: someone cancelled the run.
+    """
+    name = f"CI run {ids['run_id']} of pull request {ids['pr_num']}"
+    if reading.state is State.FAILED:
+        raise DatafoldJobFailedError(f"{name} failed at Datafold. A retry starts a new run.")
+    if reading.was_cancelled:
+        raise DatafoldJobCancelledError(f"{name} was cancelled at Datafold.")
+    hook.log.info("%s is %s.", name, reading.status)
+    return summary(ids, reading.status)
+
+
+def summary(ids: Mapping[str, Any], status: str | None) -> dict[str, Any]:
+    """Return the part of a CI run that a task returns.
+
+    :param ids: ``ci_config_id`` and ``run_id``, perhaps with others.
+    :param status: the run's status, ``None`` if the task has not waited.
+    """
+    return {"ci_config_id": ids["ci_config_id"], "run_id": ids["run_id"], "status": status}
 
 
 def list_runs(hook: JobHook, ci_config_id: int, **wanted: Any) -> Iterator[dict[str, Any]]:

@@ -11,23 +11,8 @@ from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.data_diffs import CREATE
 from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.gate.arguments import COMPARED
 from airflow_provider_datafold.redaction.secret import conceal
-
-ARGUMENTS = (
-    "data_source1_id",
-    "data_source2_id",
-    "table1",
-    "table2",
-    "query1",
-    "query2",
-    "pk_columns",
-    "include_columns",
-    "exclude_columns",
-    "filter1",
-    "filter2",
-    "tags",
-)
-"""The fields of the creation that are arguments of the operator. All others are options."""
 
 _CREATE = replace(CREATE, body_name="options")
 """Named after the operator's argument, because what an error says of the body is about that."""
@@ -46,14 +31,15 @@ _TABLE = (
 def creation(arguments: Mapping[str, Any], options: Any) -> Request:
     """Make the request for a data diff's creation.
 
-    :param arguments: values of :data:`ARGUMENTS` by name, as Airflow rendered them, concealed.
+    :param arguments: values of :data:`~airflow_provider_datafold.jobs.gate.arguments.COMPARED` by
+        name, as Airflow rendered them, concealed.
     :param options: the other fields by the API's names, or ``None``.
     :return: the request. Its body has no tag yet.
     :raises DatafoldInputError: a value is wrong, a side is missing or given twice, an option is
         unknown or is also an argument, a column's name is blank, or there are no primary keys.
     """
     options = _options(options)
-    config = {name: arguments[name] for name in ARGUMENTS}
+    config = {name: arguments[name] for name in COMPARED}
     config = {
         name: _CHECKS.get(name, _as_it_is)(name, value)
         for name, value in config.items()
@@ -132,7 +118,7 @@ def _unquoted(part: str) -> str:
 def _options(value: Any) -> Mapping[str, Any]:
     options = {} if _is_none(value) else fields.mapping("options", value)
     for name in options:
-        if name in ARGUMENTS:
+        if name in COMPARED:
             raise DatafoldInputError(
                 f"options: {name!r} is an argument of the operator: pass {name}=... instead. "
                 f"Nothing was sent."

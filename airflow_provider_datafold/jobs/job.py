@@ -59,6 +59,10 @@ class Job:
         """Return what a status means, ``None`` where nobody knows it."""
         return self.states.get(status) if isinstance(status, str) else None
 
+    def is_end(self, status: Any) -> bool:
+        """Return whether a status is known to be an end."""
+        return self.state_of(status) not in (None, State.RUNNING)
+
 
 _JOB_STATUS = {
     "needs_confirmation": State.BLOCKED,

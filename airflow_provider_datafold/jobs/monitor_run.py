@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datafold.api import fields, monitors
+from airflow_provider_datafold.api import monitors
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
     DatafoldJobCancelledError,
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
-
-ON_ALERT = fields.one_of("fail", "skip", "pass")
-"""Checks the argument ``on_alert``."""
 
 _PAGE_SIZE = 100
 

@@ -13,6 +13,10 @@ from airflow_provider_datafold.exceptions import (
     DatafoldTransientError,
 )
 
+DEADLINE = "deadline"
+TROUBLE = "trouble"
+"""What a trigger says instead of a job's state when its wait ended before the job."""
+
 PASSING = (DatafoldTransientError, DatafoldAnswerError)
 """Errors of a look after which the wait goes on. A proxy's page that says 200 passes like a 503."""
 

@@ -28,9 +28,6 @@ _SHARE = 7
 """An end is noticed late by a seventh of the wait at most, and a fourteenth on average."""
 
 _PROGRESS_EVERY = 60.0
-DEADLINE = "deadline"
-TROUBLE = "trouble"
-"""What a trigger says instead of a job's state when its wait ended before the job."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,16 @@ class JobStatus:
     def has_ended(self) -> bool:
         """Whether there is nothing to wait for any more."""
         return self.state is not State.RUNNING
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether the job did its work."""
+        return self.state is State.SUCCEEDED
+
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether someone cancelled the job."""
+        return self.state is State.CANCELLED
 
     @property
     def shown_status(self) -> str:

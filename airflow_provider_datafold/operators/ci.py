@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
@@ -31,28 +32,17 @@ class DatafoldCIOperator(DatafoldRememberedJobOperator):
 
     def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
         """Return the ids without waiting."""
-        return self._result(start.ids, None)
+        from airflow_provider_datafold.jobs.ci_run import summary
+
+        return summary(start.ids, None)
 
     def ended(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the run."""
-        from airflow_provider_datafold.exceptions import (
-            DatafoldJobCancelledError,
-            DatafoldJobFailedError,
-        )
-        from airflow_provider_datafold.jobs.job import State
+        from airflow_provider_datafold.jobs.ci_run import conclude
 
-        name = f"CI run {ids['run_id']} of pull request {ids['pr_num']}"
-        if reading.state is State.FAILED:
-            raise DatafoldJobFailedError(f"{name} failed at Datafold. A retry starts a new run.")
-        if reading.state is State.CANCELLED:
-            raise DatafoldJobCancelledError(f"{name} was cancelled at Datafold.")
-        self.log.info("%s is %s.", name, reading.status)
-        return self._result(ids, reading.status)
-
-    def _result(self, ids: Mapping[str, Any], status: str | None) -> dict[str, Any]:
-        return {"ci_config_id": ids["ci_config_id"], "run_id": ids["run_id"], "status": status}
+        return conclude(hook, ids, reading)
 
 
 class DatafoldTriggerCIOperator(DatafoldCIOperator):
@@ -132,7 +122,6 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.api.fields import positive_integer
         from airflow_provider_datafold.jobs.ci_run import FACTS
 
         super().check(hook)
@@ -210,7 +199,6 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.api.fields import positive_integer
         from airflow_provider_datafold.jobs.ci_run import check_changes
 
         super().check(hook)

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_datafold.operators.base import DatafoldOperator, Links, store
+from airflow_provider_datafold.api.fields import literal, undo_none
+from airflow_provider_datafold.exceptions import DatafoldNotComparedError
+from airflow_provider_datafold.jobs.gate.arguments import COMPARED, PASSING
+from airflow_provider_datafold.links import DatafoldDataDiffLink
+from airflow_provider_datafold.operators.base import DatafoldOperator, store
 from airflow_provider_datafold.operators.job import (
     DEFAULT_DEFERRABLE,
     DEFAULT_TIMEOUT,
@@ -28,6 +32,10 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.once.claim import Search
     from airflow_provider_datafold.jobs.once.ownership import Owner
     from airflow_provider_datafold.jobs.watch import JobStatus
+
+_LONGEST_LABEL = 200
+_MAP_INDEX_TEMPLATE = "{{ task.map_label or 'gate ' ~ ti.map_index }}"
+"""A query has no name, and may hold secrets."""
 
 
 class DatafoldRunDataDiffOperator(DatafoldJobOperator):
@@ -116,27 +124,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     template_fields: Sequence[str] = (
         *DatafoldOperator.template_fields,
-        "data_source1_id",
-        "data_source2_id",
-        "table1",
-        "table2",
-        "query1",
-        "query2",
-        "pk_columns",
-        "include_columns",
-        "exclude_columns",
-        "filter1",
-        "filter2",
-        "tags",
+        *COMPARED,
         "options",
-        "on_difference",
-        "max_rows_added",
-        "max_rows_removed",
-        "max_rows_different",
-        "max_values_different",
-        "min_match_ratio",
-        "allow_schema_changes",
-        "on_empty",
+        *PASSING,
     )
     template_fields_renderers = {  # noqa: RUF012 - typed so by Airflow
         "query1": "sql",
@@ -145,8 +135,10 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         "filter2": "sql",
         "options": "json",
     }
-    operator_extra_links = Links("DatafoldDataDiffLink")
+    operator_extra_links = (DatafoldDataDiffLink(),)
 
+    table1: Sequence[str] | str | None
+    table2: Sequence[str] | str | None
     options: Mapping[str, Any] | str | None
 
     _gate: Gate
@@ -196,6 +188,28 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Map the gate; Airflow's pages show each task's table unless the DAG says otherwise.
+
+        :param kwargs: the arguments that all of the tasks have.
+        """
+        partial = super().partial(**kwargs)
+        if partial.kwargs.get("map_index_template") is None:
+            partial.kwargs["map_index_template"] = _MAP_INDEX_TEMPLATE
+        return partial
+
+    @property
+    def map_label(self) -> str:
+        """The path of the second table, or else of the first one; empty if there is none."""
+        table = undo_none(self.table2) or undo_none(self.table1) or ""
+        parts = literal(table)
+        label = ".".join(map(str, parts)) if isinstance(parts, list | tuple) else str(table)
+        # Airflow's database has room for 250 characters. With native rendering a label that is a
+        # literal would be a number or a list, and Airflow would fail the task that has passed.
+        label = label[:_LONGEST_LABEL].strip()
+        return label if literal(label) is label else f"table {label}"
+
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.jobs import data_diff
@@ -203,8 +217,8 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
         super().check(hook)
         # Not concealed: a column may have the name of a secret.
-        limits = {name: getattr(self, name) for name in decision.ARGUMENTS}
-        names = (*data_diff.ARGUMENTS, "options")
+        limits = {name: getattr(self, name) for name in PASSING}
+        names = (*COMPARED, "options")
         self._gate, self._request = hook.checked(
             lambda given, _: (decision.Gate(limits), data_diff.creation(given, given["options"])),
             {name: getattr(self, name) for name in names},
@@ -215,7 +229,6 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         """Create the data diff, or take over the one that an earlier try created."""
         from airflow_provider_datafold.jobs.once.claim import claim
         from airflow_provider_datafold.jobs.once.ownership import created_at, owner_of
-        from airflow_provider_datafold.links import DatafoldDataDiffLink
 
         self._owner = self._claimed_by = owner = owner_of(context, self._request.body)
         search = self._search(context, force_new)
@@ -244,9 +257,6 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the data diff."""
-        from airflow_provider_datafold.exceptions import DatafoldNotComparedError
-        from airflow_provider_datafold.jobs.job import State
-
         self._cancel_others(hook, ids)
         if not self._owner.may_be_tagged_as(reading.answer):
             number = ids["datadiff_id"]
@@ -256,7 +266,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
                 f"someone has removed the tag. Clear the task to start a new data diff. See "
                 f"{hook.data_diff_url(number)}"
             )
-        if reading.state is State.SUCCEEDED:
+        if reading.has_succeeded:
             self._compared = reading.answer
         return self._gate.decide(hook, context, ids["datadiff_id"], reading, self._request.body)
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold.api.fields import positive_integer
+from airflow_provider_datafold.exceptions import DatafoldAnswerError
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
@@ -71,15 +73,11 @@ class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.api.fields import positive_integer
-
         super().check(hook)
         self._asked = self.checked(hook, data_source_id=positive_integer)
 
     def begin(self, hook: JobHook) -> dict[str, Any]:
         """Start the test."""
-        from airflow_provider_datafold.exceptions import DatafoldAnswerError
-
         data_source_id = self._asked["data_source_id"]
         job_id = hook.test_data_source(data_source_id).get("job_id")
         if not isinstance(job_id, int):

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.gate.arguments import PASSING
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
 from airflow_provider_datafold.operators.ci import DatafoldCIOperator
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
@@ -129,8 +135,6 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         return [dbt_models.gate_arguments(each, source, rename) for each in choice.compared]
 
     def _check(self, hook: JobHook) -> None:
-        from airflow_provider_datafold.api import fields
-        from airflow_provider_datafold.exceptions import DatafoldInputError
         from airflow_provider_datafold.jobs.dbt.production import read_rules
 
         self._given = self.checked(
@@ -319,7 +323,6 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.api import fields
         from airflow_provider_datafold.api.dbt import FACTS
         from airflow_provider_datafold.jobs.dbt.upload import PULL_REQUEST
 
@@ -353,23 +356,17 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
 
 def _limits() -> Limits:
     """Return what a model may set of its gate."""
-    from inspect import signature
-
     from airflow_provider_datafold.jobs.dbt.settings import Limits
-    from airflow_provider_datafold.jobs.gate.decision import ARGUMENTS, Gate
+    from airflow_provider_datafold.jobs.gate.decision import Gate
     from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 
     parameters = signature(DatafoldRunDataDiffOperator).parameters
-    defaults = {name: parameters[name].default for name in ARGUMENTS}
-    return Limits(ARGUMENTS, lambda given: Gate({**defaults, **given}))
+    defaults = {name: parameters[name].default for name in PASSING}
+    return Limits(PASSING, lambda given: Gate({**defaults, **given}))
 
 
 def _check_length(count: int) -> None:
     """Refuse what Airflow would not map, which it says only when the task is done."""
-    from airflow.providers.common.compat.sdk import conf
-
-    from airflow_provider_datafold.exceptions import DatafoldInputError
-
     most = conf.getint("core", "max_map_length", fallback=1024)
     if count > most:
         raise DatafoldInputError(
@@ -380,6 +377,4 @@ def _check_length(count: int) -> None:
 
 
 def _optional(check: Check) -> Check:
-    from airflow_provider_datafold.api.fields import undo_none
-
-    return lambda name, value: None if undo_none(value) is None else check(name, value)
+    return lambda name, value: None if fields.undo_none(value) is None else check(name, value)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_datafold.api.fields import undo_none
+from airflow_provider_datafold.links import DatafoldLink
 from airflow_provider_datafold.omitted import OMITTED, Omitted
-from airflow_provider_datafold.operators.base import DatafoldOperator, Links
+from airflow_provider_datafold.operators.base import DatafoldOperator
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
@@ -22,7 +24,7 @@ class DatafoldIntegrationOperator(DatafoldOperator):
     bi_datasource_id: int | str
 
     template_fields: Sequence[str] = ("bi_datasource_id", *DatafoldOperator.template_fields)
-    operator_extra_links = Links("DatafoldLink")
+    operator_extra_links = (DatafoldLink(),)
 
     def page(self, hook: JobHook) -> str:
         """Return the address of the page with all integrations.
@@ -78,7 +80,6 @@ class DatafoldUpdateOperator(DatafoldIntegrationOperator):
         )
 
     def _config(self, hook: JobHook) -> dict[str, Any]:
-        from airflow_provider_datafold.api.fields import undo_none
         from airflow_provider_datafold.api.kinds import KINDS
         from airflow_provider_datafold.connection.integration import fetch_config
 

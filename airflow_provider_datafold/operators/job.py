@@ -5,18 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_datafold.api.fields import positive_number
+from airflow_provider_datafold.exceptions import (
+    DatafoldError,
+    DatafoldInputError,
+    DatafoldStoppedError,
+)
+from airflow_provider_datafold.jobs.trouble import AFTER_TROUBLE, DEADLINE, TROUBLE
 from airflow_provider_datafold.operators.base import DatafoldOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.jobs.hook import JobHook
+    from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 DEFAULT_DEFERRABLE = bool(conf.getboolean("operators", "default_deferrable", fallback=False))
@@ -25,8 +32,7 @@ _LAST_SECONDS = 4.0
 """Time for the cancel when a task is killed: Airflow 3 ends the process after five seconds."""
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(NamedTuple):
     """A job that was started or taken over.
 
     :param ids: the job's ids by name.
@@ -44,8 +50,7 @@ class Start:
     twin_tag: str | None = None
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(NamedTuple):
     """A wait for a job, as plain JSON: it may continue in another process.
 
     :param ids: the job's ids by name.
@@ -120,8 +125,6 @@ class DatafoldJobOperator(DatafoldOperator):
         :return: the job's result; it lands in XCom.
         :raises DatafoldInputError: neither says which job it is.
         """
-        from airflow_provider_datafold.jobs.watch import TROUBLE
-
         event = event if isinstance(event, Mapping) else {}
         # Airflow 3.0 passes the event of a failed try to the next try.
         if try_number not in (None, context["ti"].try_number):
@@ -199,8 +202,6 @@ class DatafoldJobOperator(DatafoldOperator):
         :param hook: a hook that was stopped.
         :param until: when Airflow may kill the process, by the monotonic clock.
         """
-        from airflow_provider_datafold.exceptions import DatafoldError
-
         job = self._job()
         if self._ids is None or job.cancel is None:
             return
@@ -227,10 +228,8 @@ class DatafoldJobOperator(DatafoldOperator):
         return self._wait(hook, context, wait)
 
     def _has_ended(self, start: Start) -> bool:
-        from airflow_provider_datafold.jobs.job import State
-
         job = self._job()
-        return job.state_of(start.answer.get(job.status)) not in (None, State.RUNNING)
+        return job.is_end(start.answer.get(job.status))
 
     def _wait(self, hook: JobHook, context: Context, wait: Wait, *, not_before: float = 0.0) -> Any:
         if self.deferrable:
@@ -252,13 +251,10 @@ class DatafoldJobOperator(DatafoldOperator):
                 not_before=not_before,
             ),
             method_name="execute_complete",
-            kwargs={"try_number": context["ti"].try_number, **asdict(wait)},
+            kwargs={"try_number": context["ti"].try_number, **wait._asdict()},
         )
 
     def _resumed(self, event: Mapping[str, Any], wait: Mapping[str, Any]) -> Wait:
-        from airflow_provider_datafold.exceptions import DatafoldInputError
-        from airflow_provider_datafold.jobs.watch import DEADLINE
-
         job, ids = self._job(), wait.get("ids", event.get("ids"))
         needed = (*job.asks, "run_id") if job.is_listed else job.asks
         if not isinstance(ids, Mapping) or not ids.keys() >= {*needed}:
@@ -269,16 +265,18 @@ class DatafoldJobOperator(DatafoldOperator):
             )
         now = time.time()
         left = 0.0 if event.get("state") == DEADLINE else self._timeout()
-        old = {"is_taken_over": False, "twin_tag": None}
-        known = {"since": now, "deadline": now + left, **old, **event, **wait}
-        return Wait(**{field.name: known[field.name] for field in fields(Wait)})
+        return Wait(
+            ids=ids,
+            since=wait.get("since", now),
+            deadline=wait.get("deadline", now + left),
+            is_taken_over=wait.get("is_taken_over", False),
+            twin_tag=wait.get("twin_tag"),
+        )
 
     def _look_for_triggerer(
         self, hook: JobHook, context: Context, wait: Wait, event: Mapping[str, Any]
     ) -> Any:
         """Look once in place of the triggerer, which cannot, and let it wait on."""
-        from airflow_provider_datafold.jobs.trouble import AFTER_TROUBLE
-
         self.log.warning("The triggerer could not go on waiting: %s.", event.get("error"))
         self._ids = wait.ids
         reading = hook.look(self._job(), wait.ids, is_troubled=bool(event.get("is_lasting")))
@@ -300,11 +298,9 @@ class DatafoldJobOperator(DatafoldOperator):
         return self._conclude(hook, context, wait, reading)
 
     def _conclude(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:
-        from airflow_provider_datafold.jobs.job import State
-
         self._ids = None
         # No task cancels what has no cancel.
-        if reading.state is State.CANCELLED and wait.is_taken_over and self._job().cancel:
+        if reading.was_cancelled and wait.is_taken_over and self._job().cancel:
             # A task that is cleared while it runs may keep its tag. Then its old process cancels
             # the job that the new one has taken over.
             self.log.warning(
@@ -318,8 +314,6 @@ class DatafoldJobOperator(DatafoldOperator):
     @contextmanager
     def _leaving_nothing(self, hook: JobHook, context: Context) -> Iterator[None]:
         """Cancel the job if anything fails for which the task no longer waits for it."""
-        from airflow_provider_datafold.exceptions import DatafoldStoppedError
-
         try:
             yield
         except DatafoldStoppedError:
@@ -333,8 +327,6 @@ class DatafoldJobOperator(DatafoldOperator):
 
     def _cancel(self, hook: JobHook, ids: Mapping[str, Any]) -> None:
         """Cancel the job; a cancel that is refused or comes too late is no error."""
-        from airflow_provider_datafold.exceptions import DatafoldError
-
         job = self._job()
         if not self.cancel_on_kill or job.cancel is None:
             return
@@ -361,15 +353,14 @@ class DatafoldJobOperator(DatafoldOperator):
         interval = self.poll_interval
         return None if interval is None else _seconds("poll_interval", interval)
 
-    def _job(self) -> Any:
+    def _job(self) -> Job:
+        # A DAG file that is parsed pays neither for the kinds of job nor for their operations.
         from airflow_provider_datafold.jobs.job import JOBS
 
         return JOBS[self.job_name]
 
 
 def _seconds(field: str, duration: Any) -> float:
-    from airflow_provider_datafold.api.fields import positive_number
-
     if isinstance(duration, timedelta):
         duration = duration.total_seconds()
     return float(positive_number(field, duration))

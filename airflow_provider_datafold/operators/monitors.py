@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datafold.operators.base import DatafoldOperator, Links, store
+from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.links import DatafoldDataDiffLink
+from airflow_provider_datafold.operators.base import ON_ALERT, DatafoldOperator, store
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
@@ -61,7 +64,7 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
         "monitor_id",
         "on_alert",
     )
-    operator_extra_links = Links("DatafoldDataDiffLink")
+    operator_extra_links = (DatafoldDataDiffLink(),)
 
     monitor_id: int | str
     on_alert: str
@@ -83,11 +86,8 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.api.fields import positive_integer
-        from airflow_provider_datafold.jobs.monitor_run import ON_ALERT
-
         super().check(hook)
-        self._asked = self.checked(hook, monitor_id=positive_integer)
+        self._asked = self.checked(hook, monitor_id=fields.positive_integer)
         self._on_alert = self.checked(hook, on_alert=ON_ALERT)["on_alert"]
 
     def begin(self, hook: JobHook) -> dict[str, Any]:
@@ -110,7 +110,6 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
     ) -> dict[str, Any]:
         """Judge the run."""
         from airflow_provider_datafold.jobs.monitor_run import conclude, data_diff_url
-        from airflow_provider_datafold.links import DatafoldDataDiffLink
 
         if url := data_diff_url(hook, reading.answer):
             DatafoldDataDiffLink.persist(context, url)
@@ -156,9 +155,7 @@ class DatafoldToggleMonitorOperator(DatafoldOperator):
         :param hook: the hook to call.
         :return: ``monitor_id`` and ``enabled``.
         """
-        from airflow_provider_datafold.api.fields import boolean, positive_integer
-
-        given = self.checked(hook, monitor_id=positive_integer, enabled=boolean)
+        given = self.checked(hook, monitor_id=fields.positive_integer, enabled=fields.boolean)
         hook.toggle_monitor(**given)
         verb = "Resumed" if given["enabled"] else "Paused"
         self.log.info("%s monitor %d.", verb, given["monitor_id"])
@@ -266,7 +263,6 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
             return plan.summary()
 
     def _check(self, hook: JobHook) -> dict[str, Any]:
-        from airflow_provider_datafold.api import fields
         from airflow_provider_datafold.jobs.monitors.plan import STRATEGIES
 
         return self.checked(
@@ -277,7 +273,6 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         )
 
     def _wanted(self, hook: JobHook, context: Context) -> list[Wanted]:
-        from airflow_provider_datafold.exceptions import DatafoldInputError
         from airflow_provider_datafold.jobs.monitors.files import read_documents
         from airflow_provider_datafold.jobs.monitors.format import translate
         from airflow_provider_datafold.jobs.monitors.problems import Problems

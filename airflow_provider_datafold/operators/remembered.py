@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.operators.job import DatafoldJobOperator, Start
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ class DatafoldRememberedJobOperator(DatafoldJobOperator):
         raise NotImplementedError
 
     def _conclude(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:
-        from airflow_provider_datafold.exceptions import DatafoldError
-
         try:
             return super()._conclude(hook, context, wait, reading)
         except DatafoldError:

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datafold.operators.base import Links, store
+from airflow_provider_datafold.api.fields import positive_integer
+from airflow_provider_datafold.jobs.gate.arguments import PASSING
+from airflow_provider_datafold.links import DatafoldDataDiffLink
+from airflow_provider_datafold.operators.base import store
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 from airflow_provider_datafold.sensors.job import DEFAULT_POKE_INTERVAL, DatafoldJobSensor
 
@@ -56,16 +59,9 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
     template_fields: Sequence[str] = (
         *DatafoldJobSensor.template_fields,
         "datadiff_id",
-        "on_difference",
-        "max_rows_added",
-        "max_rows_removed",
-        "max_rows_different",
-        "max_values_different",
-        "min_match_ratio",
-        "allow_schema_changes",
-        "on_empty",
+        *PASSING,
     )
-    operator_extra_links = Links("DatafoldDataDiffLink")
+    operator_extra_links = (DatafoldDataDiffLink(),)
 
     datadiff_id: int | str
 
@@ -96,17 +92,16 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
             timeout=timeout,
             **kwargs,
         )
+        self.trigger_interval = None if poke_interval is None else self.poke_interval
         # Airflow's sensor keeps these two, in seconds.
-        trigger_interval = None if poke_interval is None else self.poke_interval
-        del poke_interval, timeout
-        store(self, locals())
+        store(self, locals(), kept=("poke_interval", "timeout"))
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         from airflow_provider_datafold.jobs.gate import decision
 
         # Not concealed: a column may have the name of a secret.
-        limits = {name: getattr(self, name) for name in decision.ARGUMENTS}
+        limits = {name: getattr(self, name) for name in PASSING}
         self._gate, ids = hook.checked(
             lambda *_: (decision.Gate(limits), self.ids()), self.datadiff_id, limits
         )
@@ -114,14 +109,10 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
 
     def ids(self) -> dict[str, Any]:
         """Return the data diff's id."""
-        from airflow_provider_datafold.api.fields import positive_integer
-
         return {"datadiff_id": positive_integer("datadiff_id", self.datadiff_id)}
 
     def begin(self, hook: JobHook, context: Context) -> None:
         """Store the link to the data diff's page."""
-        from airflow_provider_datafold.links import DatafoldDataDiffLink
-
         DatafoldDataDiffLink.persist(context, hook.data_diff_url(self.ids()["datadiff_id"]))
 
     def ended(

@@ -17,12 +17,19 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
+from airflow_provider_datafold.exceptions import (
+    DatafoldDeadlineError,
+    DatafoldError,
+    DatafoldStoppedError,
+)
+from airflow_provider_datafold.jobs.trouble import AFTER_TROUBLE, DEADLINE
 from airflow_provider_datafold.operators.base import HookUser
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.jobs.hook import JobHook
+    from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 DEFAULT_POKE_INTERVAL = 60.0
@@ -128,8 +135,6 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :param deadline: when it ends, in seconds since the epoch.
         :return: the job's result; it lands in XCom.
         """
-        from airflow_provider_datafold.jobs.watch import DEADLINE
-
         event = event if isinstance(event, Mapping) else {}
         # Airflow 3.0 passes the event of a failed try to the next try.
         if try_number not in (None, context["ti"].try_number):
@@ -143,9 +148,6 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     def _go_on(
         self, context: Context, event: Mapping[str, Any], since: float | None, deadline: float
     ) -> Any:
-        from airflow_provider_datafold.exceptions import DatafoldDeadlineError
-        from airflow_provider_datafold.jobs.watch import TROUBLE
-
         with self.open_hook() as hook:
             self.check(hook)
             ids = self.ids()
@@ -203,8 +205,6 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     @contextmanager
     def _reporting(self, context: Context) -> Iterator[None]:
         """Tell of any end except that of a poke that waits, or of a task that is stopped."""
-        from airflow_provider_datafold.exceptions import DatafoldError, DatafoldStoppedError
-
         try:
             yield
         except (AirflowRescheduleException, DatafoldStoppedError):
@@ -234,8 +234,6 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         deadline: float,
     ) -> Any:
         """Look once in place of the triggerer, which cannot, and let it wait on."""
-        from airflow_provider_datafold.jobs.trouble import AFTER_TROUBLE
-
         self.log.warning("The triggerer could not go on waiting: %s.", event.get("error"))
         ids = self.ids()
         reading = hook.look(self._job(), ids, is_troubled=bool(event.get("is_lasting")))
@@ -273,15 +271,13 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         return min(self.timeout, limit.total_seconds())
 
     def _deadline_error(self) -> Exception:
-        from airflow_provider_datafold.exceptions import DatafoldDeadlineError
-
         return DatafoldDeadlineError(
             f"The {self._job().noun} had not ended after {self._longest():g} s, the limit from the "
             f"sensor's 'timeout' and 'execution_timeout'. It is still running: a sensor does not "
             f"cancel it."
         )
 
-    def _job(self) -> Any:
+    def _job(self) -> Job:
         from airflow_provider_datafold.jobs.job import JOBS
 
         return JOBS[self.job_name]

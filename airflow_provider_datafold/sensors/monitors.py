@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datafold.operators.base import Links, store
+from airflow_provider_datafold.api.fields import positive_integer
+from airflow_provider_datafold.links import DatafoldDataDiffLink
+from airflow_provider_datafold.operators.base import ON_ALERT, store
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 from airflow_provider_datafold.sensors.job import DEFAULT_POKE_INTERVAL, DatafoldJobSensor
 
@@ -51,7 +53,7 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         "run_id",
         "on_alert",
     )
-    operator_extra_links = Links("DatafoldDataDiffLink")
+    operator_extra_links = (DatafoldDataDiffLink(),)
 
     monitor_id: int | str
     run_id: int | str
@@ -74,16 +76,12 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
             timeout=timeout,
             **kwargs,
         )
+        self.trigger_interval = None if poke_interval is None else self.poke_interval
         # Airflow's sensor keeps these two, in seconds.
-        trigger_interval = None if poke_interval is None else self.poke_interval
-        del poke_interval, timeout
-        store(self, locals())
+        store(self, locals(), kept=("poke_interval", "timeout"))
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.api.fields import positive_integer
-        from airflow_provider_datafold.jobs.monitor_run import ON_ALERT
-
         self._on_alert = self.checked(hook, on_alert=ON_ALERT)["on_alert"]
         self._ids = self.checked(hook, monitor_id=positive_integer, run_id=positive_integer)
 
@@ -96,7 +94,6 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
     ) -> dict[str, Any]:
         """Judge the run."""
         from airflow_provider_datafold.jobs.monitor_run import conclude, data_diff_url
-        from airflow_provider_datafold.links import DatafoldDataDiffLink
 
         if url := data_diff_url(hook, reading.answer):
             DatafoldDataDiffLink.persist(context, url)

@@ -18,8 +18,8 @@ from airflow_provider_datafold import __version__
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError, DatafoldError
 from airflow_provider_datafold.jobs.job import JOBS
-from airflow_provider_datafold.jobs.trouble import PASSING, REFUSALS, Trouble
-from airflow_provider_datafold.jobs.watch import DEADLINE, TROUBLE, PollInterval, watch
+from airflow_provider_datafold.jobs.trouble import DEADLINE, PASSING, REFUSALS, TROUBLE, Trouble
+from airflow_provider_datafold.jobs.watch import PollInterval, watch
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.api.operation import Operation

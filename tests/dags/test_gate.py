@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.gates import BODY, PARAMS, recorded
+from tests.gates import BODY, PARAMS, recorded, source_of
 
 pytestmark = pytest.mark.airflow
 
@@ -207,6 +207,43 @@ def test_right_ways_to_fill_it(native: bool, run_gates: Any, sandbox: Any) -> No
     assert wrong == {}
     assert recorded() == {}
     assert len(sent) == sum(len(case.bodies) for case in cases)
+
+
+MAPPED = """
+least = {name: LEAST[name] for name in LEAST if not name.startswith("table")}
+ways = [
+    {"table1": "A", "table2": "DB.STAGING.ORDERS"},
+    {"table1": "A", "table2": ["DB", "my.schema", "ORDERS"]},
+    {"table1": "A", "table2": "{{ params.parts }}"},
+    {"table1": "A.B", "query2": "SELECT 1"},
+    {"query1": "SELECT 1", "query2": "SELECT 1"},
+    {"table1": "A", "table2": ["2024"]},
+    {"table1": "A", "table2": ["B" * 300]},
+]
+Gate.partial(task_id="by_table", **least).expand_kwargs(ways)
+mine = {"map_index_template": "mine {{ task.table2 }}"}
+Gate.partial(task_id="by_dag", **mine, **least).expand(table1=["A"], table2=["B"])
+Gate.partial(task_id="by_default", default_args=mine, **least).expand(table1=["A"], table2=["B"])
+"""
+
+
+@pytest.mark.usefixtures("connections")
+@pytest.mark.parametrize("native", [False, True])
+def test_mapped_gates_show_their_tables(native: bool, run_dag: Any, sandbox: Any) -> None:
+    run = run_dag(source_of("named", MAPPED, native=native), "named")
+    tasks = sorted(run.get_task_instances(), key=lambda task: (task.task_id, task.map_index))
+    assert {task.state for task in tasks} == {"success"}
+    assert [task.rendered_map_index for task in tasks] == [
+        "mine B",
+        "mine B",
+        "DB.STAGING.ORDERS",
+        "DB.my.schema.ORDERS",
+        "DB.my.schema.ORDERS",
+        "A.B",
+        "gate 4",
+        "table 2024",
+        "B" * 200,
+    ]
 
 
 @dataclass

@@ -19,7 +19,8 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotComparedError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.jobs.data_diff import ARGUMENTS, creation
+from airflow_provider_datafold.jobs.data_diff import creation
+from airflow_provider_datafold.jobs.gate.arguments import COMPARED
 from airflow_provider_datafold.jobs.watch import PollInterval
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
@@ -290,7 +291,7 @@ def test_the_error_of_a_gate_is_the_one_on_the_page(
 
 
 def test_the_error_of_an_option_is_the_one_on_the_page(page_text: str) -> None:
-    given: dict[str, Any] = {**dict.fromkeys(ARGUMENTS), **BODY, "pk_columns": ["id"]}
+    given: dict[str, Any] = {**dict.fromkeys(COMPARED), **BODY, "pk_columns": ["id"]}
     with pytest.raises(DatafoldInputError) as caught:
         creation(given, {"diff_tolerence": 0.01})
     assert f"DatafoldInputError: {caught.value}" in page_text

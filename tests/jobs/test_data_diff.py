@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.jobs.data_diff import ARGUMENTS, creation, table_path
+from airflow_provider_datafold.jobs.data_diff import creation, table_path
+from airflow_provider_datafold.jobs.gate.arguments import COMPARED
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 
 LEAST = {
@@ -23,9 +24,7 @@ BODY = {**LEAST, "table1": ["A", "B"], "table2": ["A", "C"]}
 
 
 def config(options: Any = None, **arguments: Any) -> dict[str, Any]:
-    made: dict[str, Any] = creation(
-        {**dict.fromkeys(ARGUMENTS), **LEAST, **arguments}, options
-    ).body
+    made: dict[str, Any] = creation({**dict.fromkeys(COMPARED), **LEAST, **arguments}, options).body
     return made
 
 
@@ -143,7 +142,7 @@ def test_all_arguments() -> None:
 
 @pytest.mark.parametrize("none", [None, "None", " None "])
 def test_null_params_are_left_out(none: Any) -> None:
-    names = set(ARGUMENTS) - set(LEAST)
+    names = set(COMPARED) - set(LEAST)
     assert config(**dict.fromkeys(names, none), options={"lang": none}) == BODY
     assert config(none) == BODY
 
@@ -244,7 +243,7 @@ def test_primary_keys_are_given_or_inferred(options: Any, columns: Any) -> None:
         config(options, pk_columns=columns)
 
 
-@pytest.mark.parametrize("name", ARGUMENTS)
+@pytest.mark.parametrize("name", COMPARED)
 def test_an_option_that_has_an_argument_is_refused(name: str) -> None:
     with pytest.raises(DatafoldInputError) as caught:
         config({name: None})
@@ -302,4 +301,4 @@ def test_a_secret_stays_concealed(spell: Any) -> None:
 
 
 def test_all_arguments_are_templated() -> None:
-    assert {*ARGUMENTS, "options"} < set(DatafoldRunDataDiffOperator.template_fields)
+    assert {*COMPARED, "options"} < set(DatafoldRunDataDiffOperator.template_fields)

@@ -22,7 +22,8 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS, MONITOR_RUN, State
-from airflow_provider_datafold.jobs.watch import DEADLINE, JobStatus, PollInterval
+from airflow_provider_datafold.jobs.trouble import DEADLINE
+from airflow_provider_datafold.jobs.watch import JobStatus, PollInterval
 from airflow_provider_datafold.triggers import job as job_module
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 from dev.faults.behaviours import answer

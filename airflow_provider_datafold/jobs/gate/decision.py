@@ -32,25 +32,14 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
-ARGUMENTS = (
-    "on_difference",
-    "max_rows_added",
-    "max_rows_removed",
-    "max_rows_different",
-    "max_values_different",
-    "min_match_ratio",
-    "allow_schema_changes",
-    "on_empty",
-)
-"""The arguments of an operator or a sensor that set what passes."""
-
 _ROWS = fields.between(0, fields.LARGEST)
 
 
 class Gate:
     """Decides at the end of a data diff what a task returns or raises.
 
-    :param arguments: values of :data:`ARGUMENTS` by name, as Airflow rendered them.
+    :param arguments: values of :data:`~airflow_provider_datafold.jobs.gate.arguments.PASSING` by
+        name, as Airflow rendered them.
     :raises DatafoldInputError: one of them is wrong.
     """
 

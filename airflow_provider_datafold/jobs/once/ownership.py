@@ -160,9 +160,8 @@ def owner_of(context: Context, body: Mapping[str, Any]) -> Owner:
     ti, run = context["ti"], context["dag_run"]
     since = getattr(run, "start_date", None)
     names = [ti.dag_id, ti.task_id, ti.run_id, ti.map_index, str(since)]
-    # A clear sets max_tries to the tries so far and the task's retries. By an older DAG file than
-    # the worker's it may add as much as the file's retries have grown, so their difference alone
-    # may be what it was.
+    # A clear raises max_tries: to the tries so far plus the task's retries. Both numbers count, not
+    # their difference, which stays the same if the DAG file's retries have grown by as much.
     counts = [ti.max_tries or 0, context["task"].retries or 0, *_signs(ti, run)]
     generation = "-".join(map(str, [*counts, _hash(body)]))
     return Owner(f"airflow:{_hash(names)}", generation, since, body)

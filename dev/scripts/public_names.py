@@ -1,0 +1,97 @@
+"""Write tests/public_names.txt: the names that users depend on, one to a line, for the tests.
+
+Modules, classes and functions, the arguments and defaults of both, methods, and the fields of the
+connection. A change of the file is a change that users see: CHANGELOG names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import airflow_provider_datafold as package
+
+PATH = Path(__file__).parents[2] / "tests" / "public_names.txt"
+
+_INTERNAL = {"api", "client", "connection", "jobs", "omitted", "redaction"}
+"""Rooms that no DAG imports from."""
+
+_WITH_HELPERS = {"operators", "sensors", "triggers"}
+"""Rooms where only names that begin with Datafold are for users."""
+
+
+def render() -> str:
+    """Return what the file must hold."""
+    lines = [line for module in _modules() for line in _of_module(module)]
+    for connection in package.get_provider_info()["connection-types"]:
+        kind = f"connection {connection['connection-type']}"
+        lines += [kind, *(f"{kind}: {name}" for name in connection["conn-fields"])]
+    return "\n".join([*lines, ""])
+
+
+def _modules() -> Iterator[ModuleType]:
+    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    for name in sorted(each.name for each in found):
+        if _short(name).split(".")[0] not in _INTERNAL:
+            yield importlib.import_module(name)
+
+
+def _of_module(module: ModuleType) -> Iterator[str]:
+    name = _short(module.__name__)
+    yield name
+    for own, value in sorted(vars(module).items()):
+        if getattr(value, "__module__", None) != module.__name__ or own.startswith("_"):
+            continue
+        if name.split(".")[0] in _WITH_HELPERS and not own.startswith("Datafold"):
+            continue
+        if inspect.isclass(value):
+            yield from _of_class(f"{name}.{own}", value)
+        elif inspect.isfunction(value):
+            yield from _of_call(f"{name}.{own}", value)
+
+
+def _of_class(name: str, kind: type[Any]) -> Iterator[str]:
+    if "__init__" in vars(kind):
+        yield from _of_call(name, kind)
+    else:
+        yield name
+    for own, value in sorted(_members(kind).items()):
+        if own.startswith("_"):
+            continue
+        if isinstance(value, property):
+            yield f"{name}.{own}"
+        elif isinstance(value, FunctionType | classmethod | staticmethod):
+            yield from _of_call(f"{name}.{own}", getattr(kind, own))
+
+
+def _members(kind: type[Any]) -> dict[str, Any]:
+    """Return what a class defines, and what it has from the package's internal rooms."""
+    members: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        room = _short(base.__module__).split(".")[0]
+        if base is kind or (base.__module__.startswith(package.__name__) and room in _INTERNAL):
+            members |= vars(base)
+    return members
+
+
+def _of_call(name: str, call: Callable[..., Any]) -> Iterator[str]:
+    yield f"{name}()"
+    for parameter in inspect.signature(call).parameters.values():
+        if parameter.name == "self" or parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        mark = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+        order = "" if parameter.kind is parameter.KEYWORD_ONLY else " by position"
+        yield f"{name}({parameter.name}{mark}){order}"
+
+
+def _short(module: str) -> str:
+    return module.removeprefix(f"{package.__name__}.")
+
+
+if __name__ == "__main__":
+    PATH.write_text(render())
