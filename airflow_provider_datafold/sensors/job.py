@@ -22,7 +22,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldStoppedError,
 )
-from airflow_provider_datafold.jobs.trouble import AFTER_TROUBLE, DEADLINE
+from airflow_provider_datafold.jobs.trouble import AFTER_TROUBLE, DEADLINE, TROUBLE
 from airflow_provider_datafold.operators.base import HookUser
 
 if TYPE_CHECKING:

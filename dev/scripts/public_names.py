@@ -18,8 +18,16 @@ import airflow_provider_datafold as package
 
 PATH = Path(__file__).parents[2] / "tests" / "public_names.txt"
 
-_INTERNAL = {"api", "client", "connection", "jobs", "omitted", "redaction"}
-"""Rooms that no DAG imports from."""
+_INTERNAL = {
+    "api",
+    "client",
+    "connection",
+    "hooks.integrations",
+    "jobs",
+    "omitted",
+    "redaction",
+}
+"""Rooms and modules that no DAG imports from."""
 
 _WITH_HELPERS = {"operators", "sensors", "triggers"}
 """Rooms where only names that begin with Datafold are for users."""
@@ -37,8 +45,13 @@ def render() -> str:
 def _modules() -> Iterator[ModuleType]:
     found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     for name in sorted(each.name for each in found):
-        if _short(name).split(".")[0] not in _INTERNAL:
+        if not _is_internal(name):
             yield importlib.import_module(name)
+
+
+def _is_internal(module: str) -> bool:
+    own = _short(module)
+    return own != module and not {own, own.split(".")[0]}.isdisjoint(_INTERNAL)
 
 
 def _of_module(module: ModuleType) -> Iterator[str]:
@@ -73,8 +86,7 @@ def _members(kind: type[Any]) -> dict[str, Any]:
     """Return what a class defines, and what it has from the package's internal rooms."""
     members: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
-        room = _short(base.__module__).split(".")[0]
-        if base is kind or (base.__module__.startswith(package.__name__) and room in _INTERNAL):
+        if base is kind or _is_internal(base.__module__):
             members |= vars(base)
     return members
 
