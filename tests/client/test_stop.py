@@ -68,19 +68,25 @@ def watchdog() -> Iterator[None]:
 def on_signal() -> Iterator[Callable[..., None]]:
     """Do something in a real signal handler, half a second after a condition holds."""
     before = signal.getsignal(signal.SIGUSR1)
+    # A signal after a test that failed early would end the whole process.
+    over, threads = threading.Event(), list[threading.Thread]()
 
     def arrange(do: Callable[[], object], condition: Callable[[], object]) -> None:
         def wait() -> None:
             end = time.monotonic() + PATIENCE
-            while not condition() and time.monotonic() < end:
-                time.sleep(0.02)
-            time.sleep(0.5)
-            os.kill(os.getpid(), signal.SIGUSR1)
+            while not condition() and not over.is_set() and time.monotonic() < end:
+                over.wait(0.02)
+            if not over.wait(0.5):
+                os.kill(os.getpid(), signal.SIGUSR1)
 
         signal.signal(signal.SIGUSR1, lambda *_: do())
-        threading.Thread(target=wait, daemon=True).start()
+        threads.append(threading.Thread(target=wait, daemon=True))
+        threads[-1].start()
 
     yield arrange
+    over.set()
+    for thread in threads:
+        thread.join(PATIENCE)
     signal.signal(signal.SIGUSR1, before)
 
 

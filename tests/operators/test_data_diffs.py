@@ -872,19 +872,25 @@ class TimeIsOver(Exception):  # noqa: N818
 def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Do something in a signal handler, as Airflow does, as soon as a condition holds."""
     before = signal.getsignal(signal.SIGUSR1)
+    # A signal after a test that failed early would end the whole process.
+    over, threads = threading.Event(), list[threading.Thread]()
 
     def arrange(do: Callable[[], object], condition: Callable[[], object]) -> None:
         def wait() -> None:
             end = time.monotonic() + PATIENCE
-            while not condition() and time.monotonic() < end:
-                time.sleep(0.01)
-            time.sleep(0.2)
-            os.kill(os.getpid(), signal.SIGUSR1)
+            while not condition() and not over.is_set() and time.monotonic() < end:
+                over.wait(0.01)
+            if not over.wait(0.2):
+                os.kill(os.getpid(), signal.SIGUSR1)
 
         signal.signal(signal.SIGUSR1, lambda *_: do())
-        threading.Thread(target=wait, daemon=True).start()
+        threads.append(threading.Thread(target=wait, daemon=True))
+        threads[-1].start()
 
     yield arrange
+    over.set()
+    for thread in threads:
+        thread.join(PATIENCE)
     signal.signal(signal.SIGUSR1, before)
 
 
