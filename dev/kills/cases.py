@@ -45,7 +45,7 @@ class Case:
         gate = Gate(scene, self.name)
 
         def statuses() -> Counter[str]:
-            return Counter(map(scene.service.status, gate.diffs))
+            return Counter(map(gate.jobs.status, gate.diffs))
 
         def play() -> None:
             self.act(gate)

@@ -44,6 +44,7 @@ class Gate:
         self.scene = scene
         self.task_id = task_id
         self.dag_id = dag_id
+        self.jobs = scene.service
         self._api = scene.api
         self._run_id = RUN_ID
 
@@ -73,7 +74,7 @@ class Gate:
     @property
     def diffs(self) -> list[int]:
         """The ids of its data diffs, in the order of their creation."""
-        return self.scene.service.ids(f"{self.dag_id}.{self.task_id}")
+        return self.jobs.ids(f"{self.dag_id}.{self.task_id}")
 
     def values(self) -> list[Any]:
         """Return what its task instances returned, ``None`` for nothing."""
@@ -144,10 +145,8 @@ class Gate:
 
         :param number: its id.
         """
-        reads = self.scene.service.reads
-        path = f"/api/v1/datadiffs/{number}"
-        before = reads(path)
-        wait_until(f"it looked at data diff {number}", lambda: reads(path) > before)
+        before = self.jobs.reads(number)
+        wait_until(f"it looked at job {number}", lambda: self.jobs.reads(number) > before)
 
     def wait_for_end(self) -> None:
         """Wait until Airflow has finished with it."""
@@ -163,7 +162,7 @@ class Gate:
 
         :param number: its id.
         """
-        self.scene.service.finish(number)
+        self.jobs.finish(number)
         self.wait_for_end()
 
     @property

@@ -74,7 +74,14 @@ class Service:
                 if tag in (self._diffs.diffs[number].get("tags") or ())
             )
 
-    def reads(self, path: str) -> int:
+    def reads(self, number: int) -> int:
+        """Return how often a data diff was read.
+
+        :param number: its id.
+        """
+        return self.reads_of(f"/api/v1/datadiffs/{number}")
+
+    def reads_of(self, path: str) -> int:
         """Return how often something was read.
 
         :param path: its path.
