@@ -147,8 +147,8 @@ class Gate:
 
         :param number: its id.
         """
-        before = self.jobs.looks(number)
-        wait_until(f"it looked at job {number}", lambda: self.jobs.looks(number) > before)
+        before = self.jobs.reads(number)
+        wait_until(f"it looked at job {number}", lambda: self.jobs.reads(number) > before)
 
     def wait_for_end(self) -> None:
         """Wait until Airflow has finished with it."""

@@ -39,7 +39,7 @@ class Runs:
         with self._state.lock:
             return sorted(self._find())
 
-    def looks(self, number: int) -> int:
+    def reads(self, number: int) -> int:
         """Return how often a run was looked at."""
         path = self._path.format(number)
         with self._state.lock:

@@ -76,7 +76,14 @@ class Service:
                 if tag in (self._diffs.diffs[number].get("tags") or ())
             )
 
-    def reads(self, path: str) -> int:
+    def reads(self, number: int) -> int:
+        """Return how often a data diff was read.
+
+        :param number: its id.
+        """
+        return self.reads_of(f"/api/v1/datadiffs/{number}")
+
+    def reads_of(self, path: str) -> int:
         """Return how often something was read.
 
         :param path: its path.
@@ -84,13 +91,6 @@ class Service:
         with self.sandbox.state.lock:
             requests = self.sandbox.state.requests
             return sum(seen.method == "GET" and seen.path == path for seen in requests)
-
-    def looks(self, number: int) -> int:
-        """Return how often a data diff was looked at.
-
-        :param number: its id.
-        """
-        return self.reads(f"/api/v1/datadiffs/{number}")
 
     def status(self, number: int) -> str:
         """Return the status of a data diff.

@@ -56,7 +56,7 @@ class Watch:
 
     def wait_for_poll(self) -> None:
         """Wait for two more reads of the list of monitors, so that one is complete."""
-        reads = self.scene.service.reads
+        reads = self.scene.service.reads_of
         before = reads(MONITORS)
         wait_until("the monitors were listed", lambda: reads(MONITORS) >= before + 2)
 
@@ -67,7 +67,7 @@ class Watch:
         :param before: how often they had been read.
         """
         path = runs_of(dag_id)
-        wait_until(f"{path} was read", lambda: self.scene.service.reads(path) > before)
+        wait_until(f"{path} was read", lambda: self.scene.service.reads_of(path) > before)
 
     def wait_until_reported(self) -> None:
         """Wait until the DAGs have started for all alerts."""
@@ -129,13 +129,13 @@ def alert_one(watch: Watch) -> None:
     for dag_id in WATCHES:
         watch.wait_for_look(dag_id)
     service = watch.scene.service
-    began, before = time.monotonic(), service.reads(MONITORS)
+    began, before = time.monotonic(), service.reads_of(MONITORS)
     watch.alert(_ORDERS)
     watch.wait_until_reported()
     time.sleep(_TO_START)
     intervals = (time.monotonic() - began) / POLL_INTERVAL
     # Two independent triggers would poll almost twice in each interval.
-    polls = service.reads(MONITORS) - before
+    polls = service.reads_of(MONITORS) - before
     if polls > 1.3 * intervals:
         raise CaseError(f"{polls} polls in {intervals:.1f} intervals")
 
@@ -161,7 +161,7 @@ def alert_without_triggerer(watch: Watch) -> None:
 
 def kill_at_once(watch: Watch) -> None:
     """Kill the triggerer before it has stored that it reported an alert."""
-    before = watch.scene.service.reads(runs_of(_ORDERS))
+    before = watch.scene.service.reads_of(runs_of(_ORDERS))
     watch.alert(_ORDERS)
     watch.wait_for_look(_ORDERS, before)
     watch.scene.kill_triggerer()
