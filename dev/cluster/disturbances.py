@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from dev.cluster.deployment import Cluster
 from dev.cluster.metadata import Metadata, Task
@@ -17,6 +18,7 @@ _DONE_BEFORE = 10
 _TASKS_TO_HIT, _TRIGGERS_TO_HIT = 2, 4
 
 
+@dataclass(frozen=True)
 class Disturbances:
     """Kills and cuts; each waits until it hurts.
 
@@ -27,19 +29,11 @@ class Disturbances:
     :param say: prints what was done.
     """
 
-    def __init__(
-        self,
-        programs: Programs,
-        cluster: Cluster,
-        metadata: Metadata,
-        service: Service,
-        say: Callable[[str], None],
-    ) -> None:
-        self._programs = programs
-        self._cluster = cluster
-        self._metadata = metadata
-        self._service = service
-        self._say = say
+    programs: Programs
+    cluster: Cluster
+    metadata: Metadata
+    service: Service
+    say: Callable[[str], None]
 
     def kill_worker(self, victim: Program) -> int:
         """Kill a worker in which gates wait for their data diffs, and start another one.
@@ -49,9 +43,9 @@ class Disturbances:
         """
 
         def is_mid_run() -> bool:
-            tasks = self._metadata.tasks()
+            tasks = self.metadata.tasks()
             running = _running(tasks, victim.pids())
-            made = self._service.diffs()
+            made = self.service.diffs()
             return (
                 sum(task.state == "success" for task in tasks) >= _DONE_BEFORE
                 and len(running) >= _TASKS_TO_HIT
@@ -59,11 +53,11 @@ class Disturbances:
             )
 
         self._until("gates waited in a worker", is_mid_run)
-        pids = self._programs.kill(victim)
-        hit = _running(self._metadata.tasks(), pids)
+        pids = self.programs.kill(victim)
+        hit = _running(self.metadata.tasks(), pids)
         names = ", ".join(sorted(task.key.task_id for task in hit))
-        self._say(f"{victim.command.name} was killed, with {len(pids)} processes: {names}")
-        self._say(f"{self._cluster.start_worker().command.name} was started")
+        self.say(f"{victim.command.name} was killed, with {len(pids)} processes: {names}")
+        self.say(f"{self.cluster.start_worker().command.name} was started")
         return len(hit)
 
     def kill_triggerer(self, victim: Program, job: int) -> int:
@@ -74,13 +68,13 @@ class Disturbances:
         :return: how many triggers it had.
         """
         self._until(
-            "a triggerer had triggers", lambda: self._metadata.triggers()[job] >= _TRIGGERS_TO_HIT
+            "a triggerer had triggers", lambda: self.metadata.triggers()[job] >= _TRIGGERS_TO_HIT
         )
-        self._programs.kill(victim)
-        hit = self._metadata.triggers()[job]
-        self._say(f"{victim.command.name} was killed: it had {hit} triggers")
-        self._until("the other triggerer had them", lambda: not self._metadata.triggers()[job])
-        self._say("the other triggerer has them")
+        self.programs.kill(victim)
+        hit = self.metadata.triggers()[job]
+        self.say(f"{victim.command.name} was killed: it had {hit} triggers")
+        self._until("the other triggerer had them", lambda: not self.metadata.triggers()[job])
+        self.say("the other triggerer has them")
         return hit
 
     def cut_database(self) -> int:
@@ -90,18 +84,18 @@ class Disturbances:
         """
 
         def is_mid_run() -> bool:
-            running = sum(task.state == "running" for task in self._metadata.tasks())
-            triggers = self._metadata.triggers().total()
+            running = sum(task.state == "running" for task in self.metadata.tasks())
+            triggers = self.metadata.triggers().total()
             return running >= _TASKS_TO_HIT and triggers >= _TRIGGERS_TO_HIT
 
         self._until("tasks ran and waited", is_mid_run)
-        connections = self._metadata.cut(CUT)
-        self._say(f"the database was away for {CUT:g} s: {connections} connections were cut")
+        connections = self.metadata.cut(CUT)
+        self.say(f"the database was away for {CUT:g} s: {connections} connections were cut")
         return connections
 
     def _until(self, what: str, condition: Callable[[], bool]) -> None:
         # Nobody can hit any more what has ended; that is counted in the end.
-        self._programs.until(what, lambda: condition() or self._metadata.has_ended(), every=1.0)
+        self.programs.until(what, lambda: condition() or self.metadata.has_ended(), every=1.0)
 
 
 def _running(tasks: list[Task], pids: set[int]) -> list[Task]:

@@ -36,11 +36,11 @@ class Pair:
     def comparable(self) -> tuple[Sequence[Any], Sequence[Any]]:
         """Return the values of both sides, converted to one type where they have several."""
         convert: Callable[[Any], Any] = str
-        if len(self.kinds) <= 1 or self.kinds <= _NUMBERS - {float} or self.kinds <= _INTEGERS:
-            return self.first.values, self.second.values
-        if self.kinds <= _NUMBERS:
+        if self.kinds <= _NUMBERS and {float, Decimal} <= self.kinds:
             # 0.1 as a decimal number and as a float are not the same number.
             convert = float
+        elif len(self.kinds) <= 1 or self.kinds <= _NUMBERS:
+            return self.first.values, self.second.values
         first, second = (
             [None if value is None else convert(value) for value in column.values]
             for column in (self.first, self.second)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 STEPS = 4
@@ -58,7 +59,8 @@ class Tolerance:
         """
         one, other = float(one), float(other)
         scale = max(abs(one), abs(other)) if self.relative else 1.0
-        return abs(one - other) <= self.value * scale
+        difference = abs(one - other)
+        return difference <= self.value * scale and math.isfinite(difference)
 
 
 @dataclass(frozen=True)

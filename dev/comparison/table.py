@@ -32,7 +32,7 @@ _DUCKDB: dict[str, Any] = {
 }
 _LOCKED = "Could not set lock"
 _IN_UTC = "TIMESTAMP WITH TIME ZONE"
-_PLAIN = {bool, int, Decimal, str, date, bytes, type(None)}
+_PLAIN = {bool, int, float, Decimal, str, date, bytes, type(None)}
 _ONE_QUERY = """
 do $$
 declare side refcursor;
@@ -92,26 +92,19 @@ def read(side: Side) -> list[Column]:
 
 
 def check(address: str) -> None:
-    """Check that a database which is a DuckDB file can be read.
+    """Check that this DuckDB can read a database, if that is a DuckDB file.
 
-    :param address: a file or a URL.
-    :raises ReadError: it cannot, for example because a newer DuckDB wrote it.
+    :param address: the address of the database.
+    :raises ReadError: it cannot, for example because a newer DuckDB wrote the file. One that is
+        open for writing is no error, because it can be read later.
     """
-    path = Path(address)
-    if is_url(address) or not path.is_file() or not _is_duckdb(path):
+    if is_url(address) or not Path(address).is_file() or not _is_duckdb(Path(address)):
         return
     try:
-        duckdb.connect(address, read_only=True).close()
-    except duckdb.Error as error:
-        # A file that is open for writing can be read later.
-        if _LOCKED in str(error):
-            return
-        message = (
-            f"DuckDB {duckdb.__version__}, which reads here, cannot read {path}: {error}. If a "
-            f"newer DuckDB wrote the file, such as the one beside dbt, install the same version of "
-            f"DuckDB for both: the storage version of the file must be one that both know"
-        )
-        raise ReadError("DatabaseError", message) from error
+        _open_duckdb(Path(address), patience=0).close()
+    except ReadError as error:
+        if not error.is_retryable:
+            raise
 
 
 _Read = tuple[list[tuple[str, str]], list[tuple[Any, ...]]]
@@ -125,7 +118,7 @@ def _is_duckdb(path: Path) -> bool:
 
 def _duckdb(path: Path, select: str) -> _Read:
     try:
-        with closing(_open_duckdb(path)) as database:
+        with closing(_open_duckdb(path, SECONDS_FOR_LOCK)) as database:
             if len(database.extract_statements(f"describe {select}")) != 1:
                 raise ReadError("QueryError", "This is more than one statement")
             described = [row[:2] for row in database.execute(f"describe {select}").fetchall()]
@@ -140,15 +133,20 @@ def _duckdb(path: Path, select: str) -> _Read:
         raise ReadError("QueryError", str(error)) from error
 
 
-def _open_duckdb(path: Path) -> duckdb.DuckDBPyConnection:
-    deadline = time.monotonic() + SECONDS_FOR_LOCK
+def _open_duckdb(path: Path, patience: float) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + patience
     while True:
         try:
             return duckdb.connect(str(path), read_only=True, config=_DUCKDB)
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
             if _LOCKED not in str(error):
-                raise ReadError("DatabaseError", str(error)) from error
-            if time.monotonic() > deadline:
+                message = (
+                    f"DuckDB {duckdb.__version__}, which compares here, cannot read {path}: "
+                    f"{error}. If a newer DuckDB wrote the file, such as the one beside dbt, "
+                    f"install the same version of DuckDB for both"
+                )
+                raise ReadError("DatabaseError", message) from error
+            if time.monotonic() >= deadline:
                 message = f"{path.name} is open for writing in another process: {error}"
                 raise ReadError("DatabaseLocked", message, is_retryable=True) from error
             time.sleep(0.25)
@@ -220,8 +218,7 @@ def _postgresql(url: str, select: str) -> _Read:
 
 def _plain(values: Sequence[Any]) -> Sequence[Any]:
     """Return values that can be compared with those of another database."""
-    kinds = set(map(type, values))
-    is_plain = kinds <= _PLAIN or (kinds <= {*_PLAIN, float} and not any(map(_is_nan, values)))
+    is_plain = set(map(type, values)) <= _PLAIN and not any(map(_is_nan, values))
     return values if is_plain else [*map(_plain_value, values)]
 
 
@@ -230,10 +227,10 @@ def _is_nan(value: Any) -> bool:
 
 
 def _plain_value(value: Any) -> Any:
+    if _is_nan(value):
+        # Two of them are only equal if they are the same object.
+        return math.nan
     match value:
-        case float():
-            # Two of them are only equal if they are the same object.
-            return math.nan if _is_nan(value) else value
         case datetime():
             return value.astimezone(timezone.utc).replace(tzinfo=None) if value.tzinfo else value
         case memoryview():

@@ -1,4 +1,4 @@
-"""The frame of each test with a whole Airflow: logs, a throw-away folder, and an end."""
+"""The frame of each run of a whole Airflow: logs, a throw-away folder, and an end."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from dev.local_airflow.deployment import ROOT
 from dev.local_airflow.programs import ProgramError, Programs
 from dev.sandbox import Sandbox
 
+INTERRUPTED = 130
+"""Exit code after an interrupt."""
 
-def play(name: str, seconds: float, sandbox: Sandbox, test: Callable[[Programs, Path], int]) -> int:
-    """Run a test. Whatever happens, none of its programs outlives it.
+
+def play(name: str, seconds: float, sandbox: Sandbox, run: Callable[[Programs, Path], int]) -> int:
+    """Run something. Whatever happens, none of its programs outlives it.
 
     :param name: what to call it, and the folder of its logs.
     :param seconds: how long it may take.
     :param sandbox: what stands in for Datafold.
-    :param test: gets the programs and a throw-away folder, and returns an exit code.
+    :param run: gets the programs and a throw-away folder, and returns an exit code.
     :return: the exit code.
     """
     logs = ROOT / "build" / name
@@ -29,12 +32,12 @@ def play(name: str, seconds: float, sandbox: Sandbox, test: Callable[[Programs, 
     programs = Programs(logs, seconds)
     programs.obey_signals()
     folder = tempfile.TemporaryDirectory(prefix=f"datafold-{name}-")
-    with folder as home, sandbox, programs:
-        try:
-            return test(programs, Path(home))
-        except ProgramError as error:
-            print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("\nInterrupted. All processes have been stopped.", file=sys.stderr)
-            return 130
+    try:
+        with folder as home, sandbox, programs:
+            return run(programs, Path(home))
+    except ProgramError as error:
+        print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. All processes have been stopped.", file=sys.stderr)
+        return INTERRUPTED

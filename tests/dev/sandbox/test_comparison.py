@@ -358,6 +358,29 @@ def test_values_of_several_types(tmp_path: Path) -> None:
     assert row["at"] == "2024-01-01 10:00:00"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "more", "different"),
+    [
+        ("'nan'::float", "'nan'::double", {}, 0),
+        ("'nan'::double", "1.0::double", {"tolerance": Tolerance(1, relative=True)}, 1),
+        ("'inf'::double", "1.0::double", {"tolerance": Tolerance(1, relative=True)}, 1),
+        ("'inf'::double", "'inf'::double", {"tolerance": Tolerance(1)}, 0),
+        ("9007199254740993", "9007199254740992::double", {}, 1),
+        ("1.5::decimal(9, 1)", "'1.5'", {}, 0),
+        ("1", "2", {"tolerance": Tolerance(1)}, 1),
+        ("1", "2", {"tolerances": {"x": Tolerance(1)}}, 0),
+        ("null", "0", {"tolerances": {"x": Tolerance(1)}}, 1),
+    ],
+)
+def test_numbers(
+    first: str, second: str, more: dict[str, Any], different: int, tmp_path: Path
+) -> None:
+    script = f"create table a as select 1 as id, {first} as x;"
+    script += f"create table b as select 1 as id, {second} as x;"
+    answer = ask(fill_duckdb(tmp_path / "a.duckdb", script), "a", "b", **more)
+    assert answer["diff_stats"]["diff_rows_count"] == different
+
+
 HOLD_DUCKDB = "import duckdb, sys; database = duckdb.connect(sys.argv[1])"
 HOLD_SQLITE = (
     "import sqlite3, sys; database = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
@@ -381,6 +404,7 @@ def test_file_that_stays_locked(
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(ReadError) as caught:
             table.read(Side(address, ["orders"]))
+        table.check(address)
         holder.communicate("\n")
     assert (caught.value.kind, caught.value.is_retryable) == ("DatabaseLocked", True)
 
@@ -391,6 +415,16 @@ def test_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_text("id,amount\n1,2\n" * 100)
     with pytest.raises(ReadError, match="file is not a database"):
         table.read(Side(str(tmp_path / "orders.csv"), ["orders"]))
+
+
+def test_file_that_a_newer_duckdb_wrote(tmp_path: Path) -> None:
+    address = fill_duckdb(tmp_path / "warehouse.duckdb")
+    table.check(address)
+    with open(address, "r+b") as file:
+        file.seek(12)  # The version, after the magic bytes.
+        file.write((999).to_bytes(8, "little"))
+    with pytest.raises(ReadError, match="install the same version of DuckDB for both"):
+        table.check(address)
 
 
 def test_file_behind_a_link(tmp_path: Path) -> None:

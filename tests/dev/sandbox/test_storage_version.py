@@ -23,7 +23,7 @@ def test_a_file_of_another_storage_version(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
 
     assert done.returncode == 2
-    assert f"--database: DuckDB {duckdb.__version__}, which reads here, cannot" in done.stderr
+    assert f"--database: DuckDB {duckdb.__version__}, which compares here, cannot" in done.stderr
     assert "install the same version of DuckDB for both" in done.stderr
 
 
