@@ -187,7 +187,7 @@ def summarize(context: Context, gates: Any, on_difference: Any, log: Any) -> dic
     :param context: Airflow's task context.
     :param gates: the ids of their tasks, as Airflow rendered them.
     :param on_difference: ``"fail"`` or ``"pass"``, as Airflow rendered it.
-    :param log: the logger that takes the table.
+    :param log: the logger of the task, whose type differs between versions of Airflow.
     :return: the numbers of gates, and the gates.
     :raises AirflowSkipException: each gate was skipped.
     :raises DatafoldError: a gate did not pass, or an argument is wrong.
@@ -263,12 +263,14 @@ def _verdicts(ti: Any, gate: str, states: Mapping[int, str | None]) -> dict[int,
 
     found = [each for each in ti.xcom_pull(task_ids=[gate], key=KEY) or () if each is not None]
     indexes = sorted(states)
-    if found and len(found) < len(indexes):
+    if len(found) < len(indexes):
         # Those that have none are hardly ever among the successful ones.
-        indexes = [each for each in indexes if states[each] == "success" or pull(each) is not None]
-    if not found or len(found) == len(indexes):
-        return dict(zip(indexes, found, strict=False))
-    return {index: pull(index) for index in states}
+        some = [each for each in indexes if found or states[each] in _HAS_RUN]
+        indexes = [each for each in some if states[each] == "success" or pull(each) is not None]
+    if len(found) == len(indexes):
+        return dict(zip(indexes, found, strict=True))
+    # Airflow 3.0 may return none of mapped tasks at once.
+    return {index: pull(index) for index, state in states.items() if state in _HAS_RUN}
 
 
 def _stops(row: Row) -> bool:

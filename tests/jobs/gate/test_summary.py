@@ -218,6 +218,18 @@ def test_a_verdict_is_that_of_its_own_gate(make: Any, gates: Any, pulls: int) ->
     assert run.pulls == pulls
 
 
+def test_verdicts_that_airflow_does_not_return_at_once_are_read_one_by_one() -> None:
+    run = Run3({"gate": dict(enumerate([SUCCESS, NOT_STARTED, SUCCESS]))})
+    pull = run.xcom_pull
+
+    def pull_single(*, task_ids: Any, **named: Any) -> Any:
+        return pull(task_ids=task_ids, **named) if isinstance(task_ids, str) else [None]
+
+    run.xcom_pull = pull_single  # type: ignore[method-assign]
+    with pytest.raises(DatafoldNotComparedError, match="2 of 3 gates passed"):
+        run.summarize()
+
+
 def test_the_worst_come_first(make: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     run = make(
