@@ -26,7 +26,10 @@ EXPORTED = {
         "DatafoldUpdateTableauOperator",
     },
     "operators.ci": {"DatafoldTriggerCIOperator", "DatafoldUploadCIChangesOperator"},
-    "operators.data_diffs": {"DatafoldRunDataDiffOperator"},
+    "operators.data_diffs": {
+        "DatafoldRunDataDiffOperator",
+        "DatafoldSummarizeDataDiffsOperator",
+    },
     "operators.dbt": {"DatafoldDbtModelsOperator", "DatafoldUploadDbtArtifactsOperator"},
     "operators.data_sources": {"DatafoldTestDataSourceOperator"},
     "operators.monitors": {

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import BaseOperator
+
 from airflow_provider_datafold.operators.base import DatafoldOperator, Links, store
 from airflow_provider_datafold.operators.job import (
     DEFAULT_DEFERRABLE,
@@ -73,6 +75,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         unless you pass ``min_match_ratio``.
     :param max_rows_removed: how many rows only the first side may have.
     :param max_rows_different: how many rows may be on both sides with different values.
+    :param max_values_different: the columns that may differ, and in how many rows, e.g.
+        ``{"amount": 5, "loaded_at": None}``; ``None`` for any number. A column that is not named
+        may not differ. It stands for ``max_rows_different``.
     :param min_match_ratio: the least ``match_ratio`` allowed, from 0 to 1. At least one row must be
         on both sides. Datafold does not publish whether that is a ratio of values or of rows.
     :param allow_schema_changes: whether columns may be added, removed or change their type. Across
@@ -127,6 +132,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         "max_rows_added",
         "max_rows_removed",
         "max_rows_different",
+        "max_values_different",
         "min_match_ratio",
         "allow_schema_changes",
         "on_empty",
@@ -147,6 +153,8 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     _compared: Mapping[str, Any] | None = None
     """The finished data diff, for OpenLineage."""
     _owner: Owner
+    _number: int | None = None
+    """The data diff's id, from its start on."""
     _claimed_by: Owner | None = None
     """The owner of the data diff that is being created, until its id is known."""
     _doubted_by: Owner | None = None
@@ -172,6 +180,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         max_rows_added: int | str | None = None,
         max_rows_removed: int | str | None = None,
         max_rows_different: int | str | None = None,
+        max_values_different: Mapping[str, int | str | None] | str | None = None,
         min_match_ratio: float | str | None = None,
         allow_schema_changes: bool | str = False,
         on_empty: str = "fail",
@@ -194,8 +203,10 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         from airflow_provider_datafold.redaction.secret import conceal
 
         super().check(hook)
-        names = (*data_diff.ARGUMENTS, "options", *decision.ARGUMENTS)
+        names = (*data_diff.ARGUMENTS, "options")
         given = conceal({name: getattr(self, name) for name in names})
+        # Not concealed: a column may have the name of a secret.
+        given |= {name: getattr(self, name) for name in decision.ARGUMENTS}
         self._gate, self._config = guarded(
             lambda: (decision.Gate(given), data_diff.make_config(given, given["options"])),
             hook.redactor(given),
@@ -212,7 +223,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         search = self._search(context, force_new)
         found = claim(hook, owner, search, may_cancel=self._may_cancel)
         number = found.diff["id"]
-        self._ids = ids = {"datadiff_id": number}
+        self._number, self._ids = number, (ids := {"datadiff_id": number})
         self._claimed_by = None
         self._doubted_by = owner if found.is_doubtful else None
         url = hook.data_diff_url(number)
@@ -249,12 +260,18 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             )
         if reading.state is State.SUCCEEDED:
             self._compared = reading.answer
-        return self._gate.decide(hook, ids["datadiff_id"], reading, self._config)
+        return self._gate.decide(hook, context, ids["datadiff_id"], reading, self._config)
+
+    def gave_up(self, hook: DatafoldHook, context: Context, error: Exception) -> None:
+        """Tell that the data diff was not judged."""
+        if self._number is not None:
+            self._gate.give_up(hook, context, self._number, error, self._config)
 
     def recall(self, context: Context, wait: Wait) -> None:
         """Recall whose the data diff is, and whether there may be a second one."""
         from airflow_provider_datafold.jobs.once.ownership import owner_of
 
+        self._number = wait.ids["datadiff_id"]
         self._owner = owner_of(context, self._config)
         if wait.twin_tag is not None:
             # It was handed over, because a clear may have come in between.
@@ -320,3 +337,53 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             return Search.FULL
         # Airflow may start the first try of a task that defers twice.
         return Search.BRIEF if self.wait_for_completion and self.deferrable else Search.NOT
+
+
+class DatafoldSummarizeDataDiffsOperator(BaseOperator):
+    """Summarize gates: log one table, make a message, and fail if a gate did not pass.
+
+    It sends nothing to Datafold: the gates have left their verdicts in XCom. By default it runs
+    when all of them have ended, however they ended.
+
+    .. code-block:: python
+
+        gates >> DatafoldSummarizeDataDiffsOperator(task_id="summarize", gates=["gate"])
+
+    It pushes the XCom ``text``, a message in Markdown for any notifier, also if it fails.
+
+    :param gates: ids of the gates' tasks, mapped or not, e.g. ``["gate"]``; in a task group with
+        the group's id, ``["group.gate"]``. They must be upstream.
+    :param on_difference: what to do if only differences are left, i.e. each gate has passed, found
+        a difference, or was skipped: ``"fail"`` or ``"pass"``.
+    :param trigger_rule: as for any operator.
+    :return: ``{"passed", "failed", "skipped", "gates": [...]}``, with the numbers of gates, and the
+        worst 200 of them; it lands in XCom, also if the task fails.
+    :raises DatafoldDifferenceError: gates found differences.
+    :raises DatafoldNotComparedError: a gate failed without one, or has no verdict.
+    :raises DatafoldInputError: the DAG has no such gate.
+    :raises AirflowSkipException: each gate was skipped, so nothing was compared.
+    """
+
+    template_fields: Sequence[str] = ("gates", "on_difference")
+    ui_color = DatafoldOperator.ui_color
+
+    def __init__(
+        self,
+        *,
+        gates: Sequence[str] | str,
+        on_difference: str = "fail",
+        trigger_rule: str = "all_done",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(trigger_rule=trigger_rule, **kwargs)
+        self.gates, self.on_difference = gates, on_difference
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Summarize.
+
+        :param context: Airflow's task context.
+        :return: the numbers and the gates; it lands in XCom.
+        """
+        from airflow_provider_datafold.jobs.gate.summary import summarize
+
+        return summarize(context, self.gates, self.on_difference, self.log)

@@ -98,7 +98,7 @@ class DatafoldJobOperator(DatafoldOperator):
         :param context: Airflow's task context.
         :return: the job's result; it lands in XCom.
         """
-        with self.open_hook() as hook, self._leaving_nothing(hook):
+        with self.open_hook() as hook, self._leaving_nothing(hook, context):
             begin = time.time()
             self.check(hook)
             return self._go_on(hook, context, self.start(hook, context), begin)
@@ -126,7 +126,7 @@ class DatafoldJobOperator(DatafoldOperator):
         # Airflow 3.0 passes the event of a failed try to the next try.
         if try_number not in (None, context["ti"].try_number):
             return self.execute(context)
-        with self.open_hook() as hook, self._leaving_nothing(hook):
+        with self.open_hook() as hook, self._leaving_nothing(hook, context):
             self.check(hook)
             resumed = self._resumed(event, wait)
             self.recall(context, resumed)
@@ -177,6 +177,14 @@ class DatafoldJobOperator(DatafoldOperator):
 
         :param context: Airflow's task context.
         :param wait: what it handed over.
+        """
+
+    def gave_up(self, hook: DatafoldHook, context: Context, error: Exception) -> None:
+        """Tell of the job before the task fails, or is skipped.
+
+        :param hook: the hook of the task's connection.
+        :param context: Airflow's task context.
+        :param error: why.
         """
 
     def on_kill(self) -> None:
@@ -311,7 +319,7 @@ class DatafoldJobOperator(DatafoldOperator):
         return self.ended(hook, context, wait.ids, reading)
 
     @contextmanager
-    def _leaving_nothing(self, hook: DatafoldHook) -> Iterator[None]:
+    def _leaving_nothing(self, hook: DatafoldHook, context: Context) -> Iterator[None]:
         """Cancel the job if anything fails for which the task no longer waits for it."""
         from airflow_provider_datafold.exceptions import DatafoldStoppedError
 
@@ -320,9 +328,10 @@ class DatafoldJobOperator(DatafoldOperator):
         except DatafoldStoppedError:
             # Then on_kill cancels it.
             raise
-        except Exception:
+        except Exception as error:
             if self._ids is not None and self.wait_for_completion:
                 self._cancel(hook, self._ids)
+            self.gave_up(hook, context, error)
             raise
 
     def _cancel(self, hook: DatafoldHook, ids: Mapping[str, Any]) -> None:

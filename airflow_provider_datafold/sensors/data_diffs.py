@@ -33,6 +33,7 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
     :param max_rows_added: as for the operator.
     :param max_rows_removed: as for the operator.
     :param max_rows_different: as for the operator.
+    :param max_values_different: as for the operator.
     :param min_match_ratio: as for the operator.
     :param allow_schema_changes: as for the operator.
     :param on_empty: as for the operator.
@@ -59,6 +60,7 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         "max_rows_added",
         "max_rows_removed",
         "max_rows_different",
+        "max_values_different",
         "min_match_ratio",
         "allow_schema_changes",
         "on_empty",
@@ -68,6 +70,8 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
     datadiff_id: int | str
 
     _gate: Gate
+    _number: int | None = None
+    """The data diff's id, once the arguments were checked."""
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         max_rows_added: int | str | None = None,
         max_rows_removed: int | str | None = None,
         max_rows_different: int | str | None = None,
+        max_values_different: Mapping[str, int | str | None] | str | None = None,
         min_match_ratio: float | str | None = None,
         allow_schema_changes: bool | str = False,
         on_empty: str = "fail",
@@ -102,7 +107,10 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         from airflow_provider_datafold.redaction.guard import guarded
 
         given = {name: getattr(self, name) for name in (*decision.ARGUMENTS, "datadiff_id")}
-        self._gate, _ = guarded(lambda: (decision.Gate(given), self.ids()), hook.redactor(), given)
+        self._gate, ids = guarded(
+            lambda: (decision.Gate(given), self.ids()), hook.redactor(), given
+        )
+        self._number = ids["datadiff_id"]
 
     def ids(self) -> dict[str, Any]:
         """Return the data diff's id."""
@@ -120,4 +128,10 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         self, hook: DatafoldHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the data diff."""
-        return self._gate.decide(hook, ids["datadiff_id"], reading)
+        return self._gate.decide(hook, context, ids["datadiff_id"], reading)
+
+    def gave_up(self, context: Context, error: Exception) -> None:
+        """Tell that the data diff was not judged."""
+        if self._number is not None:
+            with self.open_hook() as hook:
+                self._gate.give_up(hook, context, self._number, error)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -64,6 +64,10 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :param context: Airflow's task context.
         :return: the job's result; it lands in XCom.
         """
+        with self._reporting(context):
+            return self._wait(context)
+
+    def _wait(self, context: Context) -> Any:
         begin = time.time()
         if self.deferrable:
             found = self._poke_once(context)
@@ -124,8 +128,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :param deadline: when it ends, in seconds since the epoch.
         :return: the job's result; it lands in XCom.
         """
-        from airflow_provider_datafold.exceptions import DatafoldDeadlineError
-        from airflow_provider_datafold.jobs.watch import DEADLINE, TROUBLE
+        from airflow_provider_datafold.jobs.watch import DEADLINE
 
         event = event if isinstance(event, Mapping) else {}
         # Airflow 3.0 passes the event of a failed try to the next try.
@@ -134,6 +137,15 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         if deadline is None:  # dag.test() passes only the event.
             is_over = event.get("state") == DEADLINE
             deadline = time.time() + (0.0 if is_over else self._longest())
+        with self._reporting(context):
+            return self._go_on(context, event, since, deadline)
+
+    def _go_on(
+        self, context: Context, event: Mapping[str, Any], since: float | None, deadline: float
+    ) -> Any:
+        from airflow_provider_datafold.exceptions import DatafoldDeadlineError
+        from airflow_provider_datafold.jobs.watch import TROUBLE
+
         with self.open_hook() as hook:
             self.check(hook)
             ids = self.ids()
@@ -180,6 +192,29 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         :param reading: the job's end.
         """
         raise NotImplementedError
+
+    def gave_up(self, context: Context, error: Exception) -> None:
+        """Tell of the job before the task fails, or is skipped.
+
+        :param context: Airflow's task context.
+        :param error: why.
+        """
+
+    @contextmanager
+    def _reporting(self, context: Context) -> Iterator[None]:
+        """Tell of any end except that of a poke that waits, or of a task that is stopped."""
+        from airflow_provider_datafold.exceptions import DatafoldError, DatafoldStoppedError
+
+        try:
+            yield
+        except (AirflowRescheduleException, DatafoldStoppedError):
+            raise
+        except Exception as error:
+            try:
+                self.gave_up(context, error)
+            except DatafoldError as other:
+                self.log.warning("Could not tell of the end: %s.", other.summary)
+            raise
 
     def _poke_once(self, context: Context) -> PokeReturnValue:
         """Poke once with ``soft_fail`` and ``never_fail``, which only Airflow's loop handles."""

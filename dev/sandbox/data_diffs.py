@@ -200,12 +200,13 @@ def show_summary(state: State, datadiff_id: int) -> Any:
     sources = state.data_sources.sources
     fields = ("id", "status", "result", "diff_stats", "created_at", "finished_at", "pk_columns")
     sides = ("data_source1_id", "data_source2_id", "table1", "table2", "include_columns")
-    error = state.data_diffs.jobs[datadiff_id].outcome.get("error", {})
+    outcome = state.data_diffs.jobs[datadiff_id].outcome
     return {
         **{name: diff.get(name) for name in (*fields, *sides)},
         "data_source1_name": sources[diff["data_source1_id"]]["name"],
         "data_source2_name": sources[diff["data_source2_id"]]["name"],
-        "error": error.get("error_value"),
+        "error": (outcome.get("error") or {}).get("error_value"),
+        "feedback": outcome.get("feedback"),
     }
 
 

@@ -86,7 +86,6 @@ REASONS = {
     "GET /api/v1/lineage/bi/{bi_datasource_id}/": _READS,
     "DELETE /api/v1/lineage/bi/{bi_datasource_id}/": _ONCE,
     "PATCH /api/v1/datadiffs/{datadiff_id}": "archives or purges a data diff: " + _ONCE,
-    "GET /api/v1/datadiffs/{datadiff_id}/summary": "the data diff itself has all of it",
     "POST /api/v1/dbt/post_upload_check_artifacts/{ci_config_id}": (
         "`DatafoldUploadDbtArtifactsOperator`, if the response to the upload is lost"
     ),

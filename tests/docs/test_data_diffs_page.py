@@ -23,14 +23,16 @@ from airflow_provider_datafold.jobs.data_diff import ARGUMENTS, make_config
 from airflow_provider_datafold.jobs.watch import PollInterval
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
-from dev.sandbox.course import Course
+from dev.sandbox.course import Course, Job
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
 from tests import documents
 from tests.conftest import ROOT
+from tests.contexts import context_of
 from tests.docs.test_operators_page import arguments
 
 PAGE = ROOT / "docs" / "data_diffs.md"
 BODY = {"data_source1_id": 1, "data_source2_id": 1, "table1": ["T"], "table2": ["U"]}
+TABLES = {"table1": ["DB", "PUBLIC", "ORDERS"], "table2": ["DB", "STAGING", "ORDERS"]}
 
 ANY_LIMITS: list[dict[str, Any]] = [{}, {"max_rows_added": 9}, {"min_match_ratio": 0.5}]
 KEPT: list[dict[str, Any]] = [
@@ -296,6 +298,14 @@ def test_the_error_of_an_option_is_the_one_on_the_page(page_text: str) -> None:
 
 @pytest.mark.usefixtures("connections")
 def test_what_comes_back_is_what_the_page_shows(sandbox: Any) -> None:
-    value = judge(ended(sandbox, DIFFERENT), {"on_difference": "pass"})
-    (shown,) = documents.blocks(PAGE, "json")
-    assert json.loads(shown.replace("https://app.datafold.com", sandbox.url)) == value
+    number = sandbox.state.data_diffs.add(
+        {**BODY, **TABLES, "pk_columns": ["id"]}, Job(Course((), "done", DIFFERENT.outcome))
+    )["id"]
+    sensor = DatafoldDataDiffSensor(task_id="gate", datadiff_id=number, on_difference="pass")
+    context = context_of(sensor)
+    value = sensor.execute(context)
+    shown = [
+        json.loads(block.replace("https://app.datafold.com", sandbox.url))
+        for block in documents.blocks(PAGE, "json")
+    ]
+    assert shown == [value, context["ti"].pushed["verdict"]]

@@ -27,6 +27,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
     DatafoldDeadlineError,
     DatafoldDifferenceError,
+    DatafoldError,
     DatafoldInputError,
     DatafoldJobCancelledError,
     DatafoldJobFailedError,
@@ -37,6 +38,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs import trouble
+from airflow_provider_datafold.jobs.gate.report import KEY
 from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS
 from airflow_provider_datafold.jobs.once import ownership
 from airflow_provider_datafold.jobs.once import start as once
@@ -49,11 +51,11 @@ from dev.faults.behaviours import answer
 from dev.faults.server import Call, FaultServer, Step, Then
 from dev.sandbox.course import Course, Job
 from dev.sandbox.course import Step as OnTheWay
-from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
 from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.waits import NEVER, Waits, defaults, deferred, event_of, sent
+from tests.waits import NEVER, Waits, defaults, deferred, event_of, sent, to_its_end
 
 BODY = {
     "data_source1_id": 1,
@@ -63,6 +65,24 @@ BODY = {
     "pk_columns": ["id"],
 }
 CANCELLED = Course((OnTheWay("processing"),), "cancelled")
+
+
+VERDICT = {
+    "id": 3,
+    "outcome": "differs",
+    "reason": "rows added 3, rows removed 2, rows different 5, match ratio 0.95",
+    "figures": {
+        "rows_added": 3,
+        "rows_removed": 2,
+        "diff_rows_count": 5,
+        "match_ratio": 0.95,
+        "diff_schema": 0.0,
+        "table_a_row_count": 100,
+        "table_b_row_count": 101,
+    },
+    "assertions": {"identical": False},
+    "sampled": False,
+}
 
 
 def gate(**arguments: Any) -> DatafoldRunDataDiffOperator:
@@ -112,7 +132,8 @@ def test_returns_the_same_in_each_mode(sandbox: Any, log: Any) -> None:
     task = gate(on_difference="pass")
     context = context_of(task)
     first = task.execute(context)
-    assert sent(sandbox) == [CREATE, *["GET /datadiffs/3"] * 3, "GET /datadiffs/3/summary_results"]
+    details = [f"GET /datadiffs/3/{end}" for end in ("summary_results", "summary")]
+    assert sent(sandbox) == [CREATE, *["GET /datadiffs/3"] * 3, *details]
     task = gate(on_difference="pass", deferrable=True)
     other = context_of(task, run_id="other")
     found = deferred(task.execute, other)
@@ -128,6 +149,14 @@ def test_returns_the_same_in_each_mode(sandbox: Any, log: Any) -> None:
         "diff_stats": DIFFERENT.outcome["diff_stats"],
     }
     assert second == {**first, "id": 4, "url": url.replace("/3/", "/4/")}
+    assert context["ti"].pushed.pop(KEY) == {
+        **VERDICT,
+        "url": url,
+        "table1": "A.B",
+        "table2": "A.C",
+        "columns": [{"name": "amount", "different": 5, "match": 95.0}],
+    }
+    assert other["ti"].pushed.pop(KEY)["id"] == 4
     assert context["ti"].pushed == {DatafoldDataDiffLink.xcom_key: url}
     assert json.loads(json.dumps(first)) == first
 
@@ -156,7 +185,7 @@ def test_has_a_link_before_the_first_look(sandbox: Any, monkeypatch: pytest.Monk
     with pytest.raises(DatafoldNotFoundError):
         task.execute(context)
     url = f"{sandbox.url}/datadiffs/3/overview"
-    assert context["ti"].pushed == {DatafoldDataDiffLink.xcom_key: url}
+    assert context["ti"].pushed[DatafoldDataDiffLink.xcom_key] == url
 
 
 @pytest.mark.parametrize(
@@ -193,6 +222,7 @@ NULL = dict.fromkeys(
         *("table1", "table2", "query1", "query2", "filter1", "filter2"),
         *("pk_columns", "include_columns", "exclude_columns", "tags", "options"),
         *("max_rows_added", "max_rows_removed", "max_rows_different", "min_match_ratio"),
+        "max_values_different",
     )
 )
 CHOSEN = {"on_difference": "fail", "allow_schema_changes": False, "on_empty": "fail"}
@@ -717,6 +747,53 @@ def carry_out(task: DatafoldRunDataDiffOperator) -> Any:
         return task.execute(context)
     found = deferred(task.execute, context)
     return task.execute_complete(context, event_of(found.trigger), **found.kwargs)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_tells_that_it_was_not_judged_in_time(sandbox: Any, deferrable: bool) -> None:
+    courses(sandbox, NEVER)
+    task = gate(deferrable=deferrable, timeout=0.1)
+    context = context_of(task)
+    with pytest.raises(DatafoldDeadlineError):
+        to_its_end(task, context)
+    told = context["ti"].pushed[KEY]
+    assert (told["id"], told["outcome"], told["table1"]) == (3, "not_compared", "A.B")
+    assert told["reason"].startswith("The data diff had not ended after ")
+    assert status(sandbox, 3) == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome"), [(CANCELLED, "cancelled"), (failed("Error", "no table"), "failed")]
+)
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_tells_the_verdict_before_it_fails(
+    sandbox: Any, deferrable: bool, end: Course, outcome: str
+) -> None:
+    courses(sandbox, end)
+    task = gate(deferrable=deferrable)
+    context = context_of(task)
+    with pytest.raises(DatafoldError):
+        to_its_end(task, context)
+    assert context["ti"].pushed[KEY]["outcome"] == outcome
+
+
+def test_tells_nothing_of_a_data_diff_that_it_could_not_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Conductor(monkeypatch, faults={"mine": {"create": [403, ...]}})
+    task = gate(tags=["mine"])
+    context = context_of(task)
+    with pytest.raises(DatafoldError):
+        task.execute(context)
+    assert context["ti"].pushed == {}
+
+
+def test_a_limit_on_a_column_with_the_name_of_a_secret_is_one(sandbox: Any) -> None:
+    courses(sandbox, DIFFERENT)
+    limits = {"max_rows_added": 3, "max_rows_removed": 2}
+    task = gate(max_values_different={"password": 7, "amount": None}, **limits)
+    with pytest.raises(DatafoldNotComparedError, match="values different in 'password'"):
+        task.execute(context_of(task))
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -9,9 +9,11 @@ from functools import partial
 from typing import Any
 
 import pytest
+from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 
 from airflow_provider_datafold.exceptions import (
+    DatafoldAuthenticationError,
     DatafoldDeadlineError,
     DatafoldDifferenceError,
     DatafoldInputError,
@@ -21,6 +23,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldServerError,
     DatafoldStoppedError,
 )
+from airflow_provider_datafold.jobs.gate.report import KEY
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.sensors.job import DatafoldJobSensor
@@ -29,8 +32,8 @@ from dev.sandbox.course import Step as OnTheWay
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
 from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY, Log
-from tests.contexts import context_of
-from tests.waits import NEVER, add_diff, defaults, deferred
+from tests.contexts import RUN_START, context_of
+from tests.waits import NEVER, add_diff, defaults, deferred, to_its_end
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +62,9 @@ def test_returns_the_same_in_each_mode(sandbox: Any) -> None:
         "url": f"{sandbox.url}/datadiffs/3/overview",
         "diff_stats": DIFFERENT.outcome["diff_stats"],
     }
+    verdict = context["ti"].pushed.pop(KEY)
+    assert (verdict["id"], verdict["outcome"]) == (3, "differs")
+    assert (verdict["table1"], verdict["table2"]) == ("A", "B")
     assert context["ti"].pushed == {DatafoldDataDiffLink.xcom_key: first["url"]}
     # What has ended needs no triggerer.
     assert sensor(deferrable=True, on_difference="pass").execute(context) == first
@@ -68,7 +74,9 @@ def test_returns_the_same_in_each_mode(sandbox: Any) -> None:
     returned = task.execute_complete(context, {"state": "succeeded"}, **found.kwargs)
     assert returned == {**first, "id": 4, "url": first["url"].replace("/3/", "/4/")}
     assert sent(sandbox) == {
-        f"GET /datadiffs/{number}{rest}" for number in (3, 4) for rest in ("", "/summary_results")
+        f"GET /datadiffs/{number}{rest}"
+        for number in (3, 4)
+        for rest in ("", "/summary_results", "/summary")
     }
 
 
@@ -128,7 +136,10 @@ def test_how_often_it_looks(given: Any, poke_interval: float, of_the_trigger: An
 
 
 def test_its_signature() -> None:
-    limits = ("max_rows_added", "max_rows_removed", "max_rows_different", "min_match_ratio")
+    limits = (
+        *("max_rows_added", "max_rows_removed", "max_rows_different", "max_values_different"),
+        "min_match_ratio",
+    )
     of_the_gate = {
         **dict.fromkeys(limits),
         "on_difference": "fail",
@@ -288,3 +299,80 @@ def test_a_job_sensor_says_what_a_kind_has_to_do() -> None:
     for call, count in ((task.check, 1), (task.ids, 0), (task.ended, 4)):
         with pytest.raises(NotImplementedError):
             call(*[None] * count)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"soft_fail": True},
+        {"deferrable": True},
+        {"mode": "reschedule"},
+    ],
+    ids=repr,
+)
+def test_tells_that_it_was_not_judged_in_time(sandbox: Any, how: dict[str, Any]) -> None:
+    add_diff(sandbox, NEVER)
+    task = sensor(timeout=0.05, **how)
+    context = context_of(task)
+    if "mode" in how:
+        context["ti"].get_first_reschedule_date = lambda context: RUN_START
+    with pytest.raises((DatafoldDeadlineError, AirflowSkipException)):
+        to_its_end(task, context)
+    told = context["ti"].pushed[KEY]
+    assert (told["id"], told["outcome"]) == (3, "not_compared")
+    if not how.get("soft_fail"):
+        assert told["reason"].startswith("The data diff had not ended after 0.05 s")
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"soft_fail": True}, {"deferrable": True, "never_fail": True}], ids=repr
+)
+def test_tells_what_it_fails_of(monkeypatch: Any, sandbox: Any, how: dict[str, Any]) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [401, ...]}})
+    add_diff(sandbox)
+    task = sensor(**how)
+    context = context_of(task)
+    with pytest.raises((DatafoldAuthenticationError, AirflowSkipException)):
+        task.execute(context)
+    told = context["ti"].pushed[KEY]
+    assert told["outcome"] == "not_compared"
+    assert told["reason"].startswith("401, ")
+
+
+def test_a_verdict_is_told_once(sandbox: Any) -> None:
+    add_diff(sandbox, DIFFERENT)
+    task = sensor()
+    context = context_of(task)
+    with pytest.raises(DatafoldDifferenceError):
+        task.execute(context)
+    assert context["ti"].pushed[KEY]["outcome"] == "differs"
+
+
+def test_a_poke_that_waits_tells_nothing(sandbox: Any) -> None:
+    add_diff(sandbox, NEVER)
+    task = sensor(mode="reschedule")
+    context = context_of(task)
+    with pytest.raises(AirflowRescheduleException):
+        task.execute(context)
+    assert KEY not in context["ti"].pushed
+
+
+def test_a_verdict_that_cannot_be_told_does_not_hide_the_error(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log
+) -> None:
+    add_diff(sandbox, NEVER)
+    task = sensor(timeout=0.05)
+    poke = DatafoldDataDiffSensor.poke
+
+    def poke_and_lose_the_connection(self: Any, context: Any) -> Any:
+        found = poke(self, context)
+        self.datafold_conn_id = "nowhere"
+        return found
+
+    monkeypatch.setattr(DatafoldDataDiffSensor, "poke", poke_and_lose_the_connection)
+    task.timeout = 0.0
+    with pytest.raises(DatafoldDeadlineError):
+        task.execute(context_of(task))
+    (warning,) = task_log.warnings
+    assert warning.startswith("Could not tell of the end: There is no Airflow connection 'nowhere'")

@@ -78,6 +78,8 @@ def of_different(figures: Figures, limits: Limits) -> Iterator[str]:
         yield from _of_counts(figures)
         yield from _of_no_difference(figures, limits)
         yield from _of_both_counts(figures)
+    if limits.max_values_different is not None:
+        yield from _of_columns(figures)
     yield from _of_ratio(figures, limits)
     yield from _of_schema(figures, limits)
 
@@ -128,6 +130,20 @@ def _of_both_counts(figures: Figures) -> Iterator[str]:
     if missing is not None and missing > 0:
         said = figures.say(*_COMMON)
         yield f"{figures.say('rows compared')}, but {said}"
+
+
+def _of_columns(figures: Figures) -> Iterator[str]:
+    """Compare the counts of the columns with their totals: a column that is left out may differ."""
+    columns = figures.values_different
+    if columns is None:
+        return
+    differing = [count for count in columns.values() if count]
+    for total, found in (
+        ("values different", sum(differing)),
+        ("columns with differences", len(differing)),
+    ):
+        if figures[total] != found:
+            yield f"{figures.say(total)}, but {plain(found)} by the counts of each column"
 
 
 def _of_ratio(figures: Figures, limits: Limits) -> Iterator[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import data_diffs, fields
+from airflow_provider_datafold.api.operation import Operation
 from airflow_provider_datafold.exceptions import (
     DatafoldDifferenceError,
     DatafoldError,
@@ -18,21 +20,24 @@ from airflow_provider_datafold.exceptions import (
     DatafoldWaitingForPersonError,
 )
 from airflow_provider_datafold.jobs.gate.explanation import explain
-from airflow_provider_datafold.jobs.gate.figures import Figures
+from airflow_provider_datafold.jobs.gate.figures import Figures, part
 from airflow_provider_datafold.jobs.gate.limits import Limits
+from airflow_provider_datafold.jobs.gate.report import Report
 from airflow_provider_datafold.jobs.gate.verdict import Outcome, Verdict, describe_sample, judge
 from airflow_provider_datafold.jobs.job import State
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_datafold.hooks.datafold import DatafoldHook
     from airflow_provider_datafold.jobs.watch import JobStatus
-    from airflow_provider_datafold.redaction.redactor import Redactor
 
 ARGUMENTS = (
     "on_difference",
     "max_rows_added",
     "max_rows_removed",
     "max_rows_different",
+    "max_values_different",
     "min_match_ratio",
     "allow_schema_changes",
     "on_empty",
@@ -50,7 +55,7 @@ class Gate:
     """
 
     verdict: Verdict | None = None
-    """What it made of the data diff, for OpenLineage; ``None`` as long as there is no verdict."""
+    """What came of the data diff; ``None`` as long as that was not told."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self._on_difference = fields.one_of("fail", "skip", "pass")(
@@ -65,14 +70,23 @@ class Gate:
                 fields.share, "min_match_ratio", arguments["min_match_ratio"]
             ),
             allow_schema_changes=fields.boolean("allow_schema_changes", allowed),
+            max_values_different=_nullable(
+                _columns, "max_values_different", arguments["max_values_different"]
+            ),
         )
 
     def decide(
-        self, hook: DatafoldHook, datadiff_id: int, reading: JobStatus, given: Any = ()
+        self,
+        hook: DatafoldHook,
+        context: Context,
+        datadiff_id: int,
+        reading: JobStatus,
+        given: Any = (),
     ) -> dict[str, Any]:
-        """Let the DAG continue, or stop it.
+        """Let the DAG continue, or stop it. In any case tell the verdict first.
 
         :param hook: reads the detailed results: to confirm a verdict, or to explain it.
+        :param context: Airflow's task context, which takes the verdict.
         :param datadiff_id: the data diff's id, which the API's response may lack.
         :param reading: the data diff's end.
         :param given: the body of the data diff's creation, concealed: no message repeats its
@@ -81,53 +95,111 @@ class Gate:
         :raises AirflowSkipException: the sides differ, and ``on_difference`` is ``"skip"``.
         :raises DatafoldError: the DAG must not continue; the class says why.
         """
-        diff, redactor = reading.answer, hook.redactor(given)
-        name = f"Data diff {datadiff_id}"
-        see = f"See {hook.data_diff_url(datadiff_id)}"
-        _check_end(reading, name, see)
-        sent = given if isinstance(given, Mapping) else {}
-        if reading.state is State.FAILED:
-            raise _failure(hook, datadiff_id, redactor)
-        verdict, results = self._judge(hook, datadiff_id, diff, sent)
-        if verdict.outcome is Outcome.UNCONFIRMED:
-            status = redactor.text(fields.format_value((results or {}).get("status")))
-            raise DatafoldTransientError(
-                f"{name} is done, but its results, which have to confirm its figures, are not "
-                f"complete (status {status}). A retry looks at them again. {see}"
-            )
-        if verdict.outcome is Outcome.FAILED:
-            raise _failure(hook, datadiff_id, redactor)
+        report = _report(hook, context, datadiff_id, reading.answer, given)
+        decision = self._decide(report, reading)
+        self._tell(report, decision.verdict, decision.results)
+        if decision.error is not None:
+            raise decision.error
+        return _returned(report, decision.results)
+
+    def give_up(
+        self,
+        hook: DatafoldHook,
+        context: Context,
+        datadiff_id: int,
+        error: BaseException,
+        given: Any = (),
+    ) -> None:
+        """Tell that a data diff was not judged, unless its verdict was told.
+
+        :param hook: knows the host.
+        :param context: Airflow's task context.
+        :param datadiff_id: the data diff's id.
+        :param error: why.
+        :param given: the body of the data diff's creation, concealed.
+        """
+        if self.verdict is not None:
+            return
+        causes = (error, error.__cause__, error.__context__)
+        found = next((each for each in causes if isinstance(each, DatafoldError)), None)
+        reason = found.summary if found else f"the task ended with {type(error).__name__}"
+        report = _report(hook, context, datadiff_id, {}, given)
+        self._tell(report, Verdict(Outcome.NOT_COMPARED, reason, ()))
+
+    def _tell(
+        self, report: Report, verdict: Verdict, results: Mapping[str, Any] | None = None
+    ) -> None:
         self.verdict = verdict
-        reason = redactor.text(verdict.reason)
-        if verdict.outcome is Outcome.PASSES:
-            hook.log.info("%s passes: %s. %s", name, reason, see)
-            return _returned(hook, datadiff_id, diff, results, sent)
-        results = _results(hook, datadiff_id) if results is None else results
-        details = _sentences(explain(results), redactor)
-        if verdict.outcome is not Outcome.DIFFERS:
-            raise DatafoldNotComparedError(f"{name}: {reason}. {details}{see}")
-        message = f"{name} differs: {reason}. {details}{see}"
-        if self._on_difference == "fail":
-            raise DatafoldDifferenceError(message)
-        if self._on_difference == "skip":
-            from airflow.providers.common.compat.sdk import AirflowSkipException
+        report.tell(verdict, results)
 
-            raise AirflowSkipException(message)
-        hook.log.warning("%s", message)
-        return _returned(hook, datadiff_id, diff, results, sent)
+    def _decide(self, report: Report, reading: JobStatus) -> _Decision:
+        match reading.state:
+            case State.BLOCKED:
+                return _blocked(report, reading.status)
+            case State.CANCELLED:
+                return _cancelled(report)
+            case State.FAILED:
+                return _failed(report)
+        verdict, results = self._judge(report)
+        match verdict.outcome:
+            case Outcome.UNCONFIRMED:
+                return _unconfirmed(report, results or {})
+            case Outcome.FAILED:
+                return _failed(report)
+            case Outcome.PASSES:
+                reason = report.redactor.text(verdict.reason)
+                report.hook.log.info("%s passes: %s. %s", report.name, reason, report.see)
+                return _Decision(verdict, results)
+            case _:
+                return self._stop(report, verdict, results)
 
-    def _judge(
-        self, hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any], sent: Mapping[str, Any]
-    ) -> tuple[Verdict, Mapping[str, Any] | None]:
+    def _judge(self, report: Report) -> tuple[Verdict, Mapping[str, Any] | None]:
         """Return the verdict, and the results if it took them."""
+        may_be_empty = self._on_empty == "pass"
         judge_with = partial(
-            judge, diff, self.limits, may_be_empty=self._on_empty == "pass", sent=sent
+            judge, report.diff, self.limits, may_be_empty=may_be_empty, sent=report.sent
         )
         verdict = judge_with()
         if verdict.outcome is not Outcome.UNCONFIRMED:
             return verdict, None
-        results = _confirming_results(hook, datadiff_id)
+        results = _confirming_results(report)
         return judge_with(results=results), results
+
+    def _stop(
+        self, report: Report, verdict: Verdict, results: Mapping[str, Any] | None
+    ) -> _Decision:
+        """Stop the DAG, unless it may go on with a difference, and say why."""
+        results = _details(report, data_diffs.GET_SUMMARY_RESULTS) if results is None else results
+        details = [_capitalized(reason) for reason in explain(results)]
+        details += _own_words(report, f"{verdict.reason}. {details}")
+        said = "".join(f"{report.redactor.excerpt(sentence)}. " for sentence in details)
+        message = f"{report.redactor.text(verdict.reason)}. {said}{report.see}"
+        decide = partial(_Decision, verdict, results)
+        if verdict.outcome is not Outcome.DIFFERS:
+            return decide(DatafoldNotComparedError(f"{report.name}: {message}"))
+        message = f"{report.name} differs: {message}"
+        if self._on_difference == "fail":
+            return decide(DatafoldDifferenceError(message))
+        if self._on_difference == "skip":
+            from airflow.providers.common.compat.sdk import AirflowSkipException
+
+            return decide(AirflowSkipException(message))
+        report.hook.log.warning("%s", message)
+        return decide()
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """What a gate decides.
+
+    :param verdict: what came of the data diff.
+    :param results: its ``summary_results``, if they were read.
+    :param error: what stops the DAG, ``None`` to let it go on.
+    """
+
+    verdict: Verdict
+    results: Mapping[str, Any] | None = None
+    error: Exception | None = None
 
 
 def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,79 +219,105 @@ def summary(hook: DatafoldHook, datadiff_id: int, diff: Mapping[str, Any]) -> di
     }
 
 
-def _returned(
-    hook: DatafoldHook,
-    datadiff_id: int,
-    diff: Mapping[str, Any],
-    results: Mapping[str, Any] | None,
-    sent: Mapping[str, Any],
-) -> dict[str, Any]:
+def _report(
+    hook: DatafoldHook, context: Context, datadiff_id: int, diff: Mapping[str, Any], given: Any
+) -> Report:
+    sent = given if isinstance(given, Mapping) else {}
+    return Report(hook, context, datadiff_id, diff, sent, hook.redactor(given))
+
+
+def _returned(report: Report, results: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what the task returns, which says in words if only a sample was compared."""
-    returned = summary(hook, datadiff_id, diff)
-    sample = describe_sample(Figures(diff, results, sent))
+    returned = summary(report.hook, report.datadiff_id, report.diff)
+    sample = describe_sample(Figures(report.diff, results, report.sent))
     if sample is not None:
         returned["diff_stats"] = {**(returned["diff_stats"] or {}), "sample": sample}
     return returned
 
 
-def _check_end(reading: JobStatus, name: str, see: str) -> None:
-    """Raise what it means if a data diff waits for a person or was cancelled."""
-    if reading.state is State.BLOCKED:
-        raise DatafoldWaitingForPersonError(
-            f"{name} waits for a person ({reading.status}), so waiting longer will not help. "
-            f"Confirm it or log in at Datafold, then wait for it with a "
-            f"DatafoldDataDiffSensor. Or cancel it at Datafold and clear this task, which "
-            f"starts a new one. {see}"
-        )
-    if reading.state is State.CANCELLED:
-        raise DatafoldJobCancelledError(
-            f"{name} was cancelled at Datafold, not by this task. Clear the task to start a "
-            f"new one. {see}"
-        )
-
-
-def _sentences(reasons: Iterable[str], redactor: Redactor) -> str:
-    return "".join(f"{redactor.excerpt(reason)}. " for reason in map(_capitalized, reasons))
-
-
-def _failure(hook: DatafoldHook, datadiff_id: int, redactor: Redactor) -> DatafoldError:
-    what, see = f"Data diff {datadiff_id} failed", f"See {hook.data_diff_url(datadiff_id)}"
-    error = _results(hook, datadiff_id).get("error")
-    error = error if isinstance(error, Mapping) else {}
-    parts = [str(error[name]) for name in ("error_type", "error_value") if error.get(name)]
-    why = redactor.excerpt(": ".join(parts)) or "Datafold does not say why"
-    if error.get("is_retryable") is False:
-        return DatafoldJobInvalidError(
-            f"{what}, and Datafold says that a retry will not help: {why.rstrip('.')}. {see}"
-        )
-    return DatafoldJobFailedError(
-        f"{what}: {why.rstrip('.')}. A retry starts a new data diff. {see}"
+def _blocked(report: Report, status: Any) -> _Decision:
+    error = DatafoldWaitingForPersonError(
+        f"{report.name} waits for a person ({status}), so waiting longer will not help. Confirm it "
+        f"or log in at Datafold, then wait for it with a DatafoldDataDiffSensor. Or cancel it at "
+        f"Datafold and clear this task, which starts a new one. {report.see}"
     )
+    verdict = Verdict(Outcome.BLOCKED, f"it waits for a person ({status})", ())
+    return _Decision(verdict, error=error)
 
 
-def _results(hook: DatafoldHook, datadiff_id: int) -> Mapping[str, Any]:
-    """Return the results of a data diff, empty if they cannot be read: they are only details."""
+def _cancelled(report: Report) -> _Decision:
+    error = DatafoldJobCancelledError(
+        f"{report.name} was cancelled at Datafold, not by this task. Clear the task to start a "
+        f"new one. {report.see}"
+    )
+    verdict = Verdict(Outcome.CANCELLED, "it was cancelled at Datafold, not by this task", ())
+    return _Decision(verdict, error=error)
+
+
+def _unconfirmed(report: Report, results: Mapping[str, Any]) -> _Decision:
+    status = report.redactor.text(fields.format_value(results.get("status")))
+    error = DatafoldTransientError(
+        f"{report.name} is done, but its results, which have to confirm its figures, are not "
+        f"complete (status {status}). A retry looks at them again. {report.see}"
+    )
+    reason = f"its results, which have to confirm its figures, are not complete (status {status})"
+    return _Decision(Verdict(Outcome.NOT_COMPARED, reason, ()), error=error)
+
+
+def _failed(report: Report) -> _Decision:
+    error = part(_details(report, data_diffs.GET_SUMMARY_RESULTS), "error")
+    words = ": ".join(str(error[name]) for name in ("error_type", "error_value") if error.get(name))
+    own = _own_words(report, words)
+    # Datafold's words for it, wherever they are.
+    found = [report.redactor.excerpt(text).rstrip(".") for text in (words, *own) if text]
+    why = ". ".join(found) or "Datafold does not say why"
+    decide = partial(_Decision, Verdict(Outcome.FAILED, why, ()), None)
+    if error.get("is_retryable") is False:
+        message = f"{report.name} failed, and Datafold says that a retry will not help: {why}."
+        return decide(DatafoldJobInvalidError(f"{message} {report.see}"))
+    message = f"{report.name} failed: {why}. A retry starts a new data diff."
+    return decide(DatafoldJobFailedError(f"{message} {report.see}"))
+
+
+def _own_words(report: Report, known: str) -> list[str]:
+    """Return what Datafold itself says about a data diff, unless that is known."""
+    found = _details(report, data_diffs.GET_SUMMARY)
+    said = [found.get(name) for name in ("error", "feedback")]
+    texts = [text.strip().rstrip(".") for text in said if isinstance(text, str)]
+    return [f"Datafold says: {text}" for text in dict.fromkeys(texts) if text not in known]
+
+
+def _details(report: Report, operation: Operation[dict[str, Any]]) -> Mapping[str, Any]:
+    """Return an answer about a data diff, empty if it cannot be read: it only has details."""
     try:
-        return hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)
+        return report.hook.call(operation, datadiff_id=report.datadiff_id)
     except DatafoldError as error:
-        hook.log.warning("Could not read the details of the data diff: %s.", error.summary)
+        report.hook.log.warning("Could not read the details of the data diff: %s.", error.summary)
         return {}
 
 
-def _confirming_results(hook: DatafoldHook, datadiff_id: int) -> Mapping[str, Any]:
+def _confirming_results(report: Report) -> Mapping[str, Any]:
     """Return the results of a data diff that passes only if they agree.
 
     :raises DatafoldError: they cannot be read. A retry looks at the same data diff again.
     """
     try:
-        return hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)
+        return report.hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=report.datadiff_id)
     except DatafoldError:
-        hook.log.warning("Data diff %s does not pass before its results are read.", datadiff_id)
+        report.hook.log.warning("%s does not pass before its results are read.", report.name)
         raise
 
 
 def _nullable(check: fields.Check, name: str, value: Any) -> Any:
     return None if fields.undo_none(value) is None else check(name, value)
+
+
+def _columns(name: str, value: Any) -> dict[str, int | None]:
+    """Check the limits of columns, by their names."""
+    return {
+        fields.text(name, column): _nullable(_ROWS, f"{name}[{fields.format_value(column)}]", most)
+        for column, most in fields.mapping(name, value).items()
+    }
 
 
 def _capitalized(text: str) -> str:

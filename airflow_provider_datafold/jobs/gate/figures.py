@@ -58,12 +58,24 @@ _STATS = {
 }
 """The figures in a data diff's ``diff_stats``: their names in words, and their ranges."""
 
+_SHOWN = (
+    "rows_added",
+    "rows_removed",
+    "diff_rows_count",
+    "match_ratio",
+    "diff_schema",
+    "table_a_row_count",
+    "table_b_row_count",
+)
+"""The figures that are documented."""
+
 _RESULTS = {
     ("values", "total_rows"): "rows compared",
     ("values", "rows_with_differences"): "rows different in the results",
     ("values", "values_with_differences"): "values different",
     ("values", "total_values"): "values compared",
     ("values", "compared_columns"): "columns compared",
+    ("values", "columns_with_differences"): "columns with differences",
     ("schema", "column_type_mismatches"): "columns of another type",
 }
 """The figures in ``summary_results``."""
@@ -134,6 +146,10 @@ class Figures:
     def say(self, *names: str) -> str:
         """Return figures with their names, fit for a message."""
         return ", ".join(f"{name} {plain(self[name])}" for name in names)
+
+    def shown(self) -> dict[str, float | None]:
+        """Return the documented figures by the API's names."""
+        return {field: self[_STATS[field][0]] for field in _SHOWN}
 
     def impossible(self) -> Iterator[str]:
         """Say which figures cannot be, e.g. a count below zero."""
@@ -240,6 +256,29 @@ class Figures:
         yield from differing_columns(self._results)
 
     @property
+    def values_different(self) -> dict[str, float] | None:
+        """How many values of each column differ, ``None`` unless all columns are known."""
+        stats = part(self._results, "values").get("columns_diff_stats")
+        totals = (self["values different"], self["columns with differences"])
+        if not isinstance(stats, list) or None in totals:
+            return None
+        found: dict[str, float] = {}
+        for column in stats:
+            column = column if isinstance(column, Mapping) else {}
+            name, count = column.get("column_name"), number(column.get("values_different"))
+            if not isinstance(name, str) or name in found or count is None:
+                return None
+            if not _COUNT.holds(count):
+                return None
+            found[name] = count
+        return found
+
+    @property
+    def needs_no_values(self) -> bool:
+        """Whether no row differs, and no values are shown either."""
+        return self["rows different"] == 0 and self._results.get("values") is None
+
+    @property
     def _sampled(self) -> Any:
         return part(self._diff, "diff_stats").get("sampled")
 
@@ -253,7 +292,7 @@ class Figures:
         """
         return any(
             column.get("values_different_estimate") is not None
-            for column in _column_stats(self._results)
+            for column in column_stats(self._results)
         )
 
     def _read(self) -> Iterator[tuple[str, tuple[Any, _Range]]]:
@@ -279,7 +318,7 @@ def differing_columns(results: Mapping[str, Any]) -> Iterator[tuple[Any, float]]
     :param results: what ``summary_results`` shows.
     :return: the name of each column that was measured, and the number.
     """
-    for column in _column_stats(results):
+    for column in column_stats(results):
         count = number(column.get("values_different"))
         if count is not None:
             yield column.get("column_name"), count
@@ -320,7 +359,11 @@ def _is_in(value: Any, allowed: _Range) -> bool:
     return found is not None and allowed.holds(found)
 
 
-def _column_stats(results: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def column_stats(results: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Return the statistics of each column.
+
+    :param results: what ``summary_results`` shows.
+    """
     for column in items(part(results, "values"), "columns_diff_stats"):
         if isinstance(column, Mapping):
             yield column

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
+from airflow_provider_datafold.api.fields import format_value
 from airflow_provider_datafold.jobs.gate.figures import Figures, plain
 
 _ROWS = {
@@ -20,13 +22,16 @@ class Limits:
     """By how much two sides may differ.
 
     Without any of these they must be identical. Once one is given, each of the first three that is
-    not given is 0, unless ``min_match_ratio`` is given, which then stands for it.
+    not given is 0, unless ``min_match_ratio`` is given, which then stands for it;
+    ``max_values_different`` stands for ``max_rows_different``.
 
     :param max_rows_added: rows that only the second side has.
     :param max_rows_removed: rows that only the first side has.
     :param max_rows_different: rows that both sides have, with other values.
     :param min_match_ratio: share of values that are equal, from 0 to 1.
     :param allow_schema_changes: whether columns may be added, removed or of another type.
+    :param max_values_different: the columns that may differ, and in how many rows; ``None`` for any
+        number. No other column may differ.
     """
 
     max_rows_added: int | None = None
@@ -34,6 +39,7 @@ class Limits:
     max_rows_different: int | None = None
     min_match_ratio: float | None = None
     allow_schema_changes: bool = False
+    max_values_different: Mapping[str, int | None] | None = None
 
     @property
     def are_given(self) -> bool:
@@ -43,12 +49,18 @@ class Limits:
     @property
     def names_counts(self) -> bool:
         """Whether one of the limits on counts is given."""
-        return any(getattr(self, name) is not None for _, name in _ROWS.values())
+        names = (*(name for _, name in _ROWS.values()), "max_values_different")
+        return any(getattr(self, name) is not None for name in names)
 
     @property
     def needs_counts(self) -> bool:
         """Whether the verdict depends on counts of rows, and not on the match ratio alone."""
         return self.names_counts or self.min_match_ratio is None
+
+    def has_other_than(self, name: str) -> bool:
+        """Say whether another limit stands for this limit on a count, if it is not given."""
+        is_of_values = name == "max_rows_different" and self.max_values_different is not None
+        return is_of_values or self.min_match_ratio is not None
 
     def judges_schema(self, figures: Figures) -> bool:
         """Say whether the schema must be equal."""
@@ -82,6 +94,7 @@ def checks(figures: Figures, limits: Limits) -> list[Check]:
     """
     return [
         *_row_checks(figures, limits),
+        *_column_checks(figures, limits),
         *_ratio_checks(figures, limits),
         *_schema_checks(figures, limits),
     ]
@@ -90,11 +103,47 @@ def checks(figures: Figures, limits: Limits) -> list[Check]:
 def _row_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
     for name, (stat, argument) in _ROWS.items():
         limit = getattr(limits, argument)
-        if limit is None and limits.min_match_ratio is not None:
+        if limit is None and limits.has_other_than(argument):
             continue
         most, found = limit or 0, figures[name]
         words = f"{figures.say(name)} (at most {most})"
         yield Check(name, found, (found or 0) <= most, words, f"{stat} <= {most}")
+
+
+def _column_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
+    """Hold each column against its limit, once the results are there, which the verdict needs."""
+    allowed = limits.max_values_different
+    if allowed is None or not figures.can_confirm or figures.needs_no_values:
+        return
+    columns = figures.values_different
+    for name, most in allowed.items():
+        if most is not None:
+            where = f"values different in {format_value(name)}"
+            found = (columns or {}).get(name)
+            yield Check(
+                f"{where}{_hint(name, columns or ())}",
+                found,
+                (found or 0) <= most,
+                f"{where} {plain(found)} (at most {most})",
+                f"values_different <= {most} in {format_value(name)}",
+            )
+    rest = [count for name, count in (columns or {}).items() if name not in allowed]
+    others = None if columns is None else sum(rest)
+    yield Check(
+        "values different in each column",
+        others,
+        not others,
+        f"values different in other columns {plain(others)} (at most 0)",
+        "values_different = 0 in other columns",
+    )
+
+
+def _hint(name: str, columns: Iterable[str]) -> str:
+    """Name the column that may be meant by one that was not compared."""
+    folded = {column.casefold(): column for column in columns}
+    nearest = get_close_matches(name.casefold(), folded, 1)
+    meant = folded[nearest[0]] if nearest else name
+    return "" if meant == name else f" (did you mean {format_value(meant)}?)"
 
 
 def _ratio_checks(figures: Figures, limits: Limits) -> Iterator[Check]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum
 from typing import Any
 
 from airflow_provider_datafold.api.fields import format_value
@@ -23,16 +23,18 @@ _NOTHING = (("compared", False),)
 _SAMPLED = "only a sample was compared"
 
 
-class Outcome(Enum):
-    """What a gate makes of a data diff that is done."""
+class Outcome(str, Enum):
+    """What a gate makes of a data diff."""
 
-    PASSES = auto()
-    UNCONFIRMED = auto()
+    PASSES = "passes"
+    UNCONFIRMED = "unconfirmed"
     """It passes if its ``summary_results`` agree, which are not read or not ready yet."""
-    DIFFERS = auto()
-    EMPTY = auto()
-    NOT_COMPARED = auto()
-    FAILED = auto()
+    DIFFERS = "differs"
+    EMPTY = "empty"
+    NOT_COMPARED = "not_compared"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"
 
 
 @dataclass(frozen=True)

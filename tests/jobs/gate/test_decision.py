@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -46,6 +47,7 @@ ARGUMENTS = {
     "max_rows_added": None,
     "max_rows_removed": None,
     "max_rows_different": None,
+    "max_values_different": None,
     "min_match_ratio": None,
     "allow_schema_changes": False,
     "on_empty": "fail",
@@ -57,11 +59,17 @@ def decide(connections: None, sandbox: Any, log: Any) -> Iterator[Callable[..., 
     """Let a gate decide about a data diff that has ended."""
     with DatafoldHook() as hook:
 
-        def of(status: str, outcome: Any = None, given: Any = GIVEN, **arguments: Any) -> Any:
+        def of(
+            status: str,
+            outcome: Any = None,
+            given: Any = GIVEN,
+            context: Any = MappingProxyType({}),
+            **arguments: Any,
+        ) -> Any:
             job = Job(Course((), status, outcome or {}))
             number = sandbox.state.data_diffs.add(BODY, job)["id"]
             reading = hook.look(DATA_DIFF, {"datadiff_id": number})
-            return Gate({**ARGUMENTS, **arguments}).decide(hook, number, reading, given)
+            return Gate({**ARGUMENTS, **arguments}).decide(hook, context, number, reading, given)
 
         yield of
 
@@ -223,6 +231,10 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "max_rows_added": ROWS,
     "max_rows_removed": ROWS,
     "max_rows_different": ROWS,
+    "max_values_different": (
+        [None, "None", {}, {"amount": 5, "at": None}, "{'amount': '5', 'at': 'None'}"],
+        [5, ["amount"], "amount", {"amount": -1}, {"amount": "many"}, {None: 5}],
+    ),
     "min_match_ratio": ([None, "None", 0, 1, "0.5"], [-0.1, 1.1, "all"]),
     "allow_schema_changes": ([True, "false"], [None, "maybe"]),
 }
@@ -233,7 +245,7 @@ def test_its_arguments() -> None:
         for value in right:
             Gate({**ARGUMENTS, name: value})
         for value in wrong:
-            with pytest.raises(DatafoldInputError, match=f"^{name}: "):
+            with pytest.raises(DatafoldInputError, match=rf"^{name}(\['\w+'\])?: "):
                 Gate({**ARGUMENTS, name: value})
 
 
@@ -243,6 +255,7 @@ def test_each_limit_is_its_own() -> None:
         ("max_rows_added", "None", None),
         ("max_rows_removed", 7, 7),
         ("max_rows_different", 7, 7),
+        ("max_values_different", "{'a': '5', 'b': None}", {"a": 5, "b": None}),
         ("min_match_ratio", "0.5", 0.5),
         ("allow_schema_changes", "true", True),
     ):
@@ -382,7 +395,8 @@ def test_results_that_disagree_stop_the_gate(decide: Any, sandbox: Any) -> None:
     found = failure(DatafoldNotComparedError, decide, "done", outcome, **WITHIN)
     assert "itself: rows removed 2, but rows removed in the results 500. " in found
     # They are not read twice.
-    assert len(sandbox.state.requests) == 2
+    paths = [request.path for request in sandbox.state.requests]
+    assert paths == [f"/api/v1/datadiffs/3{end}" for end in ("", "/summary_results", "/summary")]
 
 
 @pytest.mark.parametrize(
@@ -465,3 +479,57 @@ def test_a_sample_that_was_asked_for_is_one(decide: Any) -> None:
     returned = decide("done", outcome, given=asked)
     assert returned["diff_stats"]["sample"] == "a sample of 100 rows"
     assert "sample" not in decide("done", outcome)["diff_stats"]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "kind", "text"),
+    [
+        (
+            "done",
+            {"result": "missing-pks", "feedback": " Table B has no column 'id'.\n"},
+            DatafoldNotComparedError,
+            "Data diff 3: a side lacks primary key columns. Datafold says: Table B has no column "
+            "'id'. See ",
+        ),
+        (
+            "done",
+            {**DIFFERENT.outcome, "feedback": f"Look at {API_KEY}" + "x" * 500},
+            DatafoldDifferenceError,
+            f"Datafold says: Look at ***{'x' * 174}.... See ",
+        ),
+        (
+            "done",
+            {**DIFFERENT.outcome, "feedback": "rows added 3, rows removed 2"},
+            DatafoldDifferenceError,
+            "match ratio 0.95. Values differ in 'amount' (5). See ",
+        ),
+        (
+            "failed",
+            {"feedback": "The warehouse is asleep."},
+            DatafoldJobFailedError,
+            "Data diff 3 failed: Datafold says: The warehouse is asleep. A retry ",
+        ),
+        (
+            "failed",
+            {"error": {"error_value": "no table"}, "feedback": "Check its name."},
+            DatafoldJobFailedError,
+            "Data diff 3 failed: no table. Datafold says: Check its name. A retry ",
+        ),
+        ("failed", {"feedback": ["odd"]}, DatafoldJobFailedError, "Datafold does not say why. "),
+    ],
+)
+def test_datafold_s_own_words_are_added(
+    decide: Any, status: str, outcome: Any, kind: Any, text: str
+) -> None:
+    assert text in failure(kind, decide, status, outcome)
+
+
+def test_limits_of_columns(decide: Any) -> None:
+    for given in ({"amount": 5}, "{'amount': '5', 'loaded_at': None}", '{"amount": 5}'):
+        assert decide("done", DIFFERENT_VALUES, max_values_different=given)["id"]
+    failure(
+        DatafoldDifferenceError, decide, "done", DIFFERENT_VALUES, max_values_different={"a": None}
+    )
+
+
+DIFFERENT_VALUES = done("different", diff_rows_count=5).outcome

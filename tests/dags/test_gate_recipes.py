@@ -1,0 +1,147 @@
+"""The recipes for gates, in a real Airflow."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+import airflow
+import pytest
+
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done
+from tests.conftest import ROOT
+
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
+
+AIRFLOW = tuple(int(part) for part in airflow.__version__.split(".")[:2])
+APPROVAL = "from airflow.providers.standard.operators.hitl import ApprovalOperator"
+PERSON = '''from airflow.providers.common.compat.sdk import BaseOperator
+
+
+class ApprovalOperator(BaseOperator):
+    """Approves at once, and returns what it would ask."""
+
+    template_fields = ("subject", "body")
+
+    def __init__(self, *, subject, body, **kwargs):
+        super().__init__(**kwargs)
+        self.subject, self.body = subject, body
+
+    def execute(self, context):
+        return self.body
+
+'''
+
+
+def source(name: str) -> str:
+    """A DAG without retries, for which Airflow 2.11 would really wait."""
+    return (ROOT / "example_dags" / f"{name}.py").read_text().replace("retries=2", "retries=0")
+
+
+def states(run: Any) -> dict[str, str]:
+    return {task.task_id: str(task.state) for task in run.get_task_instances()}
+
+
+def created(sandbox: Any) -> list[dict[str, Any]]:
+    return [
+        json.loads(request.body)
+        for request in sandbox.state.requests
+        if (request.method, request.path) == ("POST", "/api/v1/datadiffs")
+    ]
+
+
+@pytest.fixture
+def schema(sandbox: Any) -> None:
+    """A schema with two tables."""
+    from example_dags.whole_schema import TABLES
+
+    rows = [{"TABLE_SCHEMA": "SHOP", "TABLE_NAME": name} for name in ("CARTS", "ORDERS")]
+    sandbox.state.data_sources.answers[TABLES.strip()] = {"columns": [], "rows": rows}
+
+
+@pytest.mark.usefixtures("schema")
+def test_a_whole_schema_and_one_message(
+    run_dag: Any, sandbox: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.state.data_diffs.courses.coming.extend([IDENTICAL, DIFFERENT])
+    run = run_dag(source("whole_schema"), "datafold_whole_schema")
+
+    assert run.state == "failed"
+    printed = capfd.readouterr()
+    said = printed.out + printed.err
+    assert "To the channel: 1 of 2 gates passed, 1 did not." in said
+    assert {tuple(body["table2"]) for body in created(sandbox)} == {
+        ("SHOP", "CARTS"),
+        ("SHOP", "ORDERS"),
+    }
+    assert all(body["infer_pk"] for body in created(sandbox))
+
+
+@pytest.mark.usefixtures("schema")
+def test_a_schema_that_is_the_same_sends_no_message(
+    run_dag: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = run_dag(source("whole_schema"), "datafold_whole_schema")
+    assert run.state == "success"
+    assert "To the channel" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 1), reason="nobody can be asked")
+def test_nobody_is_asked_about_equal_tables(run_dag: Any) -> None:
+    run = run_dag(source("approve_difference"), "datafold_approve_difference")
+    assert states(run) == {
+        "gate": "success",
+        "decide": "success",
+        "approve": "skipped",
+        "publish": "success",
+    }
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 1), reason="nobody can be asked")
+def test_a_person_is_asked_about_a_difference(run_dag: Any, sandbox: Any) -> None:
+    sandbox.state.data_diffs.courses.default = DIFFERENT
+    text = source("approve_difference")
+    assert APPROVAL in text
+
+    run = run_dag(text.replace(APPROVAL, PERSON), "datafold_approve_difference")
+
+    assert set(states(run).values()) == {"success"}
+    asked = run.get_task_instance("approve").xcom_pull("approve")
+    assert asked.split("\n\n") == [
+        "rows added 3, rows removed 2, rows different 5, match ratio 0.95",
+        f"{sandbox.url}/datadiffs/3/overview",
+    ]
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 1), reason="nobody can be asked")
+def test_nobody_is_asked_about_what_was_not_compared(run_dag: Any, sandbox: Any) -> None:
+    sandbox.state.data_diffs.courses.default = done("bad-pks")
+    run = run_dag(source("approve_difference"), "datafold_approve_difference")
+    assert states(run) == {
+        "gate": "failed",
+        **dict.fromkeys(("decide", "approve", "publish"), "upstream_failed"),
+    }
+
+
+def test_a_table_before_and_after_its_load(run_dag: Any, sandbox: Any) -> None:
+    begin = datetime.now(timezone.utc).replace(microsecond=0)
+    run = run_dag(source("before_the_load"), "datafold_before_the_load")
+    assert run.state == "success"
+    (body,) = created(sandbox)
+    assert body["table1"] == body["table2"]
+    moment = datetime.fromisoformat(body["time_travel_point1"])
+    assert begin <= moment <= datetime.now(timezone.utc)
+    assert "time_travel_point2" not in body
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 3), reason="no run is for a partition")
+def test_one_partition(run_dag: Any, sandbox: Any) -> None:
+    # dag.test() runs without a partition, whose key is then null.
+    run = run_dag(source("one_partition"), "datafold_one_partition")
+    assert run.state == "success"
+    (body,) = created(sandbox)
+    assert body["filter1"] == body["filter2"] == "region = 'None'"
+    key = source("one_partition").replace("partition_key }}", "partition_key or 'EU' }}")
+    run_dag(key, "datafold_one_partition")
+    assert created(sandbox)[-1]["filter2"] == "region = 'EU'"

@@ -1,0 +1,128 @@
+"""The summary of gates in a real Airflow, and the events of a gate's assets."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import pytest
+from airflow import __version__ as airflow_version
+
+from dev.sandbox.course import Course
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done
+from tests.conftest import HOME
+from tests.gates import DAG_FILE, LEAST
+from tests.modes import MODES
+
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
+
+HEAD = f"""
+from airflow.providers.common.compat.sdk import Asset, TaskGroup
+
+from airflow_provider_datafold.operators.data_diffs import DatafoldSummarizeDataDiffsOperator
+
+ERRORS, PARAMS, NATIVE, LEAST = "/dev/null", {{}}, False, {LEAST!r}
+"""
+
+
+def source(dag_id: str, tasks: str) -> str:
+    body = "".join(f"    {line}\n" for line in tasks.strip().splitlines())
+    return f"from __future__ import annotations\n{HEAD}DAG_ID = {dag_id!r}\n{DAG_FILE}{body}"
+
+
+def pulled(run: Any, key: str = "return_value") -> Any:
+    return run.get_task_instance("summarize").xcom_pull("summarize", key=key)
+
+
+def mapped(count: int, **more: Any) -> str:
+    tables = [f"DB.STAGING.T{number:03}" for number in range(count)]
+    ids = {name: value for name, value in LEAST.items() if name != "table2"} | more
+    return f"""
+gate = Gate.partial(task_id="gate", **{ids!r}).expand(table2={tables!r})
+gate >> DatafoldSummarizeDataDiffsOperator(task_id="summarize", gates=["gate"])
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_mapped_gates_are_summarized(run_dag: Any, sandbox: Any, mode: str) -> None:
+    courses = [IDENTICAL, DIFFERENT, Course((), "cancelled"), IDENTICAL]
+    sandbox.state.data_diffs.courses.coming.extend(courses)
+    tasks = mapped(len(courses), deferrable=mode == "triggerer")
+
+    run = run_dag(source("summary", tasks), "summary")
+
+    assert run.state == "failed"
+    found = pulled(run)
+    assert {name: found[name] for name in ("passed", "failed", "skipped")} == {
+        "passed": 2,
+        "failed": 2,
+        "skipped": 0,
+    }
+    rows = {row["table2"]: (row["state"], row["outcome"]) for row in found["gates"]}
+    assert sorted(rows.values()) == [
+        ("failed", "cancelled"),
+        ("failed", "differs"),
+        *[("success", "passes")] * 2,
+    ]
+    assert {*rows} == {f"DB.STAGING.T{number:03}" for number in range(4)}
+    assert pulled(run, "text").startswith("2 of 4 gates passed, 2 did not.\n- `DB.STAGING.T")
+
+
+def test_gates_in_a_group_and_one_that_did_not_run(run_dag: Any, sandbox: Any) -> None:
+    sandbox.state.data_diffs.courses.coming.extend([DIFFERENT, IDENTICAL])
+    tasks = """
+with TaskGroup("group") as group:
+    gate("first")
+    group.children["group.first"] >> Gate(task_id="second", **LEAST)
+lone = Gate(task_id="lone", **LEAST)
+summary = DatafoldSummarizeDataDiffsOperator(
+    task_id="summarize", gates=["group.first", "group.second", "lone"]
+)
+[group, lone] >> summary
+"""
+    run = run_dag(source("grouped", tasks), "grouped")
+
+    found = pulled(run)
+    assert run.state == "failed"
+    assert (found["passed"], found["failed"]) == (1, 2)
+    rows = {row["task_id"]: (row["state"], row["outcome"]) for row in found["gates"]}
+    assert rows == {
+        "group.first": ("failed", "differs"),
+        "group.second": ("upstream_failed", "failed"),
+        "lone": ("success", "passes"),
+    }
+
+
+def test_gates_that_pass_let_the_dag_go_on(run_dag: Any) -> None:
+    tasks = mapped(1) + 'dag.get_task("summarize") >> give("published")'
+    run = run_dag(source("equal", tasks), "equal")
+    assert run.state == "success"
+    assert pulled(run, "text") == "1 of 1 gate passed, 0 did not."
+
+
+def test_the_event_of_an_asset_has_the_figures(run_dag: Any, sandbox: Any) -> None:
+    sandbox.state.data_diffs.courses.default = done("different", rows_added=3)
+    tasks = "\n".join(
+        f"gate('{mode}', outlets=[Asset('warehouse://verdict/{mode}')], max_rows_added=3, "
+        f"deferrable={mode == 'triggerer'})"
+        for mode in MODES
+    )
+    run = run_dag(source("events", tasks), "events")
+    assert run.state == "success"
+    sql = (
+        "SELECT uri, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_id "
+        "WHERE uri LIKE 'warehouse://verdict/%'"
+    )
+    if airflow_version.startswith("2."):
+        sql = sql.replace("asset", "dataset")
+    with closing(sqlite3.connect(HOME / "airflow.db")) as connection:
+        events = {uri: json.loads(extra) for uri, extra in connection.execute(sql)}
+    for mode in MODES:
+        told = run.get_task_instance(mode).xcom_pull(mode, key="verdict")
+        assert told["outcome"] == "passes"
+        extra = events[f"warehouse://verdict/{mode}"]
+        assert {name: extra[name] for name in ("id", "url", "figures")} == {
+            name: told[name] for name in ("id", "url", "figures")
+        }
