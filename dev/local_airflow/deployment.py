@@ -141,14 +141,15 @@ class LocalAirflow:
         """
         self._programs.run(self.command(name, *arguments), may_fail=may_fail)
 
-    def returned(self, dag_id: str) -> dict[str, Any]:
+    def returned(self, dag_id: str, key: str = "return_value") -> dict[str, Any]:
         """Ask Airflow what the tasks of a DAG returned in its only run.
 
         :param dag_id: the DAG.
+        :param key: the key of something else that they left in XCom.
         :return: by task.
         """
         file = self.home / "returned.json"
-        ask = [sys.executable, "-m", "dev.local_airflow.returned", dag_id, str(file)]
+        ask = [sys.executable, "-m", "dev.local_airflow.returned", dag_id, str(file), key]
         self._programs.run(replace(self.command("returned"), arguments=ask, folder=ROOT))
         return {task: value for task, (_, value) in json.loads(file.read_text()).items()}
 
