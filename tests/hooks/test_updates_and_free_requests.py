@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_datafold.api.caller import Caller
 from airflow_provider_datafold.api.data_diffs import LIST
+from airflow_provider_datafold.api.kinds import differences
 from airflow_provider_datafold.api.operation import Effect, free_request
 from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldNotFoundError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
@@ -294,6 +295,38 @@ def test_hightouch_has_a_method_of_its_own(is_full: bool, hook: DatafoldHook, sa
         "PUT /api/v1/lineage/bi/hightouch/7/",
         "GET /api/v1/lineage/bi/7/",
     ]
+
+
+SAME = [
+    ({"name": "n"}, {"name": "n"}),
+    ({"base_url": "https://x/"}, {"base_url": "https://x"}),
+    ({"project_ids": ["a", "b"]}, {"project_ids": ["b", "a"]}),
+    ({"bindings": BINDINGS}, {"bindings": [{"boundIds": [2, 1], "remoteId": "1", "id": 5}]}),
+    ({"name": "n"}, {}),
+    ({"name": "n"}, None),
+    ({"name": "n"}, ["n"]),
+    ({"token": "a"}, {"token": "b"}),
+    ({"repo_id": 3}, {"repo_id": 3}),
+]
+OTHER = [
+    ({"name": "n"}, {"name": None}),
+    ({"project_ids": ["a"]}, {"project_ids": ["a", "a"]}),
+    ({"bindings": BINDINGS}, {"bindings": [{"remoteId": "1", "boundIds": [1]}]}),
+    ({"bindings": BINDINGS}, {"bindings": [7]}),
+    ({"bindings": BINDINGS}, {"bindings": [{"remoteId": "1"}]}),
+    ({"bindings": BINDINGS}, {"bindings": "x"}),
+    ({"repo_id": 3}, {"repo_id": 4}),
+]
+
+
+@pytest.mark.parametrize(("sent", "answer"), SAME)
+def test_what_came_back_is_the_same(sent: Any, answer: Any) -> None:
+    assert list(differences(sent, answer)) == []
+
+
+@pytest.mark.parametrize(("sent", "answer"), OTHER)
+def test_what_came_back_is_another(sent: Any, answer: Any) -> None:
+    assert list(differences(sent, answer)) == [(name, sent[name], answer[name]) for name in sent]
 
 
 # Any request.
