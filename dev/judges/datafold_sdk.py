@@ -164,11 +164,7 @@ def pytest_generate_tests(metafunc: Any) -> None:
 
 
 def _case(name: str) -> Any:
-    refused: dict[str, Any] = {
-        "reason": REFUSED.get(name),
-        "raises": requests.HTTPError,
-        "strict": True,
-    }
+    refused: Any = {"reason": REFUSED.get(name), "raises": requests.HTTPError, "strict": True}
     marks = [pytest.mark.xfail(**refused)] if name in REFUSED else []
     return pytest.param(CALLS[name], id=name, marks=marks)
 
@@ -257,21 +253,18 @@ def _(judge: Judge) -> None:
             assert cloud.datafold_api.TCloudApiDataSourceSchema.from_orm(each).title
 
 
-def options(kind: str) -> dict[str, Any]:
-    """Return the options of a data source that the SDK can create."""
-    known: dict[str, dict[str, Any]] = {
-        "bigquery": {"projectId": "p", "jsonKeyFile": "{}", "location": "EU"},
-        "mysql": {"host": "h", "user": "u", "password": "secret", "db": "d"},
-        "pg": {"host": "h", "user": "u", "port": 5432, "password": "secret", "dbname": "d"},
-    }
-    return known[kind]
+OPTIONS: dict[str, dict[str, Any]] = {
+    "pg": {"host": "h", "user": "u", "port": 5432, "password": "secret", "dbname": "d"},
+    "mysql": {"host": "h", "user": "u", "password": "secret", "db": "d"},
+    "bigquery": {"projectId": "p", "jsonKeyFile": "{}", "location": "EU"},
+}
 
 
 @calls("api.create_data_source")
 def _(judge: Judge) -> None:
-    for kind in ("pg", "mysql", "bigquery"):
+    for kind, options in OPTIONS.items():
         config = cloud.datafold_api.TDsConfig(
-            name=kind, type=kind, temp_schema="t", options=options(kind)
+            name=kind, type=kind, temp_schema="t", options=options
         )
         created = judge.api.create_data_source(config)
         assert judge.api.get_data_source(created.id).name == kind
