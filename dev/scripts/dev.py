@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from dev.local_airflow import FOR_PEOPLE, ROOT, LocalAirflow
-from dev.local_airflow.programs import ProgramError, Programs
+from dev.local_airflow.main import INTERRUPTED, play
+from dev.local_airflow.programs import Programs
 from dev.local_airflow.warehouse import create_warehouse
 from dev.sandbox import Sandbox
 
-LOGS = ROOT / "build" / "dev"
 DAGS = ROOT / "example_dags"
 LONGEST_START = 180.0
 SETTINGS = {
@@ -35,40 +33,29 @@ def main() -> int:
 
     :return: exit code, 0 after an interrupt.
     """
-    shutil.rmtree(LOGS, ignore_errors=True)
-    LOGS.mkdir(parents=True)
-    programs = Programs(LOGS, LONGEST_START)
-    programs.obey_signals()
     print("Airflow is starting, which takes half a minute.", flush=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="datafold-dev-") as home,
-        Sandbox() as sandbox,
-        programs,
-    ):
-        try:
-            warehouse = _warehouse(sandbox, Path(home))
-            airflow = LocalAirflow(programs, Path(home), DAGS, SETTINGS)
-            airflow.start("dag-processor", "scheduler", "triggerer")
-            _connect(airflow, sandbox, warehouse)
-            print(
-                f"\n"
-                f"Airflow   {airflow.url}, without a login\n"
-                f"DAGs      {DAGS.relative_to(ROOT)}, unpaused; edits take effect in seconds\n"
-                f"Sandbox   {sandbox.url} stands in for Datafold; its key is {sandbox.api_key}\n"
-                f"Warehouse {warehouse}, an SQLite file: data source 1; data source 2 is a copy\n"
-                f"Logs      {LOGS.relative_to(ROOT)}\n"
-                f"\n"
-                f"Press Ctrl-C to stop everything.",
-                flush=True,
-            )
-            programs.forever()
-        except ProgramError as error:
-            print(f"\n{programs.last_lines()}\n\n{error}", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("\nStopping.", flush=True)
-    print("All processes have been stopped.")
-    return 0
+    sandbox = Sandbox()
+
+    def run(programs: Programs, home: Path) -> int:
+        warehouse = _warehouse(sandbox, home)
+        airflow = LocalAirflow(programs, home, DAGS, SETTINGS)
+        airflow.start("dag-processor", "scheduler", "triggerer")
+        _connect(airflow, sandbox, warehouse)
+        print(
+            f"\n"
+            f"Airflow   {airflow.url}, without a login\n"
+            f"DAGs      {DAGS.relative_to(ROOT)}, unpaused; edits take effect in seconds\n"
+            f"Sandbox   {sandbox.url} stands in for Datafold; its key is {sandbox.api_key}\n"
+            f"Warehouse {warehouse}, an SQLite file: data source 1; data source 2 is a copy\n"
+            f"\n"
+            f"Press Ctrl-C to stop everything.",
+            flush=True,
+        )
+        programs.forever()
+        return 0
+
+    code = play("dev", LONGEST_START, sandbox, run)
+    return 0 if code == INTERRUPTED else code
 
 
 def _warehouse(sandbox: Sandbox, home: Path) -> Path:
