@@ -234,7 +234,8 @@ def test_nothing_is_written_down(
     )
     variables = environment(tmp_path, echo.server_port, sandbox.url)
     output = ""
-    ask = ["-m", "dev.local_airflow.returned", "secrets", str(tmp_path / "returned.json")]
+    found_in = str(tmp_path / "returned.json")
+    ask = ["-m", "dev.local_airflow.returned", "secrets", found_in, "return_value"]
     for command in (["-m", "airflow", "db", "migrate"], [str(file)], ask):
         done = subprocess.run(
             [sys.executable, *command],

@@ -73,12 +73,13 @@ def test_mapped_gates_are_summarized(run_dag: Any, sandbox: Any, mode: str) -> N
 
 
 def test_gates_in_a_group_and_one_that_did_not_run(run_dag: Any, sandbox: Any) -> None:
-    sandbox.state.data_diffs.courses.coming.extend([DIFFERENT, IDENTICAL])
+    sandbox.state.data_diffs.courses.coming.extend([IDENTICAL, DIFFERENT])
     tasks = """
+lone = Gate(task_id="lone", **LEAST)
 with TaskGroup("group") as group:
     gate("first")
     group.children["group.first"] >> Gate(task_id="second", **LEAST)
-lone = Gate(task_id="lone", **LEAST)
+lone >> group.children["group.first"]
 summary = DatafoldSummarizeDataDiffsOperator(
     task_id="summarize", gates=["group.first", "group.second", "lone"]
 )
