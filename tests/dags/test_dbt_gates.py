@@ -15,14 +15,16 @@ from dev.local_airflow import shop
 from tests import documents
 from tests.conftest import ROOT
 
-pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections", "_plain_tracebacks")]
 
 DAG_ID = "datafold_dbt_gates"
-DAG = (ROOT / "example_dags" / "dbt_gates.py").read_text()
+PARTIAL = 'task_id="gate",'
+FILE = (ROOT / "example_dags" / "dbt_gates.py").read_text()
+assert PARTIAL in FILE
+DAG = FILE.replace(PARTIAL, f"{PARTIAL} poll_interval=0.01,")
 PAGE = ROOT / "docs" / "dbt.md"
 FOUND = re.search(r"^cat > conf.json <<END\n(.*?)^END$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 (SUMMARY, *_) = documents.blocks(PAGE, "text")
-PARTIAL = 'task_id="gate",'
 LIMIT = "max_rows_different=1,"
 
 
