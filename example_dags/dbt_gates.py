@@ -61,12 +61,11 @@ with DAG(
         task_id="models",
         manifest="{{ params.manifest }}",
         production_manifest="{{ params.production_manifest }}",
-        data_source_id=1,
+        data_source_id=1,  # Where both schemas are.
     )
     gate = DatafoldRunDataDiffOperator.partial(
         task_id="gate",
         deferrable=True,
-        map_index_template="{{ task.table2 | last }}",
         retries=2,  # For a lost worker; a model that differs is not compared again.
     ).expand_kwargs(models.output)
     # It fails unless each gate has passed, so that nothing after it runs.

@@ -36,9 +36,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
             production_manifest="s3://aws_default@artifacts/production/manifest.json",
             data_source_id=1,
         )
-        DatafoldRunDataDiffOperator.partial(
-            task_id="gate", map_index_template="{{ task.table2 | last }}"
-        ).expand_kwargs(models.output)
+        DatafoldRunDataDiffOperator.partial(task_id="gate").expand_kwargs(models.output)
 
     It needs no dbt: it reads the JSON files that dbt writes, and asks Datafold only for the type of
     the data source. The published table is the first side, the table that was built the second.

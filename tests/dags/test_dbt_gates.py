@@ -1,0 +1,89 @@
+"""example_dags/dbt_gates.py, run as docs/dbt.md says: a real dbt project, real comparisons."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev.local_airflow import shop
+from tests import documents
+from tests.conftest import ROOT
+
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections", "_plain_tracebacks")]
+
+DAG_ID = "datafold_dbt_gates"
+PARTIAL = 'task_id="gate",'
+FILE = (ROOT / "example_dags" / "dbt_gates.py").read_text()
+assert PARTIAL in FILE
+DAG = FILE.replace(PARTIAL, f"{PARTIAL} poll_interval=0.01,")
+PAGE = ROOT / "docs" / "dbt.md"
+FOUND = re.search(r"^cat > conf.json <<END\n(.*?)^END$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+(SUMMARY, *_) = documents.blocks(PAGE, "text")
+LIMIT = "max_rows_different=1,"
+
+
+@pytest.fixture
+def conf(sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The params that the page passes, with the production tables built."""
+    database = tmp_path / "shop.duckdb"
+    shop.build(database, "production")
+    sandbox.state.data_sources.connect(1, database)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert FOUND
+    text = FOUND[1].replace("$PWD/shop.duckdb", str(database)).replace("$PWD", str(ROOT))
+    given: dict[str, Any] = json.loads(text)
+    return {**given, "publish": f"{given['publish']} > {tmp_path / 'published'}"}
+
+
+def states(run: Any) -> dict[str, str]:
+    """The states, by tasks and, for gates, by what Airflow's pages call them."""
+    return {
+        task.rendered_map_index or task.task_id: str(task.state)
+        for task in run.get_task_instances()
+    }
+
+
+def test_one_model_stops_all(
+    run_dag: Any, sandbox: Any, conf: dict[str, Any], tmp_path: Path
+) -> None:
+    run = run_dag(DAG, DAG_ID, conf=conf)
+
+    assert run.state == "failed"
+    assert states(run) == {
+        "build": "success",
+        "models": "success",
+        "shop.staging.customers": "success",
+        "shop.staging.order_lines": "success",
+        "shop.staging.orders": "success",
+        "shop.staging.products": "success",
+        "shop.staging.returns": "success",
+        "shop.staging.shipments": "success",
+        "shop.staging_finance.payments": "failed",
+        "shop.staging_finance.prices": "success",
+        "shop.staging.events": "success",
+        "summary": "failed",
+        "publish": "upstream_failed",
+    }
+    assert not (tmp_path / "published").exists()
+    text = run.get_task_instance("summary").xcom_pull("summary", key="text")
+    shown = " ".join(SUMMARY.split()).replace("https://app.datafold.com", sandbox.url)
+    number = re.compile(r"/datadiffs/\d+/")
+    assert number.sub("", " ".join(text.split())) == number.sub("", shown)
+
+
+def test_all_pass_and_are_published(run_dag: Any, conf: dict[str, Any], tmp_path: Path) -> None:
+    # What the page tells the reader to add.
+    assert f"`{LIMIT.rstrip(',')}`" in PAGE.read_text()
+
+    run = run_dag(DAG.replace(PARTIAL, f"{PARTIAL} {LIMIT}"), DAG_ID, conf=conf)
+
+    assert run.state == "success"
+    assert set(states(run).values()) == {"success"}
+    assert (tmp_path / "published").read_text() == "published\n"
