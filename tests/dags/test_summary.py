@@ -40,8 +40,8 @@ def mapped(count: int, **more: Any) -> str:
     tables = [f"DB.STAGING.T{number:03}" for number in range(count)]
     ids = {name: value for name, value in LEAST.items() if name != "table2"} | more
     return f"""
-gate = Gate.partial(task_id="gate", **{ids!r}).expand(table2={tables!r})
-gate >> DatafoldSummarizeDataDiffsOperator(task_id="summarize", gates=["gate"])
+gates = Gate.partial(task_id="gate", **{ids!r}).expand(table2={tables!r})
+gates >> DatafoldSummarizeDataDiffsOperator(task_id="summarize", gates=["gate"])
 """
 
 
