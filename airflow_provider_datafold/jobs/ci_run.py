@@ -115,16 +115,26 @@ def list_runs(hook: JobHook, ci_config_id: int, **wanted: Any) -> Iterator[dict[
 
     :param hook: the hook to call.
     :param ci_config_id: id of the CI configuration.
-    :param wanted: the filters of the list.
+    :param wanted: the filters of the list, ``pr_sha`` and perhaps ``pr_num``.
     """
     count = 0
     for _ in range(MOST_PAGES):
         runs = hook.list_ci_runs(ci_config_id, **wanted, limit=PAGE_SIZE, offset=count)
-        yield from (run for run in runs if isinstance(run, dict) and isinstance(run.get("id"), int))
+        yield from (run for run in runs if _is_wanted(run, **wanted))
         # Not a short one: a service may return less than it is asked for.
         if not runs:
             break
         count += len(runs)
+
+
+def _is_wanted(run: Any, pr_sha: str, pr_num: int | None = None) -> bool:
+    """Return whether it is a run of the commit and the pull request: a filter may be ignored."""
+    if not isinstance(run, dict) or not isinstance(run.get("id"), int):
+        return False
+    asked, shown = pr_sha.lower(), str(run.get("pr_sha") or "").lower()
+    # A short sha stands for the long one.
+    is_of_commit = asked.startswith(shown) or shown.startswith(asked)
+    return is_of_commit and (pr_num is None or str(run.get("pr_num") or pr_num) == str(pr_num))
 
 
 def _newest_run(hook: JobHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:

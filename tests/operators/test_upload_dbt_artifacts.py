@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_datafold.api import ci
 from airflow_provider_datafold.dbt import upload_artifacts
 from airflow_provider_datafold.exceptions import (
     DatafoldConnectionError,
@@ -61,7 +62,7 @@ def test_an_upload(run_type: str, task: Any, sandbox: Any, task_log: Log) -> Non
     returned = to_its_end(task(run_type=run_type, ci_config_id="4", run_id=" 7\n"))
 
     assert returned == {"ci_config_id": 4, "run_id": None, "status": None}
-    (request,) = sandbox.state.requests
+    _, request = sandbox.state.requests
     assert (request.method, request.path, request.status) == ("POST", SUBMIT, 200)
     assert request.headers["content-length"] == str(len(request.body))
     fields = form(request)
@@ -76,7 +77,7 @@ def test_an_upload(run_type: str, task: Any, sandbox: Any, task_log: Log) -> Non
 
 def test_only_what_is_included_is_uploaded(task: Any, sandbox: Any) -> None:
     to_its_end(task(include='["manifest.json", "compiled/*"]', run_id="None"))
-    (request,) = sandbox.state.requests
+    _, request = sandbox.state.requests
     fields = form(request)
     assert [*fields] == ["commit_sha", "run_type", "artifacts"]
     assert {*unpacked(fields["artifacts"])} == {"manifest.json", "compiled/shop/orders.sql"}
@@ -99,9 +100,8 @@ def test_the_run_of_a_pull_request(
     assert returned == {"ci_config_id": 4, "run_id": 2, "status": "done"}
     number = 8 if is_waiting else 1
     assert f"CI run 2 of pull request {number} is done." in task_log.messages
-    assert [each for each in sent(sandbox) if each.startswith("POST")] == [
-        "POST /dbt/submit_artifacts/4"
-    ]
+    posts = [each for each in sent(sandbox) if each.startswith("POST")]
+    assert posts == [f"POST {path.removeprefix('/api/v1')}" for path in (CHECK, SUBMIT)]
 
 
 def test_a_run_that_fails(task: Any, sandbox: Any) -> None:
@@ -121,6 +121,31 @@ def test_no_run_within_a_minute(task: Any, sandbox: Any) -> None:
     assert len(sandbox.state.seen.artifacts) == 1
 
 
+def answer_about(pr_sha: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the list show the runs of this commit, whichever is asked for."""
+    monkeypatch.setitem(ci.LIST_RUNS.query, "pr_sha", lambda *_: pr_sha)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("pr_sha", ["f" * 40, SHA[:-1] + "e"])
+def test_no_run_of_another_commit_is_taken(
+    pr_sha: str, task: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.state.ci.starts_for_artifacts = False
+    sandbox.state.ci.add(4, {**PULL_REQUEST, "pr_sha": pr_sha})
+    answer_about(pr_sha, monkeypatch)
+    with pytest.raises(DatafoldNotFoundError, match="has no new CI run"):
+        to_its_end(task(wait_for_completion=True))
+
+
+def test_a_short_sha_stands_for_the_long_one(
+    task: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.state.ci.add(4, {**PULL_REQUEST, "pr_sha": SHA.upper()})
+    sandbox.state.ci.starts_for_artifacts = False
+    answer_about(SHA.upper(), monkeypatch)
+    assert to_its_end(task(wait_for_completion=True, commit_sha=SHA[:7]))["run_id"] == 1
+
+
 def test_the_minute_is_one() -> None:
     # Not the patched pauses: those of the module as it is.
     import importlib.util
@@ -136,38 +161,47 @@ def test_the_minute_is_one() -> None:
 def test_a_production_run_has_no_run_to_wait_for(task: Any, sandbox: Any) -> None:
     returned = to_its_end(task(run_type="production", wait_for_completion=True))
     assert returned["run_id"] is None
-    assert sent(sandbox) == ["POST /dbt/submit_artifacts/4"]
+    assert [request.path for request in sandbox.state.requests] == [CHECK, SUBMIT]
 
 
-@pytest.mark.parametrize("status", ["ok", "missing"])
-def test_a_lost_response(status: str, task: Any, serve: Any) -> None:
-    found = behaviours.answers(200, f'{{"status": "{status}"}}'.encode())
-    server = serve(behaviours.says(), found)
-    if status == "ok":
+def says(status: str) -> Any:
+    """Say whether artifacts of the commit are stored."""
+    return behaviours.answers(200, f'{{"status": "{status}"}}'.encode())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_stored"),
+    [("missing", "ok", True), ("missing", "missing", False), ("ok", "ok", False)],
+)
+def test_a_lost_response(before: str, after: str, is_stored: bool, task: Any, serve: Any) -> None:
+    server = serve(says(before), behaviours.says(), says(after))
+    if is_stored:
         to_its_end(task())
     else:
+        # What another run of the same commit has uploaded is not what this one did.
         with pytest.raises(DatafoldConnectionError, match="the connection broke before"):
             to_its_end(task())
-    submit, check = server.requests
+    check, submit = server.requests[:2]
     assert (submit.target, check.target) == (SUBMIT, CHECK)
     assert check.headers["content-type"] == "application/x-www-form-urlencoded"
     assert check.body == f"commit_sha={SHA}&run_type=pull_request&branch=HEAD".encode()
 
 
 def test_an_empty_response_is_a_success(task: Any, serve: Any) -> None:
-    server = serve(behaviours.answers(200, b""))
+    server = serve(says("missing"), behaviours.answers(200, b""))
     to_its_end(task())
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2
 
 
 def test_it_is_sent_again_from_the_beginning(task: Any, serve: Any) -> None:
     server = serve(
+        says("missing"),
         behaviours.asks_to_wait(429, 0.01),
         behaviours.answers(200, b"{}"),
         extra={"max_retries": 1},
     )
     to_its_end(task())
-    first, second = server.requests
+    _, first, second = server.requests
     assert first.body == second.body
     assert unpacked(form(second)["artifacts"]) == FILES
 

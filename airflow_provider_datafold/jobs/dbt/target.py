@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,7 +39,8 @@ _TOO_LARGE = (
 )
 
 _BLOCK = 1024 * 1024
-_FILE = "file://"
+_LOCAL = re.compile(r"(?:file|local)://", re.IGNORECASE)
+"""Schemes of the worker's own files: a URL, too, may lead to a link."""
 
 Files = Mapping[str, Callable[[], Any]]
 """How to open each file, by its path in the folder."""
@@ -92,10 +94,10 @@ def _files(field: str, place: str) -> Files:
 
 
 def _listed(field: str, place: str) -> Iterator[tuple[str, Callable[[], Any]]]:
-    if is_url(place) and not place.startswith(_FILE):
+    if is_url(place) and not _LOCAL.match(place):
         yield from _objects(field, place)
         return
-    root = Path(place.removeprefix(_FILE)).expanduser().resolve()
+    root = Path(_LOCAL.sub("", place, count=1)).expanduser().resolve()
     for folder, _, names in os.walk(root, onerror=_raise):
         for name in sorted(names):
             path = Path(folder, name)
@@ -124,7 +126,12 @@ def _pack(field: str, place: str, files: Files, archive: IO[bytes]) -> None:
         for name, opener in files.items():
             entry = ZipInfo(name)
             entry.compress_type = ZIP_DEFLATED
-            with packing.open(entry, "w") as into, _attempted(field, place, opener) as file:
+            opening = partial(packing.open, entry, "w")
+            with (
+                # Its name may be one that no archive can have.
+                _attempted(field, place, opening) as into,
+                _attempted(field, place, opener) as file,
+            ):
                 while block := _attempted(field, place, partial(file.read, _BLOCK)):
                     into.write(block)
                     left -= len(block)

@@ -122,7 +122,8 @@ def _of_both_counts(figures: Figures) -> Iterator[str]:
     said = figures.say("values different")
     if figures["rows different"] == 0 and values:
         yield f"{figures.say('rows different')}, but {said}"
-    yield from _at_most(figures, "rows different", _with_exclusive(figures, values), said)
+    for name in ("rows different", "rows different in the results"):
+        yield from _at_most(figures, name, _with_exclusive(figures, values), said)
     compared, common = figures["rows compared"], figures.rows_in_common
     most, said = _with_exclusive(figures, compared), figures.say("rows compared")
     yield from _at_most(figures, "rows different", most, said)

@@ -36,7 +36,7 @@ def bucket() -> Any:
     files.store.clear()
 
 
-@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("prefix", ["", "file://", "local://"])
 def test_a_folder_of_the_worker(prefix: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert pack(f"{prefix}{target(tmp_path)}") == FILES
@@ -74,10 +74,11 @@ def test_what_is_no_file_is_left_out(tmp_path: Path) -> None:
     assert pack(tmp_path) == FILES
 
 
-def test_no_link_leads_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("prefix", ["", "file://", "FILE://", "local://"])
+def test_no_link_leads_out(prefix: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("planted")
-    folder = target(tmp_path / "target")
-    (folder / "compiled" / "x").symlink_to(tmp_path / "secret")
+    folder = f"{prefix}{target(tmp_path / 'target')}"
+    (tmp_path / "target" / "compiled" / "x").symlink_to(tmp_path / "secret")
     with pytest.raises(DatafoldInputError) as caught:
         pack(folder)
     assert str(caught.value) == (
@@ -90,6 +91,12 @@ def test_no_linked_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / "other" / "secret").write_text("planted")
     (target(tmp_path / "target") / "x").symlink_to(tmp_path / "other")
     assert pack(tmp_path / "target") == FILES
+
+
+def test_a_name_that_no_archive_can_have(tmp_path: Path) -> None:
+    (target(tmp_path) / os.fsdecode(b"caf\xe9")).write_bytes(b"")
+    with pytest.raises(DatafoldInputError, match=r"cannot be read \(UnicodeEncodeError\)"):
+        pack(tmp_path)
 
 
 @pytest.mark.parametrize("key", ["../x", "a//x", "/x", "a/./x"])

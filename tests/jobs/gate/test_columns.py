@@ -151,6 +151,16 @@ def test_columns_that_do_not_add_up_never_pass(values: dict[str, Any], words: st
     assert found.reason == f"Datafold's answer contradicts itself: {words}"
 
 
+def test_more_rows_than_values_that_differ_never_pass() -> None:
+    found = of(ALL, COUNTS, stats={"diff_rows_count": None}, rows_with_differences=90)
+    assert found.outcome is Outcome.NOT_COMPARED
+    assert found.reason == (
+        "Datafold's answer contradicts itself: rows different in the results 90, but values "
+        "different 13"
+    )
+    assert of(ALL, COUNTS, stats={"diff_rows_count": None}).outcome is Outcome.PASSES
+
+
 def test_a_sample_never_passes() -> None:
     diff = {"result": "different", "diff_stats": {**STATS, "sampled": True}}
     limits = Limits(max_values_different=ALL, min_match_ratio=0.5)
