@@ -30,13 +30,9 @@ Check = Callable[[str, Any], Any]
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?(e[+-]?[0-9]{1,3})?")
 _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
-_METHOD = re.compile(r"[A-Za-z]{1,20}")
-_PATH = re.compile(r"/[!-\"$-~]*")
-_DOTS = re.compile(r"/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
 LARGEST = 2**63 - 1
 """The largest integer that a database keeps in 64 bits."""
 
-_BINDINGS = "must be a list, e.g. [{'remoteId': '1', 'boundIds': [1, 2]}]"
 _TEXTS = "must be a list of strings, e.g. ['a', 'b']"
 
 
@@ -260,52 +256,6 @@ def secret(field: str, value: Any) -> Secret:
     raise DatafoldInputError(f"{field}: must be a non-empty string. Nothing was sent.")
 
 
-def bindings(field: str, value: Any) -> list[dict[str, Any]]:
-    """Check the bindings of an integration.
-
-    :param field: the field's name, for the error.
-    :param value: a sequence of mappings with ``remoteId`` (string) and ``boundIds`` (sequence of
-        integers), or such a list as JSON or as a Python literal. Other keys of an entry are not
-        part of the API's contract and are left out.
-    :return: a list of dictionaries with just these two keys.
-    :raises DatafoldInputError: the value is anything else; the error names the place, e.g.
-        ``bindings[0].boundIds[1]``.
-    """
-    entries = sequence(field, value, _BINDINGS)
-    return [_binding(f"{field}[{index}]", entry) for index, entry in enumerate(entries)]
-
-
-def _binding(field: str, value: Any) -> dict[str, Any]:
-    entry = literal(value)
-    if not isinstance(entry, Mapping):
-        raise input_error(field, value, "must be an object with remoteId and boundIds")
-    for key in ("remoteId", "boundIds"):
-        if key not in entry:
-            found = ", ".join(format_value(name) for name in entry) or "nothing"
-            raise DatafoldInputError(f"{field}: has no {key!r} (found: {found}). Nothing was sent.")
-    bound_ids = sequence(f"{field}.boundIds", entry["boundIds"], "must be a list of integers")
-    return {
-        "remoteId": text(f"{field}.remoteId", entry["remoteId"]),
-        "boundIds": [
-            integer(f"{field}.boundIds[{index}]", bound_id)
-            for index, bound_id in enumerate(bound_ids)
-        ],
-    }
-
-
-def method(field: str, value: Any) -> str:
-    """Check an HTTP method.
-
-    :param field: the field's name, for the error.
-    :param value: the method, in any case.
-    :return: the method in capital letters.
-    :raises DatafoldInputError: the value is anything else.
-    """
-    if isinstance(value, str) and _METHOD.fullmatch(value):
-        return value.upper()
-    raise input_error(field, value, "must be an HTTP method, e.g. 'GET'")
-
-
 def name(field: str, value: Any) -> str:
     """Check a name.
 
@@ -333,36 +283,6 @@ def sha(field: str, value: Any) -> str:
         if _SHA.fullmatch(found := str(value).strip()):
             return found
     raise input_error(field, value, "must be a commit's sha, 7 to 64 hexadecimal digits")
-
-
-def path(field: str, value: Any) -> str:
-    """Check a path on the service's host, so that no request goes to another host or path.
-
-    :param field: the field's name, for the error.
-    :param value: printable ASCII that begins with a slash and has no part ``.`` or ``..``.
-    :return: the value itself.
-    :raises DatafoldInputError: the value is anything else.
-    """
-    if isinstance(value, str) and _PATH.fullmatch(value) and not _DOTS.search(value):
-        return value
-    raise input_error(
-        field, value, "must be a path that begins with '/' and has no '..', e.g. '/api/v1/monitors'"
-    )
-
-
-def path_part(field: str, value: Any) -> str:
-    """Check one part of a path, before it is quoted.
-
-    :param field: the field's name, for the error.
-    :param value: a non-empty string other than ``.`` and ``..``: HTTP clients would collapse
-        these, and the request would go to another path.
-    :return: the string, unquoted.
-    :raises DatafoldInputError: the value is anything else.
-    """
-    part = text(field, value)
-    if part in ("", ".", ".."):
-        raise input_error(field, value, "must not be empty, '.' or '..'")
-    return part
 
 
 def mapping(field: str, value: Any) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_provider_datafold.api import fields, schedule
+from airflow_provider_datafold.api.bindings import bindings
 from airflow_provider_datafold.api.fields import Check
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.omitted import OMITTED
@@ -141,7 +142,7 @@ KINDS = {
             "Hightouch",
             (
                 Field("token", fields.secret, required=True, secret=True, source="password"),
-                Field("bindings", fields.bindings, required=True, kept=_BINDINGS),
+                Field("bindings", bindings, required=True, kept=_BINDINGS),
                 _INDEXING_CRON,
                 _NAME,
                 Field("workspace", fields.text, nullable=True),
@@ -156,7 +157,7 @@ KINDS = {
                 Field("client_secret", fields.secret, True, secret=True, source="password"),
                 Field("repo_id", fields.integer, required=True),
                 Field("project_ids", fields.texts),
-                Field("bindings", fields.bindings, kept=_BINDINGS),
+                Field("bindings", bindings, kept=_BINDINGS),
                 _INDEXING_CRON,
                 _NAME,
             ),

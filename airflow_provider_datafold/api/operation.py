@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from airflow_provider_datafold.api import fields, form, shape
+from airflow_provider_datafold.api import address, fields, form, shape
 from airflow_provider_datafold.api.fields import Check
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import Secret, encode, secrets_in
@@ -197,12 +197,12 @@ def free_request(
     :param may_be_empty: as for :class:`Operation`.
     :raises DatafoldInputError: the method, the path or the body cannot be sent.
     """
-    method = fields.method("method", method)
+    method = address.method("method", method)
     if is_repeatable is None:
         is_repeatable = method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
     operation = Operation(
         method,
-        fields.path("path", path),
+        address.path("path", path),
         Effect.SETS if is_repeatable else Effect.STARTS,
         "resource",
         object,

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.api import fields
+from airflow_provider_datafold.api import address, fields
+from airflow_provider_datafold.api.bindings import bindings
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.redaction.secret import Secret
 
@@ -40,8 +41,8 @@ UNCHANGED: list[tuple[fields.Check, list[Any]]] = [
     (fields.time_of_day, ["06:30:00", "06:30", "06:30:00Z", "06:30:00z", "06:30:00+01:00"]),
     (first_or_3, ["first", 3]),
     (fields.sha, ["0123456789abcdefABCDEF", "a" * 7, "a" * 64]),
-    (fields.path, ["/", "/a/b?c=d&e=%20", "/!~", "/.a/..b/c..", "/a?b=..", "/..."]),
-    (fields.path_part, ["a/b", "...", " ", "%2e"]),
+    (address.path, ["/", "/a/b?c=d&e=%20", "/!~", "/.a/..b/c..", "/a?b=..", "/..."]),
+    (address.path_part, ["a/b", "...", " ", "%2e"]),
     (fields.mapping, [{}, {"a": None}]),
     (fields.sequence, [[], [1], (1, "a")]),
 ]
@@ -74,12 +75,12 @@ ACCEPTED: list[tuple[fields.Check, Any, list[Any]]] = [
     ),
     (fields.time_of_day, "06:30", [" 06:30\n"]),
     (first_or_3, 3, ["3", " 3 "]),
-    (fields.method, "GET", ["GET", "get"]),
+    (address.method, "GET", ["GET", "get"]),
     (fields.name, "x y", [" x y\n"]),
     (fields.name, "2024", [2024]),
     (fields.sha, "1234567", [1234567, " 1234567\n"]),
     (fields.sha, "7" * 40, [int("7" * 40)]),
-    (fields.path_part, "5", [5]),
+    (address.path_part, "5", [5]),
     (fields.mapping, {"a": None}, ['{"a": null}', " {'a': None}\n"]),
     (fields.sequence, [1], ["[1]", " [1]\n"]),
     (fields.sequence, (1,), ["(1,)"]),
@@ -112,7 +113,7 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
     ),
     (fields.time_of_day, "a time of day", [23400, "25:00", "x", None]),
     (first_or_3, "one of 'first', 3", [" first", "First", 4, "", True, None, []]),
-    (fields.method, "an HTTP method", ["", "GET /", "a" * 21, None, b"GET"]),
+    (address.method, "an HTTP method", ["", "GET /", "a" * 21, None, b"GET"]),
     (fields.name, "a name", ["", " \n", "None", " None "]),
     (fields.name, "a string", [None, ["a"]]),
     (
@@ -122,15 +123,15 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
         + [10**5000, [10**5000]],
     ),
     (
-        fields.path,
+        address.path,
         "a path that begins with '/'",
         ["", "a", "/a b", "/ü", "/a#b", "/\n", None]
         + ["/..", "/.", "/a/../b", "/a/./b", "/a/..?b", "/%2e%2E/a", "/a/.%2e", "/a/%2E"],
     ),
-    (fields.path_part, "not be empty, '.' or '..'", ["", ".", ".."]),
+    (address.path_part, "not be empty, '.' or '..'", ["", ".", ".."]),
     (fields.mapping, "must be an object, not a value of type", [None, "x", "[1]", [1], 5]),
     (fields.mapping, "nested too deeply", [Secret("x")]),
-    (fields.bindings, "must be a list, e.g. [{'remoteId'", ["x", None, {}]),
+    (bindings, "must be a list, e.g. [{'remoteId'", ["x", None, {}]),
     (fields.sequence, "must be a list, not", ["x", "'x'", b"x", bytearray(b"x"), {}, {1}, None, 5]),
 ]
 
@@ -160,9 +161,7 @@ def test_an_error_names_the_place() -> None:
     with pytest.raises(
         DatafoldInputError, match=r"^field\[1\]\.boundIds: must be a list of integers"
     ):
-        fields.bindings(
-            "field", [{"remoteId": "1", "boundIds": []}, {"remoteId": "2", "boundIds": 1}]
-        )
+        bindings("field", [{"remoteId": "1", "boundIds": []}, {"remoteId": "2", "boundIds": 1}])
 
 
 @pytest.mark.parametrize(
