@@ -1,4 +1,4 @@
-"""The check of the bindings of a BI integration: which of its objects belong to which data source."""
+"""The check of the bindings of a BI integration, which say what belongs to which data source."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
 from airflow_provider_datafold.api import monitors
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
@@ -92,8 +94,6 @@ def _on_alert(hook: JobHook, message: str, on_alert: str) -> None:
     if on_alert == "fail":
         raise DatafoldAlertError(message)
     if on_alert == "skip":
-        from airflow.providers.common.compat.sdk import AirflowSkipException
-
         raise AirflowSkipException(message)
     hook.log.warning("%s", message)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
 from airflow_provider_datafold.api import data_diffs, fields
 from airflow_provider_datafold.api.operation import Operation
 from airflow_provider_datafold.exceptions import (
@@ -170,8 +172,6 @@ class Gate:
         if self._on_difference == "fail":
             return decide(DatafoldDifferenceError(message))
         if self._on_difference == "skip":
-            from airflow.providers.common.compat.sdk import AirflowSkipException
-
             return decide(AirflowSkipException(message))
         report.hook.log.warning("%s", message)
         return decide()

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import (
     DatafoldDifferenceError,
@@ -205,8 +207,6 @@ def summarize(context: Context, gates: Any, on_difference: Any, log: Any) -> dic
         ti.xcom_push(key="return_value", value=data)
         raise error
     if summary.skipped == len(summary.rows):
-        from airflow.providers.common.compat.sdk import AirflowSkipException
-
         raise AirflowSkipException(f"{summary.headline}. Nothing was compared.")
     return data
 
