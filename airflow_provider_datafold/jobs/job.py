@@ -51,6 +51,11 @@ class Job:
     cancel: Operation[Any] | None = None
     is_listed: bool = False
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The names of all ids by which it is known."""
+        return (*self.asks, "run_id") if self.is_listed else self.asks
+
     def values(self, ids: Mapping[str, Any]) -> dict[str, Any]:
         """Return what :attr:`read` and :attr:`cancel` must be given."""
         return {name: ids[name] for name in self.asks}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -341,6 +342,19 @@ def test_what_somebody_else_has_kept_is_nothing(kept: str, sandbox: Any, store: 
     MONITOR.end_all(sandbox)
     task = MONITOR.task()
     assert to_its_end(task, context_of(task, store=store))["run_id"] == 1
+
+
+@each_kind
+def test_a_job_without_all_its_ids_is_nothing(kind: Kind, sandbox: Any, store: Store) -> None:
+    # As another version of this package may have kept it.
+    kind.lose(sandbox, store)
+    kept = json.loads(store.kept["datafold_job"])
+    del kept["ids"][kind.id_name]
+    store.kept["datafold_job"] = json.dumps(kept)
+    kind.end_all(sandbox)
+    task = kind.task()
+    returned = to_its_end(task, context_of(task, store=store, try_number=2))
+    assert returned[kind.id_name] == 2
 
 
 def test_each_kind_says_how_it_starts() -> None:

@@ -102,7 +102,8 @@ class Memory:
         )
         match kept:
             case {"owner": self._owner, "ids": dict() as ids, "since": float() as since}:
-                return Known(ids, since)
+                # Another version of this package may have kept others.
+                return Known(ids, since) if ids.keys() >= {*self._job.needs} else None
         return None
 
     def _use(self, call: Callable[[Any], Any], what: str, so: str) -> Any:
