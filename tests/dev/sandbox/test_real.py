@@ -28,6 +28,8 @@ from tests.conftest import API_KEY, ROOT
 from tests.dev.sandbox.test_comparison import ENDLESS, address, fill_duckdb, fill_sqlite
 from tests.dev.test_sandbox import KEY, call
 
+pytestmark = pytest.mark.whole
+
 __all__ = ["address"]
 
 DIFFS = "/api/v1/datadiffs"
