@@ -86,9 +86,6 @@ REASONS = {
     "GET /api/v1/lineage/bi/{bi_datasource_id}/": _READS,
     "DELETE /api/v1/lineage/bi/{bi_datasource_id}/": _ONCE,
     "PATCH /api/v1/datadiffs/{datadiff_id}": "archives or purges a data diff: " + _ONCE,
-    "POST /api/v1/dbt/post_upload_check_artifacts/{ci_config_id}": (
-        "`DatafoldUploadDbtArtifactsOperator`, if the response to the upload is lost"
-    ),
     "GET /api/v1/data_sources": _READS,
     "POST /api/v1/data_sources": _ONCE,
     "GET /api/v1/data_sources/types": _READS,

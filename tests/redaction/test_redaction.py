@@ -445,6 +445,10 @@ def test_a_secret_is_found_in_any_collection(kind: Any) -> None:
     assert not Redactor([Secret(TOKEN)]).finds_in({"a": kind(["another"])})
 
 
+def test_a_secret_may_be_in_what_is_nested_too_deeply_to_look() -> None:
+    assert Redactor([Secret(TOKEN)]).finds_in(nested(lambda inner: [inner], "another"))
+
+
 def test_a_body_is_written_as_utf8() -> None:
     assert encode({"name": "é", "token": Secret("ü")}).reveal() == (
         '{"name": "é", "token": "ü"}'.encode()
