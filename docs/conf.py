@@ -31,9 +31,10 @@ myst_heading_anchors = 4
 nitpicky = True
 nitpick_ignore_regex = [
     # The build reads nothing from the network, so it does not know other projects' pages.
-    (r"py:.*", r"(airflow|collections|datetime|requests)\..*|datetime|timedelta"),
+    (r"py:.*", r"(airflow|collections|datetime|os|requests)\..*|datetime|timedelta"),
+    (r"py:.*", r"AirflowSkipException|Context"),
     # What is behind the public names has no page.
-    (r"py:.*", r"airflow_provider_datafold\.(api|jobs|omitted|redaction)(\..*)?"),
+    (r"py:.*", r"airflow_provider_datafold\.(api|jobs|omitted|redaction)(\..*)?|JobHook"),
 ]
 
 autodoc_member_order = "bysource"
