@@ -69,7 +69,7 @@ def converse(
     :raises DatafoldError: the call failed; the class says how.
     """
     redactor = Redactor([settings.api_key, *request.secrets])
-    # What is no JSON fails now, before any attempt.
+    # What is not JSON fails now, before any attempt.
     _ = request.content
     retries = settings.max_retries if max_retries is None else max_retries
     start = clock()
