@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_datafold.exceptions import DatafoldNotFoundError
 from airflow_provider_datafold.jobs.ci_run import list_runs
-from airflow_provider_datafold.jobs.job import CI_RUN, State
+from airflow_provider_datafold.jobs.job import CI_RUN
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def upload_once(
     def is_stored() -> bool:
         known = {name: facts[name] for name in ("commit_sha", "run_type")}
         answer = hook.check_dbt_artifacts(ci_config_id, **known, branch=_BRANCH)
-        return bool(answer.get("status") == "ok")
+        return answer.get("status") == "ok"
 
     # A commit that runs each night has artifacts already. Then nothing tells that these have come.
     was_stored = is_stored()
@@ -63,7 +63,7 @@ def ended_runs(hook: JobHook, ci_config_id: int, commit_sha: str) -> frozenset[i
     return frozenset(
         run["id"]
         for run in list_runs(hook, ci_config_id, pr_sha=commit_sha)
-        if CI_RUN.state_of(run.get(CI_RUN.status)) not in (None, State.RUNNING)
+        if CI_RUN.is_end(run.get(CI_RUN.status))
     )
 
 
