@@ -126,7 +126,7 @@ def store(operator: HookUser, arguments: Mapping[str, Any], kept: Iterable[str] 
 
     :param operator: the operator.
     :param arguments: ``locals()`` of its constructor.
-    :param kept: those that Airflow's own constructor has stored.
+    :param kept: those that are stored already, by Airflow's own constructor or by another name.
     """
     skipped = _NOT_ARGUMENTS.union(kept)
     vars(operator).update((name, value) for name, value in arguments.items() if name not in skipped)

@@ -226,9 +226,8 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        is_dry_run = dry_run
-        del dry_run
-        store(self, locals())
+        self.is_dry_run = dry_run
+        store(self, locals(), kept=("dry_run",))
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Plan what to do, and do it.
