@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_datafold import jobs
+from airflow_provider_datafold.api import fields
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -45,13 +49,6 @@ def upload_artifacts(
     :raises DatafoldError: see
         :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.call`.
     """
-    # Slow to import, and not needed to parse a DAG.
-    from airflow_provider_datafold.api import fields
-    from airflow_provider_datafold.api.dbt import FACTS
-    from airflow_provider_datafold.jobs.dbt.target import packed
-    from airflow_provider_datafold.jobs.dbt.upload import upload_once
-    from airflow_provider_datafold.jobs.hook import JobHook
-
     given: dict[str, Any] = {
         "ci_config_id": ci_config_id,
         "run_type": run_type,
@@ -60,14 +57,11 @@ def upload_artifacts(
     }
     if context is not None:
         given = context["task"].render_template(given, context)
-    checks = {"ci_config_id": fields.positive_integer, **FACTS}
-    with JobHook(given["datafold_conn_id"]) as hook:
-        facts = hook.checked(
-            lambda given: {name: check(name, given[name]) for name, check in checks.items()},
-            given,
-        )
+    checks = {"ci_config_id": fields.positive_integer, **jobs.dbt.upload.FACTS}
+    with jobs.hook.JobHook(given["datafold_conn_id"]) as hook:
+        facts = hook.checked(partial(fields.each_checked, checks), given)
         number = facts.pop("ci_config_id")
         target = os.path.join(project_dir, "target")
-        with packed("project_dir", target, None) as archive:
-            upload_once(hook, number, archive, {**facts, "run_id": None})
+        with jobs.dbt.target.packed("project_dir", target, None) as archive:
+            jobs.dbt.upload.upload_once(hook, number, archive, {**facts, "run_id": None})
         hook.log.info("Uploaded the artifacts of commit %s to Datafold.", facts["commit_sha"])

@@ -18,18 +18,14 @@ FACTS = {"commit_sha": fields.sha, "run_type": fields.one_of(*RUN_TYPES)}
 
 
 def _artifacts(body: Mapping[str, Any]) -> dict[str, Any]:
-    facts = _checked(body, FACTS)
+    facts = fields.each_checked(FACTS, body)
     if body["run_id"] is not None:
         facts["run_id"] = fields.name("run_id", body["run_id"])
     return {**facts, "artifacts": body["artifacts"]}
 
 
 def _stored(body: Mapping[str, Any]) -> dict[str, Any]:
-    return _checked(body, {**FACTS, "branch": fields.name})
-
-
-def _checked(body: Mapping[str, Any], checks: Mapping[str, fields.Check]) -> dict[str, Any]:
-    return {name: check(name, body[name]) for name, check in checks.items()}
+    return fields.each_checked({**FACTS, "branch": fields.name}, body)
 
 
 SUBMIT = Operation(

@@ -321,6 +321,17 @@ def sequence(field: str, value: Any, wanted: str = "must be a list") -> Sequence
     return found
 
 
+def each_checked(checks: Mapping[str, Check], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Check several values.
+
+    :param checks: a check for each, by its name.
+    :param values: the values by name; those without a check are left out.
+    :return: what the checks return, by name.
+    :raises DatafoldInputError: a value is wrong.
+    """
+    return {name: check(name, values[name]) for name, check in checks.items()}
+
+
 def literal(value: Any) -> Any:
     """Parse a string that holds JSON or a Python literal.
 

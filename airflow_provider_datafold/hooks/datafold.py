@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_datafold import __version__
+from airflow_provider_datafold import __version__, client
 from airflow_provider_datafold.api import data_sources
 from airflow_provider_datafold.api.audit_logs import AuditLogMethods
 from airflow_provider_datafold.api.ci import CIMethods
@@ -252,10 +253,5 @@ class DatafoldHook(
         return self._client
 
     def _make_client(self, settings: Settings) -> Client:
-        # Slow to import, and not needed to parse a DAG or to show a connection form.
-        from airflow import __version__ as airflow_version
-
-        from airflow_provider_datafold.client.sync_driver import Client
-
         user_agent = f"airflow-provider-datafold/{__version__} apache-airflow/{airflow_version}"
-        return Client(settings, user_agent)
+        return client.sync_driver.Client(settings, user_agent)

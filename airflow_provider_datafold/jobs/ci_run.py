@@ -15,6 +15,7 @@ from airflow_provider_datafold.jobs.job import MOST_PAGES, PAGE_SIZE, State
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
+    from airflow_provider_datafold.api.operation import Request
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
@@ -29,14 +30,14 @@ FACTS = {
 """Checks for the facts about a pull request, by the API's names."""
 
 
-def check_changes(_: str, value: Any) -> Any:
-    """Check the tables of a pull request, and undo what templating did to them.
+def upload_request(ids: Mapping[str, int], changes: Any) -> Request:
+    """Make the request that uploads the tables of a pull request.
 
-    :param _: the argument's name, which the operation knows.
-    :param value: the argument.
-    :raises DatafoldInputError: it is wrong.
+    :param ids: ``ci_config_id`` and ``pr_number``, checked.
+    :param changes: the tables, concealed.
+    :raises DatafoldInputError: the tables do not fit the contract.
     """
-    return ci.UPLOAD.fit(value)
+    return ci.UPLOAD.request(changes, ci_config_id=ids["ci_config_id"], pr_num=ids["pr_number"])
 
 
 def trigger_once(hook: JobHook, ci_config_id: int, **facts: Any) -> int:
@@ -60,24 +61,23 @@ def trigger_once(hook: JobHook, ci_config_id: int, **facts: Any) -> int:
     return start_once(hook, "CI run", start, find)
 
 
-def upload(hook: JobHook, ci_config_id: int, pr_num: int, changes: Any) -> int:
+def upload(hook: JobHook, request: Request, ids: Mapping[str, int]) -> int:
     """Upload the tables of a pull request. Only the last upload counts, so a retry does no harm.
 
     :param hook: the hook to call.
-    :param ci_config_id: id of the CI configuration.
-    :param pr_num: number of the pull request.
-    :param changes: the tables.
+    :param request: see :func:`upload_request`.
+    :param ids: ``ci_config_id`` and ``pr_number``.
     :return: the run's id.
     :raises DatafoldConflictError: the pull request has no active CI run.
     :raises DatafoldError: a call failed.
     """
-    answer = hook.upload_ci_changes(ci_config_id, pr_num, changes)
+    answer = hook.send(request)
     run_id = _run_id(answer)
     if run_id is None or answer.get("run_id") is None:
         raise DatafoldConflictError(
-            f"Pull request {pr_num} of CI configuration {ci_config_id} has no active CI run (the "
-            f"response's 'run_id' is null), so Datafold accepted no changes. Start a run first, "
-            f"e.g. with DatafoldTriggerCIOperator."
+            f"Pull request {ids['pr_number']} of CI configuration {ids['ci_config_id']} has no "
+            f"active CI run (the response's 'run_id' is null), so Datafold accepted no changes. "
+            f"Start a run first, e.g. with DatafoldTriggerCIOperator."
         )
     return run_id
 

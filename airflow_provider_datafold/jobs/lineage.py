@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.openlineage.extractors import OperatorLineage
 from openlineage.client.event_v2 import InputDataset
-from openlineage.client.facet_v2 import InputDatasetFacet, external_query_run
-from openlineage.client.facet_v2 import data_quality_assertions_dataset as quality
+from openlineage.client.facet_v2 import (
+    InputDatasetFacet,
+    data_quality_assertions_dataset as quality,
+    external_query_run,
+)
 
 from airflow_provider_datafold.api import data_sources
 from airflow_provider_datafold.exceptions import DatafoldError

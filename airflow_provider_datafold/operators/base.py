@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_datafold.api.fields import one_of
+from airflow_provider_datafold import jobs
+from airflow_provider_datafold.api.fields import each_checked, one_of
 from airflow_provider_datafold.links import DatafoldLink
 
 if TYPE_CHECKING:
@@ -33,14 +35,14 @@ class HookUser:
     @contextmanager
     def open_hook(self) -> Iterator[JobHook]:
         """Open the hook of the task's connection, and close it afterwards."""
-        from airflow_provider_datafold.jobs.hook import JobHook
+        # Slow to import, and a DAG file that is parsed does not need it.
         from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 
         # Airflow asks the policy when the task has failed, in this very process. Versions before
         # 3.3 know no such thing.
         if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
             self.retry_policy = DEFAULT_RETRY_POLICY
-        with JobHook(self.datafold_conn_id) as hook:
+        with jobs.hook.JobHook(self.datafold_conn_id) as hook:
             # Kept afterwards: on_kill comes when the task has ended, if its time was over.
             self._hook = hook
             if self._is_killed:
@@ -56,7 +58,7 @@ class HookUser:
         :raises DatafoldInputError: an argument is wrong.
         """
         return hook.checked(
-            lambda given: {name: check(name, given[name]) for name, check in checks.items()},
+            partial(each_checked, checks),
             {name: getattr(self, name) for name in checks},
         )
 
@@ -71,9 +73,9 @@ class DatafoldOperator(BaseOperator, HookUser):
     """Calls Datafold. A subclass says how in :meth:`call`.
 
     Each parse of a DAG, and so each task's process, pays for what is done here and in the
-    constructors: what only some of them need is imported where it is used. Each operator has a
-    single constructor, because Airflow wraps that of every base class, too. It takes these
-    parameters:
+    constructors: what they need only at work is imported as a package, such as ``jobs``, whose
+    modules load when they are first used. Each operator has a single constructor, because Airflow
+    wraps that of every base class, too. It takes these parameters:
 
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
@@ -14,6 +16,7 @@ from airflow_provider_datafold.operators.remembered import DatafoldRememberedJob
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_datafold.api.operation import Request
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
@@ -32,17 +35,13 @@ class DatafoldCIOperator(DatafoldRememberedJobOperator):
 
     def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
         """Return the ids without waiting."""
-        from airflow_provider_datafold.jobs.ci_run import summary
-
-        return summary(start.ids, None)
+        return jobs.ci_run.summary(start.ids, None)
 
     def ended(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the run."""
-        from airflow_provider_datafold.jobs.ci_run import conclude
-
-        return conclude(hook, ids, reading)
+        return jobs.ci_run.conclude(hook, ids, reading)
 
 
 class DatafoldTriggerCIOperator(DatafoldCIOperator):
@@ -122,16 +121,12 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.jobs.ci_run import FACTS
-
         super().check(hook)
-        self._asked = self.checked(hook, **FACTS, ci_config_id=positive_integer)
+        self._asked = self.checked(hook, **jobs.ci_run.FACTS, ci_config_id=positive_integer)
 
     def begin(self, hook: JobHook) -> dict[str, Any]:
         """Start the run."""
-        from airflow_provider_datafold.jobs.ci_run import trigger_once
-
-        run_id = trigger_once(hook, **self._asked)
+        run_id = jobs.ci_run.trigger_once(hook, **self._asked)
         ci_config_id, pr_num = self._asked["ci_config_id"], self._asked["pr_number"]
         self.log.info("Started CI run %d for pull request %d.", run_id, pr_num)
         return {"ci_config_id": ci_config_id, "pr_num": pr_num, "run_id": run_id}
@@ -181,6 +176,9 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
     pr_number: int | str
     changes: Sequence[Mapping[str, Any]] | str
 
+    _pull_request: Mapping[str, int]
+    _request: Request
+
     def __init__(
         self,
         *,
@@ -199,19 +197,18 @@ class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.jobs.ci_run import check_changes
-
         super().check(hook)
-        self._asked = self.checked(
-            hook, ci_config_id=positive_integer, pr_number=positive_integer, changes=check_changes
+        self._pull_request = self.checked(
+            hook, ci_config_id=positive_integer, pr_number=positive_integer
         )
+        self._request = hook.checked(
+            partial(jobs.ci_run.upload_request, self._pull_request), self.changes
+        )
+        self._asked = {**self._pull_request, "changes": self._request.body}
 
     def begin(self, hook: JobHook) -> dict[str, Any]:
         """Upload the changes."""
-        from airflow_provider_datafold.jobs.ci_run import upload
-
-        asked = self._asked
-        ids = {"ci_config_id": asked["ci_config_id"], "pr_num": asked["pr_number"]}
-        run_id = upload(hook, **ids, changes=asked["changes"])
+        ids = self._pull_request
+        run_id = jobs.ci_run.upload(hook, self._request, ids)
         self.log.info("Uploaded the changes of the pull request to CI run %d.", run_id)
-        return {**ids, "run_id": run_id}
+        return {"ci_config_id": ids["ci_config_id"], "pr_num": ids["pr_number"], "run_id": run_id}

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import literal, undo_none
 from airflow_provider_datafold.exceptions import DatafoldNotComparedError
+from airflow_provider_datafold.jobs import gate, once
 from airflow_provider_datafold.jobs.gate.arguments import COMPARED, PASSING
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
@@ -212,27 +214,26 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.jobs import data_diff
-        from airflow_provider_datafold.jobs.gate import decision
-
         super().check(hook)
         # Not concealed: a column may have the name of a secret.
         limits = {name: getattr(self, name) for name in PASSING}
         names = (*COMPARED, "options")
         self._gate, self._request = hook.checked(
-            lambda given, _: (decision.Gate(limits), data_diff.creation(given, given["options"])),
+            lambda given, _: (
+                gate.decision.Gate(limits),
+                jobs.data_diff.creation(given, given["options"]),
+            ),
             {name: getattr(self, name) for name in names},
             limits,
         )
 
     def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:
         """Create the data diff, or take over the one that an earlier try created."""
-        from airflow_provider_datafold.jobs.once.claim import claim
-        from airflow_provider_datafold.jobs.once.ownership import created_at, owner_of
-
-        self._owner = self._claimed_by = owner = owner_of(context, self._request.body)
+        self._owner = self._claimed_by = owner = once.ownership.owner_of(
+            context, self._request.body
+        )
         search = self._search(context, force_new)
-        found = claim(hook, owner, self._request, search, may_cancel=self._may_cancel)
+        found = once.claim.claim(hook, owner, self._request, search, may_cancel=self._may_cancel)
         number = found.diff["id"]
         self._number, self._ids = number, (ids := {"datadiff_id": number})
         self._claimed_by = None
@@ -242,16 +243,14 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         verb = "Took over" if found.is_taken_over else "Started"
         self.log.info("%s data diff %d: %s", verb, number, url)
         now = time.time()
-        made = created_at(found.diff) if found.is_taken_over else None
+        made = once.ownership.created_at(found.diff) if found.is_taken_over else None
         since = now if made is None else min(now, made.timestamp())
         twin_tag = owner.tag if found.is_doubtful else None
         return Start(ids, found.diff, since, found.is_taken_over, twin_tag)
 
     def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
         """Return the id and the address without waiting."""
-        from airflow_provider_datafold.jobs.gate.decision import summary
-
-        return summary(hook, start.ids["datadiff_id"], start.answer)
+        return gate.decision.summary(hook, start.ids["datadiff_id"], start.answer)
 
     def ended(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
@@ -277,27 +276,23 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     def recall(self, context: Context, wait: Wait) -> None:
         """Recall whose the data diff is, and whether there may be a second one."""
-        from airflow_provider_datafold.jobs.once.ownership import owner_of
-
         self._number = wait.ids["datadiff_id"]
-        self._owner = owner_of(context, self._request.body)
+        self._owner = once.ownership.owner_of(context, self._request.body)
         if wait.twin_tag is not None:
             # It was handed over, because a clear may have come in between.
             self._owner = self._doubted_by = self._owner.tagged(wait.twin_tag)
 
     def cancel_after_stop(self, hook: JobHook, until: float) -> None:
         """Cancel the data diff, even if the response to its creation has not arrived yet."""
-        from airflow_provider_datafold.jobs.once import claim
-
         pending, doubted = self._claimed_by, self._doubted_by
         found: Sequence[int] = ()
         if self._ids is not None:
             super().cancel_after_stop(hook, until)
             if doubted is not None:
                 known = self._ids["datadiff_id"]
-                found = claim.find_others_after_stop(hook, doubted, known, until)
+                found = once.claim.find_others_after_stop(hook, doubted, known, until)
         elif pending is not None:
-            found = claim.find_after_stop(hook, pending, until)
+            found = once.claim.find_after_stop(hook, pending, until)
         for number in found:
             self._ids = {"datadiff_id": number}
             super().cancel_after_stop(hook, until)
@@ -315,13 +310,10 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         """
         if self._compared is None:
             return None
-        from airflow_provider_datafold.jobs.hook import JobHook
-        from airflow_provider_datafold.jobs.lineage import lineage_of
-
         verdict = self._gate.verdict
         assertions = verdict.assertions if verdict else ()
-        with JobHook(self.datafold_conn_id) as hook:
-            return lineage_of(hook, self._compared, assertions)
+        with jobs.hook.JobHook(self.datafold_conn_id) as hook:
+            return jobs.lineage.lineage_of(hook, self._compared, assertions)
 
     @property
     def _may_cancel(self) -> bool:
@@ -333,18 +325,15 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     def _cancel_others(self, hook: JobHook, ids: Mapping[str, Any]) -> None:
         """Cancel a second data diff, which the service may have made late."""
-        from airflow_provider_datafold.jobs.once.claim import cancel_others
-
         if self._doubted_by is not None and self._may_cancel:
-            cancel_others(hook, self._doubted_by, ids["datadiff_id"])
+            once.claim.cancel_others(hook, self._doubted_by, ids["datadiff_id"])
 
     def _search(self, context: Context, force_new: bool) -> Search:
-        from airflow_provider_datafold.jobs.once.claim import Search
-
         if force_new or context["ti"].try_number > 1:
-            return Search.FULL
+            return once.claim.Search.FULL
         # Airflow may start the first try of a task that defers twice.
-        return Search.BRIEF if self.wait_for_completion and self.deferrable else Search.NOT
+        may_be_twice = self.wait_for_completion and self.deferrable
+        return once.claim.Search.BRIEF if may_be_twice else once.claim.Search.NOT
 
 
 class DatafoldSummarizeDataDiffsOperator(BaseOperator):
@@ -392,6 +381,4 @@ class DatafoldSummarizeDataDiffsOperator(BaseOperator):
         :param context: Airflow's task context.
         :return: the numbers and the gates; it lands in XCom.
         """
-        from airflow_provider_datafold.jobs.gate.summary import summarize
-
-        return summarize(context, self.gates, self.on_difference, self.log)
+        return gate.summary.summarize(context, self.gates, self.on_difference, self.log)

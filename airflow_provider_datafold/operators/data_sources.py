@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.exceptions import DatafoldAnswerError
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
@@ -96,11 +97,9 @@ class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the test."""
-        from airflow_provider_datafold.jobs.data_source_test import conclude
-
         return {
             **self._asked,
             **ids,
             "status": reading.status,
-            "results": conclude(hook, self._asked["data_source_id"], reading),
+            "results": jobs.data_source_test.conclude(hook, self._asked["data_source_id"], reading),
         }

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs import gate
 from airflow_provider_datafold.jobs.gate.arguments import PASSING
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
 from airflow_provider_datafold.operators.ci import DatafoldCIOperator
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 
 if TYPE_CHECKING:
@@ -113,8 +116,6 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
 
     def call(self, hook: JobHook) -> list[dict[str, Any]]:
         """Read the files, and return what is compared."""
-        from airflow_provider_datafold.jobs.dbt import models as dbt_models
-
         self._check(hook)
         choice = self._choose()
         self._report(choice)
@@ -125,21 +126,19 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         rename = self._rename(hook)
         rules = self._given["production"]
         argument = "production_manifest" if rules is None else "production"
-        dbt_models.check_sides(argument, choice.compared, rename)
+        jobs.dbt.models.check_sides(argument, choice.compared, rename)
         if self._given["returns"] == "ci_changes":
             self._warn_of_loss(choice.compared)
-            return [dbt_models.ci_change(each, rename) for each in choice.compared]
+            return [jobs.dbt.models.ci_change(each, rename) for each in choice.compared]
         source = self._given["data_source_id"]
-        return [dbt_models.gate_arguments(each, source, rename) for each in choice.compared]
+        return [jobs.dbt.models.gate_arguments(each, source, rename) for each in choice.compared]
 
     def _check(self, hook: JobHook) -> None:
-        from airflow_provider_datafold.jobs.dbt.production import read_rules
-
         self._given = self.checked(
             hook,
             manifest=fields.name,
             production_manifest=_optional(fields.name),
-            production=_optional(read_rules),
+            production=_optional(jobs.dbt.production.read_rules),
             run_results=_optional(fields.name),
             select=_optional(fields.texts),
             data_source_id=fields.positive_integer,
@@ -158,18 +157,14 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
             )
 
     def _choose(self) -> Choice:
-        from airflow_provider_datafold.jobs.dbt import models as dbt_models
-        from airflow_provider_datafold.jobs.dbt.artifact import read_object
-        from airflow_provider_datafold.jobs.dbt.manifest import read_manifest
-
         given = self._given
-        content = read_object("manifest", given["manifest"])
-        manifest = read_manifest("manifest", content)
-        models = dbt_models.select(manifest.values(), given["select"])
+        content = jobs.dbt.artifact.read_object("manifest", given["manifest"])
+        manifest = jobs.dbt.manifest.read_manifest("manifest", content)
+        models = jobs.dbt.models.select(manifest.values(), given["select"])
         statuses = None
         if given["run_results"] is not None:
             statuses = self._statuses(content, manifest)
-        return dbt_models.choose(
+        return jobs.dbt.models.choose(
             models,
             self._production(),
             statuses,
@@ -180,13 +175,10 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
 
     def _statuses(self, content: Mapping[str, Any], manifest: Manifest) -> Mapping[str, str]:
         """Read what became of the models, if that is of the run of the manifest."""
-        from airflow_provider_datafold.jobs.dbt import results as dbt_results
-        from airflow_provider_datafold.jobs.dbt.artifact import read_object
-
-        of_run = read_object("run_results", self._given["run_results"])
-        results = dbt_results.read_results("run_results", of_run)
-        dbt_results.check_tables("run_results", results, manifest)
-        if not dbt_results.are_of_one_run(content, of_run):
+        of_run = jobs.dbt.artifact.read_object("run_results", self._given["run_results"])
+        results = jobs.dbt.results.read_results("run_results", of_run)
+        jobs.dbt.results.check_tables("run_results", results, manifest)
+        if not jobs.dbt.results.are_of_one_run(content, of_run):
             self.log.warning(
                 "run_results and manifest are of different runs of dbt (their invocation_id "
                 "differs). Check that both are of the build: run_results of another run says "
@@ -195,21 +187,17 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         return results.statuses
 
     def _production(self) -> Production:
-        from airflow_provider_datafold.jobs.dbt.artifact import read_object
-        from airflow_provider_datafold.jobs.dbt.manifest import read_manifest
-        from airflow_provider_datafold.jobs.dbt.production import ProductionManifest
-
         rules: Production | None = self._given["production"]
         if rules is not None:
             return rules
-        content = read_object("production_manifest", self._given["production_manifest"])
-        return ProductionManifest(read_manifest("production_manifest", content))
+        name = "production_manifest"
+        content = jobs.dbt.artifact.read_object(name, self._given[name])
+        published = jobs.dbt.manifest.read_manifest(name, content)
+        return jobs.dbt.production.ProductionManifest(published)
 
     def _report(self, choice: Choice) -> None:
-        from airflow_provider_datafold.jobs.dbt.models import NOT_IN_RESULTS
-
         self.log.info("%s", choice.summary)
-        if missing := choice.left_out.get(NOT_IN_RESULTS):
+        if missing := choice.left_out.get(jobs.dbt.models.NOT_IN_RESULTS):
             self.log.warning(
                 "Not in run_results, so not compared: %s. A task after the gates may publish them "
                 "all the same. After 'dbt retry', leave run_results out.",
@@ -321,11 +309,8 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.api.dbt import FACTS
-        from airflow_provider_datafold.jobs.dbt.upload import PULL_REQUEST
-
         super().check(hook)
-        self._facts = self.checked(hook, **FACTS, run_id=_optional(fields.name))
+        self._facts = self.checked(hook, **jobs.dbt.upload.FACTS, run_id=_optional(fields.name))
         rest = self.checked(
             hook,
             ci_config_id=fields.positive_integer,
@@ -333,34 +318,29 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
             include=_optional(fields.texts),
         )
         self._asked = {**self._facts, **rest}
-        if self._facts["run_type"] != PULL_REQUEST:
+        if self._facts["run_type"] != jobs.dbt.upload.PULL_REQUEST:
             # Datafold starts no CI run for it.
             self.wait_for_completion = False
 
     def begin(self, hook: JobHook) -> dict[str, Any]:
         """Upload the artifacts, and find the run that Datafold starts for them."""
-        from airflow_provider_datafold.jobs.dbt import upload
-        from airflow_provider_datafold.jobs.dbt.target import packed
-
         asked, waits = self._asked, self.wait_for_completion
         number, sha = asked["ci_config_id"], asked["commit_sha"]
-        with packed("target", asked["target"], asked["include"]) as archive:
-            ended = upload.ended_runs(hook, number, sha) if waits else ()
-            upload.upload_once(hook, number, archive, self._facts)
+        with jobs.dbt.target.packed("target", asked["target"], asked["include"]) as archive:
+            ended = jobs.dbt.upload.ended_runs(hook, number, sha) if waits else ()
+            jobs.dbt.upload.upload_once(hook, number, archive, self._facts)
         self.log.info("Uploaded dbt's artifacts of commit %s (%s).", sha, asked["run_type"])
-        run = upload.wait_for_run(hook, number, sha, ended) if waits else {}
+        run = jobs.dbt.upload.wait_for_run(hook, number, sha, ended) if waits else {}
         return {"ci_config_id": number, "pr_num": run.get("pr_num"), "run_id": run.get("id")}
 
 
 def _limits() -> Limits:
     """Return what a model may set of its gate."""
-    from airflow_provider_datafold.jobs.dbt.settings import Limits
-    from airflow_provider_datafold.jobs.gate.decision import Gate
-    from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
-
     parameters = signature(DatafoldRunDataDiffOperator).parameters
     defaults = {name: parameters[name].default for name in PASSING}
-    return Limits(PASSING, lambda given: Gate({**defaults, **given}))
+    return jobs.dbt.settings.Limits(
+        PASSING, lambda given: gate.decision.Gate({**defaults, **given})
+    )
 
 
 def _check_length(count: int) -> None:

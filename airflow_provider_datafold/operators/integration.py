@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_datafold.api.fields import undo_none
+from airflow_provider_datafold import jobs
 from airflow_provider_datafold.links import DatafoldLink
-from airflow_provider_datafold.omitted import OMITTED, Omitted
+from airflow_provider_datafold.omitted import Omitted
 from airflow_provider_datafold.operators.base import DatafoldOperator
 
 if TYPE_CHECKING:
@@ -74,22 +74,7 @@ class DatafoldUpdateOperator(DatafoldIntegrationOperator):
         :param hook: the hook to call.
         :return: the integration as Datafold returns it.
         """
-        config = self._config(hook)
+        config = jobs.integration.config_of(hook, self.kind, vars(self))
         return hook.update_integration(
             self.kind, self.bi_datasource_id, config, only_if_changed=self.only_if_changed
         )
-
-    def _config(self, hook: JobHook) -> dict[str, Any]:
-        from airflow_provider_datafold.api.kinds import KINDS
-        from airflow_provider_datafold.connection.integration import fetch_config
-
-        kind = KINDS[self.kind]
-        config = {}
-        for field in kind.fields:
-            # A secret has no argument, whatever a subclass may call its attributes.
-            value = OMITTED if field.secret else getattr(self, field.name)
-            if value is not OMITTED:
-                config[field.name] = undo_none(value) if field.nullable else value
-        if conn_id := undo_none(getattr(self, f"{self.kind}_conn_id", None)):
-            config |= fetch_config(conn_id, kind, config, hook.pause)
-        return config

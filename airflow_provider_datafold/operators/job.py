@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_datafold import jobs, triggers
 from airflow_provider_datafold.api.fields import positive_number
 from airflow_provider_datafold.exceptions import (
     DatafoldError,
@@ -237,10 +238,8 @@ class DatafoldJobOperator(DatafoldOperator):
         return self._finish(hook, context, wait)
 
     def _defer(self, context: Context, wait: Wait, not_before: float) -> NoReturn:
-        from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
-
         self.defer(
-            trigger=DatafoldJobTrigger(
+            trigger=triggers.job.DatafoldJobTrigger(
                 job=self.job_name,
                 ids=dict(wait.ids),
                 datafold_conn_id=self.datafold_conn_id,
@@ -355,9 +354,7 @@ class DatafoldJobOperator(DatafoldOperator):
 
     def _job(self) -> Job:
         # A DAG file that is parsed pays neither for the kinds of job nor for their operations.
-        from airflow_provider_datafold.jobs.job import JOBS
-
-        return JOBS[self.job_name]
+        return jobs.job.JOBS[self.job_name]
 
 
 def _seconds(field: str, duration: Any) -> float:

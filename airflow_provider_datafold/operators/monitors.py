@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.links import DatafoldDataDiffLink
@@ -92,28 +93,22 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
 
     def begin(self, hook: JobHook) -> dict[str, Any]:
         """Run the monitor."""
-        from airflow_provider_datafold.jobs.monitor_run import run_once
-
         monitor_id = self._asked["monitor_id"]
-        run_id = run_once(hook, monitor_id)
+        run_id = jobs.monitor_run.run_once(hook, monitor_id)
         self.log.info("Started run %d of monitor %d.", run_id, monitor_id)
         return {"monitor_id": monitor_id, "run_id": run_id}
 
     def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
         """Return the ids without waiting."""
-        from airflow_provider_datafold.jobs.monitor_run import summary
-
-        return summary(hook, start.ids, start.answer)
+        return jobs.monitor_run.summary(hook, start.ids, start.answer)
 
     def ended(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the run."""
-        from airflow_provider_datafold.jobs.monitor_run import conclude, data_diff_url
-
-        if url := data_diff_url(hook, reading.answer):
+        if url := jobs.monitor_run.data_diff_url(hook, reading.answer):
             DatafoldDataDiffLink.persist(context, url)
-        return conclude(hook, ids, reading, self._on_alert)
+        return jobs.monitor_run.conclude(hook, ids, reading, self._on_alert)
 
 
 class DatafoldToggleMonitorOperator(DatafoldOperator):
@@ -235,12 +230,9 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         :param context: Airflow's task context, with which the files are rendered.
         :return: the slugs by what was done, or would be done.
         """
-        from airflow_provider_datafold.jobs.monitors.apply import apply_plan
-        from airflow_provider_datafold.jobs.monitors.plan import make_plan
-
         with self.open_hook() as hook:
             given = self._check(hook)
-            plan = make_plan(
+            plan = jobs.monitors.plan.make_plan(
                 hook,
                 self._wanted(hook, context),
                 given["set_name"],
@@ -256,31 +248,25 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
                         change.reason,
                     )
             else:
-                apply_plan(hook, plan)
+                jobs.monitors.apply.apply_plan(hook, plan)
                 self._tell("{}", {"unchanged": plan.unchanged})
             self._tell("In no file, and {}", {"left alone": plan.ignored})
             return plan.summary()
 
     def _check(self, hook: JobHook) -> dict[str, Any]:
-        from airflow_provider_datafold.jobs.monitors.plan import STRATEGIES
-
         return self.checked(
             hook,
             set_name=fields.name,
-            dangling_monitors_strategy=fields.one_of(*STRATEGIES),
+            dangling_monitors_strategy=fields.one_of(*jobs.monitors.plan.STRATEGIES),
             is_dry_run=lambda _, value: fields.boolean("dry_run", value),
         )
 
     def _wanted(self, hook: JobHook, context: Context) -> list[Wanted]:
-        from airflow_provider_datafold.jobs.monitors.files import read_documents
-        from airflow_provider_datafold.jobs.monitors.format import translate
-        from airflow_provider_datafold.jobs.monitors.problems import Problems
-
-        problems = Problems(DatafoldInputError)
+        problems = jobs.monitors.problems.Problems(DatafoldInputError)
         # In no variable of this frame: what is read is not concealed before it is translated.
-        wanted = translate(
+        wanted = jobs.monitors.format.translate(
             hook,
-            read_documents(
+            jobs.monitors.files.read_documents(
                 hook,
                 self.files,
                 self.spec,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold import jobs
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.operators.job import DatafoldJobOperator, Start
 
@@ -53,6 +54,4 @@ class DatafoldRememberedJobOperator(DatafoldJobOperator):
             raise
 
     def _memory(self, hook: JobHook, context: Context) -> Memory:
-        from airflow_provider_datafold.jobs.once.memory import Memory
-
-        return Memory(hook, context, self._job(), self._asked)
+        return jobs.once.memory.Memory(hook, context, self._job(), self._asked)

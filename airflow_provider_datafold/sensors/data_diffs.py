@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api.fields import positive_integer
+from airflow_provider_datafold.jobs import gate
 from airflow_provider_datafold.jobs.gate.arguments import PASSING
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.operators.base import store
@@ -98,12 +99,10 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        from airflow_provider_datafold.jobs.gate import decision
-
         # Not concealed: a column may have the name of a secret.
         limits = {name: getattr(self, name) for name in PASSING}
         self._gate, ids = hook.checked(
-            lambda *_: (decision.Gate(limits), self.ids()), self.datadiff_id, limits
+            lambda *_: (gate.decision.Gate(limits), self.ids()), self.datadiff_id, limits
         )
         self._number = ids["datadiff_id"]
 

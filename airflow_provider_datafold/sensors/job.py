@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
+from airflow_provider_datafold import jobs, triggers
 from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
     DatafoldError,
@@ -245,10 +246,8 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     def _defer(
         self, context: Context, since: float | None, deadline: float, not_before: float
     ) -> NoReturn:
-        from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
-
         self.defer(
-            trigger=DatafoldJobTrigger(
+            trigger=triggers.job.DatafoldJobTrigger(
                 job=self.job_name,
                 ids=self.ids(),
                 datafold_conn_id=self.datafold_conn_id,
@@ -278,6 +277,4 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         )
 
     def _job(self) -> Job:
-        from airflow_provider_datafold.jobs.job import JOBS
-
-        return JOBS[self.job_name]
+        return jobs.job.JOBS[self.job_name]

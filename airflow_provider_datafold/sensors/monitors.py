@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.operators.base import ON_ALERT, store
@@ -93,8 +94,6 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the run."""
-        from airflow_provider_datafold.jobs.monitor_run import conclude, data_diff_url
-
-        if url := data_diff_url(hook, reading.answer):
+        if url := jobs.monitor_run.data_diff_url(hook, reading.answer):
             DatafoldDataDiffLink.persist(context, url)
-        return conclude(hook, ids, reading, self._on_alert)
+        return jobs.monitor_run.conclude(hook, ids, reading, self._on_alert)

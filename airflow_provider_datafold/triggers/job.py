@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_datafold import __version__
+from airflow_provider_datafold import __version__, client
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError, DatafoldError
 from airflow_provider_datafold.jobs.job import JOBS
@@ -130,9 +130,6 @@ class DatafoldJobTrigger(BaseTrigger):
 
     async def _watch(self, interval: PollInterval, trouble: Trouble) -> dict[str, Any]:
         """Look at the job until the wait is over, and return the event."""
-        # Loads what only a triggerer needs.
-        from airflow_provider_datafold.client.async_driver import AsyncClient
-
         settings = await fetch_settings_async(self.datafold_conn_id)
         conversation = watch(
             JOBS[self.job],
@@ -145,8 +142,10 @@ class DatafoldJobTrigger(BaseTrigger):
             trouble=trouble,
         )
         try:
-            async with AsyncClient(settings, _user_agent(), waits_until=self.deadline) as client:
-                reading = await client.run(conversation)
+            async with client.async_driver.AsyncClient(
+                settings, _user_agent(), waits_until=self.deadline
+            ) as driver:
+                reading = await driver.run(conversation)
         except DatafoldDeadlineError:
             return _deadline()
         except DatafoldError as error:
@@ -170,11 +169,9 @@ class DatafoldJobTrigger(BaseTrigger):
 
     async def _send(self, operation: Operation[Any], values: Mapping[str, Any]) -> None:
         """Call an operation over a connection of its own: the trigger's is being closed."""
-        from airflow_provider_datafold.client.async_driver import AsyncClient
-
         settings = await fetch_settings_async(self.datafold_conn_id)
-        async with AsyncClient(settings, _user_agent()) as client:
-            await client.call(operation, **values)
+        async with client.async_driver.AsyncClient(settings, _user_agent()) as driver:
+            await driver.call(operation, **values)
 
     async def _is_stopped(self) -> bool:
         """Ask whether a person stopped the task: a triggerer that restarts cancels, too."""

@@ -18,7 +18,7 @@ except ImportError:
         "watch an asset."
     ) from None
 
-from airflow_provider_datafold import __version__
+from airflow_provider_datafold import __version__, client
 from airflow_provider_datafold.api import fields, monitors
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import (
@@ -222,10 +222,10 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
 
     async def _look(self) -> Look:
         settings = await self._settings()
-        async with self._client(settings) as client:
+        async with self._client(settings) as driver:
             found = {
                 monitor_id: monitor.get("last_alert")
-                for monitor_id, monitor in (await _all(client)).items()
+                for monitor_id, monitor in (await _all(driver)).items()
             }
         return Look(settings.base_url, found, time.monotonic())
 
@@ -239,9 +239,9 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
             raise DatafoldConfigurationError("the connection has another host since the last poll")
         reading = read_back(back_to)
         number = next(reading)
-        async with self._client(settings) as client:
+        async with self._client(settings) as driver:
             while True:
-                answer = await client.call(
+                answer = await driver.call(
                     monitors.LIST_RUNS,
                     monitor_id=watch.monitor_id,
                     page=number,
@@ -259,10 +259,7 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
 
     @staticmethod
     def _client(settings: Settings) -> AsyncClient:
-        # Loads what only a triggerer needs.
-        from airflow_provider_datafold.client.async_driver import AsyncClient
-
-        return AsyncClient(settings, f"airflow-provider-datafold/{__version__}")
+        return client.async_driver.AsyncClient(settings, f"airflow-provider-datafold/{__version__}")
 
 
 def _is_due(watch: Watch, look: Look) -> bool:
@@ -270,11 +267,11 @@ def _is_due(watch: Watch, look: Look) -> bool:
     return watch.is_due(look.host, last_alert, time.monotonic())
 
 
-async def _all(client: AsyncClient) -> dict[int, Mapping[str, Any]]:
+async def _all(driver: AsyncClient) -> dict[int, Mapping[str, Any]]:
     """Read the list of monitors, and return them by their ids."""
     found: dict[int, Mapping[str, Any]] = {}
     for number in range(1, _MOST_PAGES + 1):
-        answer = await client.call(
+        answer = await driver.call(
             monitors.LIST, page=number, page_size=_PAGE_SIZE, order_by="id", sort_order="asc"
         )
         page = Page.of(answer, "monitors", "id")

@@ -24,6 +24,7 @@ _INTERNAL = {
     "connection",
     "hooks.integrations",
     "jobs",
+    "lazy_modules",
     "omitted",
     "redaction",
 }

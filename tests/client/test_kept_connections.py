@@ -29,8 +29,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, head, is_huge, says
-from dev.faults.server import Behaviour, FaultServer, Step, Then
-from dev.faults.server import Call as Asked
+from dev.faults.server import Behaviour, Call as Asked, FaultServer, Step, Then
 from tests.certificates import tls
 from tests.conftest import API_KEY
 from tests.tunnel import Tunnel

@@ -14,8 +14,7 @@ from dev.faults.outcome import differences, shortcoming
 from dev.faults.processes import Run, measure, measure_waits
 from dev.faults.table import FAULTS
 from dev.faults.wait import OPERATORS, WORKER, Wait
-from dev.faults.wait_measurement import Waited
-from dev.faults.wait_measurement import differences as wait_differences
+from dev.faults.wait_measurement import Waited, differences as wait_differences
 from dev.faults.wait_table import WAITS
 from tests.conftest import ROOT
 

@@ -19,8 +19,7 @@ from openapi_core import OpenAPI
 from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
 
-from dev.sandbox import Sandbox, contract, data_diffs, data_sources, monitors
-from dev.sandbox import seen as seen_in_sdk
+from dev.sandbox import Sandbox, contract, data_diffs, data_sources, monitors, seen as seen_in_sdk
 from dev.sandbox.app import Disturbance, routes
 from dev.sandbox.contract import Operation
 from dev.sandbox.course import Course, Job, Step

@@ -29,9 +29,7 @@ from airflow_provider_datafold.operators.ci import (
     DatafoldUploadCIChangesOperator,
 )
 from dev.faults import behaviours
-from dev.faults.server import Call as FaultCall
-from dev.faults.server import Step as FaultStep
-from dev.faults.server import Then
+from dev.faults.server import Call as FaultCall, Step as FaultStep, Then
 from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of

@@ -38,16 +38,14 @@ from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.gate.report import KEY
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS
-from airflow_provider_datafold.jobs.once import ownership
-from airflow_provider_datafold.jobs.once import start as once
+from airflow_provider_datafold.jobs.once import ownership, start as once
 from airflow_provider_datafold.jobs.once.ownership import owner_of
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.operators import job as job_module
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, FaultServer, Step, Then
-from dev.sandbox.course import Course, Job
-from dev.sandbox.course import Step as OnTheWay
+from dev.sandbox.course import Course, Job, Step as OnTheWay
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
 from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY

@@ -23,8 +23,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import INTEGRATION, answer, answers
-from dev.faults.server import Behaviour, FaultServer, Step, Then
-from dev.faults.server import Call as Asked
+from dev.faults.server import Behaviour, Call as Asked, FaultServer, Step, Then
 from tests.conftest import API_KEY, TOKEN
 from tests.drivers import CREATE, UPDATE, Call, both, call_async, call_sync
 

@@ -31,8 +31,7 @@ from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperat
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, html, says
-from dev.faults.server import Behaviour, Door, FaultServer, Step, Then
-from dev.faults.server import Call as Asked
+from dev.faults.server import Behaviour, Call as Asked, Door, FaultServer, Step, Then
 from tests.certificates import tls
 from tests.drivers import UPDATE, call_async
 

@@ -15,8 +15,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from airflow.providers.common.compat.sdk import redact
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook

@@ -14,8 +14,7 @@ from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
 from dev.faults.behaviours import answer, answers
-from dev.faults.server import Call as Asked
-from dev.faults.server import FaultServer, Step, Then
+from dev.faults.server import Call as Asked, FaultServer, Step, Then
 from tests.drivers import Call, both
 
 KEY = "planted-api-key-41d6"

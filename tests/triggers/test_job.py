@@ -28,8 +28,7 @@ from airflow_provider_datafold.triggers import job as job_module
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, Step
-from dev.sandbox.course import Course
-from dev.sandbox.course import Step as OnTheWay
+from dev.sandbox.course import Course, Step as OnTheWay
 from tests.conductor import Conductor, error_500, lost
 from tests.waits import NEVER, add_diff
 

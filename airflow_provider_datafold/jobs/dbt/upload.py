@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
+from airflow_provider_datafold.api.dbt import FACTS as FACTS
 from airflow_provider_datafold.exceptions import DatafoldNotFoundError
 from airflow_provider_datafold.jobs.ci_run import list_runs
 from airflow_provider_datafold.jobs.job import CI_RUN

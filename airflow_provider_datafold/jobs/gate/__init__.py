@@ -1,1 +1,12 @@
 """The gate: what a data diff proves, and whether a DAG goes on after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_datafold.lazy_modules import modules_of
+
+if TYPE_CHECKING:
+    from airflow_provider_datafold.jobs.gate import decision as decision, summary as summary
+else:
+    __getattr__ = modules_of(__name__)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import Asset
+
 from airflow_provider_datafold.jobs.gate.figures import Figures, column_stats, number
 from airflow_provider_datafold.jobs.gate.verdict import Verdict
 
@@ -110,8 +112,6 @@ class Report:
 
     def _tell_assets(self, data: Mapping[str, Any]) -> None:
         """Add the figures to the events of the task's assets, which a failed task does not have."""
-        from airflow.providers.common.compat.sdk import Asset
-
         extra = {name: data[name] for name in ("id", "url", "figures")}
         for outlet in self.context["task"].outlets:
             if isinstance(outlet, Asset):

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from airflow_provider_datafold.api.fields import format_value
 from airflow_provider_datafold.exceptions import DatafoldInputError
 
 if TYPE_CHECKING:
-    import yaml
-
     from airflow_provider_datafold.redaction.secret import Secret
 
 _MOST_REPEATED = 10_000
@@ -60,9 +60,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parsed_yaml(text: Secret) -> tuple[Any, str]:
-    # Slow to import, and needed only here.
-    import yaml
-
     try:
         loader = yaml.SafeLoader(text.reveal())
         root = loader.get_single_node()
@@ -111,9 +108,7 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 
 
 def _fault(node: yaml.Node) -> str:
-    from yaml import SafeLoader
-
-    if node.tag not in SafeLoader.yaml_constructors and node.tag != _MERGE:
+    if node.tag not in yaml.SafeLoader.yaml_constructors and node.tag != _MERGE:
         return f"has a YAML tag that is not allowed{_line(node.start_mark)}"
     seen = set()
     for item in node.value:

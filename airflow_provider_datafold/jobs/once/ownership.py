@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+import airflow
+
 from airflow_provider_datafold.jobs.job import DATA_DIFF, State
 from airflow_provider_datafold.redaction.secret import MASK, Secret
 
@@ -179,9 +181,7 @@ def _signs(ti: Any, run: Any) -> list[int]:
 
 def tells_of_each_clear() -> bool:
     """Return whether this Airflow counts each clear of a run: those before 3.2 count few."""
-    from airflow import __version__
-
-    major, minor = __version__.split(".")[:2]
+    major, minor = airflow.__version__.split(".")[:2]
     return (int(major), int(minor)) >= (3, 2)
 
 

@@ -14,8 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import pytest
-from hypothesis import given, note, settings
-from hypothesis import strategies as st
+from hypothesis import given, note, settings, strategies as st
 
 from airflow_provider_datafold.jobs.gate.limits import Limits
 from airflow_provider_datafold.jobs.gate.verdict import Outcome, judge

@@ -25,8 +25,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldValidationError,
 )
 from airflow_provider_datafold.jobs.hook import JobHook
-from airflow_provider_datafold.jobs.once import claim as claim_module
-from airflow_provider_datafold.jobs.once import start as once
+from airflow_provider_datafold.jobs.once import claim as claim_module, start as once
 from airflow_provider_datafold.jobs.once.claim import Claim, Search, claim, find, find_after_stop
 from airflow_provider_datafold.jobs.once.ownership import Owner
 from dev.faults.server import Door, FaultServer
