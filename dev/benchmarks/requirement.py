@@ -61,7 +61,7 @@ REQUIREMENTS = (
     Requirement(imports.TIME_OF_ALL, 15),
     Requirement(serialize.SERIALIZE, 1.1, FLOOR),
     Requirement(update.ONE, 1.25, FLOOR),
-    Requirement(update.ONE, 1, THEIRS),
+    Requirement(update.ONE, 1.05, THEIRS),
     *(
         Requirement(waits.name_of(scheme, what), most)
         for scheme in (waits.HTTP, waits.HTTPS)

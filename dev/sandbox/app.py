@@ -25,8 +25,7 @@ from dev.sandbox import (
 from dev.sandbox.contract import Operation
 from dev.sandbox.disturbance import Disturbance
 from dev.sandbox.host import LoopbackOnly
-from dev.sandbox.journal import Change
-from dev.sandbox.journal import Request as Seen
+from dev.sandbox.journal import Change, Request as Seen
 from dev.sandbox.later import Later
 from dev.sandbox.pages import create_pages
 from dev.sandbox.router import Map, Route, Router
