@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_datafold.api.operation import Request
     from airflow_provider_datafold.jobs.hook import JobHook
+    from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -27,11 +28,14 @@ class DatafoldCIOperator(DatafoldRememberedJobOperator):
     :param ci_config_id: id of the CI configuration in Datafold, e.g. ``7`` or ``"7"``.
     """
 
-    job_name = "ci_run"
-
     template_fields: Sequence[str] = (*DatafoldOperator.template_fields, "ci_config_id")
 
     ci_config_id: int | str
+
+    @property
+    def job(self) -> Job:
+        """The kind of job."""
+        return jobs.job.CI_RUN
 
     def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
         """Return the ids without waiting."""

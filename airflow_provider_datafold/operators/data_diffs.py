@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.api.operation import Request
     from airflow_provider_datafold.jobs.gate.decision import Gate
     from airflow_provider_datafold.jobs.hook import JobHook
+    from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.once.claim import Search
     from airflow_provider_datafold.jobs.once.ownership import Owner
     from airflow_provider_datafold.jobs.watch import JobStatus
@@ -122,8 +123,6 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
     """
 
-    job_name = "data_diff"
-
     template_fields: Sequence[str] = (
         *DatafoldOperator.template_fields,
         *COMPARED,
@@ -200,6 +199,11 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         if partial.kwargs.get("map_index_template") is None:
             partial.kwargs["map_index_template"] = _MAP_INDEX_TEMPLATE
         return partial
+
+    @property
+    def job(self) -> Job:
+        """The kind of job."""
+        return jobs.job.DATA_DIFF
 
     @property
     def map_label(self) -> str:

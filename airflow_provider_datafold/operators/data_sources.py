@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.jobs.hook import JobHook
+    from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -52,8 +53,6 @@ class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
     :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
     """
 
-    job_name = "data_source_test"
-
     template_fields: Sequence[str] = (*DatafoldOperator.template_fields, "data_source_id")
 
     data_source_id: int | str
@@ -71,6 +70,11 @@ class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
     ) -> None:
         super().__init__(**kwargs)
         store(self, locals())
+
+    @property
+    def job(self) -> Job:
+        """The kind of job."""
+        return jobs.job.DATA_SOURCE_TEST
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_datafold import jobs, triggers
+from airflow_provider_datafold import triggers
 from airflow_provider_datafold.api.fields import positive_number
 from airflow_provider_datafold.exceptions import (
     DatafoldError,
@@ -84,9 +84,6 @@ class DatafoldJobOperator(DatafoldOperator):
         hours by default. The task's ``execution_timeout`` counts, too.
     """
 
-    job_name: ClassVar[str]
-    """Key of :data:`~airflow_provider_datafold.jobs.job.JOBS`."""
-
     wait_for_completion: bool
     deferrable: bool
     poll_interval: float | timedelta | None
@@ -97,6 +94,11 @@ class DatafoldJobOperator(DatafoldOperator):
 
     _ids: Mapping[str, Any] | None = None
     """The ids of the job, as long as it may be running."""
+
+    @property
+    def job(self) -> Job:
+        """The kind of job. Not a field of the class: a DAG file need not load the operations."""
+        raise NotImplementedError
 
     def execute(self, context: Context) -> Any:
         """Start the job, and wait for its end unless ``wait_for_completion`` is ``False``.
@@ -203,7 +205,7 @@ class DatafoldJobOperator(DatafoldOperator):
         :param hook: a hook that was stopped.
         :param until: when Airflow may kill the process, by the monotonic clock.
         """
-        job = self._job()
+        job = self.job
         if self._ids is None or job.cancel is None:
             return
         try:
@@ -229,7 +231,7 @@ class DatafoldJobOperator(DatafoldOperator):
         return self._wait(hook, context, wait)
 
     def _has_ended(self, start: Start) -> bool:
-        job = self._job()
+        job = self.job
         return job.is_end(start.answer.get(job.status))
 
     def _wait(self, hook: JobHook, context: Context, wait: Wait, *, not_before: float = 0.0) -> Any:
@@ -240,7 +242,7 @@ class DatafoldJobOperator(DatafoldOperator):
     def _defer(self, context: Context, wait: Wait, not_before: float) -> NoReturn:
         self.defer(
             trigger=triggers.job.DatafoldJobTrigger(
-                job=self.job_name,
+                job=self.job.name,
                 ids=dict(wait.ids),
                 datafold_conn_id=self.datafold_conn_id,
                 deadline=wait.deadline,
@@ -254,7 +256,7 @@ class DatafoldJobOperator(DatafoldOperator):
         )
 
     def _resumed(self, event: Mapping[str, Any], wait: Mapping[str, Any]) -> Wait:
-        job, ids = self._job(), wait.get("ids", event.get("ids"))
+        job, ids = self.job, wait.get("ids", event.get("ids"))
         needed = (*job.asks, "run_id") if job.is_listed else job.asks
         if not isinstance(ids, Mapping) or not ids.keys() >= {*needed}:
             raise DatafoldInputError(
@@ -278,7 +280,7 @@ class DatafoldJobOperator(DatafoldOperator):
         """Look once in place of the triggerer, which cannot, and let it wait on."""
         self.log.warning("The triggerer could not go on waiting: %s.", event.get("error"))
         self._ids = wait.ids
-        reading = hook.look(self._job(), wait.ids, is_troubled=bool(event.get("is_lasting")))
+        reading = hook.look(self.job, wait.ids, is_troubled=bool(event.get("is_lasting")))
         if reading.has_ended:
             return self._conclude(hook, context, wait, reading)
         pause = max(AFTER_TROUBLE, reading.retry_after)
@@ -288,7 +290,7 @@ class DatafoldJobOperator(DatafoldOperator):
         """Wait in this worker, which takes no time if the triggerer has waited."""
         self._ids = wait.ids
         reading = hook.wait(
-            self._job(),
+            self.job,
             wait.ids,
             deadline=wait.deadline,
             since=wait.since,
@@ -299,11 +301,11 @@ class DatafoldJobOperator(DatafoldOperator):
     def _conclude(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:
         self._ids = None
         # No task cancels what has no cancel.
-        if reading.was_cancelled and wait.is_taken_over and self._job().cancel:
+        if reading.was_cancelled and wait.is_taken_over and self.job.cancel:
             # A task that is cleared while it runs may keep its tag. Then its old process cancels
             # the job that the new one has taken over.
             self.log.warning(
-                "Another try of this task cancelled the %s. Starting a new one.", self._job().noun
+                "Another try of this task cancelled the %s. Starting a new one.", self.job.noun
             )
             start = self.start(hook, context, force_new=True)
             again = Wait(start.ids, start.since, wait.deadline, False, start.twin_tag)
@@ -326,7 +328,7 @@ class DatafoldJobOperator(DatafoldOperator):
 
     def _cancel(self, hook: JobHook, ids: Mapping[str, Any]) -> None:
         """Cancel the job; a cancel that is refused or comes too late is no error."""
-        job = self._job()
+        job = self.job
         if not self.cancel_on_kill or job.cancel is None:
             return
         try:
@@ -351,10 +353,6 @@ class DatafoldJobOperator(DatafoldOperator):
     def _interval(self) -> float | None:
         interval = self.poll_interval
         return None if interval is None else _seconds("poll_interval", interval)
-
-    def _job(self) -> Job:
-        # A DAG file that is parsed pays neither for the kinds of job nor for their operations.
-        return jobs.job.JOBS[self.job_name]
 
 
 def _seconds(field: str, duration: Any) -> float:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.jobs.hook import JobHook
+    from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.monitors.format import Wanted
     from airflow_provider_datafold.jobs.watch import JobStatus
 
@@ -58,8 +59,6 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
     :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
     """
 
-    job_name = "monitor_run"
-
     template_fields: Sequence[str] = (
         *DatafoldOperator.template_fields,
         "monitor_id",
@@ -84,6 +83,11 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
     ) -> None:
         super().__init__(**kwargs)
         store(self, locals())
+
+    @property
+    def job(self) -> Job:
+        """The kind of job."""
+        return jobs.job.MONITOR_RUN
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""

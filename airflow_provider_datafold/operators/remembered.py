@@ -35,7 +35,7 @@ class DatafoldRememberedJobOperator(DatafoldJobOperator):
             ids = self.begin(hook)
             return Start(ids, {}, memory.keep(ids))
         shown = ", ".join(f"{name} {number}" for name, number in known.ids.items())
-        self.log.info("Took over the %s that an earlier try started: %s.", self._job().noun, shown)
+        self.log.info("Took over the %s that an earlier try started: %s.", self.job.noun, shown)
         return Start(known.ids, known.answer, known.since, is_taken_over=True)
 
     def begin(self, hook: JobHook) -> Mapping[str, Any]:
@@ -54,4 +54,4 @@ class DatafoldRememberedJobOperator(DatafoldJobOperator):
             raise
 
     def _memory(self, hook: JobHook, context: Context) -> Memory:
-        return jobs.once.memory.Memory(hook, context, self._job(), self._asked)
+        return jobs.once.memory.Memory(hook, context, self.job, self._asked)

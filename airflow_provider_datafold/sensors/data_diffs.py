@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.jobs import gate
 from airflow_provider_datafold.jobs.gate.arguments import PASSING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_datafold.jobs.gate.decision import Gate
     from airflow_provider_datafold.jobs.hook import JobHook
+    from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -54,8 +56,6 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
     :raises DatafoldDeadlineError: it had not ended after ``timeout``.
     :raises DatafoldError: as for the operator.
     """
-
-    job_name = "data_diff"
 
     template_fields: Sequence[str] = (
         *DatafoldJobSensor.template_fields,
@@ -96,6 +96,11 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         self.trigger_interval = None if poke_interval is None else self.poke_interval
         # Airflow's sensor keeps these two, in seconds.
         store(self, locals(), kept=("poke_interval", "timeout"))
+
+    @property
+    def job(self) -> Job:
+        """The kind of job."""
+        return jobs.job.DATA_DIFF
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_provider_datafold import jobs, triggers
+from airflow_provider_datafold import triggers
 from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
     DatafoldError,
@@ -50,9 +50,6 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         default. Deferred, the task's ``execution_timeout`` counts, too.
     """
 
-    job_name: ClassVar[str]
-    """Key of :data:`~airflow_provider_datafold.jobs.job.JOBS`."""
-
     # As for operators, Airflow's class comes first.
     on_kill = HookUser.on_kill
 
@@ -65,6 +62,11 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
 
     _not_before = 0.0
     """When Datafold accepts the next request, in seconds since the epoch."""
+
+    @property
+    def job(self) -> Job:
+        """The kind of job. Not a field of the class: a DAG file need not load the operations."""
+        raise NotImplementedError
 
     def execute(self, context: Context) -> Any:
         """Wait for the job.
@@ -107,7 +109,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
             return PokeReturnValue(is_done=False)
         with self.open_hook() as hook:
             self.check(hook)
-            job, ids = self._job(), self.ids()
+            job, ids = self.job, self.ids()
             self.begin(hook, context)
             reading = hook.look(job, ids)
             if reading.retry_after:
@@ -156,7 +158,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
                 return self._look_for_triggerer(hook, context, event, since, deadline)
             with suppress(DatafoldDeadlineError):
                 reading = hook.wait(
-                    self._job(),
+                    self.job,
                     ids,
                     deadline=deadline,
                     since=since,
@@ -237,7 +239,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
         """Look once in place of the triggerer, which cannot, and let it wait on."""
         self.log.warning("The triggerer could not go on waiting: %s.", event.get("error"))
         ids = self.ids()
-        reading = hook.look(self._job(), ids, is_troubled=bool(event.get("is_lasting")))
+        reading = hook.look(self.job, ids, is_troubled=bool(event.get("is_lasting")))
         if not reading.has_ended:
             pause = max(AFTER_TROUBLE, reading.retry_after)
             self._defer(context, since, deadline, time.time() + pause)
@@ -248,7 +250,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
     ) -> NoReturn:
         self.defer(
             trigger=triggers.job.DatafoldJobTrigger(
-                job=self.job_name,
+                job=self.job.name,
                 ids=self.ids(),
                 datafold_conn_id=self.datafold_conn_id,
                 deadline=deadline,
@@ -271,10 +273,7 @@ class DatafoldJobSensor(BaseSensorOperator, HookUser):
 
     def _deadline_error(self) -> Exception:
         return DatafoldDeadlineError(
-            f"The {self._job().noun} had not ended after {self._longest():g} s, the limit from the "
+            f"The {self.job.noun} had not ended after {self._longest():g} s, the limit from the "
             f"sensor's 'timeout' and 'execution_timeout'. It is still running: a sensor does not "
             f"cancel it."
         )
-
-    def _job(self) -> Job:
-        return jobs.job.JOBS[self.job_name]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.jobs.hook import JobHook
+    from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -45,8 +46,6 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
     :raises DatafoldError: as for
         :class:`~airflow_provider_datafold.operators.monitors.DatafoldRunMonitorOperator`.
     """
-
-    job_name = "monitor_run"
 
     template_fields: Sequence[str] = (
         *DatafoldJobSensor.template_fields,
@@ -80,6 +79,11 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         self.trigger_interval = None if poke_interval is None else self.poke_interval
         # Airflow's sensor keeps these two, in seconds.
         store(self, locals(), kept=("poke_interval", "timeout"))
+
+    @property
+    def job(self) -> Job:
+        """The kind of job."""
+        return jobs.job.MONITOR_RUN
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""

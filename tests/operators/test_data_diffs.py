@@ -37,7 +37,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.gate.report import KEY
 from airflow_provider_datafold.jobs.hook import JobHook
-from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS
+from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.jobs.once import ownership, start as once
 from airflow_provider_datafold.jobs.once.ownership import owner_of
 from airflow_provider_datafold.links import DatafoldDataDiffLink
@@ -987,7 +987,8 @@ def test_killed_while_it_defers(serving: Any) -> None:
 def test_other_kinds_of_job_may_know_no_cancel(
     serving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(JOBS, "data_diff", replace(DATA_DIFF, cancel=None))
+    uncancellable = replace(DATA_DIFF, cancel=None)
+    monkeypatch.setattr("airflow_provider_datafold.jobs.job.DATA_DIFF", uncancellable)
     service = serving()
     task = gate(timeout=0.1)
     with pytest.raises(DatafoldDeadlineError):
