@@ -15,6 +15,9 @@ PRISM = .venv/prism-5.14.2
 # last otherwise.
 SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
+# Each of the many processes of a test would compile our code again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo dev install test test-all test-oldest test-next test-contract check unit test-whole \
   test-ui test-cluster test-kill soak reliability reliability-all mutation coverage-page public-names bench docs \
   api-diff contract constraints clean
