@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 NAME = "airflow-provider-datafold"
-NEEDS_AIRFLOW_3 = {"on_alert"}
+NEEDS = {"on_alert": (3, 0), "approve_difference": (3, 1)}
+"""From which Airflow on an example DAG can be imported."""
 
 
 def main() -> None:
@@ -50,9 +51,9 @@ def example_dags(airflow: str) -> dict[str, list[str]]:
     package = importlib.import_module("airflow_provider_datafold")
     folder = Path(package.__path__[0], "example_dags")
     assert list(folder.glob("monitors/*.yaml")), "The files of monitors are not in the wheel"
-    names = {path.stem for path in folder.glob("*.py")}
-    if airflow.startswith("2."):
-        names -= NEEDS_AIRFLOW_3
+    major, minor = map(int, airflow.split(".")[:2])
+    found = {path.stem for path in folder.glob("*.py")}
+    names = {name for name in found if (major, minor) >= NEEDS.get(name, (0, 0))}
     assert len(names) > 9, names
     return {name: _dags_of(f"{package.__name__}.example_dags.{name}") for name in sorted(names)}
 
