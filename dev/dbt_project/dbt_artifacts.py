@@ -15,20 +15,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
+PROJECT = Path(__file__).resolve().parent
 TARGETS = {"production": False, "staging": True}
 """What is built, and whether it has the model that is new."""
 
 
 def main(version: str) -> None:
-    """Write the artifacts of both targets.
-
-    :param version: the folder, named for dbt's version.
-    """
+    """Write the artifacts of both targets into a folder that is named for dbt's version."""
     for target, has_new in TARGETS.items():
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder).resolve() / "shop"
-            shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("artifacts"))
+            shutil.copytree(
+                PROJECT, copy, ignore=shutil.ignore_patterns("artifacts", Path(__file__).name)
+            )
             build(copy, target, has_new=has_new)
             kept = PROJECT / "artifacts" / version / target
             kept.mkdir(parents=True, exist_ok=True)
@@ -39,12 +38,7 @@ def main(version: str) -> None:
 
 
 def build(project: Path, target: str, *, has_new: bool) -> None:
-    """Run dbt.
-
-    :param project: the project, in which it runs, so that all paths are relative.
-    :param target: the target in profiles.yml.
-    :param has_new: whether to build the model that is new.
-    """
+    """Run dbt in the project, so that all paths are relative; one model is new."""
     dbt = Path(sys.executable).with_name("dbt")
     options = ["--project-dir=.", "--profiles-dir=.", "--target-path=target", "--log-path=logs"]
     variables = json.dumps({"with_new": has_new})
@@ -57,12 +51,7 @@ def build(project: Path, target: str, *, has_new: bool) -> None:
 
 
 def trimmed(content: Any, project: Path) -> str:
-    """Leave out this machine's paths, and dbt's own macros, which are nine tenths of a manifest.
-
-    :param content: the artifact.
-    :param project: where dbt ran.
-    :return: its JSON.
-    """
+    """Leave out this machine's paths, and dbt's own macros, which are nine tenths of a manifest."""
     if "macros" in content:
         macros = content["macros"].items()
         content["macros"] = {name: each for name, each in macros if name.startswith("macro.shop.")}

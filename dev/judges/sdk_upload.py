@@ -28,11 +28,7 @@ CHECK = ("check-post-upload-dbt-artifacts", *OPTIONS, "--branch=HEAD")
 
 
 def main(command: str) -> int:
-    """Print the requests of both, side by side.
-
-    :param command: the SDK's command.
-    :return: exit code, 0 if they are equal.
-    """
+    """Print the requests of both, side by side; return the exit code, 0 if they are equal."""
     with tempfile.TemporaryDirectory() as home, Sandbox() as sandbox:
         os.environ["AIRFLOW_HOME"] = home
         for arguments in (UPLOAD, CHECK):
