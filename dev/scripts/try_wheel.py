@@ -42,11 +42,7 @@ def ask_airflow() -> dict[str, Any]:
 
 
 def example_dags(airflow: str) -> dict[str, list[str]]:
-    """Import the example DAGs from the wheel, each by its name in the package.
-
-    :param airflow: the version of Airflow.
-    :return: the DAGs that each module makes.
-    """
+    """Import the example DAGs from the wheel, and return those that each module makes."""
     package = importlib.import_module("airflow_provider_datafold")
     folder = Path(package.__path__[0], "example_dags")
     assert list(folder.glob("monitors/*.yaml")), "The files of monitors are not in the wheel"
