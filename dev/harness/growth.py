@@ -24,6 +24,9 @@ class Sample(NamedTuple):
     memory: float
     files: float
 
+    def __str__(self) -> str:
+        return f"{self.processes:.0f} processes, {self.memory:.1f} MB, {self.files:.0f} files"
+
 
 class Growth(NamedTuple):
     """How much a part takes in the first and in the last quarter of a run: the medians."""

@@ -16,7 +16,7 @@ from dev.faults.page import PATH, with_last_section
 from dev.harness import page
 from dev.harness.cluster import DAGS
 from dev.harness.deployment import Deployment
-from dev.harness.growth import Growth, Part, Watch
+from dev.harness.growth import Part, Watch
 from dev.harness.hook import READS
 from dev.harness.metadata import Metadata
 from dev.harness.plan import SOAK
@@ -74,7 +74,7 @@ class Test:
         result = Result(SOAK, run, metadata, service, programs.logs)
         reads = service.statuses("GET", READS)[200]
         counts = {**result.counts(), "reads of the hook": f"{reads}"}
-        figures = {name: _figure(growth) for name, growth in growths.items()}
+        figures = {name: f"{first}; then {last}" for name, (first, last) in growths.items()}
         exit_code = report(
             {**counts, **figures, "seconds": f"{programs.seconds:.0f}"},
             {
@@ -101,12 +101,3 @@ def _start(airflow: Deployment) -> dict[str, Part]:
         "triggerer": parts["triggerer"].pids,
         "hook": lambda: [hook.pid],
     }
-
-
-def _figure(growth: Growth) -> str:
-    first, last = growth
-    return (
-        f"{first.processes:.0f}, then {last.processes:.0f} processes, "
-        f"{first.memory:.1f}, then {last.memory:.1f} MB, "
-        f"{first.files:.0f}, then {last.files:.0f} files"
-    )

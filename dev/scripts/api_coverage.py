@@ -99,10 +99,8 @@ REASONS = {
 """Why operations need no operator."""
 
 _DECLARING = ("airflow_provider_datafold.api.", "airflow_provider_datafold.hooks.integrations")
-"""Where the hook's methods for operations are."""
-
 _FREE = ("call", "run")
-"""The hook's methods that call any operation."""
+"""Where the hook's methods for operations are, and those that call any operation."""
 
 Names = dict[str, set[str]]
 """The callers of an operation, by its method and path."""

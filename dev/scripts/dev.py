@@ -18,7 +18,6 @@ from dev.samples.warehouse import create_warehouse
 from dev.sandbox import Sandbox
 
 DAGS = ROOT / "example_dags"
-LONGEST_START = 180.0
 SETTINGS = {
     **FOR_PEOPLE,
     # So that edited and new DAG files take effect at once. Edits of the package do anyway.
@@ -57,7 +56,7 @@ def main() -> int:
         programs.forever()
         return 0
 
-    code = play("dev", LONGEST_START, sandbox, run)
+    code = play("dev", 180, sandbox, run)
     return 0 if code == INTERRUPTED else code
 
 

@@ -27,18 +27,13 @@ _WITH_HELPERS = {"operators", "sensors", "triggers"}
 
 def render() -> str:
     """Return what the file must hold."""
-    lines = [line for module in _modules() for line in _of_module(module)]
+    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    modules = [name for name in sorted(each.name for each in found) if not _is_internal(name)]
+    lines = [line for name in modules for line in _of_module(importlib.import_module(name))]
     for connection in package.get_provider_info()["connection-types"]:
         kind = f"connection {connection['connection-type']}"
         lines += [kind, *(f"{kind}: {name}" for name in connection["conn-fields"])]
     return "\n".join([*lines, ""])
-
-
-def _modules() -> Iterator[ModuleType]:
-    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-    for name in sorted(each.name for each in found):
-        if not _is_internal(name):
-            yield importlib.import_module(name)
 
 
 def _is_internal(module: str) -> bool:
@@ -77,9 +72,7 @@ def _of_class(name: str, kind: type[Any]) -> Iterator[str]:
 
 
 def _public(members: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    return sorted(
-        (item for item in members.items() if not item[0].startswith("_")), key=lambda item: item[0]
-    )
+    return sorted(item for item in members.items() if not item[0].startswith("_"))
 
 
 def _of_call(name: str, call: Callable[..., Any]) -> Iterator[str]:

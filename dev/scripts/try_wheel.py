@@ -50,14 +50,12 @@ def example_dags(airflow: str) -> dict[str, list[str]]:
     if airflow.startswith("2."):
         names -= NEEDS_AIRFLOW_3
     assert len(names) > 9, names
-    return {name: _dags_of(f"{package.__name__}.example_dags.{name}") for name in sorted(names)}
-
-
-def _dags_of(module: str) -> list[str]:
-    objects = vars(importlib.import_module(module)).values()
-    dags = [value.dag_id for value in objects if type(value).__name__ == "DAG"]
-    assert dags, module
-    return dags
+    found = {}
+    for name in sorted(names):
+        objects = vars(importlib.import_module(f"{package.__name__}.example_dags.{name}")).values()
+        found[name] = [each.dag_id for each in objects if type(each).__name__ == "DAG"]
+        assert found[name], name
+    return found
 
 
 if __name__ == "__main__":
