@@ -34,7 +34,10 @@ def connections_to(
         "description": "Hightouch's API token as the password",
         "password": hightouch_token or secrets.token_urlsafe(),
     }
-    found = {"datafold_default": datafold, "hightouch_default": hightouch}
+    found: dict[str, dict[str, Any]] = {
+        "datafold_default": datafold,
+        "hightouch_default": hightouch,
+    }
     if warehouse is not None:
         description = "The warehouse that the examples load"
         where = {"conn_type": "sqlite", "description": description, "host": str(warehouse)}

@@ -132,7 +132,7 @@ def _show(title: str, integration: dict[str, Any]) -> None:
 def main() -> int:
     """Run the demo, and return the exit code."""
     sandbox = Sandbox()
-    return play("demo", 300, sandbox, lambda *where: Demo(*where, sandbox).run())
+    return play("demo", 300, sandbox, lambda programs, home: Demo(programs, home, sandbox).run())
 
 
 if __name__ == "__main__":
