@@ -134,7 +134,7 @@ class Cluster(Deployment):
 
 
 class Test:
-    """The test."""
+    """What ``python -m dev.harness cluster`` runs."""
 
     longest = 1500.0
     """Seconds; enough for two cores that are busy with something else, too."""

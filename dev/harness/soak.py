@@ -35,7 +35,7 @@ _SETTINGS = {"AIRFLOW__CORE__EXECUTOR": "LocalExecutor", "AIRFLOW__CORE__PARALLE
 
 
 class Test:
-    """The soak, of so many minutes."""
+    """What ``python -m dev.harness soak`` runs, for so many minutes."""
 
     def __init__(self, minutes: float) -> None:
         self._minutes = minutes

@@ -21,7 +21,7 @@ from dev.local_airflow.programs import Programs
 
 
 class Test:
-    """The test, of some cases."""
+    """What ``python -m dev.harness kills`` runs: some of the cases."""
 
     longest = 600.0
 
