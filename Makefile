@@ -9,6 +9,8 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 DOCS_BIN = .venv-docs/bin
 DOCS_INSTALLED = .venv-docs/installed
 SITE = build/docs
+# Who imports the package imports Airflow, which makes files in its home.
+APART = AIRFLOW_HOME=$(CURDIR)/build/airflow-home AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR
 PRISM = .venv/prism-5.14.2
 # In three processes, because tests often wait; each has an Airflow home of its own. The tests of a
 # file stay together, and the files in their order: the slowest, which have few tests, would come
@@ -82,21 +84,21 @@ test-ui: $(INSTALLED) docs  ## Test Airflow's UI, and the site, in a real browse
 
 test-cluster: $(INSTALLED)-cluster  ## Gates, monitors and changes on Airflow with Celery, with kills and a cut database.
 	@dev/scripts/install_programs.sh redis-server postgresql
-	@$(BIN)/python -m dev.cluster
+	@$(BIN)/python -m dev.harness cluster
 
 test-kill: $(INSTALLED)-cluster  ## Gates whose processes are killed, and which people stop and clear.
 	@dev/scripts/install_programs.sh postgresql
-	@$(BIN)/python -m dev.kills
+	@$(BIN)/python -m dev.harness kills
 
 soak: $(INSTALLED)-cluster  ## Half an hour of gates, monitors and changes: make soak [MINUTES=5].
 	@dev/scripts/install_programs.sh postgresql
-	@$(BIN)/python -m dev.soak $(MINUTES)
+	@$(BIN)/python -m dev.harness soak $(MINUTES)
 
 coverage-page: $(INSTALLED)  ## Write docs/coverage.md from the code.
-	$(BIN)/python -m dev.scripts.api_coverage
+	$(APART) $(BIN)/python -m dev.scripts.api_coverage
 
 public-names: $(INSTALLED)  ## Write tests/public_names.txt from the code.
-	$(BIN)/python -m dev.scripts.public_names
+	$(APART) $(BIN)/python -m dev.scripts.public_names
 
 contract: $(INSTALLED)  ## Take shapes and names from the published contract: make contract CONTRACT=file.
 	$(BIN)/python -m dev.scripts.contract $(CONTRACT)

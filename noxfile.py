@@ -182,7 +182,7 @@ def add_dbt_session(dbt: str, *versions: str) -> None:
         if python is None:
             session.skip(f"There is no Python {' or '.join(versions)} on PATH or of pyenv")
         session.install(f"dbt-core~={dbt}.0", f"dbt-duckdb~={dbt}.0")
-        session.run("python", "dev/scripts/dbt_artifacts.py", dbt)
+        session.run("python", "dev/dbt_project/dbt_artifacts.py", dbt)
 
 
 def add_judge_session(name: str, requirements: Sequence[str], *command: str) -> None:
@@ -251,4 +251,4 @@ def sdk_upload(session: nox.Session) -> None:
     # dbt 1.12 and newer need more than a registry of packages.
     session.install("datafold-sdk==0.4.1", "dbt-core<1.12")
     command = os.path.join(session.bin, "datafold")
-    session.run(sys.executable, "-m", "dev.scripts.sdk_upload", command, external=True)
+    session.run(sys.executable, "-m", "dev.judges.sdk_upload", command, external=True)

@@ -17,13 +17,10 @@ INTERRUPTED = 130
 
 
 def play(name: str, seconds: float, sandbox: Sandbox, run: Callable[[Programs, Path], int]) -> int:
-    """Run something. Whatever happens, none of its programs outlives it.
+    """Run something, for so many seconds at most. None of its programs outlives it.
 
     :param name: what to call it, and the folder of its logs.
-    :param seconds: how long it may take.
-    :param sandbox: what stands in for Datafold.
     :param run: gets the programs and a throw-away folder, and returns an exit code.
-    :return: the exit code.
     """
     logs = ROOT / "build" / name
     shutil.rmtree(logs, ignore_errors=True)

@@ -14,11 +14,9 @@ from dev.local_airflow.programs import Command, ProgramError, Programs
 
 
 def start_postgresql(programs: Programs, home: Path) -> str:
-    """Start PostgreSQL with an empty database.
+    """Start PostgreSQL with an empty database, and return the part of its URL behind ``://``.
 
-    :param programs: what it belongs to.
     :param home: a throw-away folder; every account can enter it afterwards.
-    :return: where it is, as the part of a URL behind ``://``.
     """
     binaries = _postgresql_binaries()
     # It refuses to run as root.
@@ -32,49 +30,19 @@ def start_postgresql(programs: Programs, home: Path) -> str:
     if account:
         shutil.chown(folder, account)
         shutil.chown(password, account)
-    data = folder / "data"
-    programs.run(
-        Command(
-            "initdb",
-            [
-                binaries / "initdb",
-                f"--pgdata={data}",
-                "--username=airflow",
-                f"--pwfile={password}",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--no-locale",
-                "--no-sync",
-            ],
-            folder=folder,
-            account=account,
-        )
-    )
+
+    def command(name: str, *arguments: str) -> Command:
+        # Killed, it would leave shared memory behind.
+        program: list[str | Path] = [binaries / name, f"-D{folder / 'data'}", *arguments]
+        return Command(name, program, folder=folder, account=account, stop_signal=signal.SIGINT)
+
+    access = ("--username=airflow", f"--pwfile={password}", "--auth=scram-sha-256")
+    programs.run(command("initdb", *access, "--encoding=UTF8", "--no-locale", "--no-sync"))
     port = free_port()
-    programs.start(
-        Command(
-            "postgresql",
-            [
-                binaries / "postgres",
-                f"-D{data}",
-                "-clisten_addresses=127.0.0.1",
-                f"-cport={port}",
-                "-cunix_socket_directories=",
-                "-cfsync=off",
-            ],
-            folder=folder,
-            account=account,
-            # Its SIGTERM would wait for the last client to leave.
-            stop_signal=signal.SIGINT,
-        )
-    )
+    where = ("-clisten_addresses=127.0.0.1", f"-cport={port}", "-cunix_socket_directories=")
+    programs.start(command("postgres", *where, "-cfsync=off"))
     # Where it listens, it may still be starting up.
-    ask: list[str | Path] = [
-        binaries / "pg_isready",
-        "--quiet",
-        "--host=127.0.0.1",
-        f"--port={port}",
-    ]
+    ask = [str(binaries / "pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={port}"]
     programs.until("PostgreSQL was ready", lambda: subprocess.run(ask).returncode == 0)
     return f"airflow:{password.read_text()}@127.0.0.1:{port}/postgres"
 

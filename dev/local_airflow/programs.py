@@ -16,7 +16,6 @@ from pathlib import Path
 import psutil
 
 _SECONDS_TO_STOP = 10
-_LAST_LINES = 15
 
 
 class ProgramError(Exception):
@@ -25,14 +24,11 @@ class ProgramError(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """How to start a program.
+    """How to start a program; what is not given is that of this process.
 
     :param name: what to call it, and its log.
-    :param arguments: the program and its arguments.
-    :param environment: its environment, by default that of this process.
-    :param folder: its working directory, by default that of this process.
-    :param account: the user that it runs as, by default that of this process.
-    :param stop_signal: the signal that asks it to stop at once.
+    :param account: the user that it runs as.
+    :param stop_signal: the signal that stops it at once.
     """
 
     name: str
@@ -40,7 +36,7 @@ class Command:
     environment: Mapping[str, str] | None = None
     folder: Path | None = None
     account: str | None = None
-    stop_signal: signal.Signals = signal.SIGTERM
+    stop_signal: signal.Signals = signal.SIGKILL
 
 
 class Program:
@@ -48,13 +44,12 @@ class Program:
 
     It leads a session of its own. A process group would not hold everything: Airflow gives
     each task a group for itself.
-
-    :param command: how to start it.
-    :param log: the file that its output is added to.
     """
 
-    def __init__(self, command: Command, log: Path) -> None:
-        self.command = command
+    def __init__(self, command: Command, log: Path, *, restarts: bool, may_end: bool) -> None:
+        self.command, self.restarts, self.may_end = command, restarts, may_end
+        self.is_over = False
+        """Whether it was killed or stopped: another program may have the ids of its processes."""
         self._log = log
         self._process = self._start()
 
@@ -74,14 +69,23 @@ class Program:
 
     def restart(self) -> None:
         """Start it again, after what is left of it was killed."""
-        self.kill()
+        self._kill()
         self._process = self._start()
 
     def kill(self) -> set[int]:
-        """End all its processes with SIGKILL.
+        """End all its processes as the end of a machine would, and return their ids."""
+        self.is_over = True
+        return self._kill()
 
-        :return: the ids of the processes.
-        """
+    def stop(self, how: signal.Signals, seconds: float = _SECONDS_TO_STOP) -> None:
+        """Ask it to stop with a signal, and kill what is left of it after some seconds."""
+        self.is_over = True
+        self._process.send_signal(how)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        self._kill()
+
+    def _kill(self) -> set[int]:
         killed: set[int] = set()
         deadline = time.monotonic() + _SECONDS_TO_STOP
         # Again and again: a process may start another one just before it is killed.
@@ -93,16 +97,6 @@ class Program:
             time.sleep(0.01)
         self._process.wait()
         return killed
-
-    def stop(self, seconds: float = _SECONDS_TO_STOP) -> None:
-        """Ask it to stop, and kill what is left of it.
-
-        :param seconds: how long it may take.
-        """
-        self._process.send_signal(self.command.stop_signal)
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(seconds)
-        self.kill()
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = self.command
@@ -135,112 +129,72 @@ class Programs:
         self.logs = logs
         self._limit = seconds
         self._began = time.monotonic()
-        self._running: list[Program] = []
+        self._started: list[Program] = []
         self._interrupted = False
         self.restarts: Counter[str] = Counter()
         """How often a program was started again, by its name."""
-        self._restarting: set[Program] = set()
 
     def __enter__(self) -> Programs:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._running:
-            self._running.pop().stop()
+        while self._started:
+            program = self._started.pop()
+            if not program.is_over:
+                program.stop(program.command.stop_signal)
 
     @property
     def seconds(self) -> float:
         """How long the run has taken so far."""
         return time.monotonic() - self._began
 
-    def start(self, command: Command, *, restarts: bool = False) -> Program:
-        """Start a program that has to run until it is killed or the block ends.
-
-        :param command: how to start it.
-        :param restarts: whether to start it again when it ends by itself, as a cluster does.
-        :return: the program.
-        """
-        program = Program(command, self.logs / f"{command.name}.log")
-        self._running.append(program)
-        if restarts:
-            self._restarting.add(program)
+    def start(self, command: Command, *, restarts: bool = False, may_end: bool = False) -> Program:
+        """Start a program, which must not end by itself unless it may, or is then restarted."""
+        log = self.logs / f"{command.name}.log"
+        program = Program(command, log, restarts=restarts, may_end=may_end)
+        self._started.append(program)
         return program
 
     def run(self, command: Command, *, may_fail: bool = False) -> None:
-        """Run a program to its end.
-
-        :param command: how to start it.
-        :param may_fail: whether a failure of the program is no error.
-        :raises ProgramError: it failed, or the time is over.
-        """
-        program = self.start(command)
-        self.until(f"{command.name} has ended", lambda: program.exit_code is not None)
-        self._running.remove(program)
+        """Run a program to its end."""
+        program = self.start(command, may_end=True)
+        self.until(f"{command.name} had ended", lambda: program.exit_code is not None)
         program.kill()
         if program.exit_code and not may_fail:
             raise ProgramError(f"{command.name} failed with exit code {program.exit_code}.")
 
-    def kill(self, program: Program) -> set[int]:
-        """Kill a program of this run with SIGKILL, as the end of a machine would.
-
-        :param program: the program.
-        :return: the ids of its processes.
-        """
-        self._running.remove(program)
-        return program.kill()
-
-    def stop(self, program: Program, seconds: float) -> None:
-        """Stop a program of this run.
-
-        :param program: the program.
-        :param seconds: how long it may take before it is killed.
-        """
-        self._running.remove(program)
-        program.stop(seconds)
-
     def until(self, what: str, condition: Callable[[], bool], every: float = 0.1) -> None:
-        """Wait.
+        """Wait until something has happened, and look every so many seconds.
 
-        :param what: what to wait for, in words.
-        :param condition: whether it has come about.
-        :param every: seconds between two looks.
         :raises ProgramError: the time is over, or a program has ended.
         :raises KeyboardInterrupt: the run is to end early.
         """
-        while True:
-            # Looked at before the condition, which may be that a program has ended.
-            ended = [program for program in self._running if program.exit_code is not None]
-            if condition():
-                return
+        while not condition():
             if self._interrupted:
                 raise KeyboardInterrupt
-            for program in self._restarting.intersection(ended):
-                ended.remove(program)
-                self.restarts[program.command.name] += 1
-                program.restart()
-            if ended:
-                raise ProgramError(f"{ended[0].command.name} ended before {what}.")
+            for program in self._started:
+                if program.is_over or program.exit_code is None:
+                    continue
+                if program.restarts:
+                    self.restarts[program.command.name] += 1
+                    program.restart()
+                elif not program.may_end:
+                    raise ProgramError(f"{program.command.name} ended before {what}.")
             if self.seconds > self._limit:
                 raise ProgramError(f"{self._limit:g} s were over before {what}.")
             time.sleep(every)
 
     def forever(self) -> None:
-        """Let them run for as long as nobody interrupts.
-
-        :raises ProgramError: a program has ended.
-        :raises KeyboardInterrupt: the run is to end early.
-        """
+        """Let them run until an interrupt, or until one of them ends."""
         self._limit = math.inf
         self.until("an interrupt", lambda: False)
 
     def last_lines(self) -> str:
-        """Give the ends of all logs."""
-        return "\n".join(
-            "\n".join(
-                [f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-_LAST_LINES:]]
-            )
-            for log in sorted(self.logs.glob("*.log"))
-        )
+        """Return the ends of all logs."""
+        lines = []
+        for log in sorted(self.logs.glob("*.log")):
+            lines += [f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-15:]]
+        return "\n".join(lines)
 
     def obey_signals(self) -> None:
         """Let the signals that ask a program to stop end the run early."""

@@ -8,17 +8,13 @@ from pathlib import Path
 
 
 def main(dag_id: str, file: str, key: str) -> None:
-    """Write the state of each task of a DAG's only run, and what it returned.
-
-    :param dag_id: the DAG.
-    :param key: the key of what it left in XCom, ``"return_value"`` for what it returned.
-    :param file: where to write them, as JSON; Airflow itself may print anything.
-    """
+    """Write the state of each task of a DAG's only run, and what it left in XCom, as JSON."""
     from airflow.models.dagrun import DagRun
 
     (run,) = DagRun.find(dag_id=dag_id)
     tasks = run.get_task_instances()
     found = {task.task_id: [task.state, task.xcom_pull(task.task_id, key=key)] for task in tasks}
+    # Into a file: Airflow itself may print anything.
     Path(file).write_text(json.dumps(found))
 
 

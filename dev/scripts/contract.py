@@ -7,9 +7,9 @@ fields, which hold secrets.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ CONTRACT = ROOT / "dev" / "sandbox" / "contract.json"
 SHAPES = ROOT / "airflow_provider_datafold" / "api" / "shapes.json"
 NAMES = ROOT / "airflow_provider_datafold" / "redaction" / "names.py"
 
-_REFERENCE = "#/components/schemas/"
 _PROSE = frozenset({"title", "description", "summary", "example", "examples"})
 _NAMES_PAGE = '''"""Names of the fields that hold secrets. Written by ``make contract``."""
 
@@ -35,11 +34,9 @@ WRITE_ONLY = frozenset(
 
 
 def without_prose(node: Any, *, names_fields: bool = False) -> Any:
-    """Copy a part of the contract without its prose.
+    """Copy a part of the contract without titles, descriptions, summaries and examples.
 
-    :param node: any part of an OpenAPI document.
     :param names_fields: whether its keys are names of fields, one of which may be "title".
-    :return: the same without titles, descriptions, summaries and examples.
     """
     if isinstance(node, list):
         return [without_prose(item) for item in node]
@@ -52,99 +49,55 @@ def without_prose(node: Any, *, names_fields: bool = False) -> Any:
     }
 
 
-def bodies(document: dict[str, Any]) -> dict[str, Any]:
-    """Find the bodies of the operations.
-
-    :param document: an OpenAPI document.
-    :return: the schema of the request's body by method and path, such as ``"PUT /api/v1/x/{}"``,
-        without the names of fields, because the project has its own names for some.
-    """
-    return {
-        f"{method.upper()} {re.sub('{.*?}', '{}', path)}": operation["requestBody"]["content"][
-            "application/json"
-        ]["schema"]
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
-        if "requestBody" in operation
-    }
-
-
-def references(node: Any) -> Iterator[str]:
-    """Find the schemas that a part of the contract names.
-
-    :param node: any part of an OpenAPI document.
-    :return: their names, in order, with repetitions.
-    """
-    if isinstance(node, dict):
-        if "$ref" in node:
-            yield node["$ref"].removeprefix(_REFERENCE)
-        for value in node.values():
-            yield from references(value)
-    elif isinstance(node, list):
-        for item in node:
-            yield from references(item)
-
-
-def needed(roots: Any, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Find the schemas that others refer to, directly or indirectly.
-
-    :param roots: where to start.
-    :param schemas: all schemas, by name.
-    :return: the schemas that are needed, by name in alphabetical order.
-    """
-    found: set[str] = set()
-    pending = list(references(roots))
-    while pending:
-        name = pending.pop()
-        if name not in found:
-            found.add(name)
-            pending += references(schemas[name])
-    return {name: schemas[name] for name in sorted(found)}
-
-
-def write_only(node: Any, name: str = "") -> Iterator[str]:
-    """Find the fields that hold secrets.
-
-    :param node: any part of an OpenAPI document.
-    :param name: the name of the field with this schema.
-    :return: names of fields, with repetitions.
-    """
+def objects(node: Any, field: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Find all objects in a part of the contract, each with the field that it describes."""
     if isinstance(node, list):
         for item in node:
-            yield from write_only(item, name)
+            yield from objects(item, field)
     elif isinstance(node, dict):
-        if node.get("writeOnly") is True:
-            yield name
+        yield field, node
         for key, value in node.items():
             if key == "properties":
-                for field, schema in value.items():
-                    yield from write_only(schema, field)
+                for name, schema in value.items():
+                    yield from objects(schema, name)
             else:
-                yield from write_only(value, name)
+                yield from objects(value, field)
+
+
+def references(node: Any) -> list[str]:
+    """Return the names of the schemas that a part of the contract refers to."""
+    return [each["$ref"].rpartition("/")[2] for _, each in objects(node) if "$ref" in each]
 
 
 def shapes(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the shapes of requests.
+    """Return the bodies of requests, and the schemas that they and the parameters need.
 
-    :param document: an OpenAPI document without prose.
-    :return: ``bodies`` by method and path, and the ``schemas`` for them and for the parameters.
+    The bodies are by method and path, such as ``"PUT /api/v1/x/{}"``: without the names of fields,
+    because the project has its own names for some.
     """
-    found = bodies(document)
-    parameters = [
-        operation.get("parameters")
-        for item in document["paths"].values()
-        for operation in item.values()
-    ]
-    roots = [found, parameters]
-    return {"bodies": found, "schemas": needed(roots, document["components"]["schemas"])}
+    operations = {
+        f"{method.upper()} {re.sub('{.*?}', '{}', path)}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+    bodies = {
+        name: operation["requestBody"]["content"]["application/json"]["schema"]
+        for name, operation in operations.items()
+        if "requestBody" in operation
+    }
+    schemas = document["components"]["schemas"]
+    needed: set[str] = set()
+    pending = references([bodies, [each.get("parameters") for each in operations.values()]])
+    while pending:
+        name = pending.pop()
+        if name not in needed:
+            needed.add(name)
+            pending += references(schemas[name])
+    return {"bodies": bodies, "schemas": {name: schemas[name] for name in sorted(needed)}}
 
 
 def lines_of(value: dict[str, dict[str, Any]]) -> str:
-    """Write two levels of an object on separate lines, so that a diff is readable.
-
-    :param value: an object of objects.
-    :return: its JSON.
-    """
+    """Write two levels of an object on separate lines, so that a diff is readable."""
     sections = (
         f"{json.dumps(name)}: {{\n"
         + ",\n".join(f"{json.dumps(key)}: {json.dumps(item)}" for key, item in section.items())
@@ -154,12 +107,9 @@ def lines_of(value: dict[str, dict[str, Any]]) -> str:
     return "{\n" + ",\n".join(sections) + "\n}\n"
 
 
-def main() -> None:
-    """Write the files."""
-    parser = argparse.ArgumentParser(prog="python -m dev.scripts.contract", description=__doc__)
-    parser.add_argument("contract", type=Path, help="the published contract, an OpenAPI document")
-    document = json.loads(parser.parse_args().contract.read_text())
-    stripped = without_prose(document)
+def main(file: str) -> None:
+    """Write the files, given the published contract, an OpenAPI document."""
+    stripped = without_prose(json.loads(Path(file).read_text()))
     kept = {
         "openapi": stripped["openapi"],
         "info": {"title": "Datafold API", "version": stripped["info"]["version"]},
@@ -171,9 +121,10 @@ def main() -> None:
     components = lines_of(stripped["components"]).strip()
     CONTRACT.write_text(f'{{\n{head},\n{paths},\n"components": {components}\n}}\n')
     SHAPES.write_text(lines_of(shapes(stripped)))
-    names = sorted(set(write_only(stripped)), key=str.lower)
-    NAMES.write_text(_NAMES_PAGE.format(names="\n".join(f'        "{name}",' for name in names)))
+    names = {field for field, each in objects(stripped) if each.get("writeOnly") is True}
+    lines = (f'        "{name}",' for name in sorted(names, key=str.lower))
+    NAMES.write_text(_NAMES_PAGE.format(names="\n".join(lines)))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -8,175 +8,131 @@ model of a dbt project, one of which stops. Then it shows the results. Run it wi
 from __future__ import annotations
 
 import json
-import secrets
 import shlex
-import shutil
 import sqlite3
 import sys
-import tempfile
 import textwrap
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from dev.local_airflow import ROOT, LocalAirflow, connections_to, shop
-from dev.local_airflow.programs import ProgramError, Programs
-from dev.local_airflow.warehouse import NEW_PAYMENTS, PAYMENTS, create_warehouse
+from dev.local_airflow import ROOT, LocalAirflow
+from dev.local_airflow.main import play
+from dev.local_airflow.programs import Programs
+from dev.samples import shop
+from dev.samples.connections import connections_to, in_environment
+from dev.samples.warehouse import NEW_PAYMENTS, PAYMENTS, create_warehouse
 from dev.sandbox import Sandbox
 
-LOGS = ROOT / "build" / "demo"
-LONGEST_RUN = 300.0
-SCHEDULE_DAG, GATE_DAG = "datafold_update_hightouch", "datafold_write_audit_publish"
-DBT_DAG = "datafold_dbt_gates"
+SCHEDULE_DAG = "datafold_update_hightouch"
+GATE_DAG, DBT_DAG = "datafold_write_audit_publish", "datafold_dbt_gates"
 BI_DATASOURCE_ID = 7
 INDEXING_CRON = "30 5 * * 1-5"
 LOST, WRONG = 1, 37
 """How many payments the second load loses, and how many it changes."""
-STOPPED = "payments"
-"""The one model of the dbt project whose gate stops."""
 FIGURES = ("rows_added", "rows_removed", "diff_rows_count", "match_ratio")
 
 
-def main() -> int:
-    """Run the demo.
+class Demo:
+    """The demo, in a temporary home."""
 
-    :return: exit code, 0 if the schedule has changed, and only the correct load was published.
-    """
-    shutil.rmtree(LOGS, ignore_errors=True)
-    LOGS.mkdir(parents=True)
-    programs = Programs(LOGS, LONGEST_RUN)
-    programs.obey_signals()
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="datafold-demo-") as home,
-            Sandbox(api_key=secrets.token_urlsafe()) as sandbox,
-            programs,
+    def __init__(self, programs: Programs, home: Path, sandbox: Sandbox) -> None:
+        self._home, self._sandbox = home, sandbox
+        self._warehouse = home / "warehouse.db"
+        create_warehouse(self._warehouse)
+        sandbox.state.data_sources.connect(1, self._warehouse)
+        settings = in_environment(connections_to(sandbox, self._warehouse))
+        self._airflow = LocalAirflow(programs, home, ROOT / "example_dags", settings)
+
+    def run(self) -> int:
+        """Run it, and return the exit code, 0 if each DAG did what it must."""
+        print(f"The sandbox stands in for Datafold at {self._sandbox.url}\n")
+        self._airflow.run("airflow", "db", "migrate")
+        for what, part in (
+            ("The schedule is not the requested one.", self._changes_schedule),
+            ("The gate published or stopped the wrong load.", self._publishes),
+            ("The gates of the dbt project stopped the wrong models.", self._compares_models),
         ):
-            return _run(programs, sandbox, Path(home))
-    except ProgramError as error:
-        print(f"\n{error} See {LOGS.relative_to(ROOT)}/airflow.log", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted. All processes have been stopped.", file=sys.stderr)
-        return 130
+            if not part():
+                print(what, file=sys.stderr)
+                return 1
+        return 0
+
+    def _changes_schedule(self) -> bool:
+        integration = self._sandbox.state.integrations[BI_DATASOURCE_ID]
+        before = dict(integration)
+        _show("Integration before", before)
+        self._test(SCHEDULE_DAG, bi_datasource_id=BI_DATASOURCE_ID, indexing_cron=INDEXING_CRON)
+        (returned,) = self._airflow.returned(SCHEDULE_DAG).values()
+        _show("\nIntegration returned, from XCom", returned)
+        print(f"indexing_cron: {before['indexing_cron']!r} -> {integration['indexing_cron']!r}\n")
+        return bool(returned == integration and integration["indexing_cron"] == INDEXING_CRON)
+
+    def _publishes(self) -> bool:
+        print(f"A correct load, with {NEW_PAYMENTS} new payments:")
+        first, _ = self._load()
+        self._execute(f"DELETE FROM raw_payments WHERE id <= {LOST}")
+        self._execute(f"UPDATE raw_payments SET amount = 0 WHERE id <= {LOST + WRONG}")
+        print(f"A wrong load, with {LOST} payment lost and {WRONG} amounts changed:")
+        second, stats = self._load()
+        found = (stats["rows_removed"], stats["diff_rows_count"])
+        return first == second == PAYMENTS and found == (LOST, WRONG)
+
+    def _load(self) -> tuple[int, Any]:
+        """Run the gate's DAG once; return how many payments are published, and what it found."""
+        before = self._published()
+        self._test(GATE_DAG, may_fail=True)
+        after = self._published()
+        diffs = self._sandbox.state.data_diffs
+        diff = diffs.peek(max(diffs.diffs))
+        figures = ", ".join(f"{name} {diff['diff_stats'][name]}" for name in FIGURES)
+        url = self._sandbox.url
+        print(f"  data diff: {diff['result']}, {figures}")
+        print(f"  its page, while the sandbox runs: {url}/datadiffs/{diff['id']}/overview")
+        print(f"  {'published' if before != after else 'stopped'}: {before} -> {after} payments\n")
+        return after, diff["diff_stats"]
+
+    def _compares_models(self) -> bool:
+        database = self._home / f"{shop.DATABASE}.duckdb"
+        shop.build(database, "production")
+        self._sandbox.state.data_sources.connect(1, database)
+        print("A dbt project, in which one model has changed more than it may:")
+        # Stands in for dbt, which does not get on with Airflow in one environment.
+        build = [sys.executable, "-m", "dev.samples.shop", str(database), "staging"]
+        self._test(
+            DBT_DAG,
+            may_fail=True,
+            build=f"cd {shlex.quote(str(ROOT))} && {shlex.join(build)}",
+            manifest=str(shop.manifest("staging")),
+            production_manifest=str(shop.manifest("production")),
+            publish="true",
+        )
+        summary = self._airflow.returned(DBT_DAG, "text")["summary"]
+        print(textwrap.indent(summary, "  "))
+        return "8 of 9 gates passed" in summary and "payments` differs" in summary
+
+    def _test(self, dag_id: str, *, may_fail: bool = False, **conf: Any) -> None:
+        print(f"$ airflow dags test {dag_id}")
+        options = ("--conf", json.dumps(conf)) if conf else ()
+        self._airflow.run("airflow", "dags", "test", dag_id, *options, may_fail=may_fail)
+
+    def _published(self) -> int:
+        return int(self._execute("SELECT count(*) FROM payments")[0])
+
+    def _execute(self, sql: str) -> Any:
+        with closing(sqlite3.connect(self._warehouse)) as connection, connection:
+            return connection.execute(sql).fetchone()
 
 
-def _run(programs: Programs, sandbox: Sandbox, home: Path) -> int:
-    print(f"The sandbox stands in for Datafold at {sandbox.url}")
-    print(f"Airflow writes its log to {LOGS.relative_to(ROOT)}/airflow.log\n")
-    warehouse = home / "warehouse.db"
-    create_warehouse(warehouse)
-    sandbox.state.data_sources.connect(1, warehouse)
-    connection = json.dumps({"conn_type": "sqlite", "host": str(warehouse)})
-    settings = {**connections_to(sandbox), "AIRFLOW_CONN_WAREHOUSE_DEFAULT": connection}
-    airflow = LocalAirflow(programs, home, ROOT / "example_dags", settings)
-    if not _changes_schedule(airflow, sandbox):
-        print("The schedule is not the requested one.", file=sys.stderr)
-        return 1
-    if not _publishes(airflow, sandbox, warehouse):
-        print("The gate published or stopped the wrong load.", file=sys.stderr)
-        return 1
-    if not _compares_models(airflow, sandbox, home):
-        print("The gates of the dbt project stopped the wrong models.", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _changes_schedule(airflow: LocalAirflow, sandbox: Sandbox) -> bool:
-    integration = sandbox.state.integrations[BI_DATASOURCE_ID]
-    before = dict(integration)
-    _show("Integration before", before)
-
-    conf = json.dumps({"bi_datasource_id": BI_DATASOURCE_ID, "indexing_cron": INDEXING_CRON})
-    _airflow(airflow, "db", "migrate")
-    _airflow(airflow, "dags", "test", SCHEDULE_DAG, "--conf", conf)
-    print()
-
-    (returned,) = airflow.returned(SCHEDULE_DAG).values()
-    _show("Integration returned, from XCom", returned)
-    print(f"indexing_cron: {before['indexing_cron']!r} -> {integration['indexing_cron']!r}\n")
-    return bool(returned == integration and integration["indexing_cron"] == INDEXING_CRON)
-
-
-def _publishes(airflow: LocalAirflow, sandbox: Sandbox, warehouse: Path) -> bool:
-    print(f"A correct load, with {NEW_PAYMENTS} new payments:")
-    first = _load(airflow, sandbox, warehouse)
-    _execute(warehouse, f"DELETE FROM raw_payments WHERE id <= {LOST}")
-    _execute(warehouse, f"UPDATE raw_payments SET amount = 0 WHERE id <= {LOST + WRONG}")
-    print(f"A wrong load, with {LOST} payment lost and {WRONG} amounts changed:")
-    second = _load(airflow, sandbox, warehouse)
-    return first == second == PAYMENTS and _is_stopped(sandbox)
-
-
-def _load(airflow: LocalAirflow, sandbox: Sandbox, warehouse: Path) -> int:
-    """Run the gate's DAG once, and return how many payments are published."""
-    before = _published(warehouse)
-    _airflow(airflow, "dags", "test", GATE_DAG, may_fail=True)
-    after = _published(warehouse)
-    diff = _last_diff(sandbox)
-    figures = ", ".join(f"{name} {diff['diff_stats'][name]}" for name in FIGURES)
-    print(f"  data diff: {diff['result']}, {figures}")
-    print(f"  its page, while the sandbox runs: {sandbox.url}/datadiffs/{diff['id']}/overview")
-    print(f"  {'published' if before != after else 'stopped'}: {before} -> {after} payments\n")
-    return after
-
-
-def _compares_models(airflow: LocalAirflow, sandbox: Sandbox, home: Path) -> bool:
-    database = home / f"{shop.DATABASE}.duckdb"
-    shop.build(database, "production")
-    sandbox.state.data_sources.connect(1, database)
-    print("A dbt project, in which one model has changed more than it may:")
-    # Stands in for dbt, which does not get on with Airflow in one environment.
-    build = [sys.executable, "-m", "dev.local_airflow.shop", str(database), "staging"]
-    conf = {
-        "build": f"cd {shlex.quote(str(ROOT))} && {shlex.join(build)}",
-        "manifest": str(shop.manifest("staging")),
-        "production_manifest": str(shop.manifest("production")),
-        "publish": "true",
-    }
-    print(f"$ airflow dags test {DBT_DAG}")
-    command = ("dags", "test", DBT_DAG, "--conf", json.dumps(conf))
-    airflow.run("airflow", *command, may_fail=True)
-    summary = airflow.returned(DBT_DAG, "text")["summary"]
-    print(textwrap.indent(summary, "  "))
-    return STOPPED in summary and "8 of 9 gates passed" in summary
-
-
-def _is_stopped(sandbox: Sandbox) -> bool:
-    stats = _last_diff(sandbox)["diff_stats"]
-    return bool((stats["rows_removed"], stats["diff_rows_count"]) == (LOST, WRONG))
-
-
-def _last_diff(sandbox: Sandbox) -> Any:
-    diffs = sandbox.state.data_diffs
-    return diffs.peek(max(diffs.diffs))
-
-
-def _published(warehouse: Path) -> int:
-    (count,) = _execute(warehouse, "SELECT count(*) FROM payments")
-    return int(count)
-
-
-def _execute(database: Path, sql: str, *values: Any) -> Any:
-    with closing(sqlite3.connect(database)) as connection:
-        row = connection.execute(sql, values).fetchone()
-        connection.commit()
-        return row
-
-
-def _airflow(airflow: LocalAirflow, *command: str, may_fail: bool = False) -> None:
-    print(f"$ {shlex.join(['airflow', *command])}")
-    airflow.run("airflow", *command, may_fail=may_fail)
-
-
-def _show(title: str, integration: Any) -> None:
+def _show(title: str, integration: dict[str, Any]) -> None:
     print(f"{title}:")
-    if isinstance(integration, dict):
-        for field, value in integration.items():
-            print(f"  {field}: {json.dumps(value)}")
-    else:
-        print(f"  {json.dumps(integration)}")
-    print()
+    print("".join(f"  {field}: {json.dumps(value)}\n" for field, value in integration.items()))
+
+
+def main() -> int:
+    """Run the demo, and return the exit code."""
+    sandbox = Sandbox()
+    return play("demo", 300, sandbox, lambda programs, home: Demo(programs, home, sandbox).run())
 
 
 if __name__ == "__main__":

@@ -7,19 +7,17 @@ stops everything at Ctrl-C. Only the logs are kept.
 from __future__ import annotations
 
 import json
-import secrets
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from dev.local_airflow import FOR_PEOPLE, ROOT, LocalAirflow
 from dev.local_airflow.main import INTERRUPTED, play
 from dev.local_airflow.programs import Programs
-from dev.local_airflow.warehouse import create_warehouse
+from dev.samples.connections import connections_to
+from dev.samples.warehouse import create_warehouse
 from dev.sandbox import Sandbox
 
 DAGS = ROOT / "example_dags"
-LONGEST_START = 180.0
 SETTINGS = {
     **FOR_PEOPLE,
     # So that edited and new DAG files take effect at once. Edits of the package do anyway.
@@ -29,18 +27,22 @@ SETTINGS = {
 
 
 def main() -> int:
-    """Run until interrupted.
-
-    :return: exit code, 0 after an interrupt.
-    """
+    """Run until interrupted, which is no failure."""
     print("Airflow is starting, which takes half a minute.", flush=True)
     sandbox = Sandbox()
 
     def run(programs: Programs, home: Path) -> int:
-        warehouse = _warehouse(sandbox, home)
+        # A warehouse, and a copy to migrate to.
+        warehouse, copy = home / "warehouse.db", home / "copy.db"
+        for number, file in enumerate((warehouse, copy), 1):
+            create_warehouse(file)
+            sandbox.state.data_sources.connect(number, file)
         airflow = LocalAirflow(programs, home, DAGS, SETTINGS)
         airflow.start("dag-processor", "scheduler", "triggerer")
-        _connect(airflow, sandbox, warehouse)
+        # In the database: Airflow's UI does not show connections from the environment.
+        connections = home / "connections.json"
+        connections.write_text(json.dumps(connections_to(sandbox, warehouse)))
+        airflow.run("connections-import", "connections", "import", str(connections))
         print(
             f"\n"
             f"Airflow   {airflow.url}, without a login\n"
@@ -54,48 +56,8 @@ def main() -> int:
         programs.forever()
         return 0
 
-    code = play("dev", LONGEST_START, sandbox, run)
+    code = play("dev", 180, sandbox, run)
     return 0 if code == INTERRUPTED else code
-
-
-def _warehouse(sandbox: Sandbox, home: Path) -> Path:
-    """Create the databases of the example DAGs: a warehouse, and a copy to migrate to."""
-    warehouse, copy = home / "warehouse.db", home / "copy.db"
-    for number, file in enumerate((warehouse, copy), 1):
-        create_warehouse(file)
-        sandbox.state.data_sources.connect(number, file)
-    return warehouse
-
-
-def _connect(airflow: LocalAirflow, sandbox: Sandbox, warehouse: Path) -> None:
-    # In the database: Airflow's UI does not show connections from the environment.
-    file = airflow.home / "connections.json"
-    url = urlsplit(sandbox.url)
-    file.write_text(
-        json.dumps(
-            {
-                "datafold_default": {
-                    "conn_type": "datafold",
-                    "description": "The sandbox, which stands in for Datafold",
-                    # Apart, as in the form: Airflow 3.3.2 tests no connection without a port.
-                    "host": f"{url.scheme}://{url.hostname}",
-                    "port": url.port,
-                    "password": sandbox.api_key,
-                },
-                "hightouch_default": {
-                    "conn_type": "generic",
-                    "description": "Hightouch's API token as the password",
-                    "password": secrets.token_urlsafe(),
-                },
-                "warehouse_default": {
-                    "conn_type": "sqlite",
-                    "description": "The warehouse that the examples load, gone at Ctrl-C",
-                    "host": str(warehouse),
-                },
-            }
-        )
-    )
-    airflow.run("connections-import", "connections", "import", str(file))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -36,18 +36,13 @@ _WITH_HELPERS = {"operators", "sensors", "triggers"}
 
 def render() -> str:
     """Return what the file must hold."""
-    lines = [line for module in _modules() for line in _of_module(module)]
+    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    modules = [name for name in sorted(each.name for each in found) if not _is_internal(name)]
+    lines = [line for name in modules for line in _of_module(importlib.import_module(name))]
     for connection in package.get_provider_info()["connection-types"]:
         kind = f"connection {connection['connection-type']}"
         lines += [kind, *(f"{kind}: {name}" for name in connection["conn-fields"])]
     return "\n".join([*lines, ""])
-
-
-def _modules() -> Iterator[ModuleType]:
-    found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-    for name in sorted(each.name for each in found):
-        if not _is_internal(name):
-            yield importlib.import_module(name)
 
 
 def _is_internal(module: str) -> bool:
@@ -58,10 +53,9 @@ def _is_internal(module: str) -> bool:
 def _of_module(module: ModuleType) -> Iterator[str]:
     name = _short(module.__name__)
     yield name
-    for own, value in sorted(vars(module).items()):
-        if getattr(value, "__module__", None) != module.__name__ or own.startswith("_"):
-            continue
-        if name.split(".")[0] in _WITH_HELPERS and not own.startswith("Datafold"):
+    start = "Datafold" if name.split(".")[0] in _WITH_HELPERS else ""
+    for own, value in _public(vars(module)):
+        if getattr(value, "__module__", None) != module.__name__ or not own.startswith(start):
             continue
         if inspect.isclass(value):
             yield from _of_class(f"{name}.{own}", value)
@@ -74,22 +68,20 @@ def _of_class(name: str, kind: type[Any]) -> Iterator[str]:
         yield from _of_call(name, kind)
     else:
         yield name
-    for own, value in sorted(_members(kind).items()):
-        if own.startswith("_"):
-            continue
+    members: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        # What it has from the package's internal rooms is its own to users.
+        if base is kind or _is_internal(base.__module__):
+            members |= vars(base)
+    for own, value in _public(members):
         if isinstance(value, property):
             yield f"{name}.{own}"
         elif isinstance(value, FunctionType | classmethod | staticmethod):
             yield from _of_call(f"{name}.{own}", getattr(kind, own))
 
 
-def _members(kind: type[Any]) -> dict[str, Any]:
-    """Return what a class defines, and what it has from the package's internal rooms."""
-    members: dict[str, Any] = {}
-    for base in reversed(kind.__mro__):
-        if base is kind or _is_internal(base.__module__):
-            members |= vars(base)
-    return members
+def _public(members: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(item for item in members.items() if not item[0].startswith("_"))
 
 
 def _of_call(name: str, call: Callable[..., Any]) -> Iterator[str]:

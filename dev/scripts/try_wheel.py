@@ -43,11 +43,7 @@ def ask_airflow() -> dict[str, Any]:
 
 
 def example_dags(airflow: str) -> dict[str, list[str]]:
-    """Import the example DAGs from the wheel, each by its name in the package.
-
-    :param airflow: the version of Airflow.
-    :return: the DAGs that each module makes.
-    """
+    """Import the example DAGs from the wheel, and return those that each module makes."""
     package = importlib.import_module("airflow_provider_datafold")
     folder = Path(package.__path__[0], "example_dags")
     assert list(folder.glob("monitors/*.yaml")), "The files of monitors are not in the wheel"
@@ -55,14 +51,12 @@ def example_dags(airflow: str) -> dict[str, list[str]]:
     found = {path.stem for path in folder.glob("*.py")}
     names = {name for name in found if (major, minor) >= NEEDS.get(name, (0, 0))}
     assert len(names) > 9, names
-    return {name: _dags_of(f"{package.__name__}.example_dags.{name}") for name in sorted(names)}
-
-
-def _dags_of(module: str) -> list[str]:
-    objects = vars(importlib.import_module(module)).values()
-    dags = [value.dag_id for value in objects if type(value).__name__ == "DAG"]
-    assert dags, module
-    return dags
+    found = {}
+    for name in sorted(names):
+        objects = vars(importlib.import_module(f"{package.__name__}.example_dags.{name}")).values()
+        found[name] = [each.dag_id for each in objects if type(each).__name__ == "DAG"]
+        assert found[name], name
+    return found
 
 
 if __name__ == "__main__":

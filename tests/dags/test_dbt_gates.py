@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dev.local_airflow import shop
+from dev.samples import shop
 from tests import documents
 from tests.conftest import ROOT
 

@@ -19,7 +19,7 @@ from airflow import __version__ as airflow_version
 from fastapi import HTTPException
 from sqlalchemy.sql import Select
 
-from dev.local_airflow.warehouse import NEW_PAYMENTS, PAYMENTS, create_warehouse
+from dev.samples.warehouse import NEW_PAYMENTS, PAYMENTS, create_warehouse
 from dev.sandbox.journal import Entry
 from tests.conftest import API_KEY, HOME, ROOT, TOKEN, shows_error
 from tests.relay import Relay

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dev.local_airflow import FOR_PEOPLE, LocalAirflow
 from dev.local_airflow.programs import Programs
-from dev.local_airflow.warehouse import create_warehouse
+from dev.samples.warehouse import create_warehouse
 from tests.conftest import API_KEY, ROOT, TOKEN
 from tests.system.window import LOGS, assert_nothing_secret, picture, visit
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from dev.local_airflow import LocalAirflow, shop
+from dev.local_airflow import LocalAirflow
+from dev.samples import shop
 from tests.conftest import ROOT
 from tests.system.window import open_trigger_form, picture, trigger
 
@@ -27,7 +28,7 @@ def test_the_gates_have_the_names_of_the_tables(
     database = airflow.home / f"{shop.DATABASE}.duckdb"
     shop.build(database, "production")
     sandbox.state.data_sources.connect(1, database)
-    build = [sys.executable, "-m", "dev.local_airflow.shop", str(database), "staging"]
+    build = [sys.executable, "-m", "dev.samples.shop", str(database), "staging"]
     form = open_trigger_form(page, airflow, DAG_ID, "Builds the published schema")
     for name, value in (
         ("build", f"cd {shlex.quote(str(ROOT))} && {shlex.join(build)}"),

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dev.local_airflow import LocalAirflow
-from dev.local_airflow.warehouse import NEW_PAYMENTS, PAYMENTS
+from dev.samples.warehouse import NEW_PAYMENTS, PAYMENTS
 from tests.system.window import LOGS, open_trigger_form, picture, trigger
 
 pytestmark = [pytest.mark.ui, pytest.mark.usefixtures("connected")]

@@ -1,0 +1,141 @@
+"""What came of a plan: counts, and what must be true of them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from dev.faults import leak
+from dev.harness.metadata import Metadata
+from dev.harness.plan import CHANGE, GATES, MONITOR, Key, Plan, cron_of, is_good
+from dev.harness.service import CHECKING, PlannedService
+
+MOST_REQUESTS = 2.0
+"""Per schedule change."""
+
+_VERDICTS = re.compile(
+    r"(?:Data diff|Run) (\d+)(?: of monitor \d+)? (passes|differs|ended with an alert)\b"
+)
+
+
+def secrets(texts: Iterable[str]) -> tuple[int, int]:
+    """Return how many texts there are, and how many of the planted secrets are in them."""
+    counts = [leak.count(text) for text in texts]
+    return len(counts), sum(counts)
+
+
+def texts(folder: Path) -> Iterable[str]:
+    """Read all logs in a folder, and in its folders."""
+    return (path.read_text(errors="replace") for path in folder.rglob("*.log"))
+
+
+def verdicts(logs: Path, task: Key) -> set[tuple[int, bool]]:
+    """Return the jobs that a task has judged, and whether it let them pass, from its DAG's logs."""
+    folder = logs / f"run_id={task.run}" / f"task_id={task.task_id}" / f"map_index={task.index}"
+    return {
+        (int(number), verdict == "passes")
+        for text in texts(folder)
+        for number, verdict in _VERDICTS.findall(text)
+    }
+
+
+class Result:
+    """Compares what came of so many runs of a plan with the plan; a folder has all logs."""
+
+    def __init__(
+        self, plan: Plan, runs: int, metadata: Metadata, service: PlannedService, folder: Path
+    ) -> None:
+        self._asked = plan.keys(runs)
+        self._gates = plan.keys(runs, *GATES)
+        self._monitors = plan.keys(runs, MONITOR)
+        self._changes = plan.keys(runs, CHANGE)
+        self._tasks = {task.key: task for task in metadata.tasks()}
+        self._plan, self._changed = plan, service.changes()
+        self._diffs, self._runs = service.diffs(), service.runs()
+        self._ends = Counter(end for made in self._diffs.values() for end in made.values())
+        self._left = sum(made[run] == CHECKING for made in self._runs.values() for run in made)
+        self._requests = service.statuses("PUT", "/api/v1/lineage/bi/.*").total()
+        self._statuses = service.statuses()
+        self._in_logs = secrets(texts(folder))
+        self._in_tables = secrets(metadata.rows())
+        dag = folder / "tasks" / f"dag_id={plan.dag_id}"
+        self._verdicts = {task: verdicts(dag, task) for task in (*self._gates, *self._monitors)}
+
+    def counts(self) -> dict[str, str]:
+        """Return what is to be printed."""
+        gates, monitors, changes = map(len, (self._gates, self._monitors, self._changes))
+        answers = (f"{count} x {status}" for status, count in sorted(self._statuses.items()))
+        return {
+            "asked for": f"{gates} gates, {monitors} monitor runs, {changes} schedule changes",
+            "done": f"{sum(map(self._is_done, self._asked))} of {len(self._asked)}",
+            "data diffs made": f"{sum(map(len, self._diffs.values()))}",
+            "data diffs cancelled": f"{self._ends['cancelled']}",
+            "data diffs left running": f"{self._ends['processing']}",
+            "monitor runs made": f"{sum(map(len, self._runs.values()))}",
+            "monitor runs left": f"{self._left}",
+            "schedules changed": f"{sum(map(self._is_changed, self._changes))}",
+            "tries": f"{sum(task.tries for task in self._tasks.values())}",
+            "requests": f"{self._statuses.total()}: {', '.join(answers)}",
+            "requests per change": f"{self._requests / changes:.2f}",
+            "secrets": f"{self._in_logs[1]} in {self._in_logs[0]} logs, "
+            f"{self._in_tables[1]} in {self._in_tables[0]} rows",
+        }
+
+    def criteria(self) -> dict[str, bool]:
+        """Return what must be true, and whether it is."""
+        judged = [verdict for task in self._monitors for verdict in self._verdicts[task]]
+        return {
+            "each task is in its right state": self._tasks.keys() == set(self._asked)
+            and all(map(self._is_done, self._asked)),
+            "each gate made one data diff, and judged it rightly": all(
+                map(self._is_judged_once, self._gates)
+            ),
+            "no data diff was cancelled, none is left running": set(self._ends) == {"done"},
+            "each monitor task judged a run of its own rightly": len(judged) == len(set(judged))
+            and all(map(self._is_judged, self._monitors)),
+            # In a long soak a monitor is run by several tasks, one after the other.
+            "each monitor task made one run, none is left": self._left == 0
+            and {number: len(runs) for number, runs in self._runs.items()}
+            == Counter(map(self._plan.monitor_of, self._monitors)),
+            "each schedule was changed": all(map(self._is_changed, self._changes)),
+            f"at most {MOST_REQUESTS:g} requests per change": self._requests
+            <= MOST_REQUESTS * len(self._changes),
+            "no secret is in any log or table": all(
+                places and not found for places, found in (self._in_logs, self._in_tables)
+            ),
+        }
+
+    @property
+    def refused(self) -> float:
+        """Share of the requests that the service refused to serve."""
+        return (self._statuses[429] + self._statuses[503]) / self._statuses.total()
+
+    def _is_done(self, key: Key) -> bool:
+        task = self._tasks.get(key)
+        return task is not None and task.state == ("success" if is_good(key) else "failed")
+
+    def _is_judged_once(self, gate: Key) -> bool:
+        made = self._diffs.get(gate, {})
+        return len(made) == 1 and self._verdicts[gate] == {(*made, is_good(gate))}
+
+    def _is_judged(self, monitor: Key) -> bool:
+        made = self._runs.get(self._plan.monitor_of(monitor), ())
+        found = self._verdicts[monitor]
+        return bool(found) and found <= {(number, is_good(monitor)) for number in made}
+
+    def _is_changed(self, change: Key) -> bool:
+        return (change.index + 1, cron_of(change)) in self._changed
+
+
+def report(counts: Mapping[str, str], criteria: Mapping[str, bool]) -> int:
+    """Print counts, and criteria with whether they are met; return the exit code."""
+    for name, count in counts.items():
+        print(f"{name + ':':25}{count}")
+    print()
+    for criterion, is_met in criteria.items():
+        print(f"{'ok' if is_met else 'FAILED':8}{criterion}")
+    passed = sum(criteria.values())
+    print(f"\n{passed} passed, {len(criteria) - passed} failed")
+    return 0 if passed == len(criteria) else 1

@@ -1,0 +1,120 @@
+"""Datafold for a run of a test: the sandbox, with jobs that go as the test or its plan says."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from dev.faults.fault import API_KEY
+from dev.harness.plan import CHANGE, Key, Plan, gate_of, is_good
+from dev.sandbox import Sandbox
+from dev.sandbox.course import Course, Job, Step
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, DataDiffs
+from dev.sandbox.disturbance import Disturbance
+from dev.sandbox.monitors import Monitors
+from dev.sandbox.state import State
+
+CHECKING = "checking"
+"""The status of a monitor's run that nobody has seen end."""
+
+DiffCourse = Callable[[dict[str, Any]], Course | None]
+"""Returns how a data diff goes, given the body of its creation; ``None`` for its usual course."""
+RunCourse = Callable[[int], Course | None]
+"""Returns how a monitor's run goes, given the monitor's id."""
+
+
+class _DataDiffs(DataDiffs):
+    def __init__(self, course_of: DiffCourse) -> None:
+        self._course_of = course_of
+        super().__init__()
+
+    def add(self, body: dict[str, Any], job: Any) -> dict[str, Any]:
+        course = self._course_of(body)
+        return super().add(body, job if course is None else Job(course))
+
+
+class _Monitors(Monitors):
+    def __init__(self, course_of: RunCourse) -> None:
+        self._course_of = course_of
+        super().__init__()
+
+    def start(self, number: int, address: str | None) -> int:
+        if (course := self._course_of(number)) is not None:
+            self.courses.coming.append(course)
+        return super().start(number, address)
+
+
+class Service:
+    """Datafold, with what goes wrong, and so many Hightouch integrations."""
+
+    def __init__(
+        self,
+        diff_course: DiffCourse,
+        run_course: RunCourse,
+        disturbance: Disturbance,
+        integrations: int = 1,
+    ) -> None:
+        self.state = State(count=integrations)
+        self.state.data_diffs = _DataDiffs(diff_course)
+        self.state.monitors = _Monitors(run_course)
+        self.sandbox = Sandbox(API_KEY, state=self.state, disturbance=disturbance)
+
+    def statuses(self, method: str = ".*", path: str = ".*") -> Counter[int]:
+        """Count the statuses of responses, of requests that match two patterns."""
+        with self.state.lock:
+            return Counter(
+                request.status
+                for request in self.state.requests
+                if re.fullmatch(method, request.method) and re.fullmatch(path, request.path)
+            )
+
+
+class PlannedService(Service):
+    """Datafold for a run of a plan, with what goes wrong."""
+
+    def __init__(self, plan: Plan, disturbance: Disturbance) -> None:
+        self._plan, self._tasks = plan, plan.monitors()
+        super().__init__(self._diff_course, self._run_course, disturbance, plan.counts[CHANGE])
+        monitors = self.state.monitors
+        while len(monitors.monitors) < len(self._tasks):
+            monitors.add("schema", {"name": "Orders", "connection_id": 1, "table": "DB.PUBLIC.A"})
+
+    def diffs(self) -> dict[Key, dict[int, str]]:
+        """Return the data diffs that were made, with their statuses, by their gates."""
+        made: dict[Key, dict[int, str]] = defaultdict(dict)
+        diffs = self.state.data_diffs
+        with self.state.lock:
+            for number, diff in diffs.diffs.items():
+                if (gate := gate_of(diff)) is not None:
+                    made[gate][number] = diffs.jobs[number].status
+        return made
+
+    def runs(self) -> dict[int, dict[int, str]]:
+        """Return the runs that were started, with their statuses, by their monitors."""
+        made: dict[int, dict[int, str]] = defaultdict(dict)
+        monitors = self.state.monitors
+        with self.state.lock:
+            for number, run in monitors.runs.items():
+                made[run["monitor_id"]][number] = monitors.jobs[number].status
+        return made
+
+    def changes(self) -> set[tuple[int, str | None]]:
+        """Return the integrations that were changed, with their new schedules."""
+        with self.state.lock:
+            return {(entry.bi_datasource_id, entry.indexing_cron) for entry in self.state.audit}
+
+    def _diff_course(self, body: dict[str, Any]) -> Course | None:
+        if (gate := gate_of(body)) is None:
+            return None
+        end = IDENTICAL if is_good(gate) else DIFFERENT
+        return Course((self._step("processing", gate),), end.end, end.outcome)
+
+    def _run_course(self, monitor: int) -> Course:
+        task = self._tasks[monitor]
+        return Course((self._step(CHECKING, task),), "ok" if is_good(task) else "alert")
+
+    def _step(self, status: str, task: Key) -> Step:
+        # It ends only for who looks: a job that nobody waits for any more is left running.
+        return Step(status, reads=1, seconds=self._plan.seconds(task))

@@ -1,0 +1,1 @@
+"""What the example DAGs need: tables to compare, and connections."""
