@@ -8,7 +8,6 @@ import inspect
 import json
 import math
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.jobs.watch import JobStatus
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_diffs import IDENTICAL
 from tests.contexts import context_of
@@ -68,6 +68,20 @@ def _plain(value: Any) -> Any:
     plain = json.loads(json.dumps(value))
     assert plain == value
     return plain
+
+
+def gate(**arguments: Any) -> DatafoldRunDataDiffOperator:
+    """Make a gate, which waits in the worker unless told otherwise."""
+    given = {
+        "data_source1_id": 1,
+        "data_source2_id": 1,
+        "table1": "A.B",
+        "table2": "A.C",
+        "pk_columns": ["id"],
+        "poll_interval": 0.01,
+        "deferrable": False,
+    }
+    return DatafoldRunDataDiffOperator(task_id="gate", **{**given, **arguments})
 
 
 def add_diff(sandbox: Any, course: Course = IDENTICAL, tag: str | None = "mine") -> int:
@@ -130,13 +144,3 @@ def defaults(task_class: Any) -> dict[str, Any]:
     """Return the optional arguments of an operator or a sensor, with their defaults."""
     parameters = inspect.signature(task_class.__init__).parameters.values()
     return {each.name: each.default for each in parameters if each.default is not each.empty}
-
-
-def check_defaults(task: Any) -> None:
-    """Check how a task waits for its job if it is not told how."""
-    assert task.datafold_conn_id == "datafold_default"
-    assert task.wait_for_completion is True
-    assert task.deferrable is False
-    assert task.poll_interval is None
-    assert task.timeout == timedelta(hours=24)
-    assert task.cancel_on_kill is False
