@@ -8,9 +8,11 @@ import inspect
 import json
 import math
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datafold.jobs.hook import JobHook
@@ -43,6 +45,13 @@ def deferred(call: Callable[..., object], *arguments: Any, **named: Any) -> Task
     with pytest.raises(TaskDeferred) as caught:
         call(*arguments, **named)
     return caught.value
+
+
+def poked_since(monkeypatch: pytest.MonkeyPatch, context: Any, begin: datetime | None) -> None:
+    """Say when a sensor was poked first; Airflow 2 would ask its database."""
+    context["ti"].get_first_reschedule_date = lambda context: begin
+    if airflow_version.startswith("2."):
+        monkeypatch.setattr("airflow.sensors.base._orig_start_date", lambda **_: begin)
 
 
 def to_its_end(task: Any, context: Any = None) -> Any:
