@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -22,9 +21,6 @@ from airflow_provider_datafold.operators.ci import (
     DatafoldUploadCIChangesOperator,
 )
 from dev.faults import behaviours
-from dev.faults.server import Call as FaultCall
-from dev.faults.server import Step as FaultStep
-from dev.faults.server import Then
 from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.pull_request import CHANGES, PULL_REQUEST
@@ -202,45 +198,9 @@ def test_a_run_whose_response_is_lost(
     assert reads == [f"{LIST}0", *last, f"{LIST}0", f"{LIST}{len(after)}"]
 
 
-class Oldest:
-    """Lists runs oldest first, a page at a time, and never says which commit they are of.
-
-    :param count: how many runs of other starts there are.
-    :param largest: the most runs that it puts on a page.
-    """
-
-    def __init__(self, count: int, largest: int) -> None:
-        self.lists: list[str] = []
-        self._runs = [{"id": number, "status": "failed"} for number in range(1, count + 1)]
-        self._largest = largest
-
-    def __call__(self, call: FaultCall) -> Iterable[FaultStep]:
-        assert call.request is not None
-        if call.request.method == "POST":
-            run_id = len(self._runs) + 1
-            self._runs.append({"id": run_id, "status": "done"})
-            return self._says({"ci_run_id": run_id})
-        self.lists.append(call.request.target)
-        query = parse_qs(urlsplit(call.request.target).query)
-        start = int(query["offset"][0])
-        page = self._runs[start : start + min(int(query["limit"][0]), self._largest)]
-        return self._says(page)
-
-    @staticmethod
-    def _says(value: Any) -> Iterable[FaultStep]:
-        return [behaviours.answer(200, json.dumps(value).encode()), Then.KEEP]
-
-
-def test_a_run_is_found_behind_many_older_ones(serve: Any) -> None:
-    service = Oldest(150, largest=40)
-    serve(service)
-    returned = to_its_end(trigger(wait_for_completion=True, deferrable=True))
-    assert returned == {"ci_config_id": 2, "run_id": 151, "status": "done"}
-    assert service.lists[-1] == "/api/v1/ci/2/runs?pr_num=8&limit=100&offset=120"
-
-
 def test_a_commit_with_endless_runs_is_read_to_the_tenth_page(serve: Any) -> None:
-    service = Oldest(60, largest=5)
-    serve(service)
+    pages = [says([{"id": 5 * page + number} for number in range(5)]) for page in range(10)]
+    server = serve(*pages, says({"ci_run_id": 61}))
     assert to_its_end(trigger())["run_id"] == 61
-    assert service.lists == [f"{LIST}{offset}" for offset in range(0, 50, 5)]
+    reads = [request.target for request in server.requests if request.method == "GET"]
+    assert reads == [f"{LIST}{offset}" for offset in range(0, 50, 5)]

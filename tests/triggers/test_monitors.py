@@ -18,7 +18,7 @@ from airflow_provider_datafold.client.async_driver import AsyncClient
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldServerError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.jobs.alerts import MOST_HOSTS, Cursor, Look, Progress
+from airflow_provider_datafold.jobs.alerts import Cursor, Look, Progress
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.sandbox.course import Course
 from tests import documents
@@ -121,14 +121,6 @@ def test_runs_are_read_only_if_there_may_be_an_alert(world: World, alert_log: Lo
         "Watching monitor 7: reporting alerts of runs that end from now on.",
         "Monitor 7 alerts in run 13.",
     ]
-
-
-def test_the_first_look_follows_the_runs_of_the_newest_page(world: World) -> None:
-    service = world.service
-    service.start(1)
-    service.end(*range(2, 150), state="ok")
-    service.start(150)
-    assert world.watch(nothing, lambda: service.end(1, 150)) == [150]
 
 
 def test_an_alert_is_kept_as_reported_three_seconds_after_the_event(world: World) -> None:
@@ -292,43 +284,7 @@ def test_what_each_look_at_the_list_gives(
     assert {seen.path for seen in sandbox.state.requests} == {"/api/v1/monitors"}
 
 
-# No alert is lost, whatever runs, hosts, pages, the store and errors do.
-
-
-@pytest.mark.parametrize("is_restarted", [False, True])
-def test_a_run_that_alerts_after_a_newer_one(world: World, is_restarted: bool) -> None:
-    service = world.service
-    steps = [
-        lambda: service.end(9),
-        lambda: service.start(10),
-        lambda: service.end(11),
-        nothing,
-        lambda: service.end(10),
-    ]
-    if is_restarted:
-        reported = [run_id for step in steps for run_id in world.watch(step)]
-    else:
-        reported = world.watch(*steps)
-    assert reported == [11, 10]
-    assert world.watch() == []
-
-
-def test_another_host_with_lower_ids(world: World) -> None:
-    first, second = world.service, Service()
-    first.end(1000)
-    world.watch()
-    world.host, world.service = OTHER_HOST, second
-    second.end(3)
-    assert world.watch(nothing, lambda: second.end(4)) == [4]
-    # Back again: nothing is reported twice, and what happened meanwhile is reported.
-    world.host, world.service = "https://app.datafold.com", first
-    first.end(1001)
-    assert world.watch() == [1001]
-    for number in range(MOST_HOSTS):
-        world.host, world.service = f"https://{number}.example", Service()
-        world.watch()
-    (hosts,) = world.store.kept.values()  # type: ignore[union-attr]
-    assert len(hosts) == MOST_HOSTS
+# No alert is lost, whatever hosts, the store and errors do. Runs: tests/jobs/test_alerts.py.
 
 
 def test_a_host_that_changes_while_it_watches(world: World, alert_log: Log) -> None:
@@ -404,13 +360,8 @@ def test_a_store_that_cannot_be_written_for_a_while(world: World, alert_log: Log
     assert "secret" not in alert_log.text
 
 
-@pytest.mark.parametrize("is_newest_first", [True, False])
-@pytest.mark.parametrize("largest_page", [100, 30])
-def test_hundreds_of_runs_in_a_restart(
-    world: World, is_newest_first: bool, largest_page: int
-) -> None:
+def test_hundreds_of_runs_in_a_restart(world: World) -> None:
     service = world.service
-    service.is_newest_first, service.largest_page = is_newest_first, largest_page
     service.end(*range(1, 300), state="ok")
     world.watch()
     service.end(*range(300, 550), state="ok")
@@ -438,27 +389,15 @@ def test_too_many_runs_in_a_restart(world: World, alert_log: Log) -> None:
     assert world.watch(lambda: service.end(2000)) == [2000]
 
 
-@pytest.mark.parametrize("time_of_alerts", [False, True])
-@pytest.mark.parametrize("polls", [2, 300], ids=["for minutes", "for hours"])
-def test_two_alerts_between_two_looks_with_a_list_that_is_behind(
-    world: World, time_of_alerts: bool, polls: int
-) -> None:
-    world.service = service = Service(time_of_alerts=time_of_alerts)
+def test_two_alerts_between_two_looks_with_a_list_that_is_behind(world: World) -> None:
+    service = world.service
 
     def both() -> None:
         service.end(10, 11)
         service.hides = {11}
 
-    behind = [nothing] * polls
+    behind = [nothing] * 2
     assert world.watch(nothing, both, *behind, service.show_all, polls_after=30) == [10, 11]
-    # It looks less often, the longer it has waited.
-    assert service.reads < 70
-
-
-def test_a_run_that_never_ends_is_read_less_and_less(world: World) -> None:
-    world.service.start(1)
-    world.watch(polls_after=1000)
-    assert world.service.reads < 70
 
 
 TROUBLE: list[Any] = [
