@@ -466,12 +466,7 @@ NAMES = {
 
 @pytest.mark.parametrize(
     ("source", "upper_case", "is_upper"),
-    [
-        (1, None, False),
-        (2, None, True),
-        (2, False, False),
-        ("1", "True", True),
-    ],
+    [(1, None, False), (2, None, True), (2, False, False), ("1", "True", True)],
 )
 def test_upper_case(source: Any, upper_case: Any, is_upper: bool, read: Read, sandbox: Any) -> None:
     node = model(meta={"datafold": {"datadiff": NAMES}})

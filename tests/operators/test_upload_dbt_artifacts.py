@@ -64,11 +64,7 @@ def test_an_upload(run_type: str, task: Any, sandbox: Any, task_log: Log) -> Non
     assert request.headers["content-length"] == str(len(request.body))
     fields = form(request)
     assert unpacked(fields.pop("artifacts")) == FILES
-    assert fields == {
-        "commit_sha": SHA.encode(),
-        "run_type": run_type.encode(),
-        "run_id": b"7",
-    }
+    assert fields == {"commit_sha": SHA.encode(), "run_type": run_type.encode(), "run_id": b"7"}
     assert f"Uploaded dbt's artifacts of commit {SHA} ({run_type})." in task_log.messages
 
 

@@ -174,9 +174,7 @@ def test_a_sensor_that_is_stopped_cancels_nothing(sandbox: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "how",
-    [{}, {"soft_fail": True}, {"deferrable": True}, {"mode": "reschedule"}],
-    ids=repr,
+    "how", [{}, {"soft_fail": True}, {"deferrable": True}, {"mode": "reschedule"}], ids=repr
 )
 def test_tells_that_it_was_not_judged_in_time(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]

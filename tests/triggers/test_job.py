@@ -19,10 +19,7 @@ from sqlalchemy.pool import StaticPool
 from airflow_provider_datafold import __version__
 from airflow_provider_datafold.client import async_driver, pool
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
-from airflow_provider_datafold.exceptions import (
-    DatafoldConfigurationError,
-    DatafoldTransientError,
-)
+from airflow_provider_datafold.exceptions import DatafoldConfigurationError, DatafoldTransientError
 from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS, MONITOR_RUN, State
 from airflow_provider_datafold.jobs.trouble import DEADLINE
@@ -269,10 +266,7 @@ def test_polls_take_turns_and_a_cancel_does_not(
 
 # How it is stopped.
 
-STATES = {
-    "r": {"t": "failed", "t_0": "deferred", "u": None},
-    "s": {"t": "running"},
-}
+STATES = {"r": {"t": "failed", "t_0": "deferred", "u": None}, "s": {"t": "running"}}
 each_task = pytest.mark.parametrize(
     ("run_id", "task_id", "map_index", "state"),
     [

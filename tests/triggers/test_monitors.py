@@ -32,13 +32,7 @@ try:
 except Exception:  # Airflow 2
     pytest.skip("Airflow watches assets from 3.0 on", allow_module_level=True)
 
-LIST = {
-    "path": api.LIST.path,
-    "page": 1,
-    "page_size": 100,
-    "order_by": "id",
-    "sort_order": "asc",
-}
+LIST = {"path": api.LIST.path, "page": 1, "page_size": 100, "order_by": "id", "sort_order": "asc"}
 RUNS = {"path": api.LIST_RUNS.path, "monitor_id": 7, "page": 1, "page_size": 100}
 
 
