@@ -164,11 +164,11 @@ TROUBLE = {"state": "trouble", "error": "KeyError", "ids": IDS}
 DONE = Course((), "done", IDENTICAL.outcome)
 LASTING = {**TROUBLE, "error": "DatafoldServerError", "is_lasting": True}
 KEPT = {
-    "ids": IDS,
     "since": NOW - 9,
     "deadline": NOW + 900,
     "is_taken_over": False,
     "twin_tag": None,
+    "ids": IDS,
 }
 
 
@@ -265,9 +265,8 @@ def test_what_has_ended_already_is_not_deferred(
     assert [asked["ids"] for asked in asked_of.asked] == [IDS]
 
 
-@pytest.mark.parametrize("status", ["waiting", "a new one"])
-def test_what_goes_on_is_deferred(sandbox: Any, status: str) -> None:
-    sandbox.state.data_diffs.courses.default = Course((), status)
+def test_what_goes_on_is_deferred(sandbox: Any) -> None:
+    sandbox.state.data_diffs.courses.default = Course((), "a new one")
     task = gate(deferrable=True)
     deferred(task.execute, context_of(task))
 
@@ -289,12 +288,8 @@ def test_a_replacement_has_the_time_that_was_left(
 ) -> None:
     asked_of = Waits(monkeypatch, "cancelled", "done")
     task = gate(deferrable=deferrable)
-    wait: Any = {
-        "ids": {"datadiff_id": 1},
-        "since": NOW - 9,
-        "deadline": NOW + 9,
-        "is_taken_over": True,
-    }
+    wait: Any = {"ids": {"datadiff_id": 1}, "since": NOW - 9, "deadline": NOW + 9}
+    wait |= {"is_taken_over": True}
     kept = {"ids": IDS, "since": NOW, "deadline": NOW + 9}
     if deferrable:
         found = deferred(task.execute_complete, context_of(task), None, **wait)
@@ -351,66 +346,50 @@ def test_no_message_repeats_a_secret_of_the_options(sandbox: Any) -> None:
 # Who cancels.
 
 
-@pytest.mark.parametrize("cancel_on_kill", [True, False])
-def test_a_wait_that_fails_cancels(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log, cancel_on_kill: bool
+ASKED, NOT_ASKED = "Asked Datafold to cancel the data diff", "Could not cancel the data diff: 409"
+
+
+@pytest.mark.parametrize(
+    ("cancel_on_kill", "faults", "said"),
+    [(True, [], [ASKED]), (False, [], []), (True, [409, ...], [NOT_ASKED])],
+)
+@pytest.mark.parametrize(
+    "error", [DatafoldServerError("an hour of trouble"), DatafoldStoppedError("stopped")], ids=repr
+)
+def test_a_wait_that_comes_to_nothing_cancels(
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    task_log: Log,
+    error: Exception,
+    cancel_on_kill: bool,
+    faults: list[Any],
+    said: list[str],
 ) -> None:
-    Waits(monkeypatch, DatafoldServerError("an hour of trouble"))
+    Conductor(monkeypatch, faults={"mine": {"cancel": faults}})
+    Waits(monkeypatch, error)
+    sandbox.state.data_diffs.courses.default = NEVER
     task = gate(cancel_on_kill=cancel_on_kill)
-    with pytest.raises(DatafoldServerError):
+    # What the cancel comes to hides nothing.
+    with pytest.raises(type(error), match=str(error)):
         task.execute(context_of(task))
-    said = "Asked Datafold to cancel the data diff."
-    assert (said in task_log.messages) is cancel_on_kill
+    is_stopped = isinstance(error, DatafoldStoppedError)
+    cancels = [CANCEL] * cancel_on_kill
+    assert sent(sandbox) == [CREATE, *([] if is_stopped else cancels)]
     # After it has cancelled, killing it cancels nothing.
     task.on_kill()
-    assert sent(sandbox) == [CREATE, *[CANCEL] * cancel_on_kill]
-
-
-def test_a_cancel_that_is_refused_hides_nothing(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log
-) -> None:
-    Conductor(monkeypatch, faults={"mine": {"cancel": [409, ...]}})
-    Waits(monkeypatch, DatafoldNotFoundError("gone"))
-    task = gate()
-    with pytest.raises(DatafoldNotFoundError, match="gone"):
-        task.execute(context_of(task))
-    assert any(text.startswith("Could not cancel the data diff: 409") for text in task_log.warnings)
-
-
-def stopped(monkeypatch: pytest.MonkeyPatch, **arguments: Any) -> DatafoldRunDataDiffOperator:
-    """Return a task that was stopped while it waited."""
-    Waits(monkeypatch, DatafoldStoppedError("stopped"))
-    task = gate(**arguments)
-    with pytest.raises(DatafoldStoppedError):
-        task.execute(context_of(task))
-    return task
-
-
-@pytest.mark.parametrize("cancel_on_kill", [True, False])
-def test_a_task_that_is_stopped_cancels(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log, cancel_on_kill: bool
-) -> None:
-    sandbox.state.data_diffs.courses.default = NEVER
-    task = stopped(monkeypatch, cancel_on_kill=cancel_on_kill)
-    assert sent(sandbox) == [CREATE]
-    task.on_kill()
-    assert sent(sandbox) == [CANCEL] * cancel_on_kill
-    said = "Asked Datafold to cancel the data diff: the task was stopped."
-    assert (said in task_log.messages) is cancel_on_kill
-
-
-def test_a_cancel_of_a_stopped_task_that_is_refused(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log
-) -> None:
-    Conductor(monkeypatch, faults={"mine": {"cancel": [409, ...]}})
-    stopped(monkeypatch).on_kill()
-    assert any(text.startswith("Could not cancel the data diff: 409") for text in task_log.warnings)
+    assert sent(sandbox) == (cancels if is_stopped else [])
+    found = [text for text in task_log.messages if "cancel the data diff" in text]
+    assert [text[: len(start)] for text, start in zip(found, said, strict=True)] == said
+    assert all(("the task was stopped" in text) is is_stopped for text in found if ASKED in text)
 
 
 def test_the_cancel_of_a_stopped_task_has_four_seconds(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = stopped(monkeypatch)
+    Waits(monkeypatch, DatafoldStoppedError("stopped"))
+    task = gate()
+    with pytest.raises(DatafoldStoppedError):
+        task.execute(context_of(task))
     asked: list[Any] = []
 
     def call(hook: Any, operation: Any, **how: Any) -> None:

@@ -418,38 +418,37 @@ def stop(waiting: DatafoldJobTrigger, service: Service, *, kill: bool = False) -
     return asyncio.run(main())
 
 
-@pytest.fixture
-def old_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Simulate an Airflow before 3.3, which does not call on_kill."""
-    monkeypatch.setattr(job_module, "_HAS_ON_KILL", False)
-
-
-@pytest.mark.usefixtures("old_airflow")
 @pytest.mark.parametrize(
-    ("state", "seconds"), [("failed", 0.5), ("success", 0.0), ("scheduled", 0.0), (None, 0.0)]
+    ("has_on_kill", "cancels", "state", "is_asked", "is_cancelled"),
+    [
+        *((False, True, state, True, True) for state in ("failed", "success", "scheduled", None)),
+        # The triggerer restarts, or Airflow does not say.
+        (False, True, "deferred", True, False),
+        (False, True, RuntimeError("no such service"), True, False),
+        # A sensor's.
+        (False, False, "failed", False, False),
+        # From 3.3 on only on_kill cancels.
+        (True, True, "failed", False, False),
+    ],
+    ids=str,
 )
-def test_a_task_that_is_stopped_is_cancelled(
-    serving: Any, monkeypatch: pytest.MonkeyPatch, state: Any, seconds: float
+def test_a_trigger_that_airflow_cancels(
+    serving: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    has_on_kill: bool,
+    cancels: bool,
+    state: Any,
+    is_asked: bool,
+    is_cancelled: bool,
 ) -> None:
-    service = serving(seconds=seconds)
+    monkeypatch.setattr(job_module, "_HAS_ON_KILL", has_on_kill)
+    service = serving(seconds=0.5 if state == "failed" else 0.0)
     asked = state_is(monkeypatch, state)
-    assert stop(trigger(), service) == []
-    assert asked == ["t"]
-    assert service.seen.count(CANCEL) == 1
+    assert stop(trigger(cancel_on_kill=cancels), service) == []
+    assert asked == ["t"] * is_asked
+    assert service.seen.count(CANCEL) == is_cancelled
     # It completed, although Airflow cancelled the trigger many times meanwhile.
-    assert CANCEL in service.ended
-
-
-@pytest.mark.usefixtures("old_airflow")
-@pytest.mark.parametrize("state", ["deferred", RuntimeError("no such service")], ids=str)
-def test_a_triggerer_that_restarts_cancels_nothing(
-    serving: Any, monkeypatch: pytest.MonkeyPatch, state: Any
-) -> None:
-    service = serving()
-    asked = state_is(monkeypatch, state)
-    assert stop(trigger(), service) == []
-    assert asked == ["t"]
-    assert CANCEL not in service.seen
+    assert service.ended.count(CANCEL) == is_cancelled
 
 
 def shut_down(service: Service, waiting: list[DatafoldJobTrigger]) -> None:
@@ -462,11 +461,11 @@ def shut_down(service: Service, waiting: list[DatafoldJobTrigger]) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.usefixtures("old_airflow")
 @pytest.mark.parametrize("knows", [True, False])
 def test_a_triggerer_that_shuts_down_asks_only_where_it_must(
     serving: Any, monkeypatch: pytest.MonkeyPatch, knows: bool
 ) -> None:
+    monkeypatch.setattr(job_module, "_HAS_ON_KILL", False)
     # Before Python 3.11, it is unknown what else is cancelled.
     knows = knows and sys.version_info >= (3, 11)
     monkeypatch.setattr(job_module, "_KNOWS_WHAT_IS_CANCELLED", knows)
@@ -481,24 +480,6 @@ def test_what_it_can_rely_on() -> None:
     assert job_module._KNOWS_WHAT_IS_CANCELLED is (sys.version_info >= (3, 11))
     airflow = tuple(int(part) for part in airflow_version.split(".")[:2])
     assert job_module._HAS_ON_KILL is (airflow >= (3, 3))
-
-
-@pytest.mark.usefixtures("old_airflow")
-def test_a_sensors_trigger_never_cancels(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = serving()
-    asked = state_is(monkeypatch, "failed")
-    assert stop(trigger(cancel_on_kill=False), service) == []
-    assert asked == []
-    assert CANCEL not in service.seen
-
-
-def test_from_3_3_on_only_on_kill_cancels(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_module, "_HAS_ON_KILL", True)
-    asked = state_is(monkeypatch, "failed")
-    service = serving()
-    assert stop(trigger(), service) == []
-    assert CANCEL not in service.seen
-    assert asked == []
 
 
 def test_on_kill_cancels_however_often_airflow_cancels_it(
