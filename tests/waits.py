@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import inspect
 import json
 import math
 from collections.abc import Callable
@@ -147,9 +146,3 @@ def changes(sandbox: Any) -> list[tuple[str, Any]]:
         for request in sandbox.state.requests
         if request.method != "GET"
     ]
-
-
-def defaults(task_class: Any) -> dict[str, Any]:
-    """Return the optional arguments of an operator or a sensor, with their defaults."""
-    parameters = inspect.signature(task_class.__init__).parameters.values()
-    return {each.name: each.default for each in parameters if each.default is not each.empty}
