@@ -144,7 +144,9 @@ class World:
         """
         reported: list[int] = []
         trigger = self._triggers.DatafoldMonitorAlertTrigger([MONITOR], poll_interval=INTERVAL)
-        trigger.asset_state_store = self.store
+        if self.store is not None:
+            # An older Airflow has none.
+            trigger.asset_state_store = self.store
 
         async def follow() -> None:
             stream = trigger.open_shared_stream(trigger.serialize()[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from datetime import datetime
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -12,20 +13,14 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldStoppedError
 from airflow_provider_datafold.links import DatafoldDataDiffLink, DatafoldLink
-from airflow_provider_datafold.operators import bi
+from airflow_provider_datafold.operators import bi, ci, data_diffs, data_sources, dbt, monitors
 from airflow_provider_datafold.operators.base import DatafoldOperator, HookUser
-from airflow_provider_datafold.operators.ci import DatafoldUploadCIChangesOperator
-from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.job import DatafoldJobOperator
-from airflow_provider_datafold.operators.monitors import (
-    DatafoldApplyMonitorsOperator,
-    DatafoldRunMonitorOperator,
-)
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
-from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
+from airflow_provider_datafold.sensors import data_diffs as of_data_diffs
+from airflow_provider_datafold.sensors import monitors as of_runs
 from airflow_provider_datafold.sensors.job import DatafoldJobSensor
-from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from tests.conftest import API_KEY
 
 # The arguments, their defaults, and which of them are rendered: tests/public_names.txt and
@@ -40,7 +35,7 @@ def sync(**more: Any) -> Any:
     ("kind", "argument"),
     [
         (bi.DatafoldSyncIntegrationOperator, "bi_datasource_id"),
-        (DatafoldDataDiffSensor, "datadiff_id"),
+        (of_data_diffs.DatafoldDataDiffSensor, "datadiff_id"),
     ],
 )
 def test_a_mapped_task_has_the_defaults_of_airflow(kind: Any, argument: str) -> None:
@@ -60,22 +55,44 @@ def test_airflows_class_comes_first(kind: Any) -> None:
 def test_only_the_arguments_of_a_constructor_are_stored() -> None:
     assert not {"self", "kwargs", "__class__"} & vars(sync()).keys()
     # Airflow's sensor keeps these two in seconds.
-    sensor = DatafoldMonitorRunSensor(task_id="t", monitor_id=4, run_id=7)
+    sensor = of_runs.DatafoldMonitorRunSensor(task_id="t", monitor_id=4, run_id=7)
     assert (sensor.timeout, sensor.poke_interval) == (86_400.0, 60.0)
+
+
+def classes() -> list[Any]:
+    """The operators and sensors that a DAG imports."""
+    modules = (bi, ci, data_diffs, data_sources, dbt, monitors, of_data_diffs, of_runs)
+    return [
+        value
+        for module in modules
+        for value in vars(module).values()
+        if getattr(value, "__module__", None) == module.__name__ and "__init__" in vars(value)
+    ]
+
+
+@pytest.mark.parametrize("kind", classes())
+def test_airflows_own_arguments_reach_airflow(kind: Any) -> None:
+    # The last parameter stands for those of Airflow.
+    *own, _ = signature(kind).parameters.values()
+    given = {each.name: "1" for each in own if each.default is each.empty}
+    with DAG("own", schedule=None, start_date=datetime(2024, 1, 1)) as dag:
+        task = kind(task_id="t", owner="me", **given)
+    assert (dag.get_task("t"), task.owner) == (task, "me")
 
 
 @pytest.mark.parametrize(
     ("kind", "shown"),
     [
-        (DatafoldRunDataDiffOperator, {"options": "json"}),
-        (DatafoldUploadCIChangesOperator, {"changes": "json"}),
-        (DatafoldApplyMonitorsOperator, {"spec": "yaml"}),
+        (data_diffs.DatafoldRunDataDiffOperator, {"options": "json"}),
+        (ci.DatafoldUploadCIChangesOperator, {"changes": "json"}),
+        (monitors.DatafoldApplyMonitorsOperator, {"spec": "yaml"}),
+        (dbt.DatafoldDbtModelsOperator, {"production": "json"}),
         (bi.DatafoldUpdateHightouchOperator, {"bindings": "json"}),
         (bi.DatafoldUpdateLookerOperator, {"project_ids": "json", "bindings": "json"}),
     ],
 )
 def test_how_rendered_fields_are_shown(kind: Any, shown: dict[str, str]) -> None:
-    if kind is DatafoldRunDataDiffOperator:
+    if kind is data_diffs.DatafoldRunDataDiffOperator:
         shown = {**shown, **dict.fromkeys(("query1", "query2", "filter1", "filter2"), "sql")}
     assert kind.template_fields_renderers == shown
     # Airflow would put the content of a file in the place of its path.
@@ -87,10 +104,10 @@ def test_how_rendered_fields_are_shown(kind: Any, shown: dict[str, str]) -> None
     [
         (
             [
-                DatafoldRunDataDiffOperator,
-                DatafoldRunMonitorOperator,
-                DatafoldDataDiffSensor,
-                DatafoldMonitorRunSensor,
+                data_diffs.DatafoldRunDataDiffOperator,
+                monitors.DatafoldRunMonitorOperator,
+                of_data_diffs.DatafoldDataDiffSensor,
+                of_runs.DatafoldMonitorRunSensor,
             ],
             DatafoldDataDiffLink,
         ),
@@ -137,7 +154,7 @@ def test_a_task_that_is_stopped_sends_nothing_more(connections: None, sandbox: A
 
 
 def test_an_argument_with_a_secret_is_refused_without_it(connections: None) -> None:
-    task = DatafoldDataDiffSensor(task_id="wait", datadiff_id=API_KEY)
+    task = of_data_diffs.DatafoldDataDiffSensor(task_id="wait", datadiff_id=API_KEY)
     with task.open_hook() as hook, pytest.raises(DatafoldInputError, match="datadiff_id") as caught:
         task.checked(hook, datadiff_id=positive_integer)
     assert API_KEY not in "".join(traceback.format_exception(caught.value))

@@ -144,14 +144,16 @@ def test_after_the_triggerer(
 
 
 def test_in_the_triggerer(sandbox: Any, now: float) -> None:
-    found = deferred((task := gate(deferrable=True, timeout=60)).execute, context_of(task))
+    found = deferred(
+        (task := gate(deferrable=True, timeout=60, poll_interval=5)).execute, context_of(task)
+    )
     assert (found.method_name, found.timeout) == ("execute_complete", None)
     wait = {"since": now, "deadline": now + 60, "ids": IDS}
     assert found.kwargs == {"try_number": 1, "is_taken_over": False, "twin_tag": None, **wait}
     assert found.trigger.serialize()[1] == {
         "job": "data_diff",
         "datafold_conn_id": "datafold_default",
-        "poll_interval": None,
+        "poll_interval": 5.0,
         "cancel_on_kill": True,
         "not_before": 0.0,
         **wait,

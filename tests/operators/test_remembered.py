@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
@@ -59,12 +60,12 @@ class Kind:
         usual = {"poll_interval": 0.01, "deferrable": False}
         return self.operator(task_id="job", **{**usual, **self.given, **arguments})
 
-    def lose(self, sandbox: Any, store: Store, **context: Any) -> None:
+    def lose(self, sandbox: Any, store: Store) -> TaskDeferred:
         """Lose a worker after it has started a job that goes on."""
         way = Course((Step(self.way, seconds=math.inf),), "")
         getattr(sandbox.state, self.section).courses.default = way
         task = self.task(deferrable=True)
-        deferred(task.execute, context_of(task, store=store, **context))
+        return deferred(task.execute, context_of(task, store=store))
 
     def end_all(self, sandbox: Any, end: Course | None = None) -> None:
         """End all jobs now, and those to come at once."""
@@ -140,12 +141,12 @@ def test_the_job_of_a_lost_worker_is_taken_over(
 
 
 def test_a_job_that_goes_on_has_the_time_that_was_left(sandbox: Any, store: Store) -> None:
-    MONITOR.lose(sandbox, store)
+    lost = MONITOR.lose(sandbox, store)
     task = MONITOR.task(deferrable=True)
-    first, second = (
-        deferred(task.execute, context_of(task, store=store)).trigger.serialize() for _ in range(2)
-    )
-    assert first == second
+    found = deferred(task.execute, context_of(task, store=store))
+    assert found.trigger.serialize() == lost.trigger.serialize()
+    assert lost.kwargs == {**found.kwargs, "is_taken_over": False}
+    assert found.kwargs["is_taken_over"]
     assert len(changes(sandbox)) == 1
 
 

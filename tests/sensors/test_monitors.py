@@ -63,12 +63,6 @@ def test_a_run_that_does_not_pass(
         to_its_end(sensor(deferrable=deferrable, on_alert=on_alert))
 
 
-def test_airflows_own_arguments_reach_airflow(sandbox: Any) -> None:
-    make(sandbox, ALERT)
-    with pytest.raises(AirflowSkipException):
-        sensor(soft_fail=True).execute(context_of(sensor()))
-
-
 @pytest.mark.parametrize(
     ("field", "wrong"), [("monitor_id", 0), ("run_id", "x"), ("run_id", None), ("on_alert", "x")]
 )
