@@ -23,6 +23,7 @@ from airflow_provider_datafold.operators.ci import (
 from dev.faults import behaviours
 from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
+from tests.contexts import context_of
 from tests.pull_request import CHANGES, PULL_REQUEST
 from tests.waits import NEVER, changes, to_its_end
 
@@ -169,6 +170,15 @@ def test_an_upload_counts_if_a_run_took_it(answer: Any, run_id: int | None, serv
             to_its_end(upload())
     else:
         assert to_its_end(upload())["run_id"] == run_id
+
+
+@pytest.mark.parametrize("missing", ["ci_config_id", "pr_num", "run_id"])
+def test_a_resume_that_lacks_an_id_is_an_error(missing: str, sandbox: Any) -> None:
+    ids = {name: 2 for name in ("ci_config_id", "pr_num", "run_id") if name != missing}
+    task = trigger(wait_for_completion=True)
+    with pytest.raises(DatafoldInputError, match="^ids: must have ci_config_id, pr_num, run_id of"):
+        task.execute_complete(context_of(task), {"ids": ids})
+    assert sandbox.state.requests == []
 
 
 LIST = "/api/v1/ci/2/runs?pr_sha=0a1b2c3&pr_num=8&limit=100&offset="

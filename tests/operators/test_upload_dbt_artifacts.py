@@ -98,6 +98,9 @@ def test_the_run_of_a_pull_request(
 
 def test_no_run_within_a_minute(task: Any, sandbox: Any) -> None:
     sandbox.state.ci.starts_for_artifacts = False
+    sandbox.state.ci.courses.default = Course((), "failed")
+    # Has ended, so it is not of this upload.
+    sandbox.state.ci.add(4, {**PULL_REQUEST, "pr_sha": SHA})
     with pytest.raises(DatafoldNotFoundError) as caught:
         to_its_end(task(wait_for_completion=True))
     assert str(caught.value).startswith(

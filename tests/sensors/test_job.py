@@ -122,6 +122,8 @@ def test_asks_again_when_datafold_wants(
     task.poke(context_of(task))
     assert len(sent(sandbox)) == 1
     assert task_log.warnings[0].startswith("Could not check the data diff: ")
+    told = [text for text in task_log.messages if text.startswith("The data diff is ")]
+    assert {*told} == {"The data diff is processing."}
 
 
 @pytest.mark.parametrize(
@@ -223,8 +225,11 @@ def test_a_stop_is_no_passing_fault(monkeypatch: pytest.MonkeyPatch, deferrable:
 
     monkeypatch.setattr(JobHook, "look", look)
     task = sensor(deferrable=deferrable)
+    context = context_of(task)
     with pytest.raises(DatafoldStoppedError):
-        task.execute(context_of(task))
+        task.execute(context)
+    # It tells of no end.
+    assert [*context["ti"].pushed] == ["datafold_data_diff_url"]
 
 
 def test_what_goes_on_is_told(sandbox: Any, task_log: Log) -> None:

@@ -30,6 +30,7 @@ from dev.faults.behaviours import answer
 from dev.faults.server import Call, Step
 from dev.sandbox.course import Course
 from dev.sandbox.course import Step as OnTheWay
+from tests.conductor import Conductor
 from tests.waits import NEVER, add_diff
 
 PATIENCE = 20.0
@@ -123,6 +124,13 @@ def test_trouble_is_an_event_and_never_a_stack_trace(
     assert found == {"state": "trouble", "error": error, "is_lasting": is_lasting, **asked_for}
 
 
+def test_an_hour_of_trouble_is_lasting(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trouble, "LONGEST_TROUBLE", 0.05)
+    Conductor(monkeypatch, faults={"mine": {"read": [503, ...]}})
+    found = fired(trigger(add_diff(sandbox, NEVER)))
+    assert (found["error"], found["is_lasting"]) == ("DatafoldServerError", True)
+
+
 def failing(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> list[float]:
     """Let the first look-ups of the connection fail. Returns the pauses, which take no time."""
     script, slept = [*errors], list[float]()
@@ -197,14 +205,14 @@ def test_trouble_of_its_own_has_an_end(
     monkeypatch.setattr(trouble, "LONGEST_REFUSAL", 60.0 if state == "trouble" else limit)
     monkeypatch.setattr(trouble, "REFUSAL_PAUSE", 15.0)
     now = time.time()
-    end = now + (100.0 if state == "deadline" else 86_400.0)
+    end = now + (95.0 if state == "deadline" else 86_400.0)
     slept = failing(monkeypatch, *[error] * 100_000)
     monkeypatch.setattr(time, "time", lambda: now + sum(slept))
     found = fired(trigger(deadline=end, poll_interval=10.0))
     assert found["state"] == state
     waited = sum(slept)
     if state == "deadline":
-        assert waited == pytest.approx(100.0)
+        assert waited == pytest.approx(95.0)
     else:
         assert limit < waited <= limit + 10.0
 

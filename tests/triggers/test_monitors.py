@@ -354,10 +354,12 @@ def test_a_store_that_cannot_be_written_for_a_while(world: World, alert_log: Log
     assert "secret" not in alert_log.text
 
 
-def test_hundreds_of_runs_in_a_restart(world: World) -> None:
+def test_hundreds_of_runs_in_a_restart(world: World, alert_log: Log) -> None:
     service = world.service
     service.end(*range(1, 300), state="ok")
     world.watch()
+    said = "Watching monitor 7: reporting alerts of runs that end from now on."
+    assert said in alert_log.messages
     service.end(*range(300, 550), state="ok")
     service.end(425)
     assert world.watch() == [425]
