@@ -32,6 +32,7 @@ from airflow_provider_datafold.jobs.job import DATA_DIFF, JOBS
 from airflow_provider_datafold.jobs.once import ownership
 from airflow_provider_datafold.jobs.once.ownership import owner_of
 from airflow_provider_datafold.links import DatafoldDataDiffLink
+from airflow_provider_datafold.operators import job
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, Step, Then
 from dev.sandbox.course import Course, Job
@@ -340,34 +341,27 @@ def test_a_second_one_is_left_where_the_task_must_not_cancel(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "state"),
+    ("arguments", "fails", "state"),
     [
-        ({}, "cancelled"),
-        ({"deferrable": True}, "cancelled"),
-        ({"cancel_on_kill": False}, "processing"),
+        ({}, "_finish", "cancelled"),
+        ({"deferrable": True}, "_defer", "cancelled"),
+        ({"cancel_on_kill": False}, "_finish", "processing"),
+        ({"wait_for_completion": False}, "started", "processing"),
     ],
 )
 def test_whatever_fails_before_it_waits_leaves_nothing(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], state: str
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: dict[str, Any],
+    fails: str,
+    state: str,
 ) -> None:
     courses(sandbox, NEVER)
     task = gate(**arguments)
-    name = "_defer" if arguments.get("deferrable") else "_finish"
-    monkeypatch.setattr(type(task), name, lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(type(task), fails, lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         task.execute(context_of(task))
     assert status(sandbox, 3) == state
-
-
-def test_whatever_fails_where_nothing_waits_cancels_nothing(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    courses(sandbox, NEVER)
-    task = gate(wait_for_completion=False)
-    monkeypatch.setattr(type(task), "started", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        task.execute(context_of(task))
-    assert status(sandbox, 3) == "processing"
 
 
 def test_arguments_that_are_wrong_after_a_deferral_leave_nothing(sandbox: Any) -> None:
@@ -571,7 +565,10 @@ def test_stopped_while_the_creation_is_pending(
     assert service.seen == ["POST", "GET", "POST /7/cancel"]
 
 
-def test_killed_while_a_creation_is_pending_that_comes_to_nothing(serving: Any, at: Any) -> None:
+def test_killed_while_a_creation_is_pending_that_comes_to_nothing(
+    serving: Any, at: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_LAST_SECONDS", 2.0)
     service = serving(create=PATIENCE, lists=False)
     stopped(gate(), at, "kill", DatafoldStoppedError, lambda: service.seen)
     # It searched as long as there was time.
@@ -580,7 +577,7 @@ def test_killed_while_a_creation_is_pending_that_comes_to_nothing(serving: Any, 
 
 
 def test_killed_while_it_cancels_at_the_deadline(serving: Any, at: Any) -> None:
-    service = serving(cancel=2.0)
+    service = serving(cancel=1.5)
     cancels = lambda: service.seen.count("POST /7/cancel")  # noqa: E731
     stopped(gate(timeout=0.1), at, "kill", DatafoldDeadlineError, cancels)
     # The first one was aborted, possibly before it was processed.

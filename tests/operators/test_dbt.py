@@ -13,7 +13,6 @@ from airflow_provider_datafold.api import ci
 from airflow_provider_datafold.exceptions import (
     DatafoldInputError,
     DatafoldNotFoundError,
-    DatafoldTransientError,
 )
 from airflow_provider_datafold.operators.dbt import DatafoldDbtModelsOperator
 from tests.conftest import API_KEY, Log
@@ -737,17 +736,6 @@ def test_whatever_else_is_in_a_manifest(read: Read, task_log: Log) -> None:
 def test_a_file_is_missing(argument: str, refused: Read, sandbox: Any) -> None:
     assert refused(**{argument: "/no/file"}).startswith(f"{argument}: /no/file cannot be read")
     assert sandbox.state.requests == []
-
-
-def test_a_bucket_that_does_not_answer_may_be_tried_again(
-    read: Read, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(url: str) -> Any:
-        raise TimeoutError
-
-    monkeypatch.setattr("airflow.providers.common.compat.sdk.ObjectStoragePath", fail)
-    with pytest.raises(DatafoldTransientError):
-        read(manifest="s3://bucket/manifest.json")
 
 
 @pytest.mark.parametrize(
