@@ -534,34 +534,35 @@ def time_is_over() -> None:
     raise TimeIsOver
 
 
-STOPS = pytest.mark.parametrize(
-    ("stop", "error"), [("kill", DatafoldStoppedError), ("time", TimeIsOver)]
-)
-
-
-def stopped(task: Any, at: Any, stop: str, error: type[Exception], when: Any) -> None:
+def stopped(
+    task: Any, at: Any, when: Callable[[], object], error: type[Exception] = DatafoldStoppedError
+) -> None:
     """Stop a task while it executes: by a person, or because its time is over."""
-    at(task.on_kill if stop == "kill" else time_is_over, when)
+    is_over = error is TimeIsOver
+    at(time_is_over if is_over else task.on_kill, when)
     with pytest.raises(error):
         task.execute(context_of(task))
-    if stop == "time":
+    if is_over:
         # Airflow calls it when the task has ended.
         task.on_kill()
 
 
-@STOPS
-def test_stopped_while_it_waits(serving: Any, at: Any, stop: str, error: Any) -> None:
+each_stop = pytest.mark.parametrize("error", [DatafoldStoppedError, TimeIsOver])
+
+
+@each_stop
+def test_stopped_while_it_waits(serving: Any, at: Any, error: type[Exception]) -> None:
     service = serving()
-    stopped(gate(poll_interval=PATIENCE), at, stop, error, lambda: "GET /7" in service.seen)
+    stopped(gate(poll_interval=PATIENCE), at, lambda: "GET /7" in service.seen, error)
     assert service.seen == ["POST", "GET /7", "POST /7/cancel"]
 
 
-@STOPS
+@each_stop
 def test_stopped_while_the_creation_is_pending(
-    serving: Any, at: Any, stop: str, error: Any
+    serving: Any, at: Any, error: type[Exception]
 ) -> None:
     service = serving(create=PATIENCE)
-    stopped(gate(), at, stop, error, lambda: service.seen)
+    stopped(gate(), at, lambda: service.seen, error)
     assert service.seen == ["POST", "GET", "POST /7/cancel"]
 
 
@@ -570,24 +571,23 @@ def test_killed_while_a_creation_is_pending_that_comes_to_nothing(
 ) -> None:
     monkeypatch.setattr(job, "_LAST_SECONDS", 2.0)
     service = serving(create=PATIENCE, lists=False)
-    stopped(gate(), at, "kill", DatafoldStoppedError, lambda: service.seen)
+    stopped(gate(), at, lambda: service.seen)
     # It searched as long as there was time.
     assert set(service.seen) == {"POST", "GET"}
     assert service.seen.count("GET") > 1
 
 
 def test_killed_while_it_cancels_at_the_deadline(serving: Any, at: Any) -> None:
-    service = serving(cancel=1.5)
-    cancels = lambda: service.seen.count("POST /7/cancel")  # noqa: E731
-    stopped(gate(timeout=0.1), at, "kill", DatafoldDeadlineError, cancels)
+    service, cancel = serving(cancel=1.5), "POST /7/cancel"
+    stopped(gate(timeout=0.1), at, lambda: cancel in service.seen, DatafoldDeadlineError)
     # The first one was aborted, possibly before it was processed.
-    assert cancels() == 2
+    assert service.seen.count(cancel) == 2
 
 
 @pytest.mark.parametrize("arguments", [{"cancel_on_kill": False}, {"wait_for_completion": False}])
 def test_killed_and_told_not_to_cancel(serving: Any, at: Any, arguments: dict[str, Any]) -> None:
     service = serving(create=PATIENCE)
-    stopped(gate(**arguments), at, "kill", DatafoldStoppedError, lambda: service.seen)
+    stopped(gate(**arguments), at, lambda: service.seen)
     assert service.seen == ["POST"]
 
 
