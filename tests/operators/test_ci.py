@@ -187,9 +187,7 @@ LIST = "/api/v1/ci/2/runs?pr_sha=0a1b2c3&pr_num=8&limit=100&offset="
 @pytest.mark.parametrize(
     ("before", "after", "run_id"),
     [
-        ([], [{"id": 1}], 1),
         ([{"id": 4}], [{"id": 4}, {"id": 6}, {"id": 5}], 6),
-        ([{"id": 4}, {"id": 3}], [{"id": 4}], None),
         ([], [{"id": "7"}, {}, "nonsense"], None),
     ],
 )

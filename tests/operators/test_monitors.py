@@ -11,19 +11,16 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
-    DatafoldAnswerError,
     DatafoldInputError,
     DatafoldJobCancelledError,
     DatafoldJobFailedError,
-    DatafoldServerError,
 )
-from airflow_provider_datafold.jobs import monitor_run
-from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.operators.monitors import (
     DatafoldApplyMonitorsOperator,
     DatafoldRunMonitorOperator,
     DatafoldToggleMonitorOperator,
 )
+from dev.faults import behaviours
 from dev.sandbox.course import Course
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
@@ -147,80 +144,22 @@ def test_a_wrong_argument_is_named(sandbox: Any, field: str, wrong: Any) -> None
     assert sandbox.state.requests == []
 
 
-# Run a monitor: once.
+def says(value: Any) -> Any:
+    return behaviours.answers(200, json.dumps(value).encode())
 
 
-class Runs:
-    """A monitor whose runs are listed in pages, and whose new run is answered as given."""
-
-    def __init__(self, answer: Any, *pages: Any) -> None:
-        self.calls: list[dict[str, Any]] = []
-        self._answer, self._pages = answer, pages
-        self._more: dict[str, Any] = {}
-
-    def call(self, operation: Any, **values: Any) -> Any:
-        self.calls.append(values)
-        if operation.method == "POST":
-            # From now on, the first page has a new run.
-            self._more = {"runs": [{"run_id": 8}]}
-            if isinstance(self._answer, Exception):
-                raise self._answer
-            return self._answer
-        page = self._pages[values["page"] - 1]
-        return {**page, **self._more} if values["page"] == 1 else page
-
-
-def ran(monkeypatch: pytest.MonkeyPatch, runs: Runs) -> int:
-    hook = JobHook()
-    monkeypatch.setattr(hook, "call", runs.call)
-    return monitor_run.run_once(hook, 4)
-
-
-LOST = DatafoldServerError("The response is lost")
-EMPTY = {"runs": [], "total_pages": 0}
-ODD = {"runs": [None, "x", {}, {"run_id": "9"}, {"run_id": 7}], "total_pages": "2"}
-TWO = {"runs": [{"run_id": 3}], "total_pages": 2}
-
-
-@pytest.mark.parametrize(
-    ("answer", "pages", "run_id"),
-    [
-        ({"run_id": 5}, [EMPTY], 5),
-        ({"run_id": "5"}, [EMPTY], 8),
-        ({}, [EMPTY], 8),
-        (LOST, [EMPTY], 8),
-        (LOST, [{}], 8),
-        (LOST, [ODD], 8),
-        (LOST, [{**TWO, "total_pages": 1}], 8),
-        (LOST, [TWO, {"runs": [{"run_id": 6}]}], 8),
-        (LOST, [{**TWO, "total_pages": 3}, {}, {"runs": None}], 8),
-    ],
-    ids=repr,
-)
-def test_one_run_for_each_task(
-    monkeypatch: pytest.MonkeyPatch, answer: Any, pages: list[Any], run_id: int
-) -> None:
-    runs = Runs(answer, *pages)
-    assert ran(monkeypatch, runs) == run_id
-    last = pages[0].get("total_pages")
-    numbers = [1, last] if isinstance(last, int) and last > 1 else [1]
-    asked = [{"monitor_id": 4, "page": page, "page_size": 100} for page in numbers]
-    found = asked if run_id == 8 else []
-    assert runs.calls == [*asked, {"monitor_id": 4}, *found]
-
-
-@pytest.mark.parametrize("newest", [8, 9])
-@pytest.mark.parametrize(
-    ("answer", "error"), [(LOST, DatafoldServerError), ({}, DatafoldAnswerError)]
-)
-def test_an_older_run_is_not_its_own(
-    monkeypatch: pytest.MonkeyPatch, newest: int, answer: Any, error: type[Exception]
-) -> None:
-    runs = Runs(answer, TWO, {"runs": [{"run_id": newest}]})
-    with pytest.raises(error) as caught:
-        ran(monkeypatch, runs)
-    if answer == {}:
-        assert "a monitor run, but its response does not identify it" in str(caught.value)
+def test_a_run_whose_id_is_not_told_is_found(serve: Any) -> None:
+    # More of it: tests/jobs/once/test_start.py.
+    runs = [None, "x", {}, {"run_id": "9"}, {"run_id": 8}]
+    server = serve(
+        says({"runs": [{"run_id": 3}], "total_pages": 3}),
+        says({}),
+        says({"run_id": "5"}),
+        says({"runs": runs, "total_pages": "2"}),
+    )
+    assert to_its_end(run(wait_for_completion=False))["run_id"] == 8
+    pages = [request.target.partition("?")[2] for request in server.requests]
+    assert pages == ["page=1&page_size=100", "page=3&page_size=100", "", "page=1&page_size=100"]
 
 
 # Switch a monitor on or off.
