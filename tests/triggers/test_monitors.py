@@ -492,12 +492,11 @@ def stalling(monkeypatch: pytest.MonkeyPatch, alert_log: Log) -> Stalling:
 class Watch:
     """A trigger that gets the looks which a test gives it."""
 
-    def __init__(self, poll_interval: float = 60.0) -> None:
+    def __init__(self) -> None:
         self.reported: list[tuple[int, int]] = []
         self._looks: asyncio.Queue[Look] = asyncio.Queue()
-        self._trigger: Any = monitors.DatafoldMonitorAlertTrigger(
-            [STALLS, WORKS], poll_interval=poll_interval
-        )
+        self._wants_more = asyncio.Event()
+        self._trigger = make([STALLS, WORKS])
 
     async def __aenter__(self) -> Watch:
         self._task = asyncio.create_task(self._follow())
@@ -508,9 +507,11 @@ class Watch:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def see(self, *looks: Look) -> None:
+        """Give it some looks, and wait until it asks for another one."""
+        self._wants_more.clear()
         for look in looks:
             self._looks.put_nowait(look)
-        await asyncio.sleep(0.2)
+        await asyncio.wait_for(self._wants_more.wait(), 20.0)
 
     async def _follow(self) -> None:
         async for event in self._trigger.filter_shared_stream(self._stream()):
@@ -518,6 +519,8 @@ class Watch:
 
     async def _stream(self) -> AsyncIterator[Look]:
         while True:
+            if self._looks.empty():
+                self._wants_more.set()
             yield await self._looks.get()
 
 
