@@ -93,11 +93,11 @@ def test_a_run_that_comes_to_nothing(
 @pytest.mark.parametrize(
     ("make", "field", "value"),
     [
-        *((trigger, "ci_config_id", value) for value in (0, "x", None)),
-        *((trigger, "pr_number", value) for value in ("eight", "None", 0)),
-        *((trigger, "pr_sha", value) for value in ("abc123", "a" * 65, "main", "None", True)),
-        *((trigger, "base_sha", value) for value in ("g" * 40, API_KEY, "٠123456", None)),
-        *((trigger, "pr_branch", value) for value in (" ", "None", None)),
+        (trigger, "ci_config_id", 0),
+        (trigger, "pr_number", "eight"),
+        (trigger, "pr_sha", "main"),
+        (trigger, "base_sha", API_KEY),
+        (trigger, "pr_branch", "None"),
         (trigger, "base_branch", ""),
         (upload, "ci_config_id", 0),
         (upload, "pr_number", "x"),
