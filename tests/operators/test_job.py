@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from fastapi import Response
 
 from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
@@ -38,7 +37,7 @@ from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.sandbox.course import Course, Step
 from dev.sandbox.data_diffs import IDENTICAL
 from tests import waits
-from tests.conductor import Conductor, changed
+from tests.conductor import Conductor, busy, changed
 from tests.conftest import NOW, Log
 from tests.contexts import context_of
 from tests.waits import NEVER, Waits, add_diff, deferred, event_of, sent
@@ -172,10 +171,6 @@ KEPT = {
     "twin_tag": None,
     "ids": IDS,
 }
-
-
-def busy(response: Any) -> Response:
-    return Response(b'{"detail": "busy"}', 429, headers={"Retry-After": "600"})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowRescheduleException
-from fastapi import Response
 
 from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
@@ -22,7 +21,7 @@ from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from dev.sandbox.course import Course, Step
 from dev.sandbox.data_diffs import IDENTICAL
-from tests.conductor import Conductor
+from tests.conductor import Conductor, busy
 from tests.conftest import NOW, Log
 from tests.contexts import context_of
 from tests.waits import NEVER, Waits, add_diff, deferred, poked_since, sent
@@ -92,10 +91,6 @@ def test_the_trigger_may_have_waited_in_vain(monkeypatch: pytest.MonkeyPatch) ->
     task = sensor(timeout=60)
     with pytest.raises(DatafoldDeadlineError, match=r"^The data diff had not ended after 60 s"):
         task.execute_complete(context_of(task), {"state": "deadline"})
-
-
-def busy(response: Any) -> Response:
-    return Response(b'{"detail": "busy"}', 429, headers={"Retry-After": "600"})
 
 
 def reads(monkeypatch: pytest.MonkeyPatch, sandbox: Any, *faults: Any) -> None:
