@@ -25,22 +25,16 @@ _MOST_SLEEPS = 5000
 
 
 class Service:
-    """A Datafold with one monitor, 7. A run starts a minute after the one before.
+    """A Datafold with one monitor, 7. A run starts a minute after the one before."""
 
-    :param time_of_alerts: whether ``last_alert`` is the time of the alert, or its run's start.
-    """
-
-    def __init__(self, *, time_of_alerts: bool = False) -> None:
+    def __init__(self) -> None:
         self.runs: dict[int, dict[str, Any]] = {}
         self.last_alert: datetime | None = None
         self.answers: list[Any] = []
         """What the next requests are answered with, or raise."""
         self.requests: list[dict[str, Any]] = []
-        self.is_newest_first = True
-        self.largest_page = 100
         self.hides: set[int] = set()
         """Runs that are not in their list yet."""
-        self._time_of_alerts = time_of_alerts
 
     def start(self, run_id: int) -> None:
         started = (_START + timedelta(minutes=run_id)).isoformat()
@@ -53,17 +47,11 @@ class Service:
                 self.start(run_id)
             self.runs[run_id]["state"] = state
             if state == "alert":
-                later = timedelta(seconds=30 if self._time_of_alerts else 0)
-                moment = datetime.fromisoformat(self.runs[run_id]["started_at"]) + later
+                moment = datetime.fromisoformat(self.runs[run_id]["started_at"])
                 self.last_alert = max(self.last_alert or moment, moment)
 
     def show_all(self) -> None:
         self.hides = set()
-
-    @property
-    def reads(self) -> int:
-        """How often the runs were read."""
-        return sum("/runs" in request["path"] for request in self.requests)
 
     def answer(self, path: str, page: int, page_size: int, **more: Any) -> Any:
         self.requests.append({"path": path, "page": page, "page_size": page_size, **more})
@@ -73,15 +61,14 @@ class Service:
                 raise answer
             return answer
         if path.endswith("/runs"):
-            listed = sorted(set(self.runs) - self.hides, reverse=self.is_newest_first)
+            listed = sorted(set(self.runs) - self.hides, reverse=True)
             name, items = "runs", [{**self.runs[run_id]} for run_id in listed]
         else:
             alerted = self.last_alert and self.last_alert.isoformat()
             name, items = "monitors", [{"id": MONITOR, "last_alert": alerted}]
-        size = min(page_size, self.largest_page)
         return {
-            name: items[(page - 1) * size : page * size],
-            "total_pages": math.ceil(len(items) / size),
+            name: items[(page - 1) * page_size : page * page_size],
+            "total_pages": math.ceil(len(items) / page_size),
         }
 
 
@@ -157,7 +144,9 @@ class World:
         """
         reported: list[int] = []
         trigger = self._triggers.DatafoldMonitorAlertTrigger([MONITOR], poll_interval=INTERVAL)
-        trigger.asset_state_store = self.store
+        if self.store is not None:
+            # An older Airflow has none.
+            trigger.asset_state_store = self.store
 
         async def follow() -> None:
             stream = trigger.open_shared_stream(trigger.serialize()[1])

@@ -46,6 +46,11 @@ def error_500(response: Any) -> Response:
     return Response(b'{"detail": "oops"}', 500)
 
 
+def busy(response: Any) -> Response:
+    """Ask to come again in ten minutes."""
+    return Response(b'{"detail": "busy"}', 429, headers={"Retry-After": "600"})
+
+
 def not_json(response: Any) -> Response:
     return Response(b"<html>", media_type="text/html")
 

@@ -62,19 +62,6 @@ class Outcome:
         return shows_error(" ".join(self.plain_log.split()), error, text)
 
 
-def in_both(call: str) -> str:
-    """Write the tasks of a DAG, one for each mode.
-
-    :param call: an operator or a sensor with its arguments, e.g. ``DatafoldX(monitor_id=4)``.
-    """
-    interval = "poke_interval" if "Sensor(" in call else "poll_interval"
-    head = call.strip().removesuffix(")")
-    return "\n    ".join(
-        f'{head}, task_id="{mode}", {interval}=0.05, deferrable={mode == "triggerer"})'
-        for mode in MODES
-    )
-
-
 def run(
     run_dag: Any,
     capfd: Any,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -103,10 +104,9 @@ def test_operator_without_a_page_leaves_no_link(serve: Any) -> None:
     assert pushed == []
 
 
-def test_operator_has_to_say_how_to_call(serve: Any) -> None:
-    server = serve(answers())
-    task = DatafoldOperator(task_id="none")
-    task.datafold_conn_id = "datafold_default"
-    with pytest.raises(NotImplementedError):
-        task.execute({})
-    assert server.requests == []
+def test_older_airflow_is_told_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "airflow_provider_datafold.triggers.monitors"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "airflow.triggers.base", ModuleType("airflow.triggers.base"))
+    with pytest.raises(Exception, match=r"needs Apache Airflow 3\.0 or newer"):
+        importlib.import_module(name)

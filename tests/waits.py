@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import inspect
 import json
 import math
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.jobs.watch import JobStatus
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_diffs import IDENTICAL
 from tests.contexts import context_of
@@ -45,6 +46,13 @@ def deferred(call: Callable[..., object], *arguments: Any, **named: Any) -> Task
     return caught.value
 
 
+def poked_since(monkeypatch: pytest.MonkeyPatch, context: Any, begin: datetime | None) -> None:
+    """Say when a sensor was poked first; Airflow 2 would ask its database."""
+    context["ti"].get_first_reschedule_date = lambda context: begin
+    if airflow_version.startswith("2."):
+        monkeypatch.setattr("airflow.sensors.base._orig_start_date", lambda **_: begin)
+
+
 def to_its_end(task: Any, context: Any = None) -> Any:
     """Execute a task. If it defers, wait with its trigger, and resume it.
 
@@ -68,6 +76,20 @@ def _plain(value: Any) -> Any:
     plain = json.loads(json.dumps(value))
     assert plain == value
     return plain
+
+
+def gate(**arguments: Any) -> DatafoldRunDataDiffOperator:
+    """Make a gate, which waits in the worker unless told otherwise."""
+    given = {
+        "data_source1_id": 1,
+        "data_source2_id": 1,
+        "table1": "A.B",
+        "table2": "A.C",
+        "pk_columns": ["id"],
+        "poll_interval": 0.01,
+        "deferrable": False,
+    }
+    return DatafoldRunDataDiffOperator(task_id="gate", **{**given, **arguments})
 
 
 def add_diff(sandbox: Any, course: Course = IDENTICAL, tag: str | None = "mine") -> int:
@@ -124,19 +146,3 @@ def changes(sandbox: Any) -> list[tuple[str, Any]]:
         for request in sandbox.state.requests
         if request.method != "GET"
     ]
-
-
-def defaults(task_class: Any) -> dict[str, Any]:
-    """Return the optional arguments of an operator or a sensor, with their defaults."""
-    parameters = inspect.signature(task_class.__init__).parameters.values()
-    return {each.name: each.default for each in parameters if each.default is not each.empty}
-
-
-def check_defaults(task: Any) -> None:
-    """Check how a task waits for its job if it is not told how."""
-    assert task.datafold_conn_id == "datafold_default"
-    assert task.wait_for_completion is True
-    assert task.deferrable is False
-    assert task.poll_interval is None
-    assert task.timeout == timedelta(hours=24)
-    assert task.cancel_on_kill is False

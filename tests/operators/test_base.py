@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from datetime import datetime
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -11,18 +12,29 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldStoppedError
+from airflow_provider_datafold.links import DatafoldDataDiffLink, DatafoldLink
+from airflow_provider_datafold.operators import bi, ci, data_diffs, data_sources, dbt, monitors
 from airflow_provider_datafold.operators.base import DatafoldOperator, HookUser
-from airflow_provider_datafold.operators.bi import DatafoldSyncIntegrationOperator
-from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
+from airflow_provider_datafold.operators.job import DatafoldJobOperator
+from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
+from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
+from airflow_provider_datafold.sensors import data_diffs as of_data_diffs, monitors as of_runs
 from airflow_provider_datafold.sensors.job import DatafoldJobSensor
 from tests.conftest import API_KEY
+
+# The arguments, their defaults, and which of them are rendered: tests/public_names.txt and
+# tests/docs have these of all operators and sensors.
+
+
+def sync(**more: Any) -> Any:
+    return bi.DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=7, **more)
 
 
 @pytest.mark.parametrize(
     ("kind", "argument"),
     [
-        (DatafoldSyncIntegrationOperator, "bi_datasource_id"),
-        (DatafoldDataDiffSensor, "datadiff_id"),
+        (bi.DatafoldSyncIntegrationOperator, "bi_datasource_id"),
+        (of_data_diffs.DatafoldDataDiffSensor, "datadiff_id"),
     ],
 )
 def test_a_mapped_task_has_the_defaults_of_airflow(kind: Any, argument: str) -> None:
@@ -32,17 +44,103 @@ def test_a_mapped_task_has_the_defaults_of_airflow(kind: Any, argument: str) -> 
 
 
 @pytest.mark.parametrize("kind", [DatafoldOperator, DatafoldJobSensor])
-def test_a_class_has_no_constructor_for_airflow_to_wrap(kind: Any) -> None:
+def test_airflows_class_comes_first(kind: Any) -> None:
+    # Airflow would wrap a constructor.
     assert "__init__" not in vars(kind)
-
-
-@pytest.mark.parametrize("kind", [DatafoldOperator, DatafoldJobSensor])
-def test_a_stop_reaches_the_hook(kind: Any) -> None:
     assert kind.on_kill is HookUser.on_kill
+    assert kind.ui_color == "#e3f0e8"
+
+
+def test_only_the_arguments_of_a_constructor_are_stored() -> None:
+    assert not {"self", "kwargs", "__class__"} & vars(sync()).keys()
+    # Airflow's sensor keeps these two in seconds.
+    sensor = of_runs.DatafoldMonitorRunSensor(task_id="t", monitor_id=4, run_id=7)
+    assert (sensor.timeout, sensor.poke_interval) == (86_400.0, 60.0)
+
+
+def classes() -> list[Any]:
+    """The operators and sensors that a DAG imports."""
+    modules = (bi, ci, data_diffs, data_sources, dbt, monitors, of_data_diffs, of_runs)
+    return [
+        value
+        for module in modules
+        for value in vars(module).values()
+        if getattr(value, "__module__", None) == module.__name__ and "__init__" in vars(value)
+    ]
+
+
+@pytest.mark.parametrize("kind", classes())
+def test_airflows_own_arguments_reach_airflow(kind: Any) -> None:
+    # The last parameter stands for those of Airflow.
+    *own, _ = signature(kind).parameters.values()
+    given = {each.name: "1" for each in own if each.default is each.empty}
+    with DAG("own", schedule=None, start_date=datetime(2024, 1, 1)) as dag:
+        task = kind(task_id="t", owner="me", **given)
+    assert (dag.get_task("t"), task.owner) == (task, "me")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        (data_diffs.DatafoldRunDataDiffOperator, {"options": "json"}),
+        (ci.DatafoldUploadCIChangesOperator, {"changes": "json"}),
+        (monitors.DatafoldApplyMonitorsOperator, {"spec": "yaml"}),
+        (dbt.DatafoldDbtModelsOperator, {"production": "json"}),
+        (bi.DatafoldUpdateHightouchOperator, {"bindings": "json"}),
+        (bi.DatafoldUpdateLookerOperator, {"project_ids": "json", "bindings": "json"}),
+    ],
+)
+def test_how_rendered_fields_are_shown(kind: Any, shown: dict[str, str]) -> None:
+    if kind is data_diffs.DatafoldRunDataDiffOperator:
+        shown = {**shown, **dict.fromkeys(("query1", "query2", "filter1", "filter2"), "sql")}
+    assert kind.template_fields_renderers == shown
+    # Airflow would put the content of a file in the place of its path.
+    assert kind.template_ext == ()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "link"),
+    [
+        (
+            [
+                data_diffs.DatafoldRunDataDiffOperator,
+                monitors.DatafoldRunMonitorOperator,
+                of_data_diffs.DatafoldDataDiffSensor,
+                of_runs.DatafoldMonitorRunSensor,
+            ],
+            DatafoldDataDiffLink,
+        ),
+        (
+            [
+                bi.DatafoldSyncIntegrationOperator,
+                bi.DatafoldUpdateHightouchOperator,
+                bi.DatafoldUpdateDbtOperator,
+            ],
+            DatafoldLink,
+        ),
+    ],
+)
+def test_their_links(kinds: list[Any], link: Any) -> None:
+    assert {tuple(map(type, kind.operator_extra_links)) for kind in kinds} == {(link,)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "calls"),
+    [
+        (DatafoldOperator, {"call": 1}),
+        (DatafoldJobOperator, {"start": 2, "started": 2, "ended": 4}),
+        (DatafoldRememberedJobOperator, {"begin": 1}),
+        (DatafoldJobSensor, {"check": 1, "ids": 0, "ended": 4}),
+    ],
+)
+def test_a_subclass_says_what_is_left_to_it(kind: Any, calls: dict[str, int]) -> None:
+    for name, count in calls.items():
+        with pytest.raises(NotImplementedError):
+            getattr(kind(task_id="t"), name)(*[None] * count)
 
 
 def test_a_task_that_is_stopped_sends_nothing_more(connections: None, sandbox: Any) -> None:
-    task = DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=7)
+    task = sync()
     with task.open_hook() as hook:
         hook.get_integration(7)
         task.on_kill()
@@ -55,7 +153,19 @@ def test_a_task_that_is_stopped_sends_nothing_more(connections: None, sandbox: A
 
 
 def test_an_argument_with_a_secret_is_refused_without_it(connections: None) -> None:
-    task = DatafoldDataDiffSensor(task_id="wait", datadiff_id=API_KEY)
+    task = of_data_diffs.DatafoldDataDiffSensor(task_id="wait", datadiff_id=API_KEY)
     with task.open_hook() as hook, pytest.raises(DatafoldInputError, match="datadiff_id") as caught:
         task.checked(hook, datadiff_id=positive_integer)
     assert API_KEY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.skipif(not DEFAULT_RETRY_POLICY, reason="Airflow has retry policies from 3.3 on")
+def test_the_retry_policy_is_a_default(connections: None) -> None:
+    task = sync()
+    assert task.retry_policy is None
+    task.execute({})
+    assert task.retry_policy is DEFAULT_RETRY_POLICY
+    mine = type(DEFAULT_RETRY_POLICY)()
+    task = sync(retry_policy=mine)
+    task.execute({})
+    assert task.retry_policy is mine

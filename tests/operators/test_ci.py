@@ -3,47 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datafold.exceptions import (
-    DatafoldAnswerError,
     DatafoldConflictError,
     DatafoldConnectionError,
-    DatafoldDeadlineError,
     DatafoldInputError,
     DatafoldJobCancelledError,
     DatafoldJobFailedError,
-    DatafoldNotFoundError,
 )
-from airflow_provider_datafold.jobs.hook import JobHook
-from airflow_provider_datafold.jobs.once import start as once
 from airflow_provider_datafold.operators.ci import (
     DatafoldCIOperator,
     DatafoldTriggerCIOperator,
     DatafoldUploadCIChangesOperator,
 )
 from dev.faults import behaviours
-from dev.faults.server import Call as FaultCall, Step as FaultStep, Then
 from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
 from tests.pull_request import CHANGES, PULL_REQUEST
-from tests.waits import NEVER, changes, check_defaults, to_its_end
+from tests.waits import NEVER, changes, to_its_end
 
-
-@pytest.fixture(autouse=True)
-def _connected(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of these send to the sandbox, unless they have their own service."""
-    monkeypatch.setattr(once, "_PAUSES", (0.0,))
-    monkeypatch.setattr(once, "_LAST_PAUSES", ())
-
-
+pytestmark = pytest.mark.usefixtures("connections")
 AT_ONCE = {"wait_for_completion": False, "poll_interval": 0.01, "deferrable": False}
 
 
@@ -58,10 +42,10 @@ def upload(**arguments: Any) -> DatafoldUploadCIChangesOperator:
 
 
 Make = Callable[..., DatafoldCIOperator]
+MODES = [(False, False), (True, False), (True, True)]
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize(("waits", "deferrable"), MODES)
 def test_a_run_is_started(waits: bool, deferrable: bool, sandbox: Any, task_log: Log) -> None:
     # Of another pull request, of another commit, and of this one before.
     for other in ({"pr_number": 9}, {"pr_sha": "ffffff1"}, {}):
@@ -78,8 +62,7 @@ def test_a_run_is_started(waits: bool, deferrable: bool, sandbox: Any, task_log:
     assert told == ["Started CI run 4 for pull request 8.", *end]
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize(("waits", "deferrable"), MODES)
 def test_changes_are_uploaded(waits: bool, deferrable: bool, sandbox: Any, task_log: Log) -> None:
     number = sandbox.state.ci.add(2, PULL_REQUEST)
 
@@ -89,7 +72,6 @@ def test_changes_are_uploaded(waits: bool, deferrable: bool, sandbox: Any, task_
     assert returned == {"ci_config_id": 2, "run_id": number, "status": status}
     assert changes(sandbox) == [("/api/v1/ci/2/8", CHANGES)]
     assert f"Uploaded the changes of the pull request to CI run {number}." in task_log.messages
-    assert (f"CI run {number} of pull request 8 is done." in task_log.messages) is waits
 
 
 @pytest.mark.parametrize(
@@ -99,42 +81,29 @@ def test_changes_are_uploaded(waits: bool, deferrable: bool, sandbox: Any, task_
         ("cancelled", DatafoldJobCancelledError, "was cancelled at Datafold."),
     ],
 )
-@pytest.mark.parametrize("deferrable", [False, True])
 def test_a_run_that_comes_to_nothing(
-    end: str, error: type[Exception], text: str, deferrable: bool, sandbox: Any
+    end: str, error: type[Exception], text: str, sandbox: Any
 ) -> None:
     sandbox.state.ci.courses.default = Course((), end)
     with pytest.raises(error) as caught:
-        to_its_end(trigger(deferrable=deferrable, wait_for_completion=True))
+        to_its_end(trigger(wait_for_completion=True))
     assert str(caught.value) == f"CI run 1 of pull request 8 {text}"
-
-
-@pytest.mark.parametrize("make", [trigger, upload])
-def test_the_triggerer_waits_for_the_same_run(make: Make, sandbox: Any) -> None:
-    number = sandbox.state.ci.add(2, PULL_REQUEST) + (make is trigger)
-    task = make(wait_for_completion=True, deferrable=True, timeout=timedelta(hours=2))
-    with pytest.raises(TaskDeferred) as deferred:
-        task.execute(context_of(task))
-    _, fields = deferred.value.trigger.serialize()
-    assert fields["deadline"] - fields["since"] == pytest.approx(7200)
-    assert (fields["job"], fields["poll_interval"]) == ("ci_run", 0.01)
-    assert fields["ids"] == {"ci_config_id": 2, "pr_num": 8, "run_id": number}
 
 
 @pytest.mark.parametrize(
     ("make", "field", "value"),
     [
-        *((trigger, "ci_config_id", value) for value in (0, "x", None)),
-        *((trigger, "pr_number", value) for value in ("eight", "None", 0)),
-        *((trigger, "pr_sha", value) for value in ("abc123", "a" * 65, "main", "None", True)),
-        *((trigger, "base_sha", value) for value in ("g" * 40, API_KEY, "٠123456", None)),
-        *((trigger, "pr_branch", value) for value in (" ", "None", None)),
+        (trigger, "ci_config_id", 0),
+        (trigger, "pr_number", "eight"),
+        (trigger, "pr_sha", "main"),
+        (trigger, "base_sha", API_KEY),
+        (trigger, "pr_branch", "None"),
         (trigger, "base_branch", ""),
         (upload, "ci_config_id", 0),
         (upload, "pr_number", "x"),
         (upload, "changes", "None"),
         (upload, "changes", "not a list"),
-        *((make, name, 0) for make in (trigger, upload) for name in ("timeout", "poll_interval")),
+        *((make, "timeout", 0) for make in (trigger, upload)),
     ],
 )
 def test_a_wrong_argument_sends_nothing(make: Make, field: str, value: Any, sandbox: Any) -> None:
@@ -163,37 +132,6 @@ def test_what_a_template_made_of_the_arguments(sandbox: Any) -> None:
         ),
         ("/api/v1/ci/2/8", CHANGES),
     ]
-
-
-def test_changes_without_an_active_run(sandbox: Any) -> None:
-    with pytest.raises(DatafoldConflictError) as caught:
-        to_its_end(upload())
-    assert str(caught.value).startswith(
-        "Pull request 8 of CI configuration 2 has no active CI run (the response's 'run_id' is"
-    )
-    assert len(changes(sandbox)) == 1
-
-
-def test_a_configuration_that_is_not_there(sandbox: Any) -> None:
-    with pytest.raises(DatafoldNotFoundError):
-        to_its_end(trigger(ci_config_id=99))
-    assert changes(sandbox) == []
-
-
-def test_runs_are_listed_from_any_place(sandbox: Any) -> None:
-    with JobHook() as hook:
-        assert hook.list_ci_runs(2, offset=2**31) == []
-        with pytest.raises(DatafoldInputError, match="^offset: must be an integer from 0 to"):
-            hook.list_ci_runs(2, offset=2**31 + 1)
-    assert [request.query for request in sandbox.state.requests] == [f"offset={2**31}"]
-
-
-def test_a_run_that_takes_too_long_goes_on(sandbox: Any) -> None:
-    sandbox.state.ci.courses.default = NEVER
-    with pytest.raises(DatafoldDeadlineError, match="The CI run had not ended after"):
-        to_its_end(trigger(wait_for_completion=True, timeout=0.05))
-    # Nothing can cancel it.
-    assert len(changes(sandbox)) == 1
 
 
 def says(value: Any) -> Any:
@@ -228,10 +166,19 @@ def test_the_contract_has_two_names_for_the_id(answer: Any, run_id: int, serve: 
 def test_an_upload_counts_if_a_run_took_it(answer: Any, run_id: int | None, serve: Any) -> None:
     serve(says(answer))
     if run_id is None:
-        with pytest.raises(DatafoldConflictError):
+        with pytest.raises(DatafoldConflictError, match="8 of CI configuration 2 has no active"):
             to_its_end(upload())
     else:
         assert to_its_end(upload())["run_id"] == run_id
+
+
+@pytest.mark.parametrize("missing", ["ci_config_id", "pr_num", "run_id"])
+def test_a_resume_that_lacks_an_id_is_an_error(missing: str, sandbox: Any) -> None:
+    ids = {name: 2 for name in ("ci_config_id", "pr_num", "run_id") if name != missing}
+    task = trigger(wait_for_completion=True)
+    with pytest.raises(DatafoldInputError, match="^ids: must have ci_config_id, pr_num, run_id of"):
+        task.execute_complete(context_of(task), {"ids": ids})
+    assert sandbox.state.requests == []
 
 
 LIST = "/api/v1/ci/2/runs?pr_sha=0a1b2c3&pr_num=8&limit=100&offset="
@@ -240,9 +187,7 @@ LIST = "/api/v1/ci/2/runs?pr_sha=0a1b2c3&pr_num=8&limit=100&offset="
 @pytest.mark.parametrize(
     ("before", "after", "run_id"),
     [
-        ([], [{"id": 1}], 1),
         ([{"id": 4}], [{"id": 4}, {"id": 6}, {"id": 5}], 6),
-        ([{"id": 4}, {"id": 3}], [{"id": 4}], None),
         ([], [{"id": "7"}, {}, "nonsense"], None),
     ],
 )
@@ -261,92 +206,9 @@ def test_a_run_whose_response_is_lost(
     assert reads == [f"{LIST}0", *last, f"{LIST}0", f"{LIST}{len(after)}"]
 
 
-class Oldest:
-    """Lists runs oldest first, a page at a time, and never says which commit they are of.
-
-    :param count: how many runs of other starts there are.
-    :param largest: the most runs that it puts on a page.
-    :param is_listed: whether it lists the run that it starts.
-    """
-
-    def __init__(self, count: int, largest: int = 100, *, is_listed: bool = True) -> None:
-        self.lists: list[str] = []
-        self._runs = [{"id": number, "status": "failed"} for number in range(1, count + 1)]
-        self._largest = largest
-        self._is_listed = is_listed
-
-    def __call__(self, call: FaultCall) -> Iterable[FaultStep]:
-        assert call.request is not None
-        if call.request.method == "POST":
-            run_id = len(self._runs) + 1
-            if self._is_listed:
-                self._runs.append({"id": run_id, "status": "done"})
-            return self._says({"ci_run_id": run_id})
-        self.lists.append(call.request.target)
-        query = parse_qs(urlsplit(call.request.target).query)
-        start = int(query["offset"][0])
-        page = self._runs[start : start + min(int(query["limit"][0]), self._largest)]
-        return self._says(page)
-
-    @staticmethod
-    def _says(value: Any) -> Iterable[FaultStep]:
-        return [behaviours.answer(200, json.dumps(value).encode()), Then.KEEP]
-
-
-@pytest.mark.parametrize("deferrable", [False, True])
-@pytest.mark.parametrize(("largest", "last"), [(100, 100), (40, 120)])
-def test_a_run_is_found_behind_many_older_ones(
-    deferrable: bool, largest: int, last: int, serve: Any
-) -> None:
-    service = Oldest(150, largest)
-    serve(service)
-    returned = to_its_end(trigger(wait_for_completion=True, deferrable=deferrable))
-    assert returned == {"ci_config_id": 2, "run_id": 151, "status": "done"}
-    assert service.lists[-1] == f"/api/v1/ci/2/runs?pr_num=8&limit=100&offset={last}"
-
-
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_run_that_is_never_listed_ends_the_wait(deferrable: bool, serve: Any) -> None:
-    serve(Oldest(3, is_listed=False))
-    with pytest.raises(DatafoldNotFoundError) as caught:
-        to_its_end(trigger(wait_for_completion=True, deferrable=deferrable))
-    text = str(caught.value)
-    assert text.startswith("GET /api/v1/ci/2/runs?pr_num=8 on http://127.0.0.1:")
-    assert "CI run 4 is not among the 3 runs listed. Datafold said that it was started" in text
-
-
 def test_a_commit_with_endless_runs_is_read_to_the_tenth_page(serve: Any) -> None:
-    service = Oldest(60, largest=5)
-    serve(service)
+    pages = [says([{"id": 5 * page + number} for number in range(5)]) for page in range(10)]
+    server = serve(*pages, says({"ci_run_id": 61}))
     assert to_its_end(trigger())["run_id"] == 61
-    assert service.lists == [f"{LIST}{offset}" for offset in range(0, 50, 5)]
-
-
-def test_a_run_is_looked_for_after_503_before_another_is_started(serve: Any) -> None:
-    busy, runs = behaviours.answers(503, b"{}"), says([{"id": 6}])
-    server = serve(says([]), busy, runs, says([]), extra={"max_retries": 2})
-    assert to_its_end(trigger())["run_id"] == 6
-    assert [request.method for request in server.requests] == ["GET", "POST", "GET", "GET"]
-
-
-def test_a_run_without_an_id_is_an_error(serve: Any) -> None:
-    serve(says([]), says({"ci_run_id": None}), says([]))
-    with pytest.raises(
-        DatafoldAnswerError, match="a CI run, but its response does not identify it"
-    ):
-        to_its_end(trigger())
-
-
-@pytest.mark.parametrize("kind", [DatafoldTriggerCIOperator, DatafoldUploadCIChangesOperator])
-def test_defaults(kind: Any) -> None:
-    fields = kind.template_fields
-    task = kind(task_id="ci", **{name: 1 for name in fields if name != "datafold_conn_id"})
-    check_defaults(task)
-    assert task.task_id == "ci"
-
-
-def test_everything_that_is_sent_is_templated() -> None:
-    common = {"datafold_conn_id", "ci_config_id"}
-    assert {*DatafoldTriggerCIOperator.template_fields} == {*common, *PULL_REQUEST}
-    assert {*DatafoldUploadCIChangesOperator.template_fields} == {*common, "pr_number", "changes"}
-    assert DatafoldUploadCIChangesOperator.template_fields_renderers == {"changes": "json"}
+    reads = [request.target for request in server.requests if request.method == "GET"]
+    assert reads == [f"{LIST}{offset}" for offset in range(0, 50, 5)]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +11,24 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
-    DatafoldAnswerError,
-    DatafoldDeadlineError,
     DatafoldInputError,
     DatafoldJobCancelledError,
     DatafoldJobFailedError,
-    DatafoldServerError,
 )
-from airflow_provider_datafold.jobs import monitor_run
-from airflow_provider_datafold.jobs.hook import JobHook
-from airflow_provider_datafold.jobs.once import start as once
 from airflow_provider_datafold.operators.monitors import (
     DatafoldApplyMonitorsOperator,
     DatafoldRunMonitorOperator,
     DatafoldToggleMonitorOperator,
 )
-from dev.sandbox.course import Course, Step
+from dev.faults import behaviours
+from dev.sandbox.course import Course
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.waits import defaults, deferred, sent, to_its_end
+from tests.waits import sent, to_its_end
 
 RUN = ["GET /monitors/4/runs", "POST /monitors/4/run"]
 READ = "GET /monitors/4/runs/1"
-
-
-@pytest.fixture(autouse=True)
-def _connected(connections: None) -> None:
-    """All of these send to the sandbox."""
+pytestmark = pytest.mark.usefixtures("connections")
 
 
 def run(**arguments: Any) -> DatafoldRunMonitorOperator:
@@ -55,28 +44,16 @@ URL = "{host}/datadiffs/9/overview"
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize(
-    ("state", "outcome", "on_alert", "level", "said"),
+    ("state", "outcome", "level", "said"),
     [
-        ("ok", {}, "fail", "INFO", f"{NAME} passes: ok."),
-        ("ok", {"diff_id": 9}, "fail", "INFO", f"{NAME} passes: ok. See {URL}"),
-        ("ok", {"warnings": [f"No {API_KEY}"]}, "fail", "WARNING", f"{NAME}: No ***"),
-        ("ok", {"warnings": None}, "fail", "INFO", f"{NAME} passes: ok."),
-        ("alert", {"diff_id": 9}, "pass", "WARNING", f"{NAME} ended with an alert. See {URL}"),
-        ("alert", {"diff_id": "9"}, "pass", "WARNING", f"{NAME} ended with an alert."),
-        (
-            "learning",
-            {},
-            "fail",
-            "INFO",
-            f"{NAME} passes: the monitor is still learning what is normal.",
-        ),
-        (
-            "skipped",
-            {},
-            "fail",
-            "WARNING",
-            f"{NAME} was skipped at Datafold: nothing was checked.",
-        ),
+        ("ok", {}, "INFO", f"{NAME} passes: ok."),
+        ("ok", {"diff_id": 9}, "INFO", f"{NAME} passes: ok. See {URL}"),
+        ("ok", {"warnings": [f"No {API_KEY}"]}, "WARNING", f"{NAME}: No ***"),
+        ("ok", {"warnings": None}, "INFO", f"{NAME} passes: ok."),
+        ("alert", {"diff_id": 9}, "WARNING", f"{NAME} ended with an alert. See {URL}"),
+        ("alert", {"diff_id": "9"}, "WARNING", f"{NAME} ended with an alert."),
+        ("learning", {}, "INFO", f"{NAME} passes: the monitor is still learning what is normal."),
+        ("skipped", {}, "WARNING", f"{NAME} was skipped at Datafold: nothing was checked."),
     ],
 )
 def test_a_run_that_passes(
@@ -86,12 +63,11 @@ def test_a_run_that_passes(
     deferrable: bool,
     state: str,
     outcome: dict[str, Any],
-    on_alert: str,
     level: str,
     said: str,
 ) -> None:
     sandbox.state.monitors.courses.default = Course((), state, outcome)
-    task = run(deferrable=deferrable, on_alert=on_alert)
+    task = run(deferrable=deferrable, on_alert="pass")
     context = context_of(task)
 
     returned = to_its_end(task, context)
@@ -105,7 +81,6 @@ def test_a_run_that_passes(
     assert told.count((level, said.format(host=sandbox.url))) == 1
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize(
     ("state", "outcome", "on_alert", "error", "said"),
     [
@@ -131,7 +106,6 @@ def test_a_run_that_passes(
 )
 def test_a_run_that_does_not_pass(
     sandbox: Any,
-    deferrable: bool,
     state: str,
     outcome: dict[str, Any],
     on_alert: str,
@@ -139,7 +113,7 @@ def test_a_run_that_does_not_pass(
     said: str,
 ) -> None:
     sandbox.state.monitors.courses.default = Course((), state, outcome)
-    task = run(deferrable=deferrable, on_alert=on_alert)
+    task = run(on_alert=on_alert)
     context = context_of(task)
 
     with pytest.raises(error) as caught:
@@ -150,202 +124,42 @@ def test_a_run_that_does_not_pass(
     assert context["ti"].pushed == ({"datafold_data_diff_url": url} if outcome else {})
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_run_that_is_not_waited_for(sandbox: Any, deferrable: bool) -> None:
+def test_a_run_that_is_not_waited_for(sandbox: Any, task_log: Log) -> None:
     sandbox.state.monitors.courses.default = Course((), "alert", {"diff_id": 9})
-    returned = to_its_end(run(wait_for_completion=False, deferrable=deferrable))
+    returned = to_its_end(run(wait_for_completion=False))
     ids = {"monitor_id": 4, "run_id": 1}
     assert returned == {**ids, "state": None, "diff_id": None, "url": None}
     assert sent(sandbox) == RUN
-
-
-def test_a_run_is_told_when_it_starts(sandbox: Any, task_log: Log) -> None:
-    run().execute(context_of(run()))
     assert "Started run 1 of monitor 4." in task_log.messages
 
 
-# Run a monitor: what it is given, and how it waits.
-
-
-def test_its_defaults() -> None:
-    assert defaults(DatafoldRunMonitorOperator) == {
-        "on_alert": "fail",
-        "wait_for_completion": True,
-        "deferrable": False,
-        "poll_interval": None,
-        "timeout": timedelta(hours=24),
-        "datafold_conn_id": "datafold_default",
-    }
-
-
-@pytest.mark.parametrize(
-    ("given", "templated", "rendered"),
-    [
-        (
-            DatafoldRunMonitorOperator(task_id="t", monitor_id=4),
-            ("datafold_conn_id", "monitor_id", "on_alert"),
-            {},
-        ),
-        (
-            DatafoldToggleMonitorOperator(task_id="t", monitor_id=4, enabled=True),
-            ("datafold_conn_id", "monitor_id", "enabled"),
-            {},
-        ),
-        (
-            DatafoldApplyMonitorsOperator(task_id="t", set_name="shop"),
-            (
-                "datafold_conn_id",
-                "files",
-                "spec",
-                "set_name",
-                "dangling_monitors_strategy",
-                "is_dry_run",
-            ),
-            {"spec": "yaml"},
-        ),
-    ],
-    ids=lambda given: getattr(given, "task_type", ""),
-)
-def test_what_is_rendered(given: Any, templated: tuple[str, ...], rendered: dict[str, str]) -> None:
-    assert given.template_fields == templated
-    assert given.template_fields_renderers == rendered
-    assert given.datafold_conn_id == "datafold_default"
-
-
-def test_its_link_leads_to_the_diff() -> None:
-    assert [link.name for link in run().operator_extra_links] == ["Datafold data diff"]
-
-
-@pytest.mark.parametrize("arguments", [{}, {"poll_interval": timedelta(seconds=5), "timeout": 60}])
-def test_how_the_triggerer_waits(sandbox: Any, arguments: dict[str, Any]) -> None:
-    task = run(**{"poll_interval": None, "deferrable": True, **arguments})
-    before = time.time()
-    wait = deferred(task.execute, context_of(task))
-    kwargs = wait.kwargs or {}
-    since = kwargs["since"]
-    assert before <= since <= time.time()
-    waits = {
-        "ids": {"monitor_id": 4, "run_id": 1},
-        "since": since,
-        "deadline": pytest.approx(since + (60 if arguments else 86_400), abs=1),
-    }
-    assert kwargs == {"try_number": 1, "is_taken_over": False, "twin_tag": None, **waits}
-    assert wait.trigger.serialize()[1] == {
-        "job": "monitor_run",
-        "datafold_conn_id": "datafold_default",
-        "poll_interval": 5.0 if arguments else None,
-        "cancel_on_kill": False,
-        "not_before": 0.0,
-        **waits,
-    }
-
-
-@pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize(
     ("field", "wrong"),
-    [
-        ("monitor_id", 0),
-        ("monitor_id", "None"),
-        ("on_alert", "stop"),
-        ("timeout", 0),
-        ("poll_interval", 0),
-        ("poll_interval", timedelta(seconds=-1)),
-    ],
+    [("monitor_id", 0), ("monitor_id", "None"), ("on_alert", "stop"), ("timeout", 0)],
 )
-def test_a_wrong_argument_is_named(sandbox: Any, deferrable: bool, field: str, wrong: Any) -> None:
-    task = run(deferrable=deferrable, **{field: wrong})
+def test_a_wrong_argument_is_named(sandbox: Any, field: str, wrong: Any) -> None:
+    task = run(**{field: wrong})
     with pytest.raises(DatafoldInputError, match=rf"^{field}: .*Nothing was sent"):
         task.execute(context_of(task))
     assert sandbox.state.requests == []
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_run_that_does_not_end(sandbox: Any, deferrable: bool) -> None:
-    sandbox.state.monitors.courses.default = Course((Step("checking", seconds=9),), "ok")
-    task = run(deferrable=deferrable, timeout=0.05)
-    with pytest.raises(DatafoldDeadlineError, match="^The monitor run had not ended after 0 s"):
-        to_its_end(task, context_of(task))
-    task.on_kill()
-    # Datafold cannot cancel it.
-    assert {*sent(sandbox)} == {*RUN, READ}
+def says(value: Any) -> Any:
+    return behaviours.answers(200, json.dumps(value).encode())
 
 
-# Run a monitor: once.
-
-
-class Runs:
-    """A monitor whose runs are listed in pages, and whose new run is answered as given."""
-
-    def __init__(self, answer: Any, *pages: Any) -> None:
-        self.calls: list[dict[str, Any]] = []
-        self._answer, self._pages = answer, pages
-        self._more: dict[str, Any] = {}
-
-    def call(self, operation: Any, **values: Any) -> Any:
-        self.calls.append(values)
-        if operation.method == "POST":
-            # From now on, the first page has a new run.
-            self._more = {"runs": [{"run_id": 8}]}
-            if isinstance(self._answer, Exception):
-                raise self._answer
-            return self._answer
-        page = self._pages[values["page"] - 1]
-        return {**page, **self._more} if values["page"] == 1 else page
-
-
-def ran(monkeypatch: pytest.MonkeyPatch, runs: Runs) -> int:
-    monkeypatch.setattr(once, "_PAUSES", (0.0,))
-    monkeypatch.setattr(once, "_LAST_PAUSES", ())
-    hook = JobHook()
-    monkeypatch.setattr(hook, "call", runs.call)
-    return monitor_run.run_once(hook, 4)
-
-
-LOST = DatafoldServerError("The response is lost")
-EMPTY = {"runs": [], "total_pages": 0}
-ODD = {"runs": [None, "x", {}, {"run_id": "9"}, {"run_id": 7}], "total_pages": "2"}
-TWO = {"runs": [{"run_id": 3}], "total_pages": 2}
-
-
-@pytest.mark.parametrize(
-    ("answer", "pages", "run_id"),
-    [
-        ({"run_id": 5}, [EMPTY], 5),
-        ({"run_id": "5"}, [EMPTY], 8),
-        ({}, [EMPTY], 8),
-        (LOST, [EMPTY], 8),
-        (LOST, [{}], 8),
-        (LOST, [ODD], 8),
-        (LOST, [{**TWO, "total_pages": 1}], 8),
-        (LOST, [TWO, {"runs": [{"run_id": 6}]}], 8),
-        (LOST, [{**TWO, "total_pages": 3}, {}, {"runs": None}], 8),
-    ],
-    ids=repr,
-)
-def test_one_run_for_each_task(
-    monkeypatch: pytest.MonkeyPatch, answer: Any, pages: list[Any], run_id: int
-) -> None:
-    runs = Runs(answer, *pages)
-    assert ran(monkeypatch, runs) == run_id
-    last = pages[0].get("total_pages")
-    numbers = [1, last] if isinstance(last, int) and last > 1 else [1]
-    asked = [{"monitor_id": 4, "page": page, "page_size": 100} for page in numbers]
-    found = asked if run_id == 8 else []
-    assert runs.calls == [*asked, {"monitor_id": 4}, *found]
-
-
-@pytest.mark.parametrize("newest", [8, 9])
-@pytest.mark.parametrize(
-    ("answer", "error"), [(LOST, DatafoldServerError), ({}, DatafoldAnswerError)]
-)
-def test_an_older_run_is_not_its_own(
-    monkeypatch: pytest.MonkeyPatch, newest: int, answer: Any, error: type[Exception]
-) -> None:
-    runs = Runs(answer, TWO, {"runs": [{"run_id": newest}]})
-    with pytest.raises(error) as caught:
-        ran(monkeypatch, runs)
-    if answer == {}:
-        assert "no new monitor run was found" in str(caught.value)
+def test_a_run_whose_id_is_not_told_is_found(serve: Any) -> None:
+    # More of it: tests/jobs/once/test_start.py.
+    runs = [None, "x", {}, {"run_id": "9"}, {"run_id": 8}]
+    server = serve(
+        says({"runs": [{"run_id": 3}], "total_pages": 3}),
+        says({}),
+        says({"run_id": "5"}),
+        says({"runs": runs, "total_pages": "2"}),
+    )
+    assert to_its_end(run(wait_for_completion=False))["run_id"] == 8
+    pages = [request.target.partition("?")[2] for request in server.requests]
+    assert pages == ["page=1&page_size=100", "page=3&page_size=100", "", "page=1&page_size=100"]
 
 
 # Switch a monitor on or off.
@@ -448,7 +262,3 @@ def test_a_wrong_argument_of_apply_is_named(sandbox: Any, field: str, wrong: Any
     with pytest.raises(DatafoldInputError, match=rf"^{field}: .*Nothing was sent"):
         task.execute(context_of(task))
     assert sandbox.state.requests == []
-
-
-def test_airflow_puts_no_file_in_the_place_of_its_path() -> None:
-    assert DatafoldApplyMonitorsOperator.template_ext == ()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
@@ -23,7 +25,6 @@ from airflow_provider_datafold.operators.ci import (
 )
 from airflow_provider_datafold.operators.data_sources import DatafoldTestDataSourceOperator
 from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
-from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 from dev.sandbox import Sandbox
 from dev.sandbox.course import Course, Job, Step
 from tests.conftest import API_KEY, Log
@@ -59,18 +60,26 @@ class Kind:
         usual = {"poll_interval": 0.01, "deferrable": False}
         return self.operator(task_id="job", **{**usual, **self.given, **arguments})
 
-    def lose(self, sandbox: Any, store: Store, **context: Any) -> None:
+    def lose(self, sandbox: Any, store: Store) -> TaskDeferred:
         """Lose a worker after it has started a job that goes on."""
         way = Course((Step(self.way, seconds=math.inf),), "")
         getattr(sandbox.state, self.section).courses.default = way
         task = self.task(deferrable=True)
-        deferred(task.execute, context_of(task, store=store, **context))
+        return deferred(task.execute, context_of(task, store=store))
 
     def end_all(self, sandbox: Any, end: Course | None = None) -> None:
         """End all jobs now, and those to come at once."""
         section, end = getattr(sandbox.state, self.section), end or self.end
         section.courses.default = end
         section.jobs.update(dict.fromkeys(section.jobs, Job(end)))
+
+    def retry(
+        self, store: Store | None, number: int = 2, *, given: Any = None, **context: Any
+    ) -> Any:
+        """Let another try of the task come to its end, and return the id of its job."""
+        task = self.task(**(given or {}))
+        context = context_of(task, try_number=number, store=store, **context)
+        return to_its_end(task, context)[self.id_name]
 
 
 PASSED = {"results": [{"step": "connection", "status": "done", "result": None}]}
@@ -118,50 +127,40 @@ def store() -> Store:
 
 
 @each_kind
-@pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("try_number", [1, 2], ids=["started twice", "next try"])
 def test_the_job_of_a_lost_worker_is_taken_over(
-    kind: Kind, deferrable: bool, try_number: int, sandbox: Any, store: Store, task_log: Log
+    kind: Kind, try_number: int, sandbox: Any, store: Store, task_log: Log
 ) -> None:
     kind.lose(sandbox, store)
     kind.end_all(sandbox)
 
-    task = kind.task(deferrable=deferrable)
-    returned = to_its_end(task, context_of(task, try_number=try_number, store=store))
-
-    assert returned[kind.id_name] == 1
+    assert kind.retry(store, try_number) == 1
     assert len(changes(sandbox)) == 1
     (told,) = (text for text in task_log.messages if text.startswith("Took over the "))
     assert told.endswith(f"{kind.id_name} 1.")
 
 
-@each_kind
-def test_a_job_that_goes_on_has_the_time_that_was_left(
-    kind: Kind, sandbox: Any, store: Store
-) -> None:
-    kind.lose(sandbox, store)
-    task = kind.task(deferrable=True)
-    first, second = (
-        deferred(task.execute, context_of(task, store=store)).trigger.serialize() for _ in range(2)
-    )
-    assert first == second
+def test_a_job_that_goes_on_has_the_time_that_was_left(sandbox: Any, store: Store) -> None:
+    lost = MONITOR.lose(sandbox, store)
+    task = MONITOR.task(deferrable=True)
+    found = deferred(task.execute, context_of(task, store=store))
+    assert found.trigger.serialize() == lost.trigger.serialize()
+    assert lost.kwargs == {**found.kwargs, "is_taken_over": False}
+    assert found.kwargs["is_taken_over"]
     assert len(changes(sandbox)) == 1
 
 
-@each_kind
 @pytest.mark.parametrize(
     "context",
     [{"clear_number": 1}, {"max_tries": 1}, {"run_id": "another"}, {"start": None}],
     ids=repr,
 )
 def test_another_generation_starts_its_own(
-    kind: Kind, context: dict[str, Any], sandbox: Any, store: Store
+    context: dict[str, Any], sandbox: Any, store: Store
 ) -> None:
-    kind.lose(sandbox, store)
-    kind.end_all(sandbox)
-    task = kind.task()
-    returned = to_its_end(task, context_of(task, try_number=2, store=store, **context))
-    assert returned[kind.id_name] == 2
+    MONITOR.lose(sandbox, store)
+    MONITOR.end_all(sandbox)
+    assert MONITOR.retry(store, **context) == 2
     assert len(changes(sandbox)) == 2
 
 
@@ -169,18 +168,15 @@ def test_another_generation_starts_its_own(
 def test_who_asks_for_something_else_starts_it(kind: Kind, sandbox: Any, store: Store) -> None:
     kind.lose(sandbox, store)
     kind.end_all(sandbox)
-    task = kind.task(**kind.other)
-    assert to_its_end(task, context_of(task, store=store))[kind.id_name] == 2
+    assert kind.retry(store, given=kind.other) == 2
 
 
-@each_kind
-def test_another_host_has_other_jobs(kind: Kind, sandbox: Any, store: Store, connect: Any) -> None:
-    kind.lose(sandbox, store)
+def test_another_host_has_other_jobs(sandbox: Any, store: Store, connect: Any) -> None:
+    MONITOR.lose(sandbox, store)
     with Sandbox(api_key=API_KEY) as other:
         connect("datafold_default", host=other.url, password=API_KEY)
-        kind.end_all(other)
-        task = kind.task()
-        to_its_end(task, context_of(task, try_number=2, store=store))
+        MONITOR.end_all(other)
+        MONITOR.retry(store)
         assert len(changes(other)) == 1
 
 
@@ -192,17 +188,15 @@ def test_what_came_to_nothing_is_started_again(
     kind.lose(sandbox, store)
     kind.end_all(sandbox, Course((), kind.failed if end == "failed" else end))
     getattr(sandbox.state, kind.section).courses.default = kind.end
-    task = kind.task()
-    assert to_its_end(task, context_of(task, try_number=2, store=store))[kind.id_name] == 2
+    assert kind.retry(store) == 2
 
 
-@each_kind
-def test_who_cancels_the_job_later_cancels_the_task(kind: Kind, sandbox: Any, store: Store) -> None:
-    kind.lose(sandbox, store)
-    task = kind.task(deferrable=True)
+def test_who_cancels_the_job_later_cancels_the_task(sandbox: Any, store: Store) -> None:
+    MONITOR.lose(sandbox, store)
+    task = MONITOR.task(deferrable=True)
     context = context_of(task, try_number=2, store=store)
     wait = deferred(task.execute, context)
-    kind.end_all(sandbox, Course((), "cancelled"))
+    MONITOR.end_all(sandbox, Course((), "cancelled"))
     with pytest.raises(DatafoldJobCancelledError):
         task.execute_complete(context, None, **wait.kwargs)
     assert len(changes(sandbox)) == 1
@@ -228,31 +222,24 @@ def test_a_retry_of_what_was_judged_starts_another(
     kind: Kind, end: Course, error: type[Exception], sandbox: Any, store: Store
 ) -> None:
     kind.end_all(sandbox, end)
-    task = kind.task()
     with pytest.raises(error):
-        to_its_end(task, context_of(task, store=store))
-    kind.end_all(sandbox, kind.end)
-    assert to_its_end(task, context_of(task, try_number=2, store=store))[kind.id_name] == 2
-
-
-@each_kind
-def test_what_has_passed_is_not_started_again(kind: Kind, sandbox: Any, store: Store) -> None:
-    # The worker may be lost before Airflow knows.
+        kind.retry(store, 1)
     kind.end_all(sandbox)
-    task = kind.task()
-    returned = [
-        to_its_end(task, context_of(task, try_number=number, store=store)) for number in (1, 2)
-    ]
-    assert returned[0] == returned[1]
+    assert kind.retry(store) == 2
+
+
+def test_what_has_passed_is_not_started_again(sandbox: Any, store: Store) -> None:
+    # The worker may be lost before Airflow knows.
+    MONITOR.end_all(sandbox)
+    assert [MONITOR.retry(store, number) for number in (1, 2)] == [1, 1]
     assert len(changes(sandbox)) == 1
 
 
 def test_a_job_that_is_gone_is_an_error(sandbox: Any, store: Store) -> None:
     MONITOR.lose(sandbox, store)
     sandbox.state.monitors.runs.clear()
-    task = MONITOR.task()
     with pytest.raises(DatafoldNotFoundError):
-        task.execute(context_of(task, try_number=2, store=store))
+        MONITOR.retry(store)
     assert len(changes(sandbox)) == 1
 
 
@@ -325,13 +312,8 @@ def test_a_store_that_fails_is_a_warning(
     store.broken = {broken}
     MONITOR.end_all(sandbox, Course((), end))
     for number in (1, 2):
-        task = MONITOR.task()
-        context = context_of(task, try_number=number, store=store)
-        if end == "ok":
-            to_its_end(task, context)
-        else:
-            with pytest.raises(DatafoldAlertError):
-                to_its_end(task, context)
+        with nullcontext() if end == "ok" else pytest.raises(DatafoldAlertError):
+            MONITOR.retry(store, number)
     assert {*log.warnings} == {warning}
     assert len(changes(sandbox)) == jobs
 
@@ -340,8 +322,7 @@ def test_a_store_that_fails_is_a_warning(
 def test_what_somebody_else_has_kept_is_nothing(kept: str, sandbox: Any, store: Store) -> None:
     store.kept = {"datafold_job": kept}
     MONITOR.end_all(sandbox)
-    task = MONITOR.task()
-    assert to_its_end(task, context_of(task, store=store))["run_id"] == 1
+    assert MONITOR.retry(store) == 1
 
 
 @each_kind
@@ -352,21 +333,9 @@ def test_a_job_without_all_its_ids_is_nothing(kind: Kind, sandbox: Any, store: S
     del kept["ids"][kind.id_name]
     store.kept["datafold_job"] = json.dumps(kept)
     kind.end_all(sandbox)
-    task = kind.task()
-    returned = to_its_end(task, context_of(task, store=store, try_number=2))
-    assert returned[kind.id_name] == 2
+    assert kind.retry(store) == 2
 
 
-def test_each_kind_says_how_it_starts() -> None:
-    task: Any = DatafoldRememberedJobOperator(task_id="job")
-    with pytest.raises(NotImplementedError):
-        task.begin(None)
-
-
-@each_kind
-def test_without_a_store_it_is_started_again(kind: Kind, sandbox: Any) -> None:
-    kind.end_all(sandbox)
-    for number in (1, 2):
-        task = kind.task()
-        returned = to_its_end(task, context_of(task, try_number=number))
-        assert returned[kind.id_name] == number
+def test_without_a_store_it_is_started_again(sandbox: Any) -> None:
+    MONITOR.end_all(sandbox)
+    assert [MONITOR.retry(None, number) for number in (1, 2)] == [1, 2]

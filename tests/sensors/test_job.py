@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowRescheduleException
-from airflow.providers.common.compat.sdk import AirflowSkipException
-from fastapi import Response
 
 from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
@@ -21,28 +18,17 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
-from airflow_provider_datafold.operators.base import DatafoldOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from dev.sandbox.course import Course, Step
 from dev.sandbox.data_diffs import IDENTICAL
-from tests.conductor import Conductor
+from tests.conductor import Conductor, busy
 from tests.conftest import NOW, Log
 from tests.contexts import context_of
-from tests.waits import NEVER, Waits, add_diff, deferred, sent
+from tests.waits import NEVER, Waits, add_diff, deferred, poked_since, sent
 
-
-@pytest.fixture(autouse=True)
-def _connected(connections: None) -> None:
-    """All of these send to the sandbox."""
-
-
+pytestmark = pytest.mark.usefixtures("connections")
 READ = "GET /datadiffs/3"
 DONE = Course((), "done", IDENTICAL.outcome)
-
-
-def execute(task: Any, context: Any) -> Any:
-    """Execute a task without Airflow 2's wrapper, which only a task's process may call."""
-    return inspect.unwrap(type(task).execute)(task, context)
 
 
 def sensor(**arguments: Any) -> DatafoldDataDiffSensor:
@@ -85,9 +71,19 @@ def test_how_long_it_waits(
 ) -> None:
     add_diff(sandbox, NEVER)
     task = sensor(deferrable=True, **arguments)
-    wait = deferred(task.execute, context_of(task))
-    assert (wait.kwargs or {})["deadline"] == NOW + seconds
-    assert wait.trigger.serialize()[1]["deadline"] == NOW + seconds
+    wait = deferred(task.execute, context_of(task, try_number=2))
+    assert wait.method_name == "execute_complete"
+    asked = {"since": NOW, "deadline": NOW + seconds}
+    assert wait.kwargs == {"try_number": 2, **asked}
+    assert wait.trigger.serialize()[1] == {
+        "job": "data_diff",
+        "ids": {"datadiff_id": 3},
+        "datafold_conn_id": "datafold_default",
+        "poll_interval": 0.01,
+        "cancel_on_kill": False,
+        "not_before": 0.0,
+        **asked,
+    }
 
 
 def test_the_trigger_may_have_waited_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,10 +91,6 @@ def test_the_trigger_may_have_waited_in_vain(monkeypatch: pytest.MonkeyPatch) ->
     task = sensor(timeout=60)
     with pytest.raises(DatafoldDeadlineError, match=r"^The data diff had not ended after 60 s"):
         task.execute_complete(context_of(task), {"state": "deadline"})
-
-
-def busy(response: Any) -> Response:
-    return Response(b'{"detail": "busy"}', 429, headers={"Retry-After": "600"})
 
 
 def reads(monkeypatch: pytest.MonkeyPatch, sandbox: Any, *faults: Any) -> None:
@@ -125,9 +117,10 @@ def test_asks_again_when_datafold_wants(
     task.poke(context_of(task))
     assert len(sent(sandbox)) == 1
     assert task_log.warnings[0].startswith("Could not check the data diff: ")
+    told = [text for text in task_log.messages if text.startswith("The data diff is ")]
+    assert {*told} == {"The data diff is processing."}
 
 
-@pytest.mark.usefixtures("airflow_database")
 @pytest.mark.parametrize(
     ("faults", "arguments", "seconds"),
     [
@@ -148,10 +141,10 @@ def test_airflow_starts_it_again_when_datafold_wants(
     reads(monkeypatch, sandbox, *faults)
     task = sensor(mode="reschedule", **arguments)
     context = context_of(task)
-    context["ti"].get_first_reschedule_date = lambda context: None
+    poked_since(monkeypatch, context, None)
     before = time.time()
     with pytest.raises(AirflowRescheduleException) as caught:
-        execute(task, context)
+        task.execute(context)
     assert before <= caught.value.reschedule_date.timestamp() - seconds <= time.time()
 
 
@@ -162,22 +155,6 @@ def test_the_triggerer_asks_again_when_datafold_wants(
     task = sensor(deferrable=True)
     found = deferred(task.execute, context_of(task))
     assert found.trigger.serialize()[1]["not_before"] == NOW + 600
-
-
-@pytest.mark.usefixtures("airflow_database")
-@pytest.mark.parametrize("arguments", [{}, {"mode": "reschedule"}, {"deferrable": True}], ids=repr)
-@pytest.mark.parametrize("status", [403, 404])
-def test_a_single_refusal_passes(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], status: int
-) -> None:
-    Conductor(monkeypatch, faults={"mine": {"read": [status]}})
-    add_diff(sandbox, DONE)
-    task = sensor(**arguments)
-    context = context_of(task)
-    context["ti"].get_first_reschedule_date = lambda context: None
-    # In one process, which needs no memory of the refusal.
-    assert execute(task, context)["result"] == "identical"
-    assert sent(sandbox) == [READ] * 2
 
 
 # After a triggerer that could not wait.
@@ -236,34 +213,18 @@ def test_trouble_that_has_lasted_ends_with_the_next_look(
     assert sent(sandbox) == [READ]
 
 
-def looking(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """Let each look at the job fail for good."""
-
-    def look(hook: Any, job: Any, ids: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(JobHook, "look", look)
-
-
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_stop_is_no_passing_fault(monkeypatch: pytest.MonkeyPatch, deferrable: bool) -> None:
-    looking(monkeypatch, DatafoldStoppedError("Stopped"))
+    def look(hook: Any, job: Any, ids: Any) -> None:
+        raise DatafoldStoppedError("Stopped")
+
+    monkeypatch.setattr(JobHook, "look", look)
     task = sensor(deferrable=deferrable)
+    context = context_of(task)
     with pytest.raises(DatafoldStoppedError):
-        task.execute(context_of(task))
-
-
-@pytest.mark.parametrize("deferrable", [False, True])
-@pytest.mark.parametrize("how", [{"soft_fail": True}, {"never_fail": True}, {}], ids=list)
-def test_what_fails_for_good_may_be_skipped(
-    monkeypatch: pytest.MonkeyPatch, deferrable: bool, how: dict[str, bool]
-) -> None:
-    looking(monkeypatch, DatafoldNotFoundError("Gone"))
-    task = sensor(deferrable=deferrable, **how)
-    with pytest.raises(AirflowSkipException if how else DatafoldNotFoundError) as caught:
-        task.execute(context_of(task))
-    if deferrable and how:
-        assert str(caught.value) == "Skipped instead of failed: Gone"
+        task.execute(context)
+    # It tells of no end.
+    assert [*context["ti"].pushed] == ["datafold_data_diff_url"]
 
 
 def test_what_goes_on_is_told(sandbox: Any, task_log: Log) -> None:
@@ -277,10 +238,3 @@ def test_what_goes_on_is_told(sandbox: Any, task_log: Log) -> None:
     returned = task.poke(context)
     assert (returned.is_done, (returned.xcom_value or {})["url"]) == (True, page)
     assert sent(sandbox) == ["GET /datadiffs/3"] * 2
-
-
-def test_its_defaults() -> None:
-    task = DatafoldDataDiffSensor(task_id="t", datadiff_id=3)
-    assert (task.poke_interval, task.trigger_interval, task.deferrable) == (60.0, None, False)
-    assert task.template_fields[0] == "datafold_conn_id"
-    assert task.ui_color == DatafoldOperator.ui_color

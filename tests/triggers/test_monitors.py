@@ -1,228 +1,80 @@
-"""The trigger that fires for the alerts of monitors, against the sandbox."""
+"""The trigger that fires for the alerts of monitors."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import inspect
-import sys
+import logging
+import time
 from collections.abc import AsyncIterator, Callable
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.exceptions import DatafoldInputError
-from dev.sandbox.course import Course, Step
+from airflow_provider_datafold import __version__
+from airflow_provider_datafold.api import monitors as api
+from airflow_provider_datafold.client.async_driver import AsyncClient
+from airflow_provider_datafold.connection.settings import Settings
+from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldServerError
+from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.jobs.alerts import Cursor, Look, Progress
+from airflow_provider_datafold.redaction.secret import Secret
+from dev.sandbox.course import Course
 from tests import documents
-from tests.alerts import Store
-from tests.conftest import ROOT
+from tests.alerts import HOST, OTHER_HOST, Service, Store, World, nothing
+from tests.conftest import API_KEY, ROOT, Log
 from tests.docs.test_data_diffs_page import default
 
 try:
+    from airflow_provider_datafold.jobs.alert_store import AlertStore
     from airflow_provider_datafold.triggers import monitors
 except Exception:  # Airflow 2
-    monitors = None  # type: ignore[assignment]
+    pytest.skip("Airflow watches assets from 3.0 on", allow_module_level=True)
 
-needs_events = pytest.mark.skipif(monitors is None, reason="Airflow watches assets from 3.0 on")
-
-ALERT = Course((), "alert", {"diff_id": 9})
-OK = Course((), "ok")
-INTERVAL = 0.05
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch: pytest.MonkeyPatch, connections: None) -> None:
-    if monitors is not None:
-        monkeypatch.setattr(monitors, "_WRITE_AFTER", 0.1)
+LIST = {"path": api.LIST.path, "page": 1, "page_size": 100, "order_by": "id", "sort_order": "asc"}
+RUNS = {"path": api.LIST_RUNS.path, "monitor_id": 7, "page": 1, "page_size": 100}
 
 
 @pytest.fixture
-def start_run(sandbox: Any) -> Callable[..., int]:
-    """Start a run of a monitor, as its schedule would."""
-    from airflow_provider_datafold.hooks.datafold import DatafoldHook
-
-    def start(monitor_id: int, course: Course = ALERT) -> int:
-        sandbox.state.monitors.courses.coming.append(course)
-        with DatafoldHook() as hook:
-            return int(hook.run_monitor(monitor_id)["run_id"])
-
-    return start
+def alert_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
+    """Everything that is logged: where Airflow sends a trigger's messages differs."""
+    trigger = monitors.DatafoldMonitorAlertTrigger
+    monkeypatch.setattr(trigger, "log", logging.getLogger("trigger"))
+    return log
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if condition():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it did not come about")
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, alert_log: Log) -> World:
+    """A trigger for alerts, with a service, a store and a clock."""
+    return World(monkeypatch)
 
 
-class Watch:
-    """A trigger that runs, and what it has fired."""
-
-    def __init__(self, trigger: Any, events: AsyncIterator[Any] | None = None) -> None:
-        self.trigger = trigger
-        self.events: list[Any] = []
-        self._stream = trigger.run() if events is None else events
-
-    async def __aenter__(self) -> Watch:
-        self._task = asyncio.create_task(self._collect())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _collect(self) -> None:
-        async for event in self._stream:
-            self.events.append(event.payload)
+def make(ids: Any = (7,), **more: Any) -> Any:
+    return monitors.DatafoldMonitorAlertTrigger(ids, **more)
 
 
-def polls(sandbox: Any) -> int:
-    return sum(request.path == "/api/v1/monitors" for request in sandbox.state.requests)
+def kept(newest: int, *pending: int, monitor_id: int = 7, host: str = HOST) -> Any:
+    """What a store holds of a monitor."""
+    progress = {"newest": newest, "pending": [*pending]}
+    return {f"datafold_reported_runs_datafold_default_{monitor_id}": {host: progress}}
 
 
-def make(ids: Any = (1,), **more: Any) -> Any:
-    return monitors.DatafoldMonitorAlertTrigger(ids, **{"poll_interval": INTERVAL, **more})
+# What it is given.
 
 
-@needs_events
-def test_alert_is_reported_once(sandbox: Any, start_run: Callable[..., int]) -> None:
-    start_run(1)  # It is over when the watch begins.
-
-    async def watch() -> list[Any]:
-        async with Watch(make([2, "1", 1])) as found:
-            await until(lambda: polls(sandbox) >= 3)
-            first = await asyncio.to_thread(start_run, 1)
-            await asyncio.to_thread(start_run, 1, OK)
-            await asyncio.to_thread(start_run, 3)  # Nobody watches it.
-            await until(lambda: len(found.events) == 1)
-            second = await asyncio.to_thread(start_run, 2)
-            await until(lambda: len(found.events) == 2)
-            seen = polls(sandbox)
-            await until(lambda: polls(sandbox) >= seen + 4)
-        assert [event["run_id"] for event in found.events] == [first, second]
-        return found.events
-
-    events = asyncio.run(watch())
-    assert events[0] == {"monitor_id": 1, "run_id": events[0]["run_id"], "diff_id": 9}
-
-
-@needs_events
-def test_run_that_goes_on_at_the_start_is_reported_when_it_alerts(
-    sandbox: Any, start_run: Callable[..., int]
-) -> None:
-    run_id = start_run(1, Course((Step("checking"),), "alert"))
-
-    async def watch() -> None:
-        async with Watch(make()) as found:
-            await until(lambda: polls(sandbox) >= 3)
-            assert found.events == []
-            with sandbox.state.lock:
-                job = sandbox.state.monitors.jobs[run_id]
-                job.read()
-                job.read()
-            await until(lambda: len(found.events) == 1)
-
-    asyncio.run(watch())
-
-
-@needs_events
-def test_runs_are_read_only_where_an_alert_is_new(
-    sandbox: Any, start_run: Callable[..., int]
-) -> None:
-    async def watch() -> None:
-        async with Watch(make([1, 2])) as found:
-            await until(lambda: polls(sandbox) >= 5)
-            await asyncio.to_thread(start_run, 2)
-            await until(lambda: len(found.events) == 1)
-            seen = polls(sandbox)
-            await until(lambda: polls(sandbox) >= seen + 4)
-
-    asyncio.run(watch())
-    read = [request.path for request in sandbox.state.requests if request.path.endswith("/runs")]
-    assert read == [
-        "/api/v1/monitors/1/runs",
-        "/api/v1/monitors/2/runs",
-        "/api/v1/monitors/2/runs",
-    ]
-
-
-@needs_events
-def test_alert_in_a_restart_is_reported_afterwards(
-    sandbox: Any, start_run: Callable[..., int]
-) -> None:
-    store = Store()
-
-    async def watch(count: int) -> list[Any]:
-        trigger = make()
-        trigger.asset_state_store = store
-        async with Watch(trigger) as found:
-            await until(lambda: len(found.events) == count and bool(store.kept))
-            await asyncio.sleep(0.3)
-        return [event["run_id"] for event in found.events]
-
-    assert asyncio.run(watch(0)) == []
-    missed = [start_run(1), start_run(1)]
-    assert asyncio.run(watch(2)) == missed
-    progress = {"newest": missed[-1], "pending": []}
-    assert store.kept == {"datafold_reported_runs_datafold_default_1": {sandbox.url: progress}}
-    assert asyncio.run(watch(0)) == []
-
-
-@needs_events
-def test_faults_end_nothing(
-    sandbox: Any, start_run: Callable[..., int], connect: Callable[..., None]
-) -> None:
-    from tests.conftest import API_KEY
-
-    async def watch() -> None:
-        async with Watch(make()) as found:
-            await until(lambda: polls(sandbox) >= 2)
-            connect("datafold_default", host=sandbox.url, password="another")
-            seen = polls(sandbox)
-            await until(lambda: polls(sandbox) >= seen + 2)
-            connect("datafold_default", host=sandbox.url, password=API_KEY)
-            await asyncio.to_thread(start_run, 1)
-            await until(lambda: len(found.events) == 1)
-
-    asyncio.run(watch())
-
-
-@needs_events
-def test_all_pages_of_monitors_are_read(
-    sandbox: Any, start_run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(monitors, "_PAGE_SIZE", 2)
-    start_run(4)
-
-    async def first() -> Any:
-        stream = monitors.DatafoldMonitorAlertTrigger.open_shared_stream(make().serialize()[1])
-        return await anext(stream)
-
-    seen = asyncio.run(first()).last_alerts
-    assert set(seen) == set(sandbox.state.monitors.monitors)
-    assert [number for number, last in seen.items() if last] == [4]
-
-
-@needs_events
 def test_what_lives_in_databases() -> None:
-    classpath, kwargs = make([8, "7"]).serialize()
+    classpath, kwargs = make([8, "7"], poll_interval=9).serialize()
     assert classpath == "airflow_provider_datafold.triggers.monitors.DatafoldMonitorAlertTrigger"
     assert kwargs == {
         "monitor_ids": [7, 8],
         "datafold_conn_id": "datafold_default",
-        "poll_interval": INTERVAL,
+        "poll_interval": 9.0,
     }
-    assert make(**kwargs | {"ids": kwargs.pop("monitor_ids")}).serialize()[1]["monitor_ids"] == [
-        7,
-        8,
-    ]
+    assert monitors.DatafoldMonitorAlertTrigger(**kwargs).serialize() == (classpath, kwargs)
 
 
-@needs_events
-def test_page_names_each_argument() -> None:
+def test_the_page_names_each_argument() -> None:
     parameters = inspect.signature(monitors.DatafoldMonitorAlertTrigger).parameters
     page = ROOT / "docs" / "monitors.md"
     rows = documents.rows(documents.section(page, "Start a DAG when a monitor alerts"))
@@ -231,14 +83,12 @@ def test_page_names_each_argument() -> None:
     ]
 
 
-@needs_events
 def test_triggers_of_a_connection_share_a_poll() -> None:
     assert make([1]).shared_stream_key() == make([2]).shared_stream_key()
     assert make([1]).shared_stream_key() != make([1], datafold_conn_id="x").shared_stream_key()
     assert make([1]).shared_stream_key() != make([1], poll_interval=9).shared_stream_key()
 
 
-@needs_events
 @pytest.mark.parametrize(
     ("ids", "more", "text"),
     [
@@ -253,27 +103,489 @@ def test_wrong_arguments_are_named(ids: Any, more: dict[str, Any], text: str) ->
         make(ids, **more)
 
 
-@needs_events
-def test_monitor_that_is_not_there_disturbs_no_other(
-    sandbox: Any, start_run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trigger = make([1, 999])
-    warnings: list[str] = []
-    monkeypatch.setattr(trigger.log, "warning", lambda text, *args: warnings.append(text % args))
+# What it asks for, reports and keeps.
 
+
+def test_runs_are_read_only_if_there_may_be_an_alert(world: World, alert_log: Log) -> None:
+    service = world.service
+    service.end(12)
+    assert world.watch(nothing, nothing, nothing, lambda: service.end(13)) == [13]
+    assert service.requests == [LIST, RUNS, LIST, LIST, LIST, RUNS, LIST, LIST, LIST]
+    assert [text for text in alert_log.messages if "onitor 7" in text] == [
+        "Watching monitor 7: reporting alerts of runs that end from now on.",
+        "Monitor 7 alerts in run 13.",
+    ]
+
+
+def test_an_alert_is_kept_as_reported_three_seconds_after_the_event(world: World) -> None:
+    # Until then, a triggerer that is killed reports it again. And events that come sooner than
+    # three seconds after each other would wait for a later run of the DAG.
+    store = world.store = Store()
+    store.kept = kept(1)
+    world.service.end(1, 2, 3)
+    assert world.watch(polls_after=1) == [2, 3]
+    # The first write is that there are two to be reported.
+    assert world.slept == [(3.0, 1), (3.0, 2)]
+    assert store.writes == 3
+    assert store.kept == kept(3)
+
+
+def test_an_alert_that_was_not_kept_as_reported_is_reported_again(world: World) -> None:
+    store = world.store = Store()
+    store.kept = kept(3, 2)
+    world.service.end(1, 2, 3)
+    assert world.watch() == [2]
+    assert store.kept == kept(3)
+
+
+def test_without_a_store_nothing_is_kept(world: World, alert_log: Log) -> None:
+    world.store = None
+    service = world.service
+    service.end(1)
+    assert world.watch(nothing, lambda: service.end(2)) == [2]
+    service.end(3)
+    assert world.watch() == []
+    assert alert_log.warnings == []
+    assert "The asset has no store" in alert_log.text
+
+
+def test_two_assets_with_one_trigger_have_no_store(world: World, alert_log: Log) -> None:
+    store = world.store = Store()
+    store.read_errors = [ValueError("Task has 2 concrete inlets and outlets")]
+    service = world.service
+    assert world.watch(nothing, lambda: service.end(1)) == [1]
+    (warning,) = alert_log.warnings
+    assert "no usable store (ValueError)" in warning
+    assert store.kept == {}
+
+
+def test_two_watchers_of_one_asset_share_its_store() -> None:
+    store = Store()
+    cursors = {
+        ("classic", 7): Cursor({HOST: Progress(1)}),
+        ("classic", 8): Cursor({HOST: Progress(2)}),
+        # Another account's monitor 7.
+        ("current", 7): Cursor({OTHER_HOST: Progress(3)}),
+    }
+
+    def make_store(conn_id: str) -> AlertStore:
+        return AlertStore(store, conn_id, logging.getLogger())
+
+    async def keep() -> list[Any]:
+        # All begin before any has something to keep.
+        watchers = {watched: make_store(watched[0]) for watched in cursors}
+        for (_, monitor_id), watcher in watchers.items():
+            await watcher.load(monitor_id)
+        for watched, watcher in watchers.items():
+            await watcher.keep(watched[1], cursors[watched])
+        return [await make_store(conn_id).load(monitor_id) for conn_id, monitor_id in cursors]
+
+    assert asyncio.run(keep()) == [*cursors.values()]
+
+
+def test_it_runs_alone_where_airflow_shares_no_poll(connections: None, sandbox: Any) -> None:
+    sandbox.state.monitors.courses.default = Course((), "alert", {"diff_id": 9})
+    with DatafoldHook() as hook:
+        reported, new = (hook.run_monitor(3)["run_id"] for _ in range(2))
+    trigger = make([3])
+    trigger.asset_state_store = store = Store()
+    store.kept = kept(reported, monitor_id=3, host=sandbox.url)
+
+    async def first() -> Any:
+        return await anext(trigger.run())
+
+    payload = {"monitor_id": 3, "run_id": new, "diff_id": 9}
+    assert asyncio.run(first()).payload == payload
+
+
+# The list of monitors.
+
+
+def first_look() -> Look:
+    async def first() -> Look:
+        look: Look = await anext(make().open_shared_stream(make().serialize()[1]))
+        return look
+
+    return asyncio.run(first())
+
+
+def test_all_pages_of_the_monitors_are_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [
+        {"monitors": [{"id": 1, "last_alert": "a"}, "odd", {"id": "2"}], "total_pages": 2},
+        # More were added meanwhile.
+        {"monitors": [{"id": 3}], "total_pages": 9},
+        {"monitors": [], "total_pages": 9},
+    ]
+    world.service.answers = [*pages]
+    assert first_look() == Look(HOST, {1: "a", 3: None}, 0)
+    assert world.service.requests == [{**LIST, "page": page} for page in (1, 2, 3)]
+
+
+def test_a_list_of_monitors_that_repeats_its_pages_has_an_end(world: World) -> None:
+    world.service.answers = [{"monitors": [{"id": 1}], "total_pages": 10**9} for _ in range(9)]
+    assert first_look() == Look(HOST, {1: None}, 0)
+    assert len(world.service.requests) == 2
+
+
+def test_a_list_of_monitors_without_an_end(
+    world: World, monkeypatch: pytest.MonkeyPatch, alert_log: Log
+) -> None:
+    monkeypatch.setattr(monitors, "_MOST_PAGES", 3)
+    endless = [{"monitors": [{"id": id_}], "total_pages": 10**9} for id_ in range(3)]
+    world.service.answers = [*endless, {"monitors": [{"id": 7}], "total_pages": 1}]
+    assert first_look() == Look(HOST, {7: None}, 0)
+    assert alert_log.warnings == [
+        "Could not list the monitors: the list has not ended after 3 pages."
+    ]
+
+
+def test_what_each_look_at_the_list_gives(
+    connections: None,
+    sandbox: Any,
+    connect: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    alert_log: Log,
+) -> None:
+    sandbox.state.monitors.courses.default = Course((), "alert")
+    with DatafoldHook() as hook:
+        run_id = hook.run_monitor(4)["run_id"]
+    sandbox.state.requests.clear()
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) > 2:
+            raise asyncio.CancelledError
+        # A key that is wrong for some time does not end the watch.
+        connect("datafold_default", host=sandbox.url, password=API_KEY)
+
+    monkeypatch.setattr(monitors, "asyncio", SimpleNamespace(sleep=sleep))
+
+    async def two() -> list[Any]:
+        connect("datafold_default", host=sandbox.url, password="another")
+        stream = make().open_shared_stream(make(poll_interval=30).serialize()[1])
+        return [await anext(stream), await anext(stream)]
+
+    first, second = asyncio.run(two())
+    alerted = sandbox.state.monitors.runs[run_id]["started_at"]
+    assert first == second
+    assert first == Look(sandbox.url, {**dict.fromkeys((1, 2, 3)), 4: alerted}, 0)
+    assert slept == [30.0, 30.0]
+    (warning,) = alert_log.warnings
+    assert warning.startswith("Could not list the monitors: 401")
+    agents = {seen.headers["user-agent"] for seen in sandbox.state.requests}
+    assert agents == {f"airflow-provider-datafold/{__version__}"}
+    assert {seen.path for seen in sandbox.state.requests} == {"/api/v1/monitors"}
+
+
+# No alert is lost, whatever hosts, the store and errors do. Runs: tests/jobs/test_alerts.py.
+
+
+def test_a_host_that_changes_while_it_watches(world: World, alert_log: Log) -> None:
+    first, second = world.service, Service()
+    first.end(1000)
+    second.end(3)
+
+    def move(host: str, service: Service) -> None:
+        world.host, world.service = host, service
+
+    assert world.watch(
+        nothing, lambda: move(OTHER_HOST, second), lambda: second.end(4), polls_after=9
+    ) == [4]
+    assert alert_log.warnings == []
+
+
+def test_a_host_that_changes_between_two_requests(
+    world: World, alert_log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = world.service, Service()
+    second.end(3)
+    answer = first.answer
+
+    def then_move(*args: Any, **values: Any) -> Any:
+        found = answer(*args, **values)
+        world.host, world.service = OTHER_HOST, second
+        return found
+
+    monkeypatch.setattr(first, "answer", then_move)
+    assert world.watch(nothing, nothing, lambda: second.end(4)) == [4]
+    assert alert_log.warnings == [
+        "Could not read the runs of monitor 7: the connection has another host since the last poll."
+    ]
+
+
+def test_a_store_that_fails_once_at_the_start(world: World) -> None:
+    service, store = world.service, world.store
+    assert store
+    service.end(1)
+    world.watch()
+    service.end(2)
+    store.read_errors = [RuntimeError("down")]
+    assert world.watch() == [2]
+    assert world.watch() == []
+
+
+def test_a_store_that_stays_unreadable_is_not_overwritten(world: World, alert_log: Log) -> None:
+    service, store = world.service, world.store
+    assert store
+    service.end(1)
+    world.watch()
+    service.end(2)
+    store.read_errors = [RuntimeError("a secret")] * 99
+    # It reports nothing for ten minutes, then what comes.
+    assert world.watch(*[nothing] * 12, lambda: service.end(3)) == [3]
+    first, last = alert_log.warnings
+    assert "Could not read which alerts of monitor 7 were reported (RuntimeError)" in first
+    assert "for 10 minutes" in first
+    assert "Still cannot read which alerts of monitor 7 were reported (RuntimeError)" in last
+    assert "secret" not in alert_log.text
+    store.read_errors = []
+    assert world.watch() == [2, 3]
+
+
+def test_a_store_that_cannot_be_written_for_a_while(world: World, alert_log: Log) -> None:
+    service, store = world.service, world.store
+    assert store
+    store.write_errors = [RuntimeError("a secret")] * 3
+    assert world.watch(nothing, nothing, lambda: service.end(1)) == [1]
+    (warning,) = alert_log.warnings
+    assert "Could not store which alerts were reported (RuntimeError)" in warning
+    assert world.watch() == []
+    assert "secret" not in alert_log.text
+
+
+def test_hundreds_of_runs_in_a_restart(world: World, alert_log: Log) -> None:
+    service = world.service
+    service.end(*range(1, 300), state="ok")
+    world.watch()
+    said = "Watching monitor 7: reporting alerts of runs that end from now on."
+    assert said in alert_log.messages
+    service.end(*range(300, 550), state="ok")
+    service.end(425)
+    assert world.watch() == [425]
+
+
+def test_too_many_runs_in_a_restart(world: World, alert_log: Log) -> None:
+    service = world.service
+    service.end(1, state="ok")
+    service.start(2)
+    world.watch()
+    service.end(*range(3, 2000), state="ok")
+    service.end(500, 1500)
+    assert world.watch() == [1500]
+    cut, open_run = alert_log.warnings
+    assert cut == (
+        "Monitor 7 has more than 1000 runs since run 2. Alerts of those before run 1000 are not "
+        "reported."
+    )
+    assert open_run == (
+        "Run 2 of monitor 7 had not ended, and is no longer among its last 1000 runs. An alert of "
+        "this run is not reported."
+    )
+    assert world.watch(lambda: service.end(2000)) == [2000]
+
+
+def test_two_alerts_between_two_looks_with_a_list_that_is_behind(world: World) -> None:
+    service = world.service
+
+    def both() -> None:
+        service.end(10, 11)
+        service.hides = {11}
+
+    behind = [nothing] * 2
+    assert world.watch(nothing, both, *behind, service.show_all, polls_after=30) == [10, 11]
+
+
+TROUBLE: list[Any] = [
+    {"runs": None, "total_pages": 1},
+    {"monitors": [], "total_pages": None},
+    TypeError("a secret"),
+    DatafoldServerError("503: not now"),
+]
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+@pytest.mark.parametrize("at_the_list", [True, False])
+def test_trouble_that_ends_nothing(
+    world: World, alert_log: Log, trouble: Any, at_the_list: bool
+) -> None:
+    service = world.service
+    service.end(1)
+
+    def happen() -> None:
+        service.end(2)
+        good = {"monitors": [{"id": 7, "last_alert": "2030-01-01"}], "total_pages": 1}
+        service.answers = [trouble] if at_the_list else [good, trouble]
+
+    assert world.watch(nothing, happen) == [2]
+    (warning,) = alert_log.warnings
+    what = "list the monitors" if at_the_list else "read the runs of monitor 7"
+    assert warning.startswith(f"Could not {what}: ")
+    assert "secret" not in alert_log.text
+
+
+def test_a_lookup_of_the_connection_that_fails(world: World, alert_log: Log) -> None:
+    service = world.service
+    service.end(1)
+
+    def happen() -> None:
+        service.end(2)
+        world.lookup_errors = [RuntimeError("a secret"), KeyError("another")]
+
+    assert world.watch(nothing, happen) == [2]
+    assert alert_log.warnings == [
+        "Could not list the monitors: RuntimeError.",
+        "Could not list the monitors: KeyError.",
+    ]
+
+
+# A monitor whose runs cannot be read holds up the alerts of no other.
+
+STALLS, WORKS = 1, 2
+OLD, NEW = "2024-01-01T00:01:00+00:00", "2024-01-01T00:02:00+00:00"
+
+
+class Stalling:
+    """Two monitors; the runs of one of them cannot be read while it stalls."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stalled = asyncio.Event()
+        self.fails: set[int] = set()
+        self.retries: list[int] = []
+        """For each reading of the first monitor's runs, how often the client may retry."""
+        self.newest = {STALLS: 1, WORKS: 1}
+
+        async def fetch(conn_id: str) -> Settings:
+            return Settings(conn_id, HOST, Secret("key"))
+
+        async def call(client: Any, operation: Any, **values: Any) -> Any:
+            assert operation is api.LIST_RUNS
+            monitor_id = values["monitor_id"]
+            if monitor_id == STALLS:
+                self.retries.append(client._settings.max_retries)
+                await self.stalled.wait()
+            if monitor_id in self.fails:
+                raise DatafoldServerError("503: not now", retry_after=5.0)
+            newest = self.newest[monitor_id]
+            run = {"run_id": newest, "state": "alert", "started_at": OLD if newest == 1 else NEW}
+            return {"runs": [run], "total_pages": 1}
+
+        monkeypatch.setattr(monitors, "fetch_settings_async", fetch)
+        monkeypatch.setattr(AsyncClient, "call", call)
+        self.stalled.set()
+
+    def alert(self, monitor_id: int) -> None:
+        self.newest[monitor_id] += 1
+
+    def look(self, age: float = 0.0) -> Look:
+        alerted = {id_: OLD if newest == 1 else NEW for id_, newest in self.newest.items()}
+        return Look(HOST, alerted, time.monotonic() - age)
+
+
+@pytest.fixture
+def stalling(monkeypatch: pytest.MonkeyPatch, alert_log: Log) -> Stalling:
+    monkeypatch.setattr(monitors, "_WRITE_AFTER", 0.0)
+    monkeypatch.setattr(monitors, "_PATIENCE", 0.05)
+    return Stalling(monkeypatch)
+
+
+class Watch:
+    """A trigger that gets the looks which a test gives it."""
+
+    def __init__(self) -> None:
+        self.reported: list[tuple[int, int]] = []
+        self._looks: asyncio.Queue[Look] = asyncio.Queue()
+        self._wants_more = asyncio.Event()
+        self._trigger = make([STALLS, WORKS])
+
+    async def __aenter__(self) -> Watch:
+        self._task = asyncio.create_task(self._follow())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def see(self, *looks: Look) -> None:
+        """Give it some looks, and wait until it asks for another one."""
+        self._wants_more.clear()
+        for look in looks:
+            self._looks.put_nowait(look)
+        await asyncio.wait_for(self._wants_more.wait(), 20.0)
+
+    async def _follow(self) -> None:
+        async for event in self._trigger.filter_shared_stream(self._stream()):
+            self.reported.append((event.payload["monitor_id"], event.payload["run_id"]))
+
+    async def _stream(self) -> AsyncIterator[Look]:
+        while True:
+            if self._looks.empty():
+                self._wants_more.set()
+            yield await self._looks.get()
+
+
+def test_a_monitor_that_stalls_holds_up_no_other(stalling: Stalling) -> None:
     async def watch() -> None:
-        async with Watch(trigger) as found:
-            await until(lambda: polls(sandbox) >= 2)
-            await asyncio.to_thread(start_run, 1)
-            await until(lambda: len(found.events) == 1)
+        async with Watch() as found:
+            await found.see(stalling.look())
+            stalling.stalled.clear()
+            stalling.alert(STALLS)
+            await found.see(stalling.look())
+            stalling.alert(WORKS)
+            await found.see(stalling.look())
+            assert found.reported == [(WORKS, 2)]
+            # It is not read again meanwhile, and its alert is reported when that is done.
+            assert len(stalling.retries) == 2
+            stalling.stalled.set()
+            await found.see(stalling.look())
+            assert found.reported == [(WORKS, 2), (STALLS, 2)]
 
     asyncio.run(watch())
-    assert "Could not read the runs of monitor 999" in warnings[0]
 
 
-def test_older_airflow_is_told_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = "airflow_provider_datafold.triggers.monitors"
-    monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setitem(sys.modules, "airflow.triggers.base", ModuleType("airflow.triggers.base"))
-    with pytest.raises(Exception, match=r"needs Apache Airflow 3\.0 or newer"):
-        importlib.import_module(name)
+def test_what_is_read_ends_with_the_trigger(stalling: Stalling) -> None:
+    async def watch() -> set[Any]:
+        stalling.stalled.clear()
+        async with Watch() as found:
+            await found.see(stalling.look())
+        await asyncio.sleep(0)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(watch()) == set()
+
+
+def test_only_the_newest_look_counts(stalling: Stalling) -> None:
+    async def watch() -> None:
+        async with Watch() as found:
+            await found.see(stalling.look())
+            stalling.alert(WORKS)
+            # While it reported something, others came.
+            await found.see(stalling.look(age=120.0), stalling.look(age=61.0))
+            assert found.reported == []
+            await found.see(stalling.look(age=59.0))
+            assert found.reported == [(WORKS, 2)]
+
+    asyncio.run(watch())
+
+
+def test_a_monitor_that_fails_is_read_without_retries_from_then_on(stalling: Stalling) -> None:
+    async def watch() -> None:
+        stalling.fails = {STALLS}
+        async with Watch() as found:
+            await found.see(stalling.look())
+            # The service asked for five seconds.
+            await found.see(stalling.look())
+            assert len(stalling.retries) == 1
+            stalling.alert(STALLS)
+            await found.see(stalling.look())
+            stalling.fails = set()
+            stalling.newest[STALLS] = 1
+            await found.see(stalling.look())
+            stalling.alert(STALLS)
+            await found.see(stalling.look())
+            assert found.reported == [(STALLS, 2)]
+
+    asyncio.run(watch())
+    first, second, third, last = stalling.retries
+    assert (second, third) == (0, 0)
+    assert first == last > 0
