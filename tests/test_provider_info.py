@@ -16,7 +16,6 @@ import jsonschema
 import pytest
 
 import airflow_provider_datafold
-from airflow_provider_datafold.links import DatafoldDataDiffLink, DatafoldLink
 from tests.conftest import ROOT
 
 AIRFLOW = tuple(int(part) for part in airflow.__version__.split(".")[:2])
@@ -87,12 +86,6 @@ found = [
 
 
 KINDS = ("hooks", "operators", "sensors", "triggers")
-
-
-def test_links_are_named() -> None:
-    names = airflow_provider_datafold.get_provider_info()["extra-links"]
-    links = (DatafoldLink, DatafoldDataDiffLink)
-    assert names == [f"{link.__module__}.{link.__name__}" for link in links]
 
 
 def test_provider_info_says_what_it_is_for() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -12,14 +11,12 @@ from urllib.parse import parse_qsl
 import pytest
 from openapi_core import OpenAPI
 from openapi_core.datatypes import RequestParameters
+from starlette.responses import JSONResponse
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from airflow_provider_datafold.api import bi, data_diffs, data_sources, explore
-from airflow_provider_datafold.client.async_driver import AsyncClient
-from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldInputError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.redaction.secret import MASK, Secret
 from dev.faults.behaviours import answers
 from dev.sandbox import contract
 from dev.sandbox.contract import Operation
@@ -41,6 +38,7 @@ from tests.calls import (
     values_in,
 )
 from tests.conftest import API_KEY
+from tests.drivers import Call, both
 
 EMPTY = {"delete_integration", "sync_integration", "delete_monitor"}
 """Methods to which the sandbox responds with null or nothing."""
@@ -74,6 +72,21 @@ def hook(connections: None, sandbox: Any) -> Iterator[DatafoldHook]:
         yield made
 
 
+@pytest.fixture
+def responses(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The JSON with which the sandbox responds."""
+    found: list[Any] = []
+    render = JSONResponse.render
+
+    def keep(self: Any, content: Any) -> bytes:
+        rendered: bytes = render(self, content)
+        found.append(json.loads(rendered))
+        return rendered
+
+    monkeypatch.setattr(JSONResponse, "render", keep)
+    return found
+
+
 def test_no_operation_is_left_out() -> None:
     contracted = list(map(str, contract.operations(bodies.CONTRACT)))
 
@@ -87,8 +100,10 @@ def text_of(value: Any) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=named)
-def test_a_method_sends_its_operation_once(row: Row, hook: DatafoldHook, sandbox: Any) -> None:
-    row.call(hook, **row.query)
+def test_a_method_sends_its_operation_once_and_returns_the_response(
+    row: Row, hook: DatafoldHook, sandbox: Any, responses: list[Any]
+) -> None:
+    found = row.call(hook, **row.query)
 
     (request,) = sandbox.state.requests
     assert request.status in (200, 204)
@@ -98,6 +113,18 @@ def test_a_method_sends_its_operation_once(row: Row, hook: DatafoldHook, sandbox
     assert request.headers["authorization"] == f"Key {API_KEY}"
     assert ("content-type" in request.headers) == (row.body is not None)
     validator().validate_request(Arrived(request))
+
+    assert found == (responses[0] if responses else None)
+    assert (found is None) == (row.method in EMPTY)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=named)
+def test_a_declaration_returns_what_the_contract_says(row: Row) -> None:
+    schema = contract.declared(bodies.CONTRACT, row.asked)["responses"]["200"]
+    schema = schema.get("content", {}).get("application/json", {}).get("schema", {})
+    wanted = object if schema == {} else list if schema.get("type") == "array" else dict
+    assert declared(row).returns is wanted
+    assert wanted is object or not declared(row).may_be_empty
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.query], ids=named)
@@ -256,72 +283,23 @@ LINEAGE = (
 )
 
 
-def call_async(url: str, *calls: tuple[Any, dict[str, Any]]) -> list[Any]:
-    settings = Settings("c", url, Secret(API_KEY), max_retries=0)
-
-    async def call() -> list[Any]:
-        async with AsyncClient(settings, "tests") as client:
-            return [await client.call(operation, **values) for operation, values in calls]
-
-    return asyncio.run(call())
-
-
+@both
 @pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
-def test_text_in_a_path_stays_in_its_place(text: str, serve: Any) -> None:
+def test_text_in_a_path_stays_in_its_place(text: str, call: Call, serve: Any) -> None:
     server = serve(answers(200, b"[]"))
-    calls = [
-        (operation, {"data_connection_id": 3, name: text, "max_depth": 2})
-        for operation, name, _ in LINEAGE
-    ]
-    with DatafoldHook() as hook:
-        for operation, values in calls:
-            hook.call(operation, **values)
-    call_async(f"http://127.0.0.1:{server.port}", *calls)
+    for operation, name, _ in LINEAGE:
+        call(operation, data_connection_id=3, max_depth=2, **{name: text})
 
-    targets = [request.target for request in server.requests]
     quoted = "".join(
         chr(byte) if byte in b"-._~" or (byte < 128 and chr(byte).isalnum()) else f"%{byte:02X}"
         for byte in text.encode()
     )
-    wanted = [f"/api/v1/explore/db/3/{place.format(quoted)}?max_depth=2" for *_, place in LINEAGE]
-    assert targets == wanted * 2
+    assert [request.target for request in server.requests] == [
+        f"/api/v1/explore/db/3/{place.format(quoted)}?max_depth=2" for *_, place in LINEAGE
+    ]
 
 
 # Results.
-
-
-def responses(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The JSON with which the sandbox responds from now on."""
-    from starlette.responses import JSONResponse
-
-    found: list[Any] = []
-    render = JSONResponse.render
-
-    def keep(self: Any, content: Any) -> bytes:
-        rendered: bytes = render(self, content)
-        found.append(json.loads(rendered))
-        return rendered
-
-    monkeypatch.setattr(JSONResponse, "render", keep)
-    return found
-
-
-@pytest.mark.parametrize("row", ROWS, ids=named)
-def test_a_method_returns_the_response(
-    row: Row, hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answered = responses(sandbox, monkeypatch)
-    found = row.call(hook, **row.query)
-
-    assert found == (answered[0] if answered else None)
-    assert (found is None) == (row.method in EMPTY)
-    if found is not None:
-        assert isinstance(found, declared(row).returns)
-    assert declared(row).returns is object or not declared(row).may_be_empty
-    schema = contract.declared(bodies.CONTRACT, row.asked)["responses"]["200"]
-    schema = schema.get("content", {}).get("application/json", {}).get("schema", {})
-    wanted = object if schema == {} else list if schema.get("type") == "array" else dict
-    assert declared(row).returns is wanted
 
 
 VALUES = {"list": b"[]", "object": b"{}", "null": b"null", "text": b'"x"', "number": b"7"}
@@ -356,22 +334,6 @@ def test_an_empty_response_is_accepted_only_if_nothing_is_documented(serve: Any)
         assert hook.delete_monitor(1) is None
         with pytest.raises(DatafoldAnswerError, match="is not JSON"):
             hook.get_monitor(1)
-
-
-@pytest.mark.parametrize(
-    "row",
-    [row for row in ROWS if row.method.startswith(("create_data_s", "create_int"))],
-    ids=named,
-)
-def test_a_secret_that_comes_back_is_replaced(row: Row, serve: Any) -> None:
-    body = next(bodies.full(row.asked))
-    serve(answers(200, json.dumps({"id": 1, "config": body}).encode()))
-    with DatafoldHook() as hook:
-        found = row.call(hook, body)
-
-    assert found["id"] == 1
-    assert bodies.SECRET not in json.dumps(found)
-    assert MASK in json.dumps(found) or bodies.SECRET not in json.dumps(body)
 
 
 # What the methods check before they send.

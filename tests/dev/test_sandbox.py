@@ -28,6 +28,7 @@ from dev.sandbox.server import listen
 from dev.sandbox.state import State
 from tests.calls import ROWS, Row, named, prepare
 from tests.conftest import API_KEY, ROOT, TOKEN
+from tests.integrations import KINDS, SECRET_FIELDS
 
 PATH = "/api/v1/lineage/bi/hightouch/7/"
 BODY = {"token": TOKEN, "bindings": [{"remoteId": "1", "boundIds": [1]}], "name": "new"}
@@ -148,23 +149,13 @@ def test_wants_the_key(sandbox: Any, method: str, path: str, headers: dict[str, 
     assert (answer.status_code, answer.json()) == (401, {"detail": "Not authenticated"})
 
 
-CONFIGS: dict[str, dict[str, Any]] = {
-    "hightouch": BODY,
-    "looker": {"base_url": "u", "client_id": "c", "client_secret": TOKEN, "repo_id": 5},
-    "mode": {"token": TOKEN, "password": TOKEN},
-    "tableau": {"server_url": "u", "site_id": "i", "token_name": "n", "token_value": TOKEN},
-    "powerbi": {"client_secret": TOKEN, "tenant_id": "t"},
-    "dbt": {"ci_config_id": 5},
-}
-
-
-@pytest.mark.parametrize(("number", "kind"), list(enumerate(CONFIGS, 1000)))
+@pytest.mark.parametrize(("number", "kind"), list(enumerate(KINDS, 1000)))
 def test_each_kind_can_be_created_updated_and_removed(sandbox: Any, number: int, kind: str) -> None:
     number = number if kind != "hightouch" else 1
     path = f"/api/v1/lineage/bi/{kind}/"
     before = call(sandbox, "GET", f"/api/v1/lineage/bi/{number}/").json()
     assert before["type"] == kind
-    config = {**CONFIGS[kind], "name": "new", "indexing_cron": "1 2 3 4 5"}
+    config = {**KINDS[kind].fields, "name": "new", "indexing_cron": "1 2 3 4 5"}
     updated = call(sandbox, "PUT", f"{path}{number}/", json=config).json()
     created = call(sandbox, "POST", path, json=config).json()
     assert created["id"] == 1006
@@ -173,11 +164,11 @@ def test_each_kind_can_be_created_updated_and_removed(sandbox: Any, number: int,
         assert updated == {**created, "id": number}
     else:
         assert updated == {**before, "indexing_cron": "1 2 3 4 5"}
-    assert not {"token", "password", "client_secret", "token_value"} & {*created, *updated}
-    assert TOKEN not in str(sandbox.state.integrations)
+    assert not SECRET_FIELDS & {*created, *updated}
+    assert "secret-" not in str(sandbox.state.integrations)
     other = "dbt" if kind != "dbt" else "mode"
     wrong = f"/api/v1/lineage/bi/{other}/{number}/"
-    assert call(sandbox, "PUT", wrong, json=CONFIGS[other]).status_code == 404
+    assert call(sandbox, "PUT", wrong, json=KINDS[other].required).status_code == 404
     removed = call(sandbox, "DELETE", f"/api/v1/lineage/bi/{number}/")
     assert (removed.status_code, removed.json()) == (200, None)
     assert call(sandbox, "GET", f"/api/v1/lineage/bi/{number}/").status_code == 404

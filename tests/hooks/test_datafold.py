@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 import traceback
 from typing import Any
@@ -12,25 +11,16 @@ import pytest
 import requests
 
 from airflow_provider_datafold import exceptions
-from airflow_provider_datafold.hooks import datafold as hook_module
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.omitted import OMITTED
 from tests.conftest import API_KEY, TOKEN
 
 HOST = "https://datafold.acme.io"
-PATH = "/api/v1/lineage/bi/hightouch/7/"
 
 
 @pytest.fixture(autouse=True)
 def connection(connect: Any) -> None:
     connect("datafold_default", host=HOST, password=API_KEY)
-
-
-def update(**more: Any) -> Any:
-    with DatafoldHook() as hook:
-        return hook.update_hightouch_integration(
-            7, **{"token": TOKEN, "bindings": [], "indexing_cron": "0 6 * * *", **more}
-        )
 
 
 def test_constructor_does_nothing() -> None:
@@ -46,42 +36,11 @@ def test_names_that_airflow_knows() -> None:
     assert DatafoldHook.hook_name == "Datafold"
 
 
-@pytest.mark.parametrize("answer", [None, True, 7, "text", [], {"indexing_cron": "0 6 * * *"}])
-def test_update_takes_any_response(requests_mock: Any, log: Any, answer: Any) -> None:
-    requests_mock.put(HOST + PATH, text=json.dumps(answer))
-    assert update() == answer
-    assert log.warnings == []
-
-
 def test_empty_response_to_another_call_is_none(requests_mock: Any) -> None:
     requests_mock.get(f"{HOST}/x", status_code=204)
     assert DatafoldHook().run("GET", "/x", may_be_empty=True) is None
     with pytest.raises(exceptions.DatafoldAnswerError):
         DatafoldHook().run("GET", "/x")
-
-
-def test_airflow_is_told_the_secrets(requests_mock: Any, monkeypatch: Any) -> None:
-    requests_mock.put(HOST + PATH, json={})
-    told: list[Any] = []
-    monkeypatch.setattr(hook_module, "mask", told.extend)
-
-    update()
-
-    assert {text for secret in told for text in secret.texts()} == {API_KEY, TOKEN}
-
-
-def test_error_tells_the_person_on_call_what_happened(requests_mock: Any) -> None:
-    detail = [{"loc": ["body", "name"], "msg": f"no {TOKEN}", "input": TOKEN}]
-    requests_mock.put(HOST + PATH, status_code=422, json={"detail": detail})
-    with pytest.raises(exceptions.DatafoldValidationError) as caught:
-        update()
-    facts = (f"PUT {PATH}", HOST, "'datafold_default'", "422", "body.name", "no ***")
-    assert [fact for fact in facts if fact not in str(caught.value)] == []
-    assert caught.value.status_code == 422
-    assert caught.value.method == "PUT"
-    assert caught.value.path == PATH
-    assert caught.value.errors == (("body.name", "no ***"),)
-    assert TOKEN not in "".join(traceback.format_exception(caught.value))
 
 
 def test_one_session_for_all_calls(requests_mock: Any) -> None:
@@ -125,7 +84,7 @@ def test_a_copy_reads_the_connection_itself(requests_mock: Any) -> None:
 
 
 def test_connection_says_how_to_send(requests_mock: Any, connect: Any, log: Any) -> None:
-    extra = {"timeout": 5, "verify_ssl": False}
+    extra = {"timeout": 5, "verify_ssl": False, "colour": "red"}
     connect("datafold_default", host=HOST, password=API_KEY, extra=extra)
     requests_mock.get(f"{HOST}/x", json=1)
     hook = DatafoldHook()
@@ -133,28 +92,13 @@ def test_connection_says_how_to_send(requests_mock: Any, connect: Any, log: Any)
     hook.run("GET", "/x")
     assert requests_mock.last_request.timeout == 5
     assert requests_mock.last_request.verify is False
-    (warning,) = log.warnings
-    assert "verify_ssl" in warning
-    assert "'datafold_default'" in warning
-    DatafoldHook().run("GET", "/x")
-    assert log.warnings == [warning, warning]
-
-
-def test_extra_field_that_is_not_read_is_warned_of(
-    requests_mock: Any, connect: Any, log: Any
-) -> None:
-    extra = {"timeout": 5, "max_retry": 0, "colour": "red"}
-    connect("datafold_default", host=HOST, password=API_KEY, extra=extra)
-    requests_mock.get(f"{HOST}/x", json=1)
-    hook = DatafoldHook()
-    hook.run("GET", "/x")
-    hook.run("GET", "/x")
-    misspelt, unknown = log.warnings
-    assert "'max_retry'" in misspelt
-    assert "did you mean 'max_retries'?" in misspelt
-    assert "'colour'" in unknown
+    unknown, verify = log.warnings
+    assert "verify_ssl" in verify
+    assert "'datafold_default'" in verify
+    assert "a field that is not read: 'colour'" in unknown
     assert "did you mean" not in unknown
-    assert "'datafold_default'" in unknown
+    DatafoldHook().run("GET", "/x")
+    assert log.warnings == [unknown, verify] * 2
 
 
 @pytest.mark.parametrize(
