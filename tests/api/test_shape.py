@@ -15,10 +15,9 @@ from airflow_provider_datafold.api import ci, data_diffs, data_sources, monitors
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import Secret, conceal, encode
-from dev.sandbox.contract import Operation
-from dev.scripts import api_coverage
 from tests import bodies
 from tests.api.test_fields import Lazy
+from tests.calls import WITH_BODY, Row, declared, named
 
 SECRET = "planted-secret-5b0e"
 MOMENT = datetime(2024, 1, 31, 6, tzinfo=timezone(timedelta(hours=1)))
@@ -494,14 +493,9 @@ def test_what_does_not_fit_is_refused(said: str, asked: Asked) -> None:
     assert not re.search(f"{SECRET}|5005", "".join(shown))
 
 
-@pytest.mark.parametrize("asked", bodies.operations(), ids=str)
-def test_each_required_field_is_missed(asked: Operation) -> None:
-    (operation,) = [
-        each
-        for each in api_coverage.declared()
-        if api_coverage.name_of(each) == api_coverage.name_of(asked)
-    ]
-    for body in bodies.minimal(asked):
+@pytest.mark.parametrize("row", WITH_BODY, ids=named)
+def test_each_required_field_is_missed(row: Row) -> None:
+    for body in bodies.minimal(row.asked):
         for name in body if isinstance(body, dict) else ():
             with pytest.raises(DatafoldInputError, match=rf"^{name}: is missing|: has no '{name}'"):
-                fitted(without((operation, body), name))
+                fitted(without((declared(row), body), name))
