@@ -102,12 +102,6 @@ STORED: dict[str, Any] = {
             "https://app.datafold.com": {"newest": 3, "pending": [2]},
         },
     },
-    # A connection's type, its form's hook, and the fields of its extra.
-    "connection": (
-        "datafold",
-        "airflow_provider_datafold.hooks.datafold.DatafoldHook",
-        ["timeout", "max_retries", "call_timeout", "ca_bundle", "verify_ssl", "allow_http"],
-    ),
     # At Datafold: the tag of a data diff, by which a retry finds it.
     "tag": "airflow:a4f703b0a9af:0-0-44136fa355b3",
 }
@@ -224,12 +218,6 @@ def test_asset_store_keeps_its_key_and_its_form() -> None:
     alerts = load(path)(accessor, "datafold_default", logging.getLogger())
     asyncio.run(alerts.keep(7, cursor))
     assert json.loads(json.dumps(store)) == STORED["asset store"]
-
-
-def test_connection_keeps_its_type_and_its_fields() -> None:
-    (found,) = get_provider_info()["connection-types"]
-    names = ("connection-type", "hook-class-name")
-    assert (*(found[name] for name in names), list(found["conn-fields"])) == STORED["connection"]
 
 
 def test_tag_is_found_again() -> None:

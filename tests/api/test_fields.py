@@ -1,26 +1,42 @@
-"""How the fields of a request are checked: nothing is sent that does not fit the contract."""
+"""The checks of single fields, of a request's address, and of an integration's bindings."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from enum import Enum
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from requests_mock import ANY
 
-from airflow_provider_datafold.api.fields import format_value
+from airflow_provider_datafold.api import address, fields
+from airflow_provider_datafold.api.bindings import bindings
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from tests.conftest import API_KEY, TOKEN
-from tests.integrations import KINDS, NOT_GIVEN
+from airflow_provider_datafold.redaction.secret import Secret
+from tests.conftest import TOKEN
 
+LARGEST = 2**63 - 1
 BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}]
 
 
-class Lazy(Sequence):  # as Airflow hands out the results of a mapped task
-    def __init__(self, items: list[Any]) -> None:
+def from_2_to_5(field: str, value: Any) -> Any:
+    return fields.between(2, 5)(field, value)
+
+
+def first_or_3(field: str, value: Any) -> Any:
+    return fields.one_of("first", 3)(field, value)
+
+
+class Colour(str, Enum):
+    RED = "red"
+
+
+class Lazy(Sequence[Any]):
+    """A sequence like the results of a mapped task."""
+
+    def __init__(self, *items: Any) -> None:
         self._items = items
 
     def __getitem__(self, index: Any) -> Any:
@@ -30,318 +46,233 @@ class Lazy(Sequence):  # as Airflow hands out the results of a mapped task
         return len(self._items)
 
 
-@pytest.fixture(autouse=True)
-def connection(connect: Any, requests_mock: Any) -> None:
-    connect("datafold_default", password=API_KEY)
-    requests_mock.register_uri(ANY, ANY, json={})
+UNCHANGED: list[tuple[fields.Check, list[Any]]] = [
+    (fields.integer, [0, LARGEST, -LARGEST]),
+    (from_2_to_5, [2, 5]),
+    (fields.number, [0, 7, -1.5, LARGEST, 1e300]),
+    (fields.positive_number, [1, 0.001]),
+    (fields.share, [0, 1, 0.5]),
+    (fields.boolean, [True, False]),
+    (fields.text, ["", " x ", "ü", "\N{PILE OF POO}"]),
+    (fields.time_of_day, ["06:30:00", "06:30", "06:30:00Z", "06:30:00z", "06:30:00+01:00"]),
+    (first_or_3, ["first", 3]),
+    (fields.sha, ["0123456789abcdefABCDEF", "a" * 7, "a" * 64]),
+    (address.path, ["/", "/a/b?c=d&e=%20", "/!~", "/.a/..b/c..", "/a?b=..", "/..."]),
+    (address.path_part, ["a/b", "...", " ", "%2e"]),
+    (fields.mapping, [{}, {"a": None}]),
+    (fields.sequence, [[], [1], (1, "a")]),
+    (bindings, [[], [{"remoteId": "", "boundIds": [-1, 0]}]]),
+]
 
-
-@pytest.fixture
-def sent(requests_mock: Any) -> Callable[..., Any]:
-    """Return the value that arrives for a field, which is sent with the kind's required fields."""
-
-    def create(kind: str, **fields: Any) -> Any:
-        with DatafoldHook() as hook:
-            hook.create_integration(kind, {**KINDS[kind].required, **fields})
-        (field,) = fields
-        return requests_mock.last_request.json()[field]
-
-    return create
-
-
-@pytest.fixture
-def refused(requests_mock: Any) -> Callable[..., str]:
-    """Make a call that is refused before anything is sent, and return the error's message."""
-
-    def call(call: Callable[..., Any], *arguments: Any, **named: Any) -> str:
-        with pytest.raises(DatafoldInputError) as caught:
-            call(*arguments, **named)
-        assert "Nothing was sent" in str(caught.value)
-        assert requests_mock.request_history == []
-        return str(caught.value)
-
-    return call
-
-
-def names(field: str, said: str) -> bool:
-    return said.startswith(f"{field}: ")
-
-
-def is_shown(value: Any, said: str) -> bool:
-    return repr(value) in said and type(value).__name__ in said
-
-
-# Ids, which are a part of the path.
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(7, "7"), ("7", "7"), (" 7 ", "7"), ("007", "7"), (1, "1"), (str(2**63 - 1), str(2**63 - 1))],
-)
-def test_id(requests_mock: Any, value: Any, shown: str) -> None:
-    DatafoldHook().get_integration(value)
-    assert requests_mock.last_request.path == f"/api/v1/lineage/bi/{shown}/"
-
-
-@pytest.mark.parametrize(
-    "value",
-    [0, -1, "0", "-7", "+7", "7.0", "7_0", "٧", "", " ", "7/../9", "7 9", str(2**63), 2**63]
-    + [True, False, None, 7.0, math.nan, [7], {"id": 7}, b"7", Fraction(7)],
-)
-def test_no_id(refused: Any, value: Any) -> None:
-    said = refused(DatafoldHook().get_integration, value)
-    assert "bi_datasource_id" in said
-    assert is_shown(value, said)
-    assert "positive integer" in said
-
-
-@pytest.mark.parametrize("value", ["9" * 5000, "x" * 10_000, [["y" * 1000] * 100] * 100])
-def test_not_all_of_a_long_value_is_shown(refused: Any, value: Any) -> None:
-    said = refused(DatafoldHook().get_integration, value)
-    assert "bi_datasource_id" in said
-    assert len(said) < (300 if isinstance(value, str) else 3000)
-
-
-# Strings.
-
-
-@pytest.mark.parametrize(
-    ("value", "result"), [("x", "x"), ("", ""), (5, "5"), (-5, "-5"), (1.5, "1.5")]
-)
-def test_text(sent: Any, value: Any, result: str) -> None:
-    assert sent("dbt", name=value) == result
-
-
-@pytest.mark.parametrize("value", [True, math.nan, math.inf, [], {}, b"x"])
-def test_no_text(sent: Any, refused: Any, value: Any) -> None:
-    said = refused(sent, "dbt", name=value)
-    assert names("name", said)
-    assert is_shown(value, said)
-
-
-@pytest.mark.parametrize(
-    ("value", "result"),
-    [
-        (["a", "b"], ["a", "b"]),
-        (Lazy(["a"]), ["a"]),
-        ("['a', 'b']", ["a", "b"]),
-        ('["a"]', ["a"]),
-        ((5,), ["5"]),
-        ([], []),
-    ],
-)
-def test_texts(sent: Any, value: Any, result: list[str]) -> None:
-    assert sent("looker", project_ids=value) == result
-
-
-@pytest.mark.parametrize(
-    ("value", "place", "shown"),
-    [("a", "project_ids", "a"), (None, "project_ids", None), (["a", None], "project_ids[1]", None)],
-)
-def test_no_texts(sent: Any, refused: Any, value: Any, place: str, shown: Any) -> None:
-    said = refused(sent, "looker", project_ids=value)
-    assert names(place, said)
-    assert is_shown(shown, said)
-
-
-@pytest.mark.parametrize("value", ["delegated", "service_principal"])
-def test_choice(sent: Any, value: str) -> None:
-    assert sent("powerbi", auth_type=value) == value
-
-
-@pytest.mark.parametrize("value", ["c", "", "Delegated", ["delegated"], True])
-def test_no_choice(sent: Any, refused: Any, value: Any) -> None:
-    said = refused(sent, "powerbi", auth_type=value)
-    assert names("auth_type", said)
-    assert is_shown(value, said)
-    assert "'delegated'" in said
-    assert "'service_principal'" in said
-
-
-# Numbers.
-
-
-@pytest.mark.parametrize("value", [0, -7, "-7", " 7 ", 10**18])
-def test_integer(sent: Any, value: Any) -> None:
-    number = sent("looker", repo_id=value)
-    assert number == int(value)
-    assert type(number) is int
-
-
-@pytest.mark.parametrize("value", [True, 1.0, "1.0", "", "x", None, [1]])
-def test_no_integer(sent: Any, refused: Any, value: Any) -> None:
-    said = refused(sent, "looker", repo_id=value)
-    assert names("repo_id", said)
-    assert is_shown(value, said)
-
-
-# Bindings.
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
+ACCEPTED: list[tuple[fields.Check, Any, list[Any]]] = [
+    (fields.positive_integer, 7, [7, "7", " 7\n", "007"]),
+    (fields.positive_integer, LARGEST, [LARGEST, str(LARGEST)]),
+    (fields.integer, -7, ["-7", " -7 "]),
+    (fields.integer, -LARGEST, [str(-LARGEST)]),
+    (from_2_to_5, 3, ["3"]),
+    (fields.number, 7, ["7", " 7 "]),
+    (fields.number, -7, ["-7"]),
+    (fields.number, LARGEST, [str(LARGEST)]),
+    (fields.number, 0.5, ["0.5", "5e-1", "5E-1", "0.05e+1", "0.005e2"]),
+    (fields.number, -0.5, [" -0.5 "]),
+    (fields.positive_number, 0.001, ["0.001"]),
+    (fields.share, 1, ["1"]),
+    (fields.boolean, True, ["true", " TRUE\n"]),
+    (fields.boolean, False, ["false", "False"]),
+    (fields.text, "red", [Colour.RED]),
+    (fields.text, "1.5", [1.50]),
+    (fields.text, "-5", [-5]),
+    (fields.texts, ["a", "5"], [("a", 5), Lazy("a", 5), "['a', 5]", ' ["a", "5"]\n']),
+    (
+        fields.date_time,
+        "2024-01-31T06:00:00+00:00",
+        [
+            datetime(2024, 1, 31, 6, tzinfo=timezone.utc),
+            "2024-01-31T06:00:00Z",
+            "2024-01-31T06:00:00z",
+            " 2024-01-31 06:00:00+00:00\n",
+        ],
+    ),
+    (fields.time_of_day, "06:30", [" 06:30\n"]),
+    (first_or_3, 3, ["3", " 3 "]),
+    (address.method, "GET", ["GET", "get"]),
+    (fields.name, "x y", [" x y\n"]),
+    (fields.name, "2024", [2024]),
+    (fields.sha, "1234567", [1234567, " 1234567\n"]),
+    (fields.sha, "7" * 40, [int("7" * 40)]),
+    (address.path_part, "5", [5]),
+    (fields.mapping, {"a": None}, ['{"a": null}', " {'a': None}\n"]),
+    (fields.sequence, [1], ["[1]", " [1]\n"]),
+    (fields.sequence, (1,), ["(1,)"]),
+    (
+        bindings,
         BINDINGS,
-        tuple(BINDINGS),
-        Lazy(BINDINGS),
-        str(BINDINGS),
-        f"\n    {BINDINGS}\n",
-        '[{"remoteId": "1", "boundIds": [1, 2]}]',
-        ["{'remoteId': '1', 'boundIds': [1, 2]}"],
-        [{"remoteId": 1, "boundIds": ["1", " 2 "]}],
-        [{"remoteId": "1", "boundIds": (1, 2)}],
-        [{"remoteId": "1", "boundIds": "[1, 2]"}],
-        [{"remoteId": "1", "boundIds": Lazy([1, 2])}],
-        [{"remoteId": "1", "boundIds": [1, 2], "id": 5}],
-    ],
-)
-def test_bindings(sent: Any, value: Any) -> None:
-    assert sent("hightouch", bindings=value) == BINDINGS
+        [
+            tuple(BINDINGS),
+            Lazy(*BINDINGS),
+            f"\n    {BINDINGS}\n",
+            '[{"remoteId": "1", "boundIds": [1, 2]}]',
+            ["{'remoteId': '1', 'boundIds': [1, 2]}"],
+            [{"remoteId": 1, "boundIds": ["1", " 2 "]}],
+            [{"remoteId": "1", "boundIds": "[1, 2]"}],
+            [{"remoteId": "1", "boundIds": Lazy(1, 2)}],
+            [{"remoteId": "1", "boundIds": [1, 2], "id": 5}],
+        ],
+    ),
+]
+
+_NO_INTEGER = [True, False, 1.0, "1.0", "x", "", " ", "+7", "1_0", "٧", "9" * 20, None, Fraction(7)]
+
+REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
+    (
+        fields.positive_integer,
+        "a positive integer",
+        [0, -1, "-7", LARGEST + 1, str(LARGEST + 1), "7/../9", "7 9", *_NO_INTEGER]
+        + [math.nan, [7], {"id": 7}, b"7", "9" * 5000],
+    ),
+    (fields.integer, "an integer, not", _NO_INTEGER),
+    (fields.integer, "an integer of at most 64 bits, not", [LARGEST + 1, -LARGEST - 1, 10**5000]),
+    (from_2_to_5, "an integer from 2 to 5", [1, 6, "6", *_NO_INTEGER]),
+    (
+        fields.number,
+        "a finite number",
+        [True, None, math.nan, math.inf, "nan", "1e999", "1.", ".5", "", "٧", "0x1", "1.5x", [1]],
+    ),
+    (fields.number, "an integer of at most 64 bits, not", [LARGEST + 1]),
+    (fields.number, "an integer, not", [str(LARGEST + 1)]),
+    (fields.positive_number, "a number above 0", [0, -1, "0", "-0.5"]),
+    (fields.share, "a number from 0 to 1", [-0.1, 1.1, "2"]),
+    (fields.boolean, "true or false", [1, 0, None, "yes", "", "1", []]),
+    (fields.text, "without NUL", ["a\0b", True, None, b"x", math.nan, math.inf, [], {}]),
+    (fields.text, "without lone surrogates", ["\ud800"]),
+    (fields.text, "an integer of at most 64 bits, not", [10**5000]),
+    (fields.texts, "a list of strings", ["a", None, b"a", {"a": 1}]),
+    (
+        fields.date_time,
+        "a date and time with a time zone",
+        [datetime(2024, 1, 31), "2024-01-31T06:00:00", "2024-01-31", "x", 5, None]
+        + ["2024-02-30T06:00:00Z", "06:00Z"],
+    ),
+    (fields.time_of_day, "a time of day", [23400, "25:00", "x", None]),
+    (first_or_3, "one of 'first', 3", [" first", "First", 4, "", True, None, [], ["first"]]),
+    (address.method, "an HTTP method", ["", "GET /", "GET\n", "a" * 21, 7, None, b"GET"]),
+    (fields.name, "a name", ["", " \n", "None", " None "]),
+    (fields.name, "a string", [None, ["a"]]),
+    (
+        fields.sha,
+        "7 to 64 hexadecimal digits",
+        ["a" * 6, "a" * 65, "g" * 7, "٠" * 7, 123456, -1234567, True, None, 1e7, b"a" * 7]
+        + [10**5000, [10**5000]],
+    ),
+    (
+        address.path,
+        "a path that begins with '/'",
+        ["", "a", "/a b", "/ü", "/a#b", "/\n", None]
+        + ["/..", "/.", "/a/../b", "/a/./b", "/a/..?b", "/%2e%2E/a", "/a/.%2e", "/a/%2E"],
+    ),
+    (address.path_part, "not be empty, '.' or '..'", ["", ".", ".."]),
+    (address.path_part, "without NUL", ["a\0b", None, [], True]),
+    (address.path_part, "without lone surrogates", ["\udfff"]),
+    (fields.mapping, "must be an object, not a value of type", [None, "x", "[1]", [1], 5]),
+    (fields.mapping, "nested too deeply", [Secret("x")]),
+    (fields.sequence, "must be a list, not", ["x", "'x'", b"x", bytearray(b"x"), {}, {1}, None, 5]),
+    (
+        fields.secret,
+        "a non-empty string. ",
+        [*map(Secret, ("", " \n", None, 5, [TOKEN], TOKEN.encode(), 10**5000)), TOKEN],
+    ),
+    (
+        bindings,
+        "must be a list, e.g. [{'remoteId'",
+        ["x", None, "", "[", "(" * 100_000, b"[]", bytearray(b"[]"), {1, 2}, BINDINGS[0]],
+    ),
+]
+
+PLACES: list[tuple[fields.Check, Any, str]] = [
+    (fields.texts, ["a", None], "[1]: must be a string without NUL"),
+    (bindings, [7], "[0]: must be an object with remoteId and boundIds, not 7 (int)"),
+    (bindings, [*BINDINGS, None], "[1]: must be an object with remoteId and boundIds, not None"),
+    (bindings, [*BINDINGS, {"boundIds": [1]}], "[1]: has no 'remoteId' (found: 'boundIds')."),
+    (bindings, [{"remoteId": "1", "x": 1}], "[0]: has no 'boundIds' (found: 'remoteId', 'x')."),
+    (bindings, [{}], "[0]: has no 'remoteId' (found: nothing)."),
+    *(
+        (bindings, [{"remoteId": wrong, "boundIds": []}], "[0].remoteId: must be a string")
+        for wrong in (None, True)
+    ),
+    *(
+        (bindings, [{"remoteId": "1", "boundIds": wrong}], "[0].boundIds: must be a list of integ")
+        for wrong in (5, "12")
+    ),
+    *(
+        (bindings, [{"remoteId": "1", "boundIds": [1, wrong]}], "[0].boundIds[1]: must be an integ")
+        for wrong in (True, 2.0, "x", None)
+    ),
+]
 
 
-def test_bindings_may_be_empty_and_bound_ids_negative(sent: Any) -> None:
-    assert sent("hightouch", bindings=[]) == []
-    assert sent("hightouch", bindings="[]") == []
-    assert sent("hightouch", bindings=[{"remoteId": "", "boundIds": [-1, 0, "-5"]}]) == [
-        {"remoteId": "", "boundIds": [-1, 0, -5]}
-    ]
+@pytest.mark.parametrize(("check", "values"), UNCHANGED)
+def test_leaves_what_fits(check: fields.Check, values: list[Any]) -> None:
+    # With their types.
+    assert repr([check("field", value) for value in values]) == repr(values)
 
 
-@pytest.mark.parametrize(
-    ("value", "place", "shown"),
-    [
-        (None, "bindings", "None (NoneType)"),
-        (BINDINGS[0], "bindings", "'remoteId': '1'"),
-        ("", "bindings", "'' (str)"),
-        ("[", "bindings", "'[' (str)"),
-        ("(" * 100_000, "bindings", "((("),
-        ("__import__('os').getcwd()", "bindings", "__import__"),
-        (b"[]", "bindings", "b'[]' (bytes)"),
-        (bytearray(b"[]"), "bindings", "bytearray"),
-        ({1, 2}, "bindings", "{1, 2} (set)"),
-        ([7], "bindings[0]", "7 (int)"),
-        ([*BINDINGS, None], "bindings[1]", "None (NoneType)"),
-        ([{"boundIds": [1]}], "bindings[0]", "has no 'remoteId' (found: 'boundIds')"),
-        ([{"remoteId": "1"}], "bindings[0]", "has no 'boundIds' (found: 'remoteId')"),
-        ([{}], "bindings[0]", "has no 'remoteId' (found: nothing)"),
-        ([{"remoteId": None, "boundIds": []}], "bindings[0].remoteId", "None (NoneType)"),
-        ([{"remoteId": True, "boundIds": []}], "bindings[0].remoteId", "True (bool)"),
-        ([{"remoteId": "1", "boundIds": 5}], "bindings[0].boundIds", "5 (int)"),
-        ([{"remoteId": "1", "boundIds": "12"}], "bindings[0].boundIds", "'12' (str)"),
-        ([{"remoteId": "1", "boundIds": [1, True]}], "bindings[0].boundIds[1]", "True (bool)"),
-        ([{"remoteId": "1", "boundIds": [2.0]}], "bindings[0].boundIds[0]", "2.0 (float)"),
-        ([{"remoteId": "1", "boundIds": ["x"]}], "bindings[0].boundIds[0]", "'x' (str)"),
-        ([{"remoteId": "1", "boundIds": [None]}], "bindings[0].boundIds[0]", "None (NoneType)"),
-    ],
-)
-def test_no_bindings(sent: Any, refused: Any, value: Any, place: str, shown: str) -> None:
-    said = refused(sent, "hightouch", bindings=value)
-    assert names(place, said)
-    assert shown in said
+@pytest.mark.parametrize(("check", "result", "values"), ACCEPTED)
+def test_undoes_what_templating_did(check: fields.Check, result: Any, values: list[Any]) -> None:
+    assert repr([check("field", value) for value in values]) == repr([result] * len(values))
 
 
-# Secrets.
+@pytest.mark.parametrize(("check", "wanted", "values"), REFUSED)
+def test_refuses(check: fields.Check, wanted: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(DatafoldInputError) as caught:
+            check("field", value)
+        said = str(caught.value)
+        assert said.startswith("field: ")
+        assert wanted in said
+        assert said.endswith("Nothing was sent.")
+        assert len(said) < 300
+        assert TOKEN not in said
 
 
-def test_secret(sent: Any) -> None:
-    assert sent("hightouch", token=" abc\n") == "abc"
+@pytest.mark.parametrize(("check", "value", "said"), PLACES, ids=lambda value: str(value)[:30])
+def test_an_error_names_the_place(check: fields.Check, value: Any, said: str) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        check("field", value)
+    assert str(caught.value).startswith(f"field{said}")
 
 
-@pytest.mark.parametrize("value", ["", " \n", None, 5, [TOKEN], TOKEN.encode()])
-def test_no_secret(sent: Any, refused: Any, value: Any) -> None:
-    said = refused(sent, "hightouch", token=value)
-    assert names("token", said)
-    assert "empty" in said
-    assert TOKEN not in said
-
-
-# The string that a template makes of null, in an operator.
-
-
-@pytest.mark.parametrize(
-    ("value", "result"),
-    [("None", None), (" None\n", None), ("none", "none"), (None, None), (5, "5")],
-)
-def test_the_text_of_null(connect: Any, requests_mock: Any, value: Any, result: Any) -> None:
-    dbt = KINDS["dbt"]
-    dbt.operator(
-        task_id="t", bi_datasource_id=7, indexing_cron=None, name=value, **dbt.arguments
-    ).execute({})
-    assert requests_mock.last_request.json()["name"] == result
-
-
-# Whole configurations.
-
-
-@pytest.fixture
-def body(requests_mock: Any) -> Callable[..., Any]:
-    def create(kind: Any, config: Any) -> Any:
-        with DatafoldHook() as hook:
-            hook.create_integration(kind, config)
-        return requests_mock.last_request.json()
-
-    return create
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_field_that_is_not_given(body: Any, kind: str) -> None:
-    config = {**KINDS[kind].required, **dict.fromkeys(KINDS[kind].optional, NOT_GIVEN)}
-    assert body(kind, config) == KINDS[kind].required
-
-
-@pytest.mark.parametrize(
-    ("kind", "config", "arrives"),
-    [
-        (
-            "hightouch",
-            {"workspace": 5, "indexing_cron": "0  6 * * *", "token": " t\n"},
-            {"workspace": "5", "indexing_cron": "0 6 * * *", "token": "t"},
-        ),
-        (
-            "looker",
-            {"repo_id": "3", "project_ids": "['a', 'b']", "bindings": str(BINDINGS)},
-            {"repo_id": 3, "project_ids": ["a", "b"], "bindings": BINDINGS},
-        ),
-        ("tableau", {"site_id": 5}, {"site_id": "5"}),
-        ("powerbi", {"client_secret": " s\n"}, {"client_secret": "s"}),
-        ("dbt", {"ci_config_id": "-4"}, {"ci_config_id": -4}),
-    ],
-)
-def test_body_is_made_right(body: Any, kind: str, config: Any, arrives: Any) -> None:
-    given = {**KINDS[kind].fields, **config}
-    assert body(kind, given) == {**given, **arrives}
-
-
-@pytest.mark.parametrize(
-    ("kind", "field"),
-    [(kind, field) for kind in KINDS for field in KINDS[kind].fields]
-    + [("powerbi", "auth_type"), ("looker", "repo_id"), ("dbt", "ci_config_id")],
-)
-def test_body_with_a_wrong_field(body: Any, refused: Any, kind: str, field: str) -> None:
-    wrong = True if field in ("bindings", "project_ids") else []
-    said = refused(body, kind, {**KINDS[kind].fields, field: wrong})
-    assert names(field, said)
-
-
-def test_unknown_field(body: Any, refused: Any) -> None:
-    said = refused(body, "dbt", {"ci_config_id": 4, "token": "t"})
-    assert "'token'" in said
-    assert "dbt" in said
-    assert [name for name in KINDS["dbt"].fields if name not in said] == []
+def test_a_secret_comes_without_the_white_space_around_it() -> None:
+    assert fields.secret("field", Secret(" abc\n")).reveal() == "abc"
 
 
 @pytest.mark.parametrize(
-    "config", ['{"ci_config_id": "4", "name": null}', "{'ci_config_id': 4, 'name': None}"]
+    "value",
+    ["x", "a: b", "[", "[" * 100_000, "f()", "9" * 5_000, b"[]", 5],
+    ids=lambda value: repr(value)[:9],
 )
-def test_config_as_text(body: Any, config: str) -> None:
-    assert body("dbt", config) == {"ci_config_id": 4, "name": None}
+def test_what_is_no_literal_stays(value: Any) -> None:
+    assert fields.literal(value) == value
 
 
-@pytest.mark.parametrize("config", [None, 7, "", "{", "[]", "7", [("ci_config_id", 4)]])
-def test_no_config(body: Any, refused: Any, config: Any) -> None:
-    said = refused(body, "dbt", config)
-    assert names("config", said)
-    assert type(config).__name__ in said
+@pytest.mark.parametrize(
+    ("rendered", "meant"),
+    [("None", None), (" None\n", None), (None, None), ("none", "none"), ("", ""), (0, 0)],
+)
+def test_null_is_told_from_texts(rendered: Any, meant: Any) -> None:
+    assert fields.undo_none(rendered) == meant
+
+
+@pytest.mark.parametrize("value", ["x", "\ud800", 5, None])
+def test_an_error_shows_the_value_and_its_type(value: Any) -> None:
+    said = str(fields.input_error("field", value, "must be odd"))
+    assert said == f"field: must be odd, not {value!r} ({type(value).__name__}). Nothing was sent."
+
+
+def test_an_error_never_shows_an_object() -> None:
+    # It may hold a secret.
+    with pytest.raises(DatafoldInputError) as caught:
+        fields.mapping("options", "{'password': 'x'")
+    assert str(caught.value).startswith("options: must be an object, not a value of type str. ")
 
 
 @pytest.mark.parametrize(
@@ -349,7 +280,7 @@ def test_no_config(body: Any, refused: Any, config: Any) -> None:
     [("x" * 118, 120), ("x" * 119, 120), ("x" * 1_000, 120), (10**500, 40)],
 )
 def test_a_long_value_is_shown_in_part(value: Any, length: int) -> None:
-    assert len(format_value(value)) == length
+    assert len(fields.format_value(value)) == length
 
 
 @pytest.mark.parametrize(
@@ -361,7 +292,9 @@ def test_a_long_value_is_shown_in_part(value: Any, length: int) -> None:
         (dict.fromkeys("abcde"), "{'a': None, 'b': None, 'c': None, 'd': None, ...}"),
         ([[[[1]]]], "[[[[1]]]]"),
         ([[[[[1]]]]], "[[[[[...]]]]]"),
+        (10**5000, "an integer of thousands of digits"),
     ],
+    ids=lambda value: type(value).__name__,  # Python writes no huge integer.
 )
 def test_of_a_large_value_the_beginning_is_shown(value: Any, shown: str) -> None:
-    assert format_value(value) == shown
+    assert fields.format_value(value) == shown

@@ -1,4 +1,4 @@
-"""An operation of the API: its request, and what it is unless it says otherwise."""
+"""An operation of the API: its request, its declaration, and requests that none declares."""
 
 from __future__ import annotations
 
@@ -6,10 +6,147 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.api import bi, data_diffs, data_sources, monitors
+from airflow_provider_datafold.api import bi, data_diffs, data_sources, explore, monitors
+from airflow_provider_datafold.api.caller import Caller
 from airflow_provider_datafold.api.operation import Effect, Operation, free_request
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.redaction.secret import Secret, secrets_in
+from tests.calls import ROWS, Row, declared, named, values_in
+
+EFFECTS = {
+    Effect.SETS: {
+        "cancel_data_diff",
+        "delete_integration",
+        "delete_monitor",
+        "toggle_monitor",
+        "update_data_diff",
+        "update_integration",
+        "update_monitor",
+    },
+    Effect.STARTS: {
+        "create_data_diff",
+        "create_data_source",
+        "create_integration",
+        "create_monitor",
+        "query_data_source",
+        "run_monitor",
+        "sync_integration",
+        "test_data_source",
+        "trigger_ci",
+        "upload_ci_changes",
+    },
+}
+MAY_BE_EMPTY = {
+    "delete_integration",
+    "delete_monitor",
+    "sync_integration",
+    "toggle_monitor",
+    "update_data_diff",
+    "update_monitor",
+}
+FINDABLE = {"create_data_diff", "create_monitor", "run_monitor", "trigger_ci"}
+CLASSIC = ("/api/v1/lineage/bi/", "/api/v1/ci/", "/api/v1/explore/")
+WITH_SECRETS = {"create_data_source", "get_data_source", "list_data_sources"}
+NOUNS = {
+    "/api/v1/audit_logs": "audit log",
+    "/api/v1/ci/": "CI configuration",
+    "/api/v1/ci/{ci_config_id}/{pr_num}": "CI configuration or pull request",
+    "/api/v1/data_sources": "data source",
+    "/api/v1/data_sources/test/": "test of a data source",
+    "/api/v1/datadiffs": "data diff",
+    "/api/v1/explore/db/{data_connection_id}/columns/": "data connection or column",
+    "/api/v1/explore/db/{data_connection_id}/tables/": "data connection or table",
+    "/api/v1/lineage/bi/": "integration",
+    "/api/v1/monitors": "monitor",
+    "/api/v1/monitors/{monitor_id}/runs/{run_id}": "monitor run",
+}
+"""The noun for a missing resource in an error, by the beginning of the path."""
+
+
+@pytest.mark.parametrize("row", ROWS, ids=named)
+def test_a_declaration_says_what_the_contract_does_not(row: Row) -> None:
+    found = declared(row)
+    effects = [effect for effect, methods in EFFECTS.items() if row.method in methods]
+    assert found.effect is (effects[0] if effects else Effect.READS)
+    assert found.may_be_empty == (row.method in MAY_BE_EMPTY)
+    assert found.is_findable == (row.method in FINDABLE)
+    assert found.is_classic == found.path.startswith(CLASSIC)
+    assert found.carries_secrets == (
+        row.method in WITH_SECRETS or found.path.startswith("/api/v1/lineage/bi/")
+    )
+    assert found.largest >> 20 == (64 if row.method == "query_data_source" else 10)
+    start = max(filter(found.path.startswith, NOUNS), key=len)
+    # Only the data sources of a new data diff can be missing.
+    assert found.noun == ("data source" if found is data_diffs.CREATE else NOUNS[start])
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.args], ids=named)
+def test_an_id_in_a_path_is_checked(row: Row) -> None:
+    values = values_in(row)
+    for name in (name for name in values if name.endswith("_id") or name == "pr_num"):
+        with pytest.raises(DatafoldInputError, match=f"^{name}: must be a positive integer, .*/9'"):
+            declared(row).request(**{**values, name: "7/../9"})
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        explore.TABLE_UPSTREAMS,
+        explore.TABLE_DOWNSTREAMS,
+        explore.COLUMN_UPSTREAMS,
+        explore.COLUMN_DOWNSTREAMS,
+    ],
+    ids=lambda operation: operation.path,
+)
+@pytest.mark.parametrize("text", [".", "..", "", "a\0b", None])
+def test_text_that_would_leave_its_place_is_refused(operation: Operation[Any], text: Any) -> None:
+    name = "table_path" if "table_path" in operation.path else "column_path"
+    with pytest.raises(DatafoldInputError, match=f"^{name}: must ") as caught:
+        operation.request(data_connection_id=1, **{name: text})
+    assert repr(text) in str(caught.value)
+
+
+WRONG: list[tuple[str, str, Any]] = [
+    *(
+        (method, field, wrong)
+        for method in ("list_data_diffs", "list_monitors")
+        for field, wrong in (("order_by", "colour"), ("sort_order", "up"))
+    ),
+    *(
+        (method, field, 0)
+        for method in ("list_data_diffs", "list_monitors", "list_monitor_runs")
+        for field in ("page", "page_size")
+    ),
+    ("list_data_diffs", "accessible_only", "maybe"),
+    ("list_monitors", "tags", ["a"]),
+    ("list_monitor_runs", "start_time", "today"),
+    ("list_monitor_runs", "end_time", "today"),
+    ("list_ci_runs", "pr_sha", ["a"]),
+    ("list_ci_runs", "pr_num", ["a"]),
+    ("list_ci_runs", "limit", 0),
+    ("list_ci_runs", "offset", -1),
+    ("list_ci_runs", "offset", 2**31 + 1),
+    *(
+        (f"list_{kind}_{end}streams", "max_depth", wrong)
+        for kind in ("table", "column")
+        for end in ("up", "down")
+        for wrong in (0, 100)
+    ),
+    ("list_column_upstreams", "include_tabular_nodes", "maybe"),
+    ("list_column_downstreams", "include_tabular_nodes", "maybe"),
+]
+
+
+@pytest.mark.parametrize(("method", "field", "wrong"), WRONG)
+def test_a_wrong_argument_of_a_query_is_named(method: str, field: str, wrong: Any) -> None:
+    row = next(row for row in ROWS if row.method == method)
+    with pytest.raises(DatafoldInputError, match=f"^{field}: must be"):
+        declared(row).request(**{**values_in(row), field: wrong})
+
+
+def test_every_argument_of_a_query_is_checked() -> None:
+    named = {(row.method, field) for row in ROWS for field in declared(row).query}
+    assert {(method, field) for method, field, _ in WRONG} == named
 
 
 def test_what_an_operation_is_unless_it_says_otherwise() -> None:
@@ -28,22 +165,6 @@ def test_only_a_start_must_not_be_repeated() -> None:
     assert repeatable == {Effect.READS, Effect.SETS}
 
 
-def test_what_can_be_looked_for_after_it_was_started() -> None:
-    assert data_diffs.CREATE.is_findable is True
-    assert data_diffs.GET.is_findable is False
-
-
-def test_what_may_be_answered_with_nothing() -> None:
-    for module, names in (
-        (bi, {"DELETE", "SYNC"}),
-        (data_diffs, {"UPDATE"}),
-        (monitors, {"UPDATE", "TOGGLE", "DELETE"}),
-        (data_sources, set()),
-    ):
-        found = {name for name, it in vars(module).items() if getattr(it, "may_be_empty", False)}
-        assert found == names
-
-
 @pytest.mark.parametrize("kind", [list, tuple, lambda items: dict(enumerate(items))])
 def test_secrets_are_found_in_any_collection(kind: Any) -> None:
     found = secrets_in(kind([Secret(1), kind([Secret(2), "x"])]))
@@ -56,13 +177,12 @@ def test_path_and_query() -> None:
     path = data_diffs.LIST.request(page=2, accessible_only=True, sort_order=None).path
     assert path == "/api/v1/datadiffs?page=2&accessible_only=true"
     assert data_diffs.LIST.request(accessible_only="False").path.endswith("accessible_only=false")
-    with pytest.raises(DatafoldInputError, match="^page: must be"):
-        data_diffs.LIST.request(page="two")
 
 
+@pytest.mark.parametrize("operation", [monitors.LIST, data_diffs.LIST])
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_the_order_of_a_list(order: str) -> None:
-    assert monitors.LIST.request(sort_order=order).path.endswith(f"sort_order={order}")
+def test_the_order_of_a_list(operation: Operation[Any], order: str) -> None:
+    assert operation.request(sort_order=order).path.endswith(f"sort_order={order}")
 
 
 def test_a_body_and_its_secrets() -> None:
@@ -74,17 +194,60 @@ def test_a_body_and_its_secrets() -> None:
     assert "abcdef" not in repr(request)
 
 
-def test_a_request_that_no_operation_declares() -> None:
-    request = free_request(
-        "get", "/a?b=1", {"token": Secret("abcdef")}, is_repeatable=None, may_be_empty=True
-    )
-    assert (request.operation.method, request.path) == ("GET", "/a?b=1")
-    assert request.operation.carries_secrets
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}, "\ud800"])
+def test_a_body_that_json_cannot_have_is_refused(value: Any) -> None:
+    body = {
+        "data_source1_id": 1,
+        "data_source2_id": 2,
+        "data_source1_session_parameters": {"a": value},
+    }
+    request = data_diffs.CREATE.request(body)
+    with pytest.raises(DatafoldInputError, match=r"^the body cannot be encoded as JSON: "):
+        _ = request.content
+
+
+def test_an_update_is_checked_by_its_declaration_alone() -> None:
+    with pytest.raises(DatafoldInputError, match="the fields of a dbt integration are ci_config_"):
+        bi.UPDATE["dbt"].request({"ci_config_id": 4, "colour": "red"}, bi_datasource_id=7)
+
+
+# A request that no operation declares.
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "effect"),
+    [
+        *((name, None, Effect.SETS) for name in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "get")),
+        *((name, None, Effect.STARTS) for name in ("POST", "PATCH", "BREW")),
+        ("POST", True, Effect.SETS),
+        ("GET", False, Effect.STARTS),
+    ],
+)
+def test_whether_a_request_may_be_sent_twice(method: str, given: Any, effect: Effect) -> None:
+    body = {"token": Secret("abcdef")}
+    request = free_request(method, "/a?b=1", body, is_repeatable=given, may_be_empty=True)
+
+    assert (request.operation.method, request.path) == (method.upper(), "/a?b=1")
+    assert request.operation.effect is effect
     assert request.operation.may_be_empty
-    assert request.operation.effect.is_repeatable
+    assert request.operation.carries_secrets
     assert [secret.reveal() for secret in request.secrets] == ["abcdef"]
-    for method, is_repeatable in (("POST", False), ("PATCH", False), ("PUT", True)):
-        free = free_request(method, "/a", None, is_repeatable=None, may_be_empty=False)
-        assert free.operation.effect.is_repeatable is is_repeatable
-        free = free_request(method, "/a", None, is_repeatable=True, may_be_empty=False)
-        assert free.operation.effect.is_repeatable is True
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        ("GET IT", "/a", None, "method: must be an HTTP method, e.g. 'GET', not 'GET IT' (str)"),
+        ("GET", "/a/../b", None, "path: must be a path that begins with '/' and has no '..', e.g."),
+        ("POST", "/a", {1, 2}, "the body cannot be encoded as JSON: "),
+    ],
+)
+def test_no_request_is_refused(method: Any, path: Any, body: Any, said: str) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        _ = free_request(method, path, body, is_repeatable=None, may_be_empty=False).content
+    assert str(caught.value).startswith(said)
+
+
+def test_a_section_alone_calls_nothing() -> None:
+    with pytest.raises(NotImplementedError):
+        Caller().call(data_diffs.LIST)

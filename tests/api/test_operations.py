@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -12,15 +11,13 @@ from urllib.parse import parse_qsl
 import pytest
 from openapi_core import OpenAPI
 from openapi_core.datatypes import RequestParameters
+from starlette.responses import JSONResponse
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
-from airflow_provider_datafold.api import explore
-from airflow_provider_datafold.client.async_driver import AsyncClient
-from airflow_provider_datafold.connection.settings import Settings
+from airflow_provider_datafold.api import bi, data_diffs, data_sources, explore
 from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldInputError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.redaction.secret import MASK, Secret
-from dev.faults.server import Call, FaultServer
+from dev.faults.behaviours import answers
 from dev.sandbox import contract
 from dev.sandbox.contract import Operation
 from dev.sandbox.journal import Request
@@ -41,6 +38,7 @@ from tests.calls import (
     values_in,
 )
 from tests.conftest import API_KEY
+from tests.drivers import Call, both
 
 EMPTY = {"delete_integration", "sync_integration", "delete_monitor"}
 """Methods to which the sandbox responds with null or nothing."""
@@ -74,6 +72,21 @@ def hook(connections: None, sandbox: Any) -> Iterator[DatafoldHook]:
         yield made
 
 
+@pytest.fixture
+def responses(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The JSON with which the sandbox responds."""
+    found: list[Any] = []
+    render = JSONResponse.render
+
+    def keep(self: Any, content: Any) -> bytes:
+        rendered: bytes = render(self, content)
+        found.append(json.loads(rendered))
+        return rendered
+
+    monkeypatch.setattr(JSONResponse, "render", keep)
+    return found
+
+
 def test_no_operation_is_left_out() -> None:
     contracted = list(map(str, contract.operations(bodies.CONTRACT)))
 
@@ -87,8 +100,10 @@ def text_of(value: Any) -> str:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=named)
-def test_a_method_sends_its_operation_once(row: Row, hook: DatafoldHook, sandbox: Any) -> None:
-    row.call(hook, **row.query)
+def test_a_method_sends_its_operation_once_and_returns_the_response(
+    row: Row, hook: DatafoldHook, sandbox: Any, responses: list[Any]
+) -> None:
+    found = row.call(hook, **row.query)
 
     (request,) = sandbox.state.requests
     assert request.status in (200, 204)
@@ -98,6 +113,18 @@ def test_a_method_sends_its_operation_once(row: Row, hook: DatafoldHook, sandbox
     assert request.headers["authorization"] == f"Key {API_KEY}"
     assert ("content-type" in request.headers) == (row.body is not None)
     validator().validate_request(Arrived(request))
+
+    assert found == (responses[0] if responses else None)
+    assert (found is None) == (row.method in EMPTY)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=named)
+def test_a_declaration_returns_what_the_contract_says(row: Row) -> None:
+    schema = contract.declared(bodies.CONTRACT, row.asked)["responses"]["200"]
+    schema = schema.get("content", {}).get("application/json", {}).get("schema", {})
+    wanted = object if schema == {} else list if schema.get("type") == "array" else dict
+    assert declared(row).returns is wanted
+    assert wanted is object or not declared(row).may_be_empty
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.query], ids=named)
@@ -121,16 +148,6 @@ def test_rows_try_every_argument_of_every_query() -> None:
         declared = contract.declared(bodies.CONTRACT, row.asked).get("parameters", ())
         names = {each["name"] for each in declared if each["in"] == "query"}
         assert set(row.query) == names - {"poll", "stream"}, row.operation
-
-
-@pytest.mark.parametrize(("given", "sent"), [("True", "true"), ("false", "false"), (True, "true")])
-def test_a_boolean_arrives_in_small_letters(
-    given: Any, sent: str, hook: DatafoldHook, sandbox: Any
-) -> None:
-    hook.list_data_diffs(accessible_only=given)
-    hook.list_column_upstreams(1, f"{TABLE}.id", include_tabular_nodes=given)
-
-    assert [request.query.partition("=")[2] for request in sandbox.state.requests] == [sent] * 2
 
 
 @pytest.mark.parametrize(
@@ -266,197 +283,79 @@ LINEAGE = (
 )
 
 
-def answering(content: bytes, status: bytes = b"200 OK") -> Callable[[Call], Iterator[bytes]]:
-    def act(call: Call) -> Iterator[bytes]:
-        yield b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nConnection: close\r\n" % status
-        yield b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
-
-    return act
-
-
-@pytest.fixture
-def serve(connect: Any) -> Iterator[Callable[..., FaultServer]]:
-    """A service with the same response to everything, and a connection to it."""
-    running: list[FaultServer] = []
-
-    def start(content: bytes) -> FaultServer:
-        server = FaultServer([answering(content)]).__enter__()
-        running.append(server)
-        url = f"http://127.0.0.1:{server.port}"
-        connect("datafold_default", host=url, password=API_KEY, extra='{"max_retries": 0}')
-        return server
-
-    yield start
-    for server in running:
-        server.__exit__(None, None, None)
-
-
-def call_async(url: str, *calls: tuple[Any, dict[str, Any]]) -> list[Any]:
-    settings = Settings("c", url, Secret(API_KEY), max_retries=0)
-
-    async def call() -> list[Any]:
-        async with AsyncClient(settings, "tests") as client:
-            return [await client.call(operation, **values) for operation, values in calls]
-
-    return asyncio.run(call())
-
-
+@both
 @pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
-def test_text_in_a_path_stays_in_its_place(text: str, serve: Any) -> None:
-    server = serve(b"[]")
-    calls = [
-        (operation, {"data_connection_id": 3, name: text, "max_depth": 2})
-        for operation, name, _ in LINEAGE
-    ]
-    with DatafoldHook() as hook:
-        for operation, values in calls:
-            hook.call(operation, **values)
-    call_async(f"http://127.0.0.1:{server.port}", *calls)
+def test_text_in_a_path_stays_in_its_place(text: str, call: Call, serve: Any) -> None:
+    server = serve(answers(200, b"[]"))
+    for operation, name, _ in LINEAGE:
+        call(operation, data_connection_id=3, max_depth=2, **{name: text})
 
-    targets = [request.target for request in server.requests]
     quoted = "".join(
         chr(byte) if byte in b"-._~" or (byte < 128 and chr(byte).isalnum()) else f"%{byte:02X}"
         for byte in text.encode()
     )
-    wanted = [f"/api/v1/explore/db/3/{place.format(quoted)}?max_depth=2" for *_, place in LINEAGE]
-    assert targets == wanted * 2
-
-
-@pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
-def test_the_service_reads_the_text_of_a_path_as_it_was_meant(
-    text: str, hook: DatafoldHook, sandbox: Any
-) -> None:
-    if "\n" in text:
-        pytest.skip("the sandbox's framework has no route for a line break")
-    sandbox.state.explore.tables[text] = (["x"], ["id"])
-    sandbox.state.explore.edges.clear()
-
-    assert hook.list_table_upstreams(1, text) == []
-    assert hook.list_column_downstreams(1, f"{text}.id") == []
-
-
-@pytest.mark.parametrize("text", [".", "..", "", "a\0b", "\0", None, [], True])
-def test_text_that_would_leave_its_place_is_refused(
-    text: Any, hook: DatafoldHook, sandbox: Any
-) -> None:
-    for method, name in (
-        (hook.list_table_upstreams, "table_path"),
-        (hook.list_table_downstreams, "table_path"),
-        (hook.list_column_upstreams, "column_path"),
-        (hook.list_column_downstreams, "column_path"),
-    ):
-        with pytest.raises(DatafoldInputError, match=f"^{name}: must ") as caught:
-            method(1, text)
-        assert repr(text) in str(caught.value)
-    settings = Settings("c", sandbox.url, Secret(API_KEY))
-    for operation, name, _ in LINEAGE:
-        with pytest.raises(DatafoldInputError, match=f"^{name}: must "):
-            asyncio.run(
-                AsyncClient(settings, "t").call(operation, data_connection_id=1, **{name: text})
-            )
-    assert sandbox.state.requests == []
-
-
-@pytest.mark.parametrize("value", [0, -1, "x", "1/2", "..", "7?x=1", None, True, 1.5, "٣", 2**63])
-@pytest.mark.parametrize("row", [row for row in ROWS if row.args], ids=named)
-def test_an_id_that_is_none_is_refused(
-    row: Row, value: Any, hook: DatafoldHook, sandbox: Any
-) -> None:
-    places = [place for place, arg in enumerate(row.args) if str(arg).isdecimal()]
-    for place in places:
-        args = [*row.args[:place], value, *row.args[place + 1 :]]
-        with pytest.raises(DatafoldInputError, match=r"^\w+: must be a positive integer") as caught:
-            Row(row.operation, row.method, tuple(args), body=row.body, spread=row.spread).call(hook)
-        assert repr(value) in str(caught.value)
-    assert sandbox.state.requests == []
+    assert [request.target for request in server.requests] == [
+        f"/api/v1/explore/db/3/{place.format(quoted)}?max_depth=2" for *_, place in LINEAGE
+    ]
 
 
 # Results.
 
 
-def answers(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The JSON with which the sandbox responds from now on."""
-    from starlette.responses import JSONResponse
-
-    found: list[Any] = []
-    render = JSONResponse.render
-
-    def keep(self: Any, content: Any) -> bytes:
-        rendered: bytes = render(self, content)
-        found.append(json.loads(rendered))
-        return rendered
-
-    monkeypatch.setattr(JSONResponse, "render", keep)
-    return found
-
-
-@pytest.mark.parametrize("row", ROWS, ids=named)
-def test_a_method_returns_the_response(
-    row: Row, hook: DatafoldHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answered = answers(sandbox, monkeypatch)
-    found = row.call(hook, **row.query)
-
-    assert found == (answered[0] if answered else None)
-    assert (found is None) == (row.method in EMPTY)
-    if found is not None:
-        assert isinstance(found, declared(row).returns)
-    schema = contract.declared(bodies.CONTRACT, row.asked)["responses"]["200"]
-    schema = schema.get("content", {}).get("application/json", {}).get("schema", {})
-    wanted = object if schema == {} else list if schema.get("type") == "array" else dict
-    assert declared(row).returns is wanted
-
-
-DOCUMENTED = [row for row in ROWS if declared(row).returns is not object]
 VALUES = {"list": b"[]", "object": b"{}", "null": b"null", "text": b'"x"', "number": b"7"}
 
 
-@pytest.mark.parametrize("row", DOCUMENTED, ids=named)
-def test_a_response_of_another_type_is_refused(row: Row, serve: Any) -> None:
-    right, wanted = ("list", "a list") if declared(row).returns is list else ("object", "an object")
-    for name, content in VALUES.items():
-        serve(content)
-        with DatafoldHook() as hook:
-            if name == right:
-                assert row.call(hook) == json.loads(content)
-                continue
-            with pytest.raises(DatafoldAnswerError) as caught:
-                row.call(hook)
-        assert f"200, but the response is not {wanted}, as the API documents." in str(caught.value)
-        assert caught.value.status_code == 200
-
-
-@pytest.mark.parametrize("row", [row for row in ROWS if row not in DOCUMENTED], ids=named)
-def test_a_response_that_is_not_documented_may_be_anything(row: Row, serve: Any) -> None:
-    for content in VALUES.values():
-        serve(content)
-        with DatafoldHook() as hook:
-            assert row.call(hook) == json.loads(content)
-
-
-@pytest.mark.parametrize("row", ROWS, ids=named)
-def test_an_empty_response_is_accepted_only_if_nothing_is_documented(row: Row, serve: Any) -> None:
-    serve(b"")
-    with DatafoldHook() as hook:
-        if declared(row).may_be_empty:
-            assert row.call(hook) is None
-        else:
-            with pytest.raises(DatafoldAnswerError, match="is not JSON"):
-                row.call(hook)
-    assert not (declared(row).may_be_empty and row in DOCUMENTED)
-
-
+@pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize(
-    "row",
-    [row for row in ROWS if row.method.startswith(("create_data_s", "create_int"))],
-    ids=named,
+    ("operation", "right", "wanted"),
+    [
+        (data_sources.LIST, "list", "a list"),
+        (data_diffs.LIST, "object", "an object"),
+        (bi.LIST, None, ""),
+    ],
 )
-def test_a_secret_that_comes_back_is_replaced(row: Row, serve: Any) -> None:
-    body = next(bodies.full(row.asked))
-    serve(json.dumps({"id": 1, "config": body}).encode())
+def test_a_response_has_the_type_that_is_documented(
+    operation: Any, right: str | None, wanted: str, name: str, serve: Any
+) -> None:
+    serve(answers(200, VALUES[name]))
     with DatafoldHook() as hook:
-        found = row.call(hook, body)
+        if right in (name, None):
+            assert hook.call(operation) == json.loads(VALUES[name])
+            return
+        with pytest.raises(DatafoldAnswerError) as caught:
+            hook.call(operation)
+    assert f"200, but the response is not {wanted}, as the API documents." in str(caught.value)
+    assert caught.value.status_code == 200
 
-    assert found["id"] == 1
-    assert bodies.SECRET not in json.dumps(found)
-    assert MASK in json.dumps(found) or bodies.SECRET not in json.dumps(body)
+
+def test_an_empty_response_is_accepted_only_if_nothing_is_documented(serve: Any) -> None:
+    serve(answers(204, b""))
+    with DatafoldHook() as hook:
+        assert hook.delete_monitor(1) is None
+        with pytest.raises(DatafoldAnswerError, match="is not JSON"):
+            hook.get_monitor(1)
+
+
+# What the methods check before they send.
+
+
+@pytest.mark.parametrize("kind", ["table", None, API_KEY])
+@pytest.mark.parametrize("args", [(), (4,)])
+def test_a_kind_that_is_unknown_is_refused(
+    kind: Any, args: tuple[Any, ...], hook: DatafoldHook, sandbox: Any
+) -> None:
+    call = hook.update_monitor if args else hook.create_monitor
+    with pytest.raises(DatafoldInputError, match="^kind: ") as caught:
+        call(kind, *args, {})
+    assert API_KEY not in str(caught.value)
+    assert sandbox.state.requests == []
+
+
+def test_an_update_of_a_monitor_is_checked(hook: DatafoldHook, sandbox: Any) -> None:
+    for spec in ({"colour": "red"}, [API_KEY]):
+        with pytest.raises(DatafoldInputError, match="^spec: ") as caught:
+            hook.update_monitor("test", 4, spec)  # type: ignore[arg-type]
+        assert API_KEY not in str(caught.value)
+    assert sandbox.state.requests == []
+    hook.update_monitor("test", 4, '{"name": "other"}')  # type: ignore[arg-type]
+    assert json.loads(sandbox.state.requests[0].body) == {"name": "other", "type": "test"}

@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.client.async_driver import AsyncClient
-from airflow_provider_datafold.connection.settings import Settings
-from airflow_provider_datafold.exceptions import (
-    DatafoldError,
-    DatafoldNotFoundError,
-    DatafoldUnreachableError,
-)
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.redaction.secret import Secret
-from dev.faults.server import Call, FaultServer
-from tests.calls import ROWS, Row, declared, named
+from airflow_provider_datafold.api import bi, data_diffs
+from airflow_provider_datafold.exceptions import DatafoldNotFoundError, DatafoldUnreachableError
+from dev.faults.behaviours import answers
 from tests.conftest import API_KEY
+from tests.drivers import Call, both, call_sync
 
 CURRENT = ("us.datafold.com", "eub.datafold.com")
 CLASSIC = ("app.datafold.com", "eu.datafold.com")
-SAYS_SO = "in Datafold Classic (app.datafold.com, eu.datafold.com). Use a connection to the app"
-ONLY_CLASSIC = ("/api/v1/lineage/", "/api/v1/ci/", "/api/v1/explore/")
-NOUNS = {
-    "/api/v1/audit_logs": "audit log",
-    "/api/v1/ci/": "CI configuration",
-    "/api/v1/data_sources/test/": "test of a data source",
-    "/api/v1/data_sources": "data source",
-    "/api/v1/datadiffs": "data diff",
-    "/api/v1/explore/db/{data_connection_id}/columns/": "data connection or column",
-    "/api/v1/explore/db/{data_connection_id}/tables/": "data connection or table",
-    "/api/v1/lineage/bi/": "integration",
-    "/api/v1/monitors/{id}/runs/": "monitor run",
-    "/api/v1/monitors": "monitor",
-}
-
-
-def is_classic(row: Row) -> bool:
-    return row.asked.path.startswith(ONLY_CLASSIC)
-
-
-def noun(row: Row) -> str:
-    if (row.asked.method, row.asked.path) == ("POST", "/api/v1/datadiffs"):
-        # Only the data sources of a new data diff can be missing.
-        return "data source"
-    return next(noun for path, noun in NOUNS.items() if row.asked.path.startswith(path))
+OTHERS = ("datafold.example.com", "us.datafold.com.example.com")
+SECTION = (
+    "{} does not have this section: the integration is in Datafold Classic (app.datafold.com, "
+    "eu.datafold.com). Use a connection to the app that has it"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -60,106 +32,64 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Decide what names resolve to; nothing leaves the machine."""
-    monkeypatch.setattr(socket, "getaddrinfo", _refuse)
+def not_found(
+    serve: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, bytes], None]:
+    """Let a host respond 404 to everything; nothing leaves the machine."""
 
-    def decide(port: int) -> None:
+    def start(host: str, content: bytes) -> None:
+        port = serve(answers(404, content)).port
         address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address])
-
-    return decide
-
-
-def _refuse(*_: Any, **__: Any) -> Any:
-    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-
-@pytest.fixture
-def not_found(resolve: Any, connect: Any) -> Iterator[Callable[..., int]]:
-    """Let a host respond 404 to everything, and make a connection to it."""
-    running: list[FaultServer] = []
-
-    def start(host: str, content: bytes = b'{"detail":"Not Found"}') -> int:
-        def act(call: Call) -> Iterator[bytes]:
-            yield b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(content) + content
-
-        running.append(FaultServer([act]).__enter__())
-        resolve(running[-1].port)
         point_to(connect, host)
-        return running[-1].port
 
-    yield start
-    for server in running:
-        server.__exit__(None, None, None)
+    return start
 
 
 def point_to(connect: Any, host: str) -> None:
     extra = {"allow_http": True, "max_retries": 0}
-    connect("datafold_default", host=f"http://{host}", password=API_KEY, extra=json.dumps(extra))
+    connect("datafold_default", host=f"http://{host}", password=API_KEY, extra=extra)
 
 
-def message(row: Row, kind: type[DatafoldError]) -> str:
-    with DatafoldHook() as hook, pytest.raises(kind) as caught:
-        row.call(hook)
-    return str(caught.value)
+@both
+@pytest.mark.parametrize("host", [*CURRENT, *CLASSIC, *OTHERS])
+def test_a_404_says_where_the_section_is(call: Call, host: str, not_found: Any) -> None:
+    not_found(host, b'{"detail":"Not Found"}')
+    with pytest.raises(DatafoldNotFoundError) as caught:
+        call(bi.GET, bi_datasource_id=7)
+    said = SECTION.format(host)
+    if host not in CURRENT:
+        said = (
+            "there is no such integration, or no Datafold API at this host. Check the id, and the "
+            "connection's host"
+        )
+    assert str(caught.value).endswith(f"404, {said}. Datafold says: 'Not Found'.")
+    # What each app has.
+    with pytest.raises(DatafoldNotFoundError, match="404, there is no such data diff, or no "):
+        call(data_diffs.GET, datadiff_id=7)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=named)
-def test_a_404_says_where_the_section_is(row: Row, not_found: Any) -> None:
-    for host in (*CURRENT, *CLASSIC, "datafold.example.com", "us.datafold.com.example.com"):
-        not_found(host)
-        said = message(row, DatafoldNotFoundError)
-        if is_classic(row) and host in CURRENT:
-            assert f"404, {host} does not have this section: the {noun(row)}" in said
-            assert said.count(SAYS_SO) == 1
-            assert "there is no such" not in said
-        else:
-            assert "Classic" not in said
-            assert f"404, there is no such {noun(row)}" in said
-        assert said.endswith("Datafold says: 'Not Found'.")
-
-
-@pytest.mark.parametrize("row", ROWS, ids=named)
+@both
+@pytest.mark.parametrize("host", [*CURRENT, *CLASSIC, *OTHERS])
 def test_a_name_that_does_not_resolve_says_where_the_section_is(
-    row: Row, resolve: Any, connect: Any
+    call: Call, host: str, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for host in (*CURRENT, *CLASSIC, "datafold.example.com"):
-        point_to(connect, host)
-        said = message(row, DatafoldUnreachableError)
-        assert "there is no such host. Check the connection's host, then the network's DNS." in said
-        if is_classic(row) and host in CURRENT:
-            assert (
-                f"If the host is correct: {host} does not have this section: the {noun(row)}"
-                in said
-            )
-            assert said.count(SAYS_SO) == 1
-        else:
-            assert "Classic" not in said
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    point_to(connect, host)
+    said = "there is no such host. Check the connection's host, then the network's DNS"
+    hint = f". If the host is correct: {SECTION.format(host)}." if host in CURRENT else "."
+    with pytest.raises(DatafoldUnreachableError) as caught:
+        call(bi.GET, bi_datasource_id=7)
+    assert f"{said}{hint}" in str(caught.value)
+    with pytest.raises(DatafoldUnreachableError) as caught:
+        call(data_diffs.GET, datadiff_id=7)
+    assert said in str(caught.value)
+    assert "Classic" not in str(caught.value)
 
 
-@pytest.mark.parametrize("host", [*CURRENT, *CLASSIC])
-def test_an_event_loop_is_told_the_same(host: str, not_found: Any) -> None:
-    async def call(row: Row) -> Any:
-        settings = Settings("c", f"http://{host}:{port}", Secret(API_KEY), max_retries=0)
-        operation = declared(row)
-        values = dict.fromkeys(_places(operation.path), 1)
-        async with AsyncClient(settings, "tests") as client:
-            return await client.call(operation, **values)
-
-    port = not_found(host)
-    for row in ROWS:
-        if row.asked.method == "GET":
-            with pytest.raises(DatafoldNotFoundError) as caught:
-                asyncio.run(call(row))
-            assert (SAYS_SO in str(caught.value)) == (is_classic(row) and host in CURRENT)
-
-
-def _places(path: str) -> list[str]:
-    return [part[1:-1] for part in path.split("/") if part.startswith("{")]
-
-
-METHODS = ("get_data_diff", "get_monitor", "get_integration", "list_table_upstreams")
 CUT = "x" * 200 + "..."
 DETAILS = [
     ({"detail": "Data diff not found"}, " Datafold says: 'Data diff not found'."),
@@ -167,13 +97,18 @@ DETAILS = [
     ({"detail": "two\nlines\r\n\x1b[31m"}, " Datafold says: 'two?lines???[31m'."),
     ({"detail": "x" * 5000}, f" Datafold says: '{CUT}'."),
     ({"detail": "it's Ünïcödé"}, ' Datafold says: "it\'s Ünïcödé".'),
-    ({"detail": ["planted"]}, None),
-    ({"detail": {"msg": "planted"}}, None),
-    ({"detail": None, "message": "planted"}, None),
-    ({"message": "planted"}, None),
-    (["planted"], None),
-    ("planted", None),
-    (7, None),
+    *(
+        (body, None)
+        for body in (
+            {"detail": ["planted"]},
+            {"detail": {"msg": "planted"}},
+            {"detail": None, "message": "planted"},
+            {"message": "planted"},
+            ["planted"],
+            "planted",
+            7,
+        )
+    ),
 ]
 
 
@@ -183,21 +118,21 @@ def test_what_the_service_says_is_kept_and_made_fit_for_a_log(
     body: Any, said: str | None, host: str, not_found: Any
 ) -> None:
     not_found(host, json.dumps(body).encode())
-    rows = {row.method: row for row in ROWS}
-    for method in METHODS:
-        found = message(rows[method], DatafoldNotFoundError)
-        assert found.endswith(said or "")
-        assert ("Datafold says" in found) == (said is not None)
-        assert "planted" not in found
-        assert "\n" not in found
+    with pytest.raises(DatafoldNotFoundError) as caught:
+        call_sync(bi.GET, bi_datasource_id=7)
+    found = str(caught.value)
+    assert found.endswith(said or "")
+    assert ("Datafold says" in found) == (said is not None)
+    assert "planted" not in found
+    assert "\n" not in found
 
 
 @pytest.mark.parametrize("content", [b"<html>planted</html>", b"", b"\xff\xfe", b'{"detail": '])
 def test_a_body_that_is_no_json_is_not_shown(content: bytes, not_found: Any) -> None:
     not_found(CLASSIC[0], content)
-    found = message(next(row for row in ROWS if row.method == "get_monitor"), DatafoldNotFoundError)
-
-    assert found.endswith(
-        "404, there is no such monitor, or no Datafold API at this host. Check the "
-        "id, and the connection's host."
+    with pytest.raises(DatafoldNotFoundError) as caught:
+        call_sync(data_diffs.GET, datadiff_id=7)
+    assert str(caught.value).endswith(
+        "404, there is no such data diff, or no Datafold API at this host. Check the id, and the "
+        "connection's host."
     )

@@ -25,7 +25,9 @@ from dev.sandbox.contract import Operation
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.server import listen
 from dev.sandbox.state import State
+from tests.calls import ROWS, Row, named, prepare
 from tests.conftest import API_KEY, ROOT, TOKEN
+from tests.integrations import KINDS, SECRET_FIELDS
 
 PATH = "/api/v1/lineage/bi/hightouch/7/"
 BODY = {"token": TOKEN, "bindings": [{"remoteId": "1", "boundIds": [1]}], "name": "new"}
@@ -146,23 +148,13 @@ def test_wants_the_key(sandbox: Any, method: str, path: str, headers: dict[str, 
     assert (answer.status_code, answer.json()) == (401, {"detail": "Not authenticated"})
 
 
-CONFIGS: dict[str, dict[str, Any]] = {
-    "hightouch": BODY,
-    "looker": {"base_url": "u", "client_id": "c", "client_secret": TOKEN, "repo_id": 5},
-    "mode": {"token": TOKEN, "password": TOKEN},
-    "tableau": {"server_url": "u", "site_id": "i", "token_name": "n", "token_value": TOKEN},
-    "powerbi": {"client_secret": TOKEN, "tenant_id": "t"},
-    "dbt": {"ci_config_id": 5},
-}
-
-
-@pytest.mark.parametrize(("number", "kind"), list(enumerate(CONFIGS, 1000)))
+@pytest.mark.parametrize(("number", "kind"), list(enumerate(KINDS, 1000)))
 def test_each_kind_can_be_created_updated_and_removed(sandbox: Any, number: int, kind: str) -> None:
     number = number if kind != "hightouch" else 1
     path = f"/api/v1/lineage/bi/{kind}/"
     before = call(sandbox, "GET", f"/api/v1/lineage/bi/{number}/").json()
     assert before["type"] == kind
-    config = {**CONFIGS[kind], "name": "new", "indexing_cron": "1 2 3 4 5"}
+    config = {**KINDS[kind].fields, "name": "new", "indexing_cron": "1 2 3 4 5"}
     updated = call(sandbox, "PUT", f"{path}{number}/", json=config).json()
     created = call(sandbox, "POST", path, json=config).json()
     assert created["id"] == 1006
@@ -171,11 +163,11 @@ def test_each_kind_can_be_created_updated_and_removed(sandbox: Any, number: int,
         assert updated == {**created, "id": number}
     else:
         assert updated == {**before, "indexing_cron": "1 2 3 4 5"}
-    assert not {"token", "password", "client_secret", "token_value"} & {*created, *updated}
-    assert TOKEN not in str(sandbox.state.integrations)
+    assert not SECRET_FIELDS & {*created, *updated}
+    assert "secret-" not in str(sandbox.state.integrations)
     other = "dbt" if kind != "dbt" else "mode"
     wrong = f"/api/v1/lineage/bi/{other}/{number}/"
-    assert call(sandbox, "PUT", wrong, json=CONFIGS[other]).status_code == 404
+    assert call(sandbox, "PUT", wrong, json=KINDS[other].required).status_code == 404
     removed = call(sandbox, "DELETE", f"/api/v1/lineage/bi/{number}/")
     assert (removed.status_code, removed.json()) == (200, None)
     assert call(sandbox, "GET", f"/api/v1/lineage/bi/{number}/").status_code == 404
@@ -295,50 +287,6 @@ SOURCE = {
 QUOTED = quote('DB."www.my site".T', safe="")
 EXPLORE = "/api/v1/explore/db/1"
 
-REQUESTS: list[tuple[str, str, Any]] = [
-    ("GET", "/api/v1/audit_logs", None),
-    ("GET", "/api/v1/ci/1/runs", None),
-    ("POST", "/api/v1/ci/1/trigger", PULL_REQUEST),
-    ("POST", "/api/v1/ci/1/7", [{"prod": "DB.A", "pr": "DB.B", "pk": ["id"]}]),
-    ("GET", "/api/v1/data_sources", None),
-    ("POST", "/api/v1/data_sources", SOURCE),
-    ("GET", "/api/v1/data_sources/test/1", None),
-    ("GET", "/api/v1/data_sources/types", None),
-    ("GET", "/api/v1/data_sources/1", None),
-    ("POST", "/api/v1/data_sources/1/query?stream=false", {"query": "select token from t"}),
-    ("GET", "/api/v1/data_sources/1/summary", None),
-    ("POST", "/api/v1/data_sources/1/test", None),
-    ("GET", "/api/v1/datadiffs?page_size=1&accessible_only=true", None),
-    ("POST", "/api/v1/datadiffs", DIFF),
-    ("GET", "/api/v1/datadiffs/1?poll=1", None),
-    ("PATCH", "/api/v1/datadiffs/1", {"archived": True}),
-    ("POST", "/api/v1/datadiffs/1/cancel", None),
-    ("GET", "/api/v1/datadiffs/2/summary", None),
-    ("GET", "/api/v1/datadiffs/2/summary_results", None),
-    ("GET", f"{EXPLORE}/tables/{QUOTED}/upstreams", None),
-    ("GET", f"{EXPLORE}/tables/{QUOTED}/downstreams?max_depth=99", None),
-    ("GET", f"{EXPLORE}/columns/{QUOTED}.id/upstreams", None),
-    ("GET", f"{EXPLORE}/columns/{QUOTED}.id/downstreams?include_tabular_nodes=true", None),
-    ("GET", "/api/v1/lineage/bi/", None),
-    ("GET", "/api/v1/lineage/bi/1/", None),
-    ("GET", "/api/v1/lineage/bi/1/sync/", None),
-    ("DELETE", "/api/v1/lineage/bi/1/", None),
-    *(("POST", f"/api/v1/lineage/bi/{kind}/", CONFIGS[kind]) for kind in CONFIGS),
-    *(
-        ("PUT", f"/api/v1/lineage/bi/{kind}/{number if number > 1000 else 1}/", CONFIGS[kind])
-        for number, kind in enumerate(CONFIGS, 1000)
-    ),
-    ("GET", "/api/v1/monitors?tags=nightly&order_by=name&sort_order=asc", None),
-    *(("POST", f"/api/v1/monitors/create/{kind}", SPECS[kind]) for kind in SPECS),
-    ("GET", "/api/v1/monitors/1", None),
-    ("POST", "/api/v1/monitors/1/run", None),
-    ("GET", "/api/v1/monitors/1/runs?start_time=2024-01-01T00:00:00Z", None),
-    ("GET", "/api/v1/monitors/1/runs/1", None),
-    ("PUT", "/api/v1/monitors/1/toggle", {"enabled": False}),
-    ("PATCH", "/api/v1/monitors/2/update", {"type": "metric", "name": "other"}),
-    ("DELETE", "/api/v1/monitors/1", None),
-]
-
 
 @pytest.fixture
 def begun(sandbox: Any) -> Any:
@@ -349,23 +297,25 @@ def begun(sandbox: Any) -> Any:
     return sandbox
 
 
-@pytest.mark.parametrize(("method", "path", "body"), REQUESTS)
-def test_serves(begun: Any, method: str, path: str, body: Any) -> None:
-    more = {} if body is None else {"json": body}
-    assert call(begun, method, path, **more).status_code == 200
+@pytest.mark.parametrize("row", ROWS, ids=named)
+def test_serves(sandbox: Any, row: Row) -> None:
+    prepare(sandbox.state)
+    query = {name: str(value).lower() for name, value in row.query.items()}
+    more = {} if row.body is None else {"json": row.body}
+    path = row.path or row.asked.path
+    assert call(sandbox, row.asked.method, path, params=query, **more).status_code == 200
+
+
+def test_takes_what_the_hook_does_not_send(sandbox: Any) -> None:
+    assert call(sandbox, "GET", "/api/v1/datadiffs/1?poll=1").status_code == 200
+    query = "/api/v1/data_sources/1/query?stream=false"
+    assert call(sandbox, "POST", query, json={"query": "select 1"}).status_code == 200
 
 
 def test_no_operation_is_left_out() -> None:
-    operations = list(contract.operations(contract.load()))
-    served = {
-        operation
-        for operation in operations
-        for method, path, _ in REQUESTS
-        if operation.is_asked_by(method, path.partition("?")[0])
-    }
+    operations = set(contract.operations(contract.load()))
     seen = set(contract.operations(contract.seen()))
-    assert served == set(operations) == set(routes()) - seen
-    assert len(operations) == 51
+    assert {row.asked for row in ROWS} == operations == set(routes()) - seen
     assert seen == set(seen_in_sdk.router)
 
 
@@ -382,6 +332,12 @@ def test_knows_nothing_of_the_package() -> None:
     )
     assert "dev.sandbox.bi" in done.stdout
     assert "airflow" not in done.stdout
+
+
+def test_it_explains_itself() -> None:
+    command = [sys.executable, "-m", "dev.sandbox", "--help"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert "own assumption" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(

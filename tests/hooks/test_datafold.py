@@ -1,7 +1,8 @@
+"""The hook: what Airflow sees of it, its session, its log, any request, and the Test button."""
+
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 import traceback
 from typing import Any
@@ -10,24 +11,16 @@ import pytest
 import requests
 
 from airflow_provider_datafold import exceptions
-from airflow_provider_datafold.hooks import datafold as hook_module
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
+from airflow_provider_datafold.omitted import OMITTED
 from tests.conftest import API_KEY, TOKEN
 
 HOST = "https://datafold.acme.io"
-PATH = "/api/v1/lineage/bi/hightouch/7/"
-BINDINGS = [{"remoteId": "1", "boundIds": [1, 2]}]
 
 
 @pytest.fixture(autouse=True)
 def connection(connect: Any) -> None:
     connect("datafold_default", host=HOST, password=API_KEY)
-
-
-def update(**more: Any) -> Any:
-    with DatafoldHook() as hook:
-        arguments = {"token": TOKEN, "bindings": BINDINGS, "indexing_cron": "0 6 * * *", **more}
-        return hook.update_hightouch_integration(arguments.pop("id", 7), **arguments)
 
 
 def test_constructor_does_nothing() -> None:
@@ -43,98 +36,11 @@ def test_names_that_airflow_knows() -> None:
     assert DatafoldHook.hook_name == "Datafold"
 
 
-def test_update_says_so_in_the_log(requests_mock: Any, log: Any) -> None:
-    requests_mock.put(HOST + PATH, json={})
-    update()
-    (told,) = [message for message in log.messages if "accepted" in message]
-    facts = ("7", "'0 6 * * *'", HOST, "'datafold_default'")
-    assert [fact for fact in facts if fact not in told] == []
-    log.clear()
-    update(indexing_cron=None)
-    (told,) = [message for message in log.messages if "accepted" in message]
-    assert "schedule" in told
-
-
-@pytest.mark.parametrize("answer", [None, True, 7, "text", [], {"indexing_cron": "0 6 * * *"}])
-def test_update_takes_any_response(requests_mock: Any, log: Any, answer: Any) -> None:
-    requests_mock.put(HOST + PATH, text=json.dumps(answer))
-    assert update() == answer
-    assert log.warnings == []
-
-
-def test_update_replaces_echoed_secrets(requests_mock: Any, log: Any) -> None:
-    answer = {"a": [{TOKEN: f"x {API_KEY}"}], "token": "another", "name": TOKEN}
-    requests_mock.put(HOST + PATH, json=answer)
-    assert update(token=f" {TOKEN}\n", name=TOKEN) == {
-        "a": [{"***": "x ***"}],
-        "token": "***",
-        "name": "***",
-    }
-    assert requests_mock.last_request.json()["name"] == TOKEN
-    assert TOKEN not in log.text
-    assert API_KEY not in log.text
-    assert log.warnings == []
-
-
 def test_empty_response_to_another_call_is_none(requests_mock: Any) -> None:
     requests_mock.get(f"{HOST}/x", status_code=204)
     assert DatafoldHook().run("GET", "/x", may_be_empty=True) is None
     with pytest.raises(exceptions.DatafoldAnswerError):
         DatafoldHook().run("GET", "/x")
-
-
-def test_sync_says_so_in_the_log(requests_mock: Any, log: Any) -> None:
-    path = "/api/v1/lineage/bi/7/sync/"
-    requests_mock.get(HOST + path, json=None)
-    DatafoldHook().sync_integration(7)
-    (told,) = [message for message in log.messages if f"{HOST} (" in message]
-    assert "accepted the sync request" in told
-    assert "7" in told
-    assert "'datafold_default'" in told
-
-
-@pytest.mark.parametrize("cron", ["0 6 * * *", None])
-def test_same_schedule_is_not_sent_again(requests_mock: Any, log: Any, cron: Any) -> None:
-    read = {"indexing_cron": cron, "name": TOKEN}
-    requests_mock.get(f"{HOST}/api/v1/lineage/bi/7/", json=read)
-    answer = update(indexing_cron=cron and " 0 6  * * *", name="other", only_if_changed=True)
-    assert answer["indexing_cron"] == cron
-    assert [sent.method for sent in requests_mock.request_history] == ["GET"]
-    schedule = repr(cron) if cron else "schedule"
-    (told,) = [message for message in log.messages if "nothing was sent" in message]
-    facts = ("7", schedule, HOST, "'datafold_default'")
-    assert [fact for fact in facts if fact not in told] == []
-
-
-def test_airflow_is_told_the_secrets(requests_mock: Any, monkeypatch: Any) -> None:
-    requests_mock.put(HOST + PATH, json={})
-    told: list[Any] = []
-    monkeypatch.setattr(hook_module, "mask", told.extend)
-
-    update()
-
-    assert {text for secret in told for text in secret.texts()} == {API_KEY, TOKEN}
-
-
-def test_what_was_read_has_no_secret(requests_mock: Any) -> None:
-    read = {"indexing_cron": None, "note": f"x {TOKEN}", "key": API_KEY}
-    requests_mock.get(f"{HOST}/api/v1/lineage/bi/7/", json=read)
-    answer = update(indexing_cron=None, only_if_changed=True)
-    assert answer == {"indexing_cron": None, "note": "x ***", "key": "***"}
-
-
-def test_error_tells_the_person_on_call_what_happened(requests_mock: Any) -> None:
-    detail = [{"loc": ["body", "name"], "msg": f"no {TOKEN}", "input": TOKEN}]
-    requests_mock.put(HOST + PATH, status_code=422, json={"detail": detail})
-    with pytest.raises(exceptions.DatafoldValidationError) as caught:
-        update()
-    facts = (f"PUT {PATH}", HOST, "'datafold_default'", "422", "body.name", "no ***")
-    assert [fact for fact in facts if fact not in str(caught.value)] == []
-    assert caught.value.status_code == 422
-    assert caught.value.method == "PUT"
-    assert caught.value.path == PATH
-    assert caught.value.errors == (("body.name", "no ***"),)
-    assert TOKEN not in "".join(traceback.format_exception(caught.value))
 
 
 def test_one_session_for_all_calls(requests_mock: Any) -> None:
@@ -178,7 +84,7 @@ def test_a_copy_reads_the_connection_itself(requests_mock: Any) -> None:
 
 
 def test_connection_says_how_to_send(requests_mock: Any, connect: Any, log: Any) -> None:
-    extra = {"timeout": 5, "verify_ssl": False}
+    extra = {"timeout": 5, "verify_ssl": False, "colour": "red"}
     connect("datafold_default", host=HOST, password=API_KEY, extra=extra)
     requests_mock.get(f"{HOST}/x", json=1)
     hook = DatafoldHook()
@@ -186,29 +92,168 @@ def test_connection_says_how_to_send(requests_mock: Any, connect: Any, log: Any)
     hook.run("GET", "/x")
     assert requests_mock.last_request.timeout == 5
     assert requests_mock.last_request.verify is False
-    (warning,) = log.warnings
-    assert "verify_ssl" in warning
-    assert "'datafold_default'" in warning
-    DatafoldHook().run("GET", "/x")
-    assert log.warnings == [warning, warning]
-
-
-def test_extra_field_that_is_not_read_is_warned_of(
-    requests_mock: Any, connect: Any, log: Any
-) -> None:
-    extra = {"timeout": 5, "max_retry": 0, "colour": "red"}
-    connect("datafold_default", host=HOST, password=API_KEY, extra=extra)
-    requests_mock.get(f"{HOST}/x", json=1)
-    hook = DatafoldHook()
-    hook.run("GET", "/x")
-    hook.run("GET", "/x")
-    misspelt, unknown = log.warnings
-    assert "'max_retry'" in misspelt
-    assert "did you mean 'max_retries'?" in misspelt
-    assert "'colour'" in unknown
+    unknown, verify = log.warnings
+    assert "verify_ssl" in verify
+    assert "'datafold_default'" in verify
+    assert "a field that is not read: 'colour'" in unknown
     assert "did you mean" not in unknown
-    assert "'datafold_default'" in unknown
+    DatafoldHook().run("GET", "/x")
+    assert log.warnings == [unknown, verify] * 2
 
 
-def test_address_of_the_integrations_page() -> None:
-    assert DatafoldHook().integrations_url == f"{HOST}/settings/integrations"
+@pytest.mark.parametrize(
+    ("given", "base"),
+    [
+        ("https://acme.io:8443/", "https://acme.io:8443"),
+        ("acme.io", "https://acme.io"),
+        (None, "https://app.datafold.com"),
+    ],
+)
+def test_its_addresses(connect: Any, given: str | None, base: str) -> None:
+    connect("acme", host=given, password=API_KEY)
+    hook = DatafoldHook("acme")
+    assert hook.data_diff_url(7) == f"{base}/datadiffs/7/overview"
+    assert hook.integrations_url == f"{base}/settings/integrations"
+
+
+# What is sent.
+
+
+@pytest.mark.usefixtures("connections")
+def test_any_request_can_be_sent(sandbox: Any) -> None:
+    with DatafoldHook() as hook:
+        assert hook.run("get", "/api/v1/datadiffs?page=1&page_size=2")["page"] == 1
+        assert hook.run("PUT", "/api/v1/monitors/1/toggle", {"enabled": True})["id"] == 1
+    assert [
+        (request.method, request.path, request.query, request.body)
+        for request in sandbox.state.requests
+    ] == [
+        ("GET", "/api/v1/datadiffs", "page=1&page_size=2", b""),
+        ("PUT", "/api/v1/monitors/1/toggle", "", b'{"enabled": true}'),
+    ]
+
+
+def test_what_was_given_stays_as_it_is(requests_mock: Any) -> None:
+    requests_mock.post(f"{HOST}/api/v1/datadiffs", json={"id": 1})
+    sources = {"data_source1_id": 1, "data_source2_id": 2}
+    given = {**sources, "table1": ("a",), "column_rules": [{"equal_if": 1}], "query1": OMITTED}
+    before = {**given, "column_rules": [{"equal_if": 1}]}
+    DatafoldHook().create_data_diff(given)
+    assert given == before
+
+
+SOURCE = {"type": "pg", "name": [f"x {TOKEN} y"]}
+OPTIONS = {"host": "h", "user": "u", "dbname": "d", "password": TOKEN}
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "field"),
+    [
+        ("create_data_diff", ({API_KEY: 1},), "config"),
+        ("create_data_diff", ({"data_source1_id": [API_KEY]},), "data_source1_id"),
+        ("list_table_upstreams", (1, f"{API_KEY}\0"), "table_path"),
+        ("create_data_source", ({**SOURCE, "options": OPTIONS},), "name"),
+        ("run", ("GET", f"/a/../{API_KEY}"), "path"),
+    ],
+)
+def test_a_wrong_value_with_a_secret_is_not_shown(
+    requests_mock: Any, call: str, arguments: Any, field: str
+) -> None:
+    with pytest.raises(exceptions.DatafoldInputError) as caught:
+        getattr(DatafoldHook(), call)(*arguments)
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert str(caught.value).startswith(f"{field}: is wrong. Its value is not shown, because ")
+    assert API_KEY not in shown
+    assert TOKEN not in shown
+    assert caught.value.__context__ is None
+    assert requests_mock.request_history == []
+
+
+# The Test button of the form.
+
+ASKED = "/api/v1/data_sources"
+"""The request that the button sends."""
+
+
+@pytest.mark.usefixtures("connections")
+def test_the_button_says_that_all_is_well(sandbox: Any) -> None:
+    works, told = DatafoldHook().test_connection()
+    assert works
+    assert told.startswith(sandbox.url)
+    assert "accepts the API key" in told
+    assert f"{len(sandbox.state.data_sources.sources)} data sources" in told
+    (request,) = sandbox.state.requests
+    assert (request.method, request.path) == ("GET", ASKED)
+
+
+def test_the_button_needs_no_data_source(requests_mock: Any) -> None:
+    requests_mock.get(HOST + ASKED, json=[])
+    works, told = DatafoldHook().test_connection()
+    assert works
+    assert told == f"{HOST}: Datafold accepts the API key and shows 0 data sources."
+
+
+NO_API = "this is not a Datafold API"
+
+
+@pytest.mark.parametrize(
+    ("answer", "facts"),
+    [
+        ({"status_code": 401}, ["401", "API key", "Put a valid one into the connection"]),
+        ({"status_code": 403}, ["403", "API key", "Ask for the permission in Datafold"]),
+        ({"status_code": 500}, ["500", "Try again later"]),
+        ({"status_code": 429, "headers": {"Retry-After": "9"}}, ["429", "wait 9 s"]),
+        ({"status_code": 404}, ["404", NO_API]),
+        (
+            {"text": "<html>", "headers": {"Content-Type": "text/html"}},
+            ["200", "text/html", NO_API],
+        ),
+        *[
+            ({"text": value}, ["200", "not a list", NO_API])
+            for value in ('{"some": "thing"}', "null", "0", '""', "true")
+        ],
+        ({"status_code": 204}, ["204", NO_API]),
+        (
+            {"status_code": 302, "headers": {"Location": "https://login.acme.io/"}},
+            ["302", "login.acme.io", NO_API],
+        ),
+        ({"exc": requests.ConnectionError}, ["connection broke", "Try again later"]),
+    ],
+)
+def test_the_button_says_what_is_wrong_and_what_to_do(
+    requests_mock: Any, answer: Any, facts: Any
+) -> None:
+    requests_mock.get(HOST + ASKED, **answer)
+    works, told = DatafoldHook().test_connection()
+    assert not works
+    assert [fact for fact in [HOST, *facts] if fact not in told] == []
+    assert (NO_API in told) is (NO_API in facts) is ("Check the connection's host" in told)
+    assert told.endswith(".")
+    assert len(told) < 300
+    # A user is waiting.
+    assert requests_mock.call_count == 1
+
+
+def test_plain_http_behind_a_host_without_a_scheme(connect: Any, sandbox: Any) -> None:
+    host = sandbox.url.removeprefix("http://")
+    connect("datafold_default", host=host, password=API_KEY)
+    works, told = DatafoldHook().test_connection()
+    assert not works
+    assert told.startswith(f"https://{host}: the TLS handshake failed (")
+    assert "begin the connection's host with http://" in told
+
+
+def test_the_button_tells_a_wrong_connection(connect: Any, requests_mock: Any) -> None:
+    connect("datafold_default", host=HOST)
+    works, told = DatafoldHook().test_connection()
+    assert not works
+    assert "'datafold_default'" in told
+    assert "'password'" in told
+    assert "it must be the API key" in told
+    assert requests_mock.request_history == []
+
+
+def test_the_button_tells_a_missing_connection() -> None:
+    works, told = DatafoldHook("nowhere").test_connection()
+    assert not works
+    assert "'nowhere'" in told

@@ -1,15 +1,13 @@
-"""Which schedules of a BI integration are accepted, and what errors say about the others."""
+"""Which cron expressions are accepted, and what errors say about the others."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from airflow_provider_datafold.api.schedule import cron, indexing_cron
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
 WANTED = "must be a cron expression of five fields, e.g. '0 6 * * *'"
 NEVER = "must match at least one date, not "
@@ -30,10 +28,9 @@ RIGHT = [
         [f"0 0 1 {months} *"] * 2
         for months in ("jan,feb,mar,apr,may,jun", "jul,aug,sep,oct,nov,dec")
     ),
-    (None, None),
 ]
 WRONG = [
-    ("", f"{WANTED}"),
+    ("", WANTED),
     ("0 6 * *", WANTED),
     ("0 6 * * * 2030", WANTED),
     ("@daily", WANTED),
@@ -71,29 +68,22 @@ WRONG = [
 ]
 
 
-@pytest.fixture
-def hook(connections: None, sandbox: Any) -> Iterator[DatafoldHook]:
-    with DatafoldHook() as made:
-        yield made
-
-
 @pytest.mark.parametrize(("given", "sent"), RIGHT)
-def test_a_schedule_is_sent(given: Any, sent: Any, hook: DatafoldHook, sandbox: Any) -> None:
-    hook.create_integration("dbt", {"ci_config_id": 4, "indexing_cron": given})
-
-    (request,) = sandbox.state.requests
-    assert json.loads(request.body)["indexing_cron"] == sent
+def test_a_schedule(given: str, sent: str) -> None:
+    assert indexing_cron("indexing_cron", given) == sent
 
 
 @pytest.mark.parametrize(("given", "said"), WRONG, ids=lambda value: str(value)[:40])
-def test_no_schedule_is_refused(given: Any, said: str, hook: DatafoldHook, sandbox: Any) -> None:
-    for call in (
-        lambda: hook.create_integration("dbt", {"ci_config_id": 4, "indexing_cron": given}),
-        lambda: hook.update_integration("dbt", 1005, {"ci_config_id": 4, "indexing_cron": given}),
-    ):
+def test_no_schedule_is_refused(given: Any, said: str) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        indexing_cron("indexing_cron", given)
+    assert str(caught.value).startswith(f"indexing_cron: {said}")
+    assert str(caught.value).endswith("Nothing was sent.")
+    assert given in ("", None) or str(given)[:20] in str(caught.value)
+
+
+def test_only_an_integration_may_have_none() -> None:
+    for check, is_told in ((indexing_cron, True), (cron, False)):
         with pytest.raises(DatafoldInputError) as caught:
-            call()
-        assert str(caught.value).startswith(f"indexing_cron: {said}")
-        assert str(caught.value).endswith("Nothing was sent.")
-        assert given in ("", None) or str(given)[:20] in str(caught.value)
-    assert sandbox.state.requests == []
+            check("field", "daily")
+        assert ("or None for no schedule" in str(caught.value)) is is_told

@@ -1,0 +1,198 @@
+"""The kinds of BI integration: their configurations are those of the contract, and comparisons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.api import kinds
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.redaction.secret import Secret
+from dev.sandbox import contract, schema
+from dev.sandbox.contract import Operation
+from tests.integrations import BINDINGS, KINDS, NOT_GIVEN
+
+CONTRACT = contract.load()
+
+
+def config_of(kind: str) -> dict[str, Any]:
+    """The contract's schema for a kind's configuration, the same in its two operations."""
+    path = f"/api/v1/lineage/bi/{kind}/"
+    found = contract.config(CONTRACT, Operation("POST", path))
+    assert found is not None
+    assert found == contract.config(CONTRACT, Operation("PUT", path + "{bi_datasource_id}/"))
+    return found
+
+
+FIELDS = [(kind, field) for kind in KINDS for field in config_of(kind)["properties"]]
+
+
+def body(kind: str, config: Any) -> Any:
+    made = kinds.find(kind).body(config)
+    return {name: it.reveal() if isinstance(it, Secret) else it for name, it in made.items()}
+
+
+def refused(kind: str, config: Any) -> str:
+    with pytest.raises(DatafoldInputError) as caught:
+        body(kind, config)
+    assert str(caught.value).endswith("Nothing was sent.")
+    return str(caught.value)
+
+
+def is_taken(kind: str, config: dict[str, Any]) -> bool:
+    try:
+        body(kind, config)
+    except DatafoldInputError:
+        return False
+    return True
+
+
+def is_nullable(node: dict[str, Any]) -> bool:
+    return {"type": "null"} in node.get("anyOf", ())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tests_know_what_the_contract_does(kind: str) -> None:
+    fields = config_of(kind)["properties"]
+    assert set(KINDS[kind].fields) == set(fields)
+    assert set(KINDS[kind].required) == set(config_of(kind).get("required", ()))
+    assert KINDS[kind].secrets == {
+        name for name, node in fields.items() if schema.is_secret(CONTRACT, node)
+    }
+    assert KINDS[kind].nullable == {name for name, node in fields.items() if is_nullable(node)}
+
+
+@pytest.mark.parametrize(("kind", "field"), FIELDS)
+def test_the_package_takes_what_the_contract_does(kind: str, field: str) -> None:
+    full = KINDS[kind].fields
+    config = config_of(kind)
+    without = {name: value for name, value in full.items() if name != field}
+    assert is_taken(kind, without) is (field not in config.get("required", ()))
+    assert is_taken(kind, {**full, field: None}) is is_nullable(config["properties"][field])
+    wrong = True if field in ("bindings", "project_ids") else []
+    assert refused(kind, {**full, field: wrong}).startswith(f"{field}: ")
+
+
+def test_the_package_knows_the_contract_s_kinds() -> None:
+    created = [
+        operation.path.split("/")[-2]
+        for operation in contract.operations(CONTRACT, contract.BI)
+        if operation.method == "POST"
+    ]
+    assert set(kinds.KINDS) == set(KINDS) == set(created)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_field_that_is_not_given(kind: str) -> None:
+    config = {**KINDS[kind].required, **dict.fromkeys(KINDS[kind].optional, NOT_GIVEN)}
+    assert body(kind, config) == KINDS[kind].required
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "arrives"),
+    [
+        (
+            "hightouch",
+            {"workspace": 5, "indexing_cron": "0  6 * * *", "token": " t\n"},
+            {"workspace": "5", "indexing_cron": "0 6 * * *", "token": "t"},
+        ),
+        (
+            "looker",
+            {"repo_id": "3", "project_ids": "['a', 'b']", "bindings": str(BINDINGS)},
+            {"repo_id": 3, "project_ids": ["a", "b"], "bindings": BINDINGS},
+        ),
+        ("tableau", {"site_id": 5}, {"site_id": "5"}),
+        ("powerbi", {"client_secret": " s\n"}, {"client_secret": "s"}),
+        ("dbt", {"ci_config_id": "-4"}, {"ci_config_id": -4}),
+    ],
+)
+def test_body_is_made_right(kind: str, config: Any, arrives: Any) -> None:
+    given = {**KINDS[kind].fields, **config}
+    assert body(kind, given) == {**given, **arrives}
+
+
+@pytest.mark.parametrize(
+    "config", ['{"ci_config_id": "4", "name": null}', "{'ci_config_id': 4, 'name': None}"]
+)
+def test_config_as_text(config: str) -> None:
+    assert body("dbt", config) == {"ci_config_id": 4, "name": None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "said"),
+    [
+        ("dbt", {}, "ci_config_id: is missing; a dbt integration needs it."),
+        ("tableau", {}, "server_url: is missing; a Tableau integration needs it."),
+        (
+            "dbt",
+            {"ci_config_id": 1, "colour": 1},
+            "config: has 'colour', but the fields of a dbt integration are "
+            "ci_config_id, indexing_cron, name.",
+        ),
+        ("metabase", {}, "kind: must be one of 'hightouch', "),
+        (["x"], {}, "kind: must be one of 'hightouch', "),
+        ("powerbi", {"auth_type": "x"}, "auth_type: must be one of 'delegated', 'service_princi"),
+        *(
+            ("dbt", config, f"config: must be an object, not a value of type {kind}.")
+            for config, kind in [(7, "int"), ("{", "str"), ([("ci_config_id", 4)], "list")]
+        ),
+        # Secrets, as they are and inside JSON.
+        ("mode", {"token": ["planted"], "password": "p"}, "token: must be a non-empty string."),
+        ("mode", "{'token': ['planted']}", "token: must be a non-empty string."),
+        ("mode", {"token": None, "password": "planted"}, "token: must be a non-empty string."),
+    ],
+)
+def test_a_configuration_is_refused(kind: Any, config: Any, said: str) -> None:
+    found = refused(kind, config)
+    assert found.startswith(said)
+    assert "planted" not in found
+
+
+SAME = [
+    ({"name": "n"}, {"name": "n"}),
+    ({"base_url": "https://x/"}, {"base_url": "https://x"}),
+    ({"name": "n"}, {"name": "n/"}),
+    ({"project_ids": ["a", "b"]}, {"project_ids": ["b", "a"]}),
+    ({"bindings": BINDINGS}, {"bindings": BINDINGS[::-1]}),
+    ({"bindings": BINDINGS[:1]}, {"bindings": [{"boundIds": [2, 1], "remoteId": "1", "id": 5}]}),
+    ({"indexing_cron": None}, {"indexing_cron": None, "more": True}),
+    ({"name": "n"}, {}),
+    *(({"name": "n"}, answer) for answer in (None, ["n"], "text", 7)),
+    ({"token": "a"}, {"token": "b"}),
+    ({"repo_id": 3}, {"repo_id": 3}),
+]
+OTHER = [
+    ({"name": "n"}, {"name": None}),
+    ({"workspace": None}, {"workspace": "w"}),
+    ({"indexing_cron": None}, {"indexing_cron": "0 0 * * *"}),
+    ({"project_ids": ["a"]}, {"project_ids": ["a", "a"]}),
+    ({"project_ids": ["a"]}, {"project_ids": ["c"]}),
+    ({"project_ids": ["a"]}, {"project_ids": ["a", 5]}),
+    *(
+        ({"bindings": BINDINGS[:1]}, {"bindings": answered})
+        for answered in (
+            [{"remoteId": "1", "boundIds": [1]}],
+            [7],
+            [{"remoteId": "1"}],
+            [{"remoteId": "1", "boundIds": None}],
+            "x",
+            [],
+            None,
+        )
+    ),
+    ({"repo_id": 3}, {"repo_id": 4}),
+    ({"name": "n", "repo_id": 3}, {"name": "o", "repo_id": 4}),
+]
+
+
+@pytest.mark.parametrize(("sent", "answer"), SAME)
+def test_what_came_back_is_the_same(sent: Any, answer: Any) -> None:
+    assert list(kinds.differences(sent, answer)) == []
+
+
+@pytest.mark.parametrize(("sent", "answer"), OTHER)
+def test_what_came_back_is_another(sent: Any, answer: Any) -> None:
+    assert list(kinds.differences(sent, answer)) == [
+        (name, sent[name], answer[name]) for name in sent
+    ]
