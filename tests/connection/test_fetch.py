@@ -18,7 +18,6 @@ from airflow_provider_datafold.connection import fetch
 from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
     DatafoldError,
-    DatafoldFinalError,
     DatafoldStoppedError,
     DatafoldTransientError,
 )
@@ -101,14 +100,53 @@ def test_a_look_that_fails_once_is_made_again(
     assert (airflow.looks, airflow.pauses) == (3, [0.5, 1.0])
 
 
-@pytest.mark.usefixtures("backend")
+MISSES = [
+    pytest.param(
+        True, None, [0.5, 1.0, 2.0, 4.0], "^There is no Airflow connection", id="a backend"
+    ),
+    pytest.param(False, None, [], "^There is no Airflow connection", id="nobody else was asked"),
+    pytest.param(True, "{", [], "cannot read its JSON or URI", id="a variable that is wrong"),
+]
+
+
+@pytest.mark.parametrize(("has_backend", "variable", "pauses", "said"), MISSES)
 @each
-def test_what_is_missing_in_the_end_is_final(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_final(
+    look: Any,
+    has_backend: bool,
+    variable: str | None,
+    pauses: list[float],
+    said: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.task_runner", None)
+    if has_backend:
+        request.getfixturevalue("backend")
+    if variable is not None:
+        monkeypatch.setenv("AIRFLOW_CONN_DATAFOLD_DEFAULT", variable)
     airflow = Airflow(monkeypatch, MISSING, ...)
-    with pytest.raises(DatafoldConfigurationError, match="^There is no Airflow connection") as got:
+    with pytest.raises(DatafoldConfigurationError, match=said):
         look(airflow)
-    assert (airflow.looks, airflow.pauses) == (5, [0.5, 1.0, 2.0, 4.0])
-    assert isinstance(got.value, DatafoldFinalError)
+    assert (airflow.looks, airflow.pauses) == (len(pauses) + 1, pauses)
+
+
+FORGED = "x\r\n2026-01-01 INFO forged\u2028\x85\x1b[31m"
+
+
+@pytest.mark.parametrize("variable", [None, "{"])
+@pytest.mark.parametrize(
+    "fetch_by", [fetch.fetch_settings, lambda name: asyncio.run(fetch.fetch_settings_async(name))]
+)
+def test_name_that_forges_a_line_is_shown_by_repr(
+    fetch_by: Any, variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{FORGED.upper()}", variable)
+    with pytest.raises(DatafoldConfigurationError) as caught:
+        fetch_by(FORGED)
+    assert str(caught.value).isprintable()
+    assert repr(FORGED) in str(caught.value)
 
 
 @each
@@ -124,29 +162,6 @@ def test_what_cannot_be_read_in_the_end_is_left_to_a_retry(
     assert "planted-secret" not in text
     assert caught.value.__context__ is caught.value.__cause__ is None
     assert airflow.looks == 5
-
-
-@each
-def test_what_is_missing_is_believed_at_once_where_nobody_else_was_asked(
-    look: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.task_runner", None)
-    airflow = Airflow(monkeypatch, MISSING, ...)
-    with pytest.raises(DatafoldConfigurationError, match="^There is no Airflow connection"):
-        look(airflow)
-    assert (airflow.looks, airflow.pauses) == (1, [])
-
-
-@pytest.mark.usefixtures("backend")
-@each
-def test_an_environment_variable_that_cannot_be_read_is_believed_at_once(
-    look: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_DATAFOLD_DEFAULT", "{")
-    airflow = Airflow(monkeypatch, MISSING, ...)
-    with pytest.raises(DatafoldConfigurationError, match="cannot read its JSON or URI"):
-        look(airflow)
-    assert airflow.looks == 1
 
 
 def test_a_task_of_airflow_3_asks_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
