@@ -12,14 +12,19 @@ import pytest
 from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.client.async_driver import AsyncClient
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
+from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import conceal
+from tests.conftest import TOKEN
+from tests.sending import failure
 
 UPDATE = bi.UPDATE["hightouch"]
 """A PUT, which may be sent twice."""
 CREATE = bi.CREATE["hightouch"]
 """A POST, which may not."""
+BODY: dict[str, Any] = {"token": TOKEN, "bindings": [], "indexing_cron": None}
+"""A body for either."""
 
 
 class Call(Protocol):
@@ -89,6 +94,17 @@ def _handled(error: BaseException | None) -> Iterator[None]:
     except BaseException as raised:
         if raised is not error:
             raise
+
+
+def update(call: Call) -> Any:
+    return call(UPDATE, BODY, bi_datasource_id=7)
+
+
+def fails(call: Call, kind: type[DatafoldError], said: str = "") -> DatafoldError:
+    """Make an update that must fail, and check that its error contains no secret."""
+    error = failure(kind, lambda: update(call))
+    assert said in str(error)
+    return error
 
 
 both = pytest.mark.parametrize("call", [call_sync, call_async], ids=["sync", "async"])
