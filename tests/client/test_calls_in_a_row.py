@@ -87,12 +87,7 @@ each_driver = pytest.mark.parametrize("calls", [in_a_thread, in_a_loop])
 
 @each_driver
 @pytest.mark.parametrize(
-    "interim",
-    [
-        pytest.param(EARLY_HINTS, id="103"),
-        pytest.param(PROCESSING, id="102"),
-        pytest.param(PROCESSING * 3 + EARLY_HINTS, id="four"),
-    ],
+    "interim", [EARLY_HINTS, PROCESSING * 3 + EARLY_HINTS], ids=["one", "four"]
 )
 def test_each_call_gets_its_own_final_response(calls: Calls, interim: bytes) -> None:
     behaviours = [says(interim + response(number), Then.KEEP) for number in (1, 2, 3)]
@@ -101,16 +96,16 @@ def test_each_call_gets_its_own_final_response(calls: Calls, interim: bytes) -> 
         assert calls(settings_for(server), 3) == [1, 2, 3]
 
 
-@each_driver
+# In an event loop each of these calls has a connection of its own.
 @pytest.mark.parametrize("late", [0.0, 0.05], ids=["at once", "later"])
-def test_bytes_after_a_response_are_not_the_next_one(calls: Calls, late: float) -> None:
+def test_bytes_after_a_response_are_not_the_next_one(late: float) -> None:
     behaviours = [
         says(response(number), late, response(666) * 2, Then.KEEP) for number in (1, 2, 3)
     ]
 
     with FaultServer(behaviours) as server:
         # No client can distinguish bytes that arrive after the next request from its response.
-        assert calls(settings_for(server), 3, pause=0.5) == [1, 2, 3]
+        assert in_a_thread(settings_for(server), 3, pause=0.3) == [1, 2, 3]
 
 
 @each_driver
@@ -132,11 +127,14 @@ def test_cookies_are_not_sent_back(calls: Calls) -> None:
     assert not any("cookie" in request.headers for request in server.requests)
 
 
-def test_cookies_are_not_kept() -> None:
-    fields = b"".join(b"Set-Cookie: c%d=" % n + b"x" * 60_000 + b"\r\n" for n in range(8))
-    with_cookies = response(1).replace(b"\r\n", b"\r\n" + fields, 1)
+def with_cookies(number: int) -> bytes:
+    """A response with so many large cookies."""
+    fields = b"".join(b"Set-Cookie: c%d=" % n + b"x" * 60_000 + b"\r\n" for n in range(number))
+    return response(1).replace(b"\r\n", b"\r\n" + fields, 1)
 
-    with FaultServer([says(with_cookies, Then.KEEP)]) as server:
+
+def test_cookies_are_not_kept() -> None:
+    with FaultServer([says(with_cookies(8), Then.KEEP)]) as server:
         settings = settings_for(server)
         client = Client(settings, "tests")
         for _ in range(5):
@@ -147,10 +145,7 @@ def test_cookies_are_not_kept() -> None:
 
 @each_driver
 def test_cookies_of_a_megabyte_are_refused_and_not_kept(calls: Calls) -> None:
-    fields = b"".join(b"Set-Cookie: c%d=" % n + b"x" * 60_000 + b"\r\n" for n in range(18))
-    with_cookies = response(1).replace(b"\r\n", b"\r\n" + fields, 1)
-
-    with FaultServer([says(with_cookies, Then.KEEP)]) as server:
+    with FaultServer([says(with_cookies(18), Then.KEEP)]) as server:
         assert calls(settings_for(server), 5) == [DatafoldConnectionError] * 5
         before = peak()
         calls(settings_for(server), 20)

@@ -132,49 +132,35 @@ def test_polls_share_a_connection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "values", "response"),
+    ("operation", "values", "response", "is_shared"),
     [
-        (data_diffs.GET, {"datadiff_id": 7}, {"id": 7}),
-        (monitors.GET_RUN, {"monitor_id": 7, "run_id": 8}, {"run_id": 8, "monitor_id": 7}),
-        (data_sources.GET_TEST, {"job_id": "9"}, {"id": 9}),
+        (data_diffs.GET, {"datadiff_id": 7}, {"id": 7}, True),
+        (monitors.GET_RUN, {"monitor_id": 7, "run_id": 8}, {"run_id": 8, "monitor_id": 7}, True),
+        (data_sources.GET_TEST, {"job_id": "9"}, {"id": 9}, True),
+        # What names nothing, or changes something.
+        (bi.GET, {"bi_datasource_id": 7}, {"id": 7}, False),
+        (data_diffs.CANCEL, {"datadiff_id": 7}, {"id": 7, "status": "cancelled"}, False),
+        (ci.LIST_RUNS, {"ci_config_id": 7}, [], False),
     ],
 )
-def test_what_each_kind_of_job_is_known_by(operation: Any, values: Any, response: Any) -> None:
+def test_only_what_is_known_by_its_response_shares_a_connection(
+    operation: Any, values: Any, response: Any, is_shared: bool
+) -> None:
     async def calls(settings: Settings) -> None:
         async with AsyncClient(settings, "tests") as client:
+            await poll(client)
             for _ in range(2):
                 assert await client.call(operation, **values) == response
-
-    with FaultServer([says(answer(200, json.dumps(response).encode()), Then.KEEP)]) as server:
-        run(calls(settings_for(server.port)))
-        assert (server.connections, len(server.requests)) == (1, 2)
-
-
-def test_what_names_nothing_or_changes_something_has_a_connection_of_its_own() -> None:
-    async def calls(settings: Settings) -> None:
-        async with AsyncClient(settings, "tests") as client:
-            await poll(client)
-            for _ in range(2):
-                await client.call(bi.GET, bi_datasource_id=7)
-            await client.call(data_diffs.CANCEL, datadiff_id=7)
             await poll(client)
 
-    with FaultServer([says(shows(), Then.KEEP)]) as server:
+    other = answer(200, json.dumps(response).encode())
+    behaviours = [says(sent, Then.KEEP) for sent in (shows(), other, other, shows())]
+    with FaultServer(behaviours) as server:
         run(calls(settings_for(server.port)))
-        assert server.connections == 4
+        assert server.connections == (1 if is_shared else 3)
+    own = None if is_shared else "close"
     closes = [request.headers.get("connection") for request in server.requests]
-    assert closes == [None, "close", "close", "close", None]
-
-
-def test_runs_of_ci_have_connections_of_their_own() -> None:
-    async def calls(settings: Settings) -> None:
-        async with AsyncClient(settings, "tests") as client:
-            for _ in range(2):
-                await client.call(ci.LIST_RUNS, ci_config_id=7)
-
-    with FaultServer([says(answer(200, b"[]"), Then.KEEP)]) as server:
-        run(calls(settings_for(server.port)))
-        assert server.connections == 2
+    assert closes == [None, own, own, None]
 
 
 def test_all_waits_share_and_take_what_was_given_back_last() -> None:
@@ -193,28 +179,20 @@ def test_all_waits_share_and_take_what_was_given_back_last() -> None:
 
 
 def test_a_connection_through_a_proxy_is_kept(authority: trustme.CA, bundle: str) -> None:
-    context = tls(authority, "datafold.test")
+    def by(scheme: str, port: int) -> Any:
+        return {"verify": bundle, "proxy": Secret(f"{scheme}://127.0.0.1:{port}")}
+
+    key, context = Secret(API_KEY), tls(authority, "datafold.test")
     with FaultServer([says(shows(n=1), Then.KEEP)], tls=context) as server:
         for scheme in ("http", "https", "socks5h"):
             with Tunnel(server.port, tls=tls(authority) if scheme == "https" else None) as proxy:
-                url = f"{scheme}://127.0.0.1:{proxy.port}"
-                settings = Settings(
-                    "mine",
-                    "https://datafold.test",
-                    Secret(API_KEY),
-                    verify=bundle,
-                    proxy=Secret(url),
-                )
+                settings = Settings("mine", "https://datafold.test", key, **by(scheme, proxy.port))
                 assert run(polls(settings, 3)) == [1] * 3
                 assert len(proxy.asked) == 1
-
-
-def test_a_proxy_that_forwards_keeps_its_connection() -> None:
-    with FaultServer([says(shows(n=1), Then.KEEP)]) as proxy:
-        url = Secret(f"http://127.0.0.1:{proxy.port}")
-        settings = Settings("mine", "http://datafold.test", Secret(API_KEY), proxy=url)
+    with FaultServer([says(shows(n=1), Then.KEEP)]) as forwards:
+        settings = Settings("mine", "http://datafold.test", key, **by("http", forwards.port))
         assert run(polls(settings, 3)) == [1] * 3
-        assert (proxy.connections, len(proxy.requests)) == (1, 3)
+        assert (forwards.connections, len(forwards.requests)) == (1, 3)
 
 
 # What is believed.
@@ -296,29 +274,26 @@ def test_a_response_that_names_another_job_is_asked_for_again(other: bytes) -> N
         assert server.connections == 2
 
 
-def test_what_the_new_connection_brings_counts() -> None:
-    behaviours = [says(shows(n=1), Then.KEEP), says(answer(500, b""), Then.KEEP)]
-    with FaultServer(behaviours) as server:
-        assert run(polls(settings_for(server.port), 3)) == [
-            1,
-            DatafoldServerError,
-            DatafoldServerError,
-        ]
-        assert (server.connections, len(server.requests)) == (3, 4)
+FAILS = DatafoldServerError
 
 
 @pytest.mark.parametrize(
-    ("busy", "error"),
+    ("refusal", "found", "connections", "requests"),
     [
-        (answer(429, b""), DatafoldRateLimitError),
-        (answer(503, b"", {"retry-after": "1"}), DatafoldServerError),
+        # What the new connection brings counts.
+        (answer(500, b""), [1, FAILS, FAILS], 3, 4),
+        # A service that asks to wait is not asked again at once.
+        (answer(429, b""), [1, DatafoldRateLimitError, 2], 2, 3),
+        (answer(503, b"", {"retry-after": "1"}), [1, FAILS, 2], 2, 3),
     ],
 )
-def test_a_service_that_asks_to_wait_is_not_asked_again_at_once(busy: bytes, error: Any) -> None:
-    behaviours = [shows(n=1), busy, shows(n=2)]
+def test_a_refusal_on_a_kept_connection(
+    refusal: bytes, found: list[Any], connections: int, requests: int
+) -> None:
+    behaviours = [shows(n=1), refusal, *([shows(n=2)] if found[-1] == 2 else [])]
     with FaultServer([says(sent, Then.KEEP) for sent in behaviours]) as server:
-        assert run(polls(settings_for(server.port), 3)) == [1, error, 2]
-        assert (server.connections, len(server.requests)) == (2, 3)
+        assert run(polls(settings_for(server.port), 3)) == found
+        assert (server.connections, len(server.requests)) == (connections, requests)
 
 
 @pytest.mark.parametrize(
@@ -416,15 +391,17 @@ def test_an_old_one_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "connections"),
     [
-        {"key": Secret("another key")},
-        {"proxy": Secret("http://127.0.0.1:{port}")},
-        {"verify": False},
-        {"timeout": 5},
+        # As two triggers read them.
+        ({}, 1),
+        ({"key": Secret("another key")}, 2),
+        ({"proxy": "http://127.0.0.1:{port}"}, 2),
+        ({"verify": False}, 2),
+        ({"timeout": 5}, 2),
     ],
 )
-def test_other_settings_have_others(change: dict[str, Any]) -> None:
+def test_only_equal_settings_share(change: dict[str, Any], connections: int) -> None:
     async def calls(settings: Settings, others: Settings) -> None:
         async with AsyncClient(settings, "a") as one, AsyncClient(others, "b") as other:
             for _ in range(2):
@@ -433,22 +410,9 @@ def test_other_settings_have_others(change: dict[str, Any]) -> None:
 
     with FaultServer([says(shows(), Then.KEEP)]) as server:
         if "proxy" in change:
-            change = {"proxy": Secret(f"http://127.0.0.1:{server.port}")}
+            change = {"proxy": Secret(change["proxy"].format(port=server.port))}
         run(calls(settings_for(server.port), settings_for(server.port, **change)))
-        assert server.connections == 2
-
-
-def test_equal_settings_have_the_same() -> None:
-    async def calls(port: int) -> None:
-        # As two triggers read them.
-        one, other = (AsyncClient(settings_for(port, key=Secret(API_KEY)), "a") for _ in "ab")
-        async with one, other:
-            await poll(one)
-            await poll(other)
-
-    with FaultServer([says(shows(), Then.KEEP)]) as server:
-        run(calls(server.port))
-        assert server.connections == 1
+        assert server.connections == connections
 
 
 def test_another_event_loop_has_others() -> None:
