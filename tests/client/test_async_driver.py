@@ -85,22 +85,34 @@ def test_address_that_cannot_be_used() -> None:
         asyncio.run(get())
 
 
-@pytest.mark.parametrize("act", [says(FOR_EVER), drips(head(200), b" " * 100)])
-def test_cancelled_call_leaves_no_frame_that_shows_it(serve: Any, act: Behaviour) -> None:
+@pytest.mark.parametrize(
+    ("act", "others"),
+    [
+        pytest.param(answers(503, b"{}", {"Retry-After": "25"}), {"asyncio"}, id="pause"),
+        pytest.param(says(FOR_EVER), set(), id="silent"),
+        pytest.param(drips(head(200), b" " * 100), set(), id="drip"),
+    ],
+)
+def test_cancelled_call_sends_nothing_more_and_leaves_no_frame_that_shows_it(
+    serve: Any, act: Behaviour, others: set[str]
+) -> None:
     async def cancelled() -> BaseException:
         client = await opened()
         task = asyncio.create_task(send(client))
         while not server.requests:
             await asyncio.sleep(0.01)
+        # Time for the response to come, and for a pause to begin.
+        await asyncio.sleep(0.2)
         task.cancel()
         try:
             await task
         except asyncio.CancelledError as error:
+            assert len(server.requests) == 1
             assert await send(client) == INTEGRATION
             return error
         raise AssertionError("It ended by itself.")
 
-    server = serve(act, answers())
+    server = serve(act, answers(), extra={"timeout": 30, "max_retries": 1})
     error: BaseException | None = asyncio.run(cancelled())
     modules = set()
     # Before Python 3.11 each await of a task that was cancelled adds an error to the chain.
@@ -110,7 +122,7 @@ def test_cancelled_call_leaves_no_frame_that_shows_it(serve: Any, act: Behaviour
             modules.add(frame.f_globals["__name__"].partition(".")[0])
             assert API_KEY not in repr(frame.f_locals)
         error = error.__context__
-    assert modules <= {"tests", "airflow_provider_datafold"}
+    assert modules <= {"tests", "airflow_provider_datafold"} | others
 
 
 def test_socks_needs_a_library(serve: Any, to: Any, monkeypatch: pytest.MonkeyPatch) -> None:

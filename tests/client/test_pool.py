@@ -8,7 +8,6 @@ import os
 import re
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -426,38 +425,26 @@ def test_another_event_loop_has_others() -> None:
 # Certificates that change.
 
 
-@contextmanager
-def two_services() -> Iterator[tuple[list[trustme.CA], list[FaultServer]]]:
-    """Services whose certificates are signed by different authorities."""
+@pytest.mark.parametrize("is_own", [False, True], ids=["the environment's", "a file of ours"])
+def test_cas_that_were_replaced_are_read_again(
+    is_own: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, new = str(tmp_path / "ca.pem"), str(tmp_path / "new.pem")
+    monkeypatch.setattr(certifi, "where", lambda: file)
     authorities = [trustme.CA(), trustme.CA()]
     acts = [says(shows(n=1), Then.KEEP)]
+    refused = DatafoldCertificateError
     with (
         FaultServer(acts, tls=tls(authorities[0])) as one,
         FaultServer(acts, tls=tls(authorities[1])) as other,
     ):
-        yield authorities, [one, other]
-
-
-def test_a_ca_file_that_was_replaced_is_read_again(tmp_path: Path) -> None:
-    file, new = tmp_path / "ca.pem", tmp_path / "new.pem"
-    with two_services() as (authorities, services):
-        authorities[0].cert_pem.write_to_path(str(file))
-        one, other = (settings_for(service.port, verify=str(file)) for service in services)
-        assert run(polls(one, 1)) + run(polls(other, 1)) == [1, DatafoldCertificateError]
-        authorities[1].cert_pem.write_to_path(str(new))
-        new.replace(file)
-        assert run(polls(one, 1)) + run(polls(other, 1)) == [DatafoldCertificateError, 1]
-
-
-def test_the_environments_own_cas_are_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(certifi, "where", lambda: str(tmp_path / "ca.pem"))
-    with two_services() as (authorities, services):
-        for authority, service in zip(authorities, services, strict=True):
-            authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-            settings = Settings("mine", f"https://127.0.0.1:{service.port}", Secret(API_KEY))
-            assert run(polls(settings, 1)) == [1]
+        for authority, found in zip(authorities, ([1, refused], [refused, 1]), strict=True):
+            authority.cert_pem.write_to_path(new)
+            os.replace(new, file)
+            for server, outcome in zip((one, other), found, strict=True):
+                url, verify = f"https://127.0.0.1:{server.port}", file if is_own else True
+                settings = Settings("mine", url, Secret(API_KEY), max_retries=0, verify=verify)
+                assert run(polls(settings, 1)) == [outcome]
 
 
 def test_what_old_certificates_vouched_for_is_not_used_again(

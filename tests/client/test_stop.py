@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -21,16 +20,12 @@ from typing import Any
 import pytest
 import trustme
 
-from airflow_provider_datafold.client.async_driver import AsyncClient
-from airflow_provider_datafold.connection.fetch import fetch_settings
 from airflow_provider_datafold.exceptions import DatafoldStoppedError
 from airflow_provider_datafold.jobs.hook import JobHook
-from airflow_provider_datafold.redaction.secret import conceal
 from dev.faults.behaviours import FOR_EVER, answers, drips, head, says
 from dev.faults.server import Door, FaultServer
 from tests.certificates import tls
 from tests.conftest import API_KEY, ROOT, TOKEN
-from tests.drivers import BODY, UPDATE
 from tests.tunnel import Tunnel
 
 PATIENCE = 12.0
@@ -94,10 +89,7 @@ def hook(connect: Callable[..., None]) -> Callable[..., JobHook]:
     return make
 
 
-each_act = pytest.mark.parametrize("act", [busy, silent, drip], ids=["pause", "silent", "drip"])
-
-
-@each_act
+@pytest.mark.parametrize("act", [busy, silent, drip], ids=["pause", "silent", "drip"])
 @pytest.mark.parametrize("before", [0, 1], ids=["new connection", "kept connection"])
 def test_ends_at_once_and_sends_nothing_more(
     before: int, hook: Any, on_signal: Any, act: Any
@@ -211,26 +203,6 @@ def test_hook_that_is_stopped_before_it_is_used_sends_nothing(hook: Any) -> None
         with pytest.raises(DatafoldStoppedError):
             stopped.get_integration(7)
         assert server.requests == []
-
-
-@each_act
-def test_cancelled_call_sends_nothing_more(hook: Any, act: Any) -> None:
-    async def cancel(server: FaultServer) -> None:
-        settings = fetch_settings("datafold_default")
-        async with AsyncClient(settings, "tests") as client:
-            asked = client.call(UPDATE, conceal(BODY), bi_datasource_id=7)
-            task = asyncio.ensure_future(asked)
-            while not server.requests:
-                await asyncio.sleep(0.02)
-            await asyncio.sleep(0.5)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    with FaultServer([act, answers()]) as server:
-        hook(server.port)
-        asyncio.run(cancel(server))
-        assert len(server.requests) == 1
 
 
 def call_at_lines(do: Callable[[], object], at: Callable[[int], object]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-import time
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,11 +15,9 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_datafold.connection import fetch
 from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
-    DatafoldError,
     DatafoldStoppedError,
     DatafoldTransientError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 from tests.conftest import API_KEY
@@ -173,42 +169,29 @@ def test_a_task_of_airflow_3_asks_the_api_server(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_hook_that_is_stopped_looks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    airflow = Airflow(monkeypatch, VaultError(), ...)
+    airflow, hook = Airflow(monkeypatch, VaultError(), ...), JobHook()
     monkeypatch.setattr(fetch, "_PAUSES", (60.0,))
-    hook, ended = JobHook(), list[DatafoldError]()
+    look = BaseHook.get_connection
 
-    def call() -> None:
-        try:
-            hook.get_data_diff(3)
-        except DatafoldError as error:
-            ended.append(error)
+    def look_and_stop_later(conn_id: str) -> Any:
+        threading.Timer(0.1, hook.stop).start()
+        return look(conn_id)
 
-    calling = threading.Thread(target=call, daemon=True)
-    calling.start()
-    _until(lambda: airflow.looks)
-    hook.stop()
-    calling.join(30)
-    assert [type(error) for error in ended] == [DatafoldStoppedError]
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(look_and_stop_later))
+    with pytest.raises(DatafoldStoppedError):
+        hook.get_data_diff(3)
     assert airflow.looks == 1
 
 
-def test_a_hook_looks_again(monkeypatch: pytest.MonkeyPatch, connections: None) -> None:
-    monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
-    airflow = Airflow(monkeypatch, VaultError())
-    with DatafoldHook() as hook:
-        assert hook.list_data_sources()
-    assert airflow.looks == 2
-
-
-def test_an_update_looks_again_for_the_other_systems_connection(
+def test_a_task_looks_again_for_both_connections(
     monkeypatch: pytest.MonkeyPatch, connections: None, sandbox: Any
 ) -> None:
     monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
-    look, failed = BaseHook.get_connection, list[str]()
+    look, failed = BaseHook.get_connection, set[str]()
 
     def get_connection(conn_id: str) -> Any:
-        if conn_id == "hightouch_default" and not failed:
-            failed.append(conn_id)
+        if conn_id not in failed:
+            failed.add(conn_id)
             raise VaultError
         return look(conn_id)
 
@@ -218,10 +201,4 @@ def test_an_update_looks_again_for_the_other_systems_connection(
     )
     with JobHook() as hook:
         task.call(hook)
-    assert failed == ["hightouch_default"]
-
-
-def _until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 30.0
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
+    assert failed == {"datafold_default", "hightouch_default"}

@@ -237,3 +237,14 @@ def test_settings_name_the_proxy_of_the_environment(
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
     found: Secret | None = read(host=f"https://{host}").proxy
     assert (found and found.reveal()) == proxy
+
+
+@pytest.mark.parametrize(
+    ("extra", "verify"),
+    [({}, "/theirs"), ({"ca_bundle": "/ours"}, "/ours"), ({"verify_ssl": False}, False)],
+)
+def test_the_connection_counts_before_the_environments_bundle(
+    extra: dict[str, Any], verify: bool | str, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/theirs")
+    assert read(extra=extra).verify == verify

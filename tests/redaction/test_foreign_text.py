@@ -40,11 +40,6 @@ ECHO = Operation(
 """Sends any body to an operation that carries secrets."""
 
 
-def plain(text: str) -> bool:
-    """Whether a string has no character that could begin a line or control a terminal."""
-    return text.isprintable()
-
-
 # Log forging
 
 
@@ -63,7 +58,7 @@ def test_name_of_a_connection_is_logged_by_repr(
         message = str(error)
     assert (message == "") == (status == 200)
     assert len(log()) >= (2 if call is call_sync else status == 503)
-    assert [text for text in [message, *log()] if not plain(text)] == []
+    assert [text for text in [message, *log()] if not text.isprintable()] == []
 
 
 @pytest.fixture
@@ -96,7 +91,7 @@ def test_what_the_hook_logs_is_on_one_line(call: str, serve: Any, log: Any) -> N
                 only_if_changed=call == "unchanged",
             )
     assert len(log()) >= 1
-    assert [message for message in log() if not plain(message)] == []
+    assert [message for message in log() if not message.isprintable()] == []
 
 
 @both
@@ -119,8 +114,8 @@ def test_what_the_service_says_is_shown_on_one_line(
     serve(answers(status, content, headers))
     with pytest.raises(DatafoldError) as caught:
         call(UPDATE, BODY, bi_datasource_id=7)
-    assert plain(str(caught.value))
-    assert all(plain(part) for pair in caught.value.errors for part in pair)
+    assert str(caught.value).isprintable()
+    assert all(part.isprintable() for pair in caught.value.errors for part in pair)
 
 
 # Secrets that are not strings
@@ -183,7 +178,9 @@ def test_huge_integer_is_refused(call: Call, value: Any, serve: Any) -> None:
     server = serve(answers())
     binding = {"remoteId": "1", "boundIds": [value]}
     source = {"name": "a", "type": "pg", "options": {}}
-    wrong = {**binding, "remoteId": value, value: 1} if isinstance(value, int) else {"a": value}
+    wrong: dict[Any, Any] = {"a": value}
+    if isinstance(value, int):
+        wrong = {**binding, "remoteId": value, value: 1}
     calls: list[tuple[Any, ...]] = [
         (UPDATE, BODY, {"bi_datasource_id": value}),
         *((CREATE, {**BODY, "bindings": found}) for found in (value, [binding], [wrong], wrong)),

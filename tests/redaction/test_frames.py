@@ -22,6 +22,8 @@ from typing import Any
 
 import pytest
 import trustme
+from rich.console import Console
+from rich.traceback import Traceback
 
 import airflow_provider_datafold
 from airflow_provider_datafold import exceptions
@@ -181,18 +183,11 @@ def shown(error: BaseException, *, with_rich: bool = False) -> str:
 
 
 def shown_by_rich(error: BaseException) -> str:
-    try:
-        from rich.console import Console
-        from rich.traceback import Traceback
-    except ImportError:
-        return ""
-
     out = io.StringIO()
-    kind, trace = type(error), error.__traceback__
     found = Traceback.from_exception(
-        kind,
+        type(error),
         error,
-        trace,
+        error.__traceback__,
         show_locals=True,
         locals_max_string=100_000,
         locals_max_length=1_000,

@@ -18,6 +18,7 @@ from dev.faults.server import Call as Asked
 from dev.faults.server import Step, Then
 from tests.conftest import API_KEY
 from tests.drivers import Call, both
+from tests.integrations import KINDS
 
 ALL = Operation(
     "POST", "/all", Effect.STARTS, "thing", object, body=lambda body: body, carries_secrets=True
@@ -30,25 +31,11 @@ def planted(name: str) -> str:
 
 
 SECRETS = [API_KEY, *map(planted, sorted(WRITE_ONLY))]
-COMMON = {"indexing_cron": None}
-CONFIGS: dict[str, dict[str, Any]] = {
-    "hightouch": {"token": planted("token"), "bindings": []},
-    "looker": {
-        "base_url": "https://looker.test",
-        "client_id": "a",
-        "client_secret": planted("client_secret"),
-        "repo_id": 1,
-    },
-    "mode": {"token": planted("token"), "password": planted("password")},
-    "tableau": {
-        "server_url": "https://tableau.test",
-        "site_id": "a",
-        "token_name": "a",
-        "token_value": planted("token_value"),
-    },
-    "powerbi": {"client_secret": planted("client_secret")},
-    "dbt": {"ci_config_id": 1},
+CONFIGS = {
+    name: {**kind.required, **{secret: planted(secret) for secret in kind.secrets}}
+    for name, kind in KINDS.items()
 }
+COMMON = {"indexing_cron": None}
 OPTIONS = {"host": "h", "port": 1, "dbname": "d", "user": "u", "password": planted("password")}
 POSTGRES = {"name": "a", "type": "pg", "options": OPTIONS}
 CALLS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
