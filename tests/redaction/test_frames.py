@@ -36,14 +36,11 @@ from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, html, says
 from dev.faults.server import Behaviour, Door, FaultServer, Step, Then
 from dev.faults.server import Call as Asked
 from tests.certificates import tls
+from tests.conftest import API_KEY, TOKEN
 from tests.drivers import UPDATE, call_async
 
 HERE = str(Path(__file__).parents[1])
 PACKAGE = str(Path(airflow_provider_datafold.__file__).parent)
-
-# Planted where no frame of the tests has them.
-os.environ["PLANTED_KEY"] = "planted-key-5d20"
-os.environ["PLANTED_TOKEN"] = "planted-token-81ce"
 
 
 def echoes(status: int, **more: Any) -> Behaviour:
@@ -89,7 +86,7 @@ Attempt = Callable[..., Any]
 
 
 def config(**more: Any) -> dict[str, Any]:
-    return {"token": os.environ["PLANTED_TOKEN"], "bindings": [], "indexing_cron": None, **more}
+    return {"token": TOKEN, "bindings": [], "indexing_cron": None, **more}
 
 
 def by_hook(**more: Any) -> Any:
@@ -104,7 +101,7 @@ def by_method(**more: Any) -> Any:
 
 def by_free_request(**more: Any) -> Any:
     with DatafoldHook() as hook:
-        return hook.run("PUT", "/a", {"token": os.environ["PLANTED_TOKEN"], **more})
+        return hook.run("PUT", "/a", {"token": TOKEN, **more})
 
 
 def by_operator(**more: Any) -> Any:
@@ -130,24 +127,14 @@ with_each_driver = pytest.mark.parametrize("attempt", [by_hook, by_client], ids=
 
 
 @pytest.fixture
-def served(connect: Callable[..., None]) -> Iterator[Callable[..., FaultServer]]:
+def served(serve: Any, connect: Any) -> Callable[..., FaultServer]:
     """Connect to a service, with the planted key and token."""
-    with contextlib.ExitStack() as stack:
+    connect("hightouch_default", conn_type="generic", password=TOKEN)
 
-        def serve(
-            act: Behaviour, scheme: str = "http", extra: Any = None, **more: Any
-        ) -> FaultServer:
-            server = stack.enter_context(FaultServer([act], **more))
-            connect(
-                "datafold_default",
-                host=f"{scheme}://127.0.0.1:{server.port}",
-                password=os.environ["PLANTED_KEY"],
-                extra={"max_retries": 0, "timeout": 0.3, **(extra or {})},
-            )
-            connect("hightouch_default", conn_type="generic", password=os.environ["PLANTED_TOKEN"])
-            return server
+    def start(act: Behaviour, extra: Any = None, **more: Any) -> Any:
+        return serve(act, extra={"timeout": 0.3, **(extra or {})}, **more)
 
-        yield serve
+    return start
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -198,9 +185,8 @@ def shown_by_rich(error: BaseException) -> str:
 
 
 def secrets_in(text: str) -> list[str]:
-    """The lines of a string that show a planted secret."""
-    planted = (os.environ["PLANTED_KEY"], os.environ["PLANTED_TOKEN"])
-    return [line for line in text.splitlines() if any(secret in line for secret in planted)]
+    """The lines of a string that show a secret."""
+    return [line for line in text.splitlines() if API_KEY in line or TOKEN in line]
 
 
 def raised(attempt: Attempt, of: type[BaseException] = Exception) -> BaseException:
@@ -224,8 +210,8 @@ def test_error_of_a_service(case: str, attempt: Attempt, served: Any) -> None:
     server = served(act)
     # rich takes a second for a traceback.
     check(attempt, kind, with_rich=case in ("422", "silent"))
-    assert any(os.environ["PLANTED_TOKEN"] in request.text for request in server.requests)
-    assert any(os.environ["PLANTED_KEY"] in request.text for request in server.requests)
+    assert any(TOKEN in request.text for request in server.requests)
+    assert any(API_KEY in request.text for request in server.requests)
 
 
 @with_each_driver
@@ -236,7 +222,7 @@ def test_host_that_cannot_be_reached(attempt: Attempt, served: Any) -> None:
 
 @with_each_driver
 def test_certificate_that_is_refused(attempt: Attempt, served: Any) -> None:
-    served(says(), "https", tls=tls(trustme.CA()))
+    served(says(), tls=tls(trustme.CA()))
     check(attempt, "DatafoldCertificateError")
 
 
@@ -246,15 +232,15 @@ def test_certificate_that_is_refused(attempt: Attempt, served: Any) -> None:
     [
         None,
         {"conn_type": "postgres"},
-        {"password": "PLANTED_KEY\n"},
-        {"password": "Key PLANTED_KEY"},
-        {"password": "PLANTED_KEY\u00e9"},
-        {"host": "https://user:PLANTED_KEY@127.0.0.1"},
-        {"schema": "PLANTED_KEY"},
-        {"extra": {"timeout": "PLANTED_KEY"}},
-        {"extra": {"max_retries": {"token": "PLANTED_KEY"}}},
-        {"extra": '{"token": "PLANTED_KEY"'},
-        {"extra": '["PLANTED_KEY"]'},
+        {"password": f"a\n{API_KEY}"},
+        {"password": f"Key {API_KEY}"},
+        {"password": f"{API_KEY}\u00e9"},
+        {"host": f"https://user:{API_KEY}@127.0.0.1"},
+        {"schema": API_KEY},
+        {"extra": {"timeout": API_KEY}},
+        {"extra": {"max_retries": {"token": API_KEY}}},
+        {"extra": f'{{"token": "{API_KEY}"'},
+        {"extra": f'["{API_KEY}"]'},
     ],
 )
 def test_connection_that_is_wrong(
@@ -265,12 +251,7 @@ def test_connection_that_is_wrong(
     if fields is None:
         monkeypatch.delenv(name)
     else:
-        written = json.dumps({**json.loads(os.environ[name]), **fields})
-        key = os.environ["PLANTED_KEY"]
-        monkeypatch.setenv(
-            name, written.replace("PLANTED_KEY\\n", f"a\\n{key}").replace("PLANTED_KEY", key)
-        )
-        del written, key
+        monkeypatch.setenv(name, json.dumps({**json.loads(os.environ[name]), **fields}))
     check(attempt, "DatafoldConfigurationError")
 
 
@@ -281,7 +262,7 @@ def test_second_connection_that_is_wrong(
     served(says())
     name = "AIRFLOW_CONN_HIGHTOUCH_DEFAULT"
     if fields is None:
-        monkeypatch.setenv(name, json.dumps({"password": os.environ["PLANTED_TOKEN"]})[:-1])
+        monkeypatch.setenv(name, json.dumps({"password": TOKEN})[:-1])
     else:
         monkeypatch.setenv(name, json.dumps({**json.loads(os.environ[name]), **fields}))
     check(by_operator, "DatafoldConfigurationError")
@@ -293,9 +274,9 @@ def planted_in(value: Any) -> Any:
         return {planted_in(key): planted_in(item) for key, item in value.items()}
     if isinstance(value, list):
         return [planted_in(item) for item in value]
-    return (
-        value.replace("PLANTED", os.environ["PLANTED_TOKEN"]) if isinstance(value, str) else value
-    )
+    if isinstance(value, bytes):
+        return value.replace(b"PLANTED", TOKEN.encode())
+    return value.replace("PLANTED", TOKEN) if isinstance(value, str) else value
 
 
 WRONG: list[dict[str, Any]] = [
@@ -347,7 +328,7 @@ def test_hook_that_was_stopped(served: Any) -> None:
     def attempt() -> None:
         with JobHook() as hook:
             hook.stop()
-            hook.run("PUT", "/a", {"token": os.environ["PLANTED_TOKEN"]})
+            hook.run("PUT", "/a", {"token": TOKEN})
 
     check(attempt, "DatafoldStoppedError")
 
@@ -403,7 +384,7 @@ def test_end_of_a_job(case: str, served: Any) -> None:
     )
     context: Any = {"ti": SimpleNamespace(try_number=1, xcom_push=lambda **pushed: None)}
     check(lambda: sensor.execute(context), kind)
-    assert any(os.environ["PLANTED_KEY"] in request.text for request in server.requests)
+    assert any(API_KEY in request.text for request in server.requests)
 
 
 def test_every_error_is_among_these() -> None:
