@@ -76,7 +76,14 @@ def wrong(content: bytes, status: int = 200, headers: dict[str, str] | None = No
     "content",
     [
         *(b"", b"<html>log in</html>", b"\xff\xfe\x00", b'{"a": NaN}', b"Infinity", b"{" * 9),
-        *(b"'x'", b"1e999", b"[" * 100_000, rb'"\ud800"', b'"\xed\xa0\x80"'),
+        *(
+            b"'x'",
+            b"1e999",
+            b'{"id": ' + b"1" * 5000 + b"}",
+            b"[" * 100_000,
+            rb'"\ud800"',
+            b'"\xed\xa0\x80"',
+        ),
         r'"\ud800"'.encode("utf-16"),
     ],
 )

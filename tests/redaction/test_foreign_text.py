@@ -12,11 +12,7 @@ import pytest
 
 from airflow_provider_datafold.api import bi, data_diffs, data_sources
 from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.exceptions import (
-    DatafoldAnswerError,
-    DatafoldError,
-    DatafoldInputError,
-)
+from airflow_provider_datafold.exceptions import DatafoldError, DatafoldInputError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import INTEGRATION, answer, answers
 from dev.faults.server import Call as Asked
@@ -29,13 +25,7 @@ HUGE = 10**5000
 HUGE_TEXT = "1" * 5000
 
 ECHO = Operation(
-    "POST",
-    "/echo",
-    Effect.STARTS,
-    "thing",
-    object,
-    body=lambda body: body,
-    carries_secrets=True,
+    "POST", "/echo", Effect.STARTS, "thing", object, body=lambda body: body, carries_secrets=True
 )
 """Sends any body to an operation that carries secrets."""
 
@@ -142,8 +132,7 @@ def test_secret_that_is_not_text_is_redacted(call: Call, serve: Any) -> None:
     serve(echoes_everything)
     found = call(ECHO, {**NOT_TEXT, "id": 7})
     assert {name: found[name] for name in NOT_TEXT} == {
-        **dict.fromkeys(NOT_TEXT, "***"),
-        "http_password": None,
+        name: None if value is None else "***" for name, value in NOT_TEXT.items()
     }
     assert found["id"] == 7
     shown = json.dumps(found)
@@ -202,13 +191,6 @@ def test_huge_integer_is_refused(call: Call, value: Any, serve: Any) -> None:
     assert server.requests == []
 
 
-@both
-def test_huge_integer_in_a_response_is_refused(call: Call, serve: Any) -> None:
-    serve(answers(200, f'{{"id": {HUGE_TEXT}}}'.encode()))
-    with pytest.raises(DatafoldAnswerError):
-        call(bi.GET, bi_datasource_id=7)
-
-
 class Name(str, Enum):
     """A string with another repr."""
 
@@ -224,14 +206,6 @@ def test_what_a_text_is_counts_and_not_what_it_shows(serve: Any) -> None:
     server = serve(answers(200, b"[]"))
     DatafoldHook().list_table_upstreams(1, Name.TABLE)
     assert server.requests[0].target.endswith("/tables/db.schema.table/upstreams")
-
-
-def test_secret_that_shows_itself_as_something_else_is_redacted(serve: Any) -> None:
-    class Token(str, Enum):
-        MINE = "planted-enum-token"
-
-    serve(answers(200, b'{"x": "planted-enum-token"}'))
-    assert DatafoldHook().run("PUT", "/a", {"token": Token.MINE}) == {"x": "***"}
 
 
 def test_object_that_cannot_be_shown_is_refused(serve: Any) -> None:

@@ -9,6 +9,7 @@ import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from copy import deepcopy
+from enum import Enum
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -368,12 +369,18 @@ def test_a_secret_in_a_list_is_concealed(kind: Any) -> None:
     )
 
 
+class Token(str, Enum):
+    MINE = "planted"
+
+
 @pytest.mark.parametrize(
     ("secret", "texts"),
     [
         ({"a": True, "b": None, "c": [False, 1.5, " x "]}, ["1.5", " x ", "x"]),
         (["first", 12345], ["first", "12345"]),
         (("first", 12345), ["first", "12345"]),
+        # It shows itself as something else.
+        (Token.MINE, ["planted"]),
     ],
 )
 def test_only_what_is_written_of_a_secret_is_a_secret(secret: Any, texts: list[str]) -> None:
