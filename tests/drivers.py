@@ -12,11 +12,12 @@ import pytest
 from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.client.async_driver import AsyncClient
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
+from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.omitted import OMITTED
-from airflow_provider_datafold.redaction.secret import conceal
-from tests.conftest import TOKEN
+from airflow_provider_datafold.redaction.secret import Secret, conceal
+from tests.conftest import API_KEY, TOKEN
 from tests.sending import failure
 
 UPDATE = bi.UPDATE["hightouch"]
@@ -94,6 +95,16 @@ def _handled(error: BaseException | None) -> Iterator[None]:
     except BaseException as raised:
         if raised is not error:
             raise
+
+
+def settings_for(place: int | str, **more: Any) -> Settings:
+    """Make the settings for a single try.
+
+    :param place: a port of this machine, or a URL.
+    """
+    base_url = place if isinstance(place, str) else f"http://127.0.0.1:{place}"
+    given: dict[str, Any] = {"api_key": Secret(API_KEY), "timeout": 20, "max_retries": 0, **more}
+    return Settings("mine", base_url, **given)
 
 
 def update(call: Call) -> Any:

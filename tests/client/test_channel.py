@@ -23,7 +23,7 @@ from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import answer, head, says
 from dev.faults.server import Behaviour, FaultServer, Step
 from tests.certificates import tls
-from tests.conftest import API_KEY
+from tests.drivers import settings_for
 
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
 CHUNKED = head(200, {"Transfer-Encoding": "chunked"})
@@ -41,11 +41,6 @@ def floods(start: bytes, piece: bytes) -> Behaviour:
         return chain([start], repeat(piece * TIMES, PIECES))
 
     return act
-
-
-def settings_for(port: int, scheme: str = "http", **more: Any) -> Settings:
-    more = {"timeout": 0.5, "max_retries": 0, **more}
-    return Settings("mine", f"{scheme}://127.0.0.1:{port}", Secret(API_KEY), **more)
 
 
 class Ticks:
@@ -82,11 +77,11 @@ def test_deadline_holds_during_a_flood(
     flood: Behaviour, scheme: str, authority: trustme.CA, bundle: str
 ) -> None:
     ticks = Ticks()
-    with (
-        FaultServer([flood], tls=tls(authority) if scheme == "https" else None) as server,
-        pytest.raises(DatafoldTimeoutError, match=r"no complete response within 0\.5 s"),
-    ):
-        asyncio.run(ticks.during(settings_for(server.port, scheme, verify=bundle)))
+    with FaultServer([flood], tls=tls(authority) if scheme == "https" else None) as server:
+        url = f"{scheme}://127.0.0.1:{server.port}"
+        settings = settings_for(url, timeout=0.5, verify=bundle)
+        with pytest.raises(DatafoldTimeoutError, match=r"no complete response within 0\.5 s"):
+            asyncio.run(ticks.during(settings))
     assert ticks.count > 5
 
 
@@ -96,7 +91,7 @@ def test_deadline_holds_while_a_proxy_floods() -> None:
     with FaultServer([floods(b"", INTERIM)]) as proxy:
         url = Secret(f"http://127.0.0.1:{proxy.port}")
         with pytest.raises(DatafoldTimeoutError):
-            asyncio.run(ticks.during(settings_for(1, "https", proxy=url)))
+            asyncio.run(ticks.during(settings_for("https://datafold.test", timeout=0.5, proxy=url)))
     assert ticks.count > 5
 
 
@@ -116,7 +111,7 @@ def test_response_of_too_many_parts(parts: bytes) -> None:
         settings = settings_for(server.port, timeout=60)
         if parts.startswith(INTERIM):
             url = Secret(f"http://127.0.0.1:{server.port}")
-            settings = settings_for(1, "https", proxy=url, timeout=60)
+            settings = settings_for("https://datafold.test", proxy=url, timeout=60)
         with pytest.raises(DatafoldConnectionError, match="the connection broke"):
             asyncio.run(Ticks().during(settings))
 
@@ -125,5 +120,5 @@ def test_small_chunks_are_read() -> None:
     content = json.dumps({"id": 7, "text": "x" * 9_000}).encode()
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in content) + b"0\r\n\r\n"
     with FaultServer([says(CHUNKED + chunks)]) as server:
-        read = asyncio.run(Ticks().during(settings_for(server.port, timeout=20)))
+        read = asyncio.run(Ticks().during(settings_for(server.port)))
     assert read == json.loads(content)

@@ -31,7 +31,7 @@ from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, head, is_huge, s
 from dev.faults.server import Behaviour, FaultServer, Step, Then
 from dev.faults.server import Call as Asked
 from tests.certificates import tls
-from tests.conftest import API_KEY
+from tests.drivers import settings_for
 from tests.tunnel import Tunnel
 
 FAR = 4e9
@@ -50,14 +50,6 @@ def run(work: Coroutine[Any, Any, Done]) -> Done:
 def shows(number: int = 7, **more: Any) -> bytes:
     """A response that shows a data diff."""
     return answer(200, json.dumps({"id": number, "status": "processing", **more}).encode())
-
-
-def settings_for(port: int, *, verify: bool | str = True, **more: Any) -> Settings:
-    scheme = "https" if isinstance(verify, str) else "http"
-    base_url = f"{scheme}://127.0.0.1:{port}"
-    return Settings(
-        "mine", base_url, more.pop("key", Secret(API_KEY)), max_retries=0, verify=verify, **more
-    )
 
 
 async def poll(client: AsyncClient, number: int = 7) -> Any:
@@ -181,15 +173,15 @@ def test_a_connection_through_a_proxy_is_kept(authority: trustme.CA, bundle: str
     def by(scheme: str, port: int) -> Any:
         return {"verify": bundle, "proxy": Secret(f"{scheme}://127.0.0.1:{port}")}
 
-    key, context = Secret(API_KEY), tls(authority, "datafold.test")
+    context = tls(authority, "datafold.test")
     with FaultServer([says(shows(n=1), Then.KEEP)], tls=context) as server:
         for scheme in ("http", "https", "socks5h"):
             with Tunnel(server.port, tls=tls(authority) if scheme == "https" else None) as proxy:
-                settings = Settings("mine", "https://datafold.test", key, **by(scheme, proxy.port))
+                settings = settings_for("https://datafold.test", **by(scheme, proxy.port))
                 assert run(polls(settings, 3)) == [1] * 3
                 assert len(proxy.asked) == 1
     with FaultServer([says(shows(n=1), Then.KEEP)]) as forwards:
-        settings = Settings("mine", "http://datafold.test", key, **by("http", forwards.port))
+        settings = settings_for("http://datafold.test", **by("http", forwards.port))
         assert run(polls(settings, 3)) == [1] * 3
         assert (forwards.connections, len(forwards.requests)) == (1, 3)
 
@@ -245,7 +237,8 @@ def test_bytes_after_a_response_are_not_the_next_one(
         return found
 
     with FaultServer([chatter], tls=tls(authority) if is_tls else None) as server:
-        assert run(calls(settings_for(server.port, verify=bundle if is_tls else True))) == [1, 2, 3]
+        url = f"{'https' if is_tls else 'http'}://127.0.0.1:{server.port}"
+        assert run(calls(settings_for(url, verify=bundle))) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -394,7 +387,7 @@ def test_an_old_one_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         # As two triggers read them.
         ({}, 1),
-        ({"key": Secret("another key")}, 2),
+        ({"api_key": Secret("another key")}, 2),
         ({"proxy": "http://127.0.0.1:{port}"}, 2),
         ({"verify": False}, 2),
         ({"timeout": 5}, 2),
@@ -443,8 +436,7 @@ def test_cas_that_were_replaced_are_read_again(
             os.replace(new, file)
             for server, outcome in zip((one, other), found, strict=True):
                 url, verify = f"https://127.0.0.1:{server.port}", file if is_own else True
-                settings = Settings("mine", url, Secret(API_KEY), max_retries=0, verify=verify)
-                assert run(polls(settings, 1)) == [outcome]
+                assert run(polls(settings_for(url, verify=verify), 1)) == [outcome]
 
 
 def test_what_old_certificates_vouched_for_is_not_used_again(
@@ -462,7 +454,7 @@ def test_what_old_certificates_vouched_for_is_not_used_again(
             await poll(client)
 
     with FaultServer([says(shows(), Then.KEEP)], tls=tls(authority)) as server:
-        run(calls(settings_for(server.port, verify=str(file))))
+        run(calls(settings_for(f"https://127.0.0.1:{server.port}", verify=str(file))))
         assert server.connections == 3
 
 

@@ -16,11 +16,11 @@ from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.client.conversation import Conversation, converse
 from airflow_provider_datafold.client.response import Response
-from airflow_provider_datafold.connection.settings import Settings
-from airflow_provider_datafold.redaction.secret import Secret, conceal
+from airflow_provider_datafold.redaction.secret import conceal
 from dev.faults.behaviours import answers, bomb
 from dev.faults.server import Behaviour
-from tests.conftest import API_KEY, NOW, TOKEN
+from tests.conftest import NOW, TOKEN
+from tests.drivers import settings_for
 from tests.sending import failure
 
 PUT = Operation("PUT", "/path/", Effect.SETS, "thing", object, body=lambda body: body)
@@ -28,7 +28,7 @@ PUT = Operation("PUT", "/path/", Effect.SETS, "thing", object, body=lambda body:
 
 def asked() -> Conversation:
     """Begin a call that has sent its request, with a secret in it."""
-    settings = Settings("mine", "https://datafold.test", Secret(API_KEY), max_retries=0)
+    settings = settings_for("https://datafold.test")
     request = PUT.request(conceal({"token": TOKEN}))
     conversation = converse(request, settings, logging.getLogger("tests"))
     next(conversation)

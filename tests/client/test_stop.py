@@ -319,6 +319,6 @@ def test_terminated_task_sends_nothing_more(tmp_path: Path, airflow_database: No
             task.wait()
             file.unlink()
         assert len(server.requests) == 1
-    output = (tmp_path / "output.txt").read_text()
+    said = (tmp_path / "output.txt").read_text()
     # Airflow 2 itself ends the task, by an error that it raises in the signal's handler.
-    assert "no further request was sent" in output or "Task received SIGTERM" in output
+    assert "no further request was sent" in said or "Task received SIGTERM" in said
