@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.api import bi, data_diffs
+from airflow_provider_datafold.api import data_diffs
 from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.client.conversation import Send, converse
+from airflow_provider_datafold.client import failure
+from airflow_provider_datafold.client.conversation import Pause, Send, converse
 from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
@@ -18,12 +20,10 @@ from airflow_provider_datafold.exceptions import (
     DatafoldError,
 )
 from airflow_provider_datafold.redaction.secret import Secret
-from tests.conductor import Conductor, changed
-from tests.drivers import Call, both
-from tests.waits import add_diff
+from dev.faults.behaviours import INTEGRATION, answers
+from tests.drivers import Call, both, update
 
 KEY = "Kp7sVt2Xw9Yz"
-TOKEN = "Tn4bHc8Jd1Qf"
 LOG = logging.getLogger(__name__)
 READ = Operation("GET", "/things/{number}", Effect.READS, "thing", dict)
 
@@ -71,6 +71,49 @@ def test_a_wait_must_end_within_the_time_of_the_call(limit: float, is_tried: boo
     )
 
 
+def test_the_time_of_the_call_begins_with_its_first_attempt() -> None:
+    clock = iter([100.0, 100.0, 103.0])
+    call = converse(
+        READ.request(number=7),
+        settings(call_timeout=3.0),
+        LOG,
+        clock=lambda: next(clock),
+        jitter=lambda: 0.5,
+    )
+    found = steps(call, failing(500), failing(500))
+    assert ends(found) == ["Send", "Pause", "Send", "DatafoldServerError"]
+    assert found[-1].reason.endswith("Try again later. This was attempt 2.")
+
+
+def test_retries_come_to_an_end(caplog: pytest.LogCaptureFixture) -> None:
+    call = converse(READ.request(number=7), settings(), LOG, jitter=lambda: 0.5)
+    found = steps(call, failing(500), failure.broke(), failing(503), failing(500))
+    assert ends(found) == ["Send", "Pause"] * 3 + ["Send", "DatafoldServerError"]
+    assert [step.seconds for step in found if isinstance(step, Pause)] == [0.5, 1.0, 2.0]
+    for text, start, seconds in zip(
+        caplog.messages,
+        ("Attempt 1 failed: 500, ", "Attempt 2 failed: the connection broke", "Attempt 3 failed"),
+        (0.5, 1.0, 2.0),
+        strict=True,
+    ):
+        assert text.startswith(start)
+        assert text.endswith(f"Retrying in {seconds} s.")
+
+
+@pytest.mark.parametrize("given", [{"max_retries": 0}, {}])
+def test_there_may_be_no_retries(given: dict[str, Any]) -> None:
+    own = settings(max_retries=5 if given else 0)
+    (_, error) = steps(converse(READ.request(number=7), own, LOG, **given), failing(500))
+    assert error.reason.endswith("Try again later.")
+
+
+def test_not_all_tasks_retry_at_the_same_moment() -> None:
+    calls = (converse(READ.request(number=7), settings(max_retries=1), LOG) for _ in range(20))
+    pauses = {steps(call, failing(500), failing(500))[1].seconds for call in calls}
+    assert len(pauses) > 1
+    assert all(0.375 <= seconds <= 0.625 for seconds in pauses)
+
+
 def test_an_error_says_what_was_asked_of_which_connection() -> None:
     refusal = failing(429, {"Retry-After": "700"})
     (_, error) = steps(converse(READ.request(number=7), settings(), LOG), refusal)
@@ -82,27 +125,6 @@ def test_an_error_says_what_was_asked_of_which_connection() -> None:
     assert str(error).endswith(error.reason)
     assert "https://" not in error.reason
     assert "attempt" not in error.reason
-
-
-def test_an_error_of_a_later_attempt_says_so() -> None:
-    found = steps(
-        converse(READ.request(number=7), settings(max_retries=1), LOG), failing(500), failing(500)
-    )
-    assert ends(found) == ["Send", "Pause", "Send", "DatafoldServerError"]
-    assert found[-1].reason.endswith("This was attempt 2.")
-
-
-def test_an_error_names_the_wrong_fields() -> None:
-    detail = b'{"detail": [{"loc": ["body", "name"], "msg": "Field required"}]}'
-    (_, error) = steps(converse(READ.request(number=7), settings(), LOG), Response(422, {}, detail))
-    assert error.errors == (("body.name", "Field required"),)
-
-
-def test_secrets_of_the_request_are_taken_out_of_the_answer() -> None:
-    body = {"token": Secret(TOKEN), "bindings": [], "indexing_cron": None}
-    request = bi.UPDATE["hightouch"].request(body, bi_datasource_id=7)
-    answer = Response(200, {}, f'{{"id": 7, "name": "{TOKEN} and {KEY}"}}'.encode())
-    assert steps(converse(request, settings(), LOG), answer)[-1]["name"] == "*** and ***"
 
 
 @pytest.mark.parametrize("answered", [7, "7", None])
@@ -124,11 +146,10 @@ def test_an_answer_about_something_else_is_an_error(answered: Any) -> None:
 
 
 @both
-@pytest.mark.usefixtures("connections")
-def test_neither_driver_believes_an_answer_about_something_else(
-    call: Call, sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Conductor(monkeypatch, faults={"mine": {"read": [changed(id=8), ...]}})
-    number = add_diff(sandbox)
-    with pytest.raises(DatafoldAnswerError, match=f"its id is 8, not {number}"):
-        call(data_diffs.GET, datadiff_id=number)
+def test_each_driver_pauses_and_sends_the_same_again(call: Call, serve: Any) -> None:
+    server = serve(answers(429, b"", {"Retry-After": "0.3"}), answers(), extra={"max_retries": 1})
+    start = time.monotonic()
+    assert update(call) == INTEGRATION
+    assert 0.3 <= time.monotonic() - start < 5
+    first, second = ((request.target, request.body) for request in server.requests)
+    assert first == second

@@ -14,10 +14,7 @@ from airflow_provider_datafold.client import errand
 from airflow_provider_datafold.exceptions import DatafoldUnreachableError
 from dev.faults.behaviours import INTEGRATION, answers
 from tests.certificates import tls
-from tests.conftest import API_KEY
-from tests.drivers import UPDATE, Call, both, call_async
-
-BODY: dict[str, Any] = {"token": "a", "bindings": [], "indexing_cron": None}
+from tests.drivers import Call, both, call_async, fails, update
 
 
 class FewThreads:
@@ -40,33 +37,24 @@ class FewThreads:
 
 @both
 def test_thread_that_cannot_be_started(
-    call: Call, serve: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+    call: Call, to: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = serve(answers())
-    extra = {"max_retries": 0, "timeout": 5, "allow_http": True}
-    host = f"http://nowhere.invalid:{server.port}"
-    connect("datafold_default", host=host, password=API_KEY, extra=extra)
+    to("http://nowhere.invalid")
     FewThreads(monkeypatch)
-    with pytest.raises(DatafoldUnreachableError, match="no thread could be started"):
-        call(UPDATE, BODY, bi_datasource_id=7)
+    fails(call, DatafoldUnreachableError, "no thread could be started")
     # The next one looks the host up.
-    with pytest.raises(DatafoldUnreachableError, match="there is no such host"):
-        call(UPDATE, BODY, bi_datasource_id=7)
+    fails(call, DatafoldUnreachableError, "there is no such host")
 
 
 def test_ca_thread_that_cannot_be_started(
-    serve: Any,
-    authority: trustme.CA,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    serve: Any, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A file that no other test has read.
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     serve(answers(), tls=tls(authority), extra={"ca_bundle": str(tmp_path / "ca.pem")})
     FewThreads(monkeypatch)
-    with pytest.raises(DatafoldUnreachableError, match="no thread could be started"):
-        call_async(UPDATE, BODY, bi_datasource_id=7)
-    assert call_async(UPDATE, BODY, bi_datasource_id=7) == INTEGRATION
+    fails(call_async, DatafoldUnreachableError, "no thread could be started")
+    assert update(call_async) == INTEGRATION
 
 
 def test_what_could_not_start_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

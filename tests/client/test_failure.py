@@ -21,7 +21,7 @@ def tls_error(reason: str | None, kind: type[ssl.SSLError] = ssl.SSLError) -> ss
 def said(error: BaseException) -> str | None:
     found = failure.tls(Causes(error, None))
     assert found is None or type(found) is DatafoldCertificateError
-    return found and str(found)
+    return str(found) if found else None
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,10 @@ import pytest
 from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.client import lookup, stream
 from airflow_provider_datafold.client.async_driver import AsyncClient
-from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldUnreachableError
-from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import INTEGRATION, answers
 from dev.faults.server import Door, FaultServer
-from tests.conftest import API_KEY
+from tests.drivers import settings_for
 
 PATIENCE = 20.0
 resolve = socket.getaddrinfo
@@ -59,7 +57,7 @@ def server() -> Iterator[FaultServer]:
 
 
 async def get(name: str, timeout: float = PATIENCE) -> Any:
-    settings = Settings("mine", f"http://{name}.test", Secret(API_KEY), timeout, max_retries=0)
+    settings = settings_for(f"http://{name}.test", timeout=timeout)
     return await AsyncClient(settings, "tests").call(bi.GET, bi_datasource_id=7)
 
 

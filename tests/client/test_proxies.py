@@ -1,4 +1,4 @@
-"""Proxies: which connections use one, what it sees, and the errors if it fails."""
+"""Proxies: what they see, and the errors if they fail, with either driver."""
 
 from __future__ import annotations
 
@@ -13,42 +13,36 @@ from typing import Any
 import pytest
 import trustme
 
-from airflow_provider_datafold.api import bi
-from airflow_provider_datafold.connection import environment
 from airflow_provider_datafold.exceptions import (
     DatafoldCertificateError,
     DatafoldConfigurationError,
     DatafoldConnectionError,
     DatafoldError,
+    DatafoldServerError,
     DatafoldTimeoutError,
     DatafoldUnreachableError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, says
 from dev.faults.server import Behaviour, Door, FaultServer, Then
+from tests import drivers
 from tests.certificates import tls
 from tests.conftest import API_KEY
-from tests.drivers import Call, both, call_async, call_sync
+from tests.drivers import Call, both, call_async, call_sync, update
 from tests.tunnel import Tunnel
 
 HOST = "datafold.test"
+PATH = "/api/v1/lineage/bi/hightouch/7/"
 USER = "someone"
 PASSWORD = "planted-proxy-password-3a8b"
 REFUSES = "the proxy refuses the connection"
 UNUSABLE = "the proxy cannot be used"
 UNREACHABLE = "could not connect through the proxy"
-PATIENCE = 30
-"""Seconds that a call may take which is not to wait in vain: a busy machine takes long."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Set variables of the environment, which at first names no proxy and no CA."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
+    """Set variables of the environment."""
 
     def set_variables(**variables: str) -> None:
         for name, value in variables.items():
@@ -77,135 +71,32 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def to(connect: Any) -> Callable[..., None]:
-    """Set the default connection to a host that is not this machine, for a single try."""
-
-    def set_connection(host: str = f"https://{HOST}", **extra: Any) -> None:
-        extra = {"max_retries": 0, "timeout": PATIENCE, "allow_http": True, **extra}
-        connect("datafold_default", host=host, password=API_KEY, extra=extra)
-
-    return set_connection
-
-
-@pytest.fixture
 def run() -> Iterator[Callable[[Any], Any]]:
     """Start a service or a proxy, and end it after the test."""
     with ExitStack() as stack:
         yield stack.enter_context
 
 
-# Which connections use a proxy.
+@pytest.fixture
+def proxy(run: Any, environ: Any) -> Callable[..., Any]:
+    """Start a proxy, and set it in the environment, with the user if it is to have one.
 
+    It is a service that behaves like this, or a :class:`Tunnel` to the service at a port.
+    """
 
-def proxy_for(url: str, **environ: str) -> str | None:
-    return environment.proxy(url, environ)
+    def start(
+        what: Behaviour | int,
+        scheme: str = "http",
+        variable: str = "HTTPS_PROXY",
+        login: tuple[str, str] | None = (USER, PASSWORD),
+        **more: Any,
+    ) -> Any:
+        found = run(Tunnel(what, **more) if isinstance(what, int) else FaultServer([what], **more))
+        user = "" if login is None else f"{':'.join(login)}@"
+        environ(**{variable: f"{scheme}://{user}127.0.0.1:{found.port}"})
+        return found
 
-
-@pytest.mark.parametrize(
-    ("url", "environ", "proxy"),
-    [
-        (f"https://{HOST}", {}, None),
-        (f"https://{HOST}", {"HTTPS_PROXY": ""}, None),
-        (f"https://{HOST}", {"HTTPS_PROXY": "http://a"}, "http://a"),
-        (f"https://{HOST}", {"HTTPS_PROXY": " http://a "}, "http://a"),
-        (f"https://{HOST}", {"HTTPS_PROXY": "http://a", "https_proxy": "http://b"}, "http://b"),
-        (f"https://{HOST}", {"HTTP_PROXY": "http://a"}, None),
-        (f"http://{HOST}", {"HTTP_PROXY": "http://a", "HTTPS_PROXY": "http://b"}, "http://a"),
-        (f"http://{HOST}", {"ALL_PROXY": "socks5h://a"}, "socks5h://a"),
-        (f"https://{HOST}", {"ALL_PROXY": "http://a", "HTTPS_PROXY": "http://b"}, "http://b"),
-        (f"https://{HOST}", {"HTTPS_PROXY": "a:3128"}, "http://a:3128"),
-    ],
-)
-def test_proxy_that_is_chosen(url: str, environ: dict[str, str], proxy: str | None) -> None:
-    assert proxy_for(url, **environ) == proxy
-
-
-@pytest.mark.parametrize(
-    ("no_proxy", "url", "is_direct"),
-    [
-        ("*", f"https://{HOST}", True),
-        ("a.test, *", f"https://{HOST}", True),
-        ("*.test", f"https://{HOST}", False),
-        # Hosts.
-        (HOST, f"https://{HOST}", True),
-        (HOST.upper(), f"https://{HOST}", True),
-        (f"a.test , {HOST} ", f"https://{HOST}", True),
-        ("a.test", f"https://{HOST}", False),
-        (",,", f"https://{HOST}", False),
-        # Suffixes, of whole labels only.
-        ("test", f"https://{HOST}", True),
-        (".test", f"https://{HOST}", True),
-        (HOST, f"https://eu.{HOST}", True),
-        (f".{HOST}", f"https://{HOST}", True),
-        ("fold.test", f"https://{HOST}", False),
-        (f"eu.{HOST}", f"https://{HOST}", False),
-        # Ports.
-        (f"{HOST}:8443", f"https://{HOST}:8443", True),
-        (f".{HOST}:8443", f"https://eu.{HOST}:8443", True),
-        (f"{HOST}:8443", f"https://{HOST}:8444", False),
-        (f"{HOST}:8443", f"https://{HOST}", False),
-        (HOST, f"https://{HOST}:8443", True),
-        (f"{HOST}:443", f"https://{HOST}", True),
-        (f"{HOST}:443", f"https://{HOST}:443", True),
-        (f"{HOST}:80", f"https://{HOST}", False),
-        # Dots at the end.
-        (f"{HOST}.", f"https://{HOST}", True),
-        (HOST, f"https://{HOST}.", True),
-        (f"{HOST}.:443", f"https://{HOST}.", True),
-        # Networks and addresses.
-        ("10.0.0.0/8", "https://10.1.2.3", True),
-        ("10.0.0.0/8", "https://10.1.2.3:8443", True),
-        ("10.9.9.9/8", "https://10.1.2.3", True),
-        ("10.0.0.0/8", "https://11.1.2.3", False),
-        ("10.1.2.3", "https://10.1.2.3", True),
-        ("10.1.2.3", "https://10.1.2.30", False),
-        ("10.1.2.3:8443", "https://10.1.2.3:8443", True),
-        ("10.1.2.3:8443", "https://10.1.2.3:8444", False),
-        ("fd00::/8", "https://[fd12::1]", True),
-        ("[fd12::1]", "https://[fd12::1]", True),
-        ("[fd12::1]:443", "https://[fd12::1]", True),
-        ("[fd12::1]:8443", "https://[fd12::1]", False),
-        ("fd00::/8", "https://[fe80::1]", False),
-        ("fd00::/8", "https://10.1.2.3", False),
-        ("10.0.0.0/8", f"https://{HOST}", False),
-    ],
-)
-@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
-def test_hosts_without_a_proxy(name: str, no_proxy: str, url: str, is_direct: bool) -> None:
-    found = proxy_for(url, HTTPS_PROXY="http://a", **{name: no_proxy})
-    assert found == (None if is_direct else "http://a")
-
-
-@both
-def test_host_of_no_proxy_is_connected_to(
-    call: Call, to: Any, environ: Any, run: Any, looked_up: list[str]
-) -> None:
-    service, proxy = run(FaultServer([answers()])), run(FaultServer([answers(502)]))
-    environ(HTTP_PROXY=f"http://127.0.0.1:{proxy.port}", NO_PROXY=f"a.test,.{HOST}")
-    to(f"http://{HOST}:{service.port}")
-    assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
-    assert (len(service.requests), proxy.connections) == (1, 0)
-    assert looked_up == [HOST]
-
-
-# What the proxy sees.
-
-
-@both
-@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
-def test_plain_request_goes_to_the_proxy(
-    name: str, call: Call, to: Any, environ: Any, run: Any, looked_up: list[str]
-) -> None:
-    proxy = run(FaultServer([answers()]))
-    environ(**{name: f"http://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}"})
-    to(f"http://{HOST}")
-    assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
-    (request,) = proxy.requests
-    assert request.target == f"http://{HOST}/api/v1/lineage/bi/7/"
-    assert request.headers["authorization"] == f"Key {API_KEY}"
-    assert request.headers["proxy-authorization"].startswith("Basic ")
-    # The proxy does that.
-    assert looked_up == []
+    return start
 
 
 @pytest.fixture
@@ -225,69 +116,94 @@ def secured(secure: Any) -> FaultServer:
 
 
 @pytest.fixture
-def tunnel(environ: Any, run: Any, authority: trustme.CA) -> Callable[[str, int], Tunnel]:
+def tunnel(proxy: Any, authority: trustme.CA) -> Callable[[str, int], Tunnel]:
     """Start a proxy that really connects to a service, and set it in the environment."""
+    return lambda scheme, port: proxy(
+        port, scheme, login=None, tls=tls(authority) if scheme == "https" else None
+    )
 
-    def start(scheme: str, port: int) -> Tunnel:
-        proxy: Tunnel = run(Tunnel(port, tls=tls(authority) if scheme == "https" else None))
-        environ(HTTPS_PROXY=f"{scheme}://127.0.0.1:{proxy.port}")
-        return proxy
 
-    return start
+def fails(call: Call, kind: type[DatafoldError], said: str) -> str:
+    """Make an update that must fail, and check that its error contains no secret."""
+    found = str(drivers.fails(call, kind, said))
+    assert PASSWORD not in found
+    return found
+
+
+# What the proxy sees.
+
+
+@both
+def test_host_of_no_proxy_is_connected_to(
+    call: Call, to: Any, environ: Any, run: Any, proxy: Any, looked_up: list[str]
+) -> None:
+    service, other = run(FaultServer([answers()])), proxy(answers(502), variable="HTTP_PROXY")
+    environ(NO_PROXY=f"a.test,.{HOST}")
+    to(f"http://{HOST}:{service.port}")
+    assert update(call) == INTEGRATION
+    assert (len(service.requests), other.connections) == (1, 0)
+    assert looked_up == [HOST]
+
+
+@both
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_plain_request_goes_to_the_proxy(
+    scheme: str,
+    variable: str,
+    call: Call,
+    to: Any,
+    proxy: Any,
+    authority: trustme.CA,
+    bundle: str,
+    looked_up: list[str],
+) -> None:
+    context = tls(authority) if scheme == "https" else None
+    found = proxy(answers(), scheme, variable, tls=context)
+    to(f"http://{HOST}", ca_bundle=bundle)
+    assert update(call) == INTEGRATION
+    (request,) = found.requests
+    assert request.target == f"http://{HOST}{PATH}"
+    assert request.headers["authorization"] == f"Key {API_KEY}"
+    assert request.headers["proxy-authorization"].startswith("Basic ")
+    # The proxy does that.
+    assert looked_up == []
 
 
 @both
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
 def test_tls_goes_through_a_tunnel(
-    scheme: str,
-    call: Call,
-    secured: FaultServer,
-    tunnel: Any,
-    looked_up: list[str],
+    scheme: str, call: Call, secured: FaultServer, tunnel: Any, looked_up: list[str]
 ) -> None:
-    proxy = tunnel(scheme, secured.port)
+    found = tunnel(scheme, secured.port)
     for _ in range(2):
-        assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
-    assert proxy.asked == [(HOST, 443)] * 2
+        assert update(call) == INTEGRATION
+    assert found.asked == [(HOST, 443)] * 2
     assert secured.requests[0].headers["authorization"] == f"Key {API_KEY}"
     assert looked_up == []
 
 
 @both
 def test_plain_request_goes_through_socks(
-    call: Call, to: Any, environ: Any, run: Any, caplog: pytest.LogCaptureFixture
+    call: Call, to: Any, proxy: Any, run: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     service = run(FaultServer([answers()]))
-    proxy = run(Tunnel(service.port))
-    environ(HTTP_PROXY=f"socks5h://127.0.0.1:{proxy.port}")
+    found = proxy(service.port, "socks5h", "HTTP_PROXY", login=None)
     to(f"http://{HOST}:8080")
-    assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
-    assert proxy.asked == [(HOST, 8080)]
-    assert service.requests[0].target == "/api/v1/lineage/bi/7/"
+    assert update(call) == INTEGRATION
+    assert found.asked == [(HOST, 8080)]
+    assert service.requests[0].target == PATH
     libraries = ("requests", "urllib3")
     assert not [record for record in caplog.records if record.name.startswith(libraries)]
 
 
 @both
-def test_socks_proxy_knows_the_user(
-    call: Call, secured: FaultServer, environ: Any, run: Any
-) -> None:
-    proxy = run(Tunnel(secured.port, user=(USER, PASSWORD)))
-    environ(HTTPS_PROXY=f"socks5h://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}")
-    assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
-    assert proxy.asked == [(HOST, 443)]
-
-
-@both
 @pytest.mark.parametrize("address", [b"\1" + bytes(4), b"\3\3abc", b"\4" + bytes(16)])
-def test_socks_replies_in_pieces(
-    address: bytes, call: Call, secure: Any, environ: Any, run: Any
-) -> None:
+def test_socks_replies_in_pieces(address: bytes, call: Call, secure: Any, proxy: Any) -> None:
     replies = [b"\5\2", b"\1\0", b"\5\0\0" + address + bytes(2)]
     steps = [step for byte in b"".join(replies) for step in (bytes([byte]), 0.01)]
-    proxy = run(FaultServer([says(*steps)], reads=False))
-    environ(HTTPS_PROXY=f"socks5h://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}")
+    proxy(says(*steps), "socks5h", reads=False)
     # All was read, and the TLS handshake began.
     fails(call, DatafoldConnectionError, "the connection broke")
 
@@ -302,93 +218,61 @@ def test_socks_replies_in_pieces(
     ],
 )
 @pytest.mark.parametrize("is_user", [True, False])
-def test_socks_login_that_is_too_long(
-    is_user: bool,
-    size: int,
-    is_sent: bool,
-    call: Call,
-    secured: FaultServer,
-    environ: Any,
-    run: Any,
+def test_length_of_a_login_for_socks(
+    is_user: bool, size: int, is_sent: bool, call: Call, secured: FaultServer, proxy: Any
 ) -> None:
     login = ("u" * size, PASSWORD) if is_user else (USER, "p" * size)
-    proxy = run(Tunnel(secured.port, user=login))
-    environ(HTTPS_PROXY=f"socks5h://{':'.join(login)}@127.0.0.1:{proxy.port}")
+    found = proxy(secured.port, "socks5h", login=login, user=login)
     if is_sent:
-        assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
+        assert update(call) == INTEGRATION
+        assert found.asked == [(HOST, 443)]
     else:
         fails(call, DatafoldConfigurationError, UNUSABLE)
-        assert proxy.asked == []
+        assert found.asked == []
 
 
-def test_session_goes_through_socks_for_others(to: Any, environ: Any, run: Any) -> None:
+def test_session_goes_through_socks_for_others(to: Any, proxy: Any, run: Any) -> None:
     service = run(FaultServer([answers()]))
-    proxy = run(Tunnel(service.port))
-    environ(HTTP_PROXY=f"socks5h://127.0.0.1:{proxy.port}")
+    found = proxy(service.port, "socks5h", "HTTP_PROXY", login=None)
     to(f"http://{HOST}")
     with DatafoldHook() as hook:
         # Before and after a call of ours on the same session.
         for _ in range(2):
             assert hook.get_conn().get(f"http://{HOST}/mine").json() == INTEGRATION
             assert hook.get_integration(7) == INTEGRATION
-    assert set(proxy.asked) == {(HOST, 80)}
-    assert [request.target for request in service.requests] == [
-        "/mine",
-        "/api/v1/lineage/bi/7/",
-    ] * 2
+    assert set(found.asked) == {(HOST, 80)}
+    targets = [request.target for request in service.requests]
+    assert targets == ["/mine", "/api/v1/lineage/bi/7/"] * 2
 
 
 # The errors if it fails.
 
 
-def fails(call: Call, kind: type[DatafoldError], said: str) -> DatafoldError:
-    with pytest.raises(DatafoldError) as caught:
-        call(bi.GET, bi_datasource_id=7)
-    assert type(caught.value) is kind
-    assert said in str(caught.value)
-    assert PASSWORD not in str(caught.value)
-    return caught.value
-
-
 @both
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])
-def test_proxy_that_is_not_there(scheme: str, call: Call, to: Any, environ: Any, run: Any) -> None:
-    closed = run(FaultServer([], door=Door.CLOSED))
-    environ(HTTPS_PROXY=f"{scheme}://{USER}:{PASSWORD}@127.0.0.1:{closed.port}")
-    to()
-    fails(call, DatafoldUnreachableError, UNREACHABLE)
-
-
-@both
-@pytest.mark.parametrize("scheme", ["http", "socks5h"])
-def test_proxy_that_takes_no_connection(
-    scheme: str, call: Call, to: Any, environ: Any, run: Any
+@pytest.mark.parametrize("door", [Door.CLOSED, Door.FULL], ids=["not there", "takes nothing"])
+def test_proxy_that_cannot_be_connected_to(
+    door: Door, scheme: str, call: Call, to: Any, proxy: Any
 ) -> None:
-    full = run(FaultServer([], door=Door.FULL))
-    environ(HTTPS_PROXY=f"{scheme}://127.0.0.1:{full.port}")
-    to(timeout=0.5)
+    proxy(says(), scheme, door=door)
+    to(timeout=0.5 if door is Door.FULL else 30)
     fails(call, DatafoldUnreachableError, UNREACHABLE)
 
 
 @both
-def test_proxy_whose_name_is_not_known(
-    call: Call, to: Any, environ: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["unknown.test", "a..test", "a" * 64 + ".test"])
+def test_proxy_with_a_name_that_nobody_knows(
+    name: str, call: Call, to: Any, environ: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unknown(*_: Any, **__: Any) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    environ(HTTPS_PROXY="http://proxy.test:3128")
-    to()
-    fails(call, DatafoldUnreachableError, UNREACHABLE)
-
-
-@both
-@pytest.mark.parametrize("name", ["a..test", "a" * 64 + ".test"])
-def test_proxy_with_a_name_that_none_can_have(name: str, call: Call, to: Any, environ: Any) -> None:
+    if name == "unknown.test":
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
     environ(HTTPS_PROXY=f"http://{name}:3128")
     to()
     fails(call, DatafoldUnreachableError, UNREACHABLE)
+
+
+def unknown(*_: Any, **__: Any) -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
 @both
@@ -406,24 +290,14 @@ def test_proxy_with_a_name_that_none_can_have(name: str, call: Call, to: Any, en
     ids=["401", "403", "407", "404", "502", "closes", "silent"],
 )
 def test_proxy_that_makes_no_tunnel(
-    step: bytes | float,
-    kind: type[DatafoldError],
-    said: str,
-    call: Call,
-    to: Any,
-    environ: Any,
-    run: Any,
+    step: bytes | float, kind: type[DatafoldError], said: str, call: Call, to: Any, proxy: Any
 ) -> None:
-    proxy = run(FaultServer([says(step)]))
-    environ(HTTPS_PROXY=f"http://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}")
-    to(timeout=0.5 if isinstance(step, float) else PATIENCE)
+    found = proxy(says(step))
+    to(timeout=0.5 if isinstance(step, float) else 30)
     fails(call, kind, said)
-    (request,) = proxy.requests
+    (request,) = found.requests
     assert (request.method, request.target) == ("CONNECT", f"{HOST}:443")
     assert API_KEY not in request.text
-
-
-NO_ROUTE = b"\5\4\0\1" + bytes(6)
 
 
 @both
@@ -433,42 +307,39 @@ NO_ROUTE = b"\5\4\0\1" + bytes(6)
         [],
         [FOR_EVER],
         [b"\5\xff"],
-        [b"\5\0", 0.1, NO_ROUTE],
+        [b"\5\0", 0.1, b"\5\4\0\1" + bytes(6)],
         [b"\5\0", FOR_EVER],
         [answer(400)],
     ],
     ids=["closes", "silent", "wants a user", "no route", "silent later", "speaks HTTP"],
 )
 def test_socks_proxy_that_does_not_connect(
-    steps: list[bytes | float], call: Call, to: Any, environ: Any, run: Any
+    steps: list[bytes | float], call: Call, to: Any, proxy: Any
 ) -> None:
-    proxy = run(FaultServer([says(*steps)], reads=False))
-    environ(HTTPS_PROXY=f"socks5h://127.0.0.1:{proxy.port}")
-    to(timeout=0.5 if FOR_EVER in steps else PATIENCE)
+    found = proxy(says(*steps), "socks5h", login=None, reads=False)
+    to(timeout=0.5 if FOR_EVER in steps else 30)
     fails(call, DatafoldUnreachableError, UNREACHABLE)
-    assert proxy.connections == 1
+    assert found.connections == 1
 
 
 @both
 def test_socks_proxy_that_does_not_know_the_user(
-    call: Call, secured: FaultServer, environ: Any, run: Any
+    call: Call, secured: FaultServer, proxy: Any
 ) -> None:
-    proxy = run(Tunnel(secured.port, user=(USER, "another")))
-    environ(HTTPS_PROXY=f"socks5h://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}")
+    found = proxy(secured.port, "socks5h", user=(USER, "another"))
     fails(call, DatafoldUnreachableError, UNREACHABLE)
-    assert (proxy.asked, secured.connections) == ([], 0)
+    assert (found.asked, secured.connections) == ([], 0)
 
 
 @both
 def test_service_behind_a_socks_proxy_that_is_silent(
-    call: Call, to: Any, environ: Any, run: Any
+    call: Call, to: Any, proxy: Any, run: Any
 ) -> None:
     service = run(FaultServer([says(FOR_EVER)]))
-    proxy = run(Tunnel(service.port))
-    environ(HTTP_PROXY=f"socks5h://127.0.0.1:{proxy.port}")
-    to(f"http://{HOST}", timeout=2)
+    proxy(service.port, "socks5h", "HTTP_PROXY", login=None)
+    to(f"http://{HOST}", timeout=1)
     # The request may have been carried out, so the proxy is not blamed.
-    fails(call, DatafoldTimeoutError, "no complete response within 2 s")
+    fails(call, DatafoldTimeoutError, "no complete response within 1 s")
     assert len(service.requests) == 1
 
 
@@ -499,10 +370,9 @@ def test_record_that_drips_through_a_proxy_with_tls(
 
 @both
 def test_proxy_with_tls_that_closes_the_tunnel(
-    call: Call, to: Any, environ: Any, run: Any, authority: trustme.CA
+    call: Call, to: Any, proxy: Any, authority: trustme.CA
 ) -> None:
-    proxy = run(FaultServer([says(answer(200, b""))], tls=tls(authority)))
-    environ(HTTPS_PROXY=f"https://127.0.0.1:{proxy.port}")
+    proxy(says(answer(200, b"")), "https", tls=tls(authority))
     to(verify_ssl=False)
     for _ in range(5):
         fails(call, DatafoldConnectionError, "the connection broke")
@@ -511,35 +381,20 @@ def test_proxy_with_tls_that_closes_the_tunnel(
 @both
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_certificate_of_a_proxy_with_tls_is_checked(
-    scheme: str, call: Call, to: Any, environ: Any, run: Any, authority: trustme.CA
+    scheme: str, call: Call, to: Any, proxy: Any, authority: trustme.CA
 ) -> None:
-    proxy = run(FaultServer([answers()], tls=tls(authority)))
-    environ(**{f"{scheme.upper()}_PROXY": f"https://127.0.0.1:{proxy.port}"})
+    found = proxy(answers(), "https", f"{scheme.upper()}_PROXY", tls=tls(authority))
     to(f"{scheme}://{HOST}")
     fails(call, DatafoldCertificateError, "the TLS certificate was refused")
-    assert proxy.requests == []
+    assert found.requests == []
 
 
 @both
-def test_plain_request_goes_to_a_proxy_with_tls(
-    call: Call, to: Any, environ: Any, run: Any, authority: trustme.CA, bundle: str
-) -> None:
-    proxy = run(FaultServer([answers()], tls=tls(authority)))
-    environ(HTTP_PROXY=f"https://127.0.0.1:{proxy.port}")
-    to(f"http://{HOST}", ca_bundle=bundle)
-    assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
-    assert proxy.requests[0].target == f"http://{HOST}/api/v1/lineage/bi/7/"
-
-
-@both
-def test_time_for_the_handshake_is_what_the_proxy_leaves(
-    call: Call, to: Any, environ: Any, run: Any
-) -> None:
+def test_time_for_the_handshake_is_what_the_proxy_leaves(call: Call, to: Any, proxy: Any) -> None:
     # It closes the connection when the time has been over for a while.
-    proxy = run(FaultServer([says(1.5, answer(200, b""), 1.5)]))
-    environ(HTTPS_PROXY=f"http://127.0.0.1:{proxy.port}")
-    to(timeout=2)
-    fails(call, DatafoldTimeoutError, "within 2 s")
+    proxy(says(1.0, answer(200, b""), 1.5))
+    to(timeout=1.5)
+    fails(call, DatafoldTimeoutError, "within 1.5 s")
 
 
 @pytest.mark.parametrize("records", [1, 2])
@@ -569,24 +424,26 @@ def test_bytes_after_a_response_are_not_the_next_one(
 def test_proxy_that_is_none(url: str, call: Call, to: Any, environ: Any) -> None:
     environ(HTTPS_PROXY=url)
     to()
-    error = fails(call, DatafoldConfigurationError, UNUSABLE)
-    assert "install requests[socks] and socksio" in str(error)
+    said = fails(call, DatafoldConfigurationError, UNUSABLE)
+    assert "install requests[socks] and socksio" in said
 
 
 @both
 def test_password_of_the_proxy_is_not_shown(
-    call: Call,
-    to: Any,
-    environ: Any,
-    run: Any,
-    caplog: pytest.LogCaptureFixture,
+    call: Call, to: Any, proxy: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    proxy = run(FaultServer([answers(500, json.dumps({"detail": "x"}).encode())]))
-    environ(HTTP_PROXY=f"http://{USER}:{PASSWORD}@127.0.0.1:{proxy.port}")
+    found = proxy(answers(500, json.dumps({"detail": "x"}).encode()), variable="HTTP_PROXY")
     to(f"http://{HOST}")
-    with pytest.raises(DatafoldError):
-        call(bi.GET, bi_datasource_id=7)
-    assert "proxy-authorization" in proxy.requests[0].headers
+    fails(call, DatafoldServerError, "500, ")
+    (request,) = found.requests
     assert PASSWORD not in caplog.text
-    assert proxy.requests[0].headers["proxy-authorization"].split()[1] not in caplog.text
+    assert request.headers["proxy-authorization"].split()[1] not in caplog.text
+
+
+@both
+def test_plain_proxy_that_breaks_off_may_have_passed_it_on(call: Call, to: Any, proxy: Any) -> None:
+    found = proxy(says(), variable="HTTP_PROXY")
+    to(f"http://{HOST}")
+    fails(call, DatafoldConnectionError, "connection broke")
+    assert len(found.requests) == 1

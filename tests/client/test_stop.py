@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -21,21 +20,12 @@ from typing import Any
 import pytest
 import trustme
 
-from airflow_provider_datafold.client.async_driver import AsyncClient
-from airflow_provider_datafold.connection.fetch import fetch_settings
-from airflow_provider_datafold.exceptions import (
-    DatafoldFinalError,
-    DatafoldStoppedError,
-    DatafoldTransientError,
-)
+from airflow_provider_datafold.exceptions import DatafoldStoppedError
 from airflow_provider_datafold.jobs.hook import JobHook
-from airflow_provider_datafold.operators.bi import DatafoldSyncIntegrationOperator
-from airflow_provider_datafold.redaction.secret import conceal
 from dev.faults.behaviours import FOR_EVER, answers, drips, head, says
 from dev.faults.server import Door, FaultServer
 from tests.certificates import tls
 from tests.conftest import API_KEY, ROOT, TOKEN
-from tests.drivers import UPDATE
 from tests.tunnel import Tunnel
 
 PATIENCE = 12.0
@@ -99,15 +89,16 @@ def hook(connect: Callable[..., None]) -> Callable[..., JobHook]:
     return make
 
 
-def test_is_an_error_that_may_pass() -> None:
-    assert issubclass(DatafoldStoppedError, DatafoldTransientError)
-    assert not issubclass(DatafoldStoppedError, DatafoldFinalError)
-
-
 @pytest.mark.parametrize("act", [busy, silent, drip], ids=["pause", "silent", "drip"])
-def test_ends_at_once_and_sends_nothing_more(hook: Any, on_signal: Any, act: Any) -> None:
-    with FaultServer([act, answers()]) as server, hook(server.port) as stopped:
-        on_signal(stopped.stop, lambda: server.requests)
+@pytest.mark.parametrize("before", [0, 1], ids=["new connection", "kept connection"])
+def test_ends_at_once_and_sends_nothing_more(
+    before: int, hook: Any, on_signal: Any, act: Any
+) -> None:
+    behaviours = [answers()] * before + [act, answers()]
+    with FaultServer(behaviours) as server, hook(server.port) as stopped:
+        for _ in range(before):
+            stopped.get_integration(7)
+        on_signal(stopped.stop, lambda: len(server.requests) > before)
         with pytest.raises(DatafoldStoppedError, match="no further request was sent"):
             stopped.get_integration(7)
         with pytest.raises(DatafoldStoppedError):
@@ -115,24 +106,7 @@ def test_ends_at_once_and_sends_nothing_more(hook: Any, on_signal: Any, act: Any
         stopped.close()
         with pytest.raises(DatafoldStoppedError):
             stopped.get_integration(9)
-        assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize("act", [busy, silent], ids=["pause", "silent"])
-def test_second_request_on_a_kept_connection(hook: Any, on_signal: Any, act: Any) -> None:
-    with FaultServer([answers(), act, answers()]) as server, hook(server.port) as stopped:
-        stopped.get_integration(7)
-        on_signal(stopped.stop, lambda: len(server.requests) == 2)
-        with pytest.raises(DatafoldStoppedError):
-            stopped.get_integration(8)
-        assert len(server.requests) == 2
-
-
-def test_breaks_off_a_handshake(hook: Any, on_signal: Any) -> None:
-    with FaultServer([silent], reads=False) as server, hook(server.port, "https") as stopped:
-        on_signal(stopped.stop, lambda: True)
-        with pytest.raises(DatafoldStoppedError):
-            stopped.get_integration(7)
+        assert len(server.requests) == before + 1
 
 
 @pytest.mark.parametrize("is_proxied", [False, True])
@@ -181,8 +155,8 @@ def test_breaks_off_a_proxy(hook: Any, on_signal: Any, monkeypatch: pytest.Monke
         assert [request.method for request in proxy.requests] == ["CONNECT"]
 
 
-@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
-def test_breaks_off_a_handshake_behind_a_proxy(
+@pytest.mark.parametrize("scheme", ["direct", "http", "https", "socks5h"])
+def test_breaks_off_a_handshake(
     scheme: str,
     connect: Any,
     on_signal: Any,
@@ -190,14 +164,17 @@ def test_breaks_off_a_handshake_behind_a_proxy(
     bundle: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    extra = {"ca_bundle": bundle, "timeout": 2 * PATIENCE}
-    connect("datafold_default", host="https://datafold.test", password=API_KEY, extra=extra)
     with (
         FaultServer([silent], reads=False) as server,
         Tunnel(server.port, tls=tls(authority) if scheme == "https" else None) as proxy,
         JobHook() as stopped,
     ):
-        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
+        host = f"https://127.0.0.1:{server.port}"
+        if scheme != "direct":
+            host = "https://datafold.test"
+            monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
+        extra = {"ca_bundle": bundle, "timeout": 2 * PATIENCE}
+        connect("datafold_default", host=host, password=API_KEY, extra=extra)
         on_signal(stopped.stop, lambda: server.connections)
         with pytest.raises(DatafoldStoppedError):
             stopped.get_integration(7)
@@ -226,47 +203,6 @@ def test_hook_that_is_stopped_before_it_is_used_sends_nothing(hook: Any) -> None
         with pytest.raises(DatafoldStoppedError):
             stopped.get_integration(7)
         assert server.requests == []
-
-
-@pytest.mark.parametrize("act", [busy, silent], ids=["pause", "silent"])
-def test_operator_stops_its_hook(hook: Any, on_signal: Any, act: Any) -> None:
-    operator = DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=7)
-    with FaultServer([act, answers()]) as server:
-        hook(server.port)
-        on_signal(operator.on_kill, lambda: server.requests)
-        with pytest.raises(DatafoldStoppedError):
-            operator.execute({})
-        assert len(server.requests) == 1
-
-
-def test_operator_that_is_stopped_first_sends_nothing(hook: Any) -> None:
-    operator = DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=7)
-    with FaultServer([answers()]) as server:
-        hook(server.port)
-        operator.on_kill()
-        with pytest.raises(DatafoldStoppedError):
-            operator.execute({})
-        assert server.requests == []
-
-
-@pytest.mark.parametrize("act", [busy, silent, drip], ids=["pause", "silent", "drip"])
-def test_cancelled_call_sends_nothing_more(hook: Any, act: Any) -> None:
-    async def cancel(server: FaultServer) -> None:
-        settings = fetch_settings("datafold_default")
-        async with AsyncClient(settings, "tests") as client:
-            body = conceal({"token": TOKEN, "bindings": [], "indexing_cron": None})
-            task = asyncio.ensure_future(client.call(UPDATE, body, bi_datasource_id=7))
-            while not server.requests:
-                await asyncio.sleep(0.02)
-            await asyncio.sleep(0.5)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    with FaultServer([act, answers()]) as server:
-        hook(server.port)
-        asyncio.run(cancel(server))
-        assert len(server.requests) == 1
 
 
 def call_at_lines(do: Callable[[], object], at: Callable[[int], object]) -> None:
@@ -383,6 +319,6 @@ def test_terminated_task_sends_nothing_more(tmp_path: Path, airflow_database: No
             task.wait()
             file.unlink()
         assert len(server.requests) == 1
-    output = (tmp_path / "output.txt").read_text()
+    said = (tmp_path / "output.txt").read_text()
     # Airflow 2 itself ends the task, by an error that it raises in the signal's handler.
-    assert "no further request was sent" in output or "Task received SIGTERM" in output
+    assert "no further request was sent" in said or "Task received SIGTERM" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from airflow_provider_datafold.api import dbt, operation
 from airflow_provider_datafold.api.form import Multipart
 from airflow_provider_datafold.exceptions import DatafoldTimeoutError
 from tests.artifacts import SHA, form
-from tests.conftest import API_KEY
 from tests.drivers import Call, both
 
 FACTS = {"commit_sha": SHA, "run_type": "production"}
@@ -56,24 +56,28 @@ def test_a_large_file_comes_in_small_blocks() -> None:
     assert [*found] == blocks
 
 
+@pytest.fixture
+def listener(to: Any) -> Iterator[socket.socket]:
+    """A service, with a second for each request."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        to(f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=1)
+        yield listening
+
+
 @both
+@pytest.mark.usefixtures("listener")
 def test_a_service_that_does_not_read_ends_the_attempt(
-    call: Call, connect: Any, monkeypatch: pytest.MonkeyPatch
+    call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(operation, "_SLOWEST", 1 << 40)
     body = {**FACTS, "run_id": None, "artifacts": io.BytesIO(bytes(30 << 20))}
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        host = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        extra = {"timeout": 1, "max_retries": 0}
-        connect("datafold_default", host=host, password=API_KEY, extra=extra)
-        with pytest.raises(DatafoldTimeoutError):
-            call(dbt.SUBMIT, body, ci_config_id=4)
+    with pytest.raises(DatafoldTimeoutError):
+        call(dbt.SUBMIT, body, ci_config_id=4)
 
 
 @both
-def test_a_network_that_is_slow_has_longer(call: Call, connect: Any) -> None:
+def test_a_network_that_is_slow_has_longer(call: Call, listener: socket.socket) -> None:
     size = 3 << 20
-    body = {**FACTS, "run_id": None, "artifacts": io.BytesIO(bytes(size))}
 
     def serve() -> None:
         connection, _ = listener.accept()
@@ -85,11 +89,8 @@ def test_a_network_that_is_slow_has_longer(call: Call, connect: Any) -> None:
                 left -= len(connection.recv(1 << 20))
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        host = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        extra = {"timeout": 1, "max_retries": 0}
-        connect("datafold_default", host=host, password=API_KEY, extra=extra)
-        assert call(dbt.SUBMIT, body, ci_config_id=4) == {}
-        thread.join()
+    thread = threading.Thread(target=serve)
+    thread.start()
+    body = {**FACTS, "run_id": None, "artifacts": io.BytesIO(bytes(size))}
+    assert call(dbt.SUBMIT, body, ci_config_id=4) == {}
+    thread.join()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-import time
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,12 +15,9 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_datafold.connection import fetch
 from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
-    DatafoldError,
-    DatafoldFinalError,
     DatafoldStoppedError,
     DatafoldTransientError,
 )
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 from tests.conftest import API_KEY
@@ -101,14 +96,53 @@ def test_a_look_that_fails_once_is_made_again(
     assert (airflow.looks, airflow.pauses) == (3, [0.5, 1.0])
 
 
-@pytest.mark.usefixtures("backend")
+MISSES = [
+    pytest.param(
+        True, None, [0.5, 1.0, 2.0, 4.0], "^There is no Airflow connection", id="a backend"
+    ),
+    pytest.param(False, None, [], "^There is no Airflow connection", id="nobody else was asked"),
+    pytest.param(True, "{", [], "cannot read its JSON or URI", id="a variable that is wrong"),
+]
+
+
+@pytest.mark.parametrize(("has_backend", "variable", "pauses", "said"), MISSES)
 @each
-def test_what_is_missing_in_the_end_is_final(look: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_final(
+    look: Any,
+    has_backend: bool,
+    variable: str | None,
+    pauses: list[float],
+    said: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.task_runner", None)
+    if has_backend:
+        request.getfixturevalue("backend")
+    if variable is not None:
+        monkeypatch.setenv("AIRFLOW_CONN_DATAFOLD_DEFAULT", variable)
     airflow = Airflow(monkeypatch, MISSING, ...)
-    with pytest.raises(DatafoldConfigurationError, match="^There is no Airflow connection") as got:
+    with pytest.raises(DatafoldConfigurationError, match=said):
         look(airflow)
-    assert (airflow.looks, airflow.pauses) == (5, [0.5, 1.0, 2.0, 4.0])
-    assert isinstance(got.value, DatafoldFinalError)
+    assert (airflow.looks, airflow.pauses) == (len(pauses) + 1, pauses)
+
+
+FORGED = "x\r\n2026-01-01 INFO forged\u2028\x85\x1b[31m"
+
+
+@pytest.mark.parametrize("variable", [None, "{"])
+@pytest.mark.parametrize(
+    "fetch_by", [fetch.fetch_settings, lambda name: asyncio.run(fetch.fetch_settings_async(name))]
+)
+def test_name_that_forges_a_line_is_shown_by_repr(
+    fetch_by: Any, variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{FORGED.upper()}", variable)
+    with pytest.raises(DatafoldConfigurationError) as caught:
+        fetch_by(FORGED)
+    assert str(caught.value).isprintable()
+    assert repr(FORGED) in str(caught.value)
 
 
 @each
@@ -126,29 +160,6 @@ def test_what_cannot_be_read_in_the_end_is_left_to_a_retry(
     assert airflow.looks == 5
 
 
-@each
-def test_what_is_missing_is_believed_at_once_where_nobody_else_was_asked(
-    look: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.task_runner", None)
-    airflow = Airflow(monkeypatch, MISSING, ...)
-    with pytest.raises(DatafoldConfigurationError, match="^There is no Airflow connection"):
-        look(airflow)
-    assert (airflow.looks, airflow.pauses) == (1, [])
-
-
-@pytest.mark.usefixtures("backend")
-@each
-def test_an_environment_variable_that_cannot_be_read_is_believed_at_once(
-    look: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_DATAFOLD_DEFAULT", "{")
-    airflow = Airflow(monkeypatch, MISSING, ...)
-    with pytest.raises(DatafoldConfigurationError, match="cannot read its JSON or URI"):
-        look(airflow)
-    assert airflow.looks == 1
-
-
 def test_a_task_of_airflow_3_asks_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "airflow.sdk.execution_time.task_runner"
     monkeypatch.setitem(sys.modules, name, SimpleNamespace(SUPERVISOR_COMMS=None))
@@ -158,42 +169,29 @@ def test_a_task_of_airflow_3_asks_the_api_server(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_hook_that_is_stopped_looks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    airflow = Airflow(monkeypatch, VaultError(), ...)
+    airflow, hook = Airflow(monkeypatch, VaultError(), ...), JobHook()
     monkeypatch.setattr(fetch, "_PAUSES", (60.0,))
-    hook, ended = JobHook(), list[DatafoldError]()
+    look = BaseHook.get_connection
 
-    def call() -> None:
-        try:
-            hook.get_data_diff(3)
-        except DatafoldError as error:
-            ended.append(error)
+    def look_and_stop_later(conn_id: str) -> Any:
+        threading.Timer(0.1, hook.stop).start()
+        return look(conn_id)
 
-    calling = threading.Thread(target=call, daemon=True)
-    calling.start()
-    _until(lambda: airflow.looks)
-    hook.stop()
-    calling.join(30)
-    assert [type(error) for error in ended] == [DatafoldStoppedError]
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(look_and_stop_later))
+    with pytest.raises(DatafoldStoppedError):
+        hook.get_data_diff(3)
     assert airflow.looks == 1
 
 
-def test_a_hook_looks_again(monkeypatch: pytest.MonkeyPatch, connections: None) -> None:
-    monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
-    airflow = Airflow(monkeypatch, VaultError())
-    with DatafoldHook() as hook:
-        assert hook.list_data_sources()
-    assert airflow.looks == 2
-
-
-def test_an_update_looks_again_for_the_other_systems_connection(
+def test_a_task_looks_again_for_both_connections(
     monkeypatch: pytest.MonkeyPatch, connections: None, sandbox: Any
 ) -> None:
     monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
-    look, failed = BaseHook.get_connection, list[str]()
+    look, failed = BaseHook.get_connection, set[str]()
 
     def get_connection(conn_id: str) -> Any:
-        if conn_id == "hightouch_default" and not failed:
-            failed.append(conn_id)
+        if conn_id not in failed:
+            failed.add(conn_id)
             raise VaultError
         return look(conn_id)
 
@@ -203,10 +201,4 @@ def test_an_update_looks_again_for_the_other_systems_connection(
     )
     with JobHook() as hook:
         task.call(hook)
-    assert failed == ["hightouch_default"]
-
-
-def _until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 30.0
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
+    assert failed == {"datafold_default", "hightouch_default"}

@@ -8,7 +8,6 @@ import pytest
 
 from airflow_provider_datafold import get_provider_info
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from tests.conftest import API_KEY
 
 (CONNECTION_TYPE,) = get_provider_info()["connection-types"]
 EXTRA_FIELDS = CONNECTION_TYPE["conn-fields"]
@@ -30,16 +29,9 @@ class Field:
         self.widget = widget
 
 
-class StringField(Field):
-    pass
-
-
-class IntegerField(Field):
-    pass
-
-
-class BooleanField(Field):
-    pass
+STRING, INTEGER, BOOLEAN = (
+    type(f"{kind}Field", (Field,), {}) for kind in ("String", "Integer", "Boolean")
+)
 
 
 @pytest.fixture
@@ -59,18 +51,18 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_older_versions_are_told_the_same_fields() -> None:
     widgets = DatafoldHook.get_connection_form_widgets()
     assert {name: type(widget) for name, widget in widgets.items()} == {
-        "timeout": StringField,
-        "max_retries": IntegerField,
-        "call_timeout": StringField,
-        "ca_bundle": StringField,
-        "verify_ssl": BooleanField,
-        "allow_http": BooleanField,
+        "timeout": STRING,
+        "max_retries": INTEGER,
+        "call_timeout": STRING,
+        "ca_bundle": STRING,
+        "verify_ssl": BOOLEAN,
+        "allow_http": BOOLEAN,
     }
     for name, field in EXTRA_FIELDS.items():
         default = "30" if name == "timeout" else field["schema"].get("default")
         assert widgets[name].shown == (field["label"], field["description"], default)
         assert [type(kind).__name__ for kind in widgets[name].validators] == ["Optional"]
-        is_boolean = isinstance(widgets[name], BooleanField)
+        is_boolean = isinstance(widgets[name], BOOLEAN)
         assert (widgets[name].widget is None) is is_boolean
 
 
@@ -93,7 +85,10 @@ def test_what_each_field_is_called_and_may_hold() -> None:
     }
 
 
-def test_older_versions_are_told_the_same_labels() -> None:
+def test_every_version_is_told_the_same_labels() -> None:
+    behaviour = CONNECTION_TYPE["ui-field-behaviour"]
+    told = {name.replace("-", "_"): value for name, value in behaviour.items()}
+    assert told == DatafoldHook.get_ui_field_behaviour()
     assert DatafoldHook.get_ui_field_behaviour() == {
         "hidden_fields": ["login", "schema"],
         "relabeling": {"host": "Datafold URL", "password": "API key"},
@@ -102,46 +97,3 @@ def test_older_versions_are_told_the_same_labels() -> None:
             "port": "443",
         },
     }
-
-
-def test_newer_versions_are_told_the_same_labels() -> None:
-    behaviour = CONNECTION_TYPE["ui-field-behaviour"]
-    assert {
-        name.replace("-", "_"): value for name, value in behaviour.items()
-    } == DatafoldHook.get_ui_field_behaviour()
-
-
-def test_defaults_are_those_of_an_empty_connection(connect: Any, requests_mock: Any) -> None:
-    defaults = {name: field["schema"].get("default") for name, field in EXTRA_FIELDS.items()}
-    assert defaults == {
-        "timeout": 30,
-        "max_retries": 3,  # tests/client/test_retry.py counts them
-        "call_timeout": None,
-        "ca_bundle": None,
-        "verify_ssl": True,
-        "allow_http": False,
-    }
-    placeholder = DatafoldHook.get_ui_field_behaviour()["placeholders"]["host"]
-    requests_mock.get(f"{placeholder.partition(',')[0]}/x", json=1)
-    connect("datafold_default", password=API_KEY)
-    DatafoldHook().run("GET", "/x")
-    assert requests_mock.last_request.timeout == defaults["timeout"]
-    assert requests_mock.last_request.verify is not False
-
-
-def test_ranges(connect: Any) -> None:
-    ranges = {
-        name: (field["schema"]["minimum"], field["schema"]["maximum"])
-        for name, field in EXTRA_FIELDS.items()
-        if "minimum" in field["schema"]
-    }
-    assert ranges == {
-        "timeout": (0.1, 86_400),
-        "max_retries": (0, 100),
-        "call_timeout": (0.1, 86_400),
-    }
-    for extremes in zip(*ranges.values(), strict=True):
-        connect(
-            "datafold_default", password=API_KEY, extra=dict(zip(ranges, extremes, strict=True))
-        )
-        DatafoldHook().get_conn()

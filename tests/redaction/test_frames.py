@@ -22,6 +22,8 @@ from typing import Any
 
 import pytest
 import trustme
+from rich.console import Console
+from rich.traceback import Traceback
 
 import airflow_provider_datafold
 from airflow_provider_datafold import exceptions
@@ -33,14 +35,11 @@ from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, html, says
 from dev.faults.server import Behaviour, Call as Asked, Door, FaultServer, Step, Then
 from tests.certificates import tls
+from tests.conftest import API_KEY, TOKEN
 from tests.drivers import UPDATE, call_async
 
 HERE = str(Path(__file__).parents[1])
 PACKAGE = str(Path(airflow_provider_datafold.__file__).parent)
-
-# Planted where no frame of the tests has them.
-os.environ["PLANTED_KEY"] = "planted-key-5d20"
-os.environ["PLANTED_TOKEN"] = "planted-token-81ce"
 
 
 def echoes(status: int, **more: Any) -> Behaviour:
@@ -61,7 +60,7 @@ def echoes(status: int, **more: Any) -> Behaviour:
 
 # Ways to cause each error: a service, and what is special about the call.
 SERVED: dict[str, tuple[str, Behaviour]] = {
-    "redirect": ("DatafoldRedirectError", echoes(302)),
+    "302": ("DatafoldRedirectError", echoes(302)),
     "401": ("DatafoldAuthenticationError", echoes(401)),
     "403": ("DatafoldPermissionError", echoes(403)),
     "404": ("DatafoldNotFoundError", echoes(404)),
@@ -85,29 +84,23 @@ Attempt = Callable[..., Any]
 """Makes an update, with the planted token and optionally with other fields."""
 
 
+def config(**more: Any) -> dict[str, Any]:
+    return {"token": TOKEN, "bindings": [], "indexing_cron": None, **more}
+
+
 def by_hook(**more: Any) -> Any:
     with DatafoldHook() as hook:
-        config: dict[str, Any] = {
-            "token": os.environ["PLANTED_TOKEN"],
-            "bindings": [],
-            "indexing_cron": None,
-        }
-        return hook.update_integration("hightouch", 7, {**config, **more})
+        return hook.update_integration("hightouch", 7, config(**more))
 
 
 def by_method(**more: Any) -> Any:
     with DatafoldHook() as hook:
-        given: dict[str, Any] = {
-            "token": os.environ["PLANTED_TOKEN"],
-            "bindings": [],
-            "indexing_cron": None,
-        }
-        return hook.update_hightouch_integration(7, **{**given, **more})
+        return hook.update_hightouch_integration(7, **config(**more))
 
 
 def by_free_request(**more: Any) -> Any:
     with DatafoldHook() as hook:
-        return hook.run("PUT", "/a", {"token": os.environ["PLANTED_TOKEN"], **more})
+        return hook.run("PUT", "/a", {"token": TOKEN, **more})
 
 
 def by_operator(**more: Any) -> Any:
@@ -118,12 +111,7 @@ def by_operator(**more: Any) -> Any:
 
 
 def by_client(**more: Any) -> Any:
-    config: dict[str, Any] = {
-        "token": os.environ["PLANTED_TOKEN"],
-        "bindings": [],
-        "indexing_cron": None,
-    }
-    return call_async(UPDATE, {**config, **more}, bi_datasource_id=7)
+    return call_async(UPDATE, config(**more), bi_datasource_id=7)
 
 
 ATTEMPTS = {
@@ -138,24 +126,14 @@ with_each_driver = pytest.mark.parametrize("attempt", [by_hook, by_client], ids=
 
 
 @pytest.fixture
-def served(connect: Callable[..., None]) -> Iterator[Callable[..., FaultServer]]:
+def served(serve: Any, connect: Any) -> Callable[..., FaultServer]:
     """Connect to a service, with the planted key and token."""
-    with contextlib.ExitStack() as stack:
+    connect("hightouch_default", conn_type="generic", password=TOKEN)
 
-        def serve(
-            act: Behaviour, scheme: str = "http", extra: Any = None, **more: Any
-        ) -> FaultServer:
-            server = stack.enter_context(FaultServer([act], **more))
-            connect(
-                "datafold_default",
-                host=f"{scheme}://127.0.0.1:{server.port}",
-                password=os.environ["PLANTED_KEY"],
-                extra={"max_retries": 0, "timeout": 0.3, **(extra or {})},
-            )
-            connect("hightouch_default", conn_type="generic", password=os.environ["PLANTED_TOKEN"])
-            return server
+    def start(act: Behaviour, extra: Any = None, **more: Any) -> Any:
+        return serve(act, extra={"timeout": 0.3, **(extra or {})}, **more)
 
-        yield serve
+    return start
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -191,18 +169,11 @@ def shown(error: BaseException, *, with_rich: bool = False) -> str:
 
 
 def shown_by_rich(error: BaseException) -> str:
-    try:
-        from rich.console import Console
-        from rich.traceback import Traceback
-    except ImportError:
-        return ""
-
     out = io.StringIO()
-    kind, trace = type(error), error.__traceback__
     found = Traceback.from_exception(
-        kind,
+        type(error),
         error,
-        trace,
+        error.__traceback__,
         show_locals=True,
         locals_max_string=100_000,
         locals_max_length=1_000,
@@ -213,9 +184,8 @@ def shown_by_rich(error: BaseException) -> str:
 
 
 def secrets_in(text: str) -> list[str]:
-    """The lines of a string that show a planted secret."""
-    planted = (os.environ["PLANTED_KEY"], os.environ["PLANTED_TOKEN"])
-    return [line for line in text.splitlines() if any(secret in line for secret in planted)]
+    """The lines of a string that show a secret."""
+    return [line for line in text.splitlines() if API_KEY in line or TOKEN in line]
 
 
 def raised(attempt: Attempt, of: type[BaseException] = Exception) -> BaseException:
@@ -239,8 +209,8 @@ def test_error_of_a_service(case: str, attempt: Attempt, served: Any) -> None:
     server = served(act)
     # rich takes a second for a traceback.
     check(attempt, kind, with_rich=case in ("422", "silent"))
-    assert any(os.environ["PLANTED_TOKEN"] in request.text for request in server.requests)
-    assert any(os.environ["PLANTED_KEY"] in request.text for request in server.requests)
+    assert any(TOKEN in request.text for request in server.requests)
+    assert any(API_KEY in request.text for request in server.requests)
 
 
 @with_each_driver
@@ -251,7 +221,7 @@ def test_host_that_cannot_be_reached(attempt: Attempt, served: Any) -> None:
 
 @with_each_driver
 def test_certificate_that_is_refused(attempt: Attempt, served: Any) -> None:
-    served(says(), "https", tls=tls(trustme.CA()))
+    served(says(), tls=tls(trustme.CA()))
     check(attempt, "DatafoldCertificateError")
 
 
@@ -261,15 +231,15 @@ def test_certificate_that_is_refused(attempt: Attempt, served: Any) -> None:
     [
         None,
         {"conn_type": "postgres"},
-        {"password": "PLANTED_KEY\n"},
-        {"password": "Key PLANTED_KEY"},
-        {"password": "PLANTED_KEY\u00e9"},
-        {"host": "https://user:PLANTED_KEY@127.0.0.1"},
-        {"schema": "PLANTED_KEY"},
-        {"extra": {"timeout": "PLANTED_KEY"}},
-        {"extra": {"max_retries": {"token": "PLANTED_KEY"}}},
-        {"extra": '{"token": "PLANTED_KEY"'},
-        {"extra": '["PLANTED_KEY"]'},
+        {"password": f"a\n{API_KEY}"},
+        {"password": f"Key {API_KEY}"},
+        {"password": f"{API_KEY}\u00e9"},
+        {"host": f"https://user:{API_KEY}@127.0.0.1"},
+        {"schema": API_KEY},
+        {"extra": {"timeout": API_KEY}},
+        {"extra": {"max_retries": {"token": API_KEY}}},
+        {"extra": f'{{"token": "{API_KEY}"'},
+        {"extra": f'["{API_KEY}"]'},
     ],
 )
 def test_connection_that_is_wrong(
@@ -280,12 +250,7 @@ def test_connection_that_is_wrong(
     if fields is None:
         monkeypatch.delenv(name)
     else:
-        written = json.dumps({**json.loads(os.environ[name]), **fields})
-        key = os.environ["PLANTED_KEY"]
-        monkeypatch.setenv(
-            name, written.replace("PLANTED_KEY\\n", f"a\\n{key}").replace("PLANTED_KEY", key)
-        )
-        del written, key
+        monkeypatch.setenv(name, json.dumps({**json.loads(os.environ[name]), **fields}))
     check(attempt, "DatafoldConfigurationError")
 
 
@@ -296,24 +261,21 @@ def test_second_connection_that_is_wrong(
     served(says())
     name = "AIRFLOW_CONN_HIGHTOUCH_DEFAULT"
     if fields is None:
-        monkeypatch.setenv(name, json.dumps({"password": os.environ["PLANTED_TOKEN"]})[:-1])
+        monkeypatch.setenv(name, json.dumps({"password": TOKEN})[:-1])
     else:
         monkeypatch.setenv(name, json.dumps({**json.loads(os.environ[name]), **fields}))
     check(by_operator, "DatafoldConfigurationError")
 
 
 def planted_in(value: Any) -> Any:
-    """Replace a placeholder by the planted token."""
-    return json_like(value, "PLANTED", os.environ["PLANTED_TOKEN"])
-
-
-def json_like(value: Any, old: str, new: str) -> Any:
-    """Replace a string in a value, at any depth."""
+    """Replace a placeholder by the planted token, at any depth."""
     if isinstance(value, dict):
-        return {json_like(key, old, new): json_like(item, old, new) for key, item in value.items()}
+        return {planted_in(key): planted_in(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [json_like(item, old, new) for item in value]
-    return value.replace(old, new) if isinstance(value, str) else value
+        return [planted_in(item) for item in value]
+    if isinstance(value, bytes):
+        return value.replace(b"PLANTED", TOKEN.encode())
+    return value.replace("PLANTED", TOKEN) if isinstance(value, str) else value
 
 
 WRONG: list[dict[str, Any]] = [
@@ -336,8 +298,7 @@ def test_field_that_is_wrong(wrong: Any, attempt: Attempt, served: Any) -> None:
     served(says())
     if attempt is by_free_request:
         wrong = {**wrong, "more": {1, 2}}
-    harmless = json_like(wrong, "PLANTED", "x")
-    check(lambda: attempt(**harmless), "DatafoldInputError")
+    check(lambda: attempt(**wrong), "DatafoldInputError")
     # The message shows no secret either, where somebody put one into the field.
     with pytest.raises(exceptions.DatafoldInputError) as caught:
         attempt(**planted_in(wrong))
@@ -366,7 +327,7 @@ def test_hook_that_was_stopped(served: Any) -> None:
     def attempt() -> None:
         with JobHook() as hook:
             hook.stop()
-            hook.run("PUT", "/a", {"token": os.environ["PLANTED_TOKEN"]})
+            hook.run("PUT", "/a", {"token": TOKEN})
 
     check(attempt, "DatafoldStoppedError")
 
@@ -422,7 +383,7 @@ def test_end_of_a_job(case: str, served: Any) -> None:
     )
     context: Any = {"ti": SimpleNamespace(try_number=1, xcom_push=lambda **pushed: None)}
     check(lambda: sensor.execute(context), kind)
-    assert any(os.environ["PLANTED_KEY"] in request.text for request in server.requests)
+    assert any(API_KEY in request.text for request in server.requests)
 
 
 def test_every_error_is_among_these() -> None:

@@ -14,10 +14,11 @@ from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
 from dev.faults.behaviours import answer, answers
-from dev.faults.server import Call as Asked, FaultServer, Step, Then
+from dev.faults.server import Call as Asked, Step, Then
+from tests.conftest import API_KEY
 from tests.drivers import Call, both
+from tests.integrations import KINDS
 
-KEY = "planted-api-key-41d6"
 ALL = Operation(
     "POST", "/all", Effect.STARTS, "thing", object, body=lambda body: body, carries_secrets=True
 )
@@ -28,37 +29,14 @@ def planted(name: str) -> str:
     return f"planted-{name}-c5"
 
 
-SECRETS = [KEY, *map(planted, sorted(WRITE_ONLY))]
+SECRETS = [API_KEY, *map(planted, sorted(WRITE_ONLY))]
+CONFIGS = {
+    name: {**kind.required, **{secret: planted(secret) for secret in kind.secrets}}
+    for name, kind in KINDS.items()
+}
 COMMON = {"indexing_cron": None}
-CONFIGS: dict[str, dict[str, Any]] = {
-    "hightouch": {"token": planted("token"), "bindings": []},
-    "looker": {
-        "base_url": "https://looker.test",
-        "client_id": "a",
-        "client_secret": planted("client_secret"),
-        "repo_id": 1,
-    },
-    "mode": {"token": planted("token"), "password": planted("password")},
-    "tableau": {
-        "server_url": "https://tableau.test",
-        "site_id": "a",
-        "token_name": "a",
-        "token_value": planted("token_value"),
-    },
-    "powerbi": {"client_secret": planted("client_secret")},
-    "dbt": {"ci_config_id": 1},
-}
-POSTGRES = {
-    "name": "a",
-    "type": "pg",
-    "options": {
-        "host": "h",
-        "port": 1,
-        "dbname": "d",
-        "user": "u",
-        "password": planted("password"),
-    },
-}
+OPTIONS = {"host": "h", "port": 1, "dbname": "d", "user": "u", "password": planted("password")}
+POSTGRES = {"name": "a", "type": "pg", "options": OPTIONS}
 CALLS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     **{
         f"create {kind}": (bi.CREATE[kind], {**config, **COMMON}, {})
@@ -83,7 +61,11 @@ def echoes(status: int) -> Callable[[Asked], Iterable[Step]]:
         sent = json.loads(asked.request.body)
         detail: Any = [{"loc": ["body", text], "msg": text, "input": sent}]
         echo = {**sent, "id": 7, "text": text, "again": sent, "headers": asked.request.headers}
-        headers = {"Location": f"https://{KEY}.test/{KEY}", "X-Echo": text, "Content-Type": KEY}
+        headers = {
+            "Location": f"https://{API_KEY}.test/{API_KEY}",
+            "X-Echo": text,
+            "Content-Type": API_KEY,
+        }
         content = {**echo, "detail": detail if status == 422 else text, text: text}
         return [answer(status, json.dumps(content).encode(), headers), Then.KEEP]
 
@@ -116,15 +98,6 @@ def found_in(*texts: str) -> list[str]:
     return [secret for secret in SECRETS if any(secret in text for text in texts)]
 
 
-@pytest.fixture
-def serve(connect: Callable[..., None]) -> Callable[[FaultServer], None]:
-    def to(server: FaultServer) -> None:
-        host = f"http://127.0.0.1:{server.port}"
-        connect("datafold_default", host=host, password=KEY, extra={"max_retries": 1})
-
-    return to
-
-
 def test_there_are_nineteen_names() -> None:
     assert len(WRITE_ONLY) == 19
 
@@ -137,65 +110,68 @@ def test_nothing_shows_a_secret(
 ) -> None:
     operation, body, values = CALLS[name]
     seen()
-    with FaultServer([echoes(status)]) as server:
-        serve(server)
-        texts = []
-        try:
-            result = call(operation, body, **values)
-            texts.append(json.dumps(result))
-        except DatafoldError as error:
-            texts += [str(error), repr(error), repr(vars(error))]
-        assert (status == 200) == texts[0].startswith("{")
-        # They arrived, so they were sent back.
-        arrived = server.requests[0].text
-    assert KEY in arrived
+    server = serve(echoes(status), extra={"max_retries": 1})
+    texts = []
+    try:
+        result = call(operation, body, **values)
+        texts.append(json.dumps(result))
+    except DatafoldError as error:
+        texts += [str(error), repr(error), repr(vars(error))]
+    assert (status == 200) == texts[0].startswith("{")
+    # They arrived, so they were sent back.
+    arrived = server.requests[0].text
+    assert API_KEY in arrived
     assert {secret for secret in SECRETS if secret in json.dumps(body)} <= set(found_in(arrived))
     log = seen()
     assert len(log) > 0
     assert found_in(log, *texts) == []
 
 
+# Names mean something in a configuration, and nothing in a user's own data.
+SUMMARY = {
+    "status": "success",
+    "values": {"columns_diff_stats": [{"column_name": "password", "match": 99.5}]},
+    "password": {"match": 99.5, "total": 12345678},
+    "token": [1, 2, 3],
+}
+ROWS = {
+    "rows": [dict.fromkeys(sorted(WRITE_ONLY), 12345678), {"token": "a value of the user's"}],
+    "columns": [{"name": name} for name in sorted(WRITE_ONLY)],
+}
+QUERY = (data_sources.QUERY, [{"query": "select token from accounts"}], {"data_source_id": 7})
+
+
 @both
-def test_secret_that_the_service_alone_knows_is_redacted_by_its_name(
-    call: Call, serve: Any
+@pytest.mark.parametrize(
+    ("asked", "content", "returned"),
+    [
+        pytest.param(
+            (data_sources.GET, [], {"data_source_id": 7}),
+            {"options": {name: planted(name) for name in WRITE_ONLY} | {"name": "a", "port": 5432}},
+            {"options": {**dict.fromkeys(WRITE_ONLY, "***"), "name": "a", "port": 5432}},
+            id="secrets that the service alone knows",
+        ),
+        pytest.param(QUERY, ROWS, ROWS, id="columns of a query"),
+        pytest.param(
+            QUERY,
+            {"rows": [{"token": API_KEY}]},
+            {"rows": [{"token": "***"}]},
+            id="the API key in a query",
+        ),
+        pytest.param(
+            (data_diffs.GET_SUMMARY_RESULTS, [], {"datadiff_id": 7}),
+            SUMMARY,
+            SUMMARY,
+            id="columns of a data diff",
+        ),
+    ],
+)
+def test_what_is_redacted_by_its_name(
+    call: Call, asked: Any, content: Any, returned: Any, serve: Any
 ) -> None:
-    content = {name: planted(name) for name in WRITE_ONLY} | {"name": "a", "port": 5432}
-    with FaultServer([answers(200, json.dumps({"options": content}).encode())]) as server:
-        serve(server)
-        found = call(data_sources.GET, data_source_id=7)["options"]
-    assert found == {**dict.fromkeys(WRITE_ONLY, "***"), "name": "a", "port": 5432}
-
-
-@both
-def test_column_of_a_query_may_have_the_name_of_a_secret(call: Call, serve: Any) -> None:
-    rows = [dict.fromkeys(sorted(WRITE_ONLY), 12345678), {"token": "a value of the user's"}]
-    content = {"rows": rows, "columns": [{"name": name} for name in sorted(WRITE_ONLY)]}
-    with FaultServer([answers(200, json.dumps(content).encode())]) as server:
-        serve(server)
-        body = {"query": "select token from accounts"}
-        assert call(data_sources.QUERY, body, data_source_id=7) == content
-
-
-@both
-def test_key_is_redacted_from_a_query(call: Call, serve: Any) -> None:
-    content = {"rows": [{"token": KEY}]}
-    with FaultServer([answers(200, json.dumps(content).encode())]) as server:
-        serve(server)
-        found = call(data_sources.QUERY, {"query": "select 1"}, data_source_id=7)
-    assert found == {"rows": [{"token": "***"}]}
-
-
-@both
-def test_column_of_a_data_diff_may_have_the_name_of_a_secret(call: Call, serve: Any) -> None:
-    content = {
-        "status": "success",
-        "values": {"columns_diff_stats": [{"column_name": "password", "match": 99.5}]},
-        "password": {"match": 99.5, "total": 12345678},
-        "token": [1, 2, 3],
-    }
-    with FaultServer([answers(200, json.dumps(content).encode())]) as server:
-        serve(server)
-        assert call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=7) == content
+    operation, body, values = asked
+    serve(answers(200, json.dumps(content).encode()))
+    assert call(operation, *body, **values) == returned
 
 
 @both
@@ -206,23 +182,21 @@ def test_share_token_is_in_no_log(
     token = "planted-share-token"
     content = {"id": 7, "share_token": token, "share_url": f"https://a.test/{token}"}
     seen()
-    with FaultServer([answers(status, json.dumps(content).encode())]) as server:
-        serve(server)
-        texts = [""]
-        try:
-            assert call(data_diffs.GET, datadiff_id=7) == content
-        except DatafoldError as error:
-            texts.append(str(error))
+    serve(answers(status, json.dumps(content).encode()), extra={"max_retries": 1})
+    texts = [""]
+    try:
+        assert call(data_diffs.GET, datadiff_id=7) == content
+    except DatafoldError as error:
+        texts.append(str(error))
     assert token not in "".join([*texts, seen()])
 
 
 @both
 def test_a_secret_in_a_query_is_not_logged_by_the_library(
-    call: Call, connect: Any, caplog: pytest.LogCaptureFixture
+    call: Call, serve: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with FaultServer([answers(200, b"[]")]) as server:
-        connect("datafold_default", host=f"http://127.0.0.1:{server.port}", password="planted-key")
-        call(ci.LIST_RUNS, ci_config_id=1, pr_sha="planted+secret/in=a query")
+    server = serve(answers(200, b"[]"))
+    call(ci.LIST_RUNS, ci_config_id=1, pr_sha="planted+secret/in=a query")
     assert server.requests
-    assert "planted" not in caplog.text
+    assert "planted" not in caplog.text.replace(API_KEY, "")

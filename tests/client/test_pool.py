@@ -8,7 +8,6 @@ import os
 import re
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +30,7 @@ from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer, head, is_huge, says
 from dev.faults.server import Behaviour, Call as Asked, FaultServer, Step, Then
 from tests.certificates import tls
-from tests.conftest import API_KEY
+from tests.drivers import settings_for
 from tests.tunnel import Tunnel
 
 FAR = 4e9
@@ -50,14 +49,6 @@ def run(work: Coroutine[Any, Any, Done]) -> Done:
 def shows(number: int = 7, **more: Any) -> bytes:
     """A response that shows a data diff."""
     return answer(200, json.dumps({"id": number, "status": "processing", **more}).encode())
-
-
-def settings_for(port: int, *, verify: bool | str = True, **more: Any) -> Settings:
-    scheme = "https" if isinstance(verify, str) else "http"
-    base_url = f"{scheme}://127.0.0.1:{port}"
-    return Settings(
-        "mine", base_url, more.pop("key", Secret(API_KEY)), max_retries=0, verify=verify, **more
-    )
 
 
 async def poll(client: AsyncClient, number: int = 7) -> Any:
@@ -131,49 +122,35 @@ def test_polls_share_a_connection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "values", "response"),
+    ("operation", "values", "response", "is_shared"),
     [
-        (data_diffs.GET, {"datadiff_id": 7}, {"id": 7}),
-        (monitors.GET_RUN, {"monitor_id": 7, "run_id": 8}, {"run_id": 8, "monitor_id": 7}),
-        (data_sources.GET_TEST, {"job_id": "9"}, {"id": 9}),
+        (data_diffs.GET, {"datadiff_id": 7}, {"id": 7}, True),
+        (monitors.GET_RUN, {"monitor_id": 7, "run_id": 8}, {"run_id": 8, "monitor_id": 7}, True),
+        (data_sources.GET_TEST, {"job_id": "9"}, {"id": 9}, True),
+        # What names nothing, or changes something.
+        (bi.GET, {"bi_datasource_id": 7}, {"id": 7}, False),
+        (data_diffs.CANCEL, {"datadiff_id": 7}, {"id": 7, "status": "cancelled"}, False),
+        (ci.LIST_RUNS, {"ci_config_id": 7}, [], False),
     ],
 )
-def test_what_each_kind_of_job_is_known_by(operation: Any, values: Any, response: Any) -> None:
+def test_only_what_is_known_by_its_response_shares_a_connection(
+    operation: Any, values: Any, response: Any, is_shared: bool
+) -> None:
     async def calls(settings: Settings) -> None:
         async with AsyncClient(settings, "tests") as client:
+            await poll(client)
             for _ in range(2):
                 assert await client.call(operation, **values) == response
-
-    with FaultServer([says(answer(200, json.dumps(response).encode()), Then.KEEP)]) as server:
-        run(calls(settings_for(server.port)))
-        assert (server.connections, len(server.requests)) == (1, 2)
-
-
-def test_what_names_nothing_or_changes_something_has_a_connection_of_its_own() -> None:
-    async def calls(settings: Settings) -> None:
-        async with AsyncClient(settings, "tests") as client:
-            await poll(client)
-            for _ in range(2):
-                await client.call(bi.GET, bi_datasource_id=7)
-            await client.call(data_diffs.CANCEL, datadiff_id=7)
             await poll(client)
 
-    with FaultServer([says(shows(), Then.KEEP)]) as server:
+    other = answer(200, json.dumps(response).encode())
+    behaviours = [says(sent, Then.KEEP) for sent in (shows(), other, other, shows())]
+    with FaultServer(behaviours) as server:
         run(calls(settings_for(server.port)))
-        assert server.connections == 4
+        assert server.connections == (1 if is_shared else 3)
+    own = None if is_shared else "close"
     closes = [request.headers.get("connection") for request in server.requests]
-    assert closes == [None, "close", "close", "close", None]
-
-
-def test_runs_of_ci_have_connections_of_their_own() -> None:
-    async def calls(settings: Settings) -> None:
-        async with AsyncClient(settings, "tests") as client:
-            for _ in range(2):
-                await client.call(ci.LIST_RUNS, ci_config_id=7)
-
-    with FaultServer([says(answer(200, b"[]"), Then.KEEP)]) as server:
-        run(calls(settings_for(server.port)))
-        assert server.connections == 2
+    assert closes == [None, own, own, None]
 
 
 def test_all_waits_share_and_take_what_was_given_back_last() -> None:
@@ -192,28 +169,20 @@ def test_all_waits_share_and_take_what_was_given_back_last() -> None:
 
 
 def test_a_connection_through_a_proxy_is_kept(authority: trustme.CA, bundle: str) -> None:
+    def by(scheme: str, port: int) -> Any:
+        return {"verify": bundle, "proxy": Secret(f"{scheme}://127.0.0.1:{port}")}
+
     context = tls(authority, "datafold.test")
     with FaultServer([says(shows(n=1), Then.KEEP)], tls=context) as server:
         for scheme in ("http", "https", "socks5h"):
             with Tunnel(server.port, tls=tls(authority) if scheme == "https" else None) as proxy:
-                url = f"{scheme}://127.0.0.1:{proxy.port}"
-                settings = Settings(
-                    "mine",
-                    "https://datafold.test",
-                    Secret(API_KEY),
-                    verify=bundle,
-                    proxy=Secret(url),
-                )
+                settings = settings_for("https://datafold.test", **by(scheme, proxy.port))
                 assert run(polls(settings, 3)) == [1] * 3
                 assert len(proxy.asked) == 1
-
-
-def test_a_proxy_that_forwards_keeps_its_connection() -> None:
-    with FaultServer([says(shows(n=1), Then.KEEP)]) as proxy:
-        url = Secret(f"http://127.0.0.1:{proxy.port}")
-        settings = Settings("mine", "http://datafold.test", Secret(API_KEY), proxy=url)
+    with FaultServer([says(shows(n=1), Then.KEEP)]) as forwards:
+        settings = settings_for("http://datafold.test", **by("http", forwards.port))
         assert run(polls(settings, 3)) == [1] * 3
-        assert (proxy.connections, len(proxy.requests)) == (1, 3)
+        assert (forwards.connections, len(forwards.requests)) == (1, 3)
 
 
 # What is believed.
@@ -267,7 +236,8 @@ def test_bytes_after_a_response_are_not_the_next_one(
         return found
 
     with FaultServer([chatter], tls=tls(authority) if is_tls else None) as server:
-        assert run(calls(settings_for(server.port, verify=bundle if is_tls else True))) == [1, 2, 3]
+        url = f"{'https' if is_tls else 'http'}://127.0.0.1:{server.port}"
+        assert run(calls(settings_for(url, verify=bundle))) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -295,29 +265,26 @@ def test_a_response_that_names_another_job_is_asked_for_again(other: bytes) -> N
         assert server.connections == 2
 
 
-def test_what_the_new_connection_brings_counts() -> None:
-    behaviours = [says(shows(n=1), Then.KEEP), says(answer(500, b""), Then.KEEP)]
-    with FaultServer(behaviours) as server:
-        assert run(polls(settings_for(server.port), 3)) == [
-            1,
-            DatafoldServerError,
-            DatafoldServerError,
-        ]
-        assert (server.connections, len(server.requests)) == (3, 4)
+FAILS = DatafoldServerError
 
 
 @pytest.mark.parametrize(
-    ("busy", "error"),
+    ("refusal", "found", "connections", "requests"),
     [
-        (answer(429, b""), DatafoldRateLimitError),
-        (answer(503, b"", {"retry-after": "1"}), DatafoldServerError),
+        # What the new connection brings counts.
+        (answer(500, b""), [1, FAILS, FAILS], 3, 4),
+        # A service that asks to wait is not asked again at once.
+        (answer(429, b""), [1, DatafoldRateLimitError, 2], 2, 3),
+        (answer(503, b"", {"retry-after": "1"}), [1, FAILS, 2], 2, 3),
     ],
 )
-def test_a_service_that_asks_to_wait_is_not_asked_again_at_once(busy: bytes, error: Any) -> None:
-    behaviours = [shows(n=1), busy, shows(n=2)]
+def test_a_refusal_on_a_kept_connection(
+    refusal: bytes, found: list[Any], connections: int, requests: int
+) -> None:
+    behaviours = [shows(n=1), refusal, *([shows(n=2)] if found[-1] == 2 else [])]
     with FaultServer([says(sent, Then.KEEP) for sent in behaviours]) as server:
-        assert run(polls(settings_for(server.port), 3)) == [1, error, 2]
-        assert (server.connections, len(server.requests)) == (2, 3)
+        assert run(polls(settings_for(server.port), 3)) == found
+        assert (server.connections, len(server.requests)) == (connections, requests)
 
 
 @pytest.mark.parametrize(
@@ -415,15 +382,17 @@ def test_an_old_one_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "connections"),
     [
-        {"key": Secret("another key")},
-        {"proxy": Secret("http://127.0.0.1:{port}")},
-        {"verify": False},
-        {"timeout": 5},
+        # As two triggers read them.
+        ({}, 1),
+        ({"api_key": Secret("another key")}, 2),
+        ({"proxy": "http://127.0.0.1:{port}"}, 2),
+        ({"verify": False}, 2),
+        ({"timeout": 5}, 2),
     ],
 )
-def test_other_settings_have_others(change: dict[str, Any]) -> None:
+def test_only_equal_settings_share(change: dict[str, Any], connections: int) -> None:
     async def calls(settings: Settings, others: Settings) -> None:
         async with AsyncClient(settings, "a") as one, AsyncClient(others, "b") as other:
             for _ in range(2):
@@ -432,22 +401,9 @@ def test_other_settings_have_others(change: dict[str, Any]) -> None:
 
     with FaultServer([says(shows(), Then.KEEP)]) as server:
         if "proxy" in change:
-            change = {"proxy": Secret(f"http://127.0.0.1:{server.port}")}
+            change = {"proxy": Secret(change["proxy"].format(port=server.port))}
         run(calls(settings_for(server.port), settings_for(server.port, **change)))
-        assert server.connections == 2
-
-
-def test_equal_settings_have_the_same() -> None:
-    async def calls(port: int) -> None:
-        # As two triggers read them.
-        one, other = (AsyncClient(settings_for(port, key=Secret(API_KEY)), "a") for _ in "ab")
-        async with one, other:
-            await poll(one)
-            await poll(other)
-
-    with FaultServer([says(shows(), Then.KEEP)]) as server:
-        run(calls(server.port))
-        assert server.connections == 1
+        assert server.connections == connections
 
 
 def test_another_event_loop_has_others() -> None:
@@ -461,38 +417,25 @@ def test_another_event_loop_has_others() -> None:
 # Certificates that change.
 
 
-@contextmanager
-def two_services() -> Iterator[tuple[list[trustme.CA], list[FaultServer]]]:
-    """Services whose certificates are signed by different authorities."""
+@pytest.mark.parametrize("is_own", [False, True], ids=["the environment's", "a file of ours"])
+def test_cas_that_were_replaced_are_read_again(
+    is_own: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, new = str(tmp_path / "ca.pem"), str(tmp_path / "new.pem")
+    monkeypatch.setattr(certifi, "where", lambda: file)
     authorities = [trustme.CA(), trustme.CA()]
     acts = [says(shows(n=1), Then.KEEP)]
+    refused = DatafoldCertificateError
     with (
         FaultServer(acts, tls=tls(authorities[0])) as one,
         FaultServer(acts, tls=tls(authorities[1])) as other,
     ):
-        yield authorities, [one, other]
-
-
-def test_a_ca_file_that_was_replaced_is_read_again(tmp_path: Path) -> None:
-    file, new = tmp_path / "ca.pem", tmp_path / "new.pem"
-    with two_services() as (authorities, services):
-        authorities[0].cert_pem.write_to_path(str(file))
-        one, other = (settings_for(service.port, verify=str(file)) for service in services)
-        assert run(polls(one, 1)) + run(polls(other, 1)) == [1, DatafoldCertificateError]
-        authorities[1].cert_pem.write_to_path(str(new))
-        new.replace(file)
-        assert run(polls(one, 1)) + run(polls(other, 1)) == [DatafoldCertificateError, 1]
-
-
-def test_the_environments_own_cas_are_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(certifi, "where", lambda: str(tmp_path / "ca.pem"))
-    with two_services() as (authorities, services):
-        for authority, service in zip(authorities, services, strict=True):
-            authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-            settings = Settings("mine", f"https://127.0.0.1:{service.port}", Secret(API_KEY))
-            assert run(polls(settings, 1)) == [1]
+        for authority, found in zip(authorities, ([1, refused], [refused, 1]), strict=True):
+            authority.cert_pem.write_to_path(new)
+            os.replace(new, file)
+            for server, outcome in zip((one, other), found, strict=True):
+                url, verify = f"https://127.0.0.1:{server.port}", file if is_own else True
+                assert run(polls(settings_for(url, verify=verify), 1)) == [outcome]
 
 
 def test_what_old_certificates_vouched_for_is_not_used_again(
@@ -510,7 +453,7 @@ def test_what_old_certificates_vouched_for_is_not_used_again(
             await poll(client)
 
     with FaultServer([says(shows(), Then.KEEP)], tls=tls(authority)) as server:
-        run(calls(settings_for(server.port, verify=str(file))))
+        run(calls(settings_for(f"https://127.0.0.1:{server.port}", verify=str(file))))
         assert server.connections == 3
 
 
