@@ -41,12 +41,9 @@ def test_what_ended_before_the_first_look_is_not_reported() -> None:
     assert progress.take([run(3), run(2, "ok"), run(5, "checking"), run(4, "a new state")]) == []
     assert progress == Progress(5, {4, 5})
     assert progress.take([run(3), run(5), run(4)]) == [4, 5]
-
-
-def test_monitor_without_runs_begins_at_nothing() -> None:
-    progress = Progress()
-    assert progress.take([]) == []
-    assert progress.take([run(1)]) == [1]
+    without_runs = Progress()
+    assert without_runs.take([]) == []
+    assert without_runs.take([run(1)]) == [1]
 
 
 def test_alert_stays_pending_until_it_is_noted() -> None:
@@ -67,16 +64,13 @@ def test_run_that_ends_otherwise_is_done_with(state: str) -> None:
     assert progress.pending == {3}
 
 
-def test_run_that_is_not_listed_may_come_back() -> None:
-    progress = Progress(3, {2})
-    assert progress.take([run(1, "ok"), run(3, "ok")]) == []
-    assert progress.give_up([1, 3]) == []
-    assert progress.give_up([]) == []
-    assert progress.take([run(2)]) == [2]
-
-
-def test_run_older_than_all_that_can_be_read_is_given_up() -> None:
+def test_run_that_is_not_listed_may_come_back_unless_it_is_older_than_all_that_can_be_read() -> (
+    None
+):
     progress = Progress(9, {2, 4, 7})
+    assert progress.take([run(1, "ok"), run(9, "ok")]) == []
+    assert progress.give_up([1, 9]) == progress.give_up([]) == []
+    assert progress.take([run(2)]) == [2]
     assert progress.give_up([5, 6, 7]) == [2, 4]
     assert progress.pending == {7}
 
