@@ -40,7 +40,9 @@ RESULTS: dict[str, dict[str, Any]] = {
 }
 """What the results say of GROWN."""
 NO_ROWS = {"table_a_row_count": 0, "table_b_row_count": 0, "match_ratio": 0.0}
-GENEROUS = dict.fromkeys(("max_rows_added", "max_rows_removed", "max_rows_different"), 1000)
+GENEROUS: dict[str, Any] = dict.fromkeys(
+    ("max_rows_added", "max_rows_removed", "max_rows_different"), 1000
+)
 ALLOWED = {"allow_schema_changes": True}
 FIRST, SECOND = "rows on the first side", "rows on the second side"
 
@@ -576,8 +578,8 @@ FIELDS: list[dict[str, Any]] = [
 
 def samples() -> list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
     """How a sample is known: by the figures, by what was asked for, or by what was sent."""
-    by_diff = [(ASKED, fields, {}) for fields in FIELDS]
-    by_body = [(ASKED, {}, fields) for fields in FIELDS]
+    by_diff: list[Any] = [(ASKED, fields, {}) for fields in FIELDS]
+    by_body: list[Any] = [(ASKED, {}, fields) for fields in FIELDS]
     return [(SAMPLED, {}, {}), *by_diff, *by_body]
 
 
@@ -617,7 +619,7 @@ def test_an_estimate_gives_a_sample_away() -> None:
     assert of(found, said, max_rows_added=0) == Verdict(Outcome.NOT_COMPARED, NO_COUNTS)
 
 
-EQUAL_SAMPLE = {**EQUAL_RESULTS, "values": {"total_rows": 32}}
+EQUAL_SAMPLE: dict[str, Any] = {**EQUAL_RESULTS, "values": {"total_rows": 32}}
 
 
 @pytest.mark.parametrize(

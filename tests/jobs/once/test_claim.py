@@ -95,19 +95,11 @@ NEWEST_100 = "GET /datadiffs?page=1&page_size=100&sort_order=desc"
 CREATE = "POST /datadiffs"
 
 
-@pytest.mark.parametrize(
-    ("search", "sent"),
-    [
-        (Search.NOT, [CREATE]),
-        (Search.BRIEF, [NEWEST_100, CREATE]),
-        (Search.FULL, [NEWEST_100, CREATE]),
-    ],
-)
-def test_makes_one_where_there_is_none(
-    hook: JobHook, sandbox: Any, search: Search, sent: list[str]
-) -> None:
+@pytest.mark.parametrize("search", Search)
+def test_makes_one_where_there_is_none(hook: JobHook, sandbox: Any, search: Search) -> None:
     made = take(hook, search, tags=["nightly"])
-    assert requests(sandbox) == sent
+    looks = [] if search is Search.NOT else [NEWEST_100]
+    assert requests(sandbox) == [*looks, CREATE]
     assert json.loads(sandbox.state.requests[-1].body) == {**BODY, "tags": ["nightly", OWNER.tag]}
     assert not made.is_taken_over
     assert made.diff["id"] == max(sandbox.state.data_diffs.diffs)
@@ -187,28 +179,27 @@ def test_believes_how_many_pages_there_are(
     assert take(hook, Search.FULL).diff["id"] == number
 
 
-def test_reads_forty_short_pages_at_most(hook: JobHook, sandbox: Any, conduct: Any) -> None:
-    conduct(list=[changed(results=[{"id": None}], total_pages=99), ...])
-    assert find(hook, OWNER, Search.FULL).taken is None
-    assert len(sandbox.state.requests) == 40
+FULL_PAGE = [{"id": None, "tags": None, "created_at": None}] * 100
 
 
-@pytest.mark.parametrize("pages", [None, "x", 1, 2])
-def test_reads_no_page_after_the_last(
-    hook: JobHook, sandbox: Any, conduct: Any, pages: Any
+@pytest.mark.parametrize(
+    ("page", "pages", "count"),
+    [
+        (FULL_PAGE, 99, 10),
+        (FULL_PAGE, None, 10),
+        (FULL_PAGE[:1], 99, 40),
+        # No page after the last.
+        (FULL_PAGE[:1], 2, 2),
+        *((FULL_PAGE[:1], pages, 1) for pages in (None, "x", 1)),
+    ],
+)
+def test_how_many_pages_are_read(
+    hook: JobHook, sandbox: Any, conduct: Any, page: Any, pages: Any, count: int
 ) -> None:
-    conduct(list=[changed(total_pages=pages), changed(total_pages=pages, results=[])])
-    assert find(hook, OWNER, Search.FULL).taken is None
-    assert len(sandbox.state.requests) == (2 if pages == 2 else 1)
-
-
-def test_reads_ten_pages_at_most(hook: JobHook, conduct: Any, sandbox: Any) -> None:
-    # The time of their creation may be missing.
-    page = [{"id": None, "tags": None, "created_at": None}] * 100
-    conduct(list=[changed(results=page, total_pages=99), ...])
+    conduct(list=[changed(results=page, total_pages=pages), ...])
     assert find(hook, OWNER, Search.FULL).taken is None
     assert [request.query for request in sandbox.state.requests] == [
-        f"page={number}&page_size=100&sort_order=desc" for number in range(1, 11)
+        f"page={number}&page_size=100&sort_order=desc" for number in range(1, count + 1)
     ]
 
 
