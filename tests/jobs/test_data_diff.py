@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -28,20 +27,6 @@ def config(options: Any = None, **arguments: Any) -> dict[str, Any]:
     return made
 
 
-def without(*names: str) -> dict[str, Any]:
-    return {name: value for name, value in BODY.items() if name not in names}
-
-
-class LazySequence(Sequence[str]):
-    """What the XComs of a mapped task look like."""
-
-    def __getitem__(self, index: Any) -> Any:
-        return ["A", "B"][index]
-
-    def __len__(self) -> int:
-        return 2
-
-
 @pytest.mark.parametrize(
     ("given", "parts"),
     [
@@ -64,13 +49,7 @@ class LazySequence(Sequence[str]):
         ("2024_01", ["2024_01"]),
         (["DB", "my.table"], ["DB", "my.table"]),
         (("DB", "T"), ["DB", "T"]),
-        (LazySequence(), ["A", "B"]),
         ("['DB', 'my.table']", ["DB", "my.table"]),
-        ('["DB", "my.table"]', ["DB", "my.table"]),
-        ("('DB', 'T')", ["DB", "T"]),
-        ("\n    ['DB', 'T']\n  ", ["DB", "T"]),
-        ('["say \\"hi\\""]', ['say "hi"']),
-        (["2024"], ["2024"]),
         ([2024], ["2024"]),
     ],
 )
@@ -81,32 +60,9 @@ def test_a_table_is_parts_or_a_dotted_text(given: Any, parts: list[str]) -> None
 @pytest.mark.parametrize(
     "given",
     [
-        "",
-        "  ",
-        ".",
-        "A.",
-        ".A",
-        "A..B",
-        "A. .B",
-        'A."B',
-        'A."B"C',
-        'A"B"',
-        "A.`B",
-        'A.""',
-        "[]",
-        [],
-        [""],
-        ["A", " "],
-        ["A", None],
-        ["A", ["B"]],
-        {"A": "B"},
-        "{'A': 'B'}",
-        "{'A', 'B'}",
-        b"A.B",
-        7,
-        1.5,
-        True,
-        ["A", "B\0"],
+        *("", "  ", ".", "A.", ".A", "A..B", "A. .B", 'A."B', 'A."B"C', 'A"B"', "A.`B", 'A.""'),
+        *("[]", [], [""], ["A", " "], ["A", None], ["A", ["B"]], ["A", "B\0"]),
+        *({"A": "B"}, "{'A': 'B'}", "{'A', 'B'}", b"A.B", 7, 1.5, True),
     ],
     ids=repr,
 )
@@ -148,49 +104,25 @@ def test_null_params_are_left_out(none: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        {"data_source1_id": "1", "data_source2_id": " 2 "},
-        {"pk_columns": "['id']", "table1": "['A', 'B']"},
-        {"pk_columns": '["id"]'},
-        {"pk_columns": ("id",)},
-    ],
-    ids=repr,
-)
-def test_undoes_what_templating_did(arguments: dict[str, Any]) -> None:
-    assert config(**arguments) == BODY
-
-
-@pytest.mark.parametrize(
     ("options", "fitted"),
     [
-        ({"sampling_ratio": 0.1}, {"sampling_ratio": 0.1}),
-        ({"sampling_ratio": "0.1"}, {"sampling_ratio": 0.1}),
-        ({"compare_duplicates": "True"}, {"compare_duplicates": True}),
-        ({"diff_tolerances_per_column": "[]"}, {"diff_tolerances_per_column": []}),
-        ("{'materialize_dataset1': true}", None),
-        ('{"materialize_dataset1": true}', {"materialize_dataset1": True}),
-        ("{'materialize_dataset1': True}", {"materialize_dataset1": True}),
-        ({"sampling_threshold": "1000"}, {"sampling_threshold": 1000}),
         ({}, {}),
+        ({"sampling_ratio": "0.1"}, {"sampling_ratio": 0.1}),
+        ('{"materialize_dataset1": true}', {"materialize_dataset1": True}),
     ],
     ids=repr,
 )
-def test_options(options: Any, fitted: dict[str, Any] | None) -> None:
-    if fitted is None:
-        with pytest.raises(DatafoldInputError, match="^options: must be an object"):
-            config(options)
-    else:
-        assert config(options) == {**BODY, **fitted}
+def test_options(options: Any, fitted: dict[str, Any]) -> None:
+    assert config(options, data_source1_id="1") == {**BODY, **fitted}
 
 
 @pytest.mark.parametrize("kind", ["table", "query", "file"])
 def test_each_side_is_one_thing(kind: str) -> None:
-    side1 = {"table1": ["A", "B"], "query1": "SELECT 1", "file1": "s3://a"}
-    name = f"{kind}1"
-    arguments = {"table1": None, name: side1[name]}
-    options = {name: arguments.pop(name)} if kind == "file" else None
-    assert config(options, **arguments) == {**without("table1"), name: side1[name]}
+    value = {"table": ["A", "B"], "query": "SELECT 1", "file": "s3://a"}[kind]
+    side = {f"{kind}1": value}
+    made = config(side, table1=None) if kind == "file" else config(**{"table1": None, **side})
+    others = {name: item for name, item in BODY.items() if name != "table1"}
+    assert made == {**others, **side}
 
 
 @pytest.mark.parametrize(
@@ -216,31 +148,27 @@ def test_exactly_one_of_table_query_and_file(side: int, given: dict[str, Any], f
     )
 
 
-@pytest.mark.parametrize("query", ["", "  \n", ["SELECT 1"], "SELECT\0"], ids=repr)
+@pytest.mark.parametrize("query", ["  \n", ["SELECT 1"]], ids=repr)
 @pytest.mark.parametrize("side", [1, 2])
 def test_a_query_is_a_text_that_is_not_blank(side: int, query: Any) -> None:
     with pytest.raises(DatafoldInputError, match=rf"^query{side}: must be a "):
         config(**{f"table{side}": None, f"query{side}": query})
 
 
-@pytest.mark.parametrize("number", [0, -1, "x", "1/../2", True, 1.5, None, [1]], ids=repr)
+@pytest.mark.parametrize("number", [0, None])
 @pytest.mark.parametrize("name", ["data_source1_id", "data_source2_id"])
 def test_a_data_source_is_a_positive_integer(name: str, number: Any) -> None:
     with pytest.raises(DatafoldInputError, match=rf"^{name}: "):
         config(**{name: number})
 
 
-@pytest.mark.parametrize("options", [{"infer_pk": True}, {"infer_pk": "True"}], ids=repr)
 @pytest.mark.parametrize("columns", [None, [], "[]"])
-def test_primary_keys_may_be_inferred(options: Any, columns: Any) -> None:
-    assert config(options, pk_columns=columns)["infer_pk"] is True
-
-
-@pytest.mark.parametrize("options", [None, {"infer_pk": False}, {"infer_pk": "False"}], ids=repr)
-@pytest.mark.parametrize("columns", [None, [], "[]"])
-def test_primary_keys_are_given_or_inferred(options: Any, columns: Any) -> None:
-    with pytest.raises(DatafoldInputError, match=r"^pk_columns: must name the columns"):
-        config(options, pk_columns=columns)
+def test_primary_keys_are_given_or_inferred(columns: Any) -> None:
+    for infer in (True, "True"):
+        assert config({"infer_pk": infer}, pk_columns=columns)["infer_pk"] is True
+    for options in (None, {"infer_pk": False}, {"infer_pk": "False"}):
+        with pytest.raises(DatafoldInputError, match=r"^pk_columns: must name the columns"):
+            config(options, pk_columns=columns)
 
 
 @pytest.mark.parametrize("name", COMPARED)
@@ -264,22 +192,15 @@ def test_an_unknown_option_is_named_with_the_nearest_one() -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "field"),
     [
-        ({"pk_columns": "id"}, None, "pk_columns"),
-        ({"pk_columns": [None]}, None, "pk_columns[0]"),
-        ({"pk_columns": [" "]}, None, "pk_columns[0]"),
         ({"pk_columns": [" "]}, {"infer_pk": True}, "pk_columns[0]"),
         ({"pk_columns": ["id", "", "day"]}, None, "pk_columns[1]"),
         ({"pk_columns": "['id', '\\t']"}, None, "pk_columns[1]"),
         ({"include_columns": ["a", "\n"]}, None, "include_columns[1]"),
         ({"exclude_columns": [""]}, None, "exclude_columns[0]"),
         ({}, {"columns_to_compare": ["a", " "]}, "columns_to_compare[1]"),
+        # What the contract allows is checked, too.
         ({"tags": "nightly"}, None, "tags"),
-        ({"include_columns": {"a": 1}}, None, "include_columns"),
-        ({"filter1": ["a"]}, None, "filter1"),
         ({}, {"sampling_ratio": "much"}, "sampling_ratio"),
-        ({}, {"compare_duplicates": "maybe"}, "compare_duplicates"),
-        ({}, {"sampling_threshold": 1.5}, "sampling_threshold"),
-        ({}, "compare_duplicates", "options"),
         ({}, ["compare_duplicates"], "options"),
     ],
 )

@@ -52,11 +52,14 @@ def test_a_look_that_fails_for_the_moment_is_not_made_again(
     assert sent(sandbox) == [READ] * 2
 
 
-def test_a_wait(hook: JobHook, sandbox: Any) -> None:
+def test_a_wait(hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [503]}})
     add_diff(sandbox, Course((Step("processing"),), "done"))
     reading = hook.wait(DATA_DIFF, IDS, deadline=time.time() + 9, poll_interval=0.01)
     assert reading.state is State.SUCCEEDED
-    assert sent(sandbox) == [READ] * 2
+    assert sent(sandbox) == [READ] * 3
+    (warning,) = log.warnings
+    assert warning.startswith("Could not check the data diff: 503")
 
 
 @pytest.mark.parametrize(
@@ -101,16 +104,6 @@ def test_a_pause(hook: JobHook) -> None:
     pausing.start()
     pausing.join(30)
     assert not pausing.is_alive()
-
-
-def test_a_wait_warns_of_trouble(
-    hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch, log: Log
-) -> None:
-    Conductor(monkeypatch, faults={"mine": {"read": [503]}})
-    add_diff(sandbox, Course((), "done"))
-    hook.wait(DATA_DIFF, IDS, deadline=time.time() + 9, poll_interval=0.01)
-    (warning,) = log.warnings
-    assert warning.startswith("Could not check the data diff: 503")
 
 
 # After a stop.

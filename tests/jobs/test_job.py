@@ -64,11 +64,6 @@ def test_what_is_known_of_a_ci_runs_free_text(status: str, state: str) -> None:
     assert State(state).value == state
 
 
-@pytest.mark.parametrize("status", ["needs_confirmation", "needs_authentication"])
-def test_what_waits_for_a_person(status: str) -> None:
-    assert DATA_DIFF.state_of(status) == "blocked"
-
-
 @pytest.mark.parametrize("status", [None, 7, ["done"], "DONE", ""])
 def test_an_unknown_status_has_no_meaning(status: Any) -> None:
     assert [job.state_of(status) for job in JOBS.values()] == [None] * 4

@@ -45,68 +45,38 @@ def tables(lineage: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("source", "path", "dataset"),
+    ("kind", "options", "path", "dataset"),
     [
-        (
-            {"type": "pg", "options": {"host": "h", "port": 1, "dbname": "d"}},
-            ["s", "t"],
-            ("postgres://h:1", "d.s.t"),
+        ("pg", {"host": "h", "port": 1, "dbname": "d"}, "s.t", ("postgres://h:1", "d.s.t")),
+        ("mysql", {"host": "h", "db": "d"}, "a.s.t", ("mysql://h", "a.s.t")),
+        ("mysql", {"host": "h", "db": "d"}, "t", ("mysql://h", "t")),
+        ("mysql", {"host": "h"}, "s.t", ("mysql://h", "s.t")),
+        ("bigquery", {"projectId": "p"}, "s.t", ("bigquery", "p.s.t")),
+        ("snowflake", {"account": "a", "default_db": "d"}, "s.t", ("snowflake://a", "d.s.t")),
+        ("databricks", None, "s.t", ("datafold://{host}/1", "s.t")),
+        (None, {"host": "h"}, "s.t", ("datafold://{host}/1", "s.t")),
+        *(
+            (kind, {"host": "h", "database": "d"}, "s.t", (f"{scheme}://h", "d.s.t"))
+            for kind, scheme in (
+                ("azure_synapse", "mssql"),
+                ("mariadb", "mysql"),
+                ("microsoft_fabric", "mssql"),
+                ("postgres_aurora", "postgres"),
+                ("postgres_aws_rds", "postgres"),
+                ("redshift", "redshift"),
+                ("starburst", "trino"),
+            )
         ),
-        (
-            {"type": "pg", "options": {"host": "h", "dbname": "d"}},
-            ["s", "t"],
-            ("postgres://h", "d.s.t"),
-        ),
-        (
-            {"type": "mysql", "options": {"host": "h", "db": "d"}},
-            ["a", "s", "t"],
-            ("mysql://h", "a.s.t"),
-        ),
-        ({"type": "mysql", "options": {"host": "h", "db": "d"}}, ["t"], ("mysql://h", "t")),
-        ({"type": "mysql", "options": {"host": "h"}}, ["s", "t"], ("mysql://h", "s.t")),
-        ({"type": "bigquery", "options": {"projectId": "p"}}, ["s", "t"], ("bigquery", "p.s.t")),
-        (
-            {"type": "snowflake", "options": {"account": "a", "default_db": "d"}},
-            ["s", "t"],
-            ("snowflake://a", "d.s.t"),
-        ),
-        (
-            {"type": "postgres_aurora", "options": {"host": "h", "dbname": "d"}},
-            ["s", "t"],
-            ("postgres://h", "d.s.t"),
-        ),
-        ({"type": "databricks", "options": None}, ["s", "t"], ("datafold://{host}/1", "s.t")),
-        ({"type": None, "options": {"host": "h"}}, ["s", "t"], ("datafold://{host}/1", "s.t")),
     ],
 )
 def test_names_a_table_as_openlineage_does(
-    source: Any, path: list[str], dataset: tuple[str, str], sandbox: Any
+    kind: Any, options: Any, path: str, dataset: tuple[str, str], sandbox: Any
 ) -> None:
-    sandbox.state.data_sources.sources[1] |= source
+    sandbox.state.data_sources.sources[1] |= {"type": kind, "options": options}
     namespace, name = dataset
     host = sandbox.url.removeprefix("http://")
     expected = (namespace.format(host=host), name)
-    assert tables(told(sandbox, {**BODY, "table1": path})) == [expected, LAKE]
-
-
-@pytest.mark.parametrize(
-    ("kind", "scheme"),
-    [
-        ("azure_synapse", "mssql"),
-        ("mariadb", "mysql"),
-        ("microsoft_fabric", "mssql"),
-        ("postgres_aws_rds", "postgres"),
-        ("redshift", "redshift"),
-        ("starburst", "trino"),
-    ],
-)
-@pytest.mark.parametrize("database", ["dbname", "database", "db", "default_db", "projectId"])
-def test_kinds_of_databases_have_other_names(
-    kind: str, scheme: str, database: str, sandbox: Any
-) -> None:
-    options = {"host": "h", database: "d"}
-    sandbox.state.data_sources.sources[1] |= {"type": kind, "options": options}
-    assert tables(told(sandbox))[0] == (f"{scheme}://h", "d.PUBLIC.ORDERS")
+    assert tables(told(sandbox, {**BODY, "table1": path.split(".")})) == [expected, LAKE]
 
 
 def test_a_table_that_is_compared_with_itself_is_told_once(sandbox: Any) -> None:

@@ -37,14 +37,13 @@ def bucket() -> Any:
 
 
 @pytest.mark.parametrize("prefix", ["", "file://", "local://"])
-def test_a_folder_of_the_worker(prefix: str, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    assert pack(f"{prefix}{target(tmp_path)}") == FILES
-
-
-def test_a_folder_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_the_worker(
+    prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = target(tmp_path / "target")
+    (folder / "empty").mkdir()
+    assert pack(f"{prefix}{folder}") == FILES
     monkeypatch.setenv("HOME", str(tmp_path))
-    target(tmp_path / "target")
     assert pack("~/target") == FILES
 
 
@@ -56,22 +55,21 @@ def test_a_folder_of_a_bucket(end: str, bucket: Any) -> None:
     assert pack(BUCKET + end) == FILES
 
 
-def test_a_link_within_the_folder(tmp_path: Path) -> None:
-    (target(tmp_path) / "copy.json").symlink_to("manifest.json")
-    assert pack(tmp_path)["copy.json"] == FILES["manifest.json"]
-
-
-def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
-    target(tmp_path / "real")
-    (tmp_path / "link").symlink_to("real")
-    assert pack(tmp_path / "link") == FILES
-
-
-def test_what_is_no_file_is_left_out(tmp_path: Path) -> None:
-    os.mkfifo(target(tmp_path) / "pipe")
-    (tmp_path / "broken").symlink_to("nothing")
-    (tmp_path / "circle").symlink_to(".")
-    assert pack(tmp_path) == FILES
+def test_links_to_files_within_the_folder_are_followed_and_no_others(tmp_path: Path) -> None:
+    folder = target(tmp_path / "target")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "secret").write_text("planted")
+    for name, to in (
+        ("copy.json", "manifest.json"),
+        ("broken", "nothing"),
+        ("circle", "."),
+        ("elsewhere", tmp_path / "other"),
+    ):
+        (folder / name).symlink_to(to)
+    os.mkfifo(folder / "pipe")
+    # The folder itself may be one.
+    (tmp_path / "link").symlink_to("target")
+    assert pack(tmp_path / "link") == {**FILES, "copy.json": FILES["manifest.json"]}
 
 
 @pytest.mark.parametrize("prefix", ["", "file://", "FILE://", "local://"])
@@ -84,13 +82,6 @@ def test_no_link_leads_out(prefix: str, tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"target: {folder} has a link that leads out of it (compiled/x). Nothing was sent."
     )
-
-
-def test_no_linked_folder_is_read(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "secret").write_text("planted")
-    (target(tmp_path / "target") / "x").symlink_to(tmp_path / "other")
-    assert pack(tmp_path / "target") == FILES
 
 
 def test_a_name_that_no_archive_can_have(tmp_path: Path) -> None:
@@ -128,12 +119,6 @@ def test_without_a_manifest(place: str, tmp_path: Path, bucket: Any) -> None:
         "writes: 'target' in the project, unless dbt's target-path says otherwise. Nothing was "
         "sent."
     )
-
-
-def test_a_project_is_no_target(tmp_path: Path) -> None:
-    target(tmp_path / "target")
-    with pytest.raises(DatafoldInputError, match=r"has no manifest\.json"):
-        pack(tmp_path)
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

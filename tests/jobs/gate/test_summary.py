@@ -187,9 +187,7 @@ def test_what_was_skipped_was_not_asked(make: Any, told: Any) -> None:
 def test_a_gate_that_is_not_in_the_run_fails_it(make: Any) -> None:
     with pytest.raises(DatafoldNotComparedError, match="gate failed: no verdict: the task is not"):
         make({"gate": {}}).summarize()
-
-
-def test_a_mapped_gate_that_is_gone_is_left_out(make: Any) -> None:
+    # A mapped one that is gone is left out.
     run = make({"gate": {0: ("success", verdict()), 1: ("removed", verdict("differs"))}})
     assert run.summarize()["passed"] == 1
 

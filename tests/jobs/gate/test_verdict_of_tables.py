@@ -308,7 +308,7 @@ CHANGES = 4
 VALUES = (None, 0, 1, 2, 3, 4, 5, -1, 0.5, 1.0, 10**9, float("inf"), float("nan"))
 
 
-@settings(max_examples=1_000, derandomize=True, database=None, deadline=None)
+@settings(max_examples=500, derandomize=True, database=None, deadline=None)
 @given(number=st.integers(0, 2**120))
 def test_a_verdict_is_true_of_the_tables(number: int) -> None:
     check(number)

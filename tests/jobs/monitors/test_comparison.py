@@ -22,11 +22,12 @@ from airflow_provider_datafold.jobs.monitors.comparison import (
     update_of,
 )
 from airflow_provider_datafold.redaction.secret import Secret
+from tests.jobs.monitors.specs import KINDS, changed
 
-KINDS = ("diff", "metric", "schema", "test")
 CRON = {"type": "crontab", "cron": "0 6 * * *"}
 SLACK = {"type": "slack", "integration": 3, "channel": "#data", "mentions": ["ann", "bob"]}
 MAIL = {"type": "email", "recipients": ["ann@example.com", "bob@example.com"]}
+SHAPES = json.loads((Path(api.__file__).parent / "shapes.json").read_text())
 SIDE = {"connection_id": 1, "table": "DB.PUBLIC.ORDERS", "filter": "id > 0"}
 OF_ALL: dict[str, Any] = {
     "name": "Orders",
@@ -69,7 +70,7 @@ SPECS: dict[str, dict[str, Any]] = {
         "test": {"type": "unique", "tables": [{"path": "DB.PUBLIC.ORDERS", "columns": ["id"]}]},
     },
 }
-HIDDEN = {
+HIDDEN: dict[str, dict[str, Any]] = {
     "diff": {
         "datadiff.dataset_a.session_parameters": {"role": "reader"},
         "datadiff.dataset_b.time_travel_point": "2024-01-31",
@@ -108,14 +109,7 @@ def shown(hook: JobHook, kind: str, **changes: Any) -> dict[str, Any]:
 
 
 def nested(kind: str, path: str, value: Any) -> dict[str, Any]:
-    """A spec with another value at a path."""
-    spec: dict[str, Any] = json.loads(json.dumps(SPECS[kind]))
-    place = spec
-    *parts, last = path.split(".")
-    for part in parts:
-        place = place[part]
-    place[last] = value
-    return spec
+    return changed(SPECS[kind], path, value)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -123,9 +117,8 @@ def test_a_monitor_is_as_its_spec_says(kind: str, hook: JobHook) -> None:
     assert compare(kind, SPECS[kind], shown(hook, kind)) == Difference()
 
 
-CHANGED = [
-    (kind, path, value)
-    for kind in KINDS
+CHANGED: list[tuple[str, str, Any]] = [
+    ("metric", path, value)
     for path, value in (
         ("description", "Another"),
         ("description", None),
@@ -179,24 +172,17 @@ SAME = [
 
 
 @pytest.mark.parametrize(
-    ("kind", "path", "value", "changed", "fixed"),
+    ("kind", "path", "value", "expected"),
     [
-        *((*case, (case[1],), ()) for case in CHANGED),
-        *((*case, (), (case[1],)) for case in FIXED),
-        *((*case, (), ()) for case in SAME),
+        *((*case, ((case[1],), ())) for case in CHANGED),
+        *((*case, ((), (case[1],))) for case in FIXED),
+        *((*case, ((), ())) for case in SAME),
     ],
 )
-def test_compare(
-    kind: str,
-    path: str,
-    value: Any,
-    changed: tuple[str, ...],
-    fixed: tuple[str, ...],
-    hook: JobHook,
-) -> None:
+def test_compare(kind: str, path: str, value: Any, expected: Any, hook: JobHook) -> None:
     difference = compare(kind, nested(kind, path, value), shown(hook, kind))
 
-    assert (difference.changed, difference.fixed) == (changed, fixed)
+    assert (difference.changed, difference.fixed) == expected
 
 
 def test_a_spec_leaves_alone_what_it_does_not_name(hook: JobHook) -> None:
@@ -305,16 +291,12 @@ def test_a_metric_with_two_names_is_one(wanted: str, found: str) -> None:
 def test_a_fingerprint_shows_what_datafold_does_not_return(
     kind: str, path: str, value: Any
 ) -> None:
-    changed = nested(kind, path, value)
     before = fingerprint(kind, SPECS[kind]).split("-")
-    after = fingerprint(kind, changed).split("-")
+    after = fingerprint(kind, nested(kind, path, value)).split("-")
 
     is_fixed = path in HIDDEN_AND_FIXED
-    assert [one != other for one, other in zip(before, after, strict=True)] == [
-        not is_fixed,
-        is_fixed,
-    ]
-    assert (path in hidden_and_fixed(kind, changed)) is is_fixed
+    assert [a != b for a, b in zip(before, after, strict=True)] == [not is_fixed, is_fixed]
+    assert (path in hidden_and_fixed(kind, nested(kind, path, value))) is is_fixed
 
 
 @pytest.mark.parametrize(
@@ -368,15 +350,14 @@ def test_these_are_all_defaults_of_fields_that_datafold_does_not_return() -> Non
         if not isinstance(schema, dict):
             return
         if "$ref" in schema:
-            yield from defaults(shapes["schemas"][schema["$ref"].rpartition("/")[2]])
+            yield from defaults(SHAPES["schemas"][schema["$ref"].rpartition("/")[2]])
         for name, part in schema.get("properties", {}).items():
             if "const" not in part and "default" in part and name not in SPECS["schema"]:
                 yield name, part["default"]
         for part in schema.values():
             yield from defaults(part)
 
-    shapes = json.loads((Path(api.__file__).parent / "shapes.json").read_text())
-    bodies = [shapes["bodies"][f"POST /api/v1/monitors/create/{kind}"] for kind in KINDS]
+    bodies = [SHAPES["bodies"][f"POST /api/v1/monitors/create/{kind}"] for kind in KINDS]
     # What the contract only describes.
     assert {**dict(defaults(bodies)), "compare_duplicates": True} == _DEFAULTS
 
@@ -402,29 +383,16 @@ def test_a_fingerprint_shows_no_secret() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_update_has_all_that_it_can_change(kind: str, hook: JobHook, sandbox: Any) -> None:
+def test_an_update_has_all_that_it_can_change(kind: str, hook: JobHook) -> None:
     monitor_id = shown(hook, kind)["id"]
 
     update = update_of(kind, SPECS[kind])
     hook.update_monitor(kind, monitor_id, update)
 
-    left = {name: SPECS[kind][name] for name in SPECS[kind].keys() - update.keys()}
-    assert (
-        left.keys()
-        == {"enabled"}
-        | {
-            "diff": set(),
-            "metric": {"connection_id", "metric"},
-            "schema": {"connection_id", "table"},
-            "test": {"connection_id"},
-        }[kind]
-    )
+    assert update.keys() == SPECS[kind].keys() & CHANGEABLE[kind]
     if kind == "diff":
         assert update["datadiff"] == {"diff_type": "indb", "primary_key": ["id"]}
     assert compare(kind, SPECS[kind], hook.get_monitor(monitor_id)) == Difference()
-
-
-SHAPES = json.loads((Path(api.__file__).parent / "shapes.json").read_text())
 
 
 def properties(reference: str) -> set[str]:

@@ -19,6 +19,8 @@ from dev.sandbox.contract import Operation
 from dev.sandbox.validation import Validation
 from tests import bodies, documents
 from tests.conftest import API_KEY, ROOT
+from tests.jobs.monitors import specs
+from tests.jobs.monitors.specs import LEAST
 from tests.sending import failure
 
 HERE = Path(__file__).parent
@@ -39,26 +41,6 @@ ONLY_OFFICIAL = {
     "test": {"type", "id"},
 }
 """The fields that only the official format has: all others are passed on."""
-HOURLY = {"interval": {"every": "hour"}}
-LEAST: dict[str, dict[str, Any]] = {
-    "diff": {
-        "type": "diff",
-        "schedule": HOURLY,
-        "datadiff": {
-            "primary_key": ["id"],
-            "dataset_a": {"connection_id": 1, "table": "a"},
-            "dataset_b": {"connection_id": 1, "query": "select 1"},
-        },
-    },
-    "metric": {
-        "type": "metric",
-        "schedule": {"cron": "0 6 * * *"},
-        "connection_id": 1,
-        "metric": {"type": "table", "table": "a", "metric": "row_count"},
-    },
-    "schema": {"type": "schema", "schedule": {"type": "none"}, "connection_id": 1, "table": "a"},
-    "test": {"type": "test", "schedule": HOURLY, "connection_id": 1, "query": "select 1"},
-}
 
 
 @pytest.fixture
@@ -98,16 +80,7 @@ def refused(hook: JobHook, *given: Any) -> list[str]:
 
 def changed(kind: str, path: str, value: Any) -> Any:
     """A least spec with another value at a path; ``...`` takes it out."""
-    spec = json.loads(json.dumps(LEAST[kind]))
-    place = spec
-    *parts, last = path.split(".")
-    for part in parts:
-        place = place[part]
-    if value is ...:
-        place.pop(last, None)
-    else:
-        place[last] = value
-    return spec
+    return specs.changed(LEAST[kind], path, value)
 
 
 # Each field of the official format.
@@ -186,58 +159,6 @@ def test_all_fields_at_once_are_passed_on(kind: str, hook: JobHook) -> None:
         assert body(hook, {**given, "type": kind}) == given
 
 
-PUBLIC_ONLY = [
-    (kind, path, value)
-    for kind, fields in {
-        "diff": {
-            "alert": {"match_ratio_min": 0.5},
-            "datadiff.compare_duplicates": True,
-            "datadiff.include_columns": ["a"],
-            "datadiff.exclude_columns": ["b"],
-            "datadiff.null_equals_empty_string": True,
-            "datadiff.sort_array_columns": True,
-            "datadiff.tolerance": {"datetime": {"default": "1ms"}},
-            "owner": "ann@example.com",
-        },
-        "metric": {"owner": "ann@example.com"},
-        "schema": {"owner": "ann@example.com"},
-        "test": {"owner": "ann@example.com"},
-    }.items()
-    for path, value in fields.items()
-]
-
-
-@pytest.mark.parametrize(("kind", "path", "value"), PUBLIC_ONLY)
-def test_what_only_the_public_api_has_is_passed_on(
-    kind: str, path: str, value: Any, hook: JobHook
-) -> None:
-    made = body(hook, changed(kind, path, value))
-    for part in path.split("."):
-        made = made[part]
-    assert made == value
-
-
-def test_rules_of_columns_are_passed_on(hook: JobHook) -> None:
-    spec = changed("diff", "datadiff.diff_type", "inmem")
-    spec["datadiff"]["column_rules"] = [{"column": "a", "equal_if": "abs(a - b) < 1"}]
-    assert body(hook, spec)["datadiff"]["column_rules"] == spec["datadiff"]["column_rules"]
-
-
-def test_these_are_all_that_only_the_public_api_has() -> None:
-    shown = {(kind, path) for kind in KINDS for path in public(kind) - official(kind)}
-    assert {(kind, path.partition("[")[0]) for kind, path in shown} == {
-        *(
-            (kind, path)
-            for kind, path, _ in PUBLIC_ONLY
-            if path not in ("alert", "datadiff.tolerance")
-        ),
-        ("diff", "alert.match_ratio_min"),
-        ("diff", "datadiff.column_rules"),
-        ("diff", "datadiff.tolerance.datetime"),
-        ("diff", "datadiff.tolerance.datetime.default"),
-    }
-
-
 @pytest.mark.parametrize("name", ["include_tables", "exclude_tables"])
 @pytest.mark.parametrize(("kind", "place"), [("schema", ""), ("metric", "metric.")])
 def test_patterns_of_tables_are_refused(name: str, kind: str, place: str, hook: JobHook) -> None:
@@ -313,9 +234,7 @@ def test_an_example_of_datafold_s_own_page(example: Any, hook: JobHook) -> None:
     if "monitors" not in example:
         # The page leaves it out.
         (line,) = refused(hook, example)
-        assert line == (
-            "0.yaml: has no 'monitors:', under which each monitor stands under its slug."
-        )
+        assert line == f"0.yaml: {WITHOUT}"
         return
     for slug, spec in example["monitors"].items():
         if slug in BROKEN:
@@ -328,82 +247,73 @@ def test_an_example_of_datafold_s_own_page(example: Any, hook: JobHook) -> None:
 # What is refused.
 
 
+WITHOUT = "has no 'monitors:', under which each monitor stands under its slug."
+SLUG = "the slug must be a string that is not empty; quote a number."
+NO_OBJECT = "must be an object, not a value of type"
+
+
 @pytest.mark.parametrize(
     ("document", "line"),
     [
-        (None, "has no 'monitors:', under which each monitor stands under its slug."),
-        ([], "has no 'monitors:', under which each monitor stands under its slug."),
-        ({"monitors": None}, "monitors: must be an object, not a value of type NoneType."),
-        ({"monitors": []}, "monitors: must be an object, not a value of type list."),
+        (None, WITHOUT),
+        ([], WITHOUT),
+        ({"monitors": None}, f"monitors: {NO_OBJECT} NoneType."),
+        ({"monitors": []}, f"monitors: {NO_OBJECT} list."),
         ({"monitors": {}, "version": 1}, "has an unknown field 'version'; it only has 'monitors'."),
-        ({"monitors": {1: {}}}, "1: the slug must be a string that is not empty; quote a number."),
+        ({"monitors": {1: {}}}, f"1: {SLUG}"),
+        ({"monitors": {" ": {}}}, f" : {SLUG}"),
+    ],
+)
+def test_a_document_that_is_refused(document: Any, line: str, hook: JobHook) -> None:
+    assert refused(hook, document) == [f"0.yaml: {line}"]
+
+
+def scheduled(schedule: Any) -> Any:
+    return changed("test", "schedule", schedule)
+
+
+@pytest.mark.parametrize(
+    ("spec", "line"),
+    [
+        (None, f"monitor: {NO_OBJECT} NoneType."),
+        ({}, "type: is missing. It is one of diff, metric, schema, test."),
+        ({"type": "tests"}, "type: must be one of 'diff', 'metric', 'schema', 'test', not 'tests'"),
+        ({"type": "diff"}, "schedule: is missing."),
+        (changed("diff", "datadiff", ...), "datadiff: is missing."),
+        (changed("metric", "metric", ...), "metric: is missing."),
+        (changed("metric", "metric.table", ...), "metric.table: is missing."),
+        (changed("schema", "table", ...), "table: is missing."),
+        (changed("test", "query", ...), "query, test: one of them must be given."),
         (
-            {"monitors": {" ": {}}},
-            " : the slug must be a string that is not empty; quote a number.",
-        ),
-        ({"monitors": {"a": None}}, "a: monitor: must be an object, not a value of type NoneType."),
-        ({"monitors": {"a": {}}}, "a: type: is missing. It is one of diff, metric, schema, test."),
-        (
-            {"monitors": {"a": {"type": "tests"}}},
-            "a: type: must be one of 'diff', 'metric', 'schema', 'test', not 'tests' (str).",
-        ),
-        ({"monitors": {"a": {"type": "diff"}}}, "a: schedule: is missing."),
-        ({"monitors": {"a": changed("diff", "datadiff", ...)}}, "a: datadiff: is missing."),
-        ({"monitors": {"a": changed("metric", "metric", ...)}}, "a: metric: is missing."),
-        (
-            {"monitors": {"a": changed("metric", "metric.table", ...)}},
-            "a: metric.table: is missing.",
-        ),
-        ({"monitors": {"a": changed("schema", "table", ...)}}, "a: table: is missing."),
-        (
-            {"monitors": {"a": changed("test", "query", ...)}},
-            "a: query, test: one of them must be given.",
+            changed("test", "querry", "select 1"),
+            "monitor: has no field 'querry'; did you mean 'query'?",
         ),
         (
-            {"monitors": {"a": changed("test", "querry", "select 1")}},
-            "a: monitor: has no field 'querry'; did you mean 'query'?",
+            scheduled({"interval": {"every": "day", "utc_at": 45000}}),
+            "schedule.interval.utc_at: must be a time of day in quotes, e.g. '06:30:00', not",
         ),
+        (scheduled({"crn": "0 6 * * *"}), "schedule: has no field 'crn'; did you mean 'cron'?"),
         (
-            {
-                "monitors": {
-                    "a": changed(
-                        "test", "schedule", {"interval": {"every": "day", "utc_at": 45000}}
-                    )
-                }
-            },
-            "a: schedule.interval.utc_at: must be a time of day in quotes, e.g. '06:30:00', not",
+            scheduled({"interval": {"evry": "day"}}),
+            "schedule.interval: has no field 'evry'; did you mean 'ev",
         ),
+        (scheduled({"cron": "99 6 * * *"}), "schedule.cron: minute 99 is not in 0-59"),
+        (scheduled({"interval": {"every": "day", "hour": 24}}), "schedule.interval.hour: must be "),
+        (scheduled(None), "schedule: must not be null. Write {type: none} for no schedule."),
         *(
-            ({"monitors": {"a": changed("test", "schedule", schedule)}}, f"a: schedule{line}")
-            for schedule, line in (
-                ({"crn": "0 6 * * *"}, ": has no field 'crn'; did you mean 'cron'?"),
-                ({"intervall": {"every": "hour"}}, ": has no field 'intervall'; did you mean"),
-                ({"interval": {"evry": "day"}}, ".interval: has no field 'evry'; did you mean 'ev"),
-                ({"interval": {"every": "hour", "hours": 6}}, ".interval: has no field 'hours'; d"),
-                ({"cron": "0 6 * *"}, ".cron: must be a cron expression of five fields"),
-                ({"cron": "99 6 * * *"}, ".cron: minute 99 is not in 0-59"),
-                ({"cron": "0 6 31 2 *"}, ".cron: must match at least one date"),
-                ({"interval": {"every": "day", "hour": 24}}, ".interval.hour: must be "),
-                (None, ": must not be null. Write {type: none} for no schedule."),
-            )
-        ),
-        *(
-            (
-                {"monitors": {"a": changed("test", name, None)}},
-                f"a: {name}: must not be null. Write [] for none.",
-            )
+            (changed("test", name, None), f"{name}: must not be null. Write [] for none.")
             for name in ("notifications", "tags")
         ),
-        ({"monitors": {"a": changed("test", "id", 0)}}, "a: id: must be a positive integer"),
+        (changed("test", "id", 0), "id: must be a positive integer"),
         (
-            {"monitors": {"a": changed("test", "tags", ["x", "Airflow-Set:a/b"])}},
-            "a: tags[1]: 'Airflow-Set:a/b' is a tag that this operator adds. Leave it out.",
+            changed("test", "tags", ["x", "Airflow-Set:a/b"]),
+            "tags[1]: 'Airflow-Set:a/b' is a tag that this operator adds. Leave it out.",
         ),
     ],
 )
-def test_what_is_refused(document: Any, line: str, hook: JobHook) -> None:
-    (found,) = refused(hook, document)
-    assert found.startswith(f"0.yaml: {line}")
+def test_a_spec_that_is_refused(spec: Any, line: str, hook: JobHook) -> None:
+    (found,) = refused(hook, {"monitors": {"a": spec}})
+    assert found.startswith(f"0.yaml: a: {line}")
 
 
 def test_all_that_is_wrong_is_said_at_once(hook: JobHook) -> None:

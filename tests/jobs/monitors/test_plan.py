@@ -26,29 +26,10 @@ from airflow_provider_datafold.jobs.monitors.ownership import owners, tags_of
 from airflow_provider_datafold.operators.monitors import DatafoldApplyMonitorsOperator
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
+from tests.jobs.monitors.specs import KINDS, LEAST, changed
 from tests.sending import failure
 
-KINDS = ("diff", "metric", "schema", "test")
-CRON = {"cron": "0 6 * * *"}
-LEAST: dict[str, dict[str, Any]] = {
-    "diff": {
-        "type": "diff",
-        "schedule": CRON,
-        "datadiff": {
-            "primary_key": ["id"],
-            "dataset_a": {"connection_id": 1, "table": "a"},
-            "dataset_b": {"connection_id": 1, "query": "select 1"},
-        },
-    },
-    "metric": {
-        "type": "metric",
-        "schedule": CRON,
-        "connection_id": 1,
-        "metric": {"type": "table", "table": "a", "metric": "row_count"},
-    },
-    "schema": {"type": "schema", "schedule": CRON, "connection_id": 1, "table": "a"},
-    "test": {"type": "test", "schedule": CRON, "connection_id": 1, "query": "select 1\n"},
-}
+PAUSE = {"dangling_monitors_strategy": "pause"}
 NOTHING: dict[str, list[str]] = {
     name: [] for name in ("created", "updated", "unchanged", "paused", "deleted")
 }
@@ -89,13 +70,14 @@ def writes(sandbox: Any) -> list[str]:
     return [each.replace("/api/v1/monitors/", "") for each in found]
 
 
-def of(sandbox: Any, slug: str, set_name: str = "shop") -> dict[str, Any]:
-    """The monitor of a slug."""
+def of(sandbox: Any, slug: str = "orders", set_name: str = "shop", **edited: Any) -> dict[str, Any]:
+    """The monitor of a slug, after somebody has edited it by hand."""
     (found,) = [
         monitor
         for monitor in sandbox.state.monitors.monitors.values()
         if (set_name, slug) in owners(monitor["tags"])
     ]
+    found.update(edited)
     return dict(found)
 
 
@@ -147,8 +129,7 @@ def test_thirty_monitors_in_an_account_of_250(sandbox: Any, tmp_path: Path) -> N
     specs["diff_0"]["datadiff"]["primary_key"] = ["number"]
     specs["schema_0"]["name"] = "Columns"
     specs["test_0"]["enabled"] = False
-    changed = ["diff_0", "metric_0", "schema_0", "test_0"]
-    assert run()["updated"] == changed
+    assert run()["updated"] == ["diff_0", "metric_0", "schema_0", "test_0"]
     assert run() == {"unchanged": sorted(THIRTY)}
     for slug in ("diff_1", "metric_1"):
         del specs[slug]
@@ -172,19 +153,6 @@ def test_thirty_monitors_in_an_account_of_250(sandbox: Any, tmp_path: Path) -> N
     assert json.dumps(left) == others
     assert of(sandbox, "schema_0")["name"] == "Columns"
     assert of(sandbox, "diff_0")["datadiff"]["primary_key"] == ["number"]
-
-
-def test_ten_unchanged_monitors_take_thirteen_requests(sandbox: Any) -> None:
-    for number in range(236):
-        add(sandbox, name=f"Other {number}")
-    ten = dict(list(THIRTY.items())[:10])
-    apply(ten)
-    assert len(sandbox.state.monitors.monitors) == 250
-    sandbox.state.requests.clear()
-
-    assert apply(ten) == {"unchanged": sorted(ten)}
-
-    assert len(sandbox.state.requests) == 13
 
 
 # Whose a monitor is.
@@ -216,17 +184,17 @@ def test_no_two_pairs_look_alike(one: tuple[str, str], other: tuple[str, str]) -
 
 def test_a_renamed_monitor_stays_the_same(sandbox: Any) -> None:
     apply({"orders": spec("test", name="One")})
-    number = of(sandbox, "orders")["id"]
-
-    assert apply({"orders": spec("test", name="Two")}) == {"updated": ["orders"]}
-    assert (of(sandbox, "orders")["id"], of(sandbox, "orders")["name"]) == (number, "Two")
+    number = of(sandbox)["id"]
     # Without a name in the spec, its name is the slug, whatever somebody makes of it.
-    assert apply({"orders": spec("test")}) == {"updated": ["orders"]}
-    assert of(sandbox, "orders")["name"] == "orders"
+    for named, name in (({"name": "Two"}, "Two"), ({}, "orders")):
+        assert apply({"orders": spec("test", **named)}) == {"updated": ["orders"]}
+        assert (of(sandbox)["id"], of(sandbox)["name"]) == (number, name)
 
 
-def test_sets_do_not_see_each_other(sandbox: Any) -> None:
-    apply({"orders": spec("test")}, "one")
+def test_neither_another_set_nor_a_monitor_of_the_same_name_is_touched(sandbox: Any) -> None:
+    by_hand = add(sandbox, name="orders")
+    assert apply({"orders": spec("test")}, "one") == {"created": ["orders"]}
+    assert of(sandbox, "orders", "one")["id"] != by_hand
     apply({"orders": spec("schema")}, "two")
     writes(sandbox)
 
@@ -234,77 +202,52 @@ def test_sets_do_not_see_each_other(sandbox: Any) -> None:
 
     assert len(writes(sandbox)) == 1
     assert of(sandbox, "orders", "two")["monitor_type"] == "schema"
-
-
-def test_a_monitor_of_the_same_name_is_not_touched(sandbox: Any) -> None:
-    number = add(sandbox, name="orders")
-
-    assert apply({"orders": spec("test")}) == {"created": ["orders"]}
-    assert of(sandbox, "orders")["id"] != number
-    assert sandbox.state.monitors.monitors[number]["tags"] == []
+    assert sandbox.state.monitors.monitors[by_hand]["tags"] == []
 
 
 def test_tags_of_others_stay(sandbox: Any) -> None:
     apply({"orders": spec("test")})
-    number = of(sandbox, "orders")["id"]
-    own = list(of(sandbox, "orders")["tags"])
-    sandbox.state.monitors.monitors[number]["tags"] = ["By hand", *own]
+    own = list(of(sandbox)["tags"])
+    of(sandbox, tags=["By hand", *own])
 
     # Without tags in the spec.
     assert apply({"orders": spec("test")}) == {"unchanged": ["orders"]}
     apply({"orders": spec("test", owner="ann@example.com")})
-    assert of(sandbox, "orders")["tags"] == ["By hand", *own]
+    assert of(sandbox)["tags"] == ["By hand", *own]
     # With them.
-    assert apply({"orders": spec("test", tags=["x"])}) == {"updated": ["orders"]}
-    assert of(sandbox, "orders")["tags"] == ["x", *own]
-    assert apply({"orders": spec("test", tags=[])}) == {"updated": ["orders"]}
-    assert of(sandbox, "orders")["tags"] == own
+    for tags in (["x"], []):
+        assert apply({"orders": spec("test", tags=tags)}) == {"updated": ["orders"]}
+        assert of(sandbox)["tags"] == [*tags, *own]
 
 
 def test_a_service_may_write_all_tags_small(sandbox: Any) -> None:
     specs = {"Orders / Daily": spec("test", tags=["Nightly"])}
     apply(specs, "My Shop")
-    monitor = sandbox.state.monitors.monitors[of(sandbox, "Orders / Daily", "My Shop")["id"]]
-    monitor["tags"] = [tag.lower() for tag in monitor["tags"]]
+    tags = of(sandbox, "Orders / Daily", "My Shop")["tags"]
+    of(sandbox, "Orders / Daily", "My Shop", tags=[tag.lower() for tag in tags])
 
     assert apply(specs, "My Shop") == {"unchanged": ["Orders / Daily"]}
 
 
-def test_two_monitors_with_a_tag_are_refused(sandbox: Any) -> None:
+def test_monitors_whose_tags_name_no_single_owner_are_refused(sandbox: Any) -> None:
     apply({"orders": spec("test"), "sums": spec("metric")})
-    first = of(sandbox, "orders")
+    first = of(sandbox)
     copy = add(sandbox, tags=first["tags"])
+    both = add(sandbox, tags=["airflow-set:shop/one", "airflow-set:other/two"])
     writes(sandbox)
-    line = (
-        f"monitors {first['id']}, {copy} have the tag 'airflow-set:shop/orders', so it is not "
-        f"clear which one is meant. Delete all but one, or take the tag off copies."
+    doubled = (
+        f"orders: monitors {first['id']}, {copy} have the tag 'airflow-set:shop/orders', so it is "
+        f"not clear which one is meant. Delete all but one, or take the tag off copies."
     )
+    of_two = (
+        f"one: monitor {both} has more than one tag that starts with 'airflow-set:'. Take off all "
+        f"but 'airflow-set:shop/one'."
+    )
+    specs = {"orders": spec("test"), "one": spec("test"), "new": spec("test")}
 
-    assert refused({"orders": spec("test"), "new": spec("test")}) == [f"spec: orders: {line}"]
+    assert refused(specs) == [f"spec: {doubled}", f"spec: {of_two}"]
     # Nor is one of them deleted.
-    assert refused({}, dangling_monitors_strategy="delete") == [f"orders: {line}"]
-    assert writes(sandbox) == []
-
-
-def test_a_monitor_of_two_slugs_is_refused(sandbox: Any) -> None:
-    number = add(sandbox, tags=["airflow-set:shop/one", "airflow-set:other/two"])
-
-    assert refused({"one": spec("test")}) == [
-        f"spec: one: monitor {number} has more than one tag that starts with 'airflow-set:'. Take "
-        f"off all but 'airflow-set:shop/one'."
-    ]
-    assert writes(sandbox) == []
-
-
-def test_another_kind_is_refused(sandbox: Any) -> None:
-    apply({"orders": spec("test")})
-    number = of(sandbox, "orders")["id"]
-    writes(sandbox)
-
-    assert refused({"orders": spec("schema")}) == [
-        f"spec: orders: type: monitor {number} is of type 'test', not 'schema'. Use another slug, "
-        f"or delete the monitor."
-    ]
+    assert refused({}, dangling_monitors_strategy="delete") == [doubled, of_two]
     assert writes(sandbox) == []
 
 
@@ -353,6 +296,7 @@ def test_what_cannot_be_taken_over(sandbox: Any) -> None:
             "f": spec("test", id=by_hand),
             "g": spec("test", id=unknown),
             "mine": spec("test", id=by_hand),
+            "sums": spec("schema"),
         }
     ) == [
         f"spec: a: id: monitor {theirs} belongs to the slug 'theirs' of the set 'other'. {move}",
@@ -365,9 +309,10 @@ def test_what_cannot_be_taken_over(sandbox: Any) -> None:
         f"delete the monitor.",
         f"spec: mine: id: monitor {mine} already is this slug's, not {by_hand}. Delete it first, "
         f"or leave id out.",
+        f"spec: sums: type: monitor {sums} is of type 'metric', not 'schema'. Use another slug, or "
+        f"delete the monitor.",
     ]
     assert writes(sandbox) == []
-    assert sums
 
 
 def test_no_traceback_shows_a_secret_of_a_file(sandbox: Any, tmp_path: Path) -> None:
@@ -389,8 +334,7 @@ def test_no_traceback_shows_a_secret_of_a_file(sandbox: Any, tmp_path: Path) -> 
 
 def test_a_slug_is_renamed_and_its_monitor_kept(sandbox: Any) -> None:
     apply({"orders": spec("test")})
-    number = of(sandbox, "orders")["id"]
-    sandbox.state.monitors.monitors[number]["tags"] = []
+    number = of(sandbox, tags=[])["id"]
 
     assert apply({"sums": spec("test", id=number)}) == {"updated": ["sums"]}
     assert of(sandbox, "sums")["id"] == number
@@ -399,28 +343,13 @@ def test_a_slug_is_renamed_and_its_monitor_kept(sandbox: Any) -> None:
 # What changed.
 
 
-def test_what_is_not_in_a_spec_is_not_touched(sandbox: Any) -> None:
-    apply({"orders": spec("test", owner="ann@example.com", description="What")})
-    assert apply({"orders": spec("test")}) == {"unchanged": ["orders"]}
-    assert of(sandbox, "orders")["owner"] == "ann@example.com"
-
-
-def test_a_change_by_hand_of_what_datafold_does_not_return_is_not_seen(sandbox: Any) -> None:
-    apply({"orders": spec("diff")})
-    number = of(sandbox, "orders")["id"]
-    sandbox.state.monitors.monitors[number]["datadiff"]["primary_key"] = ["number"]
-
-    assert apply({"orders": spec("diff")}) == {"unchanged": ["orders"]}
-
-
 def test_an_update_sends_what_differs_and_our_tags(sandbox: Any) -> None:
     apply({"orders": spec("diff", tags=["a"])})
     monitor = of(sandbox, "orders")
-    changed = spec("diff", tags=["a"], schedule={"type": "none"})
-    changed["datadiff"]["sampling"] = {"rate": 0.5}
+    other = spec("diff", tags=["a"], schedule={"type": "none"})
     sandbox.state.requests.clear()
 
-    apply({"orders": changed})
+    apply({"orders": changed(other, "datadiff.sampling", {"rate": 0.5})})
 
     (request,) = [seen for seen in sandbox.state.requests if seen.method != "GET"]
     assert request.path.endswith(f"/{monitor['id']}/update")
@@ -436,55 +365,36 @@ def test_an_update_sends_what_differs_and_our_tags(sandbox: Any) -> None:
 
 def test_a_monitor_is_only_switched(sandbox: Any) -> None:
     apply({"orders": spec("test")})
-    number = of(sandbox, "orders")["id"]
     writes(sandbox)
 
     assert apply({"orders": spec("test", enabled=False)}) == {"updated": ["orders"]}
     assert apply({"orders": spec("test", enabled=False)}) == {"unchanged": ["orders"]}
 
-    assert writes(sandbox) == [f"PUT {number}/toggle"]
+    assert writes(sandbox) == [f"PUT {of(sandbox)['id']}/toggle"]
 
 
 def test_a_monitor_that_a_person_paused_stays_paused(sandbox: Any) -> None:
-    apply({"orders": spec("test"), "sums": spec("metric", enabled=True)})
-    for slug in ("orders", "sums"):
-        sandbox.state.monitors.monitors[of(sandbox, slug)["id"]]["enabled"] = False
+    specs = {"orders": spec("test"), "sums": spec("metric", enabled=True)}
+    apply(specs)
+    for slug in specs:
+        of(sandbox, slug, enabled=False)
 
-    assert apply({"orders": spec("test"), "sums": spec("metric", enabled=True)}) == {
-        "unchanged": ["orders"],
-        "updated": ["sums"],
-    }
-    assert [of(sandbox, slug)["enabled"] for slug in ("orders", "sums")] == [False, True]
+    assert apply(specs) == {"unchanged": ["orders"], "updated": ["sums"]}
+    assert [of(sandbox, slug)["enabled"] for slug in specs] == [False, True]
 
 
 @pytest.mark.parametrize(
-    ("kind", "path", "value"),
-    [
-        ("diff", "datadiff.dataset_a.table", "b"),
-        ("diff", "datadiff.dataset_b.query", "select 2"),
-        ("metric", "connection_id", 2),
-        ("metric", "metric.table", "b"),
-        ("schema", "table", "b"),
-        ("test", "connection_id", 2),
-    ],
+    ("kind", "path", "was"),
+    [("diff", "datadiff.dataset_a.table", "a"), ("metric", "metric.table", "a")],
 )
 def test_what_datafold_cannot_change_is_refused(
-    kind: str, path: str, value: Any, sandbox: Any
+    kind: str, path: str, was: Any, sandbox: Any
 ) -> None:
     apply({"orders": spec(kind)})
-    changed = spec(kind)
-    place: Any = changed
-    *parts, last = path.split(".")
-    for part in parts:
-        place = place[part]
-    place[last] = value
     writes(sandbox)
 
-    was: Any = spec(kind)
-    for part in path.split("."):
-        was = was[part]
-    assert refused({"orders": changed, "new": spec("test")}) == [
-        f"spec: orders: {path}: is {was!r} at Datafold, not {value!r}. Datafold cannot change it. "
+    assert refused({"orders": changed(LEAST[kind], path, "b"), "new": spec("test")}) == [
+        f"spec: orders: {path}: is {was!r} at Datafold, not 'b'. Datafold cannot change it. "
         f"Undo that, use another slug, or delete the monitor and apply again."
     ]
     assert writes(sandbox) == []
@@ -521,11 +431,10 @@ def test_no_error_shows_a_secret_that_differs(sandbox: Any) -> None:
 
 def test_what_datafold_neither_returns_nor_changes_is_refused(sandbox: Any) -> None:
     apply({"orders": spec("diff")})
-    changed = spec("diff")
-    changed["datadiff"]["dataset_a"]["session_parameters"] = {"role": "reader"}
+    session = changed(LEAST["diff"], "datadiff.dataset_a.session_parameters", {"role": "reader"})
     writes(sandbox)
 
-    assert refused({"orders": changed}) == [
+    assert refused({"orders": session}) == [
         "spec: orders: a field was changed that Datafold neither returns nor changes: "
         "datadiff.diff_type, datadiff.dataset_a.session_parameters, or one that was taken out. "
         "Undo that, use another slug, or delete the monitor and apply again."
@@ -537,7 +446,6 @@ def test_a_response_without_the_data_of_a_monitor_is_told(
     sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apply({"orders": spec("schema")})
-    number = of(sandbox, "orders")["id"]
     read = JobHook.get_monitor
     monkeypatch.setattr(
         JobHook, "get_monitor", lambda self, it: {**read(self, it), "dataset": None}
@@ -546,7 +454,7 @@ def test_a_response_without_the_data_of_a_monitor_is_told(
     assert apply({"orders": spec("schema")}) == {"unchanged": ["orders"]}
 
     assert log.warnings == [
-        f"Monitor {number}, 'orders': cannot compare, because Datafold does not return: "
+        f"Monitor {of(sandbox)['id']}, 'orders': cannot compare, because Datafold does not return: "
         f"connection_id, table."
     ]
 
@@ -569,47 +477,44 @@ def test_dangling_monitors_are_paused_and_resumed(sandbox: Any) -> None:
     apply(specs)
     marks = {slug: of(sandbox, slug)["tags"] for slug in specs}
     # This one a person has paused.
-    sandbox.state.monitors.monitors[of(sandbox, "off")["id"]]["enabled"] = False
+    of(sandbox, "off", enabled=False)
 
-    assert apply({}, dangling_monitors_strategy="pause") == {"paused": ["orders"]}
-    assert of(sandbox, "orders")["enabled"] is False
-    assert apply({}, dangling_monitors_strategy="pause") == {}
+    assert apply({}, **PAUSE) == {"paused": ["orders"]}
+    assert of(sandbox)["enabled"] is False
+    assert apply({}, **PAUSE) == {}
 
     assert apply(specs) == {"updated": ["orders"], "unchanged": ["off"]}
-    assert of(sandbox, "orders")["enabled"] is True
-    assert of(sandbox, "off")["enabled"] is False
+    assert [of(sandbox, slug)["enabled"] for slug in specs] == [True, False]
     assert {slug: of(sandbox, slug)["tags"] for slug in specs} == marks
     assert apply(specs) == {"unchanged": ["off", "orders"]}
 
 
 def test_a_paused_monitor_that_a_file_wants_paused(sandbox: Any) -> None:
     apply({"orders": spec("test")})
-    apply({}, dangling_monitors_strategy="pause")
+    apply({}, **PAUSE)
 
     off = {"orders": spec("test", enabled=False)}
     assert apply(off) == {"updated": ["orders"]}
-    assert of(sandbox, "orders")["enabled"] is False
+    assert of(sandbox)["enabled"] is False
     assert apply(off) == {"unchanged": ["orders"]}
 
 
 def test_a_pause_that_was_not_finished_is_done_again(sandbox: Any) -> None:
     apply({"orders": spec("test")})
-    apply({}, dangling_monitors_strategy="pause")
-    tags = of(sandbox, "orders")["tags"]
+    apply({}, **PAUSE)
     # The task was killed between the mark and the pause.
-    sandbox.state.monitors.monitors[of(sandbox, "orders")["id"]]["enabled"] = True
+    tags = of(sandbox, enabled=True)["tags"]
 
-    assert apply({}, dangling_monitors_strategy="pause") == {"paused": ["orders"]}
-    assert of(sandbox, "orders")["tags"] == tags
+    assert apply({}, **PAUSE) == {"paused": ["orders"]}
+    assert of(sandbox)["tags"] == tags
 
 
 def test_a_monitor_without_a_kind_is_paused_without_a_mark(sandbox: Any) -> None:
     apply({"orders": spec("test")})
-    number = of(sandbox, "orders")["id"]
-    sandbox.state.monitors.monitors[number]["monitor_type"] = None
+    number = of(sandbox, monitor_type=None)["id"]
     writes(sandbox)
 
-    apply({}, dangling_monitors_strategy="pause")
+    apply({}, **PAUSE)
 
     assert writes(sandbox) == [f"PUT {number}/toggle"]
 
@@ -617,12 +522,12 @@ def test_a_monitor_without_a_kind_is_paused_without_a_mark(sandbox: Any) -> None
 def test_monitors_are_deleted_last_and_only_if_all_went_well(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = {"old": spec("test"), "changed": spec("test")}
-    after = {"new": spec("schema"), "changed": spec("test", owner="ann")}
+    before = {"old": spec("test"), "other": spec("test")}
+    after = {"new": spec("schema"), "other": spec("test", owner="ann")}
     apply(before)
-    old, changed = (of(sandbox, slug)["id"] for slug in before)
+    old, other = (of(sandbox, slug)["id"] for slug in before)
     writes(sandbox)
-    toggle = JobHook.update_monitor
+    update = JobHook.update_monitor
 
     def refuse(self: Any, *_: Any) -> Any:
         raise DatafoldPermissionError("No")
@@ -632,39 +537,33 @@ def test_monitors_are_deleted_last_and_only_if_all_went_well(
         apply(after, dangling_monitors_strategy="delete")
     assert writes(sandbox) == ["POST create/schema"]
 
-    monkeypatch.setattr(JobHook, "update_monitor", toggle)
+    monkeypatch.setattr(JobHook, "update_monitor", update)
     assert apply(after, dangling_monitors_strategy="delete") == {
         "deleted": ["old"],
         "unchanged": ["new"],
-        "updated": ["changed"],
+        "updated": ["other"],
     }
-    assert writes(sandbox) == [f"PATCH {changed}/update", f"DELETE {old}"]
+    assert writes(sandbox) == [f"PATCH {other}/update", f"DELETE {old}"]
 
 
 # A dry run.
 
 
-def test_a_dry_run_says_the_same_and_changes_nothing(sandbox: Any, task_log: Log) -> None:
-    apply({"old": spec("test"), "same": spec("test"), "changed": spec("test")})
+@pytest.mark.parametrize("strategy", ["pause", "delete"])
+def test_a_dry_run_says_the_same_and_changes_nothing(
+    strategy: str, sandbox: Any, task_log: Log
+) -> None:
+    apply({"old": spec("test"), "same": spec("test"), "other": spec("test")})
+    before = json.dumps(sandbox.state.monitors.monitors)
+    specs = {"new": spec("test"), "same": spec("test"), "other": spec("test", owner="ann")}
     writes(sandbox)
-    specs = {"new": spec("test"), "same": spec("test"), "changed": spec("test", owner="ann")}
-    for strategy in ("pause", "delete"):
-        arguments = {"dangling_monitors_strategy": strategy}
-        before = json.dumps(sandbox.state.monitors.monitors)
 
-        told = apply(specs, dry_run=True, **arguments)
+    told = apply(specs, dry_run=True, dangling_monitors_strategy=strategy)
 
-        assert writes(sandbox) == []
-        assert json.dumps(sandbox.state.monitors.monitors) == before
-        assert "Dry run, to be created: 'new'." in task_log.messages
-        assert apply(specs, **arguments) == told
-        writes(sandbox)
-        apply({"old": spec("test"), "same": spec("test"), "changed": spec("test")})
-        apply(
-            {"old": spec("test"), "same": spec("test"), "changed": spec("test", owner="")},
-            dangling_monitors_strategy="delete",
-        )
-        writes(sandbox)
+    assert writes(sandbox) == []
+    assert json.dumps(sandbox.state.monitors.monitors) == before
+    assert "Dry run, to be created: 'new'." in task_log.messages
+    assert apply(specs, dangling_monitors_strategy=strategy) == told
 
 
 # Once.
@@ -689,16 +588,10 @@ def creates(monkeypatch: pytest.MonkeyPatch, *ends: Any) -> list[str]:
     return names
 
 
-def processed(error: DatafoldError) -> Callable[[Callable[[], Any]], Any]:
+def fails(error: DatafoldError, *, is_processed: bool) -> Callable[[Callable[[], Any]], Any]:
     def end(create: Callable[[], Any]) -> Any:
-        create()
-        raise error
-
-    return end
-
-
-def not_processed(error: DatafoldError) -> Callable[[Callable[[], Any]], Any]:
-    def end(create: Callable[[], Any]) -> Any:
+        if is_processed:
+            create()
         raise error
 
     return end
@@ -707,11 +600,10 @@ def not_processed(error: DatafoldError) -> Callable[[Callable[[], Any]], Any]:
 TWO = {"one": spec("test"), "two": spec("schema")}
 
 
-@pytest.mark.parametrize("error", [LOST, DatafoldAnswerError("An odd response")])
 def test_a_creation_whose_response_is_lost(
-    error: DatafoldError, sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
+    sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = creates(monkeypatch, processed(error))
+    names = creates(monkeypatch, fails(LOST, is_processed=True))
 
     assert apply(TWO) == {"created": ["one", "two"]}
 
@@ -726,7 +618,7 @@ def test_a_creation_whose_response_is_lost(
 def test_a_creation_that_was_not_processed_is_made_by_the_next_run(
     error: DatafoldError, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    creates(monkeypatch, None, not_processed(error))
+    creates(monkeypatch, None, fails(error, is_processed=False))
 
     with pytest.raises(type(error)):
         apply(TWO)
@@ -795,15 +687,18 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 ONE = {"id": 1, "tags": None, "monitor_type": "test", "enabled": True}
 
 
+UNREADABLE = "it has no 'monitors' or 'total_pages'"
+
+
 @pytest.mark.parametrize(
     ("pages", "reason"),
     [
-        ([{}], "it has no 'monitors' or 'total_pages'"),
-        ([{"monitors": {}, "total_pages": 1}], "it has no 'monitors' or 'total_pages'"),
-        ([{"monitors": []}], "it has no 'monitors' or 'total_pages'"),
+        ([{}], UNREADABLE),
+        ([{"monitors": {}, "total_pages": 1}], UNREADABLE),
+        ([{"monitors": []}], UNREADABLE),
         ([{"monitors": [{"id": "1"}], "total_pages": 1}], "a monitor in it has no id"),
         ([{"monitors": [None], "total_pages": 1}], "a monitor in it has no id"),
-        ([{"monitors": [ONE], "total_pages": 2}, {}], "it has no 'monitors' or 'total_pages'"),
+        ([{"monitors": [ONE], "total_pages": 2}, {}], UNREADABLE),
     ],
 )
 def test_without_the_whole_account_nothing_is_done(

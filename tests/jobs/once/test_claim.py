@@ -16,19 +16,12 @@ from fastapi import Response
 from airflow_provider_datafold.api import data_diffs
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
-    DatafoldConnectionError,
-    DatafoldError,
-    DatafoldRateLimitError,
-    DatafoldServerError,
     DatafoldStoppedError,
-    DatafoldUnreachableError,
-    DatafoldValidationError,
 )
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.once import claim as claim_module, start as once
 from airflow_provider_datafold.jobs.once.claim import Claim, Search, claim, find, find_after_stop
 from airflow_provider_datafold.jobs.once.ownership import Owner
-from dev.faults.server import Door, FaultServer
 from dev.sandbox import data_diffs as sandbox_diffs
 from dev.sandbox.course import Course, Job, Step
 from tests.conductor import Conductor, changed, error_500, lost, not_json, without_id
@@ -70,12 +63,6 @@ def conduct(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Conductor]:
     return start
 
 
-@pytest.fixture
-def unused_port() -> Iterator[int]:
-    with FaultServer([], door=Door.CLOSED) as server:
-        yield server.port
-
-
 def make(sandbox: Any, *tags: str, end: str = "", created_at: Any = None) -> int:
     """Make a data diff. Without an end it keeps running."""
     diffs = sandbox.state.data_diffs
@@ -91,6 +78,10 @@ def take(hook: JobHook, search: Search = Search.NOT, **more: Any) -> Claim:
     return claim(hook, replace(OWNER, asked=request.body), request, search)
 
 
+def statuses(sandbox: Any, *numbers: int) -> list[str]:
+    return [sandbox.state.data_diffs.peek(number)["status"] for number in numbers]
+
+
 def requests(sandbox: Any) -> list[str]:
     return [
         f"{request.method} {request.path.removeprefix('/api/v1')}"
@@ -103,19 +94,11 @@ NEWEST_100 = "GET /datadiffs?page=1&page_size=100&sort_order=desc"
 CREATE = "POST /datadiffs"
 
 
-@pytest.mark.parametrize(
-    ("search", "sent"),
-    [
-        (Search.NOT, [CREATE]),
-        (Search.BRIEF, [NEWEST_100, CREATE]),
-        (Search.FULL, [NEWEST_100, CREATE]),
-    ],
-)
-def test_makes_one_where_there_is_none(
-    hook: JobHook, sandbox: Any, search: Search, sent: list[str]
-) -> None:
+@pytest.mark.parametrize("search", Search)
+def test_makes_one_where_there_is_none(hook: JobHook, sandbox: Any, search: Search) -> None:
     made = take(hook, search, tags=["nightly"])
-    assert requests(sandbox) == sent
+    looks = [] if search is Search.NOT else [NEWEST_100]
+    assert requests(sandbox) == [*looks, CREATE]
     assert json.loads(sandbox.state.requests[-1].body) == {**BODY, "tags": ["nightly", OWNER.tag]}
     assert not made.is_taken_over
     assert made.diff["id"] == max(sandbox.state.data_diffs.diffs)
@@ -141,9 +124,8 @@ def test_cancels_what_an_earlier_generation_left(hook: JobHook, sandbox: Any, lo
     left = [make(sandbox, OLD), make(sandbox, OLD)]
     others = [make(sandbox, OLD, end="done"), make(sandbox, "airflow:another:0-x")]
     made = take(hook, Search.FULL)
-    peek = sandbox.state.data_diffs.peek
-    assert [peek(number)["status"] for number in left] == ["cancelled"] * 2
-    assert [peek(number)["status"] for number in others] == ["done", "processing"]
+    assert statuses(sandbox, *left) == ["cancelled"] * 2
+    assert statuses(sandbox, *others) == ["done", "processing"]
     assert not made.is_taken_over
     for number in left:
         said = f"Cancelled data diff {number} of this task: nothing waits for it."
@@ -180,47 +162,43 @@ def test_reads_no_further_than_an_hour_before_the_run(hook: JobHook, sandbox: An
     assert len(sandbox.state.requests) == 2
 
 
-@pytest.mark.parametrize("most", [50, 30])
 def test_believes_how_many_pages_there_are(
-    hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch, most: int
+    hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The service returns fewer data diffs a page than it was asked for.
     real = sandbox_diffs.page_of
-    monkeypatch.setattr(
-        sandbox_diffs,
-        "page_of",
-        lambda things, page, size, name: real(things, page, min(size, most), name),
-    )
+
+    def short(things: Any, page: int, size: int, name: str) -> Any:
+        return real(things, page, min(size, 30), name)
+
+    monkeypatch.setattr(sandbox_diffs, "page_of", short)
     number = make(sandbox, OWNER.tag)
     for _ in range(120):
         make(sandbox, "nightly")
-    found = find(hook, OWNER, Search.FULL)
-    assert found.taken is not None
-    assert found.taken["id"] == number
+    assert take(hook, Search.FULL).diff["id"] == number
 
 
-def test_reads_forty_short_pages_at_most(hook: JobHook, sandbox: Any, conduct: Any) -> None:
-    conduct(list=[changed(results=[{"id": None}], total_pages=99), ...])
-    assert find(hook, OWNER, Search.FULL).taken is None
-    assert len(sandbox.state.requests) == 40
+FULL_PAGE = [{"id": None, "tags": None, "created_at": None}] * 100
 
 
-@pytest.mark.parametrize("pages", [None, "x", 1, 2])
-def test_reads_no_page_after_the_last(
-    hook: JobHook, sandbox: Any, conduct: Any, pages: Any
+@pytest.mark.parametrize(
+    ("page", "pages", "count"),
+    [
+        (FULL_PAGE, 99, 10),
+        (FULL_PAGE, None, 10),
+        (FULL_PAGE[:1], 99, 40),
+        # No page after the last.
+        (FULL_PAGE[:1], 2, 2),
+        *((FULL_PAGE[:1], pages, 1) for pages in (None, "x", 1)),
+    ],
+)
+def test_how_many_pages_are_read(
+    hook: JobHook, sandbox: Any, conduct: Any, page: Any, pages: Any, count: int
 ) -> None:
-    conduct(list=[changed(total_pages=pages), changed(total_pages=pages, results=[])])
-    assert find(hook, OWNER, Search.FULL).taken is None
-    assert len(sandbox.state.requests) == (2 if pages == 2 else 1)
-
-
-def test_reads_ten_pages_at_most(hook: JobHook, conduct: Any, sandbox: Any) -> None:
-    # The time of their creation may be missing.
-    page = [{"id": None, "tags": None, "created_at": None}] * 100
-    conduct(list=[changed(results=page, total_pages=99), ...])
+    conduct(list=[changed(results=page, total_pages=pages), ...])
     assert find(hook, OWNER, Search.FULL).taken is None
     assert [request.query for request in sandbox.state.requests] == [
-        f"page={number}&page_size=100&sort_order=desc" for number in range(1, 11)
+        f"page={number}&page_size=100&sort_order=desc" for number in range(1, count + 1)
     ]
 
 
@@ -232,15 +210,6 @@ def test_reads_ten_pages_at_most(hook: JobHook, conduct: Any, sandbox: Any) -> N
 def test_odd_pages_are_no_error(hook: JobHook, conduct: Any, results: Any) -> None:
     conduct(list=[changed(results=results), ...])
     assert find(hook, OWNER, Search.FULL).taken is None
-
-
-def test_a_first_try_that_was_started_twice_looks_behind_99_younger_ones(
-    hook: JobHook, sandbox: Any
-) -> None:
-    number = make(sandbox, OWNER.tag)
-    for _ in range(99):
-        make(sandbox, "nightly")
-    assert take(hook, Search.BRIEF).diff["id"] == number
 
 
 def of_someone_else(response: Any) -> Response:
@@ -263,59 +232,27 @@ def test_finds_the_one_whose_response_was_lost(
     assert (made.diff["id"], made.is_taken_over) == (max(sandbox.state.data_diffs.diffs), False)
 
 
-def test_looks_again_for_one_that_is_late(hook: JobHook, sandbox: Any, conduct: Any) -> None:
-    nothing = changed(results=[])
-    conduct({OWNER.tag: RUNS}, create=[lost], list=[nothing, nothing])
-    assert take(hook).diff["id"] == max(sandbox.state.data_diffs.diffs)
-    assert requests(sandbox) == [CREATE, *[NEWEST_100] * 3]
-
-
-@pytest.mark.parametrize(
-    ("reply", "kind"),
-    [(lost, DatafoldConnectionError), (500, DatafoldServerError), (not_json, DatafoldAnswerError)],
-)
-def test_gives_up_one_that_never_shows(
-    hook: JobHook, sandbox: Any, conduct: Any, reply: Any, kind: type[DatafoldError]
-) -> None:
-    conduct(create=[reply], list=[changed(results=[]), ...])
-    with pytest.raises(DatafoldError) as caught:
-        take(hook)
-    # The creation's own error, of the class that says whether a retry helps.
-    assert type(caught.value) is kind
-    assert caught.value.path == "/api/v1/datadiffs"
-    assert caught.value.method == "POST"
-    assert requests(sandbox) == [CREATE, *[NEWEST_100] * 4]
-
-
-def test_starts_again_after_503_as_often_as_the_connection_says(
+def test_looks_before_it_makes_another_after_a_503(
     connect: Callable[..., None], sandbox: Any, conduct: Any
 ) -> None:
-    connect("busy", host=sandbox.url, password=API_KEY, extra={"max_retries": 3})
-    conduct(create=[503, 503, 503])
-    with JobHook("busy") as hook:
-        made = take(hook)
-    assert made.diff["id"] == max(sandbox.state.data_diffs.diffs) == 3
-    # It looks before each attempt.
-    assert requests(sandbox) == [*[CREATE, *[NEWEST_100] * 3] * 3, CREATE]
-    assert made.is_doubtful
-
-
-@pytest.mark.parametrize("then", [503, 500, 422])
-def test_takes_the_one_that_appears_after_a_503(
-    connect: Callable[..., None], sandbox: Any, conduct: Any, then: int
-) -> None:
     connect("busy", host=sandbox.url, password=API_KEY, extra={"max_retries": 1})
-    nothing = changed(results=[])
 
-    def taken(response: Any) -> Any:
-        # The service starts it, behind a proxy that says 503.
+    def taken(response: Any) -> Response:
+        # The service starts it, behind a proxy that says 503, and shows it late.
         return Response(b"{}", 503)
 
-    conduct({OWNER.tag: RUNS}, create=[taken, then], list=[*[nothing] * 6])
+    conduct({OWNER.tag: RUNS}, create=[taken, 503], list=[changed(results=[])] * 6)
     with JobHook("busy") as hook:
         made = take(hook)
-    assert made.diff["id"] == max(sandbox.state.data_diffs.diffs) == 3
+    assert (made.diff["id"], made.is_doubtful) == (3, True)
     assert requests(sandbox) == [CREATE, *[NEWEST_100] * 3, CREATE, *[NEWEST_100] * 4]
+
+
+def test_gives_up_one_that_never_shows(hook: JobHook, sandbox: Any, conduct: Any) -> None:
+    conduct(create=[without_id], list=[changed(results=[]), ...])
+    with pytest.raises(DatafoldAnswerError, match="its response does not identify it"):
+        take(hook)
+    assert requests(sandbox) == [CREATE, *[NEWEST_100] * 4]
 
 
 def test_knows_whether_there_may_be_another(hook: JobHook, sandbox: Any, conduct: Any) -> None:
@@ -332,21 +269,18 @@ def test_cancels_nothing_where_it_must_not(hook: JobHook, sandbox: Any) -> None:
     mine = [make(sandbox, OWNER.tag), make(sandbox, OWNER.tag)]
     found = claim(hook, OWNER, data_diffs.CREATE.request(BODY), Search.FULL, may_cancel=False)
     assert found.diff["id"] == mine[1]
-    peek = sandbox.state.data_diffs.peek
-    assert {peek(number)["status"] for number in (old, *mine)} == {"processing"}
+    assert statuses(sandbox, old, *mine) == ["processing"] * 3
 
 
 def test_a_copy_with_other_tables_is_neither_taken_over_nor_cancelled(
     hook: JobHook, sandbox: Any, conduct: Any
 ) -> None:
     mine = make(sandbox, OWNER.tag)
-    copy = sandbox.state.data_diffs.add({**BODY, "table2": ["C"], "tags": [OWNER.tag]}, Job(RUNS))[
-        "id"
-    ]
+    body = {**BODY, "table2": ["C"], "tags": [OWNER.tag]}
+    copy = sandbox.state.data_diffs.add(body, Job(RUNS))["id"]
     assert take(hook, Search.FULL).diff["id"] == mine
     claim_module.cancel_others(hook, OWNER, mine)
-    peek = sandbox.state.data_diffs.peek
-    assert peek(copy)["status"] == "processing"
+    assert statuses(sandbox, copy) == ["processing"]
 
 
 def test_cancels_the_others_that_appeared_late(hook: JobHook, sandbox: Any, log: Any) -> None:
@@ -354,10 +288,10 @@ def test_cancels_the_others_that_appeared_late(hook: JobHook, sandbox: Any, log:
     over = make(sandbox, OWNER.tag, end="done")
     other = make(sandbox, OLD)
     claim_module.cancel_others(hook, OWNER, mine)
-    peek = sandbox.state.data_diffs.peek
-    found = [peek(number)["status"] for number in (late, mine, later, over, other)]
+    found = statuses(sandbox, late, mine, later, over)
+    assert found == ["cancelled", "processing", "cancelled", "done"]
     # Another generation may be a newer one, whose task has just begun.
-    assert found == ["cancelled", "processing", "cancelled", "done", "processing"]
+    assert statuses(sandbox, other) == ["processing"]
 
 
 def test_a_last_look_that_fails_is_no_error(
@@ -367,43 +301,6 @@ def test_a_last_look_that_fails_is_no_error(
     claim_module.cancel_others(hook, OWNER, 3)
     (warning,) = log.warnings
     assert warning.startswith("Could not look for a second data diff: 500, ")
-
-
-def test_says_that_an_id_is_never_told(hook: JobHook, conduct: Any) -> None:
-    conduct(create=[without_id], list=[changed(results=[]), ...])
-    with pytest.raises(DatafoldAnswerError) as caught:
-        take(hook)
-    assert "its response does not identify it" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("reply", "kind"), [(429, DatafoldRateLimitError), (422, DatafoldValidationError)]
-)
-def test_looks_for_none_that_was_not_taken(
-    hook: JobHook, sandbox: Any, conduct: Any, reply: int, kind: type[DatafoldError]
-) -> None:
-    conduct(create=[reply])
-    with pytest.raises(kind):
-        take(hook)
-    assert requests(sandbox) == [CREATE]
-
-
-def test_looks_for_none_that_was_not_sent(
-    connect: Callable[..., None], unused_port: int, log: Any
-) -> None:
-    connect(
-        "datafold_default",
-        host=f"http://127.0.0.1:{unused_port}",
-        password=API_KEY,
-        extra={"max_retries": 0},
-    )
-    with JobHook() as hook:
-        with pytest.raises(DatafoldUnreachableError):
-            take(hook)
-        hook.stop()
-        with pytest.raises(DatafoldStoppedError):
-            take(hook)
-    assert not [text for text in log.messages if "Looking for" in text]
 
 
 def test_a_stopped_task_cancels_none_of_an_earlier_generation(

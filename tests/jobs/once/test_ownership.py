@@ -164,11 +164,6 @@ def test_tells_its_own(tags: Any, owns: bool, owned_before: bool) -> None:
     assert OWNER.owned_before(found) is owned_before
 
 
-def test_a_diff_without_tags_belongs_to_no_task() -> None:
-    assert not OWNER.owns({"id": 1})
-    assert not OWNER.owned_before({"id": 1})
-
-
 ASKED = {
     "data_source1_id": 1,
     "data_source2_id": 2,

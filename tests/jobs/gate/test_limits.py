@@ -1,0 +1,298 @@
+"""By how much two sides may differ: what is held against each limit, and what it lets pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.jobs.gate.limits import Limits
+from airflow_provider_datafold.jobs.gate.verdict import Outcome, Verdict, judge
+
+PASSES, DIFFERS, NOT_COMPARED = Outcome.PASSES, Outcome.DIFFERS, Outcome.NOT_COMPARED
+EQUAL: dict[str, Any] = {
+    "rows_added": 0,
+    "rows_removed": 0,
+    "diff_rows_count": 0,
+    "match_ratio": 1.0,
+    "diff_schema": 0.0,
+}
+ADDED, REMOVED, DIFFERENT, RATIO, SCHEMA = EQUAL
+MOST_ADDED, MOST_REMOVED, MOST_DIFFERENT = (
+    "max_rows_added",
+    "max_rows_removed",
+    "max_rows_different",
+)
+LEAST, ANY_SCHEMA, VALUES = "min_match_ratio", "allow_schema_changes", "max_values_different"
+_ACROSS = " (across databases the schema is not judged)"
+
+
+def judged(
+    limits: dict[str, Any], stats: dict[str, Any], values: Any = None, **more: Any
+) -> Verdict:
+    """The verdict with results that say no more of the values than this."""
+    found = {"result": "different", "kind": "in_db", "diff_stats": EQUAL | stats, **more}
+    results = {"status": "success", "pks": {}, "values": values or {"total_rows": 500}}
+    return judge(found, Limits(**limits), results=results)
+
+
+@pytest.mark.parametrize(
+    ("limits", "stats", "outcome", "reason"),
+    [
+        # Each limit: reached, and passed by one.
+        ({MOST_ADDED: 3}, {ADDED: 3}, PASSES, "rows added 3 (at most 3)"),
+        ({MOST_ADDED: 3}, {ADDED: 4}, DIFFERS, "rows added 4 (at most 3)"),
+        ({MOST_ADDED: 3}, {ADDED: 12345678}, DIFFERS, "rows added 12345678 (at most 3)"),
+        ({MOST_REMOVED: 3}, {REMOVED: 3}, PASSES, "rows removed 3 (at most 3)"),
+        ({MOST_REMOVED: 3}, {REMOVED: 4}, DIFFERS, "rows removed 4 (at most 3)"),
+        ({MOST_DIFFERENT: 3}, {DIFFERENT: 3}, PASSES, "different 3 (at most 3)"),
+        ({MOST_DIFFERENT: 3}, {DIFFERENT: 4}, DIFFERS, "rows different 4 (at most 3)"),
+        ({LEAST: 0.9}, {RATIO: 0.9}, PASSES, "ratio 0.9 (at least 0.9)"),
+        ({LEAST: 0.9}, {RATIO: 0.89}, DIFFERS, "match ratio 0.89 (at least 0.9)"),
+        ({LEAST: 0.5}, {RATIO: 0.0}, DIFFERS, "match ratio 0 (at least 0.5)"),
+        ({LEAST: 1}, {ADDED: 1, RATIO: 1}, PASSES, "ratio 1 (at least 1)"),
+        ({LEAST: 0}, {RATIO: 0.0}, PASSES, "ratio 0 (at least 0)"),
+        # With at least one limit, the others are 0.
+        ({MOST_ADDED: 0}, {REMOVED: 1}, DIFFERS, "rows removed 1 (at most 0)"),
+        ({MOST_ADDED: 9}, {DIFFERENT: 1}, DIFFERS, "rows different 1 (at most 0)"),
+        ({MOST_REMOVED: 9}, {ADDED: 1}, DIFFERS, "rows added 1 (at most 0)"),
+        ({ANY_SCHEMA: True}, {ADDED: 1}, DIFFERS, "rows added 1 (at most 0)"),
+        ({MOST_ADDED: 9}, {ADDED: 9}, PASSES, "added 9 (at most 9), rows removed 0 (at most 0)"),
+        # ... unless the ratio replaces them.
+        (
+            {LEAST: 0.9},
+            {ADDED: 50, REMOVED: 50, DIFFERENT: 50, RATIO: 0.95},
+            PASSES,
+            "within the limits: match ratio 0.95 (at least 0.9), schema unchanged",
+        ),
+        (
+            {LEAST: 0.9, MOST_ADDED: 9},
+            {ADDED: 10, RATIO: 0.95},
+            DIFFERS,
+            "rows added 10 (at most 9)",
+        ),
+        (
+            {LEAST: 0.9, MOST_ADDED: 9},
+            {ADDED: 9, REMOVED: 50, RATIO: 0.95},
+            PASSES,
+            "rows added 9 (at most 9), match ratio 0.95 (at least 0.9)",
+        ),
+        # Only the figures beyond their limits are named.
+        (
+            {MOST_ADDED: 1, MOST_REMOVED: 1, MOST_DIFFERENT: 1},
+            {ADDED: 2, REMOVED: 1, DIFFERENT: 3, SCHEMA: 0.5},
+            DIFFERS,
+            "rows added 2 (at most 1), rows different 3 (at most 1), schema changed",
+        ),
+        # The schema.
+        ({MOST_ADDED: 1}, {SCHEMA: 0.5}, DIFFERS, "schema changed"),
+        ({LEAST: 0.5}, {SCHEMA: 1}, DIFFERS, "schema changed"),
+        ({ANY_SCHEMA: True}, {SCHEMA: 0.5}, PASSES, "rows different 0 (at most 0)"),
+        (
+            {MOST_ADDED: 1, ANY_SCHEMA: True},
+            {ADDED: 1, SCHEMA: None},
+            PASSES,
+            "added 1 (at most 1)",
+        ),
+        # What was not measured.
+        ({MOST_ADDED: 1}, {ADDED: None}, NOT_COMPARED, "rows added"),
+        ({MOST_ADDED: 1}, {REMOVED: None}, NOT_COMPARED, "rows removed"),
+        ({MOST_ADDED: 1}, {DIFFERENT: None}, NOT_COMPARED, "rows different"),
+        ({MOST_ADDED: 1}, {SCHEMA: None}, NOT_COMPARED, "schema"),
+        ({LEAST: 0.9}, {ADDED: 1, RATIO: None}, NOT_COMPARED, "match ratio"),
+        ({MOST_ADDED: 1, LEAST: 0.9}, {ADDED: 5, RATIO: None}, NOT_COMPARED, "match ratio"),
+        ({LEAST: 0.9}, dict.fromkeys((ADDED, REMOVED, DIFFERENT)), PASSES, "match ratio 1 (at"),
+    ],
+)
+def test_each_limit(
+    limits: dict[str, Any], stats: dict[str, Any], outcome: Outcome, reason: str
+) -> None:
+    found = judged(limits, stats)
+    assert found.outcome is outcome
+    assert reason in found.reason
+    if outcome is DIFFERS:
+        # What is within its limit is not named.
+        assert found.reason == reason
+    if outcome is NOT_COMPARED:
+        assert found.reason == f"Datafold did not measure what there is a limit for: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("limits", "stats", "outcome", "end"),
+    [
+        ({}, {ADDED: 3}, DIFFERS, "match ratio 1"),
+        ({}, {SCHEMA: 0.5}, DIFFERS, "match ratio 1"),
+        ({MOST_ADDED: 3}, {ADDED: 3}, PASSES, "(at most 0)"),
+        ({MOST_ADDED: 3}, {SCHEMA: 0.5}, PASSES, "(at most 0)"),
+        ({MOST_ADDED: 3}, {SCHEMA: None}, PASSES, "(at most 0)"),
+        ({MOST_ADDED: 3}, {ADDED: 4}, DIFFERS, "(at most 3)"),
+    ],
+)
+def test_across_databases_the_schema_is_not_judged(
+    limits: dict[str, Any], stats: dict[str, Any], outcome: Outcome, end: str
+) -> None:
+    found = judged(limits, stats, kind="cross_db")
+    assert found.outcome is outcome
+    assert found.reason.endswith(end + _ACROSS)
+    assert "schema changed" not in found.reason
+
+
+def test_a_limit_of_zero_is_one() -> None:
+    assert not Limits().are_given
+    assert Limits(max_rows_added=0).are_given
+    assert Limits(min_match_ratio=0.0).are_given
+
+
+# The values of single columns: only what all counts prove passes.
+
+COUNTS = {"amount": 5, "loaded_at": 8, "name": 0}
+ALL = {"amount": 5, "loaded_at": None}
+UNKNOWN = "Datafold did not measure what there is a limit for: values different in "
+
+
+def of(
+    limits: dict[str, Any],
+    columns: Any = COUNTS,
+    *,
+    stats: Any = None,
+    others: Any = None,
+    **values: Any,
+) -> Verdict:
+    """The verdict with the counts of columns, whose totals are right unless they are given."""
+    if isinstance(columns, dict):
+        counts = [*columns.values()]
+        found = {
+            "values_with_differences": sum(counts),
+            "columns_with_differences": sum(count > 0 for count in counts),
+            "columns_diff_stats": [
+                {"column_name": name, "match": 90.0, "values_different": count}
+                for name, count in columns.items()
+            ],
+        }
+    else:
+        found = {"columns_diff_stats": columns}
+    return judged(
+        {VALUES: limits, **(others or {})},
+        {DIFFERENT: 8, RATIO: 0.95, **(stats or {})},
+        {"total_rows": 100, **found, **values},
+    )
+
+
+def test_columns_within_their_limits_pass() -> None:
+    found = of(ALL)
+    assert found.outcome is PASSES
+    assert dict(found.assertions) == {
+        "rows_added <= 0": True,
+        "rows_removed <= 0": True,
+        "values_different <= 5 in 'amount'": True,
+        "values_different = 0 in other columns": True,
+        "diff_schema = 0": True,
+    }
+    assert "values different in 'amount' 5 (at most 5)" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"amount": 4, "loaded_at": None}, "'amount' 5 (at most 4)"),
+        ({"amount": 5}, "other columns 8 (at most 0)"),
+        ({"loaded_at": None}, "other columns 5 (at most 0)"),
+        ({}, "other columns 13 (at most 0)"),
+        ({"amount": 5, "LOADED_AT": None}, "other columns 8 (at most 0)"),
+    ],
+)
+def test_a_column_beyond_its_limit_differs(limits: dict[str, Any], words: str) -> None:
+    found = of(limits)
+    assert found == Verdict(DIFFERS, f"values different in {words}")
+    assert False in dict(found.assertions).values()
+
+
+def test_limits_of_columns_wait_for_the_results_and_other_limits_hold_as_before() -> None:
+    diff = {"result": "different", "diff_stats": EQUAL | {DIFFERENT: 8}}
+    any_count = {"amount": None, "loaded_at": None}
+
+    def first(**limits: Any) -> Verdict:
+        return judge(diff, Limits(max_values_different=any_count, **limits))
+
+    assert first().outcome is Outcome.UNCONFIRMED
+    assert first(max_rows_different=7).outcome is DIFFERS
+    assert of(any_count, others={MOST_DIFFERENT: 8}).outcome is PASSES
+    assert of(any_count, stats={ADDED: 1}) == Verdict(DIFFERS, "rows added 1 (at most 0)")
+    assert of({"amount": 5}, others={LEAST: 0.9}).outcome is DIFFERS
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        None,
+        [{"column_name": "amount", "values_different": None}],
+        [{"column_name": None, "values_different": 5}],
+        [{"column_name": "amount", "values_different": 2.5}],
+        [{"column_name": "amount", "values_different": -5}],
+        [{"column_name": "amount", "values_different": 5}] * 2,
+        ["odd"],
+    ],
+    ids=repr,
+)
+def test_columns_that_were_not_counted_never_pass(columns: Any) -> None:
+    # Nor with totals that fit.
+    found = of(ALL, columns, values_with_differences=8, columns_with_differences=1)
+    unknown = f"{UNKNOWN}'amount', values different in each column"
+    assert found == Verdict(NOT_COMPARED, unknown)
+    assert not dict(found.assertions)["values_different <= 5 in 'amount'"]
+
+
+@pytest.mark.parametrize("total", ["values_with_differences", "columns_with_differences"])
+def test_columns_without_a_total_never_pass(total: str) -> None:
+    assert of(ALL, **{total: None}).outcome is NOT_COMPARED
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("amuont", " (did you mean 'amount'?)"), ("AMOUNT", " (did you mean 'amount'?)"), ("z", "")],
+)
+def test_a_limit_on_a_column_that_was_not_compared_never_passes(name: str, hint: str) -> None:
+    others = {"amount": None, "loaded_at": None}
+    assert of({name: 5, **others}) == Verdict(NOT_COMPARED, f"{UNKNOWN}{name!r}{hint}")
+    # Any number is no limit.
+    assert of({name: None, **others}).outcome is PASSES
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            {"values_with_differences": 20},
+            "values different 20, but 13 by the counts of each column",
+        ),
+        (
+            {"columns_with_differences": 3},
+            "columns with differences 3, but 2 by the counts of each column",
+        ),
+        # More rows differ than values.
+        (
+            {"rows_with_differences": 90},
+            "rows different in the results 90, but values different 13",
+        ),
+    ],
+)
+def test_columns_that_do_not_add_up_never_pass(values: dict[str, Any], words: str) -> None:
+    uncounted = {DIFFERENT: None}
+    assert of(ALL, stats=uncounted).outcome is PASSES
+    found = of(ALL, stats=uncounted, **values)
+    assert found == Verdict(NOT_COMPARED, f"Datafold's answer contradicts itself: {words}")
+
+
+def test_a_sample_never_passes() -> None:
+    found = of(ALL, stats={"sampled": True}, others={LEAST: 0.5})
+    assert found.outcome is NOT_COMPARED
+    assert "only a sample was compared" in found.reason
+
+
+def test_rows_that_do_not_differ_need_no_values() -> None:
+    limits = Limits(max_values_different=ALL, max_rows_added=3)
+    results = {"status": "done", "pks": {"exclusives": [0, 3]}, "values": None}
+    for different, outcome in ((0, PASSES), (3, NOT_COMPARED)):
+        stats = EQUAL | {ADDED: 3, DIFFERENT: different, RATIO: None}
+        diff = {"result": "different", "diff_stats": stats}
+        assert judge(diff, limits, results=results).outcome is outcome
