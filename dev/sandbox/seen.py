@@ -55,12 +55,6 @@ class Seen:
     schemas: Register[Comparison | None] = field(default_factory=lambda: Register("Task"))
     """The tasks that read a table's columns, ``None`` where there is no database."""
 
-    def close(self) -> None:
-        """Stop all tasks."""
-        for reading in self.schemas.values():
-            if reading is not None:
-                reading.stop("cancelled")
-
 
 @router.handles("GET", "/api/v1/organization/meta")
 def show_organization() -> Any:
@@ -77,7 +71,9 @@ def read_schema(
     address = data_sources.address(data_source_id)
     task = seen.schemas.number()
     seen.schemas[task] = (
-        Comparison(real_queries.columns_of(address, body["table"])) if address else None
+        data_sources.comparisons.start(real_queries.columns_of(address, body["table"]))
+        if address
+        else None
     )
     return {"task_id": task}
 
@@ -106,7 +102,7 @@ def guess_key(data_sources: DataSources, data_source_id: int, body: dict[str, An
     question = real_queries.key_of(address, body["table"])
 
     def guess() -> Any:
-        key = data_sources.queries.ask(question)["pk_columns"]
+        key = data_sources.comparisons.ask(question)["pk_columns"]
         return {"candidates": [{"pk": key}] if key else [], "error": None}
 
     return Later(guess)
