@@ -100,7 +100,7 @@ def _compare(
             for pair, count in zip(values, counts, strict=True)
         ]
         rows = first_rows(space, key, values)
-        ratio = (both - changed) / total
+        ratio = (both - changed) / total if total else 1.0
         is_different = removed or added or changed or differing
         result = "different" if is_different else "identical"
     return {
@@ -119,7 +119,7 @@ def _compare(
         "figures": {
             "nulls": [side.nulls for side in keys],
             "dupes": [side.dupes for side in keys],
-            "distincts": [side.distinct if key else 0 for side in keys],
+            "distincts": [side.distinct for side in keys],
             "compared": both,
             "columns": columns,
             "schema": schema,

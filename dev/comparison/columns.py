@@ -101,8 +101,7 @@ class Pairing:
         )
         orders = ([name for name in side if name in self.pairs] for side in (first, second))
         exclusive = [
-            [first[name] for name in first if name not in second],
-            [second[name] for name in second if name not in first],
+            [side[name] for name in side if name not in self.pairs] for side in (first, second)
         ]
         differ = [
             pair.name

@@ -34,13 +34,9 @@ class Comparison:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.pid = self._process.pid
         self._thread = threading.Thread(target=self._follow, args=(question,), daemon=True)
         self._thread.start()
-
-    @property
-    def pid(self) -> int:
-        """The process's id."""
-        return self._process.pid
 
     @property
     def status(self) -> str:

@@ -17,16 +17,12 @@ _CHARACTERS_SHOWN = 200
 
 
 class Keys(NamedTuple):
-    """How many rows a side has, how many with a null in their key, and how many different keys."""
+    """A side's rows, those with a null in their key, other keys, and rows that repeat one."""
 
     rows: int
     nulls: int
     distinct: int
-
-    @property
-    def dupes(self) -> int:
-        """How many rows repeat the key of another one."""
-        return self.rows - self.nulls - self.distinct
+    dupes: int
 
 
 def count_keys(space: Workspace, key: Sequence[Pair]) -> list[Keys]:
@@ -34,11 +30,13 @@ def count_keys(space: Workspace, key: Sequence[Pair]) -> list[Keys]:
     found = []
     for place, table in enumerate(SIDES):
         fields = [pair.sides[place] for pair in key]
-        null = " or ".join(f"{field} is null" for field in fields) or "false"
-        # Without a key, none repeats another one.
-        distinct = f"count(distinct ({', '.join(fields)}))" if fields else "count(*)"
-        counts = f"count(*), count(*) filter ({null}), {distinct} filter (not ({null}))"
-        found += [Keys(*row) for row in space.run(f"select {counts} from {table}")]
+        null = " or ".join(f"{field} is null" for field in fields) or "true"
+        ((rows, nulls, distinct),) = space.run(
+            f"select count(*), count(*) filter ({null}),"
+            f" count(distinct ({', '.join(fields) or 'null'})) filter (not ({null})) from {table}"
+        )
+        dupes = rows - nulls - distinct
+        found.append(Keys(rows, nulls, distinct, dupes) if key else Keys(rows, 0, 0, 0))
     return found
 
 

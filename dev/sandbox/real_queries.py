@@ -1,17 +1,13 @@
-"""Questions about the databases behind data sources."""
+"""What was asked about the databases behind data sources."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from dev.comparison.comparison import Comparison
 from dev.comparison.question import Question
 from dev.sandbox.problem import problem
 from dev.sandbox.validation import Refusal
-
-MOST_ROWS = 1000
-"""How many rows a response has at most."""
 
 _PATIENCE = 60.0
 """Seconds after which a query is stopped."""
@@ -42,25 +38,3 @@ class Comparisons(list[Comparison]):
         """Stop all that has not ended."""
         for asked in self:
             asked.stop("cancelled")
-
-
-def rows_of(address: str, query: str, params: Sequence[str] | None) -> Question:
-    """Return the question for the first rows of a query.
-
-    :raises Refusal: if it has parameters.
-    """
-    if params:
-        message = "The sandbox does not support parameters of real queries"
-        raise Refusal([problem(("body", "params"), "not_supported", message, params)])
-    return {"address1": address, "query1": query, "limit": MOST_ROWS}
-
-
-def columns_of(address: str, table: list[str]) -> Question:
-    """Return the question for the columns of a table."""
-    return {"address1": address, "table1": table, "limit": 0}
-
-
-def key_of(address: str, table: list[str]) -> Question:
-    """Return the question for the key of a table, which a comparison with itself infers."""
-    sides = {"address1": address, "address2": address, "table1": table, "table2": table}
-    return {**sides, "infer_pk": True}

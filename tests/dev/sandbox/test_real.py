@@ -22,7 +22,7 @@ import psycopg2
 import pytest
 import requests
 
-from dev.sandbox import Sandbox, real_queries
+from dev.sandbox import Sandbox, data_sources, real_queries
 from dev.sandbox.monitors import run_course
 from tests.conftest import API_KEY, ROOT
 from tests.dev.sandbox.test_comparison import ENDLESS, address, fill_duckdb, fill_sqlite
@@ -339,7 +339,7 @@ def test_a_query_runs(sandbox: Any, address: str) -> None:
 
 def test_other_responses_to_queries(warehouse: Any) -> None:
     many = query(warehouse, "select range as id, 'nan'::double as x from range(5000)")
-    assert [row["id"] for row in many.json()["rows"]] == list(range(real_queries.MOST_ROWS))
+    assert [row["id"] for row in many.json()["rows"]] == list(range(data_sources.MOST_ROWS))
     assert many.json()["rows"][0]["x"] == "NaN"
     refused = query(warehouse, "select ?", params=["a"])
     assert (refused.status_code, refused.json()["detail"][0]["loc"]) == (422, ["body", "params"])
@@ -354,14 +354,14 @@ def test_a_query_does_not_hold_others_up_and_ends(
     answers: list[requests.Response] = []
     thread = threading.Thread(target=lambda: answers.append(query(warehouse, ENDLESS)))
     thread.start()
-    comparisons = warehouse.state.data_sources.comparisons
-    while not comparisons:
+    asked = warehouse.state.data_sources.comparisons
+    while not asked:
         time.sleep(0.02)
     call(warehouse, "GET", "/api/v1/data_sources")
     assert not answers
     thread.join(60)
     assert "It took over 2 s" in answers[0].text
-    assert is_gone(comparisons[0].pid)
+    assert is_gone(asked[0].pid)
 
 
 # Runs of monitors.
