@@ -11,7 +11,8 @@ from dev.comparison.question import Question
 from dev.comparison.table import Column
 from dev.comparison.workspace import ReadError
 
-_INTEGER = r"BOOLEAN|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?"
+# From DuckDB 2 on, nulls alone have a type of their own.
+_INTEGER = r'BOOLEAN|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|"NULL"'
 _NUMBER = rf"{_INTEGER}|FLOAT|DOUBLE|DECIMAL.*"
 
 
