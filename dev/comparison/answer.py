@@ -50,7 +50,7 @@ def _show(space: Workspace, columns: list[Column]) -> Answer:
     rows = space.run(f"select to_json({SIDES[0]}) from {SIDES[0]}")
     return {
         "columns": [
-            {"name": column.name, "number": place, "type": column.declared}
+            {"name": column.name, "number": place, "type": column.declared or column.kind}
             for place, column in enumerate(columns)
         ],
         # JSON has no infinite numbers.

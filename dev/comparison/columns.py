@@ -31,6 +31,12 @@ class Pair:
         cast = "" if is_alike else "::varchar"
         return self.first.field + cast, self.second.field + cast
 
+    @property
+    def has_two_types(self) -> bool:
+        """Whether the two databases declare different types."""
+        one, other = self.first.declared.upper(), self.second.declared.upper()
+        return bool(one and other) and one != other
+
     def differs(self, question: Question) -> str:
         """Return the SQL of whether the values differ, which is never null."""
         fields = (self.first.field, self.second.field)
@@ -55,7 +61,7 @@ class Pair:
         for each in question.get("diff_tolerances_per_column") or ():
             if each["column_name"].casefold() == self.name.casefold():
                 if not self._are(_NUMBER):
-                    types = f"{self.first.declared} and {self.second.declared}"
+                    types = f"{self.first.kind} and {self.second.kind}"
                     message = f"{self.name} is {types}: only numbers have a tolerance"
                     raise ReadError("ToleranceError", message)
                 return each["tolerance_value"], each["tolerance_mode"] == "relative"
@@ -105,9 +111,7 @@ class Pairing:
             [side[name] for name in side if name not in self.pairs] for side in (first, second)
         ]
         differ = [
-            pair.name
-            for name, pair in self.pairs.items()
-            if name in wanted and pair.first.declared.upper() != pair.second.declared.upper()
+            pair.name for name, pair in self.pairs.items() if name in wanted and pair.has_two_types
         ]
         return {
             "column_counts": [len(first), len(second)],

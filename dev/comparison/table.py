@@ -34,8 +34,6 @@ _KINDS = {
     datetime: "TIMESTAMP",
 }
 """DuckDB's types for the values of others. What is not here is compared as text."""
-_AFFINITIES = {"BIGINT": "INT", "DOUBLE": "REAL", "VARCHAR": "TEXT"}
-"""SQLite's names, because it declares no types of what it computes."""
 _ROWS_AT_ONCE = 50_000
 _ONE_QUERY = """
 do $$
@@ -52,7 +50,7 @@ class Column:
     """A column of a side."""
 
     name: str
-    declared: str  # its type in its database
+    declared: str  # its type in its database; SQLite has none for what is computed
     kind: str  # its type in the workspace
     field: str  # the SQL of its value in the workspace
 
@@ -106,7 +104,8 @@ def _read_sqlite(space: Workspace, table: str, address: str, select: str) -> lis
             # Its types are only affinities, which is all that any copy of a table keeps.
             database.execute(f"create temp table side as select * from ({select}) limit 0")
             types = [row[2] for row in database.execute("pragma table_info(side)")]
-            return _fill(space, table, database.execute(select), types)
+            _fill(space, table, database.execute(select))
+            return types
     # Up to Python 3.11, a second statement is a Warning.
     except (sqlite3.Error, sqlite3.Warning) as error:
         locked = "locked" in str(error)
@@ -129,14 +128,14 @@ def _read_postgresql(space: Workspace, table: str, address: str, select: str) ->
             cursor.execute("select oid::int, typname from pg_type")
             names = dict(cursor.fetchall())
             cursor.execute(f"select * from ({select}) as side")
-            types = [names[column.type_code] for column in cursor.description]
-            return _fill(space, table, cursor, types)
+            _fill(space, table, cursor)
+            return [names[column.type_code] for column in cursor.description]
     except psycopg2.Error as error:
         raise ReadError("QueryError", str(error).strip()) from error
 
 
-def _fill(space: Workspace, table: str, cursor: Any, types: list[str]) -> list[str]:
-    """Put a cursor's rows into a new table, and return the types of its columns."""
+def _fill(space: Workspace, table: str, cursor: Any) -> None:
+    """Put a cursor's rows into a new table."""
     rows, columns = cursor.fetchall(), cursor.description
     kinds = [_kind(column, [row[place] for row in rows]) for place, column in enumerate(columns)]
     fields = (f"{quoted(column[0])} {kind}" for column, kind in zip(columns, kinds, strict=True))
@@ -147,7 +146,6 @@ def _fill(space: Workspace, table: str, cursor: Any, types: list[str]) -> list[s
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         each = zip(*rows[start : start + _ROWS_AT_ONCE], strict=True)
         space.run(insert, [json.dumps([*map(_text, values)]) for values in each])
-    return [type_ or _AFFINITIES.get(kind, kind) for type_, kind in zip(types, kinds, strict=True)]
 
 
 def _kind(column: Sequence[Any], values: list[Any]) -> str:
