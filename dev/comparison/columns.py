@@ -1,137 +1,117 @@
-"""Pair the columns of the two sides."""
+"""The columns of the two sides, in pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
-from dev.comparison.question import Question, Tolerance
-from dev.comparison.table import Column, ReadError
+from dev.comparison.question import Question
+from dev.comparison.table import Column
+from dev.comparison.workspace import ReadError
 
-_NUMBERS = {bool, int, float, Decimal}
-_INTEGERS = {bool, int}
+# From DuckDB 2 on, nulls alone have a type of their own.
+_INTEGER = r'BOOLEAN|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|"NULL"'
+_NUMBER = rf"{_INTEGER}|FLOAT|DOUBLE|DECIMAL.*"
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A column that both sides have.
-
-    :param name: its name, that of the first side.
-    :param first: the first side's column.
-    :param second: the second side's column.
-    """
+    """A column that both sides have, under the first side's name."""
 
     name: str
     first: Column
     second: Column
 
-    @cached_property
-    def kinds(self) -> set[type]:
-        """The types of the values on both sides."""
-        return {*map(type, self.first.values), *map(type, self.second.values)} - {type(None)}
+    @property
+    def sides(self) -> tuple[str, str]:
+        """The SQL of the values of both sides. DuckDB compares numbers of any two types."""
+        is_alike = self.first.kind == self.second.kind or self._are(_NUMBER)
+        cast = "" if is_alike else "::varchar"
+        return self.first.field + cast, self.second.field + cast
 
-    def comparable(self) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Return the values of both sides, converted to one type where they have several."""
-        convert: Callable[[Any], Any] = str
-        if self.kinds <= _NUMBERS and {float, Decimal} <= self.kinds:
-            # 0.1 as a decimal number and as a float are not the same number.
-            convert = float
-        elif len(self.kinds) <= 1 or self.kinds <= _NUMBERS:
-            return self.first.values, self.second.values
-        first, second = (
-            [None if value is None else convert(value) for value in column.values]
-            for column in (self.first, self.second)
-        )
-        return first, second
+    @property
+    def has_two_types(self) -> bool:
+        """Whether the two databases declare different types."""
+        one, other = self.first.declared.upper(), self.second.declared.upper()
+        return bool(one and other) and one != other
 
-    def difference(self, question: Question) -> Callable[[Any, Any], bool]:
-        """Return what says whether two comparable values differ.
+    def differs(self, question: Question) -> str:
+        """Return the SQL of whether the values differ, which is never null."""
+        fields = (self.first.field, self.second.field)
+        differs = " is distinct from ".join(self.sides)
+        if self._are(_NUMBER):
+            # 2^53 + 1 is 2^53 as a DOUBLE.
+            whole = (f"try_cast({field} as hugeint)" for field in fields)
+            differs = f"({differs} or {' is distinct from '.join(whole)})"
+        value, is_relative = self._tolerance(question)
+        if not value:
+            return differs
+        one, other = (f"{field}::double" for field in fields)
+        gap = f"abs({one} - {other})"
+        most = f"{value} * greatest(abs({one}), abs({other}))" if is_relative else value
+        return f"({differs} and not coalesce(isfinite({gap}) and {gap} <= {most}, false))"
 
-        :param question: the comparison, with the tolerances.
-        :raises ReadError: if there is a tolerance, and something else than numbers.
-        """
-        tolerance = self._tolerance(question)
+    def _are(self, kinds: str) -> bool:
+        return all(re.fullmatch(kinds, column.kind) for column in (self.first, self.second))
 
-        def differs(one: Any, other: Any) -> bool:
-            if one is other or one == other:
-                return False
-            return None in (one, other) or not tolerance.covers(one, other)
-
-        return differs if tolerance.value else lambda one, other: not (one is other or one == other)
-
-    def _tolerance(self, question: Question) -> Tolerance:
-        for name, tolerance in question.tolerances.items():
-            if name.casefold() == self.name.casefold():
-                if not self.kinds <= _NUMBERS:
-                    types = f"{self.first.declared} and {self.second.declared}"
+    def _tolerance(self, question: Question) -> tuple[float, bool]:
+        """Return the greatest difference that counts as none, and whether it is relative."""
+        for each in question.get("diff_tolerances_per_column") or ():
+            if each["column_name"].casefold() == self.name.casefold():
+                if not self._are(_NUMBER):
+                    types = f"{self.first.kind} and {self.second.kind}"
                     message = f"{self.name} is {types}: only numbers have a tolerance"
                     raise ReadError("ToleranceError", message)
-                return tolerance
-        is_exact = self.kinds <= _INTEGERS or not self.kinds <= _NUMBERS
-        return Tolerance() if is_exact else question.tolerance
+                return each["tolerance_value"], each["tolerance_mode"] == "relative"
+        if self._are(_INTEGER) or not self._are(_NUMBER):
+            return 0.0, False
+        return question.get("diff_tolerance") or 0.0, question.get("tolerance_mode") == "relative"
 
 
 class Pairing:
-    """The columns of two sides by their names, ignoring case.
+    """The columns of two sides by their names, ignoring case."""
 
-    :param question: the comparison.
-    :param tables: the columns of the two sides.
-    :raises ReadError: if a column in the question does not exist.
-    """
-
-    def __init__(self, question: Question, tables: list[list[Column]]) -> None:
-        renamed = {second.casefold(): first.casefold() for first, second in question.renamed}
-        one = {column.name.casefold(): column for column in tables[0]}
-        other = {
-            renamed.get(column.name.casefold(), column.name.casefold()): column
-            for column in tables[1]
-        }
-        _require([first for first, _ in question.renamed], tables[0])
-        _require([second for _, second in question.renamed], tables[1])
-        named = [*(question.included or ()), *question.excluded, *question.tolerances]
-        _require(named, [*tables[0], *tables[1]])
+    def __init__(self, question: Question, sides: Sequence[Sequence[Column]]) -> None:
+        one, other = ({column.name.casefold(): column for column in side} for side in sides)
+        renamed = question.get("column_mapping") or ()
+        included = question.get("include_columns") or question.get("columns_to_compare")
+        listed = included or question.get("exclude_columns") or ()
+        tolerances = question.get("diff_tolerances_per_column") or ()
+        _require((first for first, _ in renamed), one)
+        _require((second for _, second in renamed), other)
+        _require([*listed, *(each["column_name"] for each in tolerances)], other | one)
+        names = {second.casefold(): first.casefold() for first, second in renamed}
+        other = {names.get(name, name): column for name, column in other.items()}
         self.pairs = {
             name: Pair(column.name, column, other[name])
             for name, column in one.items()
             if name in other
         }
         self._sides = one, other
-        self._keys = {name.casefold() for name in question.keys}
-        excluded = {name.casefold() for name in question.excluded}
-        self._wanted = (
-            (one.keys() | other.keys()) - excluded
-            if question.included is None
-            else {name.casefold() for name in question.included}
-        )
+        found = {name.casefold() for name in listed}
+        self._wanted = found if included else (one.keys() | other.keys()) - found
 
-    def values(self, keys: Sequence[Pair]) -> list[Pair]:
-        """Return the columns whose values are compared.
-
-        :param keys: the columns of the key.
-        """
-        names = {pair.name for pair in keys}
+    def values(self, key: Sequence[Pair]) -> list[Pair]:
+        """Return the columns whose values are compared."""
         return [
-            pair
-            for name, pair in self.pairs.items()
-            if name in self._wanted and pair.name not in names
+            pair for name, pair in self.pairs.items() if name in self._wanted and pair not in key
         ]
 
-    def schema(self) -> dict[str, Any]:
-        """Return how the sides' columns differ, ignoring those that are not compared."""
-        wanted, sides = self._wanted | self._keys, self._sides
-        first, second = ({name: side[name] for name in side if name in wanted} for side in sides)
-        exclusive = [
-            [column.name for name, column in first.items() if name not in second],
-            [column.name for name, column in second.items() if name not in first],
-        ]
+    def schema(self, key: Sequence[Pair]) -> dict[str, Any]:
+        """Return how the columns of the sides differ, as far as they are compared."""
+        wanted = self._wanted | {pair.name.casefold() for pair in key}
+        first, second = (
+            {name: column.name for name, column in side.items() if name in wanted}
+            for side in self._sides
+        )
         orders = ([name for name in side if name in self.pairs] for side in (first, second))
+        exclusive = [
+            [side[name] for name in side if name not in self.pairs] for side in (first, second)
+        ]
         differ = [
-            pair.name
-            for name, pair in self.pairs.items()
-            if name in wanted and pair.first.declared.upper() != pair.second.declared.upper()
+            pair.name for name, pair in self.pairs.items() if name in wanted and pair.has_two_types
         ]
         return {
             "column_counts": [len(first), len(second)],
@@ -143,9 +123,9 @@ class Pairing:
         }
 
 
-def _require(names: Iterable[str], columns: list[Column]) -> None:
-    there = {column.name.casefold(): column.name for column in columns}
+def _require(names: Iterable[str], columns: dict[str, Column]) -> None:
     for name in names:
-        if name.casefold() not in there:
-            message = f"There is no column {name!r}. The columns are {', '.join(there.values())}"
+        if name.casefold() not in columns:
+            there = ", ".join(column.name for column in columns.values())
+            message = f"There is no column {name!r}. The columns are {there}"
             raise ReadError("ColumnNotFound", message)

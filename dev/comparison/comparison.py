@@ -1,9 +1,8 @@
-"""Answer a question in its own process. Callers see a job like one with a course."""
+"""Answers a question in its own process. Callers see a job like one with a course."""
 
 from __future__ import annotations
 
 import json
-import pickle
 import subprocess
 import sys
 import threading
@@ -11,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from dev.comparison.question import STEPS, Question
 
@@ -19,43 +18,30 @@ _ROOT = Path(__file__).parents[2]
 
 
 class Comparison:
-    """Answers a question in a process that ends no later than the process that made this object.
-
-    :param question: the question.
-    """
+    """Answers a question in a process that ends no later than the process that made this object."""
 
     def __init__(self, question: Question) -> None:
         self.answer: dict[str, Any] | None = None
-        """The answer, ``None`` before the end and after an error."""
         self.error: dict[str, Any] | None = None
-        """The error, ``None`` if there is none."""
         self.finished_at: str | None = None
         """When the status became final, ``None`` before that."""
+        self._end: str | None = None
         self._step: int | None = None
-        self._stopped: str | None = None
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dev.comparison"],
             cwd=_ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            text=True,
         )
+        self.pid = self._process.pid
         self._thread = threading.Thread(target=self._follow, args=(question,), daemon=True)
         self._thread.start()
 
     @property
-    def pid(self) -> int:
-        """The process's id."""
-        return self._process.pid
-
-    @property
     def status(self) -> str:
         """The current status."""
-        if self._stopped is not None:
-            return self._stopped
-        if self.ended:
-            return "failed" if self.error else "done"
-        return "waiting" if self._step is None else "processing"
+        return self._end or ("waiting" if self._step is None else "processing")
 
     @property
     def ended(self) -> bool:
@@ -65,59 +51,47 @@ class Comparison:
     @property
     def outcome(self) -> Mapping[str, Any]:
         """The result, empty before the end."""
-        if self._stopped is not None:
-            return {}
         return {"result": "error", "error": self.error} if self.error else self.answer or {}
 
     @property
     def progress(self) -> dict[str, Any]:
         """The progress."""
-        done = STEPS if self.status == "done" else self._step or 0
-        return {"version": "1", "completed_steps": done, "total_steps": STEPS}
+        return {"version": "1", "completed_steps": self._step or 0, "total_steps": STEPS}
 
     def read(self) -> str:
         """Return the status to a caller."""
         return self.status
 
     def wait(self, seconds: float) -> None:
-        """Wait until it has ended.
-
-        :param seconds: the longest time to wait.
-        """
+        """Wait until it has ended, or for so many seconds."""
         self._thread.join(seconds)
 
     def stop(self, status: str) -> None:
-        """End it at once, unless it has ended.
-
-        :param status: the status from then on.
-        """
-        if not self.ended:
-            self._stopped, self.finished_at = status, _now()
-            self._process.kill()
-            self._thread.join()
+        """End it at once with a status, unless it has ended."""
+        self._finish(status)
+        self._process.kill()
+        self._thread.join()
 
     def _follow(self, question: Question) -> None:
         process = self._process
-        pipes = (process.stdin, process.stdout, process.stderr)
-        asked, answers, complaints = cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", pipes)
-        # If the process ended before it got the question, the end of its output says why.
+        # If the process ends before it gets the question, its output ends, too.
         with suppress(BrokenPipeError), process:
+            assert process.stdin is not None  # noqa: S101 - for mypy, as the next
+            assert process.stdout is not None  # noqa: S101
             with suppress(BrokenPipeError):
-                pickle.dump(question, asked)
                 # The pipe stays open: it closes when this process ends, which ends the other one.
-                asked.flush()
-            for line in answers:
+                print(json.dumps(question), file=process.stdin, flush=True)
+            for line in process.stdout:
                 message = json.loads(line)
-                self._step = message.get("step", self._step)
-                self.answer, self.error = message.get("answer"), message.get("error")
-                if "step" not in message:
-                    self.finished_at = _now()
-            complained = complaints.read().decode().splitlines()
+                if "step" in message:
+                    self._step = message["step"]
+                else:
+                    self._finish(**message)
+        value = f"The process of the comparison ended with {process.returncode}"
+        error = {"error_type": "WorkerError", "error_value": value, "is_retryable": True}
+        self._finish("failed", error=error)
+
+    def _finish(self, status: str, answer: Any = None, error: Any = None) -> None:
         if not self.ended:
-            last = complained[-1] if complained else f"It ended with {process.returncode}"
-            self.error = {"error_type": "WorkerError", "error_value": last, "is_retryable": True}
-            self.finished_at = _now()
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat()
+            self._end, self.answer, self.error = status, answer, error
+            self.finished_at = datetime.now(timezone.utc).isoformat()

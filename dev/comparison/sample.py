@@ -16,11 +16,7 @@ update orders_staging set amount = amount + 1 where id = 42;
 
 
 def create_sample(path: Path) -> str:
-    """Create a DuckDB file with two tables, the second of which has small differences.
-
-    :param path: the path of the file.
-    :return: the same path, as a string.
-    """
+    """Create a DuckDB file with two tables that differ a little, and return its path."""
     with duckdb.connect(str(path)) as connection:
         connection.execute(_SQL)
     return str(path)

@@ -1,13 +1,12 @@
-"""The rows of a side, from a DuckDB or SQLite file or from PostgreSQL.
+"""Reads a side into the workspace, from a DuckDB or SQLite file or from PostgreSQL.
 
-What reads them changes nothing, runs one query only, and reaches no other file of this machine.
+What reads it changes nothing, runs one query only, and reaches no other file of this machine.
 """
 
 from __future__ import annotations
 
-import math
+import json
 import sqlite3
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,22 +16,25 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import duckdb
 import psycopg2
 
-from dev.comparison.question import Side, is_url
+from dev.comparison import workspace
+from dev.comparison.question import is_url, quoted
+from dev.comparison.workspace import ReadError, Workspace
 
-SECONDS_FOR_LOCK = 10.0
-"""How long to wait for a file that another process writes to."""
-
-_DUCKDB: dict[str, Any] = {
-    "enable_external_access": "false",
-    "lock_configuration": "true",
-    "python_enable_replacements": "false",
+_WITH_ZONE = "TIMESTAMP WITH TIME ZONE"
+_KINDS = {
+    bool: "BOOLEAN",
+    int: "BIGINT",
+    float: "DOUBLE",
+    Decimal: "DOUBLE",  # because one of PostgreSQL may have more digits than one of DuckDB
+    bytes: "BLOB",
+    memoryview: "BLOB",
+    date: "DATE",
+    datetime: "TIMESTAMP",
 }
-_LOCKED = "Could not set lock"
-_IN_UTC = "TIMESTAMP WITH TIME ZONE"
-_PLAIN = {bool, int, float, Decimal, str, date, bytes, type(None)}
+"""DuckDB's types for the values of others. What is not here is compared as text."""
+_ROWS_AT_ONCE = 50_000
 _ONE_QUERY = """
 do $$
 declare side refcursor;
@@ -43,125 +45,67 @@ end $$
 """Refuses what is more than one query, such as one that ends the read-only transaction first."""
 
 
-class ReadError(Exception):
-    """A side could not be read.
-
-    :param kind: the name of the error.
-    :param message: a sentence about it.
-    :param is_retryable: whether a retry may succeed, ``None`` if that is unknown.
-    """
-
-    def __init__(self, kind: str, message: str, is_retryable: bool | None = None) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.is_retryable = is_retryable
-
-
 @dataclass(frozen=True)
 class Column:
-    """A column of a side.
-
-    :param name: its name.
-    :param declared: its type's name in its database.
-    :param values: its values: ``None``, numbers, strings, bytes, dates and times without a zone.
-    """
+    """A column of a side."""
 
     name: str
-    declared: str
-    values: Sequence[Any]
+    declared: str  # its type in its database; SQLite has none for what is computed
+    kind: str  # its type in the workspace
+    field: str  # the SQL of its value in the workspace
 
 
-def read(side: Side) -> list[Column]:
-    """Read all columns of a side.
-
-    :param side: the side.
-    :raises ReadError: if it cannot be read.
-    """
-    if is_url(side.address):
-        described, rows = _postgresql(side.address, side.select)
-    elif not (path := Path(side.address)).is_file():
-        raise ReadError("DatabaseNotFound", f"There is no file {path}")
+def read(space: Workspace, table: str, address: str, select: str) -> list[Column]:
+    """Read the rows of a query into a new table of the workspace."""
+    if is_url(address):
+        declared = _read_postgresql(space, table, address, select)
+    elif not Path(address).is_file():
+        raise ReadError("DatabaseNotFound", f"There is no file {address}")
+    elif _is_duckdb(address):
+        with space.using(address, workspace.SECONDS_FOR_LOCK):
+            space.run(f"create table memory.main.{table} as {select}")
+        declared = []
     else:
-        read_file = _duckdb if _is_duckdb(path) else _sqlite
-        described, rows = read_file(path, side.select)
-    columns = zip(*rows, strict=True) if rows else [()] * len(described)
-    return [
-        Column(name, kind or _kind(values), _plain(values))
-        for (name, kind), values in zip(described, columns, strict=True)
-    ]
+        declared = _read_sqlite(space, table, address, select)
+    columns = []
+    for place, (name, kind, *_) in enumerate(space.run(f"describe {table}")):
+        field = f"{table}.{quoted(name)}"
+        # As the others have it, which know no zones.
+        field = f"({field} at time zone 'UTC')" if kind == _WITH_ZONE else field
+        columns.append(Column(name, declared[place] if declared else kind, kind, field))
+    return columns
 
 
 def check(address: str) -> None:
     """Check that this DuckDB can read a database, if that is a DuckDB file.
 
-    :param address: the address of the database.
-    :raises ReadError: it cannot, for example because a newer DuckDB wrote the file. One that is
-        open for writing is no error, because it can be read later.
+    One that is open for writing is no error, because it can be read later.
     """
-    if is_url(address) or not Path(address).is_file() or not _is_duckdb(Path(address)):
+    if is_url(address) or not Path(address).is_file() or not _is_duckdb(address):
         return
     try:
-        _open_duckdb(Path(address), patience=0).close()
+        with Workspace([address]).using(address, patience=0):
+            pass
     except ReadError as error:
         if not error.is_retryable:
             raise
 
 
-_Read = tuple[list[tuple[str, str]], list[tuple[Any, ...]]]
-"""The name and the type of each column, and the rows."""
-
-
-def _is_duckdb(path: Path) -> bool:
-    with path.open("rb") as file:
+def _is_duckdb(address: str) -> bool:
+    with open(address, "rb") as file:
         return file.read(12)[8:] == b"DUCK"
 
 
-def _duckdb(path: Path, select: str) -> _Read:
+def _read_sqlite(space: Workspace, table: str, address: str, select: str) -> list[str]:
+    uri, patience = f"file:{quote(address)}?mode=ro", workspace.SECONDS_FOR_LOCK
     try:
-        with closing(_open_duckdb(path, SECONDS_FOR_LOCK)) as database:
-            if len(database.extract_statements(f"describe {select}")) != 1:
-                raise ReadError("QueryError", "This is more than one statement")
-            described = [row[:2] for row in database.execute(f"describe {select}").fetchall()]
-            names = [f"c{place}" for place, _ in enumerate(described)]
-            fields = (
-                f"{name} at time zone 'UTC'" if kind == _IN_UTC else name
-                for name, (_, kind) in zip(names, described, strict=True)
-            )
-            query = f"select {', '.join(fields)} from ({select}) as side({', '.join(names)})"
-            return described, database.execute(query).fetchall()
-    except duckdb.Error as error:
-        raise ReadError("QueryError", str(error)) from error
-
-
-def _open_duckdb(path: Path, patience: float) -> duckdb.DuckDBPyConnection:
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            return duckdb.connect(str(path), read_only=True, config=_DUCKDB)
-        except duckdb.Error as error:
-            if _LOCKED not in str(error):
-                message = (
-                    f"DuckDB {duckdb.__version__}, which compares here, cannot read {path}: "
-                    f"{error}. If a newer DuckDB wrote the file, such as the one beside dbt, "
-                    f"install the same version of DuckDB for both"
-                )
-                raise ReadError("DatabaseError", message) from error
-            if time.monotonic() >= deadline:
-                message = f"{path.name} is open for writing in another process: {error}"
-                raise ReadError("DatabaseLocked", message, is_retryable=True) from error
-            time.sleep(0.25)
-
-
-def _sqlite(path: Path, select: str) -> _Read:
-    address = f"file:{quote(str(path))}?mode=ro"
-    try:
-        with closing(sqlite3.connect(address, uri=True, timeout=SECONDS_FOR_LOCK)) as database:
+        with closing(sqlite3.connect(uri, uri=True, timeout=patience)) as database:
             database.text_factory = lambda text: text.decode(errors="replace")
-            database.execute(f"create temp view side as {select}")
-            described = [
-                (row[1], _affinity(row[2])) for row in database.execute("pragma table_info(side)")
-            ]
-            return described, database.execute("select * from side").fetchall()
+            # Its types are only affinities, which is all that any copy of a table keeps.
+            database.execute(f"create temp table side as select * from ({select}) limit 0")
+            types = [row[2] for row in database.execute("pragma table_info(side)")]
+            _fill(space, table, database.execute(select))
+            return types
     # Up to Python 3.11, a second statement is a Warning.
     except (sqlite3.Error, sqlite3.Warning) as error:
         locked = "locked" in str(error)
@@ -169,35 +113,9 @@ def _sqlite(path: Path, select: str) -> _Read:
         raise ReadError(kind, str(error), is_retryable=True if locked else None) from error
 
 
-def _affinity(declared: str) -> str:
-    """Return SQLite's affinity for a declared type, by its documented rules.
-
-    ``create table ... as select`` keeps only the affinity, so only that can be compared.
-    """
-    rules = (
-        ("INTEGER", ("INT",)),
-        ("TEXT", ("CHAR", "CLOB", "TEXT")),
-        ("BLOB", ("BLOB",)),
-        ("REAL", ("REAL", "FLOA", "DOUB")),
-    )
-    for affinity, words in rules:
-        if any(word in declared.upper() for word in words):
-            return affinity
-    return "NUMERIC" if declared else ""
-
-
-def _kind(values: Sequence[Any]) -> str:
-    """Return the type of a column of SQLite that was computed and has no declared one."""
-    names = {int: "INTEGER", float: "REAL", str: "TEXT", bytes: "BLOB"}
-    found = {names[type(value)] for value in values if value is not None}
-    if found == {"INTEGER", "REAL"}:
-        return "NUMERIC"
-    return found.pop() if len(found) == 1 else "BLOB"
-
-
-def _postgresql(url: str, select: str) -> _Read:
+def _read_postgresql(space: Workspace, table: str, address: str, select: str) -> list[str]:
     try:
-        with closing(psycopg2.connect(url, connect_timeout=10)) as database:
+        with closing(psycopg2.connect(address, connect_timeout=10)) as database:
             database.set_session(readonly=True, isolation_level="REPEATABLE READ")
             cursor = database.cursor()
             # PostgreSQL 14 and later can then stop the query if this process is killed.
@@ -207,32 +125,44 @@ def _postgresql(url: str, select: str) -> _Read:
             )
             cursor.execute("select set_config('sandbox.side', %s, true)", [select])
             cursor.execute(_ONE_QUERY)
-            cursor.execute(f"select * from ({select}) as side")
-            rows, found = cursor.fetchall(), cursor.description
             cursor.execute("select oid::int, typname from pg_type")
             names = dict(cursor.fetchall())
-            return [(column.name, names[column.type_code]) for column in found], rows
+            cursor.execute(f"select * from ({select}) as side")
+            _fill(space, table, cursor)
+            return [names[column.type_code] for column in cursor.description]
     except psycopg2.Error as error:
         raise ReadError("QueryError", str(error).strip()) from error
 
 
-def _plain(values: Sequence[Any]) -> Sequence[Any]:
-    """Return values that can be compared with those of another database."""
-    is_plain = set(map(type, values)) <= _PLAIN and not any(map(_is_nan, values))
-    return values if is_plain else [*map(_plain_value, values)]
+def _fill(space: Workspace, table: str, cursor: Any) -> None:
+    """Put a cursor's rows into a new table."""
+    rows, columns = cursor.fetchall(), cursor.description
+    kinds = [_kind(column, [row[place] for row in rows]) for place, column in enumerate(columns)]
+    fields = (f"{quoted(column[0])} {kind}" for column, kind in zip(columns, kinds, strict=True))
+    space.run(f"create table {table} ({', '.join(fields)})")
+    # An array of JSON for each column: the fastest way into DuckDB that needs no other library.
+    values = (f"unnest(from_json(?, '[\"VARCHAR\"]'))::{kind}" for kind in kinds)
+    insert = f"insert into {table} select {', '.join(values)}"
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        each = zip(*rows[start : start + _ROWS_AT_ONCE], strict=True)
+        space.run(insert, [json.dumps([*map(_text, values)]) for values in each])
 
 
-def _is_nan(value: Any) -> bool:
-    return bool(value != value)
+def _kind(column: Sequence[Any], values: list[Any]) -> str:
+    """Return DuckDB's type for a column and its values."""
+    *_, digits, scale, _ = column
+    if digits and 0 <= scale <= digits <= 38:
+        return f"DECIMAL({digits}, {scale})"
+    found = {_KINDS.get(each, "VARCHAR") for each in {*map(type, values)} - {type(None)}}
+    if len(found) == 1:
+        return found.pop()
+    # Nulls alone are of any type.
+    return "BIGINT" if not found else "DOUBLE" if found == {"BIGINT", "DOUBLE"} else "VARCHAR"
 
 
-def _plain_value(value: Any) -> Any:
-    if _is_nan(value):
-        # Two of them are only equal if they are the same object.
-        return math.nan
-    match value:
-        case datetime():
-            return value.astimezone(timezone.utc).replace(tzinfo=None) if value.tzinfo else value
-        case memoryview():
-            return bytes(value)
-    return value if type(value) in _PLAIN else str(value)
+def _text(value: Any) -> str | None:
+    if isinstance(value, datetime) and value.tzinfo:
+        value = value.astimezone(timezone.utc).replace(tzinfo=None)
+    if isinstance(value, (bytes, memoryview)):
+        return "".join(f"\\x{byte:02X}" for byte in bytes(value))
+    return None if value is None else str(value)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from dev.comparison.question import is_url
 from dev.comparison.sample import create_sample
-from dev.comparison.table import ReadError, check
+from dev.comparison.table import check
+from dev.comparison.workspace import ReadError
 from dev.sandbox.bi import ASSUMPTION
 from dev.sandbox.disturbance import Disturbance
 from dev.sandbox.server import DEFAULT_API_KEY, Sandbox

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -29,18 +28,6 @@ class Operation:
 
     method: str
     path: str
-
-    def is_asked_by(self, method: str, path: str) -> bool:
-        """Return whether a request matches this operation.
-
-        :param method: the request's HTTP method.
-        :param path: the request's raw path.
-        """
-        # Otherwise ".../data_sources/types" would also match the path of a single data source.
-        pattern = re.sub(r"{\w+_path}", "[^/]+", self.path)
-        return method == self.method and bool(
-            re.fullmatch(re.sub(r"{\w+}", "[0-9]+", pattern), path)
-        )
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

@@ -141,12 +141,6 @@ class DataDiffs:
         self.jobs[number].read()
         return self.peek(number)
 
-    def close(self) -> None:
-        """Stop all diffs that really compare."""
-        for job in self.jobs.values():
-            if isinstance(job, Comparison):
-                job.stop("cancelled")
-
 
 @router.handles("POST", "/api/v1/datadiffs")
 def create(data_diffs: DataDiffs, data_sources: DataSources, body: Diff) -> Any:
@@ -154,8 +148,8 @@ def create(data_diffs: DataDiffs, data_sources: DataSources, body: Diff) -> Any:
     addresses = data_sources.addresses(body)
     if not addresses:
         return data_diffs.add(body, data_diffs.courses.start())
-    question = real_diffs.question(body, addresses, data_diffs.delay)
-    return data_diffs.add(body, Comparison(question))
+    question = {**real_diffs.checked(body), **addresses, "delay": data_diffs.delay}
+    return data_diffs.add(body, data_sources.comparisons.start(question))
 
 
 @router.handles("GET", "/api/v1/datadiffs")
@@ -235,56 +229,59 @@ def results(diff: Diff, job: Job | Comparison) -> dict[str, Any]:
     :param diff: a diff that is done, as callers see it.
     :param job: what it went through.
     """
-    found: dict[str, Any] = job.outcome.get("summary_results", {})
-    return _by_stats(diff) | found
-
-
-def _by_stats(diff: Diff) -> dict[str, Any]:
     stats = diff["diff_stats"] or STATS
-    both = [stats["table_a_row_count"] or 0, stats["table_b_row_count"] or 0]
-    columns = diff.get("include_columns") or ["amount"]
-    different = stats["diff_rows_count"] or 0
-    common = both[0] - (stats["rows_removed"] or 0)
-    # A sample is half of the rows.
-    compared = common // 2 if stats.get("sampled") else common
-    found = {
+    figures = _figures(diff, stats) | job.outcome.get("figures", {})
+    columns, compared = figures["columns"], figures["compared"]
+    differing = [column["values_different"] for column in columns]
+    values = {
+        "total_rows": compared,
+        "rows_with_differences": stats["diff_rows_count"] or 0,
+        "total_values": (compared or 0) * len(columns),
+        "values_with_differences": sum(differing),
+        "compared_columns": len(columns),
+        "columns_with_differences": sum(count > 0 for count in differing),
+        "columns_diff_stats": columns,
+    }
+    within = {"dependencies": [], "materialized_results": {}, "schema": figures["schema"]}
+    return {
         "status": "success",
         "pks": {
-            "total_rows": both,
-            "distincts": both,
-            "dupes": [0, 0],
-            "nulls": [0, 0],
+            "total_rows": [stats["table_a_row_count"] or 0, stats["table_b_row_count"] or 0],
             "exclusives": [stats["rows_removed"] or 0, stats["rows_added"] or 0],
+            **{name: figures[name] for name in ("distincts", "dupes", "nulls")},
         },
-        "values": {
-            "total_rows": compared,
-            "rows_with_differences": different,
-            "total_values": compared * len(columns),
-            "values_with_differences": different,
-            "compared_columns": len(columns),
-            "columns_with_differences": min(different, 1),
-            "columns_diff_stats": [
-                {
-                    "column_name": name,
-                    "match": 100.0 if place else 100.0 * (stats["match_ratio"] or 0.0),
-                    "values_different": 0 if place else different,
-                }
-                for place, name in enumerate(columns)
-            ],
+        "values": None if compared is None else values,
+        **(within if diff["kind"] == "in_db" else {}),
+        **job.outcome.get("summary_results", {}),
+    }
+
+
+def _figures(diff: Diff, stats: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a diff that follows a course."""
+    both = [stats["table_a_row_count"] or 0, stats["table_b_row_count"] or 0]
+    common = both[0] - (stats["rows_removed"] or 0)
+    columns = diff.get("include_columns") or ["amount"]
+    count = len(columns) + len(diff["pk_columns"])
+    return {
+        "distincts": both,
+        "dupes": [0, 0],
+        "nulls": [0, 0],
+        # A sample is half of the rows.
+        "compared": common // 2 if stats.get("sampled") else common,
+        "columns": [
+            {
+                "column_name": name,
+                "match": 100.0 if place else 100.0 * (stats["match_ratio"] or 0.0),
+                "values_different": 0 if place else stats["diff_rows_count"] or 0,
+            }
+            for place, name in enumerate(columns)
+        ],
+        "schema": {
+            "column_counts": [count, count],
+            "column_reorders": 0,
+            "column_type_differs": [],
+            "column_type_mismatches": 0,
+            "columns_mismatched": [0, 0],
+            "exclusive_columns": [[], []],
         },
     }
-    if diff["kind"] == "in_db":
-        count = len(columns) + len(diff["pk_columns"])
-        found |= {
-            "dependencies": [],
-            "materialized_results": {},
-            "schema": {
-                "column_counts": [count, count],
-                "column_reorders": 0,
-                "column_type_differs": [],
-                "column_type_mismatches": 0,
-                "columns_mismatched": [0, 0],
-                "exclusive_columns": [[], []],
-            },
-        }
-    return found

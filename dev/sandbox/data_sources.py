@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from dev.comparison.question import is_url
-from dev.sandbox import contract, real_queries, schema
+from dev.sandbox import contract, schema
 from dev.sandbox.course import Course, Courses, Job, Step
 from dev.sandbox.later import Later
 from dev.sandbox.problem import problem
-from dev.sandbox.real_queries import Queries
+from dev.sandbox.real_queries import Comparisons
 from dev.sandbox.register import Register
 from dev.sandbox.router import Router
 from dev.sandbox.validation import Refusal
@@ -21,6 +21,8 @@ Source = dict[str, Any]
 
 STEPS = ("connection", "temp_schema", "schema_download", "lineage_download")
 """The steps of a test, in this order."""
+MOST_ROWS = 1000
+"""How many rows the response to a real query has at most."""
 _ROWS = 3
 
 router = Router()
@@ -54,7 +56,8 @@ class DataSources:
         self.jobs: Register[Job] = Register("Test")
         self._tested: dict[int, int] = {}
         """The data source of each test."""
-        self.queries = Queries()
+        self.comparisons = Comparisons()
+        """What runs in the databases."""
         self.answers: dict[str, dict[str, Any]] = {}
         """The responses to queries, by their SQL. Without a database, all other queries get
         rows of numbers."""
@@ -141,23 +144,26 @@ class DataSources:
         """
         return None if number is None else self._addresses.get(number)
 
-    def addresses(self, body: dict[str, Any]) -> list[str]:
+    def addresses(self, body: dict[str, Any]) -> dict[str, str]:
         """Return the databases that a data diff compares, empty if neither side has one.
 
         :param body: the body of the data diff, with the ids of two data sources.
         :raises Refusal: if only one side has a database.
         """
-        found = {}
-        for field in ("data_source1_id", "data_source2_id"):
+        found, missing = {}, []
+        for place in (1, 2):
+            field = f"data_source{place}_id"
             self.sources.require(body[field])
-            found[field] = self._addresses.get(body[field])
-        missing = [field for field, address in found.items() if address is None]
+            if address := self.address(body[field]):
+                found[f"address{place}"] = address
+            else:
+                missing.append(field)
         if len(missing) == 1:
             message = (
                 "The sandbox has no database behind this data source, but one behind the other"
             )
             raise Refusal([problem(("body", missing[0]), "value_error", message, body[missing[0]])])
-        return [address for address in found.values() if address is not None]
+        return found
 
 
 def _form() -> dict[str, Any]:
@@ -250,8 +256,11 @@ def query(
     if text in data_sources.answers:
         return data_sources.answers[text]
     if address := data_sources.address(data_source_id):
-        question = real_queries.rows_of(address, text, body.get("params"))
-        return Later(lambda: data_sources.queries.ask(question))
+        if body.get("params"):
+            message = "The sandbox does not support parameters of real queries"
+            raise Refusal([problem(("body", "params"), "not_supported", message, body["params"])])
+        question = {"address1": address, "query1": text, "limit": MOST_ROWS}
+        return Later(lambda: data_sources.comparisons.ask(question))
     if source["options"] is None:
         message = "This data source has no options, so nobody can log in to it"
         raise Refusal([problem(("path", "data_source_id"), "value_error", message, data_source_id)])

@@ -84,25 +84,18 @@ class Monitors:
         }
         return number
 
-    def start(self, number: int, address: str | None) -> int:
-        """Start a run. It really counts rows if its kind can, otherwise it follows a course.
+    def start(self, number: int, job: Job | Count | None) -> int:
+        """Start a run.
 
         :param number: the monitor's id.
-        :param address: the database of its data source, ``None`` if it has none.
+        :param job: what really counts rows, ``None`` for a run that follows a course.
         :return: the run's id.
         """
-        monitor = self.monitors[number]
-        job = None if address is None else count(monitor, address)
+        self.monitors.require(number)
         run = self.runs.number()
         self.jobs[run] = job or self.courses.start()
         self.runs[run] = {"run_id": run, "monitor_id": number, "started_at": now()}
         return run
-
-    def close(self) -> None:
-        """Stop all runs that really count."""
-        for job in self.jobs.values():
-            if isinstance(job, Count):
-                job.stop("cancelled")
 
     def runs_of(self, number: int) -> list[Spec]:
         """Return the runs of a monitor in their current state, newest first.
@@ -246,8 +239,12 @@ def delete(monitors: Monitors, id: int) -> None:
 @router.handles("POST", "/api/v1/monitors/{id}/run")
 def run(data_sources: DataSources, monitors: Monitors, id: int) -> Any:
     """Start a run of a monitor."""
-    source = monitors.monitors[id].get("connection_id")
-    return {"run_id": monitors.start(id, data_sources.address(source))}
+    monitor = monitors.monitors[id]
+    address = data_sources.address(monitor.get("connection_id"))
+    job = count(monitor, address) if address else None
+    if job is not None:
+        data_sources.comparisons.append(job)
+    return {"run_id": monitors.start(id, job)}
 
 
 @router.handles("GET", "/api/v1/monitors/{id}/runs")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dev.comparison.comparison import Comparison
-from dev.comparison.question import Question, Side
+from dev.comparison.question import Question
 
 Spec = dict[str, Any]
 
@@ -15,26 +15,19 @@ _STATES = {"waiting": "queued", "processing": "checking", "failed": "error"}
 
 
 class Count(Comparison):
-    """A run that really counts rows: a comparison of them with themselves.
+    """A run that alerts unless the rows that are asked for are as many as they may be."""
 
-    :param side: the table or query with the rows.
-    :param least: the lower limit.
-    :param most: the upper limit.
-    """
-
-    def __init__(self, side: Side, least: float, most: float) -> None:
-        super().__init__(Question(sides=[side, side]))
+    def __init__(self, question: Question, least: float, most: float) -> None:
         self._limits = least, most
+        super().__init__({**question, "fields": "count(*) as number"})
 
     @property
     def status(self) -> str:
         """The current state."""
-        found = super().status
-        if found != "done" or self.answer is None:
-            return _STATES.get(found, found)
+        if self.answer is None:
+            return _STATES.get(super().status, super().status)
         least, most = self._limits
-        is_fine = least <= self.answer["diff_stats"]["table_a_row_count"] <= most
-        return "ok" if is_fine else "alert"
+        return "ok" if least <= self.answer["rows"][0]["number"] <= most else "alert"
 
     @property
     def outcome(self) -> Mapping[str, Any]:
@@ -46,20 +39,17 @@ def count(monitor: Spec, address: str) -> Count | None:
     """Start a run of a monitor, unless its kind follows a course.
 
     A test alerts if its query returns rows, a metric ``row_count`` outside of absolute thresholds.
-
-    :param monitor: the monitor.
-    :param address: the database of its data source.
     """
     metric, alert = monitor.get("metric") or {}, monitor.get("alert") or {"type": "absolute"}
     if monitor["monitor_type"] == "test" and monitor.get("query"):
-        return Count(Side(address, query=monitor["query"]), least=0, most=0)
-    if metric.get("metric") != "row_count" or not metric.get("table"):
+        return Count({"address1": address, "query1": monitor["query"]}, least=0, most=0)
+    is_count = metric.get("metric") == "row_count" and metric.get("table")
+    if not is_count or alert["type"] != "absolute":
         return None
-    if alert["type"] != "absolute":
-        return None
+    question = {"table1": metric["table"].split("."), "filter1": metric.get("filter")}
     least, most = alert.get("min"), alert.get("max")
     return Count(
-        Side(address, table=metric["table"].split("."), filter=metric.get("filter")),
+        {"address1": address, **question},
         least=-math.inf if least is None else least,
         most=math.inf if most is None else most,
     )

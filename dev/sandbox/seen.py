@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dev.comparison.comparison import Comparison
-from dev.sandbox import real_queries
 from dev.sandbox.ci import CI
 from dev.sandbox.data_sources import DataSources
 from dev.sandbox.later import Later
@@ -55,12 +54,6 @@ class Seen:
     schemas: Register[Comparison | None] = field(default_factory=lambda: Register("Task"))
     """The tasks that read a table's columns, ``None`` where there is no database."""
 
-    def close(self) -> None:
-        """Stop all tasks."""
-        for reading in self.schemas.values():
-            if reading is not None:
-                reading.stop("cancelled")
-
 
 @router.handles("GET", "/api/v1/organization/meta")
 def show_organization() -> Any:
@@ -77,7 +70,9 @@ def read_schema(
     address = data_sources.address(data_source_id)
     task = seen.schemas.number()
     seen.schemas[task] = (
-        Comparison(real_queries.columns_of(address, body["table"])) if address else None
+        data_sources.comparisons.start({"address1": address, "table1": body["table"], "limit": 0})
+        if address
+        else None
     )
     return {"task_id": task}
 
@@ -103,10 +98,12 @@ def guess_key(data_sources: DataSources, data_source_id: int, body: dict[str, An
     address = data_sources.address(data_source_id)
     if address is None:
         return {"candidates": [{"pk": ["id"]}], "error": None}
-    question = real_queries.key_of(address, body["table"])
+    # A comparison with itself infers the key.
+    sides = {"address1": address, "address2": address, "table1": body["table"]}
+    question = {**sides, "table2": body["table"], "infer_pk": True}
 
     def guess() -> Any:
-        key = data_sources.queries.ask(question)["pk_columns"]
+        key = data_sources.comparisons.ask(question)["pk_columns"]
         return {"candidates": [{"pk": key}] if key else [], "error": None}
 
     return Later(guess)

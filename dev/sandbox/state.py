@@ -50,10 +50,7 @@ class State:
 
     def close(self) -> None:
         """Stop the other processes."""
-        self.data_diffs.close()
-        self.data_sources.queries.close()
-        self.seen.close()
-        self.monitors.close()
+        self.data_sources.comparisons.close()
 
     def _begin(self) -> None:
         self.integrations = bi.first(self.count)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,10 +15,10 @@ import duckdb
 import psycopg2
 import pytest
 
-from dev.comparison import table
-from dev.comparison.answer import compare, show
-from dev.comparison.question import Question, Side, Tolerance
-from dev.comparison.table import ReadError
+from dev.comparison import workspace
+from dev.comparison.answer import answer
+from dev.comparison.table import check
+from dev.comparison.workspace import ReadError
 from dev.local_airflow.postgresql import start_postgresql
 from dev.local_airflow.programs import ProgramError, Programs
 
@@ -86,9 +84,16 @@ def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield url
 
 
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Another database with all the tables."""
+    return fill_duckdb(tmp_path_factory.mktemp("lake") / "lake.duckdb")
+
+
 def ask(address: str, first: str, second: str, **more: Any) -> dict[str, Any]:
-    sides = [Side(address, table=[name]) for name in (first, second)]
-    return compare(Question(**{"sides": sides, "keys": ["id"], **more}), lambda number: None)
+    question = {"address1": address, "address2": address, "table1": [first], "table2": [second]}
+    ids = {"data_source1_id": 1, "data_source2_id": 1, "pk_columns": ["id"]}
+    return answer({**question, **ids, **more})
 
 
 def figures(answer: dict[str, Any]) -> tuple[Any, ...]:
@@ -96,160 +101,136 @@ def figures(answer: dict[str, Any]) -> tuple[Any, ...]:
     return (answer["result"], *(answer["diff_stats"][name] for name in names))
 
 
-def test_identical(address: str) -> None:
-    answer = ask(address, "orders", "same_orders")
-
-    assert figures(answer) == ("identical", 0, 0, 0, 0.0)
-    stats, results = answer["diff_stats"], answer["summary_results"]
-    assert (stats["table_a_row_count"], stats["table_b_row_count"]) == (5, 5)
-    assert (stats["match_ratio"], stats["sampled"], answer["rows"]) == (1.0, False, [])
-    assert (results["pks"]["distincts"], results["schema"]["column_counts"]) == ([5, 5], [4, 4])
+def per_column(value: float, name: str = "AMOUNT") -> dict[str, Any]:
+    each = {"column_name": name, "tolerance_value": value, "tolerance_mode": "absolute"}
+    return {"diff_tolerances_per_column": [each]}
 
 
-def test_different(address: str) -> None:
-    answer = ask(address, "orders", "other_orders")
-
-    assert figures(answer) == ("different", 1, 1, 2, 0.0)
-    # Of the six keys of both tables, two have the same row.
-    assert answer["diff_stats"]["match_ratio"] == 2 / 6
-    assert answer["summary_results"]["pks"]["exclusives"] == [1, 1]
-    values = answer["summary_results"]["values"]
-    assert [tuple(each.values()) for each in values["columns_diff_stats"]] == [
-        ("customer", 50.0, 2),
-        ("amount", 75.0, 1),
-        ("day", 100.0, 0),
-    ]
-    assert (values["total_rows"], values["total_values"]) == (4, 12)
-    assert (values["rows_with_differences"], values["values_with_differences"]) == (2, 3)
-    assert (values["compared_columns"], values["columns_with_differences"]) == (3, 2)
-    assert [(row["how"], row["key"]["id"]) for row in answer["rows"]] == [
-        ("removed", "1"),
-        ("different", "2"),
-        ("different", "4"),
-        ("added", "6"),
-    ]
-    customer = answer["rows"][2]["values"]["customer"]
-    assert customer == {"first": "", "second": None, "differs": True}
-    assert not answer["rows"][2]["values"]["day"]["differs"]
+def case(first: str, second: str, expected: str, *figures: Any, **more: Any) -> Any:
+    """Two tables, what they make of each other, and the other options of the diff."""
+    return pytest.param(first, second, more, (expected, *(figures or [None, None, None, 0])))
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "keys", "expected", "pks"),
-    [
-        ("no_orders", "no_orders", ["id"], "empty", ([0, 0], [0, 0], [0, 0])),
-        ("orders", "doubled_orders", ["id"], "bad-pks", ([5, 8], [0, 1], [0, 2])),
-        ("orders", "renamed_orders", ["number"], "missing-pks", ([5, 5], [0, 0], [0, 0])),
-        ("orders", "renamed_orders", ["id", "number"], "missing-pks", ([5, 5], [0, 0], [0, 0])),
-        ("orders", "orders", [], "missing-pks", ([5, 5], [0, 0], [0, 0])),
-    ],
-)
-def test_not_compared(
-    first: str, second: str, keys: list[str], expected: str, pks: Any, address: str
-) -> None:
-    answer = ask(address, first, second, keys=keys)
-
-    assert figures(answer)[:4] == (expected, None, None, None)
-    found = answer["summary_results"]["pks"]
-    assert (found["total_rows"], found["nulls"], found["dupes"]) == pks
-    assert answer["summary_results"]["values"] is None
+QUERY = "select id, amount from orders -- all of them\n;"
+FILTER = "id between 2 and 5 -- not the first"
+SAME = (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
     ("first", "second", "more", "expected"),
     [
-        ("orders", "no_orders", {}, ("different", 0, 5, 0, 0.0)),
-        ("no_orders", "orders", {}, ("different", 5, 0, 0, 0.0)),
-        # Other columns and types, and columns that are not compared.
-        ("orders", "wider_orders", {}, ("different", 0, 0, 0, 1.0)),
-        ("orders", "wider_orders", {"excluded": ["more"]}, ("identical", 0, 0, 0, 0.0)),
-        ("orders", "wider_orders", {"judges_schema": False}, ("identical", 0, 0, 0, 0.0)),
-        ("orders", "texts", {}, ("different", 0, 0, 0, 1.0)),
-        ("orders", "renamed_orders", {"renamed": [["id", "number"]]}, ("identical", 0, 0, 0, 0.0)),
-        ("orders", "other_orders", {"included": ["Day"]}, ("different", 1, 1, 0, 0.0)),
-        # Keys in any case, of two columns, and inferred.
-        ("orders", "other_orders", {"keys": ["ID"]}, ("different", 1, 1, 2, 0.0)),
-        ("same_orders", "orders", {"keys": ["customer", "id"]}, ("bad-pks", None, None, None, 0)),
-        ("orders", "other_orders", {"keys": [], "infers_keys": True}, ("different", 1, 1, 2, 0.0)),
-        (
-            "orders",
-            "doubled_orders",
-            {"keys": [], "infers_keys": True},
-            ("missing-pks", *[None] * 3, 0),
+        # Rows added, removed and different, and columns that differ.
+        case("orders", "same_orders", "identical", *SAME),
+        case("orders", "other_orders", "different", 1, 1, 2, 0),
+        case("orders", "no_orders", "different", 0, 5, 0, 0),
+        case("no_orders", "orders", "different", 5, 0, 0, 0),
+        case("no_orders", "no_orders", "empty"),
+        # Keys that are null and doubled, of two columns, in any case, inferred and missing.
+        case("orders", "doubled_orders", "bad-pks"),
+        case("same_orders", "orders", "bad-pks", pk_columns=["customer", "id"]),
+        case("same_orders", "orders", "identical", *SAME, pk_columns=["ID"]),
+        case("orders", "other_orders", "different", 1, 1, 2, 0, pk_columns=[], infer_pk=True),
+        case("orders", "doubled_orders", "missing-pks", pk_columns=[], infer_pk=True),
+        case("orders", "orders", "missing-pks", pk_columns=[]),
+        case("orders", "texts", "missing-pks", None, None, None, 1, pk_columns=["id", "number"]),
+        # Columns of one side, of another type, of another name, and that are not compared.
+        case("orders", "wider_orders", "different", 0, 0, 0, 1),
+        case("orders", "wider_orders", "identical", *SAME, exclude_columns=["more"]),
+        case("orders", "wider_orders", "identical", *SAME, data_source2_id=2),
+        case("orders", "texts", "different", 0, 0, 0, 1),
+        case("orders", "renamed_orders", "identical", *SAME, column_mapping=[["id", "number"]]),
+        case("orders", "other_orders", "different", 1, 1, 0, 0, include_columns=["Day"]),
+        # A query and filters.
+        case(
+            "",
+            "other_orders",
+            "different",
+            1,
+            1,
+            1,
+            0,
+            table1=None,
+            query1=QUERY,
+            include_columns=["amount"],
+        ),
+        case("orders", "other_orders", "different", 0, 0, 2, 0, filter1=FILTER, filter2="id < 6"),
+        # Tolerances: the amounts are 20.25 and 20.5.
+        *(
+            case(
+                *("orders", "other_orders", "different", 1, 1, different, 0),
+                **{"include_columns": ["amount"], **more},
+            )
+            for different, more in (
+                (0, {"diff_tolerance": 0.25}),
+                (1, {"diff_tolerance": 0.2}),
+                (0, {"diff_tolerance": 0.0122, "tolerance_mode": "relative"}),
+                (1, {"diff_tolerance": 0.0121, "tolerance_mode": "relative"}),
+                (0, per_column(1)),
+            )
         ),
     ],
 )
-def test_columns_and_keys(
-    first: str, second: str, more: dict[str, Any], expected: Any, address: str
+def test_planted_differences(
+    first: str, second: str, more: dict[str, Any], expected: Any, address: str, lake: str
 ) -> None:
     assert figures(ask(address, first, second, **more)) == expected
+    across = {**more, "address2": lake, "data_source2_id": 2}
+    if not expected[-1]:
+        # Only within a database do other columns make a difference.
+        assert figures(ask(address, first, second, **across)) == expected
 
 
-def test_names_the_columns_of_one_side_and_those_of_another_type(address: str) -> None:
-    schema = ask(address, "orders", "wider_orders")["summary_results"]["schema"]
-    assert (schema["exclusive_columns"], schema["columns_mismatched"]) == ([[], ["more"]], [0, 1])
-    schema = ask(address, "orders", "texts")["summary_results"]["schema"]
+def test_all_that_differs(address: str) -> None:
+    found = ask(address, "orders", "other_orders")
+
+    # Of the six keys of both tables, two have the same row.
+    stats, columns = found["diff_stats"], found["figures"]["columns"]
+    assert (stats["match_ratio"], stats["sampled"]) == (2 / 6, False)
+    assert (stats["table_a_row_count"], stats["table_b_row_count"]) == (5, 5)
+    each = [("customer", 50.0, 2), ("amount", 75.0, 1), ("day", 100.0, 0)]
+    assert [tuple(column.values()) for column in columns] == each
+    rows = found["rows"]
+    hows = [("removed", "1"), ("different", "2"), ("different", "4"), ("added", "6")]
+    assert [(row["how"], row["key"]["id"]) for row in rows] == hows
+    assert rows[2]["values"]["customer"] == {"first": "", "second": None, "differs": True}
+    assert not rows[2]["values"]["day"]["differs"]
+
+
+def test_keys_and_columns_that_do_not_fit(address: str) -> None:
+    found = ask(address, "orders", "doubled_orders")["figures"]
+    assert (found["nulls"], found["dupes"], found["distincts"]) == ([0, 1], [0, 2], [5, 5])
+    schema = ask(address, "orders", "wider_orders")["figures"]["schema"]
+    assert (schema["exclusive_columns"], schema["column_counts"]) == ([[], ["more"]], [4, 5])
+    schema = ask(address, "orders", "texts")["figures"]["schema"]
     assert schema["column_type_differs"] == ["id"]
-
-
-def test_queries_and_filters(address: str) -> None:
-    first = Side(
-        address,
-        query="select id, amount from orders -- all of them\n;",
-        filter="id between 2 and 5 -- not the first",
-    )
-    second = Side(address, table=["other_orders"], filter="id <> 6")
-
-    answer = ask(address, "", "", sides=[first, second], included=["amount"])
-
-    assert figures(answer) == ("different", 0, 0, 1, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("more", "different"),
-    [
-        ({"tolerance": Tolerance(0.25)}, 0),
-        ({"tolerance": Tolerance(0.2)}, 1),
-        ({"tolerance": Tolerance(0.0122, relative=True)}, 0),
-        ({"tolerance": Tolerance(0.0121, relative=True)}, 1),
-        ({"tolerances": {"AMOUNT": Tolerance(1)}}, 0),
-    ],
-)
-def test_tolerance(more: dict[str, Any], different: int, address: str) -> None:
-    answer = ask(address, "orders", "other_orders", included=["amount"], **more)
-    assert figures(answer) == ("different", 1, 1, different, 0.0)
 
 
 @pytest.mark.parametrize(
     ("more", "rows"),
     [
-        ({"sample_rows": 2}, 2),
-        ({"sample_ratio": 0.6}, 3),
-        ({"sample_ratio": 0.6, "sample_threshold": 5}, 3),
-        ({"sample_ratio": 0.6, "sample_threshold": 6}, 5),
-        ({"sample_rows": 9}, 5),
+        ({"sampling_max_rows": 2}, 2),
+        ({"sampling_ratio": 0.6, "sampling_threshold": 5}, 3),
+        ({"sampling_ratio": 0.6, "sampling_threshold": 6}, 5),
+        ({"sampling_max_rows": 9}, 5),
     ],
 )
 def test_sampling(more: dict[str, Any], rows: int, address: str) -> None:
-    answer = ask(address, "orders", "same_orders", **more)
-
-    assert answer["result"] == "identical"
-    assert answer["summary_results"]["values"]["total_rows"] == rows
-    assert answer["diff_stats"]["sampled"] is (rows < 5)
+    found = ask(address, "orders", "same_orders", **more)
+    assert (found["result"], found["figures"]["compared"]) == ("identical", rows)
+    assert found["diff_stats"]["sampled"] is (rows < 5)
 
 
 @pytest.mark.parametrize(
-    ("fields", "kind", "message"),
+    ("more", "kind", "message"),
     [
-        ({"sides": ["nowhere"]}, "QueryError", "Side 1: .*nowhere"),
-        ({"included": ["nothing"]}, "ColumnNotFound", "no column 'nothing'. .* id, customer, amo"),
-        ({"tolerances": {"customer": Tolerance(1)}}, "ToleranceError", "only numbers have a"),
+        ({"table2": ["nowhere"]}, "QueryError", "Side 2: .*nowhere"),
+        ({"include_columns": ["no"]}, "ColumnNotFound", "no column 'no'. .* id, customer, amo"),
+        (per_column(1, "customer"), "ToleranceError", "only numbers have a"),
     ],
 )
-def test_fails(fields: dict[str, Any], kind: str, message: str, address: str) -> None:
-    if names := fields.get("sides"):
-        fields = {"sides": [Side(address, table=names), Side(address, table=["orders"])]}
+def test_fails(more: dict[str, Any], kind: str, message: str, address: str) -> None:
     with pytest.raises(ReadError, match=f"(?s){message}") as caught:
-        ask(address, "orders", "orders", **fields)
+        ask(address, "orders", "orders", **more)
     assert caught.value.kind == kind
 
 
@@ -263,54 +244,32 @@ def test_fails(fields: dict[str, Any], kind: str, message: str, address: str) ->
         " select * from (select * from (select 1 as id",
     ],
 )
-@pytest.mark.parametrize(
-    "statement",
-    ["delete from orders", "drop table orders", "select 1", "attach '{folder}/other.db' as other"],
-)
+@pytest.mark.parametrize("statement", ["drop table orders", "attach '{folder}/other.db' as other"])
 def test_runs_one_query_only(query: str, statement: str, address: str, tmp_path: Path) -> None:
     statement = statement.format(folder=tmp_path)
-    for text in (
-        query.format(f"; {statement}"),
-        statement.replace("select 1", "select 1; select 1"),
-    ):
+    for text in (query.format(f"; {statement}"), statement):
         with pytest.raises(ReadError) as caught:
-            table.read(Side(address, query=text))
+            answer({"address1": address, "query1": text})
         assert caught.value.kind == "QueryError"
     assert not list(tmp_path.iterdir())
-    assert ask(address, "orders", "same_orders")["result"] == "identical"
+    assert answer({"address1": address, "table1": ["orders"], "limit": 1})["rows"]
 
 
-@pytest.mark.parametrize("place", ["query", "filter", "table"])
 @pytest.mark.parametrize(
     "source",
-    [
-        "read_text('{}')",
-        "read_csv('{}')",
-        "'{}'",
-        "glob('{}*')",
-        "read_csv('http://127.0.0.1:1/')",
-        "duckdb_secrets()",
-    ],
+    ["read_text('{}')", "read_csv('{}')", "'{}'", "glob('{}*')", "read_csv('http://127.0.0.1:1/')"],
 )
-def test_reads_no_other_file(source: str, place: str, tmp_path: Path) -> None:
-    secret = tmp_path / "secret.csv"
-    secret.write_text("a,b\n1,2\n")
-    query = f"select * from {source.format(secret)}"
-    sides = {
-        "query": Side("", query=query),
-        "filter": Side("", table=["orders"], filter=f"id in ({query})"),
-        "table": Side("", table=[str(secret)]),
-    }
-    with pytest.raises(ReadError):
-        table.read(replace(sides[place], address=fill_duckdb(tmp_path / "warehouse.duckdb")))
-
-
-def test_across_databases(address: str, tmp_path: Path) -> None:
-    lake = fill_duckdb(tmp_path / "lake.duckdb")
-    sides = [Side(address, table=["orders"]), Side(lake, table=["other_orders"])]
-    answer = ask("", "", "", sides=sides, judges_schema=False)
-    assert figures(answer) == ("different", 1, 1, 2, 0.0)
-    assert "schema" not in answer["summary_results"]
+def test_reads_no_other_file(source: str, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("a,b\n1,2\n")
+    query = f"select * from {source.format(tmp_path / 'secret.csv')}"
+    address = fill_duckdb(tmp_path / "warehouse.duckdb")
+    for side in (
+        {"query1": query},
+        {"table1": ["orders"], "filter1": f"id in ({query})"},
+        {"table1": [str(tmp_path / "secret.csv")]},
+    ):
+        with pytest.raises(ReadError):
+            answer({"address1": address, **side})
 
 
 def test_a_million_rows(tmp_path: Path) -> None:
@@ -323,11 +282,11 @@ def test_a_million_rows(tmp_path: Path) -> None:
                 case when id % 58824 = 9 then amount + 1 else amount end as amount
             from large;
     """
-    answer = ask(fill_duckdb(tmp_path / "large.duckdb", script), "large", "planted")
+    found = ask(fill_duckdb(tmp_path / "large.duckdb", script), "large", "planted")
 
     # Ten of other keys, which makes twenty rows on one side only, and seventeen others.
-    assert figures(answer) == ("different", 10, 10, 17, 0.0)
-    assert answer["diff_stats"]["match_ratio"] == pytest.approx((1_000_010 - 37) / 1_000_010)
+    assert figures(found) == ("different", 10, 10, 17, 0)
+    assert found["diff_stats"]["match_ratio"] == pytest.approx((1_000_010 - 37) / 1_000_010)
 
 
 def test_any_value_of_sqlite(tmp_path: Path) -> None:
@@ -335,50 +294,51 @@ def test_any_value_of_sqlite(tmp_path: Path) -> None:
         create table a (id integer, value);
         insert into a values (1, 1), (2, 1.5), (3, 'x'), (4, x'00ff'), (5, null), (6, '');
         create table b as select * from a;
-        update b set value = x'00fe' where id = 4;
-        update b set value = null where id = 6;
+        update b set value = case id when 4 then x'00fe' end where id in (4, 6);
     """
-    assert figures(ask(fill_sqlite(tmp_path / "a.db", script), "a", "b")) == (
-        *("different", 0, 0, 2),
-        0.0,
-    )
+    assert figures(ask(fill_sqlite(tmp_path / "a.db", script), "a", "b"))[1:4] == (0, 0, 2)
 
 
-def test_values_of_several_types(tmp_path: Path) -> None:
-    script = """
-        create table a as select 1 as id, 0.1::decimal(9, 1) as n, 'nan'::double as x,
-            timestamptz '2024-01-01 12:00:00+02' as at, [1, 2] as list, true as flag;
-        create table b as select 1::bigint as id, 0.1::double as n, 'nan'::double as x,
-            timestamptz '2024-01-01 10:00:00+00' as at, [1, 2] as list, true as flag;
-    """
-    address = fill_duckdb(tmp_path / "a.duckdb", script)
-    assert figures(ask(address, "a", "b", judges_schema=False)) == ("identical", 0, 0, 0, 0.0)
-    (row,) = show(Question([Side(address, table=["a"])], shows=True))["rows"]
-    assert (row["n"], row["x"], row["flag"]) == (0.1, str(math.nan), True)
-    assert row["at"] == "2024-01-01 10:00:00"
+RELATIVE = {"diff_tolerance": 1, "tolerance_mode": "relative"}
 
 
 @pytest.mark.parametrize(
     ("first", "second", "more", "different"),
     [
+        ("0.1::decimal(9, 1)", "0.1::double", {}, 0),
         ("'nan'::float", "'nan'::double", {}, 0),
-        ("'nan'::double", "1.0::double", {"tolerance": Tolerance(1, relative=True)}, 1),
-        ("'inf'::double", "1.0::double", {"tolerance": Tolerance(1, relative=True)}, 1),
-        ("'inf'::double", "'inf'::double", {"tolerance": Tolerance(1)}, 0),
+        ("'nan'::double", "1.0::double", RELATIVE, 1),
+        ("'inf'::double", "1.0::double", RELATIVE, 1),
+        ("'inf'::double", "'inf'::double", {"diff_tolerance": 1}, 0),
         ("9007199254740993", "9007199254740992::double", {}, 1),
         ("1.5::decimal(9, 1)", "'1.5'", {}, 0),
-        ("1", "2", {"tolerance": Tolerance(1)}, 1),
-        ("1", "2", {"tolerances": {"x": Tolerance(1)}}, 0),
-        ("null", "0", {"tolerances": {"x": Tolerance(1)}}, 1),
+        ("1", "2", {"diff_tolerance": 1}, 1),
+        ("1", "2", per_column(1, "x"), 0),
+        ("null", "0", per_column(1, "x"), 1),
+        ("true", "1", {}, 0),
+        ("[1, 2]", "[1, 3]", {}, 1),
+        ("timestamptz '2024-01-01 12:00:00+02'", "timestamp '2024-01-01 10:00:00'", {}, 0),
     ],
 )
-def test_numbers(
+def test_values_of_two_types(
     first: str, second: str, more: dict[str, Any], different: int, tmp_path: Path
 ) -> None:
     script = f"create table a as select 1 as id, {first} as x;"
     script += f"create table b as select 1 as id, {second} as x;"
-    answer = ask(fill_duckdb(tmp_path / "a.duckdb", script), "a", "b", **more)
-    assert answer["diff_stats"]["diff_rows_count"] == different
+    found = ask(fill_duckdb(tmp_path / "a.duckdb", script), "a", "b", **more)
+    assert found["diff_stats"]["diff_rows_count"] == different
+
+
+def test_files_of_the_same_name_one_behind_a_link(tmp_path: Path) -> None:
+    sides = {}
+    for place, folder in ((1, "one"), (2, "it's another")):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "warehouse.duckdb"
+        sides[f"address{place}"] = fill_duckdb(path, f"create table t as select {place} as id")
+    (tmp_path / "warehouse.duckdb").symlink_to(sides["address2"])
+    sides["address2"] = str(tmp_path / "warehouse.duckdb")
+    sides["query2"] = "select * from warehouse.main.t"
+    assert figures(ask("", "t", "", **sides, table2=None))[:3] == ("different", 1, 1)
 
 
 HOLD_DUCKDB = "import duckdb, sys; database = duckdb.connect(sys.argv[1])"
@@ -392,7 +352,7 @@ HOLD_SQLITE = (
 def test_file_that_stays_locked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fill: Callable[[Path], str], hold: str
 ) -> None:
-    monkeypatch.setattr(table, "SECONDS_FOR_LOCK", 0)
+    monkeypatch.setattr(workspace, "SECONDS_FOR_LOCK", 0)
     address = fill(tmp_path / "warehouse.db")
     with subprocess.Popen(
         [sys.executable, "-c", f"{hold}\nprint('held', flush=True)\ninput()", address],
@@ -403,33 +363,16 @@ def test_file_that_stays_locked(
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(ReadError) as caught:
-            table.read(Side(address, ["orders"]))
-        table.check(address)
+            answer({"address1": address, "table1": ["orders"]})
+        check(address)
         holder.communicate("\n")
     assert (caught.value.kind, caught.value.is_retryable) == ("DatabaseLocked", True)
 
 
 def test_file_that_is_no_database(tmp_path: Path) -> None:
+    question = {"address1": str(tmp_path / "orders.csv"), "table1": ["orders"]}
     with pytest.raises(ReadError, match="There is no file"):
-        table.read(Side(str(tmp_path / "orders.csv"), ["orders"]))
+        answer(question)
     (tmp_path / "orders.csv").write_text("id,amount\n1,2\n" * 100)
     with pytest.raises(ReadError, match="file is not a database"):
-        table.read(Side(str(tmp_path / "orders.csv"), ["orders"]))
-
-
-def test_file_that_a_newer_duckdb_wrote(tmp_path: Path) -> None:
-    address = fill_duckdb(tmp_path / "warehouse.duckdb")
-    table.check(address)
-    with open(address, "r+b") as file:
-        file.seek(12)  # The version, after the magic bytes.
-        file.write((999).to_bytes(8, "little"))
-    with pytest.raises(ReadError, match="install the same version of DuckDB for both"):
-        table.check(address)
-
-
-def test_file_behind_a_link(tmp_path: Path) -> None:
-    (tmp_path / "a folder").mkdir()
-    fill_duckdb(tmp_path / "a folder" / "it's.duckdb")
-    (tmp_path / "warehouse").symlink_to(tmp_path / "a folder" / "it's.duckdb")
-    answer = ask(str(tmp_path / "warehouse"), "orders", "same_orders")
-    assert answer["result"] == "identical"
+        answer(question)

@@ -1,0 +1,83 @@
+"""A DuckDB in memory, in which the sides are compared."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from dev.comparison.question import quoted
+
+SECONDS_FOR_LOCK = 10.0
+"""How long to wait for a file that another process writes to."""
+
+_LOCKED = "Could not set lock"
+_FILES = "select database_name from duckdb_databases() where path is not null"
+
+
+class ReadError(Exception):
+    """A side cannot be read, or the two cannot be compared."""
+
+    def __init__(self, kind: str, message: str, is_retryable: bool | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.is_retryable = is_retryable  # None if that is unknown
+
+
+class Workspace:
+    """Runs SQL, one statement at a time, that reaches no other files than these databases."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self._database = duckdb.connect(config={"python_enable_replacements": "false"})
+        files = {*addresses, *map(os.path.realpath, addresses)}
+        allowed = [_text(file + end) for file in files for end in ("", ".wal")]
+        self.run(f"set allowed_paths = [{', '.join(allowed)}]")
+        self.run("set timezone = 'UTC'")
+        self.run("set enable_external_access = false")
+        self.run("set lock_configuration = true")
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows."""
+        try:
+            if len(self._database.extract_statements(sql)) != 1:
+                raise ReadError("QueryError", "This is more than one statement")
+            return self._database.execute(sql, values).fetchall()
+        except duckdb.Error as error:
+            raise ReadError("QueryError", str(error)) from error
+
+    @contextmanager
+    def using(self, path: str, patience: float) -> Iterator[None]:
+        """Let the names of tables be those of a DuckDB file."""
+        self._attach(path, time.monotonic() + patience)
+        ((name,),) = self.run(_FILES)
+        self.run(f"use {quoted(name)}")
+        yield
+        # Another file may have the same name.
+        self.run("use memory")
+        self.run(f"detach {quoted(name)}")
+
+    def _attach(self, path: str, deadline: float) -> None:
+        while True:
+            try:
+                self.run(f"attach {_text(path)} (read_only)")
+                return
+            except ReadError as error:
+                if _LOCKED not in str(error):
+                    message = (
+                        f"DuckDB {duckdb.__version__}, which compares here, cannot read {path}: "
+                        f"{error}. If a newer DuckDB wrote the file, such as the one beside dbt, "
+                        f"install the same version of DuckDB for both"
+                    )
+                    raise ReadError("DatabaseError", message) from error
+                if time.monotonic() >= deadline:
+                    message = f"{path} is open for writing in another process: {error}"
+                    raise ReadError("DatabaseLocked", message, is_retryable=True) from error
+                time.sleep(0.25)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
