@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_datafold.api import bi, ci, data_diffs, data_sources
 from airflow_provider_datafold.api.operation import Effect, Operation
+from airflow_provider_datafold.client import retry
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.redaction.names import WRITE_ONLY
 from dev.faults.behaviours import answer, answers
@@ -118,7 +119,11 @@ def found_in(*texts: str) -> list[str]:
 
 
 @pytest.fixture
-def serve(connect: Callable[..., None]) -> Callable[[FaultServer], None]:
+def serve(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[FaultServer], None]:
+    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.01)
+
     def to(server: FaultServer) -> None:
         host = f"http://127.0.0.1:{server.port}"
         connect("datafold_default", host=host, password=KEY, extra={"max_retries": 1})

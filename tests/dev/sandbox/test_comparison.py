@@ -313,6 +313,7 @@ def test_across_databases(address: str, tmp_path: Path) -> None:
     assert "schema" not in answer["summary_results"]
 
 
+@pytest.mark.whole
 def test_a_million_rows(tmp_path: Path) -> None:
     script = """
         create table large as
