@@ -219,7 +219,7 @@ def install(
         session.skip(f"There is no Python {' or '.join(missing)} on PATH or of pyenv")
     constraints = f"dev/constraints/airflow-{airflow}.txt"
     session.install("pip>=25.1")  # The first that knows --group.
-    # The tests write no bytecode, so that whatever is not compiled here is compiled each time.
+    # Otherwise each process of the tests would compile what it imports first.
     session.install(
         *("--compile", "--editable", ".", "--group", group, *more, "--constraint", constraints)
     )

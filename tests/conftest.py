@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import importlib.util
 import json
@@ -22,9 +23,6 @@ from typing import Any
 import pytest
 import trustme
 
-# Otherwise a DAG file that is rewritten within a second would be read from its bytecode.
-sys.dont_write_bytecode = True
-
 # Airflow reads its environment when it is first imported, which is after this module.
 HOME = Path(tempfile.mkdtemp(prefix="datafold-tests-"))
 for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
@@ -32,6 +30,8 @@ for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
 os.environ.update(
     {
         "AIRFLOW_HOME": str(HOME),
+        # A DAG that waits for an asset is asked for a run only if it is not paused.
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
@@ -216,9 +216,28 @@ def task_log(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> None:
-    command = [sys.executable, "-m", "airflow", "db", "migrate"]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that Airflow has just made, to be copied: made once for all processes."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    database = folder / "new_home" / "airflow.db"
+    with (folder / "new_home.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not database.exists():
+            subprocess.run(
+                [sys.executable, "-m", "airflow", "db", "migrate"],
+                env={**os.environ, "AIRFLOW_HOME": str(database.parent)},
+                check=True,
+                capture_output=True,
+                timeout=300,
+            )
+    return database
+
+
+@pytest.fixture(scope="session")
+def airflow_database(new_database: Path) -> None:
+    shutil.copy(new_database, HOME)
     _build_one_api()
     _read_times()
 
@@ -248,8 +267,12 @@ def _read_times() -> None:
 
 
 @pytest.fixture
-def run_dag(airflow_database: None) -> Iterator[Callable[..., Any]]:
+def run_dag(
+    airflow_database: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Any]]:
     """Run a DAG, given as the source of its file, in a real Airflow."""
+    # Otherwise a file that is rewritten within a second would be read from its bytecode.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     file = HOME / "dags" / "dag_under_test.py"
 
     def run(source: str, dag_id: str, conf: dict[str, Any] | None = None) -> Any:

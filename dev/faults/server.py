@@ -136,7 +136,7 @@ class FaultServer:
         return self._port
 
     def __enter__(self) -> FaultServer:
-        self._stack.callback(lambda: self._listener.close())
+        self._stack.callback(self._stop_listening)
         self._stack.callback(self._closing.set)
         self._bind()
         self._port = self._listener.getsockname()[1]
@@ -215,9 +215,13 @@ class FaultServer:
             self._next = step
         else:
             self._is_refusing = True
-            # A close alone would not end the wait for a connection.
+            self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        # A close alone would not end the wait for a connection.
+        with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
+        self._listener.close()
 
     def _serve(self, connection: socket.socket) -> None:
         # Many faults make the client disconnect, or are about a client without TLS.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,18 +11,32 @@ import pytest
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("airflow_database")]
 
 
-def test_wrong_key(sandbox: Any) -> None:
-    connection = {"conn_type": "datafold", "host": sandbox.url, "password": "planted-other-key"}
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", "connections", "test", "tested"],
-        env={
-            **os.environ,
-            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-            "AIRFLOW_CONN_TESTED": json.dumps(connection),
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert f"{sandbox.url}: 401, the API key was refused." in done.stdout
-    assert "planted-other-key" not in done.stdout
+@pytest.fixture
+def said_of(
+    connect: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., str]:
+    from airflow.cli.cli_parser import get_parser
+
+    def test(host: str, key: str = API_KEY) -> str:
+        connect("tested", host=host, password=key)
+        monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
+        # Airflow's own parser: the whole program would take seconds to start.
+        arguments = get_parser().parse_args(["connections", "test", "tested"])
+        with contextlib.suppress(SystemExit):
+            arguments.func(arguments)
+        printed = capsys.readouterr().out
+        assert key not in printed.replace("MaskSecret", "")
+        return printed
+
+    return test
+
+
+def test_right_key(sandbox: Any, said_of: Callable[..., str]) -> None:
+    assert "Connection success!" in said_of(sandbox.url)
+    assert [request.status for request in sandbox.state.requests] == [200]
+
+
+def test_wrong_key(sandbox: Any, said_of: Callable[..., str]) -> None:
+    assert f"{sandbox.url}: 401, the API key was refused." in said_of(sandbox.url, "other-key")

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from airflow_provider_datafold.links import DatafoldDataDiffLink
+from tests import pauses
 from tests.gates import ERRORS, recorded, source_of
 
 _IN_ONE_DAG = 5
+_LONGEST_SLEEP = 0.05
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses.shorten(monkeypatch.setattr)
+    # dag.test() sleeps for a second while no task can run, such as one that is rescheduled.
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, _LONGEST_SLEEP)))
+
+
+@pytest.fixture(autouse=True)
 def _plain_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not render tracebacks of failed tasks: that takes longer than everything else."""
     with contextlib.suppress(ImportError):  # Airflow 2 may have none.
@@ -29,7 +40,7 @@ def _plain_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run_gates(
-    run_dag: Any, sandbox: Any, connections: None, _plain_tracebacks: None
+    run_dag: Any, sandbox: Any, connections: None
 ) -> Iterator[Callable[..., dict[str, Any]]]:
     """Run tasks, and return by task id the tasks' states, XComs and links."""
 

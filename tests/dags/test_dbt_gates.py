@@ -15,7 +15,7 @@ from dev.samples import shop
 from tests import documents
 from tests.conftest import ROOT
 
-pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections", "_plain_tracebacks")]
+pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
 
 DAG_ID = "datafold_dbt_gates"
 PARTIAL = 'task_id="gate",'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -74,6 +75,8 @@ from airflow_provider_datafold.operators import bi
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator as Update
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator as Gate
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor as Sensor
+from dev.local_airflow import returned
+from tests import pauses
 
 FILLED = {"bi_datasource_id": 7, "bindings": [], "indexing_cron": None}
 OTHERS = {
@@ -132,7 +135,9 @@ if __name__ == "__main__":
         from airflow.sdk.log import configure_logging
 
         configure_logging(enable_pretty_log=False, output=sys.stdout.buffer)
+    pauses.shorten()
     dag.test()
+    returned.main("secrets", sys.argv[1], "return_value")
 """
 
 
@@ -193,6 +198,7 @@ def environment(home: Path, port: int, sandbox: str) -> dict[str, str]:
 
     return {
         **os.environ,
+        "PYTHONPATH": str(ROOT),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
@@ -224,30 +230,31 @@ def secret_lines(text: str) -> list[str]:
 
 
 def test_nothing_is_written_down(
-    echo: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    echo: Any,
+    sandbox: Any,
+    new_database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     Conductor(monkeypatch, COURSES, {"refused": {"create": [_refused, ...]}})
+    shutil.copy(new_database, tmp_path)
     (tmp_path / "dags").mkdir()
     file = tmp_path / "dags" / "planted.py"
     file.write_text(
         DAG_FILE.replace("STATUSES", repr(STATUSES)).replace("NAMES", repr(list(COURSES)))
     )
     variables = environment(tmp_path, echo.server_port, sandbox.url)
-    output = ""
-    found_in = str(tmp_path / "returned.json")
-    ask = ["-m", "dev.local_airflow.returned", "secrets", found_in, "return_value"]
-    for command in (["-m", "airflow", "db", "migrate"], [str(file)], ask):
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env=variables,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        output += done.stdout + done.stderr
+    done = subprocess.run(
+        [sys.executable, str(file), str(tmp_path / "returned.json")],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    output = done.stdout + done.stderr
 
     (tmp_path / "output.txt").write_text(output)
+    assert (tmp_path / "returned.json").exists(), output[-5000:]
     found = json.loads((tmp_path / "returned.json").read_text())
     states = {task: state for task, (state, _) in found.items()}
     with sqlite3.connect(tmp_path / "airflow.db") as database:

@@ -115,7 +115,7 @@ def test_the_event_of_an_asset_has_the_figures(run_dag: Any, sandbox: Any, tmp_p
     file = tmp_path / "events.py"
     file.write_text(source("events", tasks))
     # Airflow 2.11 stores no event of an asset that it does not know.
-    reserialize(file, tmp_path)
+    reserialize(file)
     run = run_dag(file.read_text(), "events")
     assert run.state == "success"
     sql = (

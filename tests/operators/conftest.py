@@ -1,15 +1,12 @@
-"""What the tests of the operators share."""
+"""Short pauses: tests/client and tests/jobs say how long they really are."""
 
 from __future__ import annotations
 
 import pytest
 
-from airflow_provider_datafold.jobs.once import start as once
+from tests import pauses
 
 
 @pytest.fixture(autouse=True)
-def _looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look once, without a pause, for what was started if the response is lost."""
-    monkeypatch.setattr(once, "_PAUSES", (0.0,))
-    monkeypatch.setattr(once, "_LAST_PAUSES", ())
-    monkeypatch.setattr(once, "wait", lambda *_: 0.0)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses.shorten(monkeypatch.setattr)

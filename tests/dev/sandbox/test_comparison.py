@@ -272,6 +272,7 @@ def test_reads_no_other_file(source: str, tmp_path: Path) -> None:
             answer({"address1": address, **side})
 
 
+@pytest.mark.whole
 def test_a_million_rows(tmp_path: Path) -> None:
     script = """
         create table large as
