@@ -40,10 +40,9 @@ class _Monitors(Monitors):
         self._course_of = course_of
         super().__init__()
 
-    def start(self, number: int, address: str | None) -> int:
-        if (course := self._course_of(number)) is not None:
-            self.courses.coming.append(course)
-        return super().start(number, address)
+    def start(self, number: int, job: Any) -> int:
+        course = self._course_of(number)
+        return super().start(number, job if course is None else Job(course))
 
 
 class Service:

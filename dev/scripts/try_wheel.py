@@ -48,8 +48,8 @@ def example_dags(airflow: str) -> dict[str, list[str]]:
     folder = Path(package.__path__[0], "example_dags")
     assert list(folder.glob("monitors/*.yaml")), "The files of monitors are not in the wheel"
     major, minor = map(int, airflow.split(".")[:2])
-    found = {path.stem for path in folder.glob("*.py")}
-    names = {name for name in found if (major, minor) >= NEEDS.get(name, (0, 0))}
+    names = {path.stem for path in folder.glob("*.py")}
+    names = {name for name in names if (major, minor) >= NEEDS.get(name, (0, 0))}
     assert len(names) > 9, names
     found = {}
     for name in sorted(names):

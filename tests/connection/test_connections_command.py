@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import API_KEY
+
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("airflow_database")]
 
 

@@ -128,9 +128,9 @@ def test_their_links(kinds: list[Any], link: Any) -> None:
     ("kind", "calls"),
     [
         (DatafoldOperator, {"call": 1}),
-        (DatafoldJobOperator, {"start": 2, "started": 2, "ended": 4}),
+        (DatafoldJobOperator, {"job": 0, "start": 2, "started": 2, "ended": 4}),
         (DatafoldRememberedJobOperator, {"begin": 1}),
-        (DatafoldJobSensor, {"check": 1, "ids": 0, "ended": 4}),
+        (DatafoldJobSensor, {"job": 0, "check": 1, "ids": 0, "ended": 4}),
     ],
 )
 def test_a_subclass_says_what_is_left_to_it(kind: Any, calls: dict[str, int]) -> None:
