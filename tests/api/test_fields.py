@@ -234,7 +234,11 @@ def test_refuses(check: fields.Check, wanted: str, values: list[Any]) -> None:
         assert TOKEN not in said
 
 
-@pytest.mark.parametrize(("check", "value", "said"), PLACES, ids=lambda value: getattr(value, "__name__", str(value))[:30])
+@pytest.mark.parametrize(
+    ("check", "value", "said"),
+    PLACES,
+    ids=lambda value: getattr(value, "__name__", str(value))[:30],
+)
 def test_an_error_names_the_place(check: fields.Check, value: Any, said: str) -> None:
     with pytest.raises(DatafoldInputError) as caught:
         check("field", value)
