@@ -9,7 +9,7 @@ from typing import Any
 
 from dev.comparison.columns import Pair, Pairing
 from dev.comparison.question import STEPS, Question, select
-from dev.comparison.rows import SIDES, Keys, count_keys, count_rows, first_rows, join
+from dev.comparison.rows import SIDES, Keys, count_keys, count_rows, first_rows, join, sample
 from dev.comparison.table import Column, read
 from dev.comparison.workspace import ReadError, Workspace
 
@@ -88,7 +88,8 @@ def _compare(
         result = "bad-pks"
     else:
         values = pairing.values(key)
-        is_sampled = join(space, question, key, values)
+        join(space, question, key, values)
+        is_sampled = sample(space, question, key, max(side.rows for side in keys))
         total, removed, added, changed, *counts = count_rows(space, values)
         both = total - removed - added
         columns = [

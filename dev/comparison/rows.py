@@ -40,31 +40,35 @@ def count_keys(space: Workspace, key: Sequence[Pair]) -> list[Keys]:
     return found
 
 
-def join(space: Workspace, question: Question, key: Sequence[Pair], values: Sequence[Pair]) -> bool:
-    """Make a table of the rows of both sides, whose keys identify them.
-
-    :return: whether it has only a sample of them.
-    """
+def join(space: Workspace, question: Question, key: Sequence[Pair], values: Sequence[Pair]) -> None:
+    """Make a table of the rows of both sides, whose keys identify them."""
     fields = [f"coalesce({', '.join(pair.sides)}) as k{place}" for place, pair in enumerate(key)]
     for place, pair in enumerate(values):
         one, other = pair.sides
         fields += [f"{one} as x{place}, {other} as y{place}, {pair.differs(question)} as d{place}"]
-    one, other = key[0].sides
     differs = " or ".join(f"d{place}" for place, _ in enumerate(values)) or "false"
+    one, other = key[0].sides
     how = f"when {other} is null then 'removed' when {one} is null then 'added'"
     fields += [f"case {how} when {differs} then 'different' end as how"]
-    source = f"{SIDES[0]} full join {SIDES[1]} on {' and '.join(' = '.join(p.sides) for p in key)}"
+    same = " and ".join(" = ".join(pair.sides) for pair in key)
+    source = f"{SIDES[0]} full join {SIDES[1]} on {same}"
     space.run(f"create table joined as select {', '.join(fields)} from {source}")
+
+
+def sample(space: Workspace, question: Question, key: Sequence[Pair], most: int) -> bool:
+    """Keep only a sample of the joined rows, and return whether one is wanted.
+
+    :param most: how many rows the larger side has.
+    """
     ((total,),) = space.run("select count(*) from joined")
-    ratio, most = question.get("sampling_ratio") or 1.0, question.get("sampling_max_rows") or total
-    wanted = min(round(total * ratio), most)
-    sizes = space.run(" union all ".join(f"select count(*) from {table}" for table in SIDES))
-    if wanted >= total or max(sizes)[0] < (question.get("sampling_threshold") or 0):
+    ratio, limit = question.get("sampling_ratio") or 1.0, question.get("sampling_max_rows") or total
+    wanted = min(round(total * ratio), limit)
+    if wanted >= total or most < (question.get("sampling_threshold") or 0):
         return False
     keys = ", ".join(f"k{place}" for place, _ in enumerate(key))
     # The same keys in every run.
-    sample = f"select * from joined order by hash({keys}), {keys} limit {wanted}"
-    space.run(f"create or replace table joined as {sample}")
+    kept = f"select * from joined order by hash({keys}), {keys} limit {wanted}"
+    space.run(f"create or replace table joined as {kept}")
     return True
 
 
