@@ -98,9 +98,7 @@ def bodies(sandbox: Any) -> dict[str, Any]:
     return {body["table2"][-1]: body for body in sent}
 
 
-@pytest.mark.parametrize(
-    ("version", "deferrable"), list(zip(VERSIONS, [False, True], strict=True))
-)
+@pytest.mark.parametrize(("version", "deferrable"), list(zip(VERSIONS, [False, True], strict=True)))
 def test_each_model_has_a_gate(version: str, deferrable: bool, run_dag: Any, sandbox: Any) -> None:
     # The same for all, because nobody knows whose gate is first.
     different = done("different", rows_added=999, rows_removed=0, diff_rows_count=0)
