@@ -16,7 +16,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,27 @@ def _look_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow_provider_datafold.client import lookup
 
     monkeypatch.setattr(lookup, "_known", {})
+
+
+MASKERS = (
+    "airflow.sdk._shared.secrets_masker",  # 3.1 and later, for tasks
+    "airflow._shared.secrets_masker",  # the same, for the rest
+    "airflow.sdk.execution_time.secrets_masker",  # 3.0
+    "airflow.utils.log.secrets_masker",  # 2.11
+)
+"""Where Airflow keeps its secrets."""
+
+
+@pytest.fixture(autouse=True)
+def _forget_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Airflow forget the secrets of a test: it would search each line of its log for all of
+    them, and each further secret would cost more than the one before."""
+    for name in MASKERS:
+        # What Airflow has not imported or set up yet, has no secrets.
+        with suppress(KeyError, RuntimeError):
+            masker = sys.modules[name]._secrets_masker()
+            monkeypatch.setattr(masker, "patterns", set(masker.patterns))
+            monkeypatch.setattr(masker, "replacer", masker.replacer)
 
 
 @pytest.fixture
