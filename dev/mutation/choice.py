@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Set
-from functools import cache
 from pathlib import Path
 
 from dev.mutation.measurement import Measurement
@@ -24,14 +22,14 @@ _IMPORT = 0.3
 class Choice:
     """Chooses tests, and learns which tests find mutants.
 
-    :param measurement: the measurement of all tests.
-    :param late: tests to use late, because they need a fixture that each process starts again.
+    :param measured: the measurement of all tests.
+    :param late: tests that need a fixture which each process starts again.
     """
 
-    def __init__(self, measurement: Measurement, late: Set[str] = frozenset()) -> None:
-        self._seconds = measurement.seconds
-        self._lines = measurement.lines
-        self._tests = measurement.seconds.keys() - measurement.failing
+    def __init__(self, measured: Measurement, late: Set[str] = frozenset()) -> None:
+        self._seconds = measured.seconds
+        self._lines = measured.lines
+        self._tests = measured.seconds.keys() - measured.failing
         self._slow = {test for test, seconds in self._seconds.items() if seconds > _QUICK} | late
         self._breadth: Counter[str] = Counter()
         for lines in self._lines.values():
@@ -56,10 +54,10 @@ class Choice:
         """Choose tests that run the mutant's lines.
 
         For a mutant that has an effect when modules are imported, these are tests that run any line
-        of the module, and then all others. Half of the time is for tests of files that import the
-        module, and the other half for the rest. Those come first that found mutants in the function
-        or in the module, and then those that run the least of the package, one for each way through
-        the function in turn.
+        of the module, and then all others. Half of the time is for tests in the folder that mirrors
+        the module's, and the other half for the rest. Those come first that found mutants in the
+        function or in the module, and then those that run the least of the package, one for each
+        way through the function in turn.
         """
         is_imported = self.is_imported(mutant)
         lines = self._lines_of(mutant) if is_imported else mutant.lines
@@ -67,7 +65,7 @@ class Choice:
         ordered = self._ordered(mutant, self._tests if is_imported else reaching, reaching)
         start = _IMPORT if is_imported else 0.0
         known = self._found[mutant.file, mutant.function]
-        near = {test for test in ordered if test in known or mutant.module in _imports(test)}
+        near = {test for test in ordered if test in known or _is_near(test, mutant)}
         chosen: dict[str, None] = {}
         files: set[str] = set()
         seconds = 0.0
@@ -118,22 +116,9 @@ def _inside(mutant: Mutant) -> range:
     return range(body[0].lineno, (body[-1].end_lineno or body[-1].lineno) + 1)
 
 
-def _imports(test: str) -> Set[str]:
-    return _imported(file_of(test))
-
-
-@cache
-def _imported(file: str) -> Set[str]:
-    """Return what a file imports, by the names that modules could have."""
-    path = Path(file)
-    tree = ast.parse(path.read_text(encoding="utf-8") if path.exists() else "")
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
-    return found
+def _is_near(test: str, mutant: Mutant) -> bool:
+    """Return whether a test is in the folder that mirrors the module's."""
+    return Path(file_of(test)).parts[1:-1] == mutant.file.parts[1:-1]
 
 
 def file_of(test: str) -> str:

@@ -17,10 +17,7 @@ _Place = tuple[str, str, int]
 
 
 class Functions:
-    """The functions of this process that a mutant can replace.
-
-    :param folder: the folder of their modules.
-    """
+    """The functions of this process, of the modules in a folder, that a mutant can replace."""
 
     def __init__(self, folder: Path) -> None:
         self._found: dict[_Place, list[types.FunctionType]] = defaultdict(list)
@@ -66,11 +63,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def forget(packages: Sequence[str], but: str) -> None:
-    """Forget imported packages, so that they are imported again.
-
-    :param packages: their names.
-    :param but: a module to keep, with its submodules and parents.
-    """
+    """Forget imported packages, but a module with its submodules and parents."""
     for name in list(sys.modules):
         is_kept = f"{name}.".startswith(f"{but}.") or but.startswith(f"{name}.")
         if name.partition(".")[0] in packages and not is_kept:

@@ -24,10 +24,7 @@ class Mutant:
 
     :param file: the module's file, relative to the root of the project.
     :param number: the mutant's number in the file, from 1.
-    :param lines: the lines of the mistake.
     :param function: the outermost function whose body contains it, ``None`` if there is none.
-    :param before: the original code.
-    :param after: the code that replaces it.
     """
 
     file: Path

@@ -50,7 +50,7 @@ class Watch:
     """A pytest plugin that records how tests end, and tells the parent how long to wait.
 
     :param usual: the seconds that tests usually take.
-    :param chosen: the tests to run, in this order; by default all tests of the files.
+    :param chosen: the tests to run, in this order; all, unless they are given.
     """
 
     def __init__(self, usual: Mapping[str, float], chosen: Sequence[str] | None = None) -> None:
@@ -145,12 +145,7 @@ def _run(work: Work, watch: Watch, told: Connection) -> None:
 
 
 def each(plans: Iterable[tuple[Name, Work, Watch]], jobs: int) -> Iterator[tuple[Name, Outcome]]:
-    """Run processes, a few at a time.
-
-    :param plans: for each process a name, what to do and the watch.
-    :param jobs: how many at a time.
-    :return: name and outcome of each, in the order in which they end.
-    """
+    """Run processes, a few at a time, and return their outcomes in the order in which they end."""
     waiting = iter(plans)
     running: list[tuple[Name, _Process]] = []
     while True:

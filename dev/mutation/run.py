@@ -44,11 +44,6 @@ class Run:
     Each mutant runs in a fork of this process, which has already imported Airflow and all tests. A
     mistake in a function is made in place. A mistake that has an effect when modules are imported
     needs all modules imported again, which takes longer.
-
-    :param mutants: the mutants.
-    :param jobs: how many processes to use at a time.
-    :param tell: is called with each mutant that was tested.
-    :param is_measured: whether to reuse the last measurement of the tests.
     """
 
     def __init__(
@@ -112,12 +107,7 @@ def _failures(file: str, outcome: Outcome, tests: Sequence[str]) -> set[str]:
 
 
 class Tests:
-    """The tests, and which mutants they have found.
-
-    :param items: the tests by node id.
-    :param functions: the functions that mutants can replace.
-    :param measured: the measurement of the tests.
-    """
+    """The tests, by node id, and which of them can be relied on."""
 
     def __init__(
         self, items: dict[str, pytest.Item], functions: Functions, measured: Measurement

@@ -25,7 +25,6 @@ _EVERY = 200
 class Score:
     """Counts mutants by their outcome, and writes them to files.
 
-    :param total: the number of all mutants.
     :param is_rest: whether to continue the last run, which was interrupted.
     """
 

@@ -141,19 +141,19 @@ def test_each_way_through_a_function_has_its_turn_and_slow_tests_come_last(tmp_p
     assert "rare.py::test" not in choice.tests(mutant)
 
 
-def test_half_of_the_time_is_for_tests_that_import_the_module(
+def test_half_of_the_time_is_for_tests_in_the_folder_of_the_module(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (mutant, *_) = mutants(Path(), "def a(b):\n    return b\n")
-    Path("near.py").write_text("import module")
-    near = [f"near.py::test_{number:02}" for number in range(20)]
-    other = [f"far.py::test_{number:02}" for number in range(20)]
-    seconds = dict.fromkeys([*near, *other], 1.0)
-    # Those that import the module run more of the package.
-    lines = {2: frozenset(seconds), 9: frozenset(near)}
+    Path("package/jobs").mkdir(parents=True)
+    (mutant, *_) = mutants(Path("package/jobs"), "def a(b):\n    return b\n")
+    near = [f"tests/jobs/test_near.py::test_{number:02}" for number in range(20)]
+    far = [f"tests/test_far.py::test_{number:02}" for number in range(20)]
+    # Those that are near run more of the package.
+    lines = {2: frozenset([*near, *far]), 9: frozenset(near)}
+    seconds = dict.fromkeys([*near, *far], 1.0)
     choice = Choice(Measurement(seconds, frozenset(), {mutant.file.resolve(): lines}))
-    assert choice.tests(mutant) == near[:12] + other[:12]
+    assert choice.tests(mutant) == near[:12] + far[:12]
 
 
 def test_a_test_file_that_must_be_imported_again_costs_time(tmp_path: Path) -> None:
