@@ -215,6 +215,13 @@ def test_reads_no_page_after_the_last(
     assert len(sandbox.state.requests) == (2 if pages == 2 else 1)
 
 
+def test_a_full_page_need_not_be_the_last(hook: JobHook, sandbox: Any, conduct: Any) -> None:
+    full = changed(results=[{"id": None}] * 100, total_pages=None)
+    conduct(list=[full, changed(results=[], total_pages=None)])
+    assert find(hook, OWNER, Search.FULL).taken is None
+    assert len(sandbox.state.requests) == 2
+
+
 def test_reads_ten_pages_at_most(hook: JobHook, conduct: Any, sandbox: Any) -> None:
     # The time of their creation may be missing.
     page = [{"id": None, "tags": None, "created_at": None}] * 100
@@ -472,3 +479,18 @@ def test_looks_for_one_until_a_cancel_has_just_enough_time(
     assert find_after_stop(hook, OWNER, until) == ()
     assert set(requests(sandbox)) == {NEWEST_100}
     assert until - time.monotonic() > 1.0
+
+
+def test_a_look_while_the_task_is_being_killed_leaves_time_for_the_cancel(
+    hook: JobHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+
+    def look(*asked: Any, within: float, **more: Any) -> dict[str, Any]:
+        given.append(within)
+        return {}
+
+    monkeypatch.setattr(hook, "call_after_stop", look)
+    find_after_stop(hook, OWNER, time.monotonic() + 2.0)
+    assert given
+    assert max(given) <= 2.0 - claim_module._FOR_A_CANCEL
