@@ -74,7 +74,7 @@ def load_from_now_on(mutant: Mutant) -> None:
     """Load a mutant when its module is imported."""
     read = SourceFileLoader.get_code
 
-    def get_code(loader: SourceFileLoader, name: str) -> Any:
+    def get_code(loader: Any, name: str) -> Any:
         if name == mutant.module:
             return compile(mutant.tree(), loader.path, "exec")
         return read(loader, name)
