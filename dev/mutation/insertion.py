@@ -79,4 +79,4 @@ def load_from_now_on(mutant: Mutant) -> None:
             return compile(mutant.tree(), loader.path, "exec")
         return read(loader, name)
 
-    SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+    SourceFileLoader.get_code = get_code  # type: ignore[method-assign, assignment]

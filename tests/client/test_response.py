@@ -142,6 +142,12 @@ def test_key_that_airflow_keeps_for_itself(serve: Any, key: str) -> None:
     assert ask() == [key, {f"{key}x": key}]
 
 
+def test_characters_that_xcom_cannot_keep(serve: Any) -> None:
+    nul, half = rb'{"a": ["x\u0000"]}', rb'{"a": ["x\ud800"]}'
+    assert "has a NUL character at .a[0], which databases refuse" in wrong(serve, nul)
+    assert "has a lone surrogate at .a[0], which UTF-8 cannot encode" in wrong(serve, half)
+
+
 def test_response_is_shown_without_what_it_says() -> None:
     shown = repr(Response(200, {"Set-Cookie": TOKEN}, TOKEN.encode()))
     assert TOKEN not in shown
@@ -266,6 +272,11 @@ def test_the_service_may_ask_with_a_date(serve: Any, zone: timezone, written: st
     seconds = failure(exceptions.DatafoldServerError).retry_after
     assert seconds is not None
     assert 3500 < seconds <= 3600
+
+
+def test_a_date_counts_by_the_clock_of_the_service(serve: Any) -> None:
+    serve(answers(503, b"", {"Date": date(86_400), "Retry-After": date(86_430)}))
+    assert failure(exceptions.DatafoldServerError).retry_after == pytest.approx(30, abs=1)
 
 
 @pytest.mark.parametrize("seconds", [0, -86_400])
