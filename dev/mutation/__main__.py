@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from dev.mutation import mutant, survivors
 from dev.mutation.measurement import FOLDER
+from dev.mutation.mutant import find
 from dev.mutation.process import Outcome
 from dev.mutation.run import OPTIONS, PACKAGE, Run
-from dev.mutation.score import LEAST, Score, listed, path, tried
+from dev.mutation.score import LEAST, Score, known, listed, named, path
 
 GENERATED = PACKAGE / "redaction" / "names.py"
 
@@ -36,10 +36,7 @@ LEFT_OUT = (
 
 
 def main() -> int:
-    """Run the command.
-
-    :return: exit code, 0 if the tests find enough mutants.
-    """
+    """Run the command, and return 0 if the tests find enough mutants."""
     parser = argparse.ArgumentParser(
         prog="python -m dev.mutation",
         description="Make mistakes in the package, one at a time, and check whether a test fails.",
@@ -55,20 +52,22 @@ def main() -> int:
     which.add_argument("--rest", action="store_true", help="continue an interrupted run")
     arguments = parser.parse_args()
     files = arguments.files or sorted({*PACKAGE.rglob("*.py")} - {GENERATED})
-    mutants = [found for file in files for found in mutant.find(file)]
+    mutants = [found for file in files for found in find(file)]
     FOLDER.mkdir(exist_ok=True)
     if arguments.survived:
-        survived = {*listed("survived")}
+        survived = listed("survived")
         mutants = [found for found in mutants if str(found) in survived]
     # So that an interrupted run covers all modules.
     random.Random(0).shuffle(mutants)  # noqa: S311
-    score = Score(mutants, is_rest=arguments.rest)
-    done = {*tried()}
-    mutants = [found for found in mutants if str(found) not in done]
-    for found in filter(survivors.is_known, mutants):
-        score.add(found, Outcome(end="well"))
-    mutants = [found for found in mutants if not survivors.is_known(found)]
-    run = Run(mutants, arguments.jobs, score.add, is_measured=arguments.measured)
+    score = Score(len(mutants), is_rest=arguments.rest)
+    tried = listed()
+    untried = []
+    for found in (found for found in mutants if str(found) not in tried):
+        if named(found) in known():
+            score.add(found, Outcome(end="well"))
+        else:
+            untried.append(found)
+    run = Run(untried, arguments.jobs, score.add, is_measured=arguments.measured)
     ignored = (f"--ignore={path}" for path in LEFT_OUT)
     start = time.monotonic()
     code = pytest.main([*OPTIONS, *arguments.tests, *ignored], plugins=[run])

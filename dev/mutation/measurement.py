@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,19 +32,14 @@ class Measurement:
 
 def start() -> None:
     """Delete the previous measurement."""
-    _LINES.mkdir(parents=True, exist_ok=True)
-    for old in _LINES.iterdir():
-        old.unlink()
+    shutil.rmtree(_LINES, ignore_errors=True)
+    _LINES.mkdir(parents=True)
 
 
 def part(number: int) -> coverage.Coverage:
-    """Return an object that measures the lines of some tests.
-
-    :param number: the number of that part of the tests.
-    """
-    return coverage.Coverage(
-        data_file=str(_LINES / f"{number}"), source=["airflow_provider_datafold"]
-    )
+    """Return an object that measures the lines of some tests, the part with this number."""
+    file = str(_LINES / f"{number}")
+    return coverage.Coverage(data_file=file, source=["airflow_provider_datafold"])
 
 
 def save(seconds: Mapping[str, float], failing: frozenset[str]) -> None:
@@ -52,20 +48,15 @@ def save(seconds: Mapping[str, float], failing: frozenset[str]) -> None:
 
 
 def load() -> Measurement:
-    """Return the last measurement.
-
-    :raises FileNotFoundError: there is none.
-    """
+    """Return the last measurement."""
     tests = json.loads(_TESTS.read_text())
     data = coverage.CoverageData(no_disk=True)
     for path in _LINES.iterdir():
         read = coverage.CoverageData(str(path))
         read.read()
         data.update(read)
-    lines = {
-        Path(file): {
-            line: frozenset(found) for line, found in data.contexts_by_lineno(file).items()
-        }
-        for file in data.measured_files()
-    }
+    lines = {}
+    for file in data.measured_files():
+        found = data.contexts_by_lineno(file)
+        lines[Path(file)] = {line: frozenset(tests) for line, tests in found.items()}
     return Measurement(tests["seconds"], frozenset(tests["failing"]), lines)

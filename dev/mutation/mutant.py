@@ -10,6 +10,7 @@ from pathlib import Path
 from dev.mutation.operators import mistakes
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_Function = ast.FunctionDef | ast.AsyncFunctionDef | None
 _Place = tuple[ast.AST, str, int | None]
 _GENERIC = (
     *("Callable", "Generator", "Generic", "Iterable", "Iterator", "Literal", "Mapping", "Sequence"),
@@ -23,16 +24,13 @@ class Mutant:
 
     :param file: the module's file, relative to the root of the project.
     :param number: the mutant's number in the file, from 1.
-    :param lines: the lines of the mistake.
     :param function: the outermost function whose body contains it, ``None`` if there is none.
-    :param before: the original code.
-    :param after: the code that replaces it.
     """
 
     file: Path
     number: int
     lines: range
-    function: ast.FunctionDef | ast.AsyncFunctionDef | None
+    function: _Function
     before: str
     after: str
     _tree: ast.Module = field(repr=False)
@@ -59,41 +57,29 @@ class Mutant:
 
 
 def find(file: Path) -> Iterator[Mutant]:
-    """Find the mutants of a module.
+    """Find the mutants of a module, in the order of the code.
 
     :param file: its file, relative to the current directory.
-    :return: the mutants, in the order of the code.
     """
     tree = ast.parse(file.read_text(encoding="utf-8"), file)
     number = 0
     for node, place, function in _walk(tree, None):
         for mistake in mistakes(node):
             number += 1
-            yield Mutant(
-                file,
-                number,
-                _lines(node, place[0]),
-                function,
-                _text(node),
-                _text(mistake),
-                tree,
-                place,
-                mistake,
-            )
+            lines = _lines(node, place[0])
+            before, after = _text(node), _text(mistake)
+            yield Mutant(file, number, lines, function, before, after, tree, place, mistake)
 
 
-def _walk(
-    parent: ast.AST, function: ast.FunctionDef | ast.AsyncFunctionDef | None
-) -> Iterator[tuple[ast.AST, _Place, ast.FunctionDef | ast.AsyncFunctionDef | None]]:
+def _walk(parent: ast.AST, function: _Function) -> Iterator[tuple[ast.AST, _Place, _Function]]:
     for name, value in ast.iter_fields(parent):
         inner = function
         if function is None and name == "body" and isinstance(parent, _FUNCTIONS):
             inner = parent
         for index, node in enumerate(value if isinstance(value, list) else [value]):
             if isinstance(node, ast.AST) and not _is_left_out(node, parent, name):
-                place = (parent, name, index if isinstance(value, list) else None)
                 if not (isinstance(node, ast.Constant) and _is_text(node, parent)):
-                    yield node, place, inner
+                    yield node, (parent, name, index if isinstance(value, list) else None), inner
                 yield from _walk(node, inner)
 
 
@@ -130,12 +116,8 @@ def _is_type(node: ast.AST) -> bool:
 def _is_text(node: ast.Constant, parent: ast.AST) -> bool:
     """Return whether a constant is wording: it has words, or is part of a string that has."""
     parts = parent.values if isinstance(parent, ast.JoinedStr) else [node]
-    return any(
-        isinstance(part, ast.Constant)
-        and isinstance(part.value, str)
-        and any(char.isspace() for char in part.value)
-        for part in parts
-    )
+    texts = [part.value for part in parts if isinstance(part, ast.Constant)]
+    return any(isinstance(text, str) and any(map(str.isspace, text)) for text in texts)
 
 
 def _lines(node: ast.AST, parent: ast.AST) -> range:

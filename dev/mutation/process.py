@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import mmap
 import os
 import signal
-import struct
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from typing import IO, TypeVar
+from dataclasses import dataclass, field
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from multiprocessing.sharedctypes import RawValue
+from typing import TypeVar
 
 import pytest
 
@@ -24,6 +23,9 @@ _SLACK = 10.0
 
 _LONGEST_START = 60.0
 """Seconds until the first test of a file starts."""
+
+_LOOK = 0.1
+"""Seconds after which to look again whether a process is late."""
 
 Name = TypeVar("Name")
 
@@ -48,27 +50,23 @@ class Watch:
     """A pytest plugin that records how tests end, and tells the parent how long to wait.
 
     :param usual: the seconds that tests usually take.
-    :param chosen: the tests to run, in this order; by default all tests of the files.
+    :param chosen: the tests to run, in this order; all, unless they are given.
     """
 
     def __init__(self, usual: Mapping[str, float], chosen: Sequence[str] | None = None) -> None:
         self.outcome = Outcome()
         self._usual = usual
         self._chosen = chosen
-        self._deadline = mmap.mmap(-1, struct.calcsize("d"))
+        self._deadline = RawValue("d")
 
     @property
     def is_late(self) -> bool:
         """Whether the current test takes too long."""
-        (deadline,) = struct.unpack("d", self._deadline[:])
-        return time.monotonic() > float(deadline)
+        return time.monotonic() > float(self._deadline.value)
 
-    def start(self) -> None:
-        """Allow time to import tests."""
-        self._allow(_LONGEST_START)
-
-    def _allow(self, seconds: float) -> None:
-        self._deadline[:] = struct.pack("d", time.monotonic() + seconds)
+    def allow(self, seconds: float = _LONGEST_START) -> None:
+        """Set how long the next step may take: by default, the import of tests."""
+        self._deadline.value = time.monotonic() + seconds
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
@@ -83,7 +81,7 @@ class Watch:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Start the clock."""
-        self._allow(3 * self._usual.get(nodeid, 60.0) + _SLACK)
+        self.allow(3 * self._usual.get(nodeid, 60.0) + _SLACK)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Record how a test ends."""
@@ -102,71 +100,61 @@ Work = Callable[[Watch], None]
 """Runs tests and reports to a watch."""
 
 
-class Process:
-    """A process that runs tests, forked from this one.
-
-    :param work: what to do in it.
-    :param watch: watches the tests.
-    """
-
+class _Process:
     def __init__(self, work: Work, watch: Watch) -> None:
         self._watch = watch
-        self._file: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in result
-        watch.start()
+        self.end, told = Pipe(duplex=False)
+        watch.allow()
         self._process = os.fork()
         if self._process == 0:
-            self._run(work)
-
-    def _run(self, work: Work) -> None:
-        outcome = self._watch.outcome
-        try:
-            # Processes that a test starts are killed with it.
-            os.setsid()
-            silence = os.open(os.devnull, os.O_RDWR)
-            for standard in range(3):
-                os.dup2(silence, standard)
-            logging.disable(logging.NOTSET)
-            work(self._watch)
-            outcome.end = "well"
-        except BaseException:
-            outcome.problem = traceback.format_exc()
-        json.dump(asdict(outcome), self._file)
-        self._file.flush()
-        os._exit(0)
+            _run(work, watch, told)
+        # So that the pipe ends when the process does.
+        told.close()
 
     def result(self) -> Outcome | None:
         """Return the outcome, ``None`` as long as the process runs."""
-        ended, _ = os.waitpid(self._process, os.WNOHANG)
-        if not ended and not self._watch.is_late:
+        has_ended = self.end.poll()
+        if not has_ended and not self._watch.is_late:
             return None
+        outcome = Outcome(end="badly" if has_ended else "late")
+        if has_ended:
+            with suppress(EOFError):
+                outcome = self.end.recv()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process, signal.SIGKILL)
-        if not ended:
-            os.waitpid(self._process, 0)
-        self._file.seek(0)
-        written = self._file.read()
-        self._file.close()
-        if not ended:
-            return Outcome(end="late")
-        return Outcome(**json.loads(written)) if written else Outcome()
+        os.waitpid(self._process, 0)
+        self.end.close()
+        return outcome
+
+
+def _run(work: Work, watch: Watch, told: Connection) -> None:
+    """Run the work in a process that was just forked, and end it."""
+    try:
+        # Processes that a test starts are killed with it.
+        os.setsid()
+        silence = os.open(os.devnull, os.O_RDWR)
+        for standard in range(3):
+            os.dup2(silence, standard)
+        logging.disable(logging.NOTSET)
+        work(watch)
+        watch.outcome.end = "well"
+    except BaseException:
+        watch.outcome.problem = traceback.format_exc()
+    told.send(watch.outcome)
+    os._exit(0)
 
 
 def each(plans: Iterable[tuple[Name, Work, Watch]], jobs: int) -> Iterator[tuple[Name, Outcome]]:
-    """Run processes, a few at a time.
-
-    :param plans: for each process a name, what to do and the watch.
-    :param jobs: how many at a time.
-    :return: name and outcome of each, in the order in which they end.
-    """
+    """Run processes, a few at a time, and return their outcomes in the order in which they end."""
     waiting = iter(plans)
-    running: list[tuple[Name, Process]] = []
+    running: list[tuple[Name, _Process]] = []
     while True:
         while len(running) < jobs and (plan := next(waiting, None)):
             name, work, watch = plan
-            running.append((name, Process(work, watch)))
+            running.append((name, _Process(work, watch)))
         if not running:
             return
-        time.sleep(0.005)
+        wait([process.end for _, process in running], _LOOK)
         for name, process in [*running]:
             if outcome := process.result():
                 running.remove((name, process))

@@ -6,7 +6,7 @@ import gc
 import logging
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,10 @@ import pytest
 
 from dev.mutation import measurement
 from dev.mutation.choice import Choice, by_file
-from dev.mutation.insertion import Functions, MutantFinder, NotPossibleError, forget
+from dev.mutation.insertion import Functions, forget, load_from_now_on
 from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant
-from dev.mutation.process import Outcome, Watch, Work, each, is_found
+from dev.mutation.process import Outcome, Watch, Work, each
 
 _UNNEEDED = ("cacheprovider", "cov", "faulthandler", "junitxml", "unraisableexception", "xdist")
 OPTIONS = (
@@ -42,13 +42,8 @@ class Run:
     """A pytest plugin that tests mutants instead of running the tests.
 
     Each mutant runs in a fork of this process, which has already imported Airflow and all tests. A
-    mistake in a function is made in place. A mistake that has an effect when modules are imported,
-    and a mutant that survives, need all modules imported again, which takes longer.
-
-    :param mutants: the mutants.
-    :param jobs: how many processes to use at a time.
-    :param tell: is called with each mutant that was tested.
-    :param is_measured: whether to reuse the last measurement of the tests.
+    mistake in a function is made in place. A mistake that has an effect when modules are imported
+    needs all modules imported again, which takes longer.
     """
 
     def __init__(
@@ -59,7 +54,7 @@ class Run:
         *,
         is_measured: bool,
     ) -> None:
-        self._mutants = mutants
+        self._waiting = deque(mutants)
         self._jobs = jobs
         self._tell = tell
         self._is_measured = is_measured
@@ -73,63 +68,46 @@ class Run:
         gc.freeze()
         if not self._is_measured:
             self._measure(items)
-        self._try(Tests(items, functions, measurement.load()))
-        return True
-
-    def _try(self, tests: Tests) -> None:
-        waiting = deque((mutant, False) for mutant in self._mutants)
-
-        def plans() -> Iterator[tuple[tuple[Mutant, bool], Work, Watch]]:
-            while waiting:
-                mutant, is_last = waiting.popleft()
-                yield (mutant, is_last), *tests.plan(mutant, is_last=is_last)
-
-        while waiting:
-            for (mutant, is_last), outcome in each(plans(), self._jobs):
-                if not tests.prove(mutant, outcome, is_last=is_last):
-                    waiting.appendleft((mutant, is_last))
-                elif is_last or is_found(outcome):
+        tests = Tests(items, functions, measurement.load())
+        while self._waiting:
+            for mutant, outcome in each(self._plans(tests), self._jobs):
+                if tests.prove(mutant, outcome):
                     self._tell(mutant, outcome)
                 else:
-                    waiting.appendleft((mutant, True))
+                    self._waiting.appendleft(mutant)
+        return True
 
-    def _measure(self, items: dict[str, pytest.Item]) -> None:
-        """Run all tests without a mutant, in both ways in which mutants are tested."""
+    def _plans(self, tests: Tests) -> Iterator[tuple[Mutant, Work, Watch]]:
+        while self._waiting:
+            mutant = self._waiting.popleft()
+            yield mutant, *tests.plan(mutant)
+
+    def _measure(self, items: Iterable[str]) -> None:
+        """Run all tests without a mutant."""
         measurement.start()
         files = by_file(items)
         seconds: dict[str, float] = {}
         failing: set[str] = set()
-        imported = (
+        plans = (
             (file, partial(_measure, file, number), Watch({})) for number, file in enumerate(files)
         )
-        for file, outcome in each(imported, self._jobs):
+        for file, outcome in each(plans, self._jobs):
             seconds |= outcome.seconds
-            failing |= _failures(file, outcome, files)
-        present = (
-            (file, partial(_run, [items[test] for test in tests], is_all=True), Watch({}))
-            for file, tests in files.items()
-        )
-        for file, outcome in each(present, self._jobs):
-            failing |= _failures(file, outcome, files)
+            failing |= _failures(file, outcome, files[file])
         measurement.save(seconds, frozenset(failing))
 
 
-def _failures(file: str, outcome: Outcome, files: Mapping[str, Sequence[str]]) -> set[str]:
+def _failures(file: str, outcome: Outcome, tests: Sequence[str]) -> set[str]:
     if outcome.end == "late":
         print(f"{file} did not end without a mutant, and is left out.", flush=True)
-        return {*files[file]}
+        return {*tests}
     if outcome.end != "well":
         raise RuntimeError(f"{file} ended {outcome.end} without a mutant. {outcome.problem}")
     return {*outcome.failed}
 
 
 class Tests:
-    """The tests, and which mutants they have found.
-
-    :param items: the tests by node id.
-    :param functions: the functions that mutants can replace.
-    :param measured: the measurement of the tests.
-    """
+    """The tests, by node id, and which of them can be relied on."""
 
     def __init__(
         self, items: dict[str, pytest.Item], functions: Functions, measured: Measurement
@@ -137,39 +115,25 @@ class Tests:
         self._items = items
         self._functions = functions
         self._usual = measured.seconds
-        dear = {test for test, item in items.items() if _SANDBOX in _fixtures(item)}
-        self._choice = Choice(measured, dear)
+        fixtures = {test: getattr(item, "fixturenames", ()) for test, item in items.items()}
+        self._choice = Choice(measured, {test for test in items if _SANDBOX in fixtures[test]})
         self._trusted: set[str] = set()
 
-    def plan(self, mutant: Mutant, *, is_last: bool) -> tuple[Work, Watch]:
-        """Plan a test of a mutant.
+    def plan(self, mutant: Mutant, chosen: Sequence[str] | None = None) -> tuple[Work, Watch]:
+        """Plan a test of a mutant, by the tests that are best for it unless others are chosen."""
+        if chosen is None:
+            chosen = self._choice.tests(mutant)
+        items = [self._items[test] for test in chosen if test in self._items]
+        functions = None if self._choice.is_imported(mutant) else self._functions
+        work = partial(_try, mutant, items, functions)
+        return work, Watch(self._usual, [item.nodeid for item in items])
 
-        :param mutant: the mutant.
-        :param is_last: whether to use more than a few quick tests.
-        """
-        return self._plan(mutant, self._choice.tests(mutant, is_last=is_last), is_last)
-
-    def _plan(self, mutant: Mutant, chosen: Sequence[str], is_last: bool) -> tuple[Work, Watch]:
-        tests = [test for test in chosen if test in self._items]
-        # A function may have run before it was changed, or its source may be read again.
-        if is_last or self._choice.is_imported(mutant):
-            work = partial(_try_imported, mutant, tests)
-        else:
-            items = [self._items[test] for test in tests]
-            work = partial(_try_present, mutant, items, self._functions)
-        return work, Watch(self._usual, tests)
-
-    def prove(self, mutant: Mutant, outcome: Outcome, *, is_last: bool) -> bool:
+    def prove(self, mutant: Mutant, outcome: Outcome) -> bool:
         """Return whether an outcome is reliable, and learn from it.
 
         A test may fail because of tests that ran before it, or because none did. So the first time
         that a test finds a mutant, it must find it alone, and pass alone without a mutant.
-        Otherwise the test is not used any more.
-
-        :param mutant: the mutant.
-        :param outcome: the outcome of its test.
-        :param is_last: as for :meth:`plan`.
-        :return: ``False`` if the mutant must be tested again.
+        Otherwise the test is not used any more, and the mutant must be tested again.
         """
         for test in outcome.failed:
             if test not in self._items:
@@ -178,12 +142,12 @@ class Tests:
                 control = partial(_run, [self._items[test]])
                 is_alone = len(outcome.seconds) == 1
                 if _fails(control, Watch(self._usual)) or not (
-                    is_alone or _fails(*self._plan(mutant, [test], is_last))
+                    is_alone or _fails(*self.plan(mutant, [test]))
                 ):
                     self._choice.leave_out(test)
                     return False
                 self._trusted.add(test)
-            self._choice.note(mutant, [test])
+            self._choice.note(mutant, test)
         return True
 
 
@@ -192,27 +156,16 @@ def _fails(work: Work, watch: Watch) -> bool:
     return bool(outcome.failed)
 
 
-def _fixtures(item: pytest.Item) -> Sequence[str]:
-    return getattr(item, "fixturenames", ())
-
-
-def _try_present(
-    mutant: Mutant, items: list[pytest.Item], functions: Functions, watch: Watch
+def _try(
+    mutant: Mutant, items: Sequence[pytest.Item], functions: Functions | None, watch: Watch
 ) -> None:
-    if not items:
-        return
-    try:
-        functions.change(mutant)
-    except NotPossibleError:
-        _try_imported(mutant, [item.nodeid for item in items], watch)
-    else:
+    """Run tests with a mutant: in place of its function, or else by importing all again."""
+    if functions and items and functions.change(mutant):
         _run(items, watch)
-
-
-def _try_imported(mutant: Mutant, tests: list[str], watch: Watch) -> None:
+        return
     _forget()
-    sys.meta_path.insert(0, MutantFinder(mutant))
-    for file in by_file(tests):
+    load_from_now_on(mutant)
+    for file in by_file(item.nodeid for item in items):
         _run_file(file, watch, "--exitfirst")
         if watch.outcome.failed:
             return
@@ -231,19 +184,19 @@ def _forget() -> None:
     forget(("airflow_provider_datafold", "dev", "tests"), but="dev.mutation")
 
 
-def _run(items: list[pytest.Item], watch: Watch, *, is_all: bool = False) -> None:
+def _run(items: Sequence[pytest.Item], watch: Watch) -> None:
     """Run tests that are already imported, until one fails."""
     for item, following in zip(items, [*items[1:], None], strict=True):
         if not item.config.pluginmanager.is_registered(watch):
             item.config.pluginmanager.register(watch)
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if watch.outcome.failed and not is_all:
+        if watch.outcome.failed:
             return
 
 
 def _run_file(file: str, watch: Watch, *options: str, plugins: Iterable[object] = ()) -> None:
     """Run a test file as pytest does."""
-    watch.start()
+    watch.allow()
     # Its Airflow home is deleted after each run, and then it disables logging.
     sys.modules.pop("tests.conftest", None)
     logging.disable(logging.NOTSET)

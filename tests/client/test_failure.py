@@ -96,10 +96,13 @@ def test_an_exception_is_found_wherever_another_keeps_it(link: str) -> None:
     assert Causes(outermost, inner).first(KeyError) is None
 
 
-def test_the_nearest_of_several_exceptions_is_found() -> None:
+@pytest.mark.parametrize(
+    ("link", "other"), [("__context__", "__cause__"), ("__cause__", "__context__")]
+)
+def test_the_nearest_of_several_exceptions_is_found(link: str, other: str) -> None:
     near, far = KeyError("near"), KeyError("far")
     deep = chain(__cause__=far)
-    assert Causes(chain(__cause__=deep, __context__=near), None).first(KeyError) is near
+    assert Causes(chain(**{link: near, other: deep}), None).first(KeyError) is near
 
 
 def test_exceptions_in_a_circle_have_an_end() -> None:

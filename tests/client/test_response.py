@@ -198,6 +198,12 @@ def test_an_integer_has_64_bits_at_most(number: int, is_kept: bool) -> None:
         assert "the response has an integer of more than 64 bits at [0]." in wrong(content)
 
 
+def test_characters_that_xcom_cannot_keep() -> None:
+    nul, half = rb'{"a": ["x\u0000"]}', rb'{"a": ["x\ud800"]}'
+    assert "has a NUL character at .a[0], which databases refuse" in wrong(nul)
+    assert "has a lone surrogate at .a[0], which UTF-8 cannot encode" in wrong(half)
+
+
 def test_response_is_shown_without_what_it_says() -> None:
     shown = repr(Response(200, {"Set-Cookie": TOKEN}, TOKEN.encode()))
     assert shown == f"Response(200, {len(TOKEN)} bytes)"

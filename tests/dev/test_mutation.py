@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from dev.mutation import survivors
 from dev.mutation.choice import Choice
 from dev.mutation.insertion import Functions
 from dev.mutation.measurement import Measurement
 from dev.mutation.mutant import Mutant, find
 from dev.mutation.run import PACKAGE
+from dev.mutation.score import known, named
 from tests.conftest import ROOT
 
 
@@ -120,45 +120,60 @@ def test_a_function_that_another_has_made_is_changed(tmp_path: Path) -> None:
     assert module.make()(7) == 6
 
 
-def test_what_survives_tests_of_close_files_meets_those_of_rare_lines(tmp_path: Path) -> None:
+def test_each_way_through_a_function_has_its_turn_and_slow_tests_come_last(tmp_path: Path) -> None:
     code = "def a(b):\n    if b > 1:\n        return c\n    return b\n"
     mutant = next(found for found in mutants(tmp_path, code) if found.after == "b >= 1")
-    usual = [f"broad.py::test[{number}]" for number in range(100)]
-    every = frozenset({*usual, "rare.py::test", "slow.py::test", "failing.py::test"})
+    usual = [f"usual.py::test[{number}]" for number in range(3)]
+    others = ["rare.py::test", "broad.py::test", "slow.py::test"]
+    every = frozenset({*usual, *others, "failing.py::test"})
     seconds = {**dict.fromkeys(every, 0.125), "slow.py::test": 1.0}
-    lines = {2: every, 3: frozenset({"rare.py::test"}), 4: frozenset(usual), 5: frozenset(usual)}
+    lines = {2: every, 3: frozenset({"rare.py::test"}), 4: every - {"rare.py::test"}}
+    elsewhere = {number: frozenset({"broad.py::test"}) for number in range(9)}
     failing = frozenset({"failing.py::test"})
-    choice = Choice(Measurement(seconds, failing, {mutant.file: lines}))
+    places = {mutant.file: lines, tmp_path / "other.py": elsewhere}
+    choice = Choice(Measurement(seconds, failing, places))
 
-    quick = choice.tests(mutant, is_last=False)
-    assert quick == sorted(usual)[:32]
-    again = choice.tests(mutant, is_last=True)
-    assert again[:93] == sorted(usual)[:93]
-    assert again[93] == "rare.py::test"
-    assert {*again[94:]} == {*sorted(usual)[93:], "slow.py::test"}
-    choice.note(mutant, ["slow.py::test"])
-    assert choice.tests(mutant, is_last=False)[0] == "slow.py::test"
+    first = ["rare.py::test", usual[0], usual[1], usual[2], "broad.py::test", "slow.py::test"]
+    assert choice.tests(mutant) == first
+    choice.note(mutant, "slow.py::test")
+    assert choice.tests(mutant)[0] == "slow.py::test"
     choice.leave_out("rare.py::test")
-    assert "rare.py::test" not in choice.tests(mutant, is_last=True)
+    assert "rare.py::test" not in choice.tests(mutant)
 
 
-@pytest.mark.parametrize(("is_last", "files"), [(False, 57), (True, 64)])
-def test_a_test_of_another_file_costs_more_if_that_must_be_imported(
-    tmp_path: Path, is_last: bool, files: int
+def test_half_of_the_time_is_for_tests_in_the_folder_of_the_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("package/jobs").mkdir(parents=True)
+    (mutant, *_) = mutants(Path("package/jobs"), "def a(b):\n    return b\n")
+    near = [f"tests/jobs/test_near.py::test_{number:02}" for number in range(20)]
+    far = [f"tests/test_far.py::test_{number:02}" for number in range(20)]
+    # Those that are near run more of the package.
+    lines = {2: frozenset([*near, *far]), 9: frozenset(near)}
+    seconds = dict.fromkeys([*near, *far], 1.0)
+    choice = Choice(Measurement(seconds, frozenset(), {mutant.file.resolve(): lines}))
+    assert choice.tests(mutant) == near[:12] + far[:12]
+
+
+def test_a_test_file_that_must_be_imported_again_costs_time(tmp_path: Path) -> None:
     (mutant, *_) = mutants(tmp_path, "def a(b):\n    return b\n")
-    seconds = {f"{number}.py::test": 0.07 for number in range(100)}
-    choice = Choice(Measurement(seconds, frozenset(), {mutant.file: {2: frozenset(seconds)}}))
-    assert len(choice.tests(mutant, is_last=is_last)) == files
+    seconds = {f"{number}.py::test": 0.7 for number in range(100)}
+    lines = {2: frozenset(seconds)}
+    choice = Choice(Measurement(seconds, frozenset(), {mutant.file: lines}))
+    assert len(choice.tests(mutant)) == 34
+    at_import = {2: frozenset({*seconds, ""})}
+    choice = Choice(Measurement(seconds, frozenset(), {mutant.file: at_import}))
+    assert len(choice.tests(mutant)) == 24
 
 
 def test_each_survivor_that_is_known_is_a_mutant_and_has_its_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(ROOT)
-    reasons = survivors.reasons()
-    files = {PACKAGE / known.partition(" ")[0] for known in reasons}
-    found = {survivors.named(mutant) for file in files for mutant in find(file)}
+    reasons = known()
+    files = {PACKAGE / name.partition(" ")[0] for name in reasons}
+    found = {named(mutant) for file in files for mutant in find(file)}
     assert reasons.keys() - found == set()
     assert all(reason.endswith(".") for reason in reasons.values())
 

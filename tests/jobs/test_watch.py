@@ -18,6 +18,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldConnectionError,
     DatafoldDeadlineError,
     DatafoldError,
+    DatafoldInputError,
     DatafoldNotFoundError,
     DatafoldPermissionError,
     DatafoldRateLimitError,
@@ -473,6 +474,10 @@ def test_a_run_that_is_in_no_list_is_an_error_after_a_minute(
         "GET /api/v1/ci/4/runs?pr_num=2 on https://datafold.test (Airflow connection "
         f"'datafold_default'): CI run 9 is not among the {count} runs listed. "
     )
+    error = caught.value
+    assert error.summary == f"CI run 9 is not among the {count} runs listed"
+    assert (error.status_code, error.method) == (200, "GET")
+    assert error.path == "/api/v1/ci/4/runs?pr_num=2"
     assert service.pauses == [10.0] * 7
     assert len(service.paths) == 8 * reads
 
@@ -492,3 +497,9 @@ def test_a_pause_keeps_no_response() -> None:
     assert isinstance(waiting.send(service._next()), Pause)
     # A thousand waits would keep a thousand of them.
     assert not [kept for kept in waiting.gi_frame.f_locals.values() if isinstance(kept, JobStatus)]
+
+
+def test_an_id_with_the_api_key_in_it_is_not_shown() -> None:
+    with pytest.raises(DatafoldInputError, match=r"^datadiff_id: is wrong\.") as caught:
+        Service().wait(ids={"datadiff_id": "planted-api-key-7c1f"})
+    assert "planted" not in str(caught.value)

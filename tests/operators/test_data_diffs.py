@@ -327,6 +327,26 @@ def test_a_second_one_is_cancelled_when_the_task_is_killed(
     assert [status(sandbox, number) for number in (3, 4)] == [state, state]
 
 
+def test_a_second_one_is_cancelled_when_the_wait_fails(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "_PAUSES", (0.0,))
+    monkeypatch.setattr(once, "wait", lambda attempt, asked, jitter: 0.0)
+    Conductor(monkeypatch, faults={"mine": {"create": [503]}})
+    courses(sandbox, NEVER)
+
+    def wait(*asked: Any, **more: Any) -> None:
+        tags = sandbox.state.data_diffs.peek(3)["tags"]
+        sandbox.state.data_diffs.add({**BODY, "tags": tags}, Job(NEVER))
+        raise DatafoldDeadlineError("too late")
+
+    monkeypatch.setattr(JobHook, "wait", wait)
+    task = gate(tags=["mine"])
+    with pytest.raises(DatafoldDeadlineError):
+        task.execute(context_of(task))
+    assert [status(sandbox, number) for number in (3, 4)] == ["cancelled", "cancelled"]
+
+
 def test_a_second_one_is_left_where_the_task_must_not_cancel(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -368,3 +368,18 @@ def test_looks_for_one_until_a_cancel_has_just_enough_time(
     assert find_after_stop(hook, OWNER, until) == ()
     assert set(requests(sandbox)) == {NEWEST_100}
     assert until - time.monotonic() > 1.0
+
+
+def test_a_look_while_the_task_is_being_killed_leaves_time_for_the_cancel(
+    hook: JobHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+
+    def look(*asked: Any, within: float, **more: Any) -> dict[str, Any]:
+        given.append(within)
+        return {}
+
+    monkeypatch.setattr(hook, "call_after_stop", look)
+    find_after_stop(hook, OWNER, time.monotonic() + 2.0)
+    assert given
+    assert max(given) <= 2.0 - claim_module._FOR_A_CANCEL
