@@ -189,10 +189,11 @@ SILENCE = "Datafold does not say why"
     ("error", "kind", "text", "why"),
     [
         (
-            {"error_type": "QueryError", "error_value": "no such table."},
+            # Only the full stop is cut.
+            {"error_type": "QueryError", "error_value": "no column X."},
             DatafoldJobFailedError,
-            f": QueryError: no such table{RETRY}",
-            "QueryError: no such table",
+            f": QueryError: no column X{RETRY}",
+            "QueryError: no column X",
         ),
         (
             {"error_type": "QueryError", "is_retryable": True},
