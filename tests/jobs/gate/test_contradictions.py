@@ -198,6 +198,9 @@ def test_different_tables_without_rows_are_empty() -> None:
     verdict = of(found, {**EQUAL_RESULTS, "values": None, "schema": None}, **ALLOWED)
     # Nothing was compared, so nothing is asserted.
     assert (verdict.outcome, verdict.assertions) == (Outcome.PASSES, (("compared", False),))
+    # One side has rows.
+    gone = diff("different", {"rows_removed": 100, "table_b_row_count": 0})
+    assert judge(gone, Limits(**GENEROUS)).outcome is Outcome.UNCONFIRMED
 
 
 @pytest.mark.parametrize(

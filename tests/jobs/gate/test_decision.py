@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_datafold.exceptions import (
     DatafoldDifferenceError,
@@ -58,8 +59,13 @@ class Decide:
 
     def __init__(self, hook: JobHook, sandbox: Any) -> None:
         self._hook, self._sandbox = hook, sandbox
-        self.verdict: Verdict | None = None
-        """What the last decision was told to be."""
+        self._verdict: Verdict | None = None
+
+    @property
+    def told(self) -> tuple[str, str, dict[str, bool]]:
+        """Outcome, reason and assertions of the last verdict."""
+        assert self._verdict is not None
+        return self._verdict.outcome.value, self._verdict.reason, dict(self._verdict.assertions)
 
     def __call__(
         self, status: str, outcome: Any = None, given: Any = GIVEN, **arguments: Any
@@ -71,7 +77,7 @@ class Decide:
         try:
             return gate.decide(self._hook, {}, number, reading, given)
         finally:
-            self.verdict = gate.verdict
+            self._verdict = gate.verdict
 
 
 @pytest.fixture
@@ -115,14 +121,14 @@ DETAILS = {
             # A clear does not find it again if the run had ended.
             "it or log in at Datafold, then wait for it with a DatafoldDataDiffSensor. Or cancel "
             "it at Datafold and clear this task, which starts a new one.",
-            ("blocked", "it waits for a person (needs_authentication)"),
+            ("blocked", "it waits for a person (needs_authentication)", {}),
         ),
         (
             "cancelled",
             {},
             DatafoldJobCancelledError,
             " was cancelled at Datafold, not by this task. Clear the task to start a new one.",
-            ("cancelled", "it was cancelled at Datafold, not by this task"),
+            ("cancelled", "it was cancelled at Datafold, not by this task", {}),
         ),
         (
             "done",
@@ -130,21 +136,25 @@ DETAILS = {
             DatafoldDifferenceError,
             " differs: rows added 3, rows removed 2, rows different 5, match ratio 0.95. Values "
             "differ in 'amount' (5). Only side 2 has 'new'.",
-            ("differs", "rows added 3, rows removed 2, rows different 5, match ratio 0.95"),
+            (
+                "differs",
+                "rows added 3, rows removed 2, rows different 5, match ratio 0.95",
+                {"identical": False},
+            ),
         ),
         (
             "done",
             {**DETAILS, "result": "bad-pks"},
             DatafoldNotComparedError,
             f": {BAD_KEYS}. Values differ in 'amount' (5). Only side 2 has 'new'.",
-            ("not_compared", BAD_KEYS),
+            ("not_compared", BAD_KEYS, {"compared": False}),
         ),
         (
             "done",
             {"result": "empty", "summary_results": {"values": None}},
             DatafoldNotComparedError,
             ": there are no rows to compare.",
-            ("empty", "there are no rows to compare"),
+            ("empty", "there are no rows to compare", {"compared": False}),
         ),
         (
             "done",
@@ -156,6 +166,7 @@ DETAILS = {
                 "not_compared",
                 "its results, which have to confirm its figures, are not complete (status "
                 "'running')",
+                {},
             ),
         ),
     ],
@@ -167,8 +178,7 @@ def test_what_does_not_pass(
     # The link comes last: a terminal makes one of it.
     page = f"{sandbox.url}/datadiffs/3/overview"
     assert failure(kind, decide, status, outcome) == f"Data diff 3{text} See {page}"
-    assert decide.verdict is not None
-    assert (decide.verdict.outcome.value, decide.verdict.reason) == verdict
+    assert decide.told == verdict
 
 
 RETRY = ". A retry starts a new data diff. See "
@@ -179,10 +189,11 @@ SILENCE = "Datafold does not say why"
     ("error", "kind", "text", "why"),
     [
         (
-            {"error_type": "QueryError", "error_value": "no such table."},
+            # Only the full stop is cut.
+            {"error_type": "QueryError", "error_value": "no column X."},
             DatafoldJobFailedError,
-            f": QueryError: no such table{RETRY}",
-            "QueryError: no such table",
+            f": QueryError: no column X{RETRY}",
+            "QueryError: no column X",
         ),
         (
             {"error_type": "QueryError", "is_retryable": True},
@@ -208,8 +219,7 @@ def test_why_it_failed(
 ) -> None:
     outcome = {"result": "error", "error": error, "summary_results": {"error": error}}
     assert f"Data diff 3 failed{text}" in failure(kind, decide, status, outcome)
-    assert decide.verdict is not None
-    assert (decide.verdict.outcome.value, decide.verdict.reason) == ("failed", why)
+    assert decide.told == ("failed", why, {})
 
 
 def test_what_failed_is_not_judged(decide: Decide) -> None:
@@ -260,8 +270,6 @@ ECHO = f"cannot log in with {PASSWORD} and Key {API_KEY}"
 def test_no_secret_is_repeated(
     decide: Decide, log: Any, status: str, outcome: Any, on_difference: str
 ) -> None:
-    from airflow.providers.common.compat.sdk import AirflowSkipException
-
     try:
         said = str(decide(status, outcome, on_difference=on_difference))
     except (DatafoldError, AirflowSkipException) as error:
@@ -359,6 +367,11 @@ def test_a_difference_that_passes_is_returned(decide: Decide, sandbox: Any, log:
     assert warning.endswith(f"See {page}")
 
 
+def test_a_difference_may_skip_the_tasks_that_follow(decide: Decide) -> None:
+    with pytest.raises(AirflowSkipException, match="^Data diff 3 differs: rows added 3"):
+        decide("done", DETAILS, on_difference="skip")
+
+
 @pytest.mark.parametrize("on_difference", ["fail", "skip", "pass"])
 def test_an_answer_that_contradicts_itself_never_passes(decide: Decide, on_difference: str) -> None:
     outcome = done("identical", errors=12).outcome
@@ -429,6 +442,10 @@ def test_a_sample_that_was_asked_for_is_one(decide: Decide) -> None:
     returned = decide("done", outcome, given=asked)
     assert returned["diff_stats"]["sample"] == "a sample of 100 rows"
     assert "sample" not in decide("done", outcome)["diff_stats"]
+    limits = {"given": asked, "max_rows_added": 1}
+    assert "only a sample was compared" in failure(
+        DatafoldNotComparedError, decide, "done", outcome, **limits
+    )
 
 
 @pytest.mark.parametrize(

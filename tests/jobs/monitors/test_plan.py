@@ -600,10 +600,11 @@ def fails(error: DatafoldError, *, is_processed: bool) -> Callable[[Callable[[],
 TWO = {"one": spec("test"), "two": spec("schema")}
 
 
+@pytest.mark.parametrize("error", [LOST, DatafoldAnswerError("An odd response")])
 def test_a_creation_whose_response_is_lost(
-    sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
+    error: DatafoldError, sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = creates(monkeypatch, fails(LOST, is_processed=True))
+    names = creates(monkeypatch, fails(error, is_processed=True))
 
     assert apply(TWO) == {"created": ["one", "two"]}
 

@@ -104,20 +104,12 @@ def test_makes_one_where_there_is_none(hook: JobHook, sandbox: Any, search: Sear
     assert made.diff["id"] == max(sandbox.state.data_diffs.diffs)
 
 
-@pytest.mark.parametrize("end", ["", "done"])
 @pytest.mark.parametrize("search", [Search.BRIEF, Search.FULL])
-def test_takes_over_its_own(hook: JobHook, sandbox: Any, search: Search, end: str) -> None:
-    number = make(sandbox, "nightly", OWNER.tag, end=end)
+def test_takes_over_its_own(hook: JobHook, sandbox: Any, search: Search) -> None:
+    number = make(sandbox, "nightly", OWNER.tag)
     found = take(hook, search)
     assert (found.diff["id"], found.is_taken_over) == (number, True)
     assert CREATE not in requests(sandbox)
-
-
-@pytest.mark.parametrize("end", ["failed", "cancelled"])
-def test_makes_another_where_its_own_came_to_nothing(hook: JobHook, sandbox: Any, end: str) -> None:
-    number = make(sandbox, OWNER.tag, end=end)
-    made = take(hook, Search.FULL)
-    assert (made.diff["id"], made.is_taken_over) == (number + 1, False)
 
 
 def test_cancels_what_an_earlier_generation_left(hook: JobHook, sandbox: Any, log: Any) -> None:
@@ -270,17 +262,6 @@ def test_cancels_nothing_where_it_must_not(hook: JobHook, sandbox: Any) -> None:
     found = claim(hook, OWNER, data_diffs.CREATE.request(BODY), Search.FULL, may_cancel=False)
     assert found.diff["id"] == mine[1]
     assert statuses(sandbox, old, *mine) == ["processing"] * 3
-
-
-def test_a_copy_with_other_tables_is_neither_taken_over_nor_cancelled(
-    hook: JobHook, sandbox: Any, conduct: Any
-) -> None:
-    mine = make(sandbox, OWNER.tag)
-    body = {**BODY, "table2": ["C"], "tags": [OWNER.tag]}
-    copy = sandbox.state.data_diffs.add(body, Job(RUNS))["id"]
-    assert take(hook, Search.FULL).diff["id"] == mine
-    claim_module.cancel_others(hook, OWNER, mine)
-    assert statuses(sandbox, copy) == ["processing"]
 
 
 def test_cancels_the_others_that_appeared_late(hook: JobHook, sandbox: Any, log: Any) -> None:
