@@ -123,11 +123,9 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
                 yield look
             await asyncio.sleep(trigger.poll_interval)
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
+    def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll alone, where Airflow shares no polls."""
-        stream = self.open_shared_stream(self.serialize()[1])
-        async for event in self.filter_shared_stream(stream):
-            yield event
+        return self.filter_shared_stream(self.open_shared_stream(self.serialize()[1]))
 
     async def filter_shared_stream(
         self, shared_stream: AsyncIterator[Look]

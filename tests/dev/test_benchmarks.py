@@ -131,12 +131,12 @@ def test_each_requirement_is_of_a_figure_that_is_measured() -> None:
             ],
         ),
         (
-            210,
+            220,
             [
                 'This provider misses a limit: "one update, from operator to response" is '
-                "2.1 of ten lines by hand, and the limit is 1.25 of ten lines by hand.",
+                "2.2 of ten lines by hand, and the limit is 1.25 of ten lines by hand.",
                 'This provider misses a limit: "one update, from operator to response" is '
-                "1.05 of `HttpOperator`, and the limit is 1 of `HttpOperator`.",
+                "1.1 of `HttpOperator`, and the limit is 1.05 of `HttpOperator`.",
             ],
         ),
     ],

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import requests
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_datafold import exceptions
+from airflow_provider_datafold.connection import fetch
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.omitted import OMITTED
 from tests.conftest import API_KEY, TOKEN
@@ -257,3 +259,22 @@ def test_the_button_tells_a_missing_connection() -> None:
     works, told = DatafoldHook("nowhere").test_connection()
     assert not works
     assert "'nowhere'" in told
+
+
+def test_looks_again_for_a_connection_that_airflow_could_not_read(
+    requests_mock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = BaseHook.get_connection("datafold_default")
+    answers = iter((RuntimeError("The database is away"), found))
+
+    def get_connection(conn_id: str) -> Any:
+        match next(answers):
+            case Exception() as error:
+                raise error
+            case connection:
+                return connection
+
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(get_connection))
+    monkeypatch.setattr(fetch, "_PAUSES", (0.01,))
+    requests_mock.get(f"{HOST}/x", json={"found": True})
+    assert DatafoldHook().run("GET", "/x") == {"found": True}

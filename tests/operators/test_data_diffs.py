@@ -330,8 +330,6 @@ def test_a_second_one_is_cancelled_when_the_task_is_killed(
 def test_a_second_one_is_cancelled_when_the_wait_fails(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(once, "_PAUSES", (0.0,))
-    monkeypatch.setattr(once, "wait", lambda attempt, asked, jitter: 0.0)
     Conductor(monkeypatch, faults={"mine": {"create": [503]}})
     courses(sandbox, NEVER)
 
