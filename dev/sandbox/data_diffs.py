@@ -198,11 +198,12 @@ def show_summary(data_diffs: DataDiffs, data_sources: DataSources, datadiff_id: 
     fields = ("id", "status", "result", "diff_stats", "created_at", "finished_at", "pk_columns")
     sides = ("data_source1_id", "data_source2_id", "table1", "table2", "include_columns")
     outcome = data_diffs.jobs[datadiff_id].outcome
+    error = outcome.get("error")
     return {
         **{name: diff.get(name) for name in (*fields, *sides)},
         "data_source1_name": sources[diff["data_source1_id"]]["name"],
         "data_source2_name": sources[diff["data_source2_id"]]["name"],
-        "error": (outcome.get("error") or {}).get("error_value"),
+        "error": error.get("error_value") if isinstance(error, dict) else error,
         "feedback": outcome.get("feedback"),
     }
 

@@ -65,6 +65,21 @@ def test_sends_what_it_is_told(call: Call, serve: Any, to: Any) -> None:
 
 
 @both
+@pytest.mark.parametrize(("count", "is_read"), [(99, True), (100, False)])
+def test_how_many_header_fields_are_read(
+    call: Call, serve: Any, to: Any, count: int, is_read: bool
+) -> None:
+    # Two more say what the body is.
+    fields = {f"X-{number}": "x" for number in range(count - 2)}
+    server = serve(answers(200, b"{}", fields))
+    to(f"http://127.0.0.1:{server.port}")
+    if is_read:
+        assert update(call) == {}
+    else:
+        fails(call, DatafoldConnectionError)
+
+
+@both
 def test_sends_no_body(call: Call, serve: Any) -> None:
     server = serve(answers())
     assert call(bi.GET, bi_datasource_id=7) == INTEGRATION
