@@ -203,7 +203,7 @@ def show_summary(data_diffs: DataDiffs, data_sources: DataSources, datadiff_id: 
         **{name: diff.get(name) for name in (*fields, *sides)},
         "data_source1_name": sources[diff["data_source1_id"]]["name"],
         "data_source2_name": sources[diff["data_source2_id"]]["name"],
-        "error": error.get("error_value") if isinstance(error, dict) else error,
+        "error": error.get("error_value") if isinstance(error, dict) else None,
         "feedback": outcome.get("feedback"),
     }
 

@@ -154,13 +154,3 @@ def test_exception_that_nobody_foresaw(serve: Any, monkeypatch: pytest.MonkeyPat
     serve(answers())
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     fails(call_async, DatafoldConnectionError, "an unexpected error (ArithmeticError)")
-
-
-@pytest.mark.parametrize(("fields", "is_read"), [(98, True), (99, False)])
-def test_header_of_many_fields(serve: Any, fields: int, is_read: bool) -> None:
-    # 100 or 101, including Content-Type and Content-Length.
-    serve(answers(200, b"{}", {f"X-{number}": "x" for number in range(fields)}))
-    if is_read:
-        assert update(call_async) == {}
-    else:
-        fails(call_async, DatafoldConnectionError, "the connection broke")
