@@ -74,7 +74,7 @@ class DatafoldUpdateOperator(DatafoldIntegrationOperator):
         :param hook: the hook to call.
         :return: the integration as Datafold returns it.
         """
-        config = jobs.integration.config_of(hook, self.kind, vars(self))
+        config = jobs.integration.config_of(hook, self.kind, self)
         return hook.update_integration(
             self.kind, self.bi_datasource_id, config, only_if_changed=self.only_if_changed
         )
