@@ -173,6 +173,7 @@ OTHER = [
         ({"bindings": BINDINGS[:1]}, {"bindings": answered})
         for answered in (
             [{"remoteId": "1", "boundIds": [1]}],
+            [{"remoteId": "2", "boundIds": [1, 2]}],
             [7],
             [{"remoteId": "1"}],
             [{"remoteId": "1", "boundIds": None}],

@@ -279,6 +279,9 @@ def test_any_value_keeps_a_secret() -> None:
     given = {"password": Secret("abc")}
     found = fitted(diff(data_source1_session_parameters=given))
     assert repr(found["data_source1_session_parameters"]) == repr(given)
+    # Inside of a text nothing is concealed before it is parsed.
+    found = fitted(diff(data_source1_session_parameters="{'password': 'abc'}"))
+    assert repr(found["data_source1_session_parameters"]) == repr(given)
 
 
 # What is wrong.
