@@ -70,8 +70,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     # What Airflow logged when it was imported above. In the process that hands the tests out to
     # others no report takes it, and pytest would print it at the end.
     capture = config.pluginmanager.getplugin("capturemanager")
-    # Not after an error at collection, which this would hide.
-    if capture.is_globally_capturing():
+    # After an error at collection nothing is captured any more, and this would hide the error.
+    with suppress(AssertionError):
         capture.read_global_capture()
     shutil.rmtree(HOME, ignore_errors=True)
 
