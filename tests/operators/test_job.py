@@ -301,6 +301,16 @@ def test_a_replacement_has_the_time_that_was_left(
     )
 
 
+def test_a_replacement_may_have_a_second_one(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    Waits(monkeypatch, "cancelled")
+    Conductor(monkeypatch, faults={"mine": {"create": [503]}})
+    task = gate(deferrable=True, tags=["mine"])
+    wait: Any = {"ids": {"datadiff_id": 1}, "is_taken_over": True}
+    found = deferred(task.execute_complete, context_of(task), None, **wait)
+    tags = sandbox.state.data_diffs.peek(found.kwargs["ids"]["datadiff_id"])["tags"]
+    assert found.kwargs["twin_tag"] in tags
+
+
 @pytest.mark.parametrize("wait", [{}, {"is_taken_over": False}], ids=repr)
 def test_what_is_its_own_is_not_replaced(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch, wait: Any
