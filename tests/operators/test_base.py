@@ -26,6 +26,14 @@ from tests.conftest import API_KEY
 # tests/docs have these of all operators and sensors.
 
 
+KINDS = [
+    kind
+    for module in (bi, ci, data_diffs, data_sources, dbt, monitors, of_data_diffs, of_runs)
+    for kind in vars(module).values()
+    if getattr(kind, "__module__", "") == module.__name__ and "__init__" in vars(kind)
+]
+
+
 def sync(**more: Any) -> Any:
     return bi.DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id=7, **more)
 
@@ -41,6 +49,12 @@ def test_a_mapped_task_has_the_defaults_of_airflow(kind: Any, argument: str) -> 
     with DAG("mapped", schedule=None, start_date=datetime(2024, 1, 1)):
         task = kind.partial(task_id="mapped").expand(**{argument: [1, 2]})
     assert task.inlets == task.outlets == []
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_what_is_rendered_is_an_argument(kind: Any) -> None:
+    # Airflow 2 has a method dry_run, so that this argument is kept by another name.
+    assert {*kind.template_fields} - {"is_dry_run"} <= {*signature(kind).parameters}
 
 
 @pytest.mark.parametrize("kind", [DatafoldOperator, DatafoldJobSensor])

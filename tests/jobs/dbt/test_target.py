@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldTransientError
 from airflow_provider_datafold.jobs.dbt import target as module
 from airflow_provider_datafold.jobs.dbt.target import packed
+from airflow_provider_datafold.redaction.secret import Secret
 from tests.artifacts import FILES, target, unpacked
 
 BUCKET = "memory://bucket/target"
@@ -53,6 +54,15 @@ def test_a_folder_of_a_bucket(end: str, bucket: Any) -> None:
         bucket.pipe(f"/bucket/target/{name}", content)
     bucket.pipe("/bucket/targeted/other.json", b"{}")
     assert pack(BUCKET + end) == FILES
+
+
+def test_airflow_hides_what_is_secret_in_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden: list[str] = []
+    monkeypatch.setattr(module, "mask", lambda found: hidden.extend(map(Secret.reveal, found)))
+    place = "memory://me:planted-password@bucket/target?signature=planted-signature"
+    with pytest.raises((DatafoldInputError, DatafoldTransientError)):
+        pack(place)
+    assert hidden == ["planted-password", "planted-signature"]
 
 
 def test_links_to_files_within_the_folder_are_followed_and_no_others(tmp_path: Path) -> None:
