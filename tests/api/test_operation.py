@@ -251,3 +251,8 @@ def test_no_request_is_refused(method: Any, path: Any, body: Any, said: str) -> 
 def test_a_section_alone_calls_nothing() -> None:
     with pytest.raises(NotImplementedError):
         Caller().call(data_diffs.LIST)
+
+
+def test_a_large_body_has_time_to_be_sent() -> None:
+    request = free_request("POST", "/x", "x" * 2**20, is_repeatable=None, may_be_empty=False)
+    assert request.seconds_to_send == pytest.approx(8, abs=0.01)
