@@ -418,8 +418,10 @@ def stop(waiting: DatafoldJobTrigger, service: Service, *, kill: bool = False) -
         else:
             await _cancel_again_and_again(running)
         assert running.cancelled()
-        # Closing a connection takes another iteration of the loop.
+        # Closing a connection takes another iteration of the loop, and the service knows a little
+        # later than we do that it has answered.
         await _until(lambda: not asyncio.all_tasks() - before)
+        await _until(lambda: service.ended.count(CANCEL) == service.seen.count(CANCEL))
         return [str(task) for task in asyncio.all_tasks() - before]
 
     return asyncio.run(main())
