@@ -103,7 +103,7 @@ COURSES = [
     Case(
         "execution timeout",
         NEVER,
-        {"execution_timeout": 1.0},
+        {"execution_timeout": 2.0},
         "DatafoldDeadlineError",
         "The data diff had not ended after",
         cancelled=True,
