@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -18,11 +16,11 @@ from airflow_provider_datafold.exceptions import (
     DatafoldJobFailedError,
     DatafoldJobInvalidError,
     DatafoldNotComparedError,
-    DatafoldTransientError,
+    DatafoldNotFoundError,
+    DatafoldPermissionError,
     DatafoldWaitingForPersonError,
 )
-from airflow_provider_datafold.jobs.gate.explanation import explain
-from airflow_provider_datafold.jobs.gate.figures import Figures, part
+from airflow_provider_datafold.jobs.gate.figures import READY, Figures, part
 from airflow_provider_datafold.jobs.gate.limits import Limits
 from airflow_provider_datafold.jobs.gate.report import Report
 from airflow_provider_datafold.jobs.gate.verdict import Outcome, Verdict, describe_sample, judge
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 _ROWS = fields.between(0, fields.LARGEST)
+_PAUSES = (0.0, 1.0, 3.0)
+"""Seconds before each read of the detailed results, until they are ready."""
 
 
 class Gate:
@@ -76,7 +76,7 @@ class Gate:
     ) -> dict[str, Any]:
         """Let the DAG continue, or stop it. In any case tell the verdict first.
 
-        :param hook: reads the detailed results: to confirm a verdict, or to explain it.
+        :param hook: reads the detailed results.
         :param context: Airflow's task context, which takes the verdict.
         :param datadiff_id: the data diff's id, which the API's response may lack.
         :param reading: the data diff's end.
@@ -86,12 +86,15 @@ class Gate:
         :raises AirflowSkipException: the sides differ, and ``on_difference`` is ``"skip"``.
         :raises DatafoldError: the DAG must not continue; the class says why.
         """
-        report = _report(hook, context, datadiff_id, reading.answer, given)
-        decision = self._decide(report, reading)
-        self._tell(report, decision.verdict, decision.results)
-        if decision.error is not None:
-            raise decision.error
-        return _returned(report, decision.results)
+        results = _results(hook, datadiff_id) if reading.has_succeeded else {}
+        report = _report(hook, context, datadiff_id, reading.answer, results, given)
+        self.verdict, error = self._decide(report, reading)
+        told = report.tell(self.verdict)
+        if error is None:
+            return _returned(report)
+        if isinstance(error, DatafoldError):
+            error.verdict = told
+        raise error
 
     def give_up(
         self,
@@ -114,14 +117,10 @@ class Gate:
         causes = (error, error.__cause__, error.__context__)
         found = next((each for each in causes if isinstance(each, DatafoldError)), None)
         reason = found.summary if found else f"the task ended with {type(error).__name__}"
-        report = _report(hook, context, datadiff_id, {}, given)
-        self._tell(report, Verdict(Outcome.NOT_COMPARED, reason, ()))
-
-    def _tell(
-        self, report: Report, verdict: Verdict, results: Mapping[str, Any] | None = None
-    ) -> None:
-        self.verdict = verdict
-        report.tell(verdict, results)
+        self.verdict = Verdict(Outcome.NOT_COMPARED, reason, ())
+        told = _report(hook, context, datadiff_id, {}, {}, given).tell(self.verdict)
+        if found is not None:
+            found.verdict = told
 
     def _decide(self, report: Report, reading: JobStatus) -> _Decision:
         match reading.state:
@@ -131,64 +130,36 @@ class Gate:
                 return _cancelled(report)
             case State.FAILED:
                 return _failed(report)
-        verdict, results = self._judge(report)
+        verdict = judge(report.figures, self.limits, may_be_empty=self._on_empty == "pass")
         match verdict.outcome:
-            case Outcome.UNCONFIRMED:
-                return _unconfirmed(report, results or {})
             case Outcome.FAILED:
                 return _failed(report)
             case Outcome.PASSES:
                 reason = report.redactor.text(verdict.reason)
                 report.hook.log.info("%s passes: %s. %s", report.name, reason, report.see)
-                return _Decision(verdict, results)
+                return verdict, None
             case _:
-                return self._stop(report, verdict, results)
+                return verdict, self._stop(report, verdict)
 
-    def _judge(self, report: Report) -> tuple[Verdict, Mapping[str, Any] | None]:
-        """Return the verdict, and the results if it took them."""
-        may_be_empty = self._on_empty == "pass"
-        judge_with = partial(
-            judge, report.diff, self.limits, may_be_empty=may_be_empty, sent=report.sent
-        )
-        verdict = judge_with()
-        if verdict.outcome is not Outcome.UNCONFIRMED:
-            return verdict, None
-        results = _confirming_results(report)
-        return judge_with(results=results), results
-
-    def _stop(
-        self, report: Report, verdict: Verdict, results: Mapping[str, Any] | None
-    ) -> _Decision:
-        """Stop the DAG, unless it may go on with a difference, and say why."""
-        results = _details(report, data_diffs.GET_SUMMARY_RESULTS) if results is None else results
-        details = [_capitalized(reason) for reason in explain(results)]
+    def _stop(self, report: Report, verdict: Verdict) -> Exception | None:
+        """Say why the DAG stops, unless it may go on with a difference."""
+        details = report.details()
         details += _own_words(report, f"{verdict.reason}. {details}")
         said = "".join(f"{report.redactor.excerpt(sentence)}. " for sentence in details)
         message = f"{report.redactor.text(verdict.reason)}. {said}{report.see}"
-        decide = partial(_Decision, verdict, results)
         if verdict.outcome is not Outcome.DIFFERS:
-            return decide(DatafoldNotComparedError(f"{report.name}: {message}"))
+            return DatafoldNotComparedError(f"{report.name}: {message}")
         message = f"{report.name} differs: {message}"
         if self._on_difference == "fail":
-            return decide(DatafoldDifferenceError(message))
+            return DatafoldDifferenceError(message)
         if self._on_difference == "skip":
-            return decide(AirflowSkipException(message))
+            return AirflowSkipException(message)
         report.hook.log.warning("%s", message)
-        return decide()
+        return None
 
 
-@dataclass(frozen=True)
-class _Decision:
-    """What a gate decides.
-
-    :param verdict: what came of the data diff.
-    :param results: its ``summary_results``, if they were read.
-    :param error: what stops the DAG, ``None`` to let it go on.
-    """
-
-    verdict: Verdict
-    results: Mapping[str, Any] | None = None
-    error: Exception | None = None
+_Decision = tuple[Verdict, "Exception | None"]
+"""What came of the data diff, and what stops the DAG."""
 
 
 def summary(hook: JobHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,63 +180,72 @@ def summary(hook: JobHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[st
 
 
 def _report(
-    hook: JobHook, context: Context, datadiff_id: int, diff: Mapping[str, Any], given: Any
+    hook: JobHook,
+    context: Context,
+    datadiff_id: int,
+    diff: Mapping[str, Any],
+    results: Mapping[str, Any],
+    given: Any,
 ) -> Report:
     sent = given if isinstance(given, Mapping) else {}
-    return Report(hook, context, datadiff_id, diff, sent, hook.redactor(given))
+    return Report(hook, context, datadiff_id, Figures(diff, results, sent), hook.redactor(given))
 
 
-def _returned(report: Report, results: Mapping[str, Any] | None) -> dict[str, Any]:
+def _results(hook: JobHook, datadiff_id: int) -> Mapping[str, Any]:
+    """Read the detailed results, which may be ready a moment later; empty if Datafold refuses."""
+    results: dict[str, Any] = {}
+    for pause in _PAUSES:
+        hook.pause(pause)
+        try:
+            results = hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)
+        except (DatafoldPermissionError, DatafoldNotFoundError) as error:
+            hook.log.warning("Could not read the detailed results: %s.", error.summary)
+            return {}
+        if results.get("status") in (*READY, "failed"):
+            break
+    return results
+
+
+def _returned(report: Report) -> dict[str, Any]:
     """Return what the task returns, which says in words if only a sample was compared."""
-    returned = summary(report.hook, report.datadiff_id, report.diff)
-    sample = describe_sample(Figures(report.diff, results, report.sent))
+    returned = summary(report.hook, report.datadiff_id, report.figures.diff)
+    sample = describe_sample(report.figures)
     if sample is not None:
         returned["diff_stats"] = {**(returned["diff_stats"] or {}), "sample": sample}
     return returned
 
 
 def _blocked(report: Report, status: Any) -> _Decision:
-    error = DatafoldWaitingForPersonError(
+    verdict = Verdict(Outcome.BLOCKED, f"it waits for a person ({status})", ())
+    return verdict, DatafoldWaitingForPersonError(
         f"{report.name} waits for a person ({status}), so waiting longer will not help. Confirm it "
         f"or log in at Datafold, then wait for it with a DatafoldDataDiffSensor. Or cancel it at "
         f"Datafold and clear this task, which starts a new one. {report.see}"
     )
-    verdict = Verdict(Outcome.BLOCKED, f"it waits for a person ({status})", ())
-    return _Decision(verdict, error=error)
 
 
 def _cancelled(report: Report) -> _Decision:
-    error = DatafoldJobCancelledError(
+    verdict = Verdict(Outcome.CANCELLED, "it was cancelled at Datafold, not by this task", ())
+    return verdict, DatafoldJobCancelledError(
         f"{report.name} was cancelled at Datafold, not by this task. Clear the task to start a "
         f"new one. {report.see}"
     )
-    verdict = Verdict(Outcome.CANCELLED, "it was cancelled at Datafold, not by this task", ())
-    return _Decision(verdict, error=error)
-
-
-def _unconfirmed(report: Report, results: Mapping[str, Any]) -> _Decision:
-    status = report.redactor.text(fields.format_value(results.get("status")))
-    error = DatafoldTransientError(
-        f"{report.name} is done, but its results, which have to confirm its figures, are not "
-        f"complete (status {status}). A retry looks at them again. {report.see}"
-    )
-    reason = f"its results, which have to confirm its figures, are not complete (status {status})"
-    return _Decision(Verdict(Outcome.NOT_COMPARED, reason, ()), error=error)
 
 
 def _failed(report: Report) -> _Decision:
-    error = part(_details(report, data_diffs.GET_SUMMARY_RESULTS), "error")
+    results = report.figures.results or _details(report, data_diffs.GET_SUMMARY_RESULTS)
+    error = part(results, "error")
     words = ": ".join(str(error[name]) for name in ("error_type", "error_value") if error.get(name))
     own = _own_words(report, words)
     # Datafold's words for it, wherever they are.
     found = [report.redactor.excerpt(text).rstrip(".") for text in (words, *own) if text]
     why = ". ".join(found) or "Datafold does not say why"
-    decide = partial(_Decision, Verdict(Outcome.FAILED, why, ()), None)
+    verdict = Verdict(Outcome.FAILED, why, ())
     if error.get("is_retryable") is False:
         message = f"{report.name} failed, and Datafold says that a retry will not help: {why}."
-        return decide(DatafoldJobInvalidError(f"{message} {report.see}"))
+        return verdict, DatafoldJobInvalidError(f"{message} {report.see}")
     message = f"{report.name} failed: {why}. A retry starts a new data diff."
-    return decide(DatafoldJobFailedError(f"{message} {report.see}"))
+    return verdict, DatafoldJobFailedError(f"{message} {report.see}")
 
 
 def _own_words(report: Report, known: str) -> list[str]:
@@ -285,18 +265,6 @@ def _details(report: Report, operation: Operation[dict[str, Any]]) -> Mapping[st
         return {}
 
 
-def _confirming_results(report: Report) -> Mapping[str, Any]:
-    """Return the results of a data diff that passes only if they agree.
-
-    :raises DatafoldError: they cannot be read. A retry looks at the same data diff again.
-    """
-    try:
-        return report.hook.call(data_diffs.GET_SUMMARY_RESULTS, datadiff_id=report.datadiff_id)
-    except DatafoldError:
-        report.hook.log.warning("%s does not pass before its results are read.", report.name)
-        raise
-
-
 def _nullable(check: fields.Check, name: str, value: Any) -> Any:
     return None if fields.undo_none(value) is None else check(name, value)
 
@@ -307,7 +275,3 @@ def _columns(name: str, value: Any) -> dict[str, int | None]:
         fields.text(name, column): _nullable(_ROWS, f"{name}[{fields.format_value(column)}]", most)
         for column, most in fields.mapping(name, value).items()
     }
-
-
-def _capitalized(text: str) -> str:
-    return text[:1].upper() + text[1:]

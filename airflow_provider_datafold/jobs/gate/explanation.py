@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_provider_datafold.jobs.gate.figures import differing_columns, items, part, plain
+from airflow_provider_datafold.jobs.gate.figures import Figures, items, part, plain
 
 _MOST_NAMES = 5
 
 
-def explain(results: Mapping[str, Any]) -> list[str]:
-    """Say what differs most, out of a data diff's results.
-
-    :param results: what ``summary_results`` shows.
-    :return: a few short sentences without a full stop.
-    """
-    return [*_columns(results), *_schema(results), *_keys(results)]
+def explain(figures: Figures) -> list[str]:
+    """Say what differs most, in a few short sentences without a full stop."""
+    return [*_columns(figures), *_schema(figures.results), *_keys(figures.results)]
 
 
-def _columns(results: Mapping[str, Any]) -> Iterator[str]:
-    found = (pair for pair in differing_columns(results) if pair[1])
-    worst = sorted(found, key=lambda pair: -pair[1])
-    if worst:
+def _columns(figures: Figures) -> Iterator[str]:
+    if worst := figures.differing_columns:
         yield f"values differ in {_listed(f'{name!r} ({plain(count)})' for name, count in worst)}"
 
 
@@ -37,7 +31,7 @@ def _schema(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _keys(results: Mapping[str, Any]) -> Iterator[str]:
     keys = part(results, "pks")
-    for key, words in (("dupes", "doubled primary keys"), ("nulls", "null primary keys")):
+    for key, words in (("dupes", "duplicate primary keys"), ("nulls", "null primary keys")):
         counts = items(keys, key)
         if any(counts):
             yield f"{words}: {' and '.join(map(str, counts))}"

@@ -1,79 +1,40 @@
-"""The figures of a data diff, read from the API's answers. Nothing here does I/O."""
+"""The evidence about a data diff that is done: what was asked for, and what was measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from math import inf
+from typing import Any
 
-from airflow_provider_datafold.api.fields import LARGEST, format_value
+from airflow_provider_datafold.api.fields import format_value
 
 SIDES = ("first side", "second side")
 ROWS = tuple(f"rows on the {side}" for side in SIDES)
-"""The names of the tables' counts."""
+"""The counts of the tables. With a filter they may be of all rows."""
 
-_ASKS_FOR_SAMPLE = (
-    "sampling_ratio",
-    "sampling_max_rows",
-    "sampling_tolerance",
-    "sampling_confidence",
-)
-"""Fields of a data diff. ``sampling_threshold`` alone asks for no sample."""
-
-_CHOOSES_COLUMNS = ("include_columns", "columns_to_compare", "exclude_columns", "column_mapping")
-"""Fields of a data diff. Whether its figures and its results count the other columns is unknown."""
-
-
-class _Range(NamedTuple):
-    """The values that a figure may have.
-
-    :param words: the range in words.
-    :param holds: whether a number is in it.
-    """
-
-    words: str
-    holds: Callable[[float], bool]
-
-
-# Infinity and NaN are in none of them.
-_COUNT = _Range("a whole number, 0 or more", lambda n: 0 <= n <= LARGEST and n == int(n))
-_SHARE = _Range("a number from 0 to 1", lambda n: 0 <= n <= 1)
-_AMOUNT = _Range("a number, 0 or more", lambda n: 0 <= n <= LARGEST)
+ROWS_IN_RESULTS = tuple(f"{rows} in the results" for rows in ROWS)
+DIFFERENCES = ("rows added", "rows removed", "rows different")
 
 _STATS = {
-    "rows_added": ("rows added", _COUNT),
-    "rows_removed": ("rows removed", _COUNT),
-    "diff_rows_count": ("rows different", _COUNT),
-    "match_ratio": ("match ratio", _SHARE),
-    "diff_schema": ("schema differences", _AMOUNT),
-    "table_a_row_count": (ROWS[0], _COUNT),
-    "table_b_row_count": (ROWS[1], _COUNT),
-    "errors": ("errors", _COUNT),
-    "diff_null_pks": ("null primary keys", _AMOUNT),
-    "diff_duplicate_pks": ("doubled primary keys", _AMOUNT),
-    # What these measure is published nowhere, so any possible number will do.
-    "diff_pks": ("diff_pks", _AMOUNT),
-    "diff_rows": ("diff_rows", _AMOUNT),
-    "diff_rows_number": ("diff_rows_number", _AMOUNT),
-    "diff_values": ("diff_values", _AMOUNT),
+    "rows_added": "rows added",
+    "rows_removed": "rows removed",
+    "diff_rows_count": "rows different",
+    "match_ratio": "match ratio",
+    "diff_schema": "schema differences",
+    "table_a_row_count": ROWS[0],
+    "table_b_row_count": ROWS[1],
 }
-"""The figures in a data diff's ``diff_stats``: their names in words, and their ranges."""
+"""The figures in ``diff_stats`` that a verdict shows, and their names in words."""
 
-_SHOWN = (
-    "rows_added",
-    "rows_removed",
-    "diff_rows_count",
-    "match_ratio",
-    "diff_schema",
-    "table_a_row_count",
-    "table_b_row_count",
-)
-"""The figures that are documented."""
-
+_UNSHOWN_STATS = {
+    "errors": "errors",
+    "diff_null_pks": "null primary keys",
+    "diff_duplicate_pks": "duplicate primary keys",
+}
 _RESULTS = {
     ("values", "total_rows"): "rows compared",
     ("values", "rows_with_differences"): "rows different in the results",
     ("values", "values_with_differences"): "values different",
-    ("values", "total_values"): "values compared",
     ("values", "compared_columns"): "columns compared",
     ("values", "columns_with_differences"): "columns with differences",
     ("schema", "column_type_mismatches"): "columns of another type",
@@ -81,252 +42,266 @@ _RESULTS = {
 """The figures in ``summary_results``."""
 
 _PAIRS = {
+    ("pks", "total_rows"): ROWS_IN_RESULTS,
     ("pks", "exclusives"): ("rows removed in the results", "rows added in the results"),
-    ("pks", "dupes"): tuple(f"doubled primary keys on the {side}" for side in SIDES),
+    ("pks", "dupes"): tuple(f"duplicate primary keys on the {side}" for side in SIDES),
     ("pks", "nulls"): tuple(f"null primary keys on the {side}" for side in SIDES),
     ("schema", "columns_mismatched"): tuple(f"columns only on the {side}" for side in SIDES),
     ("schema", "column_counts"): tuple(f"columns on the {side}" for side in SIDES),
 }
 """The pairs of figures in ``summary_results``: one for each side."""
 
-_NAMED_ONLY = tuple(f"columns named only on the {side}" for side in SIDES)
-_NAMED_TYPES = "columns named with another type"
-
-NAMED_COLUMNS = {
-    _NAMED_ONLY[0]: _PAIRS["schema", "columns_mismatched"][0],
-    _NAMED_ONLY[1]: _PAIRS["schema", "columns_mismatched"][1],
-    _NAMED_TYPES: _RESULTS["schema", "column_type_mismatches"],
-}
-"""How many columns ``summary_results`` lists by name, and the counts of the same columns."""
-
-_SECTIONS = ("pks", "values", "schema")
-_LISTS = (
-    *_PAIRS,
-    ("values", "columns_diff_stats"),
-    ("schema", "exclusive_columns"),
-    ("schema", "column_type_differs"),
-)
-"""The lists in ``summary_results`` that are read."""
-
-_READY = ("done", "success")
-"""The statuses of ``summary_results`` that are final."""
-
 _KEYS = (
-    "null primary keys",
-    "doubled primary keys",
+    *("null primary keys", "duplicate primary keys"),
     *_PAIRS["pks", "nulls"],
     *_PAIRS["pks", "dupes"],
 )
+_COLUMNS = (*_PAIRS["schema", "columns_mismatched"], "columns of another type")
+_FILTERS = (
+    *("filter1", "filter2", "time_column", "time_interval_start", "time_interval_end"),
+    *("time_travel_point1", "time_travel_point2"),
+)
+_SAMPLES = ("sampling_ratio", "sampling_max_rows")
+_SAMPLES_WITH_DEFAULTS = ("sampling_tolerance", "sampling_confidence")
+READY = ("done", "success")
+"""The statuses of ``summary_results`` that have figures."""
+
+_ONE_COLUMN = 1e-6
+"""By how much a column of one side lowers the match score at least: it is one of 2n + 1 columns,
+and no database has half a million. Less is rounding."""
 
 
 class Figures:
-    """What a data diff measured. A figure is ``None`` where the API does not say it.
+    """What a data diff measured. A figure is ``None`` where Datafold does not say it.
 
-    :param diff: the data diff as the API shows it.
-    :param results: its ``summary_results``, ``None`` as long as they were not read.
-    :param sent: the body of its creation, if that is known.
+    :param diff: the data diff.
+    :param results: its ``summary_results``; empty if there are none.
+    :param sent: the body of its creation; empty if that is not known.
     """
 
     def __init__(
-        self,
-        diff: Mapping[str, Any],
-        results: Mapping[str, Any] | None = None,
-        sent: Mapping[str, Any] | None = None,
+        self, diff: Mapping[str, Any], results: Mapping[str, Any], sent: Mapping[str, Any]
     ) -> None:
-        self._diff, self._sent = diff, sent or {}
-        self.results_status = (results or {}).get("status")
-        # As long as they are not final, their figures say nothing.
-        self._results = results if results and self.results_status in _READY else {}
-        self._raw = dict(self._read())
+        self.diff, self.results, self.sent = diff, results, sent
+        self.result = diff.get("result")
+        # A service may fill in defaults, which say nothing of what the task asked for.
+        self._asked = sent or diff
+        self._ready = results if results.get("status") in READY else {}
+        self._found = dict(self._read())
 
     def __getitem__(self, name: str) -> float | None:
         """Return a figure by its name in words."""
-        return number(self._raw[name][0])
+        return number(self._found[name])
 
     def say(self, *names: str) -> str:
-        """Return figures with their names, fit for a message."""
+        """Return figures with their names."""
         return ", ".join(f"{name} {plain(self[name])}" for name in names)
 
     def shown(self) -> dict[str, float | None]:
         """Return the documented figures by the API's names."""
-        return {field: self[_STATS[field][0]] for field in _SHOWN}
-
-    def impossible(self) -> Iterator[str]:
-        """Say which figures cannot be, e.g. a count below zero."""
-        yield from _wrong_type(self._diff, "diff_stats", Mapping, "an object")
-        for section in _SECTIONS:
-            yield from _wrong_type(self._results, section, Mapping, "an object")
-        for section, field in _LISTS:
-            yield from _wrong_type(part(self._results, section), field, list, "a list")
-        for name, (value, allowed) in self._raw.items():
-            if not (value is None or _is_in(value, allowed)):
-                yield f"{name} is {format_value(value)}, but must be {allowed.words}"
-        stats = part(self._diff, "diff_stats")
-        yield from _wrong_type(stats, "sampled", bool, "true or false")
+        return {field: self[name] for field, name in _STATS.items()}
 
     @property
-    def result(self) -> Any:
-        """Datafold's own word for the result."""
-        return self._diff.get("result")
+    def impossible(self) -> str | None:
+        """A figure that cannot be, in words."""
+        found = self._found.items()
+        wrong = ((name, value) for name, value in found if not _is_possible(value))
+        return next((f"{name} is {format_value(value)}" for name, value in wrong), None)
 
     @property
-    def can_confirm(self) -> bool:
-        """Whether there are ``summary_results`` that say something about the rows."""
-        return any(isinstance(self._results.get(name), Mapping) for name in ("pks", "values"))
+    def has_results(self) -> bool:
+        """Whether the ``summary_results`` say something about the rows."""
+        return any(isinstance(self._ready.get(name), Mapping) for name in ("pks", "values"))
 
     @property
     def is_across(self) -> bool:
-        """Whether the sides are in two databases, where Datafold does not measure the schema."""
-        return self._diff.get("kind") == "cross_db"
+        """Whether the sides are in two databases."""
+        return self.diff.get("kind") == "cross_db"
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the counts of the tables may be of rows that were not compared."""
+        return any(self._asked.get(name) is not None for name in _FILTERS)
 
     @property
     def is_sampled(self) -> bool:
         """Whether only some rows were compared, as far as is known."""
-        if self._has_estimates or self._sampled is True:
+        said = part(self.diff, "diff_stats").get("sampled")
+        # Only a sample has estimates for the whole tables.
+        if said is True or any(column.get("values_different_estimate") for column in self.columns):
             return True
-        asked = (body.get(name) for body in (self._diff, self._sent) for name in _ASKS_FOR_SAMPLE)
-        return self._sampled is None and any(value is not None for value in asked)
+        names = (*_SAMPLES, *_SAMPLES_WITH_DEFAULTS) if self.sent else _SAMPLES
+        return said is not False and any(self._asked.get(name) is not None for name in names)
 
     @property
-    def compared_all(self) -> bool:
-        """Whether Datafold says itself that it is no sample."""
-        return self._sampled is False and not self.is_sampled
+    def is_cut(self) -> bool:
+        """Whether the search for differences may have ended at a limit."""
+        if not self.is_across:
+            return False
+        limits = {**self.diff, **self.sent}
+        most = number(limits.get("per_column_diff_limit"))
+        counts = [count for _, count in self.differing_columns] or [self["rows different"] or 0]
+        is_at_limit = most is not None and max(counts) >= most
+        return is_at_limit or limits.get("download_limit") is not None
 
     @property
     def has_bad_keys(self) -> bool:
-        """Whether some primary keys are null or doubled, so that rows cannot be paired by them."""
+        """Whether some primary keys are null or not unique, so that they do not pair rows."""
         return any(self[name] for name in _KEYS)
 
     @property
-    def chooses_columns(self) -> bool:
-        """Whether only some columns were compared, or some under other names."""
-        return any(self._diff.get(name) for name in _CHOOSES_COLUMNS)
+    def differences(self) -> dict[str, float | None]:
+        """How many rows differ, as far as both answers prove.
 
-    @property
-    def reads_only_differences(self) -> bool:
-        """Whether it may read only the rows that may differ, e.g. after comparing checksums.
-
-        Then the rows compared are those that were read. Across databases nobody knows.
+        ``diff_stats`` may count fewer than the results. ``rows_with_differences`` may count the
+        rows of one side, too.
         """
-        return self.is_across or str(self._diff.get("algorithm")).startswith("hash")
+        added, removed = (
+            max(known, default=None)
+            for known in (
+                [n for n in (self[name], self[f"{name} in the results"]) if n is not None]
+                for name in ("rows added", "rows removed")
+            )
+        )
+        different, shown = self["rows different"], self["rows different in the results"]
+        if different is not None and shown is not None:
+            different = max(different, shown - (added or 0) - (removed or 0))
+        found = (added, removed, shown if different is None else different)
+        return dict(zip(DIFFERENCES, found, strict=True))
 
     @property
-    def has_no_rows(self) -> bool:
-        """Whether both sides are empty, as far as they were counted."""
-        counted = [self[name] for name in ROWS if self[name] is not None]
-        return bool(counted) and not any(counted)
+    def counted(self) -> Iterator[str]:
+        """The names of the figures that count a difference."""
+        names = (*DIFFERENCES, *(f"{name} in the results" for name in DIFFERENCES))
+        yield from (name for name in (*names, "values different") if self[name])
 
     @property
-    def rows_in_common(self) -> float | None:
-        """The rows that are on both sides, by the counts of the tables."""
-        if self.is_sampled or self.has_bad_keys:
-            return None
-        changes = ("rows removed", "rows added")
-        sides = [subtract(self[r], self[c]) for r, c in zip(ROWS, changes, strict=True)]
-        return min((rows for rows in sides if rows is not None), default=None)
+    def row_counts(self) -> list[float]:
+        """How many rows the compared sides have, the results' counts first."""
+        return self._known(ROWS_IN_RESULTS) or self._known(ROWS)
 
     @property
-    def shares_no_row(self) -> bool:
-        """Whether there was no row to compare with another."""
-        compared = None if self.reads_only_differences else self["rows compared"]
-        return 0 in (self.rows_in_common, compared, *(self[name] for name in ROWS))
+    def rows_known(self) -> Iterator[str]:
+        """The names of the figures that prove that there are rows to compare."""
+        yield from (name for names in self._pairs_of_rows for name in names if self[name])
+        yield from self.counted
 
     @property
-    def highest_ratio(self) -> float | None:
-        """The highest ratio of equal values that is possible: it counts every column."""
-        rows = self.rows_in_common if self.reads_only_differences else self["rows compared"]
-        columns, different = self.columns, self["values different"]
-        if different is None or not rows or not columns:
-            return None
-        # One division, so that it rounds as a limit such as 0.999 does.
-        return (rows * columns - different) / (rows * columns)
+    def compared_no_column(self) -> bool:
+        """Whether no column was compared though a side has more than its keys."""
+        keys = items(self.diff, "pk_columns")
+        sides = self._known(_PAIRS["schema", "column_counts"])
+        is_chosen = _Choice(self._asked).is_made
+        return self["columns compared"] == 0 and max(sides, default=0) > len(keys) and not is_chosen
 
     @property
-    def columns(self) -> float | None:
-        """The most columns that a ratio of equal values may count."""
-        compared, keys = self["columns compared"], self._diff.get("pk_columns")
-        if compared is None or not isinstance(keys, list):
-            return None
-        sides = (self[f"columns on the {side}"] for side in SIDES)
-        return max(compared + len(keys), *(count or 0 for count in sides))
+    def is_one_sided(self) -> bool:
+        """Whether one side has no rows, and the other has some."""
+        pairs = [self._known(names) for names in self._pairs_of_rows]
+        return any(len(pair) == len(SIDES) and any(pair) and not all(pair) for pair in pairs)
 
     @property
-    def column_differences(self) -> Iterator[tuple[Any, float]]:
-        """Each column that was measured: its name, and how many of its values differ."""
-        yield from differing_columns(self._results)
+    def schema_changes(self) -> float | None:
+        """How many columns the schemas differ in; ``None`` where nobody measured it.
+
+        Of what was chosen, only columns that are named can be told from the others.
+        """
+        choice = _Choice(self._asked)
+        if choice.is_made:
+            return sum(map(choice.includes, self._named_columns)) or None
+        measured = self["schema differences"]
+        # Across databases, 0 says nothing.
+        known = [measured] if measured or not self.is_across else []
+        found = [n for n in (*known, *(self[name] for name in _COLUMNS)) if n is not None]
+        if self._lacks_a_column and not any(found):
+            return 1
+        return max(found, default=None)
+
+    @property
+    def columns(self) -> list[Mapping[str, Any]]:
+        """The statistics of each column that was compared."""
+        found = items(part(self._ready, "values"), "columns_diff_stats")
+        return [column for column in found if isinstance(column, Mapping)]
+
+    @property
+    def differing_columns(self) -> list[tuple[str, float]]:
+        """Each column whose values differ, and in how many rows, the most first."""
+        found = [(str(name), count) for name, count in self._counts.items() if count]
+        return sorted(found, key=lambda pair: -pair[1])
 
     @property
     def values_different(self) -> dict[str, float] | None:
-        """How many values of each column differ, ``None`` unless all columns are known."""
-        stats = part(self._results, "values").get("columns_diff_stats")
-        totals = (self["values different"], self["columns with differences"])
-        if not isinstance(stats, list) or None in totals:
+        """How many values of each column differ, ``None`` unless all that differ are told."""
+        sure = self.differences
+        if sure["rows different"] == 0 and not part(self._ready, "values"):
+            return {}
+        differ, told = self["columns with differences"], self.differing_columns
+        if differ is None or differ > len(told):
             return None
-        found: dict[str, float] = {}
-        for column in stats:
-            column = column if isinstance(column, Mapping) else {}
-            name, count = column.get("column_name"), number(column.get("values_different"))
-            if not isinstance(name, str) or name in found or count is None:
-                return None
-            if not _COUNT.holds(count):
-                return None
-            found[name] = count
-        return found
+        alone = (sure["rows added"] or 0) + (sure["rows removed"] or 0)
+        # In each row that differs, a value does.
+        if (sure["rows different"] or 0) - alone > sum(count for _, count in told):
+            return None
+        return {str(name): count for name, count in self._counts.items()}
 
     @property
-    def needs_no_values(self) -> bool:
-        """Whether no row differs, and no values are shown either."""
-        return self["rows different"] == 0 and self._results.get("values") is None
+    def _pairs_of_rows(self) -> list[tuple[str, ...]]:
+        return [ROWS_IN_RESULTS] if self.is_filtered else [ROWS_IN_RESULTS, ROWS]
 
     @property
-    def _sampled(self) -> Any:
-        return part(self._diff, "diff_stats").get("sampled")
+    def _counts(self) -> dict[Any, float]:
+        found = {each.get("column_name"): each.get("values_different") for each in self.columns}
+        return {name: n for name, count in found.items() if (n := number(count)) is not None}
 
     @property
-    def _has_estimates(self) -> bool:
-        """Whether there are estimates for the whole tables, which only a sample needs.
+    def _named_columns(self) -> list[str]:
+        schema = part(self._ready, "schema")
+        sides = [*items(schema, "exclusive_columns"), schema.get("column_type_differs")]
+        return [str(name) for names in sides if isinstance(names, list) for name in names]
 
-        ``is_sampled`` in ``materialized_results`` says nothing of that: it is about the tables that
-        Datafold stores the results in, which it samples by itself, unless the data diff sets
-        ``materialize_without_sampling``.
+    @property
+    def _lacks_a_column(self) -> bool:
+        """Whether the match score is below 1 although no row differs.
+
+        By its published formula that means columns of one side. It is 0 if there are no rows.
         """
-        return any(
-            column.get("values_different_estimate") is not None
-            for column in column_stats(self._results)
-        )
+        ratio = self["match ratio"]
+        is_equal = self.result == "identical" or all(self[name] == 0 for name in DIFFERENCES)
+        is_below = ratio is not None and 0 < ratio < 1 - _ONE_COLUMN
+        return is_below and is_equal and not any(self.counted)
 
-    def _read(self) -> Iterator[tuple[str, tuple[Any, _Range]]]:
-        stats = part(self._diff, "diff_stats")
-        for field, (name, allowed) in _STATS.items():
-            yield name, (stats.get(field), allowed)
+    def _known(self, names: tuple[str, ...]) -> list[float]:
+        return [figure for figure in map(self.__getitem__, names) if figure is not None]
+
+    def _read(self) -> Iterator[tuple[str, Any]]:
+        stats = part(self.diff, "diff_stats")
+        for field, name in (_STATS | _UNSHOWN_STATS).items():
+            yield name, stats.get(field)
         for (section, field), name in _RESULTS.items():
-            yield name, (part(self._results, section).get(field), _COUNT)
+            yield name, part(self._ready, section).get(field)
         for (section, field), names in _PAIRS.items():
-            pair = items(part(self._results, section), field)
-            for name, value in zip(names, [*pair, None, None], strict=False):
-                yield name, (value, _COUNT)
-        schema = part(self._results, "schema")
-        sides = items(schema, "exclusive_columns")
-        for name, names in zip(_NAMED_ONLY, [*sides, None, None], strict=False):
-            yield name, (_length(names), _COUNT)
-        yield _NAMED_TYPES, (_length(schema.get("column_type_differs")), _COUNT)
+            pair = items(part(self._ready, section), field)
+            yield from zip(names, [*pair, None, None], strict=False)
 
 
-def differing_columns(results: Mapping[str, Any]) -> Iterator[tuple[Any, float]]:
-    """Find how many values of each column differ.
+class _Choice:
+    """The columns that a data diff was asked to compare.
 
-    :param results: what ``summary_results`` shows.
-    :return: the name of each column that was measured, and the number.
+    :param asked: what it was asked for.
     """
-    for column in column_stats(results):
-        count = number(column.get("values_different"))
-        if count is not None:
-            yield column.get("column_name"), count
 
+    def __init__(self, asked: Mapping[str, Any]) -> None:
+        mapped = [name for pair in items(asked, "column_mapping") for name in pair]
+        self._left = _folded([*items(asked, "exclude_columns"), *mapped])
+        self._taken = _folded(items(asked, "include_columns") or items(asked, "columns_to_compare"))
 
-def subtract(figure: float | None, other: float | None) -> float | None:
-    """Subtract a figure from another, if both are known."""
-    return None if figure is None or other is None else figure - other
+    @property
+    def is_made(self) -> bool:
+        return bool(self._left or self._taken)
+
+    def includes(self, name: str) -> bool:
+        folded = name.casefold()
+        return folded not in self._left and (not self._taken or folded in self._taken)
 
 
 def number(value: Any) -> float | None:
@@ -351,30 +326,13 @@ def part(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def items(whole: Mapping[str, Any], name: str) -> list[Any]:
     """Return a list in an answer, an empty one for anything else."""
     found = whole.get(name)
-    return found if isinstance(found, list) else []
+    return list(found) if isinstance(found, (list, tuple)) else []
 
 
-def _is_in(value: Any, allowed: _Range) -> bool:
+def _is_possible(value: Any) -> bool:
     found = number(value)
-    return found is not None and allowed.holds(found)
+    return value is None or (found is not None and 0 <= found < inf)
 
 
-def column_stats(results: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Return the statistics of each column.
-
-    :param results: what ``summary_results`` shows.
-    """
-    for column in items(part(results, "values"), "columns_diff_stats"):
-        if isinstance(column, Mapping):
-            yield column
-
-
-def _length(names: Any) -> Any:
-    """Return how many names there are; what is no list stays, and is no count either."""
-    return len(names) if isinstance(names, list) else names
-
-
-def _wrong_type(whole: Mapping[str, Any], name: str, kind: type, words: str) -> Iterator[str]:
-    value = whole.get(name)
-    if not (value is None or isinstance(value, kind)):
-        yield f"{name} is {format_value(value)}, but must be {words}"
+def _folded(names: list[Any]) -> frozenset[str]:
+    return frozenset(str(name).casefold() for name in names)

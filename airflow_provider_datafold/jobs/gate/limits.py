@@ -62,10 +62,6 @@ class Limits:
         is_of_values = name == "max_rows_different" and self.max_values_different is not None
         return is_of_values or self.min_match_ratio is not None
 
-    def judges_schema(self, figures: Figures) -> bool:
-        """Say whether the schema must be equal."""
-        return not (self.allow_schema_changes or figures.is_across)
-
 
 @dataclass(frozen=True)
 class Check:
@@ -86,38 +82,31 @@ class Check:
 
 
 def checks(figures: Figures, limits: Limits) -> list[Check]:
-    """Hold the figures of a data diff against the limits.
-
-    :param figures: the figures.
-    :param limits: the limits; at least one is given.
-    :return: a check for each limit.
-    """
-    return [
-        *_row_checks(figures, limits),
-        *_column_checks(figures, limits),
-        *_ratio_checks(figures, limits),
-        *_schema_checks(figures, limits),
-    ]
+    """Hold the figures of a data diff against the limits; what is identical has no counts."""
+    found = []
+    if figures.result != "identical":
+        found += [*_row_checks(figures, limits), *_column_checks(figures, limits)]
+    return [*found, *_ratio_checks(figures, limits), *_schema_checks(figures, limits)]
 
 
 def _row_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
-    for name, (stat, argument) in _ROWS.items():
+    for name, found in figures.differences.items():
+        stat, argument = _ROWS[name]
         limit = getattr(limits, argument)
         if limit is None and limits.has_other_than(argument):
             continue
-        most, found = limit or 0, figures[name]
-        words = f"{figures.say(name)} (at most {most})"
+        most = limit or 0
+        words = f"{name} {plain(found)} (at most {most})"
         yield Check(name, found, (found or 0) <= most, words, f"{stat} <= {most}")
 
 
 def _column_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
-    """Hold each column against its limit, once the results are there, which the verdict needs."""
     allowed = limits.max_values_different
-    if allowed is None or not figures.can_confirm or figures.needs_no_values:
+    if allowed is None:
         return
     columns = figures.values_different
     for name, most in allowed.items():
-        if most is not None:
+        if most is not None and columns != {}:
             where = f"values different in {format_value(name)}"
             found = (columns or {}).get(name)
             yield Check(
@@ -147,20 +136,15 @@ def _hint(name: str, columns: Iterable[str]) -> str:
 
 
 def _ratio_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
-    least = limits.min_match_ratio
-    if least is not None:
-        ratio, highest = figures["match ratio"], figures.highest_ratio
-        words = f"match ratio {plain(ratio)} (at least {least:g})"
-        is_within = (ratio or 0) >= least
-        if is_within and highest is not None and highest < least:
-            # Within the rounding that a match ratio may have, but not within the limit.
-            words = f"match ratio {plain(highest)} by the values different (at least {least:g})"
-            is_within = False
-        yield Check("match ratio", ratio, is_within, words, f"match_ratio >= {least:g}")
+    least, ratio = limits.min_match_ratio, figures["match ratio"]
+    if least is None or (ratio is None and figures.result == "identical"):
+        return
+    words = f"match ratio {plain(ratio)} (at least {least:g})"
+    yield Check("match ratio", ratio, (ratio or 0) >= least, words, f"match_ratio >= {least:g}")
 
 
 def _schema_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
-    if limits.judges_schema(figures):
-        changed = figures["schema differences"]
-        words = "schema changed" if changed else "schema unchanged"
-        yield Check("schema", changed, not changed, words, "diff_schema = 0")
+    changes = figures.schema_changes
+    if changes is not None and not limits.allow_schema_changes:
+        words = "schema changed" if changes else "schema unchanged"
+        yield Check("schema", changes, not changes, words, "diff_schema = 0")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Asset
 
-from airflow_provider_datafold.jobs.gate.figures import Figures, column_stats, number
-from airflow_provider_datafold.jobs.gate.verdict import Verdict
+from airflow_provider_datafold.jobs.gate.doubts import doubts
+from airflow_provider_datafold.jobs.gate.explanation import explain
+from airflow_provider_datafold.jobs.gate.figures import Figures, number
+from airflow_provider_datafold.jobs.gate.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 KEY = "verdict"
 """Of the verdict in XCom."""
+
+TEXT = "text"
+"""Of what people read of a verdict that does not pass, in XCom."""
 
 _MOST_COLUMNS = 50
 _LONGEST_REASON = 500
@@ -31,16 +36,14 @@ class Report:
     :param hook: knows the host.
     :param context: Airflow's task context.
     :param datadiff_id: the data diff's id.
-    :param diff: the data diff as the API returned it; empty if that is not known.
-    :param sent: the body of its creation, if that is known.
+    :param figures: what is known of it.
     :param redactor: knows the secrets.
     """
 
     hook: JobHook
     context: Context
     datadiff_id: int
-    diff: Mapping[str, Any]
-    sent: Mapping[str, Any]
+    figures: Figures
     redactor: Redactor
 
     @property
@@ -53,17 +56,22 @@ class Report:
         """Where to look, at the end of a message: a terminal makes a link of it."""
         return f"See {self.hook.data_diff_url(self.datadiff_id)}"
 
-    def tell(self, verdict: Verdict, results: Mapping[str, Any] | None) -> None:
-        """Tell a verdict. It is a convenience: a failure is only a warning.
+    def details(self) -> list[str]:
+        """Return what differs most, in sentences without a full stop."""
+        return [text[:1].upper() + text[1:] for text in explain(self.figures)]
 
-        :param verdict: the verdict.
-        :param results: the data diff's ``summary_results``, if they were read.
-        """
+    def tell(self, verdict: Verdict) -> dict[str, Any]:
+        """Tell a verdict, and return it as data. A failure to store it is only a warning."""
+        data = self._data(verdict)
+        if data["doubts"]:
+            odd = "; ".join(data["doubts"])
+            self.hook.log.warning("%s: %s. %s", self.name, odd, "This does not change the verdict.")
         if "ti" not in self.context:
-            return
-        data = self._data(verdict, results)
+            return data
         try:
             self.context["ti"].xcom_push(key=KEY, value=data)
+            if verdict.outcome is not Outcome.PASSES:
+                self.context["ti"].xcom_push(key=TEXT, value=self._text(data))
             self._tell_assets(data)
         except Exception as error:
             self.hook.log.warning(
@@ -72,42 +80,48 @@ class Report:
                 self.datadiff_id,
                 type(error).__name__,
             )
+        return data
 
-    def _data(self, verdict: Verdict, results: Mapping[str, Any] | None) -> dict[str, Any]:
-        figures = Figures(self.diff, results, self.sent)
+    def _data(self, verdict: Verdict) -> dict[str, Any]:
         clean = self.redactor.text
         return {
+            "kind": "data_diff",
             "id": self.datadiff_id,
             "url": self.hook.data_diff_url(self.datadiff_id),
             "outcome": verdict.outcome.value,
             "reason": clean(verdict.reason)[:_LONGEST_REASON],
             "table1": self._table("table1"),
             "table2": self._table("table2"),
-            "figures": figures.shown(),
-            "columns": self._columns(results or {}),
+            "figures": self.figures.shown(),
+            "columns": self._columns(),
             "assertions": {clean(text): holds for text, holds in verdict.assertions},
-            "sampled": figures.is_sampled,
+            "sampled": self.figures.is_sampled,
+            "doubts": [self.redactor.excerpt(text) for text in doubts(self.figures)],
         }
+
+    def _text(self, data: Mapping[str, Any]) -> str:
+        """Return a paragraph for people, in Markdown."""
+        label = (data["table2"] or data["table1"] or self.name).replace("`", "")
+        word = data["outcome"].replace("_", " ")
+        details = "".join(f"{self.redactor.excerpt(text)}. " for text in self.details())
+        return f"`{label}` {word}: {data['reason']}. {details}[{self.name}]({data['url']})"
 
     def _table(self, side: str) -> str | None:
         """Return the path of a table as the operator takes it; a query or a file has none."""
-        path = self.diff.get(side) or self.sent.get(side)
+        path = self.figures.diff.get(side) or self.figures.sent.get(side)
         if not isinstance(path, list):
             return None
         return ".".join(_quoted(self.redactor.excerpt(str(part))) for part in path)
 
-    def _columns(self, results: Mapping[str, Any]) -> list[dict[str, Any]]:
-        counted = ((number(each.get("values_different")), each) for each in column_stats(results))
-        worst = sorted(
-            ((count, each) for count, each in counted if count), key=lambda pair: -pair[0]
-        )
+    def _columns(self) -> list[dict[str, Any]]:
+        match = {str(each.get("column_name")): each.get("match") for each in self.figures.columns}
         return [
             {
-                "name": self.redactor.excerpt(str(column.get("column_name"))),
+                "name": self.redactor.excerpt(name),
                 "different": count,
-                "match": number(column.get("match")),
+                "match": number(match[name]),
             }
-            for count, column in worst[:_MOST_COLUMNS]
+            for name, count in self.figures.differing_columns[:_MOST_COLUMNS]
         ]
 
     def _tell_assets(self, data: Mapping[str, Any]) -> None:

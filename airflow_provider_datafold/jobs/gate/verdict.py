@@ -1,15 +1,15 @@
-"""What the result of a data diff means for a gate. Nothing here does I/O."""
+"""What a data diff that is done proves. Nothing here does I/O.
+
+docs/data_diffs.md says of each rule why it holds. What is merely odd is a doubt.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from airflow_provider_datafold.api.fields import format_value
-from airflow_provider_datafold.jobs.gate import contradictions
-from airflow_provider_datafold.jobs.gate.figures import Figures, plain
+from airflow_provider_datafold.jobs.gate.figures import ROWS, Figures, plain
 from airflow_provider_datafold.jobs.gate.limits import Limits, checks
 
 _NOT_COMPARED = {
@@ -27,8 +27,6 @@ class Outcome(str, Enum):
     """What a gate makes of a data diff."""
 
     PASSES = "passes"
-    UNCONFIRMED = "unconfirmed"
-    """It passes if its ``summary_results`` agree, which are not read or not ready yet."""
     DIFFERS = "differs"
     EMPTY = "empty"
     NOT_COMPARED = "not_compared"
@@ -51,49 +49,36 @@ class Verdict:
     assertions: tuple[tuple[str, bool], ...] = field(default=_NOTHING, compare=False)
 
 
-def judge(
-    diff: Mapping[str, Any],
-    limits: Limits,
-    *,
-    may_be_empty: bool = False,
-    sent: Mapping[str, Any] | None = None,
-    results: Mapping[str, Any] | None = None,
-) -> Verdict:
+def judge(figures: Figures, limits: Limits, *, may_be_empty: bool = False) -> Verdict:
     """Judge a data diff that is done.
 
-    :param diff: the data diff as the API shows it.
+    :param figures: all evidence about it.
     :param limits: by how much the sides may differ.
     :param may_be_empty: whether it passes without any rows.
-    :param sent: the body of the data diff's creation, if that is known: it may ask for a sample.
-    :param results: the data diff's ``summary_results``. As long as they do not have what they
-        must have to confirm anything, what needs them to pass is :attr:`Outcome.UNCONFIRMED`.
-    :return: the verdict.
     """
-    figures = Figures(diff, results, sent)
-    match figures.result:
-        case "identical" | "different" | "empty" if wrong := _first(contradictions.of_any(figures)):
-            return _contradiction(wrong)
-        case "identical":
-            return _judge_identical(figures, limits, may_be_empty)
-        case "different" if limits.are_given:
-            return _judge_by_limits(figures, limits, may_be_empty)
-        case "different":
-            return Verdict(Outcome.DIFFERS, _differences(figures), (("identical", False),))
-        case "empty":
-            return _judge_empty(figures, may_be_empty)
-        case "error":
-            return Verdict(Outcome.FAILED, "the comparison failed", ())
-        case result:
-            reason = _NOT_COMPARED.get(str(result), f"the result is {format_value(result)}")
-            return Verdict(Outcome.NOT_COMPARED, reason)
+    if figures.result == "error":
+        return Verdict(Outcome.FAILED, "the comparison failed", ())
+    if figures.result not in ("identical", "different", "empty"):
+        unknown = f"the result is {format_value(figures.result)}"
+        return _not_compared(_NOT_COMPARED.get(str(figures.result), unknown))
+    if wrong := _contradiction(figures, limits):
+        return _not_compared(f"Datafold's answer contradicts itself: {wrong}")
+    if figures.result == "different" and not limits.are_given:
+        return Verdict(Outcome.DIFFERS, _differences(figures), (("identical", False),))
+    if nothing := _nothing(figures):
+        if known := next(figures.rows_known, None):
+            return _not_compared(f"{nothing}, but {figures.say(known)}")
+        if figures.schema_changes and not limits.allow_schema_changes:
+            return Verdict(Outcome.DIFFERS, "schema changed")
+        outcome = Outcome.PASSES if may_be_empty else Outcome.EMPTY
+        return Verdict(outcome, "there are no rows to compare")
+    if unproven := _unproven(figures, limits):
+        return _not_compared(unproven)
+    return _by_limits(figures, limits)
 
 
 def describe_sample(figures: Figures) -> str | None:
-    """Say that only a sample was compared, and of how many rows.
-
-    :param figures: the figures of a data diff, with its results if they were read.
-    :return: such as ``"a sample of 500 rows"``; ``None`` unless it was sampled.
-    """
+    """Say that only a sample was compared, e.g. ``"a sample of 500 rows"``."""
     if not figures.is_sampled:
         return None
     rows = figures["rows compared"]
@@ -102,100 +87,92 @@ def describe_sample(figures: Figures) -> str | None:
     )
 
 
-def _judge_empty(figures: Figures, may_be_empty: bool) -> Verdict:
-    if wrong := _first(contradictions.of_empty(figures)):
-        return _contradiction(wrong)
-    outcome = Outcome.PASSES if may_be_empty else Outcome.EMPTY
-    return Verdict(outcome, "there are no rows to compare")
+def _contradiction(figures: Figures, limits: Limits) -> str | None:
+    result = f"the result is {figures.result!r}"
+    if figures.impossible:
+        return figures.impossible
+    if figures["errors"]:
+        return f"{result}, but {figures.say('errors')}"
+    if figures.results.get("status") == "failed":
+        return f"{result}, but the status of its results is 'failed'"
+    if limits.min_match_ratio is not None and (figures["match ratio"] or 0) > 1:
+        return figures.say("match ratio")
+    if figures.result == "different":
+        return None
+    if counted := next(figures.counted, None):
+        return f"{result}, but {figures.say(counted)}"
+    if figures.is_one_sided and not figures.is_sampled:
+        return f"{result}, but {figures.say(*ROWS)}"
+    return None
 
 
-def _judge_identical(figures: Figures, limits: Limits, may_be_empty: bool) -> Verdict:
-    if wrong := _first(contradictions.of_identical(figures, limits)):
-        return _contradiction(wrong)
-    if figures.has_no_rows:
-        return _judge_empty(figures, may_be_empty)
+def _nothing(figures: Figures) -> str | None:
+    """Say that nothing was compared, as far as is known. Results may list only what differs."""
+    rows, counts = figures["rows compared"], figures.row_counts
+    if figures.result == "empty":
+        return "the result is 'empty'"
+    if counts and not any(counts):
+        return "no row was counted"
+    if rows == 0 and not (figures.is_sampled or any(counts) or any(figures.counted)):
+        return "no row was compared"
+    if figures.compared_no_column and (rows or figures.result == "identical"):
+        return "no column was compared"
+    return None
+
+
+def _unproven(figures: Figures, limits: Limits) -> str | None:
+    """Say why the figures do not prove what the limits ask for."""
+    is_identical = figures.result == "identical"
     if limits.needs_counts and figures.has_bad_keys:
-        return _bad_keys()
-    if figures.compared_all:
-        return Verdict(Outcome.PASSES, "identical", (("identical", True),))
-    if figures.is_sampled and limits.names_counts:
-        return _sampled_counts()
-    return _confirm(figures, "identical", (("identical", True),))
+        return "some primary keys are null or duplicated, so the counts of rows say nothing"
+    if figures.is_sampled and (limits.names_counts if is_identical else limits.needs_counts):
+        return (
+            f"{_SAMPLED}, which says nothing about how many rows of the tables differ: use "
+            f"min_match_ratio as the only limit, or do not sample"
+        )
+    if figures.is_sampled and figures["rows compared"] == 0:
+        return f"{_SAMPLED}, and it holds no rows"
+    if figures.is_cut and not is_identical:
+        return (
+            "the search for differences may have ended early, so there may be more: leave out "
+            "per_column_diff_limit and download_limit"
+        )
+    if limits.min_match_ratio is not None and figures.is_one_sided:
+        return "no row is on both sides, so the match ratio says nothing"
+    return None
 
 
-def _judge_by_limits(figures: Figures, limits: Limits, may_be_empty: bool) -> Verdict:
-    if wrong := _first(contradictions.of_different(figures, limits)):
-        return _contradiction(wrong)
-    if limits.needs_counts and figures.has_bad_keys:
-        return _bad_keys()
-    if limits.needs_counts and figures.is_sampled:
-        return _sampled_counts()
+def _by_limits(figures: Figures, limits: Limits) -> Verdict:
     found = checks(figures, limits)
+    in_sample = " in a sample" if figures.is_sampled else ""
     assertions = tuple(
-        (check.assertion, check.found is not None and check.is_within) for check in found
+        (f"{check.assertion}{in_sample}", check.found is not None and check.is_within)
+        for check in found
     )
-    if figures.has_no_rows:
-        assertions = _NOTHING
+    if figures.result == "identical":
+        assertions = ((f"identical{in_sample}", True), *assertions)
     unmeasured = [check.name for check in found if check.found is None]
     beyond = [check.words for check in found if not check.is_within]
     if unmeasured:
         reason = f"Datafold did not measure what there is a limit for: {', '.join(unmeasured)}"
         return Verdict(Outcome.NOT_COMPARED, reason, assertions)
     if beyond:
-        return Verdict(Outcome.DIFFERS, f"{', '.join(beyond)}{_notes(figures)}", assertions)
-    if limits.min_match_ratio is not None and figures.shares_no_row:
-        reason = "no row is on both sides, so the match ratio says nothing"
-        return Verdict(Outcome.NOT_COMPARED, reason)
-    if figures.has_no_rows and not may_be_empty:
-        return _judge_empty(figures, may_be_empty)
+        return Verdict(Outcome.DIFFERS, f"{', '.join(beyond)}{_sample_note(figures)}", assertions)
     within = ", ".join(check.words for check in found)
-    return _confirm(figures, f"within the limits: {within}{_schema_note(figures)}", assertions)
+    reason = "identical" if figures.result == "identical" else f"within the limits: {within}"
+    sample = describe_sample(figures)
+    return Verdict(Outcome.PASSES, f"{reason}, in {sample}" if sample else reason, assertions)
 
 
-def _confirm(figures: Figures, reason: str, assertions: tuple[tuple[str, bool], ...]) -> Verdict:
-    """Pass what the results agree with."""
-    if not figures.can_confirm:
-        return Verdict(Outcome.UNCONFIRMED, reason)
-    if not figures.is_sampled:
-        return Verdict(Outcome.PASSES, reason, assertions)
-    rows = figures["rows compared"]
-    if not rows:
-        why = "Datafold does not say of how many rows" if rows is None else "it holds no rows"
-        return Verdict(Outcome.NOT_COMPARED, f"{_SAMPLED}, and {why}")
-    of_sample = tuple((f"{assertion} in a sample", holds) for assertion, holds in assertions)
-    return Verdict(Outcome.PASSES, f"{reason}, in {describe_sample(figures)}", of_sample)
-
-
-def _contradiction(wrong: str) -> Verdict:
-    return Verdict(Outcome.NOT_COMPARED, f"Datafold's answer contradicts itself: {wrong}")
-
-
-def _bad_keys() -> Verdict:
-    reason = "some primary keys are null or doubled, so the counts of rows say nothing"
+def _not_compared(reason: str) -> Verdict:
     return Verdict(Outcome.NOT_COMPARED, reason)
-
-
-def _sampled_counts() -> Verdict:
-    return Verdict(
-        Outcome.NOT_COMPARED,
-        f"{_SAMPLED}, which says nothing about how many rows of the tables differ: use "
-        f"min_match_ratio as the only limit, or do not sample",
-    )
 
 
 def _differences(figures: Figures) -> str:
     found = figures.say("rows added", "rows removed", "rows different", "match ratio")
-    is_changed = figures["schema differences"] and not figures.is_across
-    return f"{found}{', schema changed' if is_changed else ''}{_notes(figures)}"
+    changed = ", schema changed" if figures.schema_changes else ""
+    return f"{found}{changed}{_sample_note(figures)}"
 
 
-def _notes(figures: Figures) -> str:
-    return f"{_schema_note(figures)}{f' ({_SAMPLED})' if figures.is_sampled else ''}"
-
-
-def _schema_note(figures: Figures) -> str:
-    return " (across databases the schema is not judged)" if figures.is_across else ""
-
-
-def _first(found: Iterator[str]) -> str | None:
-    return next(found, None)
+def _sample_note(figures: Figures) -> str:
+    return f" ({_SAMPLED})" if figures.is_sampled else ""

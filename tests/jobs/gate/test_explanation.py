@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.jobs.gate.explanation import explain
+from airflow_provider_datafold.jobs.gate.figures import Figures
 
 
 def column(name: Any, count: Any) -> dict[str, Any]:
@@ -29,10 +30,6 @@ def column(name: Any, count: Any) -> dict[str, Any]:
             ["values differ in 'c8' (8), 'c7' (7), 'c6' (6), 'c5' (5), 'c4' (4) and 3 more"],
         ),
         (
-            {"values": {"columns_diff_stats": [{"values_different": 3}]}},
-            ["values differ in None (3)"],
-        ),
-        (
             {"schema": {"exclusive_columns": [["a", "b"], ["c"]]}},
             ["only side 1 has 'a', 'b'", "only side 2 has 'c'"],
         ),
@@ -45,7 +42,7 @@ def column(name: Any, count: Any) -> dict[str, Any]:
             ["other types: 'a', 'b', 'c', 'd', 'e'"],
         ),
         ({"pks": {"dupes": [0, 0], "nulls": [0, 0]}}, []),
-        ({"pks": {"dupes": [0, 3], "nulls": [None, None]}}, ["doubled primary keys: 0 and 3"]),
+        ({"pks": {"dupes": [0, 3], "nulls": [None, None]}}, ["duplicate primary keys: 0 and 3"]),
         ({"pks": {"dupes": None, "nulls": [1, 0]}}, ["null primary keys: 1 and 0"]),
         (
             {
@@ -55,10 +52,11 @@ def column(name: Any, count: Any) -> dict[str, Any]:
             },
             [
                 *("values differ in 'a' (1)", "only side 2 has 'b'", "other types: 'c'"),
-                *("doubled primary keys: 1 and 0", "null primary keys: 0 and 2"),
+                *("duplicate primary keys: 1 and 0", "null primary keys: 0 and 2"),
             ],
         ),
     ],
 )
 def test_explains(results: dict[str, Any], sentences: list[str]) -> None:
-    assert explain(results) == sentences
+    figures = Figures({}, {"status": "done", **results}, {})
+    assert explain(figures) == sentences

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from airflow.providers.common.compat.sdk import Asset
 
 from airflow_provider_datafold.exceptions import DatafoldDifferenceError, DatafoldError
 from airflow_provider_datafold.jobs.gate.decision import Gate
-from airflow_provider_datafold.jobs.gate.report import KEY
+from airflow_provider_datafold.jobs.gate.report import KEY, TEXT
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.redaction.secret import conceal
@@ -59,6 +60,7 @@ def results_of(*columns: dict[str, Any]) -> dict[str, Any]:
 def test_what_passes_is_told(tell: Any, sandbox: Any) -> None:
     told = tell("done", IDENTICAL.outcome)
     assert told == {
+        "kind": "data_diff",
         "id": 3,
         "url": f"{sandbox.url}/datadiffs/3/overview",
         "outcome": "passes",
@@ -75,8 +77,9 @@ def test_what_passes_is_told(tell: Any, sandbox: Any) -> None:
             "table_b_row_count": 100,
         },
         "columns": [],
-        "assertions": {"identical": True},
+        "assertions": {"identical": True, "diff_schema = 0": True},
         "sampled": False,
+        "doubts": [],
     }
 
 
@@ -99,6 +102,16 @@ def test_what_differs_is_told(tell: Any) -> None:
     assert told["assertions"] == {"identical": False}
 
 
+def test_the_error_has_the_verdict_for_a_callback(connections: None, sandbox: Any) -> None:
+    number = sandbox.state.data_diffs.add(BODY, Job(DIFFERENT))["id"]
+    with JobHook() as hook:
+        reading = hook.wait(DATA_DIFF, {"datadiff_id": number}, deadline=time.time() + 60)
+        context = context_of(TASK)
+        with pytest.raises(DatafoldDifferenceError) as caught:
+            Gate(ARGUMENTS).decide(hook, context, number, reading)
+    assert caught.value.verdict == context["ti"].pushed[KEY]
+
+
 def test_fifty_columns_are_told_at_most(tell: Any) -> None:
     stats = [{"column_name": f"c{n}", "values_different": n} for n in range(100)]
     names = [column["name"] for column in tell("done", results_of(*stats))["columns"]]
@@ -110,10 +123,30 @@ def test_a_sample_is_told(tell: Any) -> None:
 
 
 def test_results_that_cannot_be_read_are_told(tell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    Conductor(monkeypatch, faults={"mine": {"results": [404, ...]}})
-    told = tell("done", done("identical", sampled=None).outcome)
+    Conductor(monkeypatch, faults={"mine": {"results": [503, ...]}})
+    told = tell("done", IDENTICAL.outcome)
     assert told["outcome"] == "not_compared"
-    assert told["reason"].startswith("404, there is no such data diff")
+    assert told["reason"].startswith("503, the service failed")
+
+
+def test_what_is_odd_is_told(tell: Any, log: Any) -> None:
+    told = tell("done", done("identical", table_b_row_count=101).outcome)
+    odd = "the counts do not add up: rows on the first side 100, rows on the second side 101"
+    assert (told["outcome"], told["doubts"]) == ("passes", [odd])
+    assert log.warnings == [f"Data diff 3: {odd}. This does not change the verdict."]
+
+
+def test_people_get_a_paragraph_of_what_does_not_pass(tell: Any, sandbox: Any) -> None:
+    context = context_of(TASK)
+    tell("done", results_of({"column_name": "amount", "values_different": 5}), context)
+    text = "`B` differs: rows added 3, rows removed 2, rows different 5, match ratio 0.95. "
+    page = f"{sandbox.url}/datadiffs/3/overview"
+    assert (
+        context["ti"].pushed[TEXT] == f"{text}Values differ in 'amount' (5). [Data diff 3]({page})"
+    )
+    passed = context_of(TASK)
+    tell("done", IDENTICAL.outcome, passed)
+    assert TEXT not in passed["ti"].pushed
 
 
 def test_no_secret_is_told(tell: Any) -> None:
