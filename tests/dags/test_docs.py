@@ -181,16 +181,17 @@ def test_every_snippet_is_run() -> None:
 
 
 START, LOOK = "POST /api/v1/datadiffs", "GET /api/v1/datadiffs/3"
+JUDGE = [LOOK, f"{LOOK}/summary_results"]
 GATES = {
-    "First gate": [START, LOOK],
-    "Arguments": [START, LOOK],
-    "Samples": [START, LOOK, f"{LOOK}/summary_results"],
-    "Choosing limits": [START, LOOK],
-    "Columns that may differ": [START, LOOK],
-    "What the task returns": [START, LOOK],
-    "One summary of many gates": ["GET /api/v1/datadiffs", START, LOOK, LOOK, LOOK],
-    "What waiting costs": ["GET /api/v1/datadiffs", START, LOOK, LOOK, LOOK],
-    "The sensor": ["GET /api/v1/datadiffs/1"],
+    "First gate": [START, *JUDGE],
+    "Arguments": [START, *JUDGE],
+    "Samples": [START, *JUDGE],
+    "Choosing limits": [START, *JUDGE],
+    "Columns that may differ": [START, *JUDGE],
+    "What the task returns": [START, *JUDGE],
+    "One summary of many gates": ["GET /api/v1/datadiffs", START, LOOK, LOOK, *JUDGE],
+    "What waiting costs": ["GET /api/v1/datadiffs", START, LOOK, LOOK, *JUDGE],
+    "The sensor": ["GET /api/v1/datadiffs/1", "GET /api/v1/datadiffs/1/summary_results"],
 }
 """What the snippets of docs/data_diffs.md send, by their headings."""
 

@@ -140,7 +140,9 @@ def test_failed_gate_tells_what_does_not_hold(events: Any) -> None:
 
 
 def test_query_is_no_dataset(events: Any) -> None:
-    assert inputs(events["query"]["COMPLETE"]) == {WAREHOUSE: [("identical", True)]}
+    assert inputs(events["query"]["COMPLETE"]) == {
+        WAREHOUSE: [("identical", True), ("diff_schema = 0", True)]
+    }
 
 
 def test_nothing_is_told_before_there_is_a_verdict(events: Any) -> None:

@@ -26,7 +26,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotFoundError,
     DatafoldStoppedError,
 )
-from airflow_provider_datafold.jobs.gate.report import KEY
+from airflow_provider_datafold.jobs.gate.report import KEY, TEXT
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.jobs.once import ownership
@@ -103,6 +103,7 @@ def test_returns_the_same_in_each_mode(sandbox: Any, log: Any) -> None:
     told = {"id": 3, "outcome": "differs", "url": url, "table1": "A.B", "table2": "A.C"}
     assert verdict.items() >= told.items()
     assert other["ti"].pushed.pop(KEY)["id"] == 4
+    assert context["ti"].pushed.pop(TEXT).startswith("`A.C` differs: rows added 3")
     assert context["ti"].pushed == {DatafoldDataDiffLink.xcom_key: url}
     assert json.loads(json.dumps(first)) == first
 

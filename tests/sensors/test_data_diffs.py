@@ -18,7 +18,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotFoundError,
     DatafoldStoppedError,
 )
-from airflow_provider_datafold.jobs.gate.report import KEY
+from airflow_provider_datafold.jobs.gate.report import KEY, TEXT
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from dev.sandbox.course import Course
@@ -55,6 +55,7 @@ def test_returns_the_same_in_each_mode(sandbox: Any) -> None:
     verdict = context["ti"].pushed.pop(KEY)
     assert (verdict["id"], verdict["outcome"]) == (3, "differs")
     assert (verdict["table1"], verdict["table2"]) == ("A", "B")
+    assert context["ti"].pushed.pop(TEXT).startswith("`B` differs: rows added 3")
     assert context["ti"].pushed == {DatafoldDataDiffLink.xcom_key: first["url"]}
     # What has ended needs no triggerer.
     assert sensor(deferrable=True, on_difference="pass").execute(context) == first

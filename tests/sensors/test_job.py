@@ -196,7 +196,7 @@ def test_a_job_that_ended_meanwhile_is_judged_at_the_first_look(
     add_diff(sandbox, DONE)
     task = sensor(deferrable=True)
     assert task.execute_complete(context_of(task), event, **KEPT)["result"] == "identical"
-    assert sent(sandbox) == [READ]
+    assert sent(sandbox) == [READ, f"{READ}/summary_results"]
     assert "The triggerer could not go on waiting: KeyError." in task_log.warnings
 
 
@@ -237,4 +237,8 @@ def test_what_goes_on_is_told(sandbox: Any, task_log: Log) -> None:
     assert context["ti"].pushed == {"datafold_data_diff_url": page}
     returned = task.poke(context)
     assert (returned.is_done, (returned.xcom_value or {})["url"]) == (True, page)
-    assert sent(sandbox) == ["GET /datadiffs/3"] * 2
+    assert sent(sandbox) == [
+        "GET /datadiffs/3",
+        "GET /datadiffs/3",
+        "GET /datadiffs/3/summary_results",
+    ]

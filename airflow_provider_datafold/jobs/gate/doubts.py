@@ -10,10 +10,10 @@ from airflow_provider_datafold.jobs.gate.figures import DIFFERENCES, ROWS, Figur
 
 def doubts(figures: Figures) -> list[str]:
     """Return each doubt in words."""
-    if figures.result not in ("identical", "different"):
+    status = figures.results.get("status")
+    if figures.result not in ("identical", "different") or status == "failed":
         return []
     if not figures.has_results:
-        status = figures.results.get("status")
         state = f"have only the status {format_value(status)}" if status else "could not be read"
         return [f"its detailed results {state}, so only its own figures decide", *_rows(figures)]
     return [*_rows(figures), *_results(figures), *_columns(figures)]

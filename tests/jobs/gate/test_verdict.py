@@ -66,7 +66,6 @@ def test_each_result(result: Any, outcome: Outcome, reason: str, limits: Any) ->
         ({**COUNTED, "table_b_row_count": 0}, {}, f"{FIRST} 100, {SECOND} 0"),
         ({**COUNTED, "table_a_row_count": 0}, {}, f"{FIRST} 0, {SECOND} 100"),
     ],
-    ids=repr,
 )
 def test_identical_has_no_difference(stats: Any, results: Any, words: str, limits: Any) -> None:
     reason = not_compared(of(evidence("identical", stats, results), **limits))
@@ -296,7 +295,6 @@ def test_a_ratio_holds_for_what_is_identical() -> None:
         ({}, NO_ROWS_READ),
         ({}, {"pks": {"total_rows": None}, "values": {"total_rows": 0}}),
     ],
-    ids=repr,
 )
 def test_no_rows_are_empty(stats: Any, results: Any, result: str) -> None:
     found = evidence(result, {**stats, "diff_schema": 1}, results)
@@ -330,7 +328,6 @@ def test_empty_may_have_counts_from_before_the_filter() -> None:
             f"no column was compared, but {FIRST} in the results 100",
         ),
     ],
-    ids=repr,
 )
 def test_rows_that_were_not_compared_are_not_empty(found: Any, words: str) -> None:
     assert not_compared(of(found, may_be_empty=True)) == words
@@ -435,7 +432,6 @@ def test_a_sample_without_rows_proves_nothing() -> None:
         evidence("identical", sampling_tolerance=0.001, sampling_confidence=99),
         evidence("identical", sent={"table1": ["A"]}, sampling_max_rows=10**9),
     ],
-    ids=repr,
 )
 def test_what_is_no_sample(found: Any) -> None:
     assert of(found, max_rows_added=9) == IDENTICAL
@@ -532,7 +528,6 @@ def test_a_ratio_of_one_side_says_nothing(stats: Any) -> None:
             },
         ),
     ],
-    ids=repr,
 )
 def test_what_is_asserted(found: Any, limits: Any, assertions: Any) -> None:
     assert dict(of(found, **limits).assertions) == assertions
