@@ -102,6 +102,8 @@ class JobService:
         return sum(job["status"] not in ends for job in self._jobs)
 
     def _behave(self, request: Request) -> Iterable[Step]:
+        if request.target.endswith("/summary_results"):
+            return [_json({"status": "success"}), Then.KEEP]
         kind = _kind(request)
         self.counts[kind] += 1
         self.early += time.monotonic() < self._not_before
