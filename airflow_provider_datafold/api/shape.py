@@ -39,28 +39,22 @@ def _shapes() -> Any:
     return json.loads(Path(__file__).with_name("shapes.json").read_text())
 
 
-def fit(method: str, path: str, name: str, value: Any) -> Any:
-    """Check the body of a request, and undo what templating did to its fields.
+def of(method: str, path: str) -> Schema:
+    """Return the schema of an operation's body; the names in a path are the project's own."""
+    return _resolved(_shapes()["bodies"][f"{method} {re.sub('{.*?}', '{}', path)}"])
 
-    :param method: the operation's method.
-    :param path: the operation's path as the contract has it.
-    :param name: what errors call the body.
-    :param value: the body, concealed.
-    :return: a body that fits the contract.
-    :raises DatafoldInputError: a field is wrong, unknown or missing; the error names its place,
-        e.g. ``column_rules[0].equal_if``.
+
+def fit(method: str, path: str, name: str, value: Any) -> Any:
+    """Check the concealed body of a request, and undo what templating did to its fields.
+
+    An error names the place of the field that is wrong, unknown or missing, e.g.
+    ``column_rules[0].equal_if``.
     """
-    # The names in a path are the project's own.
-    schema = _shapes()["bodies"][f"{method} {re.sub('{.*?}', '{}', path)}"]
-    return _fit(name, value, schema, is_top=True)
+    return _fit(name, value, of(method, path), is_top=True)
 
 
 def named(schema: str) -> fields.Check:
-    """Return a check for a value whose shape the contract names.
-
-    :param schema: the shape's name.
-    :return: a check like those of :mod:`~airflow_provider_datafold.api.fields`.
-    """
+    """Return a check for a value whose shape the contract names."""
     return lambda field, value: _fit(field, value, {"$ref": schema})
 
 

@@ -39,8 +39,6 @@ class DatafoldUpdateOperator(DatafoldIntegrationOperator):
 
     The returned integration is the task's return value and so lands in XCom. A secret is never
     a parameter: it is in the Airflow connection that the parameter ``<kind>_conn_id`` names.
-    Which field of that connection is which field of the API:
-    :data:`~airflow_provider_datafold.api.kinds.KINDS`.
 
     The constructor of each kind's operator takes these parameters, too:
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.api import kinds
-from airflow_provider_datafold.connection.integration import fetch_config
+from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
+from airflow_provider_datafold.jobs.integration import fetch_config
 from airflow_provider_datafold.redaction.secret import Secret
 from tests.integrations import KINDS
 
@@ -35,7 +35,7 @@ HELD = {
 
 def config(kind: str, *given: str, conn_id: str = "bi") -> dict[str, Any]:
     """Read a configuration, in which exactly the secrets are concealed."""
-    found = fetch_config(conn_id, kinds.KINDS[kind], given)
+    found = fetch_config(conn_id, bi.KINDS[kind], given, float)
     secrets = {name for name, value in found.items() if isinstance(value, Secret)}
     assert secrets == KINDS[kind].secrets & found.keys()
     return {
