@@ -246,20 +246,15 @@ def _check_limits(name: str, value: Any, schema: Schema) -> None:
         raise input_error(name, value, f"must be at least {schema['minimum']:g}")
     if "maximum" in schema and value > schema["maximum"]:
         raise input_error(name, value, f"must be at most {schema['maximum']:g}")
-    size = len(value.reveal() if isinstance(value, Secret) else value) if _has_size(schema) else 0
-    if size < schema.get("minLength", 0):
+    if isinstance(value, str) and len(value) < schema.get("minLength", 0):
         raise input_error(name, value, "must not be empty")
-    if size > schema.get("maxLength", size):
+    if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):
         raise DatafoldInputError(
-            f"{name}: must have at most {schema['maxLength']} characters, not {size}. "
+            f"{name}: must have at most {schema['maxLength']} characters, not {len(value)}. "
             f"Nothing was sent."
         )
     if schema.get("uniqueItems") and len(set(map(json.dumps, value))) < len(value):
         raise input_error(name, value, "must not contain duplicates")
-
-
-def _has_size(schema: Schema) -> bool:
-    return "minLength" in schema or "maxLength" in schema
 
 
 _FITS: dict[str, Any] = {
