@@ -21,7 +21,15 @@ from airflow_provider_datafold.redaction.secret import Secret, conceal
 
 Schema = Mapping[str, Any]
 
-_FORMATS = {"date-time": fields.date_time, "time": fields.time_of_day}
+_CHECKS: dict[str, fields.Check] = {
+    "boolean": fields.boolean,
+    "integer": fields.integer,
+    "number": fields.number,
+    "string": fields.text,
+    "date-time": fields.date_time,
+    "time": fields.time_of_day,
+}
+"""By a schema's format, or else its type."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
@@ -68,9 +76,17 @@ def _fit(name: str, value: Any, schema: Schema, *, is_top: bool = False) -> Any:
         return fields.one_of(schema["const"])(name, value)
     if "enum" in schema:
         return fields.one_of(*schema["enum"])(name, value)
-    fitted = _FITS[schema.get("type", "any")](name, value, schema, is_top)
-    _check_limits(name, fitted, schema)
-    return fitted
+    if schema.get("type") == "object":
+        return _fit_object(name, value, schema, is_top)
+    if schema.get("writeOnly"):
+        # A secret that was inside a JSON string is not concealed yet.
+        return fields.secret(name, value if isinstance(value, Secret) else Secret(value))
+    if schema.get("type") == "array":
+        value = _fit_array(name, value, schema)
+    elif check := _CHECKS.get(schema.get("format", "")) or _CHECKS.get(schema.get("type", "")):
+        value = check(name, value)
+    _check_limits(name, value, schema)
+    return value
 
 
 def _resolved(schema: Schema) -> Schema:
@@ -221,7 +237,7 @@ def _unknown(name: str, key: Any, known: Mapping[str, Any]) -> str:
     return f"{name}: has no field {format_value(key)}; {hint} Nothing was sent."
 
 
-def _fit_array(name: str, value: Any, schema: Schema, is_top: bool) -> list[Any]:
+def _fit_array(name: str, value: Any, schema: Schema) -> list[Any]:
     items = fields.sequence(name, value)
     shapes = schema.get("prefixItems", [schema.get("items", {})] * len(items))
     if len(shapes) != len(items):
@@ -230,14 +246,6 @@ def _fit_array(name: str, value: Any, schema: Schema, is_top: bool) -> list[Any]
         _fit(f"{name}[{index}]", item, shape)
         for index, (item, shape) in enumerate(zip(items, shapes, strict=True))
     ]
-
-
-def _fit_string(name: str, value: Any, schema: Schema, is_top: bool) -> str | Secret:
-    if schema.get("writeOnly"):
-        # A secret that was inside a JSON string is not concealed yet.
-        return fields.secret(name, value if isinstance(value, Secret) else Secret(value))
-    fitted: str = _FORMATS.get(schema.get("format", ""), fields.text)(name, value)
-    return fitted
 
 
 def _check_limits(name: str, value: Any, schema: Schema) -> None:
@@ -255,14 +263,3 @@ def _check_limits(name: str, value: Any, schema: Schema) -> None:
         )
     if schema.get("uniqueItems") and len(set(map(json.dumps, value))) < len(value):
         raise input_error(name, value, "must not contain duplicates")
-
-
-_FITS: dict[str, Any] = {
-    "any": lambda name, value, schema, is_top: value,
-    "array": _fit_array,
-    "boolean": lambda name, value, schema, is_top: fields.boolean(name, value),
-    "integer": lambda name, value, schema, is_top: fields.integer(name, value),
-    "number": lambda name, value, schema, is_top: fields.number(name, value),
-    "object": _fit_object,
-    "string": _fit_string,
-}
