@@ -25,9 +25,6 @@ def config_of(kind: str) -> dict[str, Any]:
     return found
 
 
-FIELDS = [(kind, field) for kind in KINDS for field in config_of(kind)["properties"]]
-
-
 def body(kind: str, config: Any) -> Any:
     made = bi.find(kind).body(config)
     return {name: it.reveal() if isinstance(it, Secret) else it for name, it in made.items()}
@@ -38,14 +35,6 @@ def refused(kind: str, config: Any) -> str:
         body(kind, config)
     assert str(caught.value).endswith("Nothing was sent.")
     return str(caught.value)
-
-
-def is_taken(kind: str, config: dict[str, Any]) -> bool:
-    try:
-        body(kind, config)
-    except DatafoldInputError:
-        return False
-    return True
 
 
 def is_nullable(node: dict[str, Any]) -> bool:
@@ -61,17 +50,6 @@ def test_the_tests_know_what_the_contract_does(kind: str) -> None:
         name for name, node in fields.items() if schema.is_secret(CONTRACT, node)
     }
     assert KINDS[kind].nullable == {name for name, node in fields.items() if is_nullable(node)}
-
-
-@pytest.mark.parametrize(("kind", "field"), FIELDS)
-def test_the_package_takes_what_the_contract_does(kind: str, field: str) -> None:
-    full = KINDS[kind].fields
-    config = config_of(kind)
-    without = {name: value for name, value in full.items() if name != field}
-    assert is_taken(kind, without) is (field not in config.get("required", ()))
-    assert is_taken(kind, {**full, field: None}) is is_nullable(config["properties"][field])
-    wrong = True if field in ("bindings", "project_ids") else []
-    assert refused(kind, {**full, field: wrong}).startswith(f"{field}: ")
 
 
 def test_the_package_knows_the_contract_s_kinds() -> None:

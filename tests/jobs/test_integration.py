@@ -50,12 +50,6 @@ def refusal(kind: str, conn_id: str = "bi") -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("kind", HELD)
-def test_config(connect: Any, kind: str) -> None:
-    connect("bi", **FULL)
-    assert config(kind) == HELD[kind]
-
-
 @pytest.mark.parametrize(
     ("kind", "field"),
     [(kind, field) for kind in HELD for field in sorted(set(HELD[kind]) - KINDS[kind].secrets)],
@@ -122,8 +116,3 @@ def test_connection_lacks_a_field(connect: Any, kind: str, missing: str, field: 
 def test_connection_that_is_wrong(connect: Any, fields: dict[str, str], said: str) -> None:
     connect("bi", **{**FULL, **fields})
     assert said in refusal("looker")
-
-
-def test_power_bi_can_do_without(connect: Any) -> None:
-    connect("bi", conn_type="generic")
-    assert config("powerbi") == {}
