@@ -73,11 +73,7 @@ class Kind:
         """Check a configuration; one that ``keeps`` the integration's bindings has null there."""
         given = dict(fields.mapping("config", config))
         own = {}
-        if (
-            keeps
-            and "bindings" in self.fields
-            and fields.undo_none(given.get("bindings", 0)) is None
-        ):
+        if keeps and fields.undo_none(given.get("bindings", OMITTED)) is None:
             own, given["bindings"] = {"bindings": None}, []
         for name, check in (("indexing_cron", indexing_cron), ("bindings", bindings)):
             if given.get(name) not in (None, OMITTED):

@@ -90,10 +90,9 @@ class IntegrationMethods(BIMethods):
             config,
         )
         name = f"{found.title} integration {number}"
-        keeps_bindings = body.get("bindings", 0) is None
-        given = {
-            name: it for name, it in public(body).items() if name != "bindings" or it is not None
-        }
+        given = public(body)
+        if keeps_bindings := given.get("bindings", OMITTED) is None:
+            del given["bindings"]
         if only_if_changed or keeps_bindings:
             integration = self.get_integration(number)
             if only_if_changed and _is_unchanged(found, integration, given):
