@@ -30,7 +30,7 @@ class Secret:
 
     def texts(self) -> Iterator[str]:
         """Return every string in the value, without the white space around it."""
-        return map(str.strip, _texts(self._value))
+        return (leaf.strip() for leaf in _leaves(self._value) if isinstance(leaf, str))
 
     def __repr__(self) -> str:
         return MASK
@@ -50,19 +50,15 @@ def conceal(value: Any, name: Any = None) -> Any:
 
 def secrets_in(value: Any) -> Iterator[Secret]:
     """Find each :class:`Secret` in a concealed value."""
-    if isinstance(value, Secret):
-        yield value
-    elif isinstance(value, (dict, list, tuple)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from secrets_in(item)
+    return (leaf for leaf in _leaves(value) if isinstance(leaf, Secret))
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (dict, list, tuple)):
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (dict, list, tuple)):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)
+            yield from _leaves(item)
+    else:
+        yield value
 
 
 def encode(value: Any) -> Secret:
