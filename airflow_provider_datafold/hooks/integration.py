@@ -21,6 +21,7 @@ from airflow_provider_datafold.redaction.frames import concealed
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.connection.settings import Settings
+    from airflow_provider_datafold.redaction.redactor import Redactor
 
 
 class IntegrationMethods(BIMethods):
@@ -31,6 +32,9 @@ class IntegrationMethods(BIMethods):
         @property
         def _settings(self) -> Settings:
             """The connection's."""
+
+        def _redactor(self, *given: Any) -> Redactor:
+            """Make a redactor that knows the API key and the secrets in concealed values."""
 
     def sync_integration(self, bi_datasource_id: int | str) -> Any:
         """Start an unscheduled synchronization (``GET .../bi/{bi_datasource_id}/sync/``).
@@ -102,7 +106,7 @@ class IntegrationMethods(BIMethods):
                     _schedule(body),
                     self._settings.place,
                 )
-                self._warn(found, given, integration)
+                self._warn(found, body, given, integration)
                 return integration
             if keeps_bindings:
                 body = found.with_bindings_of(integration, body)
@@ -110,17 +114,20 @@ class IntegrationMethods(BIMethods):
         # What was read for it has been checked, too.
         answer = self._send(replace(request, body=body))
         self.log.info("%s: %s; accepted by %s.", name, _schedule(body), self._settings.place)
-        self._warn(found, given, answer)
+        self._warn(found, body, given, answer)
         return answer
 
-    def _warn(self, kind: Kind, given: Mapping[str, Any], integration: Any) -> None:
+    def _warn(
+        self, kind: Kind, body: Mapping[str, Any], given: Mapping[str, Any], integration: Any
+    ) -> None:
         """Warn of each field for which the integration has another value than was given."""
+        redactor = self._redactor(body)
         for field, wanted, returned in differences(given, integration):
             self.log.warning(
                 "%s was given as %s, but Datafold returned %s. %s",
                 field,
-                fields.format_value(wanted),
-                fields.format_value(returned),
+                redactor.text(fields.format_value(wanted)),
+                redactor.text(fields.format_value(returned)),
                 _advice(kind, field),
             )
 

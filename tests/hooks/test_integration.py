@@ -293,6 +293,15 @@ def test_secrets_that_come_back_are_replaced(only_if_changed: bool, respond: Any
     assert log.warnings == []
 
 
+def test_a_difference_is_told_without_secrets(respond: Any, log: Any) -> None:
+    respond({"name": "another"})
+    with DatafoldHook() as hook:
+        hook.update_integration("hightouch", 7, {"token": TOKEN, "bindings": [], "name": TOKEN})
+
+    (said,) = log.warnings
+    assert said.startswith("name was given as '***', but Datafold returned 'another'.")
+
+
 @pytest.mark.parametrize("is_full", [False, True])
 def test_hightouch_has_a_method_of_its_own(is_full: bool, hook: DatafoldHook, sandbox: Any) -> None:
     more: dict[str, Any] = {"name": None, "workspace": "w"} if is_full else {}
