@@ -14,10 +14,7 @@ __version__ = "0.1.0"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Describe the provider to Airflow's providers manager.
-
-    :return: a dictionary that fits Airflow's ``provider_info.schema.json``.
-    """
+    """Describe the provider as Airflow's ``provider_info.schema.json`` asks."""
     integration = "Datafold"
     return {
         "package-name": "airflow-provider-datafold",

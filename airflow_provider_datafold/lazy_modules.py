@@ -13,9 +13,6 @@ def modules_of(package: str) -> Callable[[str], ModuleType]:
     A DAG file is parsed again and again, and needs the classes of its operators only. So they
     import the packages whose work they do, ``from airflow_provider_datafold import jobs``, and the
     first task that says ``jobs.hook`` loads that module. Python then finds it without asking here.
-
-    :param package: the package's ``__name__``.
-    :return: the function; it raises :class:`AttributeError` for a name that is no module's.
     """
 
     def module(name: str) -> ModuleType:

@@ -21,11 +21,7 @@ class _PersistedLink(BaseOperatorLink):
 
     @classmethod
     def persist(cls, context: Context, url: str) -> None:
-        """Store the address for Airflow's UI. It is a convenience: a failure is only a warning.
-
-        :param context: Airflow's task context.
-        :param url: the address.
-        """
+        """Store the address for Airflow's UI. It is a convenience: a failure is only a warning."""
         if "ti" not in context:
             return
         try:
@@ -39,12 +35,7 @@ class _PersistedLink(BaseOperatorLink):
             )
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """Return the address.
-
-        :param operator: the task's operator.
-        :param ti_key: the key of the task instance.
-        :return: the address; empty if the task failed before it knew the address.
-        """
+        """Return the address; empty if the task failed before it knew the address."""
         from airflow.providers.common.compat.sdk import XCom
 
         return XCom.get_value(key=self.xcom_key, ti_key=ti_key) or ""

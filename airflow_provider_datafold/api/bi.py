@@ -2,15 +2,166 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
 
+from airflow_provider_datafold.api import fields, shape
 from airflow_provider_datafold.api.caller import Caller
-from airflow_provider_datafold.api.kinds import KINDS, find
 from airflow_provider_datafold.api.operation import Effect, Operation
+from airflow_provider_datafold.api.schedule import indexing_cron
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.frames import concealed
+from airflow_provider_datafold.redaction.names import WRITE_ONLY
 
 _BI = "/api/v1/lineage/bi/"
+_BINDINGS = "[{'remoteId': '1', 'boundIds': [1, 2]}]"
+
+Source = Literal["host", "login", "password", "extra"]
+"""A field of an Airflow connection; ``extra`` is the field of its extra with the API's name."""
+
+
+def bindings(name: str, value: Any) -> list[Any]:
+    """Check bindings. What else Datafold returned with them is left out: no request has it."""
+    entries = map(fields.literal, fields.sequence(name, value, f"must be a list, e.g. {_BINDINGS}"))
+    check = shape.named("DataSourceBinding")
+    return [check(f"{name}[{index}]", _ours(entry)) for index, entry in enumerate(entries)]
+
+
+def _ours(entry: Any) -> Any:
+    if not isinstance(entry, Mapping):
+        return entry
+    return {key: entry[key] for key in ("remoteId", "boundIds") if key in entry}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of BI integration: what the contract does not say about it.
+
+    :param name: the API's name for it, as in its paths.
+    :param title: the product's name.
+    :param sources: what holds the value of a field that no argument gives.
+    :param only_schedule: whether an update changes only the schedule, as the docs say.
+    """
+
+    name: str
+    title: str
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    only_schedule: bool = True
+
+    @cached_property
+    def _schema(self) -> shape.Schema:
+        return shape.of("POST", f"{_BI}{self.name}/")
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The schemas of the configuration's fields, by the API's names."""
+        found: Mapping[str, Any] = self._schema["properties"]
+        return found
+
+    def requires(self, name: str) -> bool:
+        """Return whether the API refuses a configuration without a field."""
+        return name in self._schema.get("required", ())
+
+    def takes_null(self, name: str) -> bool:
+        """Return whether a field may be null."""
+        return {"type": "null"} in self.fields[name].get("anyOf", ())
+
+    def body(self, config: Any, *, keeps: bool = False) -> dict[str, Any]:
+        """Check a configuration; one that ``keeps`` the integration's bindings has null there."""
+        given = dict(fields.mapping("config", config))
+        own = {}
+        if keeps and fields.undo_none(given.get("bindings", OMITTED)) is None:
+            own, given["bindings"] = {"bindings": None}, []
+        for name, check in (("indexing_cron", indexing_cron), ("bindings", bindings)):
+            if given.get(name) not in (None, OMITTED):
+                given[name] = check(name, given[name])
+        return {**shape.fit("POST", f"{_BI}{self.name}/", "config", given), **own}
+
+    def with_bindings_of(self, integration: Any, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a body with the bindings that an integration has in Datafold's response."""
+        own = integration.get("bindings") if isinstance(integration, dict) else None
+        if own is None and not self.requires("bindings"):
+            return {name: value for name, value in body.items() if name != "bindings"}
+        try:
+            return {**body, "bindings": bindings("bindings", own)}
+        except DatafoldInputError:
+            raise DatafoldInputError(
+                f"bindings: not given, and what Datafold returned for this integration has none "
+                f"that could be sent. Check that the id is that of a {self.title} integration, or "
+                f"pass them, e.g. bindings={_BINDINGS}. No update was sent."
+            ) from None
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("hightouch", "Hightouch", {"token": "password"}),
+        Kind(
+            "looker",
+            "Looker",
+            {"base_url": "host", "client_id": "login", "client_secret": "password"},
+        ),
+        Kind("mode", "Mode", {"token": "extra", "password": "password"}),
+        Kind(
+            "tableau",
+            "Tableau",
+            {
+                "server_url": "host",
+                "site_id": "extra",
+                "token_name": "login",
+                "token_value": "password",
+            },
+        ),
+        Kind(
+            "powerbi",
+            "Power BI",
+            {"tenant_id": "extra", "client_id": "login", "client_secret": "password"},
+            only_schedule=False,
+        ),
+        Kind("dbt", "dbt", only_schedule=False),
+    )
+}
+"""By the API's names."""
+
+
+def find(kind: Any) -> Kind:
+    """Return the kind of this name, if there is one."""
+    return KINDS[fields.one_of(*KINDS)("kind", kind)]
+
+
+def public(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a configuration that are not secrets."""
+    return {name: value for name, value in config.items() if name not in WRITE_ONLY}
+
+
+def differences(sent: Mapping[str, Any], answer: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Return name, value sent and value returned of each field that came back otherwise.
+
+    The response's shape is not documented, so missing fields are ignored, and so are the order of a
+    list and a trailing slash.
+    """
+    if not isinstance(answer, dict):
+        return
+    for name in public(sent):
+        if name in answer and _comparable(answer[name]) != _comparable(sent[name]):
+            yield name, sent[name], answer[name]
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, str):
+        # A trailing slash makes no other address.
+        return value.rstrip("/")
+    if not isinstance(value, list):
+        return value
+    if all(isinstance(entry, str) for entry in value):
+        return sorted(value)
+    try:
+        return sorted((entry["remoteId"], sorted(entry["boundIds"])) for entry in value)
+    except (KeyError, TypeError):
+        return value
 
 
 def _operation(method: str, path: str, effect: Effect, **more: Any) -> Operation[Any]:
@@ -87,7 +238,7 @@ class BIMethods(Caller):
         :param kind: ``"hightouch"``, ``"looker"``, ``"mode"``, ``"tableau"``, ``"powerbi"`` or
             ``"dbt"``.
         :param config: values by the API's names of the fields, secrets included;
-            :data:`~airflow_provider_datafold.api.kinds.KINDS` says which fields a kind has.
+            the contract says which fields a kind has.
         :return: the parsed response; the API documents no shape. Secrets in it are replaced.
         :raises DatafoldError: see :meth:`call`.
         """

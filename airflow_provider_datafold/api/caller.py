@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_datafold.redaction.guard import Checked
-    from airflow_provider_datafold.redaction.redactor import Redactor
 
 
 class Caller:
@@ -23,9 +22,6 @@ class Caller:
         def log(self) -> Any:
             """The log of the task."""
 
-        def _redactor(self, *given: Any) -> Redactor:
-            """Make a redactor that knows the API key and the secrets in concealed values."""
-
         def _checked(self, check: Callable[[], Checked], *given: Any) -> Checked:
             """Run a check of concealed values, whose error then shows no secret."""
 
@@ -35,13 +31,5 @@ class Caller:
     def call(
         self, operation: Operation[Returned], body: Any = OMITTED, /, **values: Any
     ) -> Returned:
-        """Call an operation of Datafold's API.
-
-        :param operation: the operation.
-        :param body: the body; none by default. ``None`` is sent as null.
-        :param values: the fields of path and query by name.
-        :return: what the API returns.
-        :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
-        :raises DatafoldError: the call failed; the class says how.
-        """
+        """Call an operation of Datafold's API, with the fields of path and query by name."""
         raise NotImplementedError

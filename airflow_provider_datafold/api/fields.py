@@ -2,10 +2,9 @@
 
 A field that comes out of a template is often not what the DAG's author meant: without native
 rendering everything is a string (``'7'``, ``"[{'remoteId': '1', 'boundIds': [1]}]"``,
-``'None'``), with native rendering the string ``"5"`` becomes the integer 5. Each function takes a
-field's name, for the error, and what Airflow rendered. It returns what the API wants, or raises a
-:class:`DatafoldInputError` that names the field, shows the value and says what it must be. None
-of them does I/O.
+``'None'``), with native rendering the string ``"5"`` becomes the integer 5. Each check takes a
+field's name and what Airflow rendered. It returns what the API wants, or raises a
+:class:`DatafoldInputError` that names the field, shows the value and says what it must be.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ Check = Callable[[str, Any], Any]
 """Takes a field's name and a value."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
-_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?(e[+-]?[0-9]{1,3})?")
 _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
 LARGEST = 2**63 - 1
 """The largest integer that a database keeps in 64 bits."""
@@ -37,22 +35,12 @@ _TEXTS = "must be a list of strings, e.g. ['a', 'b']"
 
 
 def undo_none(value: Any) -> Any:
-    """Turn the string that a template makes of a null param back into ``None``.
-
-    :param value: a rendered, nullable field.
-    :return: ``None`` for the string ``'None'``, otherwise the value itself.
-    """
+    """Turn the string ``'None'``, which a template makes of a null param, back into ``None``."""
     return None if isinstance(value, str) and value.strip() == "None" else value
 
 
 def positive_integer(field: str, value: Any) -> int:
-    """Check a positive integer, such as an id.
-
-    :param field: the field's name, for the error.
-    :param value: a positive integer, or a string of digits such as ``"7"``.
-    :return: an ``int`` from 1 to 2**63 - 1.
-    :raises DatafoldInputError: the value is anything else.
-    """
+    """Check a positive integer such as an id, e.g. ``7`` or ``"7"``."""
     number = _integer(value)
     if number is None or number < 1:
         raise input_error(field, value, 'must be a positive integer, e.g. 7 or "7"')
@@ -60,28 +48,15 @@ def positive_integer(field: str, value: Any) -> int:
 
 
 def integer(field: str, value: Any) -> int:
-    """Check an integer of at most 64 bits.
-
-    :param field: the field's name, for the error.
-    :param value: an integer, or a string of digits such as ``"7"`` or ``"-7"``.
-    :return: an ``int`` from -(2**63 - 1) to 2**63 - 1.
-    :raises DatafoldInputError: the value is anything else.
-    """
+    """Check an integer of at most 64 bits, e.g. ``-7`` or ``"-7"``."""
     number = _integer(value)
     if number is None:
-        is_huge = isinstance(value, int) and not isinstance(value, bool)
-        limit = " of at most 64 bits" if is_huge else ""
-        raise input_error(field, value, f"must be an integer{limit}")
+        raise input_error(field, value, "must be an integer")
     return number
 
 
 def between(least: int, most: int) -> Check:
-    """Return a check for integers in a range.
-
-    :param least: the smallest integer allowed.
-    :param most: the largest integer allowed.
-    :return: a check like the others in this module, which returns an ``int``.
-    """
+    """Return a check for integers in a range, ends included."""
 
     def check(field: str, value: Any) -> int:
         number = _integer(value)
@@ -93,31 +68,15 @@ def between(least: int, most: int) -> Check:
 
 
 def number(field: str, value: Any) -> int | float:
-    """Check a number.
-
-    :param field: the field's name, for the error.
-    :param value: an integer, a finite float, or a string such as ``"7"``, ``"0.5"`` or ``"1e-9"``.
-    :return: an ``int`` or a finite ``float``.
-    :raises DatafoldInputError: the value is anything else.
-    """
-    if _is_number(value):
-        return value if isinstance(value, float) else integer(field, value)
-    if isinstance(value, str) and _NUMBER.fullmatch(stripped := value.strip().lower()):
-        if stripped.removeprefix("-").isdecimal():
-            return integer(field, stripped)
-        if math.isfinite(found := float(stripped)):
-            return found
+    """Check a finite number, e.g. ``7``, ``"0.5"`` or ``"1e-9"``."""
+    found = literal(value)
+    if _is_number(found):
+        return found  # type: ignore[no-any-return]
     raise input_error(field, value, "must be a finite number")
 
 
 def positive_number(field: str, value: Any) -> int | float:
-    """Check a number above 0.
-
-    :param field: the field's name, for the error.
-    :param value: as for :func:`number`.
-    :return: a number above 0.
-    :raises DatafoldInputError: the value is anything else.
-    """
+    """Check a number above 0."""
     found = number(field, value)
     if found <= 0:
         raise input_error(field, value, "must be a number above 0")
@@ -125,13 +84,7 @@ def positive_number(field: str, value: Any) -> int | float:
 
 
 def share(field: str, value: Any) -> int | float:
-    """Check a ratio.
-
-    :param field: the field's name, for the error.
-    :param value: as for :func:`number`.
-    :return: a number from 0 to 1.
-    :raises DatafoldInputError: the value is anything else.
-    """
+    """Check a ratio, a number from 0 to 1."""
     found = number(field, value)
     if not 0 <= found <= 1:
         raise input_error(field, value, "must be a number from 0 to 1")
@@ -139,14 +92,7 @@ def share(field: str, value: Any) -> int | float:
 
 
 def boolean(field: str, value: Any) -> bool:
-    """Check a boolean.
-
-    :param field: the field's name, for the error.
-    :param value: ``True``, ``False``, or one of the strings ``"true"`` and ``"false"``, in any
-        case.
-    :return: a ``bool``.
-    :raises DatafoldInputError: the value is anything else.
-    """
+    """Check a boolean, which may be the string ``"true"`` or ``"false"`` in any case."""
     if isinstance(value, bool):
         return value
     known = {"true": True, "false": False}
@@ -156,45 +102,23 @@ def boolean(field: str, value: Any) -> bool:
 
 
 def text(field: str, value: Any) -> str:
-    """Check a string.
-
-    :param field: the field's name, for the error.
-    :param value: a string without NUL, or the number that native rendering made of one.
-    :return: a ``str`` that UTF-8 can encode.
-    :raises DatafoldInputError: the value is anything else.
-    """
-    if isinstance(value, str) and "\0" not in value:
-        with suppress(UnicodeEncodeError):
-            value.encode()
-            # The str() of a subclass may be something else, such as the name of an Enum's member.
-            return str.__str__(value)
-        raise input_error(field, value, "must be a string without lone surrogates")
+    """Check a string; it may be the number that native rendering made of one."""
+    if isinstance(value, str):
+        # The str() of a subclass may be something else, such as the name of an Enum's member.
+        return str.__str__(value)
     if _is_number(value):
-        return str(number(field, value))
-    raise input_error(field, value, "must be a string without NUL characters")
+        return str(value)
+    raise input_error(field, value, "must be a string")
 
 
 def texts(field: str, value: Any) -> list[str]:
-    """Check a list of strings.
-
-    :param field: the field's name, for the error.
-    :param value: a sequence of strings, or such a list as JSON or as a Python literal.
-    :return: a list of strings.
-    :raises DatafoldInputError: the value is anything else; the error names the place, e.g.
-        ``project_ids[0]``.
-    """
+    """Check a list of strings."""
     items = sequence(field, value, _TEXTS)
     return [text(f"{field}[{index}]", item) for index, item in enumerate(items)]
 
 
 def date_time(field: str, value: Any) -> str:
-    """Check a date and time.
-
-    :param field: the field's name, for the error.
-    :param value: a :class:`~datetime.datetime` with a time zone, or an ISO 8601 string with one.
-    :return: an ISO 8601 string, such as ``"2024-01-31T06:00:00+00:00"``.
-    :raises DatafoldInputError: the value is anything else.
-    """
+    """Check a date and time with a time zone, and return it as an ISO 8601 string."""
     found = value
     if isinstance(value, str):
         with suppress(ValueError):
@@ -207,13 +131,7 @@ def date_time(field: str, value: Any) -> str:
 
 
 def time_of_day(field: str, value: Any) -> str:
-    """Check a time of day.
-
-    :param field: the field's name, for the error.
-    :param value: an ISO 8601 string. YAML reads an unquoted one as a number.
-    :return: the string without surrounding white space.
-    :raises DatafoldInputError: the value is anything else.
-    """
+    """Check a time of day, an ISO 8601 string. YAML reads an unquoted one as a number."""
     if isinstance(value, str):
         with suppress(ValueError):
             time.fromisoformat(re.sub("[Zz]$", "+00:00", value.strip()))
@@ -222,12 +140,7 @@ def time_of_day(field: str, value: Any) -> str:
 
 
 def one_of(*choices: str | int) -> Check:
-    """Return a check for a value that must be one of a few.
-
-    :param choices: the strings or integers to choose from.
-    :return: a check like the others in this module, which returns the choice. A string of digits
-        matches an integer.
-    """
+    """Return a check for a value that must be one of a few strings or integers."""
 
     def check(field: str, value: Any) -> str | int:
         for choice in choices:
@@ -243,28 +156,14 @@ def one_of(*choices: str | int) -> Check:
 
 
 def secret(field: str, value: Any) -> Secret:
-    """Check a secret. The error never shows its value.
-
-    :param field: the field's name, for the error.
-    :param value: a non-empty string, wrapped.
-    :return: the string without surrounding white space, wrapped: a secret that was read from a
-        file often ends in a line break.
-    :raises DatafoldInputError: it is empty, or not a string.
-    """
+    """Check a secret, which is sent without the white space around it and never shown."""
     if isinstance(value, Secret) and isinstance(value.reveal(), str) and value.reveal().strip():
         return Secret(value.reveal().strip())
     raise DatafoldInputError(f"{field}: must be a non-empty string. Nothing was sent.")
 
 
 def name(field: str, value: Any) -> str:
-    """Check a name.
-
-    :param field: the field's name, for the error.
-    :param value: a string that is not empty, or the number that native rendering made of one.
-    :return: the string without surrounding white space.
-    :raises DatafoldInputError: the value is anything else, or the string ``'None'``, which a
-        template makes of a null param.
-    """
+    """Check a name: not empty, nor ``'None'``; it is sent without the white space around it."""
     found = text(field, value).strip()
     if found in ("", "None"):
         raise input_error(field, value, "must be a name")
@@ -272,32 +171,14 @@ def name(field: str, value: Any) -> str:
 
 
 def sha(field: str, value: Any) -> str:
-    """Check the sha of a commit.
-
-    :param field: the field's name, for the error.
-    :param value: 7 to 64 hexadecimal digits; native rendering turns some shas into integers.
-    :return: a string without surrounding white space.
-    :raises DatafoldInputError: the value is anything else.
-    """
-    with suppress(ValueError):  # Python makes no text of a huge integer.
-        if _SHA.fullmatch(found := str(value).strip()):
-            return found
+    """Check the sha of a commit; native rendering turns some shas into integers."""
+    if _SHA.fullmatch(found := str(value).strip()):
+        return found
     raise input_error(field, value, "must be a commit's sha, 7 to 64 hexadecimal digits")
 
 
 def mapping(field: str, value: Any) -> Mapping[str, Any]:
-    """Check an object that has fields.
-
-    :param field: the object's name, for the error.
-    :param value: a mapping, or a dictionary as JSON or as a Python literal.
-    :return: a mapping whose fields are not checked yet.
-    :raises DatafoldInputError: the value is anything else. The error does not show it: it may hold
-        a secret.
-    """
-    if isinstance(value, Secret):
-        raise DatafoldInputError(
-            f"{field}: is nested too deeply, or contains itself. Nothing was sent."
-        )
+    """Check that a value, or the text of one, is an object. The error does not show it."""
     found = literal(value)
     if isinstance(found, Mapping):
         return found
@@ -307,14 +188,7 @@ def mapping(field: str, value: Any) -> Mapping[str, Any]:
 
 
 def sequence(field: str, value: Any, wanted: str = "must be a list") -> Sequence[Any]:
-    """Check a list.
-
-    :param field: the field's name, for the error.
-    :param value: a sequence, or a list as JSON or as a Python literal.
-    :param wanted: the error's text, e.g. ``"must be a list of strings"``.
-    :return: a sequence, never a string, whose items are not checked yet.
-    :raises DatafoldInputError: the value is anything else.
-    """
+    """Check that a value, or the text of one, is a list; its items are not checked yet."""
     found = literal(value)
     if isinstance(found, (str, bytes, bytearray)) or not isinstance(found, Sequence):
         raise input_error(field, value, wanted)
@@ -322,22 +196,12 @@ def sequence(field: str, value: Any, wanted: str = "must be a list") -> Sequence
 
 
 def each_checked(checks: Mapping[str, Check], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Check several values.
-
-    :param checks: a check for each, by its name.
-    :param values: the values by name; those without a check are left out.
-    :return: what the checks return, by name.
-    :raises DatafoldInputError: a value is wrong.
-    """
+    """Check several values by name; those without a check are left out."""
     return {name: check(name, values[name]) for name, check in checks.items()}
 
 
 def literal(value: Any) -> Any:
-    """Parse a string that holds JSON or a Python literal.
-
-    :param value: any value.
-    :return: the parsed value; the value itself if it is not such a string.
-    """
+    """Parse a string that holds JSON or a Python literal; anything else stays as it is."""
     if not isinstance(value, str):
         return value
     for parse in (json.loads, ast.literal_eval):
@@ -348,12 +212,7 @@ def literal(value: Any) -> Any:
 
 
 def input_error(field: str, value: Any, wanted: str) -> DatafoldInputError:
-    """Return the error for a wrong value.
-
-    :param field: the field's name.
-    :param value: the value.
-    :param wanted: what it must be, e.g. ``"must be a list"``.
-    """
+    """Return the error for a wrong value, with what is wanted, e.g. ``"must be a list"``."""
     kind = type(value).__name__
     return DatafoldInputError(
         f"{field}: {wanted}, not {format_value(value)} ({kind}). Nothing was sent."

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from airflow_provider_datafold.api import address, fields, form, shape
+from airflow_provider_datafold.api import address, fields, multipart, shape
 from airflow_provider_datafold.api.fields import Check
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import Secret, encode, secrets_in
@@ -45,29 +45,17 @@ class Effect(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """A checked request.
-
-    :param operation: the operation that it calls.
-    :param path: the path on Datafold's host with its query, every value quoted.
-    :param body: the body, checked and concealed; :data:`OMITTED` for none.
-    :param named: a field of the response and its value as a string, by which it is known to be the
-        response to this request; ``None`` if there is no such field.
-    """
+    """A checked request, with every value in its path quoted and its body concealed."""
 
     operation: Operation[Any]
     path: str
     body: Any = OMITTED
     named: tuple[str, str] | None = None
+    """A field of the response and its value, by which it is known to answer this request."""
 
     @property
     def content(self) -> Secret | None:
-        """The body, encoded and wrapped; ``None`` without one.
-
-        It is bytes, or a :class:`~airflow_provider_datafold.api.form.Multipart`, which is read
-        while it is sent.
-
-        :raises DatafoldInputError: it cannot be encoded.
-        """
+        """The body as bytes, or as a form that is read while it is sent; ``None`` without one."""
         return self._encoded[1]
 
     @property
@@ -89,7 +77,7 @@ class Request:
     def _encoded(self) -> tuple[str, Secret | None]:
         if self.body is OMITTED:
             return _JSON, None
-        return form.encode(self.body) if self.operation.is_form else (_JSON, encode(self.body))
+        return multipart.encode(self.body) if self.operation.is_form else (_JSON, encode(self.body))
 
 
 @dataclass(frozen=True)
@@ -140,13 +128,7 @@ class Operation(Generic[Returned]):
     repeats: tuple[str, str] | None = None
 
     def request(self, body: Any = OMITTED, /, **values: Any) -> Request:
-        """Make a request for this operation.
-
-        :param body: the body, concealed; none by default.
-        :param values: the fields of path and query by name. A field of the query that is ``None``
-            is not sent.
-        :raises DatafoldInputError: a value does not fit the contract.
-        """
+        """Check a concealed body and the fields of path and query, without what is ``None``."""
         path = _PLACE.sub(lambda place: self._part(place[1], values), self.path)
         query = {
             name: _query_text(check(name, values[name]))
@@ -160,12 +142,7 @@ class Operation(Generic[Returned]):
         return Request(self, path, self.fit(body))
 
     def fit(self, body: Any) -> Any:
-        """Check a body, and undo what templating did to its fields.
-
-        :param body: the body, concealed.
-        :return: a body that fits the contract.
-        :raises DatafoldInputError: it does not.
-        """
+        """Check a concealed body, and undo what templating did to its fields."""
         if self.body is not None:
             return self.body(body)
         return shape.fit(self.method, self.path, self.body_name, body)
@@ -188,15 +165,7 @@ def _query_text(value: Any) -> str:
 def free_request(
     method: Any, path: Any, body: Any, *, is_repeatable: bool | None, may_be_empty: bool
 ) -> Request:
-    """Make a request that no operation declares.
-
-    :param method: the HTTP method.
-    :param path: the path on Datafold's host, optionally with a query.
-    :param body: any JSON value, concealed; ``None`` for no body.
-    :param is_repeatable: whether it may be sent twice; ``None`` to follow the HTTP method.
-    :param may_be_empty: as for :class:`Operation`.
-    :raises DatafoldInputError: the method, the path or the body cannot be sent.
-    """
+    """Make a request that no operation declares; by default its method says if it is repeatable."""
     method = address.method("method", method)
     if is_repeatable is None:
         is_repeatable = method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")

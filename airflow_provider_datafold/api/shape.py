@@ -21,7 +21,15 @@ from airflow_provider_datafold.redaction.secret import Secret, conceal
 
 Schema = Mapping[str, Any]
 
-_FORMATS = {"date-time": fields.date_time, "time": fields.time_of_day}
+_CHECKS: dict[str, fields.Check] = {
+    "boolean": fields.boolean,
+    "integer": fields.integer,
+    "number": fields.number,
+    "string": fields.text,
+    "date-time": fields.date_time,
+    "time": fields.time_of_day,
+}
+"""By a schema's format, or else its type."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
@@ -39,28 +47,22 @@ def _shapes() -> Any:
     return json.loads(Path(__file__).with_name("shapes.json").read_text())
 
 
-def fit(method: str, path: str, name: str, value: Any) -> Any:
-    """Check the body of a request, and undo what templating did to its fields.
+def of(method: str, path: str) -> Schema:
+    """Return the schema of an operation's body; the names in a path are the project's own."""
+    return _resolved(_shapes()["bodies"][f"{method} {re.sub('{.*?}', '{}', path)}"])
 
-    :param method: the operation's method.
-    :param path: the operation's path as the contract has it.
-    :param name: what errors call the body.
-    :param value: the body, concealed.
-    :return: a body that fits the contract.
-    :raises DatafoldInputError: a field is wrong, unknown or missing; the error names its place,
-        e.g. ``column_rules[0].equal_if``.
+
+def fit(method: str, path: str, name: str, value: Any) -> Any:
+    """Check the concealed body of a request, and undo what templating did to its fields.
+
+    An error names the place of the field that is wrong, unknown or missing, e.g.
+    ``column_rules[0].equal_if``.
     """
-    # The names in a path are the project's own.
-    schema = _shapes()["bodies"][f"{method} {re.sub('{.*?}', '{}', path)}"]
-    return _fit(name, value, schema, is_top=True)
+    return _fit(name, value, of(method, path), is_top=True)
 
 
 def named(schema: str) -> fields.Check:
-    """Return a check for a value whose shape the contract names.
-
-    :param schema: the shape's name.
-    :return: a check like those of :mod:`~airflow_provider_datafold.api.fields`.
-    """
+    """Return a check for a value whose shape the contract names."""
     return lambda field, value: _fit(field, value, {"$ref": schema})
 
 
@@ -74,9 +76,17 @@ def _fit(name: str, value: Any, schema: Schema, *, is_top: bool = False) -> Any:
         return fields.one_of(schema["const"])(name, value)
     if "enum" in schema:
         return fields.one_of(*schema["enum"])(name, value)
-    fitted = _FITS[schema.get("type", "any")](name, value, schema, is_top)
-    _check_limits(name, fitted, schema)
-    return fitted
+    if schema.get("type") == "object":
+        return _fit_object(name, value, schema, is_top)
+    if schema.get("writeOnly"):
+        # A secret that was inside a JSON string is not concealed yet.
+        return fields.secret(name, value if isinstance(value, Secret) else Secret(value))
+    if schema.get("type") == "array":
+        value = _fit_array(name, value, schema)
+    elif check := _CHECKS.get(schema.get("format", "")) or _CHECKS.get(schema.get("type", "")):
+        value = check(name, value)
+    _check_limits(name, value, schema)
+    return value
 
 
 def _resolved(schema: Schema) -> Schema:
@@ -227,7 +237,7 @@ def _unknown(name: str, key: Any, known: Mapping[str, Any]) -> str:
     return f"{name}: has no field {format_value(key)}; {hint} Nothing was sent."
 
 
-def _fit_array(name: str, value: Any, schema: Schema, is_top: bool) -> list[Any]:
+def _fit_array(name: str, value: Any, schema: Schema) -> list[Any]:
     items = fields.sequence(name, value)
     shapes = schema.get("prefixItems", [schema.get("items", {})] * len(items))
     if len(shapes) != len(items):
@@ -238,42 +248,18 @@ def _fit_array(name: str, value: Any, schema: Schema, is_top: bool) -> list[Any]
     ]
 
 
-def _fit_string(name: str, value: Any, schema: Schema, is_top: bool) -> str | Secret:
-    if schema.get("writeOnly"):
-        # A secret that was inside a JSON string is not concealed yet.
-        return fields.secret(name, value if isinstance(value, Secret) else Secret(value))
-    fitted: str = _FORMATS.get(schema.get("format", ""), fields.text)(name, value)
-    return fitted
-
-
 def _check_limits(name: str, value: Any, schema: Schema) -> None:
     """Check the limits that the contract sets for a number, a string or a list."""
     if "minimum" in schema and value < schema["minimum"]:
         raise input_error(name, value, f"must be at least {schema['minimum']:g}")
     if "maximum" in schema and value > schema["maximum"]:
         raise input_error(name, value, f"must be at most {schema['maximum']:g}")
-    size = len(value.reveal() if isinstance(value, Secret) else value) if _has_size(schema) else 0
-    if size < schema.get("minLength", 0):
+    if isinstance(value, str) and len(value) < schema.get("minLength", 0):
         raise input_error(name, value, "must not be empty")
-    if size > schema.get("maxLength", size):
+    if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):
         raise DatafoldInputError(
-            f"{name}: must have at most {schema['maxLength']} characters, not {size}. "
+            f"{name}: must have at most {schema['maxLength']} characters, not {len(value)}. "
             f"Nothing was sent."
         )
     if schema.get("uniqueItems") and len(set(map(json.dumps, value))) < len(value):
         raise input_error(name, value, "must not contain duplicates")
-
-
-def _has_size(schema: Schema) -> bool:
-    return "minLength" in schema or "maxLength" in schema
-
-
-_FITS: dict[str, Any] = {
-    "any": lambda name, value, schema, is_top: value,
-    "array": _fit_array,
-    "boolean": lambda name, value, schema, is_top: fields.boolean(name, value),
-    "integer": lambda name, value, schema, is_top: fields.integer(name, value),
-    "number": lambda name, value, schema, is_top: fields.number(name, value),
-    "object": _fit_object,
-    "string": _fit_string,
-}

@@ -82,18 +82,12 @@ EXTRA_FIELDS: dict[str, dict[str, Any]] = {
 
 
 def behaviour() -> dict[str, Any]:
-    """Declare the standard fields to Airflow before 3.2.
-
-    :return: what ``get_ui_field_behaviour`` of a hook gives.
-    """
+    """Declare the standard fields to Airflow before 3.2."""
     return {name.replace("-", "_"): value for name, value in FIELD_BEHAVIOUR.items()}
 
 
 def widgets() -> dict[str, Any]:
-    """Declare the extra fields to Airflow before 3.2.
-
-    :return: what ``get_connection_form_widgets`` of a hook gives: a WTForms field by name.
-    """
+    """Declare the extra fields to Airflow before 3.2: a WTForms field by name."""
     # There only where the pages of Airflow 2 are, or what stands in for them in 3.1. In 3.0
     # without them, Airflow shows no fields of the extra.
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget

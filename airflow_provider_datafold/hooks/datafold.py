@@ -31,7 +31,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotFoundError,
     DatafoldRedirectError,
 )
-from airflow_provider_datafold.hooks.integrations import IntegrationMethods
+from airflow_provider_datafold.hooks.integration import IntegrationMethods
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.frames import concealed
 from airflow_provider_datafold.redaction.guard import Checked, guarded
@@ -225,7 +225,6 @@ class DatafoldHook(
         return Redactor([self._settings.api_key, *secrets_in(given)])
 
     def _checked(self, check: Callable[[], Checked], *given: Any) -> Checked:
-        mask(secrets_in(given))
         return guarded(check, self._settings.api_key, given)
 
     def _send(self, request: Request, max_retries: int | None = None) -> Any:

@@ -49,11 +49,7 @@ class DatafoldSyncIntegrationOperator(DatafoldIntegrationOperator):
         store(self, locals())
 
     def call(self, hook: JobHook) -> Any:
-        """Start the synchronization.
-
-        :param hook: the hook to call.
-        :return: what Datafold returns, ``None`` for an empty response.
-        """
+        """Start the synchronization."""
         return hook.sync_integration(self.bi_datasource_id)
 
 

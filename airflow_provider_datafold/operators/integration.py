@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 class DatafoldIntegrationOperator(DatafoldOperator):
-    """What the operators of BI lineage share: an integration, and the link to its page.
-
-    :param bi_datasource_id: id of the integration in Datafold, e.g. ``7`` or ``"7"``.
-    :param datafold_conn_id: id of the Airflow connection to Datafold.
-    """
+    """What the operators of BI lineage share: an integration, and the link to its page."""
 
     bi_datasource_id: int | str
 
@@ -27,10 +23,7 @@ class DatafoldIntegrationOperator(DatafoldOperator):
     operator_extra_links = (DatafoldLink(),)
 
     def page(self, hook: JobHook) -> str:
-        """Return the address of the page with all integrations.
-
-        :param hook: knows the host.
-        """
+        """Return the address of the page with all integrations."""
         return hook.integrations_url
 
 
@@ -39,20 +32,6 @@ class DatafoldUpdateOperator(DatafoldIntegrationOperator):
 
     The returned integration is the task's return value and so lands in XCom. A secret is never
     a parameter: it is in the Airflow connection that the parameter ``<kind>_conn_id`` names.
-    Which field of that connection is which field of the API:
-    :data:`~airflow_provider_datafold.api.kinds.KINDS`.
-
-    The constructor of each kind's operator takes these parameters, too:
-
-    :param bi_datasource_id: see :class:`DatafoldIntegrationOperator`.
-    :param indexing_cron: cron expression of five fields, such as ``"0 6 * * *"``; ``None``, or
-        the text ``"None"`` that a template makes of it, for no schedule.
-    :param name: the integration's name. Not sent by default; ``None`` is sent as null.
-    :param only_if_changed: whether to read the integration first, and to send nothing when its
-        ``indexing_cron`` is the one asked for already; for Power BI and dbt the other fields,
-        except secrets, must be the same, too. Datafold keeps an audit log, which a DAG that sets
-        the same schedule each day would fill. Not templated.
-    :param datafold_conn_id: see :class:`DatafoldIntegrationOperator`.
     """
 
     kind: ClassVar[str]
@@ -69,11 +48,7 @@ class DatafoldUpdateOperator(DatafoldIntegrationOperator):
     )
 
     def call(self, hook: JobHook) -> Any:
-        """Update the integration.
-
-        :param hook: the hook to call.
-        :return: the integration as Datafold returns it.
-        """
+        """Update the integration, and return it as Datafold does."""
         config = jobs.integration.config_of(hook, self.kind, self)
         return hook.update_integration(
             self.kind, self.bi_datasource_id, config, only_if_changed=self.only_if_changed

@@ -18,10 +18,7 @@ _Raised = TypeVar("_Raised", bound=BaseException)
 
 
 def concealed(function: Callable[_Given, _Returned]) -> Callable[_Given, _Returned]:
-    """Conceal the secrets in all arguments of a function, before it sees them.
-
-    :param function: the function.
-    """
+    """Conceal the secrets in all arguments of a function, before it sees them."""
 
     @wraps(function)
     def with_concealed(*given: _Given.args, **named: _Given.kwargs) -> _Returned:
@@ -34,10 +31,6 @@ def concealed(function: Callable[_Given, _Returned]) -> Callable[_Given, _Return
 
 
 def frameless(error: _Raised, outer: BaseException | None = None) -> _Raised:
-    """Return an error without the frames in which it arose.
-
-    :param error: the error.
-    :param outer: what the caller was handling before, ``None`` for nothing.
-    """
+    """Return an error without its frames, and with what the caller was handling as its context."""
     error.__context__ = outer
     return error.with_traceback(None)

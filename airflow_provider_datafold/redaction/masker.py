@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -38,13 +37,9 @@ def mask(secrets: Iterable[Secret]) -> None:
     """Have Airflow replace secrets with ``***`` in everything that the task logs.
 
     Do not call it in an event loop: newer versions of Airflow send the secrets to another process.
-
-    :param secrets: the secrets.
     """
     for secret in secrets:
         for text in secret.texts():
             # Airflow 2 would replace even a shorter one in every line; later versions do not.
             if len(text) >= SHORTEST_PART:
-                # Airflow 2 cannot mask what has no UTF-8, which no request can send either.
-                with suppress(UnicodeEncodeError):
-                    _mask_secret(text)
+                _mask_secret(text)

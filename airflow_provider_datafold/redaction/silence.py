@@ -7,11 +7,7 @@ from collections.abc import Callable, Iterable
 
 
 def silence(loggers: Iterable[str], is_ours: Callable[[], object]) -> None:
-    """Drop a library's DEBUG logs about our requests: they show paths and whole headers.
-
-    :param loggers: the library's loggers.
-    :param is_ours: returns whether the current record is about one of our requests.
-    """
+    """Drop a library's logs while ``is_ours``: of our requests they show paths and headers."""
 
     def passes(record: logging.LogRecord) -> bool:
         return not is_ours()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import html as markup
 import json
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from urllib.parse import quote, quote_plus
 
 from dev.faults.server import Behaviour, Call, Step, Then
 
@@ -205,27 +202,3 @@ def wants_key(key: str) -> Behaviour:
         return [answer(status), Then.KEEP]
 
     return behave
-
-
-def echoes_encoded(status: int, *secrets: str) -> Behaviour:
-    """Repeat secrets in the encodings of URLs, JSON, HTML, base64 and Basic authentication.
-
-    :param status: the HTTP status.
-    :param secrets: what to repeat.
-    """
-    spelled = [
-        spelling
-        for secret in secrets
-        for spelling in (
-            quote(secret, safe=""),
-            quote(secret),
-            quote_plus(secret),
-            json.dumps({"secret": secret}),
-            markup.escape(secret),
-            b64encode(secret.encode()).decode(),
-            b64encode(f"Key {secret}".encode()).decode(),
-            b64encode(f"us:{secret}".encode()).decode(),
-        )
-    ]
-    said = {"id": 7, "detail": " ".join(spelled), "echo": spelled}
-    return answers(status, json.dumps(said).encode())

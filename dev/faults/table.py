@@ -18,7 +18,6 @@ from dev.faults.behaviours import (
     bomb,
     drips,
     echoes,
-    echoes_encoded,
     head,
     html,
     is_huge,
@@ -40,7 +39,6 @@ from dev.faults.fault import (
     RATE_LIMIT,
     REDIRECT,
     REJECTED,
-    SECRETS,
     SERVER,
     SUCCESS,
     TIMEOUT,
@@ -627,14 +625,6 @@ _BODIES = (
         )
     ),
     Fault(
-        "echo-encoded",
-        "responds with 200 and repeats key and token encoded for URLs, JSON, HTML and base64",
-        SUCCESS,
-        1,
-        _ONCE,
-        [echoes_encoded(200, *SECRETS)],
-    ),
-    Fault(
         "huge",
         f"responds with 200 and {HUGE >> 20} MB, announced in Content-Length",
         UNUSABLE,
@@ -772,14 +762,6 @@ _REFUSALS = (
         1,
         _ONCE,
         [refuses_with_input],
-    ),
-    Fault(
-        "400-echo-encoded",
-        "responds with 400 and repeats key and token encoded for URLs, JSON, HTML and base64",
-        REJECTED,
-        1,
-        _ONCE,
-        [echoes_encoded(400, *SECRETS)],
     ),
     Fault(
         "422-page",

@@ -23,7 +23,7 @@ from typing import Any
 from unittest import mock
 
 from airflow_provider_datafold import api, get_provider_info
-from airflow_provider_datafold.api.kinds import KINDS
+from airflow_provider_datafold.api.bi import KINDS
 from airflow_provider_datafold.api.operation import Operation
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
@@ -98,7 +98,7 @@ REASONS = {
 }
 """Why operations need no operator."""
 
-_DECLARING = ("airflow_provider_datafold.api.", "airflow_provider_datafold.hooks.integrations")
+_DECLARING = ("airflow_provider_datafold.api.", "airflow_provider_datafold.hooks.integration")
 _FREE = ("call", "run")
 """Where the hook's methods for operations are, and those that call any operation."""
 
@@ -286,7 +286,7 @@ def _arguments(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
         yield from ({**given, "kind": kind, "spec": _NAMED | _SPECS[kind]} for kind in _SPECS)
     else:
         for kind in KINDS.values():
-            config = {field.name: _sample_of(field.name) for field in kind.fields if field.required}
+            config = {name: _sample_of(name) for name in kind.fields if kind.requires(name)}
             yield {**given, "kind": kind.name, "config": config}
 
 
@@ -298,7 +298,7 @@ def _sample_of(field: str) -> Any:
 
 def _connections() -> dict[str, str]:
     """Set up the connections that operators read secrets from."""
-    extra = {field.name: "sample" for kind in KINDS.values() for field in kind.fields}
+    extra = {name: "sample" for kind in KINDS.values() for name in kind.fields}
     fields = {"host": "sample.example.com", "login": "sample", "password": "sample", "extra": extra}
     return {
         f"AIRFLOW_CONN_{name.upper()}_DEFAULT": json.dumps({"conn_type": "generic", **fields})

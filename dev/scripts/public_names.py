@@ -22,7 +22,7 @@ _INTERNAL = {
     "api",
     "client",
     "connection",
-    "hooks.integrations",
+    "hooks.integration",
     "jobs",
     "lazy_modules",
     "omitted",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.api import address, fields
-from airflow_provider_datafold.api.bindings import bindings
+from airflow_provider_datafold.api.bi import bindings
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.redaction.secret import Secret
 from tests.conftest import TOKEN
@@ -73,7 +73,6 @@ ACCEPTED: list[tuple[fields.Check, Any, list[Any]]] = [
     (from_2_to_5, 3, ["3"]),
     (fields.number, 7, ["7", " 7 "]),
     (fields.number, -7, ["-7"]),
-    (fields.number, LARGEST, [str(LARGEST)]),
     (fields.number, 0.5, ["0.5", "5e-1", "5E-1", "0.05e+1", "0.005e2"]),
     (fields.number, -0.5, [" -0.5 "]),
     (fields.positive_number, 0.001, ["0.001"]),
@@ -100,7 +99,6 @@ ACCEPTED: list[tuple[fields.Check, Any, list[Any]]] = [
     (fields.name, "x y", [" x y\n"]),
     (fields.name, "2024", [2024]),
     (fields.sha, "1234567", [1234567, " 1234567\n"]),
-    (fields.sha, "7" * 40, [int("7" * 40)]),
     (address.path_part, "5", [5]),
     (fields.mapping, {"a": None}, ['{"a": null}', " {'a': None}\n"]),
     (fields.sequence, [1], ["[1]", " [1]\n"]),
@@ -122,31 +120,40 @@ ACCEPTED: list[tuple[fields.Check, Any, list[Any]]] = [
     ),
 ]
 
-_NO_INTEGER = [True, False, 1.0, "1.0", "x", "", " ", "+7", "1_0", "٧", "9" * 20, None, Fraction(7)]
+_NO_INTEGER = [True, False, 1.0, "1.0", "x", "", " ", "+7", "1_0", "٧", None, Fraction(7)]
 
 REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
     (
         fields.positive_integer,
         "a positive integer",
         [0, -1, "-7", LARGEST + 1, str(LARGEST + 1), "7/../9", "7 9", *_NO_INTEGER]
-        + [math.nan, [7], {"id": 7}, b"7", "9" * 5000],
+        + [math.nan, [7], {"id": 7}, b"7"],
     ),
     (fields.integer, "an integer, not", _NO_INTEGER),
-    (fields.integer, "an integer of at most 64 bits, not", [LARGEST + 1, -LARGEST - 1, 10**5000]),
     (from_2_to_5, "an integer from 2 to 5", [1, 6, "6", *_NO_INTEGER]),
     (
         fields.number,
         "a finite number",
-        [True, None, math.nan, math.inf, "nan", "1e999", "1.", ".5", "", "٧", "0x1", "1.5x", [1]],
+        [
+            True,
+            None,
+            math.nan,
+            math.inf,
+            "nan",
+            "NaN",
+            "True",
+            "1e999",
+            "",
+            "٧",
+            "1.5x",
+            [1],
+            "[1]",
+        ],
     ),
-    (fields.number, "an integer of at most 64 bits, not", [LARGEST + 1]),
-    (fields.number, "an integer, not", [str(LARGEST + 1)]),
     (fields.positive_number, "a number above 0", [0, -1, "0", "-0.5"]),
     (fields.share, "a number from 0 to 1", [-0.1, 1.1, "2"]),
     (fields.boolean, "true or false", [1, 0, None, "yes", "", "1", []]),
-    (fields.text, "without NUL", ["a\0b", True, None, b"x", math.nan, math.inf, [], {}]),
-    (fields.text, "without lone surrogates", ["\ud800"]),
-    (fields.text, "an integer of at most 64 bits, not", [10**5000]),
+    (fields.text, "a string, not", [True, None, b"x", math.nan, math.inf, [], {}]),
     (fields.texts, "a list of strings", ["a", None, b"a", {"a": 1}]),
     (
         fields.date_time,
@@ -162,8 +169,7 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
     (
         fields.sha,
         "7 to 64 hexadecimal digits",
-        ["a" * 6, "a" * 65, "g" * 7, "٠" * 7, 123456, -1234567, True, None, 1e7, b"a" * 7]
-        + [10**5000, [10**5000]],
+        ["a" * 6, "a" * 65, "g" * 7, "٠" * 7, 123456, -1234567, True, None, 1e7, b"a" * 7],
     ),
     (
         address.path,
@@ -172,15 +178,13 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
         + ["/..", "/.", "/a/../b", "/a/./b", "/a/..?b", "/%2e%2E/a", "/a/.%2e", "/a/%2E"],
     ),
     (address.path_part, "not be empty, '.' or '..'", ["", ".", ".."]),
-    (address.path_part, "without NUL", ["a\0b", None, [], True]),
-    (address.path_part, "without lone surrogates", ["\udfff"]),
+    (address.path_part, "a string, not", [None, [], True]),
     (fields.mapping, "must be an object, not a value of type", [None, "x", "[1]", [1], 5]),
-    (fields.mapping, "nested too deeply", [Secret("x")]),
     (fields.sequence, "must be a list, not", ["x", "'x'", b"x", bytearray(b"x"), {}, {1}, None, 5]),
     (
         fields.secret,
         "a non-empty string. ",
-        [*map(Secret, ("", " \n", None, 5, [TOKEN], TOKEN.encode(), 10**5000)), TOKEN],
+        [*map(Secret, ("", " \n", None, 5, [TOKEN], TOKEN.encode())), TOKEN],
     ),
     (
         bindings,
@@ -190,24 +194,12 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
 ]
 
 PLACES: list[tuple[fields.Check, Any, str]] = [
-    (fields.texts, ["a", None], "[1]: must be a string without NUL"),
-    (bindings, [7], "[0]: must be an object with remoteId and boundIds, not 7 (int)"),
-    (bindings, [*BINDINGS, None], "[1]: must be an object with remoteId and boundIds, not None"),
-    (bindings, [*BINDINGS, {"boundIds": [1]}], "[1]: has no 'remoteId' (found: 'boundIds')."),
-    (bindings, [{"remoteId": "1", "x": 1}], "[0]: has no 'boundIds' (found: 'remoteId', 'x')."),
-    (bindings, [{}], "[0]: has no 'remoteId' (found: nothing)."),
-    *(
-        (bindings, [{"remoteId": wrong, "boundIds": []}], "[0].remoteId: must be a string")
-        for wrong in (None, True)
-    ),
-    *(
-        (bindings, [{"remoteId": "1", "boundIds": wrong}], "[0].boundIds: must be a list of integ")
-        for wrong in (5, "12")
-    ),
-    *(
-        (bindings, [{"remoteId": "1", "boundIds": [1, wrong]}], "[0].boundIds[1]: must be an integ")
-        for wrong in (True, 2.0, "x", None)
-    ),
+    (fields.texts, ["a", None], "[1]: must be a string, not None"),
+    (bindings, [7], "[0]: must be an object, not a value of type int"),
+    (bindings, [*BINDINGS, {"boundIds": [1]}], "[1].remoteId: is missing."),
+    (bindings, [{"remoteId": None, "boundIds": []}], "[0].remoteId: must be a string"),
+    (bindings, [{"remoteId": "1", "boundIds": "12"}], "[0].boundIds: must be a list, not '12'"),
+    (bindings, [{"remoteId": "1", "boundIds": [1, True]}], "[0].boundIds[1]: must be an integer"),
 ]
 
 

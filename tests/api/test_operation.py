@@ -98,7 +98,7 @@ def test_an_id_in_a_path_is_checked(row: Row) -> None:
     ],
     ids=lambda operation: operation.path,
 )
-@pytest.mark.parametrize("text", [".", "..", "", "a\0b", None])
+@pytest.mark.parametrize("text", [".", "..", "", None])
 def test_text_that_would_leave_its_place_is_refused(operation: Operation[Any], text: Any) -> None:
     name = "table_path" if "table_path" in operation.path else "column_path"
     with pytest.raises(DatafoldInputError, match=f"^{name}: must ") as caught:
@@ -207,7 +207,7 @@ def test_a_body_that_json_cannot_have_is_refused(value: Any) -> None:
 
 
 def test_an_update_is_checked_by_its_declaration_alone() -> None:
-    with pytest.raises(DatafoldInputError, match="the fields of a dbt integration are ci_config_"):
+    with pytest.raises(DatafoldInputError, match="its fields are ci_config_id"):
         bi.UPDATE["dbt"].request({"ci_config_id": 4, "colour": "red"}, bi_datasource_id=7)
 
 

@@ -24,11 +24,6 @@ MOMENT = datetime(2024, 1, 31, 6, tzinfo=timezone(timedelta(hours=1)))
 SIDE = {"connection_id": 1, "table": "T"}
 OPTIONS = {"host": "h", "user": "u", "dbname": "d"}
 PAIR = {"prod": "a", "pr": "b"}
-LOOP: dict[str, Any] = {}
-LOOP["session"] = LOOP
-DEEP: list[Any] = []
-for _ in range(100_000):
-    DEEP = [DEEP]
 
 Asked = tuple[Any, Any]
 """An operation and a body for it."""
@@ -286,7 +281,7 @@ def test_any_value_keeps_a_secret() -> None:
 
 # What is wrong.
 
-STRING = "must be a string without NUL characters, not "
+STRING = "must be a string, not "
 INTEGER = "must be an integer, not "
 NUMBER = "must be a finite number, not "
 BOOLEAN = "must be true or false, not "
@@ -461,16 +456,10 @@ WRONG: list[tuple[str, Asked]] = [
         "alert.match_ratio_min: must be at most 1, not 1.01 (float)",
         monitor("diff", datadiff=compared()[1]["datadiff"], alert={"match_ratio_min": 1.01}),
     ),
-    # Values without an end.
-    (
-        "config: is nested too deeply, or contains itself.",
-        diff(data_source1_session_parameters=LOOP),
-    ),
-    ("config: is nested too deeply, or contains itself.", diff(pk_columns=DEEP)),
     # A secret, which is not shown.
     *(
         (f"options.password: {HIDDEN}", options(password=wrong))
-        for wrong in (5_0_0_5, [SECRET], {"x": SECRET}, "", " \n", 10**5000)
+        for wrong in (5_0_0_5, [SECRET], {"x": SECRET}, "", " \n")
     ),
     (f"options.password: {HIDDEN}", source(options=json.dumps({**OPTIONS, "password": [SECRET]}))),
     (

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.api import dbt, operation
-from airflow_provider_datafold.api.form import Multipart
+from airflow_provider_datafold.api.multipart import Multipart
 from airflow_provider_datafold.exceptions import DatafoldTimeoutError
 from tests.artifacts import SHA, form
 from tests.drivers import Call, both

@@ -154,7 +154,7 @@ class Echo(BaseHTTPRequestHandler):
         echo: Any = {
             **sent,
             "headers": dict(self.headers),
-            "nested": [{secret: f"Bearer {secret}"}],
+            "nested": [f"Bearer {secret}"],
         }
         if status == 422:
             message = f"{secret} is wrong"
@@ -275,7 +275,7 @@ def test_nothing_is_written_down(
     assert (mode["token"], mode["password"]) == ("***", "***")
     echoed = found["status_200"][1]
     assert echoed["token"] == "***"
-    assert echoed["nested"] == [{"***": "Bearer ***"}]
+    assert echoed["nested"] == ["Bearer ***"]
     assert echoed["headers"]["Authorization"] == "Key ***"
 
     # The password was sent, and all messages about it were shown.
@@ -283,7 +283,7 @@ def test_nothing_is_written_down(
     assert len(bodies) == 2 * len(COURSES)
     assert all(PASSWORD.encode() in body for body in bodies)
     assert output.count("cannot log in with *** and Key ***") >= 2 * 5
-    assert "is wrong. Its value is not shown, because" in output
+    assert "not '* * * * ***' (str)" in output
 
     path = "/api/v1/lineage/bi/hightouch/7/"
     assert shows_error(output, "DatafoldValidationError", f"PUT {path}")

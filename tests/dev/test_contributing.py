@@ -30,7 +30,7 @@ API = "airflow_provider_datafold/api"
 PIECES = [
     (f"{API}/monitors.py", f"{DECLARATION}\n\n\n", "class MonitorMethods(Caller):"),
     (f"{API}/monitors.py", f"{textwrap.indent(METHOD, '    ').rstrip()}\n\n", "    def _kind("),
-    (f"{API}/kinds.py", f"{textwrap.indent(KIND.rstrip(), ' ' * 8)},\n", '    )\n}\n"""By the API'),
+    (f"{API}/bi.py", f"{textwrap.indent(KIND.rstrip(), ' ' * 8)},\n", '    )\n}\n"""By the API'),
     ("airflow_provider_datafold/operators/bi.py", f"\n\n{OPERATOR}", ""),
     ("dev/sandbox/monitors.py", f"\n\n{HANDLER}", ""),
     (

@@ -500,6 +500,6 @@ def test_a_pause_keeps_no_response() -> None:
 
 
 def test_an_id_with_the_api_key_in_it_is_not_shown() -> None:
-    with pytest.raises(DatafoldInputError, match=r"^datadiff_id: is wrong\.") as caught:
+    with pytest.raises(DatafoldInputError, match=r"^datadiff_id: must be .* '\*\*\*'") as caught:
         Service().wait(ids={"datadiff_id": "planted-api-key-7c1f"})
     assert "planted" not in str(caught.value)

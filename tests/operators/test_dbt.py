@@ -543,7 +543,7 @@ def test_empty_settings(read: Read) -> None:
         ),
         (
             {"datadiff": {"filter": ["id > 7"]}},
-            "datafold.datadiff.filter in its meta: must be a string without NUL",
+            "datafold.datadiff.filter in its meta: must be a string",
         ),
         (
             {"datadiff": {"never_diff": "sometimes"}},

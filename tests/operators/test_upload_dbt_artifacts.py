@@ -246,7 +246,10 @@ def test_the_callback_uploads_the_target_of_a_project(
     ("wrong", "said"),
     [
         ({"run_type": "nightly"}, "run_type: must be one of"),
-        ({"commit_sha": API_KEY}, "commit_sha: is wrong. Its value is not shown"),
+        (
+            {"commit_sha": API_KEY},
+            "commit_sha: must be a commit's sha, 7 to 64 hexadecimal digits, not '***'",
+        ),
         ({}, "project_dir: "),
     ],
 )

@@ -137,14 +137,15 @@ def served(serve: Any, connect: Any) -> Callable[..., FaultServer]:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that is reachable from it."""
+    """An error and all that a report of it shows: no context that an error suppresses."""
     pending: list[Any] = [error]
     seen: set[int] = set()
     while pending:
         found = pending.pop()
         if isinstance(found, BaseException) and id(found) not in seen:
             seen.add(id(found))
-            pending += [found.__cause__, found.__context__, *found.args]
+            context = None if found.__suppress_context__ else found.__context__
+            pending += [found.__cause__, context, *found.args]
             pending += vars(found).values()
             yield found
 
@@ -287,7 +288,6 @@ WRONG: list[dict[str, Any]] = [
     {"bindings": [{"remoteId": "PLANTED", "boundIds": ["PLANTED"]}]},
     {"name": ["PLANTED"]},
     {"name": b"PLANTED"},
-    {"workspace": "PLANTED\0"},
     {"workspace": "\ud800"},
 ]
 
@@ -315,9 +315,7 @@ def test_token_that_is_wrong(token: Any, attempt: Attempt, served: Any) -> None:
 
 def test_body_that_cannot_be_written(served: Any) -> None:
     served(says())
-    round_: dict[str, Any] = {}
-    round_["round"] = [round_]
-    for wrong in (float("nan"), {1}, "\ud800", round_, ssl.SSLError):
+    for wrong in (float("nan"), {1}, "\ud800", ssl.SSLError):
         check(lambda wrong=wrong: by_free_request(wrong=wrong), "DatafoldInputError")
 
 

@@ -66,7 +66,7 @@ def echoes(status: int) -> Callable[[Asked], Iterable[Step]]:
             "X-Echo": text,
             "Content-Type": API_KEY,
         }
-        content = {**echo, "detail": detail if status == 422 else text, text: text}
+        content = {**echo, "detail": detail if status == 422 else text}
         return [answer(status, json.dumps(content).encode(), headers), Then.KEEP]
 
     return act

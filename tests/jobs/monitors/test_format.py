@@ -297,7 +297,10 @@ def scheduled(schedule: Any) -> Any:
             scheduled({"interval": {"evry": "day"}}),
             "schedule.interval: has no field 'evry'; did you mean 'ev",
         ),
-        (scheduled({"cron": "99 6 * * *"}), "schedule.cron: minute 99 is not in 0-59"),
+        (
+            scheduled({"cron": "99 6 * * *"}),
+            "schedule.cron: '99 6 * * *' is not a valid cron expression (",
+        ),
         (scheduled({"interval": {"every": "day", "hour": 24}}), "schedule.interval.hour: must be "),
         (scheduled(None), "schedule: must not be null. Write {type: none} for no schedule."),
         *(

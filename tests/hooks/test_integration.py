@@ -153,7 +153,7 @@ def test_bindings_that_the_integration_does_not_show_have_to_be_passed(
         "e.g. bindings=[{'remoteId': '1', 'boundIds': [1, 2]}]. No update was sent."
     )
     # What was read is none of the causes: its frames would show it.
-    assert caught.value.__context__ is None
+    assert caught.value.__suppress_context__
 
 
 def test_what_is_wrong_is_told_before_the_bindings_are_read(
@@ -278,29 +278,28 @@ def test_each_field_that_came_back_otherwise_is_told(kind: str, respond: Any, lo
 
 @pytest.mark.parametrize("only_if_changed", [False, True])
 def test_secrets_that_come_back_are_replaced(only_if_changed: bool, respond: Any, log: Any) -> None:
-    answer = {"a": [{TOKEN: f"x {API_KEY}"}], "token": "another", "name": TOKEN}
-    server = respond({**answer, "indexing_cron": None})
+    respond({"a": [f"x {API_KEY}"], "token": TOKEN, "indexing_cron": None})
     with DatafoldHook() as hook:
         found = hook.update_hightouch_integration(
             7,
             token=f" {TOKEN}\n",
             bindings=BINDINGS,
             indexing_cron=None,
-            name=TOKEN,
             only_if_changed=only_if_changed,
         )
-    assert found == {
-        "a": [{"***": "x ***"}],
-        "token": "***",
-        "name": "***",
-        "indexing_cron": None,
-    }
-    (request,) = server.requests
-    if not only_if_changed:
-        assert json.loads(request.body)["name"] == TOKEN
+    assert found == {"a": ["x ***"], "token": "***", "indexing_cron": None}
     assert TOKEN not in log.text
     assert API_KEY not in log.text
     assert log.warnings == []
+
+
+def test_a_difference_is_told_without_secrets(respond: Any, log: Any) -> None:
+    respond({"name": "another"})
+    with DatafoldHook() as hook:
+        hook.update_integration("hightouch", 7, {"token": TOKEN, "bindings": [], "name": TOKEN})
+
+    (said,) = log.warnings
+    assert said.startswith("name was given as '***', but Datafold returned 'another'.")
 
 
 @pytest.mark.parametrize("is_full", [False, True])

@@ -14,12 +14,7 @@ _BLOCK = 64 * 1024
 
 
 class Multipart:
-    """The fields of a form, and one file after them.
-
-    :param fields: the fields by name.
-    :param name: the file's field.
-    :param file: the file, open for reading; it is read from its beginning each time.
-    """
+    """The fields of a form, and one open file after them, which is read anew each time."""
 
     def __init__(self, fields: Mapping[str, str], name: str, file: IO[bytes]) -> None:
         # Nobody who does not know it can write it into the file.
@@ -50,11 +45,7 @@ class Multipart:
 
 
 def encode(fields: Mapping[str, Any]) -> tuple[str, Secret]:
-    """Encode the fields of a form.
-
-    :param fields: strings by name. One of them may be a file that is open for reading.
-    :return: the media type, and the bytes or a :class:`Multipart`, wrapped.
-    """
+    """Return media type and content of a form of strings, and perhaps of one open file."""
     texts = {name: value for name, value in fields.items() if isinstance(value, str)}
     files = [(name, value) for name, value in fields.items() if name not in texts]
     if not files:

@@ -7,8 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields
-from airflow_provider_datafold.api.bi import SYNC, UPDATE, BIMethods
-from airflow_provider_datafold.api.kinds import Kind, differences, find, public
+from airflow_provider_datafold.api.bi import (
+    SYNC,
+    UPDATE,
+    BIMethods,
+    Kind,
+    differences,
+    find,
+    public,
+)
 from airflow_provider_datafold.omitted import OMITTED, Omitted
 from airflow_provider_datafold.redaction.frames import concealed
 
@@ -25,6 +32,9 @@ class IntegrationMethods(BIMethods):
         @property
         def _settings(self) -> Settings:
             """The connection's."""
+
+        def _redactor(self, *given: Any) -> Redactor:
+            """Make a redactor that knows the API key and the secrets in concealed values."""
 
     def sync_integration(self, bi_datasource_id: int | str) -> Any:
         """Start an unscheduled synchronization (``GET .../bi/{bi_datasource_id}/sync/``).
@@ -83,41 +93,41 @@ class IntegrationMethods(BIMethods):
             bi_datasource_id,
             config,
         )
-        redactor = self._redactor(body)
         name = f"{found.title} integration {number}"
-        if only_if_changed or found.to_keep(body):
+        given = public(body)
+        if keeps_bindings := given.get("bindings", OMITTED) is None:
+            del given["bindings"]
+        if only_if_changed or keeps_bindings:
             integration = self.get_integration(number)
-            if only_if_changed and _is_unchanged(found, integration, body):
+            if only_if_changed and _is_unchanged(found, integration, given):
                 self.log.info(
                     "%s: %s already, so nothing was sent to %s.",
                     name,
                     _schedule(body),
                     self._settings.place,
                 )
-                answer = redactor.json(integration, by_name=True)
-                self._warn(found, body, redactor, answer)
-                return answer
-            body = found.filled(body, integration)
+                self._warn(found, body, given, integration)
+                return integration
+            if keeps_bindings:
+                body = found.with_bindings_of(integration, body)
         request = UPDATE[found.name].request(bi_datasource_id=number)
         # What was read for it has been checked, too.
         answer = self._send(replace(request, body=body))
         self.log.info("%s: %s; accepted by %s.", name, _schedule(body), self._settings.place)
-        self._warn(found, body, redactor, answer)
+        self._warn(found, body, given, answer)
         return answer
 
     def _warn(
-        self, kind: Kind, body: Mapping[str, Any], redactor: Redactor, integration: Any
+        self, kind: Kind, body: Mapping[str, Any], given: Mapping[str, Any], integration: Any
     ) -> None:
         """Warn of each field for which the integration has another value than was given."""
-        to_keep = {field.name for field in kind.to_keep(body)}
-        given = {name: value for name, value in public(body).items() if name not in to_keep}
-        given = redactor.json(given, by_name=True)
+        redactor = self._redactor(body)
         for field, wanted, returned in differences(given, integration):
             self.log.warning(
                 "%s was given as %s, but Datafold returned %s. %s",
                 field,
-                fields.format_value(wanted),
-                fields.format_value(returned),
+                redactor.text(fields.format_value(wanted)),
+                redactor.text(fields.format_value(returned)),
                 _advice(kind, field),
             )
 
@@ -172,15 +182,14 @@ def _schedule(body: Mapping[str, Any]) -> str:
 def _advice(kind: Kind, field: str) -> str:
     if not kind.only_schedule or field == "indexing_cron":
         return "Look at the integration in Datafold."
-    can_be_kept = any(kept.name == field for kept in kind.fields if kept.kept)
-    advice = f" With {field}=None it sends the integration's own." if can_be_kept else ""
-    return f"An update of this kind changes only the schedule.{advice}"
+    own = " With bindings=None it sends the integration's own." if field == "bindings" else ""
+    return f"An update of this kind changes only the schedule.{own}"
 
 
-def _is_unchanged(kind: Kind, integration: Any, body: Mapping[str, Any]) -> bool:
+def _is_unchanged(kind: Kind, integration: Any, given: Mapping[str, Any]) -> bool:
     """Return whether an update would change nothing that Datafold shows."""
-    if not isinstance(integration, dict) or "indexing_cron" not in body:
+    if not isinstance(integration, dict) or "indexing_cron" not in given:
         return False
-    names = ["indexing_cron"] if kind.only_schedule else list(public(body))
+    names = ["indexing_cron"] if kind.only_schedule else list(given)
     are_shown = all(name in integration for name in names)
-    return are_shown and not any(differences({name: body[name] for name in names}, integration))
+    return are_shown and not any(differences({name: given[name] for name in names}, integration))
