@@ -165,8 +165,8 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
     """Make Datafold's monitors match files: monitors as code, in Datafold's own format.
 
     Creates the monitors that are missing, changes those that differ, and pauses or deletes those
-    that are in no file any more, if you ask for that. Everything is read and checked before
-    anything is changed.
+    that are in no file any more, if you ask for that. All files, the account and each request are
+    read and checked before anything is changed.
 
     .. code-block:: python
 
@@ -185,11 +185,13 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
     :param set_name: name of the set; each task that applies monitors needs one of its own.
     :param dangling_monitors_strategy: what to do with monitors of the set that are in no file:
         ``"ignore"`` them, ``"pause"`` or ``"delete"`` them.
+    :param max_deleted: the most monitors that it may delete; if there are more to delete, the task
+        fails, and changes nothing.
     :param dry_run: whether to change nothing, and return what would be done.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
-    :return: ``{"created", "updated", "unchanged", "paused", "deleted"}``, sorted lists of slugs; it
-        lands in XCom.
+    :return: ``{"created", "updated", "unchanged", "paused", "deleted"}``, sorted lists of slugs,
+        and ``"ids"``, the id of each monitor in the files by its slug; it lands in XCom.
     :raises DatafoldInputError: a file or an argument is wrong; nothing was sent.
     :raises DatafoldConflictError: a field differs that Datafold cannot change, or it is not clear
         which monitor is meant; nothing was changed.
@@ -202,6 +204,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         "spec",
         "set_name",
         "dangling_monitors_strategy",
+        "max_deleted",
         "is_dry_run",
     )
     template_fields_renderers = {"spec": "yaml"}  # noqa: RUF012 - typed so by Airflow
@@ -210,6 +213,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
     spec: Mapping[str, Any] | str | None
     set_name: str
     dangling_monitors_strategy: str
+    max_deleted: int | str
     is_dry_run: bool | str
     """The argument ``dry_run``: Airflow has a method of that name."""
 
@@ -220,6 +224,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         spec: Mapping[str, Any] | str | None = None,
         set_name: str,
         dangling_monitors_strategy: str = "ignore",
+        max_deleted: int | str = 10,
         dry_run: bool | str = False,
         datafold_conn_id: str = "datafold_default",
         **kwargs: Any,
@@ -228,11 +233,11 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         self.is_dry_run = dry_run
         store(self, locals(), kept=("dry_run",))
 
-    def execute(self, context: Context) -> dict[str, list[str]]:
+    def execute(self, context: Context) -> dict[str, Any]:
         """Plan what to do, and do it.
 
         :param context: Airflow's task context, with which the files are rendered.
-        :return: the slugs by what was done, or would be done.
+        :return: the slugs by what was done, or would be done, and the ids.
         """
         with self.open_hook() as hook:
             given = self._check(hook)
@@ -241,9 +246,10 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
                 self._wanted(hook, context),
                 given["set_name"],
                 given["dangling_monitors_strategy"],
+                given["max_deleted"],
             )
             if given["is_dry_run"]:
-                self._tell("Dry run, to be {}", {**plan.summary(), "updated": []})
+                self._tell("Dry run, to be {}", {**plan.summary(), "updated": [], "ids": []})
                 for change in plan.updated:
                     self.log.info(
                         "Dry run, to be updated: monitor %d, %r: %s.",
@@ -262,6 +268,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
             hook,
             set_name=fields.name,
             dangling_monitors_strategy=fields.one_of(*jobs.monitors.plan.STRATEGIES),
+            max_deleted=fields.between(0, fields.LARGEST),
             is_dry_run=lambda _, value: fields.boolean("dry_run", value),
         )
 

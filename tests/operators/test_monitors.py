@@ -205,15 +205,17 @@ def test_apply(sandbox: Any, task_log: Log) -> None:
         task = DatafoldApplyMonitorsOperator(task_id="t", set_name="shop", **arguments)
         return task.execute(context_of(task))
 
-    nothing = {"created": [], "updated": [], "unchanged": [], "paused": [], "deleted": []}
+    names = ("created", "updated", "unchanged", "paused", "deleted")
+    nothing: dict[str, Any] = {**{name: [] for name in names}, "ids": {}}
     assert apply(spec=str(SPEC), dry_run="true") == {**nothing, "created": ["orders"]}
+    nothing["ids"] = {"orders": 5}
     assert "Dry run, to be created: 'orders'." in task_log.messages
     assert apply(spec=SPEC) == {**nothing, "created": ["orders"]}
     assert apply(spec=SPEC) == {**nothing, "unchanged": ["orders"]}
     changed = {"monitors": {"orders": {**SPEC["monitors"]["orders"], "description": "New"}}}
     assert apply(spec=changed, dry_run=True) == {**nothing, "updated": ["orders"]}
     gone = {"spec": "monitors: {}", "dangling_monitors_strategy": "delete"}
-    assert apply(**gone) == {**nothing, "deleted": ["orders"]}
+    assert apply(**gone) == {**nothing, "deleted": ["orders"], "ids": {}}
     said = [text for text in task_log.messages if "orders" in text]
     assert said == [
         "Dry run, to be created: 'orders'.",
@@ -249,6 +251,7 @@ def test_without_a_dag_paths_are_relative_to_the_working_directory(
         ("set_name", None),
         ("dangling_monitors_strategy", "keep"),
         ("dangling_monitors_strategy", None),
+        ("max_deleted", -1),
         ("dry_run", "maybe"),
         ("dry_run", None),
         ("files, spec", None),
