@@ -138,14 +138,15 @@ def _change(hook: JobHook, change: Change) -> None:
 
 def _lost_tag(hook: JobHook, monitor_id: int, tags: Iterable[str]) -> str:
     """Return which of our tags a monitor lacks, empty if none."""
-    found = {str(tag).lower() for tag in hook.get_monitor(monitor_id).get("tags") or ()}
-    lost = [tag for tag in tags if tag not in found]
-    if not lost:
-        return ""
-    return (
-        f"Datafold did not keep the tag {lost[0]!r} on monitor {monitor_id}, without which no run "
-        f"knows it again."
-    )
+    with suppress(DatafoldNotFoundError):  # A run that overlaps may have deleted it.
+        found = {str(tag).lower() for tag in hook.get_monitor(monitor_id).get("tags") or ()}
+        for tag in tags:
+            if tag not in found:
+                return (
+                    f"Datafold did not keep the tag {tag!r} on monitor {monitor_id}, without which "
+                    f"no run knows it again."
+                )
+    return ""
 
 
 def _keep_one_of_each(hook: JobHook, plan: Plan) -> None:
