@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
@@ -61,6 +62,9 @@ class DatafoldError(AirflowException):
     """
 
     status_code: int | None  # type: ignore[assignment]
+
+    verdict: dict[str, Any] | None = None
+    """The verdict that the error stands for, as it is in XCom; ``None`` on any other error."""
 
     def __init__(
         self,
