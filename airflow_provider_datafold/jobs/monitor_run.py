@@ -133,6 +133,8 @@ def _tell(
         diff = _read(lambda: hook.get_data_diff(diff_id))
         if diff is not None:
             verdict["figures"] = Figures(diff, {}, {}).shown()
+    if "ti" not in context:
+        return verdict
     try:
         context["ti"].xcom_push(key=KEY, value=verdict)
     except Exception as error:
