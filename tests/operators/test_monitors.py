@@ -289,6 +289,8 @@ def test_find(sandbox: Any) -> None:
         ({}, "tags, names, set_name: at least one of them must be given. Nothing was sent."),
         ({"tags": [], "names": None}, "tags: must not be empty"),
         ({"tags": ["x"]}, "No monitor has the tag 'x'."),
+        ({"names": "2024"}, "No monitor has the name '2024'."),
+        ({"names": {"a": 1}}, "names: must be a list"),
         ({"set_name": "sho"}, "No monitor is in the set 'sho'."),
         (
             {"names": ["Orders grow", "Orders groow"]},

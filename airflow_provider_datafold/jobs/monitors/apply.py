@@ -66,6 +66,12 @@ def apply_plan(hook: JobHook, plan: Plan) -> None:
     problems.raise_all(hook.redactor(), "The others were done. Nothing was deleted.")
     for slug, monitor_id in plan.deleted.items():
         with problems.collected(slug):
+            # Whoever wants to keep a monitor takes its tag off, perhaps a moment ago.
+            if _lost_tag(hook, monitor_id, ownership.tags_of(plan.set_name, slug, "")[:1]):
+                hook.log.warning(
+                    "Monitor %d, %r, no longer has its tag, so it is not deleted.", monitor_id, slug
+                )
+                continue
             _delete(hook, monitor_id)
             hook.log.info("Deleted monitor %d, %r, which is in no file.", monitor_id, slug)
     problems.raise_all(hook.redactor(), "All else was done.")

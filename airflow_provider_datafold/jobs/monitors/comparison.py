@@ -31,16 +31,7 @@ CHANGEABLE = {
 FIXED_IN_DATADIFF = {"dataset_a", "dataset_b", "include_columns", "exclude_columns"}
 """The fields of ``datadiff`` that an update does not accept."""
 
-_SHOWN = (
-    "name",
-    "alert",
-    "description",
-    "enabled",
-    "notifications",
-    "owner",
-    "schedule",
-    "tags",
-)
+_SHOWN = ["name", "alert", "description", "enabled", "notifications", "owner", "schedule", "tags"]
 """The fields of a spec that Datafold returns for every monitor under the same names."""
 
 _DATASET = ("connection_id", "table", "query", "filter", "column", "metric")

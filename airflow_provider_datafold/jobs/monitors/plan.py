@@ -195,6 +195,12 @@ def _plan_change(hook: JobHook, plan: Plan, wanted: Wanted, found: Found) -> Non
             wanted.slug,
             ", ".join(unseen),
         )
+    if not (found.owners or found.is_enabled or "enabled" in wanted.body):
+        hook.log.warning(
+            "Monitor %d, %r, is paused and stays so. To resume it, write 'enabled: true'.",
+            found.monitor_id,
+            wanted.slug,
+        )
     changed = [path for path in difference.changed if path != "enabled"]
     if not found.owners:
         changed.append("taken over")

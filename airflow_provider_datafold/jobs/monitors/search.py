@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 def texts(field: str, value: Any) -> list[str] | None:
     """Check names or tags: one, a list, or none."""
-    value = fields.undo_none(fields.literal(value))
+    value = fields.undo_none(value)
     if value is None:
         return None
-    found = [fields.name(field, item) for item in ([value] if isinstance(value, str) else value)]
+    if isinstance(value, str) and not isinstance(fields.literal(value), list):
+        value = [value]
+    found = [fields.name(field, item) for item in fields.sequence(field, value)]
     if not found:
         raise fields.input_error(field, value, "must not be empty")
     return found

@@ -176,7 +176,7 @@ def test_thirty_monitors_in_an_account_of_250(sandbox: Any, tmp_path: Path) -> N
         3 + 30 + 3 * 2 + 1,
         3 + 30,
         3 + 28 + 2 * 3,
-        3 + 28 + 2,
+        3 + 28 + 2 * 2,
         3 + 28,
     ]
     left = {
@@ -320,7 +320,8 @@ def test_a_monitor_is_taken_over(sandbox: Any, log: Log) -> None:
     assert f"Updated monitor {number}, 'orders': taken over." in log.messages
     assert log.warnings == [
         f"Monitor {number}, 'orders': cannot compare, because Datafold does not return: "
-        f"datadiff.diff_type."
+        f"datadiff.diff_type.",
+        f"Monitor {number}, 'orders', is paused and stays so. To resume it, write 'enabled: true'.",
     ]
     monitor = of(sandbox, "orders")
     assert (monitor["id"], monitor["tags"][0], monitor["enabled"]) == (number, "By hand", False)
@@ -680,6 +681,26 @@ def test_the_ids_of_all_monitors_in_the_files(sandbox: Any) -> None:
     same = of(sandbox, "same")["id"]
     assert ids(dry_run=True) == {"same": same}
     assert ids(dangling_monitors_strategy="delete") == {"new": same + 1, "same": same}
+
+
+def test_a_monitor_whose_tag_was_taken_off_meanwhile_is_not_deleted(
+    sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply({"old": spec("test")})
+    number = of(sandbox, "old")["id"]
+    send = JobHook.send
+
+    def then_keep(self: Any, request: Request) -> Any:
+        sandbox.state.monitors.monitors[number]["tags"] = []
+        return send(self, request)
+
+    monkeypatch.setattr(JobHook, "send", then_keep)
+    apply({"new": spec("test")}, dangling_monitors_strategy="delete")
+
+    assert number in sandbox.state.monitors.monitors
+    assert log.warnings == [
+        f"Monitor {number}, 'old', no longer has its tag, so it is not deleted."
+    ]
 
 
 # What JSON does not have.
