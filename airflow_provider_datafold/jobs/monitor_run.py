@@ -73,7 +73,8 @@ class Ending:
                 self._on_skipped,
             ),
             "learning": ("passes", "passes: the monitor is still learning what is normal", None),
-        }.get(reading.status, ("passes", f"passes: {reading.status}", None))
+            "ok": ("passes", "passes: ok", None),
+        }.get(reading.status, ("failed", "ended in an unknown state", DatafoldJobFailedError))
         told = _tell(hook, context, ids, outcome, f"it {reason}", reading.answer)
         self.ids = None
         again = " A retry starts a new run." if end is DatafoldJobFailedError else ""

@@ -230,7 +230,7 @@ class _Noting(JobHook):
     def __init__(self, found: Names, name: str, *monitors: Any) -> None:
         super().__init__()
         self._found, self._name, self._monitors = found, name, list(monitors)
-        self._tags: Any = []
+        self._tags = [tag for monitor in monitors for tag in monitor["tags"]]
 
     def _redactor(self, *given: Any) -> Redactor:
         return Redactor([])
@@ -246,7 +246,7 @@ class _Noting(JobHook):
 
     def _send(self, request: Any, max_retries: int | None = None) -> Any:
         if isinstance(request.body, dict):
-            self._tags = request.body.get("tags", ())
+            self._tags = request.body.get("tags", [])
         return self.call(request.operation)
 
     def look(self, job: Any, ids: Any, *, is_troubled: bool = False) -> JobStatus:
