@@ -246,7 +246,7 @@ class _Noting(JobHook):
 
     def _send(self, request: Any, max_retries: int | None = None) -> Any:
         if isinstance(request.body, dict):
-            self._tags = request.body.get("tags", [])
+            self._tags += request.body.get("tags", [])
         return self.call(request.operation)
 
     def look(self, job: Any, ids: Any, *, is_troubled: bool = False) -> JobStatus:
