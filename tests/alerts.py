@@ -35,6 +35,8 @@ class Service:
         self.requests: list[dict[str, Any]] = []
         self.hides: set[int] = set()
         """Runs that are not in their list yet."""
+        self.lists: dict[str, Any] = {}
+        """What the list of monitors says instead."""
 
     def start(self, run_id: int) -> None:
         started = (_START + timedelta(minutes=run_id)).isoformat()
@@ -50,6 +52,13 @@ class Service:
                 moment = datetime.fromisoformat(self.runs[run_id]["started_at"])
                 self.last_alert = max(self.last_alert or moment, moment)
 
+    def listed(self) -> dict[str, Any]:
+        """The monitor as the list shows it."""
+        alerted = self.last_alert and self.last_alert.isoformat()
+        last = self.runs.get(max(self.runs, default=0), {})
+        run = {"last_run": last.get("started_at"), "state": last.get("state")}
+        return {"id": MONITOR, "last_alert": alerted, **run, **self.lists}
+
     def show_all(self) -> None:
         self.hides = set()
 
@@ -64,8 +73,7 @@ class Service:
             listed = sorted(set(self.runs) - self.hides, reverse=True)
             name, items = "runs", [{**self.runs[run_id]} for run_id in listed]
         else:
-            alerted = self.last_alert and self.last_alert.isoformat()
-            name, items = "monitors", [{"id": MONITOR, "last_alert": alerted}]
+            name, items = "monitors", [self.listed()]
         return {
             name: items[(page - 1) * page_size : page * page_size],
             "total_pages": math.ceil(len(items) / page_size),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold import get_provider_info
-from airflow_provider_datafold.jobs.alerts import Cursor, Progress, Runs, Watch
+from airflow_provider_datafold.jobs.alerts import Cursor, Listed, Progress, Runs, Watch
 from airflow_provider_datafold.jobs.job import JOBS, State
 from airflow_provider_datafold.jobs.once.ownership import owner_of
 from airflow_provider_datafold.jobs.trouble import DEADLINE, TROUBLE
@@ -99,7 +99,12 @@ STORED: dict[str, Any] = {
     # host.
     "asset store": {
         "datafold_reported_runs_datafold_default_7": {
-            "https://app.datafold.com": {"newest": 3, "pending": [2]},
+            "https://app.datafold.com": {
+                "floor": 3,
+                "pending": [2],
+                "seen": [5, 7],
+                "last_alert": "2024-01-01T08:00:00Z",
+            },
         },
     },
     # At Datafold: the tag of a data diff, by which a retry finds it.
@@ -170,7 +175,7 @@ def test_events_keep_their_fields() -> None:
     assert first_event(lost) == STORED["event of a job not seen to its end"]
     runs = Runs({4: {"run_id": 4, "state": "alert", "diff_id": 9}})
     watch = Watch(7, Cursor({"host": Progress(3)}))
-    assert watch.take("host", None, runs, 0.0).alerts == [STORED["alert event"]]
+    assert watch.take("host", Listed(), runs, 0.0).alerts == [STORED["alert event"]]
     states = [*(state.value for state in State), DEADLINE, TROUBLE]
     assert states == STORED["states in events"]
 
@@ -213,7 +218,9 @@ def test_asset_store_keeps_its_key_and_its_form() -> None:
     path = "airflow_provider_datafold.jobs.alert_store.AlertStore"
     alerts = load(path)(accessor, "datafold_default", logging.getLogger())
     cursor = asyncio.run(alerts.load(7))
-    assert cursor == Cursor({"https://app.datafold.com": Progress(3, {2})})
+    assert cursor == Cursor(
+        {"https://app.datafold.com": Progress(3, {2}, {5, 7}, "2024-01-01T08:00:00Z")}
+    )
     store.clear()
     alerts = load(path)(accessor, "datafold_default", logging.getLogger())
     asyncio.run(alerts.keep(7, cursor))
@@ -248,7 +255,7 @@ def test_event_trigger_of_an_older_release_watches(missing: str) -> None:
     async def look() -> Any:
         return await anext(load(ALERT_PATH).open_shared_stream(fields))
 
-    assert {*ALERT_FIELDS["monitor_ids"]} <= {*asyncio.run(look()).last_alerts}
+    assert {*ALERT_FIELDS["monitor_ids"]} <= {*asyncio.run(look()).monitors}
     assert load(ALERT_PATH)(**fields).serialize() == (ALERT_PATH, ALERT_FIELDS)
 
 

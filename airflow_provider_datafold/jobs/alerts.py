@@ -7,13 +7,16 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from airflow_provider_datafold.exceptions import DatafoldAnswerError
 from airflow_provider_datafold.jobs.job import MONITOR_RUN, State
 
 MOST_RUNS = 1000
 """As many runs of a monitor are read at one look. That bounds what is kept of it, too."""
+
+_LATE = 50
+"""So many runs may be visible before one with a lower id, whose alert is nevertheless new."""
 
 MOST_HOSTS = 4
 """For as many hosts it is kept what was reported."""
@@ -58,17 +61,38 @@ class Page:
         )
 
 
+class Listed(NamedTuple):
+    """What the list of monitors says of one.
+
+    :param last_alert: when it alerted last.
+    :param last_run: when it ran last.
+    :param state: of that run.
+    """
+
+    last_alert: Any = None
+    last_run: Any = None
+    state: Any = None
+
+    @classmethod
+    def of(cls, monitor: Mapping[str, Any]) -> Listed:
+        """Read a monitor.
+
+        :param monitor: an item of the list.
+        """
+        return cls(*map(monitor.get, cls._fields))
+
+
 @dataclass(frozen=True)
 class Look:
     """A look at the list of monitors.
 
     :param host: the host that was asked, with its scheme.
-    :param last_alerts: by monitor, when it alerted last.
+    :param monitors: by their ids.
     :param time: when that was, by a clock that never goes back.
     """
 
     host: str
-    last_alerts: Mapping[int, Any]
+    monitors: Mapping[int, Listed]
     time: float = field(compare=False)
 
 
@@ -78,24 +102,42 @@ class Runs:
 
     :param found: by their ids.
     :param is_cut: whether there may be more that had to be read.
+    :param is_whole: whether these are all that the monitor has.
     """
 
     found: Mapping[int, Mapping[str, Any]]
     is_cut: bool = False
+    is_whole: bool = False
 
-    def shows(self, last_alert: Any) -> bool:
+    def shows(self, last_alert: Any, *, is_missed: bool = False) -> bool:
         """Whether they are at least as new as the last alert that the monitor speaks of.
 
         The list of runs may be behind the list of monitors. The contract does not say whether the
         time of an alert is the start of its run, or a later moment.
 
         :param last_alert: when the monitor alerted last, as the list of monitors says.
+        :param is_missed: whether none of them is that alert, so that a later run is no proof.
         """
         alerted = _moment(last_alert)
-        started = (_moment(run.get("started_at")) for run in self.found.values() if has_ended(run))
-        return last_alert is None or (
-            alerted is not None and any(each and each >= alerted for each in started)
+        ended = {id_: run for id_, run in self.found.items() if has_ended(run)}
+        begins = {id_: _moment(run.get("started_at")) for id_, run in ended.items()}
+        return last_alert is None or any(
+            (begin >= alerted and not is_missed)
+            or (begin == alerted and ended[id_].get("state") == "alert")
+            for id_, begin in begins.items()
+            if begin and alerted
         )
+
+    def alerts_after(self, last_alert: Any) -> set[int]:
+        """Return the ids of the alerts whose runs started after an earlier one.
+
+        :param last_alert: when that was, ``None`` if there was none.
+        """
+        before = _moment(last_alert)
+        alerts = {id_: run for id_, run in self.found.items() if run.get("state") == "alert"}
+        begins = {id_: _moment(run.get("started_at")) for id_, run in alerts.items()}
+        is_after = (lambda begin: begin > before) if before else (lambda _: last_alert is None)
+        return {id_ for id_, begin in begins.items() if begin and is_after(begin)}
 
 
 def read_back(back_to: float) -> Generator[int, Page, Runs]:
@@ -116,44 +158,58 @@ def read_back(back_to: float) -> Generator[int, Page, Runs]:
         page = first if number == 1 else (yield number)
         found.update(page.items)
         count += len(page.items)
-        if max(page.items, default=-math.inf) < back_to:
+        if not page.items or (max(page.items) < back_to and count >= _LATE):
             break
         if count >= MOST_RUNS:
             return Runs(found, is_cut=min(found) > back_to)
-    return Runs(found)
+    return Runs(found, is_whole=number == numbers[-1])
 
 
 @dataclass
 class Progress:
     """How far the alerts of a monitor have been reported, on one host.
 
-    :param newest: the id of its newest run that is known, ``None`` before the first look.
-    :param pending: the ids of those among the known that have not ended, or whose alert has not
-        been reported.
+    :param floor: the id up to which all runs are known, ``None`` before the first look.
+    :param pending: the ids of known runs that have not ended, or whose alert has not been reported.
+    :param seen: the ids of the newest known runs, above the floor.
+    :param last_alert: when the monitor had alerted last when the watch began.
     """
 
-    newest: int | None = None
+    floor: int | None = None
     pending: set[int] = field(default_factory=set)
+    seen: set[int] = field(default_factory=set)
+    last_alert: Any = None
 
     @property
     def back_to(self) -> float:
         """The oldest run that a look needs; before the first one the newest will do."""
-        return math.inf if self.newest is None else min(self.pending, default=self.newest + 1)
+        if self.floor is None:
+            return math.inf
+        return min(self.pending, default=max(self.seen, default=self.floor) + 1)
 
-    def take(self, runs: Iterable[tuple[int, Mapping[str, Any]]]) -> list[int]:
-        """Learn what became of the runs. At the first look, what has ended needs no report.
+    def take(self, runs: Runs, last_alert: Any) -> list[int]:
+        """Learn what became of the runs.
 
-        :param runs: the runs with their ids.
+        At the first look, what has ended needs no report, unless the monitor has alerted since the
+        watch began: then the runs could not be read before.
+
+        :param runs: the runs.
+        :param last_alert: when the monitor alerted last, as the list of monitors says.
         :return: the ids of those whose alert is to be reported, the oldest first.
         """
-        found = dict(runs)
+        found = runs.found
         ended = {run_id for run_id, run in found.items() if has_ended(run)}
         alerts = {run_id for run_id, run in found.items() if run.get("state") == "alert"}
-        if self.newest is None:
-            self.pending, alerts = {*found}, set()
-        else:
-            self.pending |= {run_id for run_id in found if run_id > self.newest}
-        self.newest = max(found, default=0) if self.newest is None else max(self.newest, *found, 0)
+        if self.floor is None:
+            has_alerted = last_alert != self.last_alert
+            alerts = runs.alerts_after(self.last_alert) if has_alerted else set()
+            self.floor = 0 if runs.is_whole else min(found, default=1) - 1
+        floor = self.floor
+        self.pending |= {run_id for run_id in found if run_id > floor} - self.seen
+        self.seen |= {run_id for run_id in found if run_id > floor}
+        for run_id in sorted(self.seen)[:-_LATE]:
+            self.seen.remove(run_id)
+            self.floor = run_id
         self.pending -= ended - alerts
         return sorted(self.pending & alerts)
 
@@ -178,12 +234,14 @@ class Cursor:
 
     hosts: dict[str, Progress] = field(default_factory=dict)
 
-    def at(self, host: str) -> Progress:
+    def at(self, host: str, last_alert: Any = None) -> Progress:
         """Return what was reported of a host.
 
         :param host: the host, with its scheme.
+        :param last_alert: when the monitor alerted last there, which counts at the first time.
         """
-        progress = self.hosts[host] = self.hosts.pop(host, Progress())
+        progress = self.hosts.pop(host, None) or Progress(last_alert=last_alert)
+        self.hosts[host] = progress
         for other in [*self.hosts][:-MOST_HOSTS]:
             del self.hosts[other]
         return progress
@@ -191,9 +249,13 @@ class Cursor:
     def dump(self) -> dict[str, Any]:
         """Return the cursor as JSON."""
         return {
-            host: {"newest": progress.newest, "pending": sorted(progress.pending)}
+            host: {
+                "floor": progress.floor,
+                "pending": sorted(progress.pending),
+                "seen": sorted(progress.seen),
+                "last_alert": progress.last_alert,
+            }
             for host, progress in self.hosts.items()
-            if progress.newest is not None
         }
 
     @classmethod
@@ -232,7 +294,9 @@ class Watch:
     def __init__(self, monitor_id: int, cursor: Cursor) -> None:
         self.monitor_id = monitor_id
         self.cursor = cursor
-        self._news: Any = None
+        self._host = ""
+        self._listed = Listed()
+        self._is_missed = False
         self._since = 0.0
         self._next_look = 0.0
         self._failing_since: float | None = None
@@ -242,15 +306,23 @@ class Watch:
         """Whether its runs could not be read the last time."""
         return self._failing_since is not None
 
-    def is_due(self, host: str, last_alert: Any, now: float) -> bool:
-        """Say whether to read its runs.
+    def is_due(self, host: str, listed: Listed, now: float) -> bool:
+        """Say whether to read its runs: when it has alerted, and when a run has ended.
 
         :param host: the host.
-        :param last_alert: when it alerted last, as the list of monitors says.
+        :param listed: what the list of monitors says.
         :param now: the time of a clock that never goes back.
         """
-        if self._news != (host, last_alert):
-            self._news = (host, last_alert)
+        self.cursor.at(host, listed.last_alert)
+        is_same = host == self._host
+        if is_same and MONITOR_RUN.state_of(listed.state) is State.RUNNING:
+            listed = self._listed._replace(last_alert=listed.last_alert)
+        if (host, listed) != (self._host, self._listed):
+            # Until that alert is found.
+            self._is_missed = is_same and (
+                self._is_missed or listed.last_alert != self._listed.last_alert
+            )
+            self._host, self._listed = host, listed
             self._since = self._next_look = now
         return now >= self._next_look
 
@@ -261,23 +333,25 @@ class Watch:
         """
         return self.cursor.at(host).back_to
 
-    def take(self, host: str, last_alert: Any, runs: Runs, now: float) -> Found:
+    def take(self, host: str, listed: Listed, runs: Runs, now: float) -> Found:
         """Learn what became of its runs.
 
         While a run goes on, or the list of runs is behind the list of monitors, another look
         follows: an older run may alert without a change of the monitor's last alert.
 
         :param host: the host.
-        :param last_alert: as for :meth:`is_due`.
+        :param listed: as for :meth:`is_due`.
         :param runs: what was read.
         :param now: as for :meth:`is_due`.
         """
         self._failing_since = None
         progress = self.cursor.at(host)
-        is_first = progress.newest is None
-        ids = progress.take(runs.found.items())
+        is_first = progress.floor is None
+        ids = progress.take(runs, listed.last_alert)
         given_up = progress.give_up(runs.found)
-        is_settled = runs.shows(last_alert) and len(progress.pending) == len(ids)
+        self._is_missed = self._is_missed and not ids
+        is_shown = runs.shows(listed.last_alert, is_missed=self._is_missed)
+        is_settled = is_shown and len(progress.pending) == len(ids)
         self._next_look = math.inf if is_settled else now + (now - self._since) * _PAUSE
         alerts = [
             {
@@ -318,11 +392,15 @@ def has_ended(run: Mapping[str, Any]) -> bool:
 
 
 def _progress(kept: Any) -> Progress | None:
-    if not isinstance(kept, Mapping) or not _is_integer(kept.get("newest")):
+    if not isinstance(kept, Mapping) or not (
+        _is_integer(floor := kept.get("floor", "")) or floor is None
+    ):
         return None
-    pending = kept.get("pending")
-    ids = {id_ for id_ in pending if _is_integer(id_)} if isinstance(pending, list) else set()
-    return Progress(kept["newest"], {id_ for id_ in ids if id_ <= kept["newest"]})
+    pending, seen = (
+        {id_ for id_ in ids if _is_integer(id_)} if isinstance(ids, list) else set()
+        for ids in map(kept.get, ("pending", "seen"))
+    )
+    return Progress(floor, pending, seen, kept.get("last_alert"))
 
 
 def _is_integer(value: Any) -> TypeGuard[int]:

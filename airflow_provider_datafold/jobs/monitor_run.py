@@ -1,8 +1,9 @@
-"""Run a monitor once, and decide whether a DAG continues after the run."""
+"""Run a monitor once, decide whether a DAG continues after the run, and tell the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -10,57 +11,150 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_datafold.api import monitors
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
+    DatafoldError,
     DatafoldJobCancelledError,
     DatafoldJobFailedError,
+    DatafoldNotComparedError,
 )
+from airflow_provider_datafold.jobs.gate.figures import Figures
+from airflow_provider_datafold.jobs.gate.report import KEY
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
 _PAGE_SIZE = 100
+_LONGEST_REASON = 500
 
 
-def conclude(
-    hook: JobHook, ids: Mapping[str, Any], reading: JobStatus, on_alert: str
-) -> dict[str, Any]:
-    """Let a DAG continue after a monitor run, or stop it.
+class Ending:
+    """Decides at the end of a monitor run what a task returns or raises, and tells the verdict.
 
-    :param hook: knows the host and the secrets.
-    :param ids: ``monitor_id`` and ``run_id``.
-    :param reading: the run's end.
-    :param on_alert: what to do on an alert.
-    :return: ``monitor_id``, ``run_id``, ``state``, ``diff_id`` and ``url``.
-    :raises AirflowSkipException: it ended with an alert, and ``on_alert`` is ``"skip"``.
-    :raises DatafoldAlertError: it ended with an alert.
-    :raises DatafoldJobFailedError: the run failed at Datafold.
-    :raises DatafoldJobCancelledError: someone cancelled the run.
+    :param on_alert: what to do on an alert: ``"fail"``, ``"skip"`` or ``"pass"``.
+    :param on_skipped: what to do if Datafold has checked nothing: ``"pass"`` or ``"fail"``.
     """
-    redactor = hook.redactor()
-    result = summary(hook, ids, reading.answer)
-    name = f"Run {ids['run_id']} of monitor {ids['monitor_id']}"
-    see = f" See {result['url']}" if result["url"] else ""
-    for warning in reading.answer.get("warnings") or ():
-        hook.log.warning("%s: %s", name, redactor.excerpt(str(warning)))
-    match reading.status:
-        case "alert":
-            _on_alert(hook, f"{name} ended with an alert.{see}", on_alert)
-        case "error":
-            why = redactor.excerpt(str(reading.answer.get("error") or "Datafold does not say why"))
-            raise DatafoldJobFailedError(
-                f"{name} failed: {why.rstrip('.')}. A retry starts a new run.{see}"
-            )
-        case "cancelled":
-            raise DatafoldJobCancelledError(f"{name} was cancelled at Datafold.{see}")
-        case "skipped":
-            hook.log.warning("%s was skipped at Datafold: nothing was checked.", name)
-        case "learning":
-            hook.log.info("%s passes: the monitor is still learning what is normal.", name)
-        case status:
-            hook.log.info("%s passes: %s.%s", name, status, see)
-    return result
+
+    ids: Mapping[str, Any] | None = None
+    """``monitor_id`` and ``run_id``, as long as the verdict was not told."""
+
+    def __init__(self, on_alert: str, on_skipped: str) -> None:
+        self._on_alert, self._on_skipped = on_alert, on_skipped
+
+    def decide(
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
+    ) -> dict[str, Any]:
+        """Let a DAG continue after a monitor run, or stop it. In any case tell the verdict first.
+
+        :param hook: knows the host and the secrets.
+        :param context: Airflow's task context, which takes the verdict.
+        :param ids: ``monitor_id`` and ``run_id``.
+        :param reading: the run's end.
+        :return: ``monitor_id``, ``run_id``, ``state``, ``diff_id`` and ``url``.
+        :raises AirflowSkipException: it ended with an alert, and ``on_alert`` is ``"skip"``.
+        :raises DatafoldError: the DAG must not continue; the class says why.
+        """
+        redactor = hook.redactor()
+        result = summary(hook, ids, reading.answer)
+        name = _name(ids)
+        for warning in reading.answer.get("warnings") or ():
+            hook.log.warning("%s: %s", name, redactor.excerpt(str(warning)))
+        why = redactor.excerpt(str(reading.answer.get("error") or "Datafold does not say why"))
+        outcome, reason, end = {
+            "alert": ("alert", "ended with an alert", self._on_alert),
+            "error": ("failed", f"failed: {why.rstrip('.')}", DatafoldJobFailedError),
+            "cancelled": ("cancelled", "was cancelled at Datafold", DatafoldJobCancelledError),
+            "skipped": (
+                "not_compared",
+                "was skipped at Datafold: nothing was checked",
+                self._on_skipped,
+            ),
+            "learning": ("passes", "passes: the monitor is still learning what is normal", None),
+            "ok": ("passes", "passes: ok", None),
+        }.get(reading.status, ("failed", "ended in an unknown state", DatafoldJobFailedError))
+        told = _tell(hook, context, ids, outcome, f"it {reason}", reading.answer)
+        self.ids = None
+        again = " A retry starts a new run." if end is DatafoldJobFailedError else ""
+        see = f" See {result['url']}" if result["url"] else ""
+        message = f"{name} {reason}.{again}{see}"
+        if end == "fail":
+            end = DatafoldAlertError if outcome == "alert" else DatafoldNotComparedError
+        if end == "skip":
+            raise AirflowSkipException(message)
+        if isinstance(end, type):
+            error = end(message)
+            error.verdict = told
+            raise error
+        log = hook.log.warning if end == "pass" else hook.log.info
+        log("%s", message)
+        return result
+
+    def give_up(self, hook: JobHook, context: Context, error: BaseException) -> None:
+        """Tell that a run was not seen to its end, unless its verdict was told.
+
+        :param hook: knows the host.
+        :param context: Airflow's task context.
+        :param error: why.
+        """
+        if self.ids is None:
+            return
+        causes = (error, error.__cause__, error.__context__)
+        found = next((each for each in causes if isinstance(each, DatafoldError)), None)
+        reason = found.summary if found else f"the task ended with {type(error).__name__}"
+        told = _tell(hook, context, self.ids, "failed", reason[:1].lower() + reason[1:], {})
+        self.ids = None
+        if found:
+            found.verdict = told
+
+
+def _tell(
+    hook: JobHook,
+    context: Context,
+    ids: Mapping[str, Any],
+    outcome: str,
+    reason: str,
+    answer: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Put a verdict into XCom, and return it. What cannot be read or stored is only a warning."""
+    monitor_id, diff_id = ids["monitor_id"], answer.get("diff_id")
+    name = _read(lambda: hook.get_monitor(monitor_id).get("name"))
+    verdict = {
+        "kind": "monitor_run",
+        "id": ids["run_id"],
+        "monitor_id": monitor_id,
+        "name": name if isinstance(name, str) else None,
+        "url": data_diff_url(hook, answer),
+        "outcome": outcome,
+        "reason": reason[:_LONGEST_REASON],
+    }
+    if outcome == "alert" and isinstance(diff_id, int):
+        diff = _read(lambda: hook.get_data_diff(diff_id))
+        if diff is not None:
+            verdict["figures"] = Figures(diff, {}, {}).shown()
+    if "ti" not in context:
+        return verdict
+    try:
+        context["ti"].xcom_push(key=KEY, value=verdict)
+    except Exception as error:
+        hook.log.warning(
+            "Could not store the verdict on %s (%s), so the tasks after this one do not see it.",
+            _name(ids),
+            type(error).__name__,
+        )
+    return verdict
+
+
+def _read(call: Callable[[], Any]) -> Any:
+    with suppress(DatafoldError):
+        return call()
+    return None
+
+
+def _name(ids: Mapping[str, Any]) -> str:
+    return f"Run {ids['run_id']} of monitor {ids['monitor_id']}"
 
 
 def summary(hook: JobHook, ids: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,14 +182,6 @@ def data_diff_url(hook: JobHook, answer: Mapping[str, Any]) -> str | None:
     """
     diff_id = answer.get("diff_id")
     return hook.data_diff_url(diff_id) if isinstance(diff_id, int) else None
-
-
-def _on_alert(hook: JobHook, message: str, on_alert: str) -> None:
-    if on_alert == "fail":
-        raise DatafoldAlertError(message)
-    if on_alert == "skip":
-        raise AirflowSkipException(message)
-    hook.log.warning("%s", message)
 
 
 def run_once(hook: JobHook, monitor_id: int) -> int:

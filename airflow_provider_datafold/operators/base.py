@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ON_ALERT = one_of("fail", "skip", "pass")
 """Checks the argument ``on_alert`` of the operator and of the sensor for a monitor's run."""
 
+ON_SKIPPED = one_of("pass", "fail")
+"""Checks their argument ``on_skipped``."""
+
 
 class HookUser:
     """Opens a hook for as long as a task needs it, and stops it when the task is stopped."""

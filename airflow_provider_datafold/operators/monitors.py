@@ -1,4 +1,4 @@
-"""Operators for monitors: run them, pause and resume them, apply files from a repository."""
+"""Operators for monitors: find and run them, pause and resume them, apply files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.links import DatafoldDataDiffLink
-from airflow_provider_datafold.operators.base import ON_ALERT, DatafoldOperator, store
+from airflow_provider_datafold.operators.base import (
+    ON_ALERT,
+    ON_SKIPPED,
+    DatafoldOperator,
+    store,
+)
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
@@ -20,17 +25,19 @@ if TYPE_CHECKING:
 
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.job import Job
+    from airflow_provider_datafold.jobs.monitor_run import Ending
     from airflow_provider_datafold.jobs.monitors.format import Wanted
     from airflow_provider_datafold.jobs.watch import JobStatus
+    from airflow_provider_datafold.operators.job import Wait
 
 
 class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
     """Run a monitor now, e.g. after a load, and wait for the result.
 
-    ``POST /api/v1/monitors/{id}/run`` of Datafold's API. The states ``ok`` and ``learning`` pass,
-    ``skipped`` passes with a warning. A run cannot be cancelled. If a worker is killed while it
-    waits, the task's retry waits for the same run from Airflow 3.3 on; with an older Airflow it
-    runs the monitor again.
+    ``POST /api/v1/monitors/{id}/run`` of Datafold's API. The states ``ok`` and ``learning`` pass.
+    The XCom ``verdict`` says what came of the run, also if the task fails. A run cannot be
+    cancelled. If a worker is killed while it waits, the task's retry waits for the same run from
+    Airflow 3.3 on; with an older Airflow it runs the monitor again.
 
     .. code-block:: python
 
@@ -39,6 +46,8 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
     :param monitor_id: id of the monitor, e.g. ``7`` or ``"7"``.
     :param on_alert: what to do if the run ends with an alert: ``"fail"`` the task, ``"skip"`` it
         and its downstream tasks, or ``"pass"`` with a warning.
+    :param on_skipped: what to do if Datafold skipped the run, so that nothing was checked:
+        ``"pass"`` with a warning, or ``"fail"`` the task.
     :param wait_for_completion: whether to wait for the end and to judge it.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
@@ -53,6 +62,7 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
         lands in XCom. ``url`` is the address of the run's data diff, null if it has none. ``state``
         is null if the task does not wait.
     :raises DatafoldAlertError: the run ended with an alert.
+    :raises DatafoldNotComparedError: Datafold skipped the run, and ``on_skipped`` is ``"fail"``.
     :raises DatafoldJobFailedError: the run failed at Datafold; Airflow's retry starts a new one.
     :raises DatafoldJobCancelledError: someone cancelled the run.
     :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
@@ -63,17 +73,22 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
         *DatafoldOperator.template_fields,
         "monitor_id",
         "on_alert",
+        "on_skipped",
     )
     operator_extra_links = (DatafoldDataDiffLink(),)
 
     monitor_id: int | str
     on_alert: str
+    on_skipped: str
+
+    _ending: Ending
 
     def __init__(
         self,
         *,
         monitor_id: int | str,
         on_alert: str = "fail",
+        on_skipped: str = "pass",
         wait_for_completion: bool = True,
         deferrable: bool = DEFAULT_DEFERRABLE,
         poll_interval: float | timedelta | None = None,
@@ -93,7 +108,23 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
         """Check all arguments, before anything is sent."""
         super().check(hook)
         self._asked = self.checked(hook, monitor_id=fields.positive_integer)
-        self._on_alert = self.checked(hook, on_alert=ON_ALERT)["on_alert"]
+        given = self.checked(hook, on_alert=ON_ALERT, on_skipped=ON_SKIPPED)
+        self._ending = jobs.monitor_run.Ending(**given)
+
+    def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:
+        """Run the monitor, or take over the run that an earlier try started."""
+        start = super().start(hook, context, force_new=force_new)
+        self._ending.ids = start.ids if self.wait_for_completion else None
+        return start
+
+    def recall(self, context: Context, wait: Wait) -> None:
+        """Recall which run it is."""
+        self._ending.ids = wait.ids
+
+    def gave_up(self, hook: JobHook, context: Context, error: Exception) -> None:
+        """Tell that the run was not seen to its end."""
+        if hasattr(self, "_ending"):
+            self._ending.give_up(hook, context, error)
 
     def begin(self, hook: JobHook) -> dict[str, Any]:
         """Run the monitor."""
@@ -112,7 +143,69 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
         """Judge the run."""
         if url := jobs.monitor_run.data_diff_url(hook, reading.answer):
             DatafoldDataDiffLink.persist(context, url)
-        return jobs.monitor_run.conclude(hook, ids, reading, self._on_alert)
+        return self._ending.decide(hook, context, ids, reading)
+
+
+class DatafoldFindMonitorsOperator(DatafoldOperator):
+    """Find monitors by tags, names or set, to run each of them after a load.
+
+    It reads ``GET /api/v1/monitors`` of Datafold's API. A monitor must fit all arguments that are
+    given. Monitors of a set that are paused because no file has them any more are left out.
+
+    .. code-block:: python
+
+        monitors = DatafoldFindMonitorsOperator(task_id="find", set_name="orders")
+        DatafoldRunMonitorOperator.partial(task_id="check").expand_kwargs(monitors.output)
+
+    :param tags: tags that a monitor must have, all of them; one or a list. Case is ignored.
+    :param names: names of which a monitor must have one; one or a list. Case is ignored. Each must
+        be the name of a monitor.
+    :param set_name: the set that
+        :class:`~airflow_provider_datafold.operators.monitors.DatafoldApplyMonitorsOperator` has
+        applied.
+    :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
+        password.
+    :return: ``[{"monitor_id": 7}, ...]``, sorted; it lands in XCom.
+    :raises DatafoldInputError: an argument is wrong, or no monitor fits.
+    :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        *DatafoldOperator.template_fields,
+        "tags",
+        "names",
+        "set_name",
+    )
+
+    tags: Sequence[str] | str | None
+    names: Sequence[str] | str | None
+    set_name: str | None
+
+    def __init__(
+        self,
+        *,
+        tags: Sequence[str] | str | None = None,
+        names: Sequence[str] | str | None = None,
+        set_name: str | None = None,
+        datafold_conn_id: str = "datafold_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        store(self, locals())
+
+    def call(self, hook: JobHook) -> list[dict[str, int]]:
+        """Find the monitors.
+
+        :param hook: the hook to call.
+        :return: the id of each, as an argument of another operator.
+        """
+        search = jobs.monitors.search
+        given = self.checked(
+            hook, tags=search.texts, names=search.texts, set_name=search.nullable_name
+        )
+        found = search.find(hook, **given)
+        self.log.info("Found %d monitors: %s.", len(found), ", ".join(map(str, found)))
+        return [{"monitor_id": monitor_id} for monitor_id in found]
 
 
 class DatafoldToggleMonitorOperator(DatafoldOperator):
@@ -165,8 +258,8 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
     """Make Datafold's monitors match files: monitors as code, in Datafold's own format.
 
     Creates the monitors that are missing, changes those that differ, and pauses or deletes those
-    that are in no file any more, if you ask for that. Everything is read and checked before
-    anything is changed.
+    that are in no file any more, if you ask for that. All files, the account and each request are
+    read and checked before anything is changed.
 
     .. code-block:: python
 
@@ -185,11 +278,13 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
     :param set_name: name of the set; each task that applies monitors needs one of its own.
     :param dangling_monitors_strategy: what to do with monitors of the set that are in no file:
         ``"ignore"`` them, ``"pause"`` or ``"delete"`` them.
+    :param max_deleted: the most monitors that it may delete; if there are more to delete, the task
+        fails, and changes nothing.
     :param dry_run: whether to change nothing, and return what would be done.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
-    :return: ``{"created", "updated", "unchanged", "paused", "deleted"}``, sorted lists of slugs; it
-        lands in XCom.
+    :return: ``{"created", "updated", "unchanged", "paused", "deleted"}``, sorted lists of slugs,
+        and ``"ids"``, the id of each monitor in the files by its slug; it lands in XCom.
     :raises DatafoldInputError: a file or an argument is wrong; nothing was sent.
     :raises DatafoldConflictError: a field differs that Datafold cannot change, or it is not clear
         which monitor is meant; nothing was changed.
@@ -202,6 +297,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         "spec",
         "set_name",
         "dangling_monitors_strategy",
+        "max_deleted",
         "is_dry_run",
     )
     template_fields_renderers = {"spec": "yaml"}  # noqa: RUF012 - typed so by Airflow
@@ -210,6 +306,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
     spec: Mapping[str, Any] | str | None
     set_name: str
     dangling_monitors_strategy: str
+    max_deleted: int | str
     is_dry_run: bool | str
     """The argument ``dry_run``: Airflow has a method of that name."""
 
@@ -220,6 +317,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         spec: Mapping[str, Any] | str | None = None,
         set_name: str,
         dangling_monitors_strategy: str = "ignore",
+        max_deleted: int | str = 10,
         dry_run: bool | str = False,
         datafold_conn_id: str = "datafold_default",
         **kwargs: Any,
@@ -228,11 +326,11 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         self.is_dry_run = dry_run
         store(self, locals(), kept=("dry_run",))
 
-    def execute(self, context: Context) -> dict[str, list[str]]:
+    def execute(self, context: Context) -> dict[str, Any]:
         """Plan what to do, and do it.
 
         :param context: Airflow's task context, with which the files are rendered.
-        :return: the slugs by what was done, or would be done.
+        :return: the slugs by what was done, or would be done, and the ids.
         """
         with self.open_hook() as hook:
             given = self._check(hook)
@@ -241,9 +339,10 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
                 self._wanted(hook, context),
                 given["set_name"],
                 given["dangling_monitors_strategy"],
+                given["max_deleted"],
             )
             if given["is_dry_run"]:
-                self._tell("Dry run, to be {}", {**plan.summary(), "updated": []})
+                self._tell("Dry run, to be {}", {**plan.summary(), "updated": [], "ids": []})
                 for change in plan.updated:
                     self.log.info(
                         "Dry run, to be updated: monitor %d, %r: %s.",
@@ -262,6 +361,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
             hook,
             set_name=fields.name,
             dangling_monitors_strategy=fields.one_of(*jobs.monitors.plan.STRATEGIES),
+            max_deleted=fields.between(0, fields.LARGEST),
             is_dry_run=lambda _, value: fields.boolean("dry_run", value),
         )
 

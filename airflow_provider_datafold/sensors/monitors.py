@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.links import DatafoldDataDiffLink
-from airflow_provider_datafold.operators.base import ON_ALERT, store
+from airflow_provider_datafold.operators.base import ON_ALERT, ON_SKIPPED, store
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 from airflow_provider_datafold.sensors.job import DEFAULT_POKE_INTERVAL, DatafoldJobSensor
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.job import Job
+    from airflow_provider_datafold.jobs.monitor_run import Ending
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
@@ -32,6 +33,8 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
     :param run_id: id of the run.
     :param on_alert: what to do if the run ends with an alert: ``"fail"`` the task, ``"skip"`` it
         and its downstream tasks, or ``"pass"`` with a warning.
+    :param on_skipped: what to do if Datafold skipped the run, so that nothing was checked:
+        ``"pass"`` with a warning, or ``"fail"`` the task.
     :param deferrable: whether to wait in the triggerer, regardless of ``mode``; by default as
         Airflow's ``[operators] default_deferrable`` says.
     :param poke_interval: seconds between two polls; by default 60 or, in the triggerer, 2 at
@@ -52,12 +55,16 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         "monitor_id",
         "run_id",
         "on_alert",
+        "on_skipped",
     )
     operator_extra_links = (DatafoldDataDiffLink(),)
 
     monitor_id: int | str
     run_id: int | str
     on_alert: str
+    on_skipped: str
+
+    _ending: Ending
 
     def __init__(
         self,
@@ -65,6 +72,7 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         monitor_id: int | str,
         run_id: int | str,
         on_alert: str = "fail",
+        on_skipped: str = "pass",
         deferrable: bool = DEFAULT_DEFERRABLE,
         poke_interval: float | timedelta | None = None,
         timeout: float | timedelta = DEFAULT_TIMEOUT,
@@ -87,8 +95,10 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        self._on_alert = self.checked(hook, on_alert=ON_ALERT)["on_alert"]
         self._ids = self.checked(hook, monitor_id=positive_integer, run_id=positive_integer)
+        given = self.checked(hook, on_alert=ON_ALERT, on_skipped=ON_SKIPPED)
+        self._ending = jobs.monitor_run.Ending(**given)
+        self._ending.ids = self._ids
 
     def ids(self) -> dict[str, Any]:
         """Return the ids of the monitor and of the run."""
@@ -100,4 +110,10 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         """Judge the run."""
         if url := jobs.monitor_run.data_diff_url(hook, reading.answer):
             DatafoldDataDiffLink.persist(context, url)
-        return jobs.monitor_run.conclude(hook, ids, reading, self._on_alert)
+        return self._ending.decide(hook, context, ids, reading)
+
+    def gave_up(self, context: Context, error: Exception) -> None:
+        """Tell that the run was not seen to its end."""
+        if hasattr(self, "_ending"):
+            with self.open_hook() as hook:
+                self._ending.give_up(hook, context, error)

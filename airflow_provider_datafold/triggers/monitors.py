@@ -27,7 +27,15 @@ from airflow_provider_datafold.exceptions import (
     DatafoldError,
 )
 from airflow_provider_datafold.jobs.alert_store import AlertStore
-from airflow_provider_datafold.jobs.alerts import MOST_RUNS, Look, Page, Runs, Watch, read_back
+from airflow_provider_datafold.jobs.alerts import (
+    MOST_RUNS,
+    Listed,
+    Look,
+    Page,
+    Runs,
+    Watch,
+    read_back,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.client.async_driver import AsyncClient
@@ -140,10 +148,12 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         watches: dict[int, Watch] = {}
         turns = asyncio.Semaphore(_MOST_AT_ONCE)
         readings: dict[asyncio.Task[list[dict[str, Any]]], tuple[Watch, str]] = {}
+        unknown: set[int] = set()
         try:
             async for look in shared_stream:
                 if self._is_stale(look):
                     continue
+                self._tell_unknown(unknown, look)
                 read = {watch.monitor_id for watch, _ in readings.values()}
                 begun = [
                     (watch, asyncio.create_task(self._new_alerts(watch, look, turns)))
@@ -167,6 +177,19 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
             for reading in readings:
                 reading.cancel()
 
+    def _tell_unknown(self, told: set[int], look: Look) -> None:
+        """Tell of monitors that are not there: nothing else can say that an id is wrong."""
+        unknown = {*self.monitor_ids} - look.monitors.keys()
+        for monitor_id in sorted(unknown - told):
+            self.log.error(
+                "There is no monitor %d in the list of monitors of the connection %r: no alert of "
+                "it is reported. Check monitor_ids.",
+                monitor_id,
+                self.datafold_conn_id,
+            )
+        told.intersection_update(unknown)
+        told.update(unknown)
+
     def _is_stale(self, look: Look) -> bool:
         """Return whether a newer look follows: Airflow keeps those that were not taken in time."""
         return time.monotonic() - look.time > max(self.poll_interval, _PATIENCE)
@@ -182,12 +205,12 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         self, watch: Watch, look: Look, turns: asyncio.Semaphore
     ) -> list[dict[str, Any]]:
         """Read the runs of a monitor, of which there may be a new alert."""
-        monitor_id, last_alert = watch.monitor_id, look.last_alerts.get(watch.monitor_id)
+        monitor_id, listed = watch.monitor_id, look.monitors[watch.monitor_id]
         back_to = watch.back_to(look.host)
         try:
             async with turns:
                 runs = await self._runs(look.host, watch, back_to)
-            found = watch.take(look.host, last_alert, runs, time.monotonic())
+            found = watch.take(look.host, listed, runs, time.monotonic())
         except Exception as error:
             # A later look at the list leads here again.
             watch.fail(time.monotonic(), getattr(error, "retry_after", None))
@@ -222,7 +245,7 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         settings = await self._settings()
         async with self._client(settings) as driver:
             found = {
-                monitor_id: monitor.get("last_alert")
+                monitor_id: Listed.of(monitor)
                 for monitor_id, monitor in (await _all(driver)).items()
             }
         return Look(settings.base_url, found, time.monotonic())
@@ -261,8 +284,8 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
 
 
 def _is_due(watch: Watch, look: Look) -> bool:
-    last_alert = look.last_alerts.get(watch.monitor_id)
-    return watch.is_due(look.host, last_alert, time.monotonic())
+    listed = look.monitors.get(watch.monitor_id)
+    return listed is not None and watch.is_due(look.host, listed, time.monotonic())
 
 
 async def _all(driver: AsyncClient) -> dict[int, Mapping[str, Any]]:

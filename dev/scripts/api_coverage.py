@@ -52,6 +52,7 @@ _SAMPLES: dict[str, Any] = {
 
 _OPTIONAL: dict[str, Any] = {
     "bindings": [],
+    "names": ["sample"],
     "pk_columns": ["sample"],
     "production": {"database": "sample"},
     "table1": "sample",
@@ -229,6 +230,7 @@ class _Noting(JobHook):
     def __init__(self, found: Names, name: str, *monitors: Any) -> None:
         super().__init__()
         self._found, self._name, self._monitors = found, name, list(monitors)
+        self._tags = [tag for monitor in monitors for tag in monitor["tags"]]
 
     def _redactor(self, *given: Any) -> Redactor:
         return Redactor([])
@@ -239,10 +241,12 @@ class _Noting(JobHook):
     def call(self, operation: Any, body: Any = None, /, **values: Any) -> Any:
         self._found.setdefault(name_of(operation), set()).add(self._name)
         ids = dict.fromkeys(("id", "run_id", "job_id", "ci_run_id"), 7)
-        answer = {**ids, "monitors": self._monitors, "total_pages": 1}
+        answer = {**ids, "monitors": self._monitors, "total_pages": 1, "tags": self._tags}
         return [] if operation.returns is list else answer
 
     def _send(self, request: Any, max_retries: int | None = None) -> Any:
+        if isinstance(request.body, dict):
+            self._tags += request.body.get("tags", [])
         return self.call(request.operation)
 
     def look(self, job: Any, ids: Any, *, is_troubled: bool = False) -> JobStatus:
@@ -257,7 +261,7 @@ class _Noting(JobHook):
 
 def _noted(calls: Iterable[tuple[str, Callable[[JobHook], Any]]]) -> Names:
     found: Names = {}
-    monitor = {"id": 7, "tags": tags_of("sample", "sample", "")}
+    monitor = {"id": 1, "name": "sample", "tags": tags_of("sample", "sample", "")}
     with mock.patch.dict(os.environ, _connections()):
         for name, call in calls:
             call(_Noting(found, name))

@@ -56,15 +56,18 @@ def named(sandbox: Any) -> dict[str, Any]:
 
 
 def test_monitors_as_code(run_dag: Any, sandbox: Any, specs: Path) -> None:
-    nothing = {"created": [], "updated": [], "unchanged": [], "paused": [], "deleted": []}
     slugs = ["orders_come_in", "orders_cost_something"]
+    empty: dict[str, Any] = {
+        name: [] for name in ("created", "updated", "unchanged", "paused", "deleted")
+    }
+    nothing = {**empty, "ids": dict(zip(slugs, (5, 6), strict=True))}
 
     def run(**conf: Any) -> Any:
         task = run_dag(MONITORS, "datafold_monitors_as_code", conf=conf).get_task_instance("apply")
         assert str(task.state) == "success"
         return task.xcom_pull("apply")
 
-    assert run(dry_run=True) == {**nothing, "created": slugs}
+    assert run(dry_run=True) == {**nothing, "created": slugs, "ids": {}}
     assert named(sandbox) == {}
     assert run() == {**nothing, "created": slugs}
     assert run() == {**nothing, "unchanged": slugs}
@@ -72,7 +75,8 @@ def test_monitors_as_code(run_dag: Any, sandbox: Any, specs: Path) -> None:
     file.write_text(file.read_text().replace("amount <= 0", "amount <= 1"))
     assert run() == {**nothing, "unchanged": slugs[:1], "updated": slugs[1:]}
     (specs / "metrics.yaml").unlink()
-    assert run() == {**nothing, "paused": slugs[:1], "unchanged": slugs[1:]}
+    left = {**nothing, "ids": {slugs[1]: 6}}
+    assert run() == {**left, "paused": slugs[:1], "unchanged": slugs[1:]}
 
     monitors = named(sandbox)
     assert set(monitors) == NAMES

@@ -153,7 +153,7 @@ monitors:
       from orders
       where day = '{{ ds }}'
 """
-NOTHING: dict[str, list[str]] = {
+NOTHING: dict[str, Any] = {
     name: [] for name in ("created", "updated", "unchanged", "paused", "deleted")
 }
 
@@ -191,7 +191,7 @@ def test_a_spec_from_params(
     )
 
     slug = "{{ params.slug }}" if spec.startswith("{") else "orders"
-    assert outcome.returned == {"t": {**NOTHING, "created": [slug]}}
+    assert outcome.returned == {"t": {**NOTHING, "created": [slug], "ids": {slug: 5}}}
 
 
 @pytest.mark.usefixtures("connections")
@@ -208,7 +208,8 @@ def test_files_are_rendered(
     for dry_run in (True, False):
         given = {**params, "dry_run": dry_run}
         outcome = modes.run(run_dag, capfd, log, call, f"files_{dry_run}", given, native=native)
-        assert outcome.returned == {"t": {**NOTHING, "created": ["daily", "hourly"]}}
+        ids = {} if dry_run else {"daily": 6, "hourly": 5}
+        assert outcome.returned == {"t": {**NOTHING, "created": ["daily", "hourly"], "ids": ids}}
 
     found = {monitor["name"]: monitor for monitor in sandbox.state.monitors.monitors.values()}
     assert re.search(r"where day = '\d{4}-\d\d-\d\d'", found["hourly"]["query"])
@@ -224,7 +225,7 @@ def test_files_in_the_search_path_of_the_dag(
 
     outcome = modes.run(run_dag, capfd, log, call, "search_path", {"slug": "hourly"})
 
-    assert outcome.returned == {"t": {**NOTHING, "created": ["hourly"]}}
+    assert outcome.returned == {"t": {**NOTHING, "created": ["hourly"], "ids": {"hourly": 5}}}
 
 
 @pytest.mark.usefixtures("connections")

@@ -72,6 +72,7 @@ def test_a_snippet_runs(page: str, number: int, snippet: str, run_dag: Any, sand
     state.ci.add(2, {"pr_number": 12, "pr_sha": "a" * 40})
     state.monitors.jobs[1] = Job(Course((), "ok"))
     state.monitors.runs[1] = {"run_id": 1, "monitor_id": 4, "started_at": now()}
+    state.monitors.monitors[4]["tags"] = ["airflow-set:orders/ids"]
     source = re.sub(r"retries=\d+", "retries=0", snippet)
 
     dag_id = f"{page}_{number}"  # dag.test() of Airflow 3.1 keeps what a DAG was at first.

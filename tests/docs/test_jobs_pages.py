@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_datafold.exceptions import DatafoldError, DatafoldFinalError
 from airflow_provider_datafold.jobs.data_source_test import conclude
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import CI_RUN, DATA_SOURCE_TEST, MONITOR_RUN, State
 from airflow_provider_datafold.jobs.monitors import comparison
 from airflow_provider_datafold.jobs.watch import JobStatus
@@ -24,6 +25,7 @@ from dev.sandbox.moment import now
 from dev.sandbox.monitors import run_course
 from tests import documents
 from tests.conftest import ROOT
+from tests.contexts import TaskInstance
 from tests.docs.test_data_diffs_page import default
 from tests.docs.test_operators_page import arguments
 
@@ -60,7 +62,7 @@ def test_all_are_here() -> None:
         for title in re.findall(r"^## (Datafold\w+)$", page.read_text(), re.MULTILINE)
     ]
     assert sorted(titles) == sorted(each.__name__ for _, each in CLASSES)
-    assert len(titles) == 7
+    assert len(titles) == 8
 
 
 @pytest.mark.parametrize(("page", "operator"), CLASSES)
@@ -131,14 +133,14 @@ def outcome(call: Any) -> Any:
         return error
 
 
-def judge(sandbox: Any, state: str, on_alert: str = "fail") -> Any:
+def judge(sandbox: Any, state: str, on_alert: str = "fail", context: Any = None) -> Any:
     monitors = sandbox.state.monitors
     monitors.jobs[1] = Job(Course((), state, run_course(state, diff_id=9).outcome))
     monitors.runs[1] = {"run_id": 1, "monitor_id": 4, "started_at": now()}
     sensor = DatafoldMonitorRunSensor(
         task_id="check", monitor_id=4, run_id=1, on_alert=on_alert, deferrable=False
     )
-    return outcome(lambda: sensor.execute({}))
+    return outcome(lambda: sensor.execute(context or {}))
 
 
 @pytest.mark.usefixtures("connections")
@@ -161,10 +163,19 @@ def test_a_row_says_what_the_end_of_a_run_means(
 
 
 @pytest.mark.usefixtures("connections")
-def test_what_a_run_returns_is_what_the_page_shows(sandbox: Any) -> None:
-    (shown,) = documents.blocks(MONITORS, "json")
-    value = judge(sandbox, "alert", "pass")
+def test_what_a_run_returns_is_what_the_page_shows(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diff = {"diff_stats": {"rows_added": 3}}
+    monkeypatch.setattr(JobHook, "get_data_diff", lambda *_: diff)
+    context: Any = {"ti": TaskInstance(pushed={})}
+    value = judge(sandbox, "alert", "pass", context)
+    shown, verdict = documents.blocks(MONITORS, "json")
     assert json.loads(shown.replace("https://app.datafold.com", sandbox.url)) == value
+    pushed = context["ti"].pushed["verdict"]
+    told = json.loads(verdict.replace("https://app.datafold.com", sandbox.url))
+    assert told.pop("figures").keys() <= pushed.pop("figures").keys()
+    assert told == pushed
 
 
 def reading(job: Any, status: str, answer: Any) -> JobStatus:

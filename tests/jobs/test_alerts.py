@@ -17,6 +17,7 @@ from airflow_provider_datafold.exceptions import DatafoldAnswerError
 from airflow_provider_datafold.jobs import alerts
 from airflow_provider_datafold.jobs.alerts import (
     Cursor,
+    Listed,
     Page,
     Progress,
     Runs,
@@ -32,34 +33,83 @@ def run(run_id: int, state: Any = "alert", **more: Any) -> tuple[int, dict[str, 
     return run_id, {"run_id": run_id, "monitor_id": 7, "state": state, **more}
 
 
+def took(progress: Progress, *runs: tuple[int, Any], last_alert: Any = None, **more: Any) -> Any:
+    return progress.take(Runs(dict(runs), **more), last_alert)
+
+
 # What is new.
 
 
 def test_what_ended_before_the_first_look_is_not_reported() -> None:
     progress = Progress()
-    assert progress.take([run(3), run(2, "ok"), run(5, "checking"), run(4, "a new state")]) == []
-    assert progress == Progress(5, {4, 5})
-    assert progress.take([run(3), run(5), run(4)]) == [4, 5]
+    first = [run(3), run(2, "ok"), run(5, "checking"), run(4, "a new state")]
+    assert took(progress, *first) == []
+    assert progress == Progress(1, {4, 5}, {2, 3, 4, 5})
+    assert took(progress, run(3), run(5), run(4)) == [4, 5]
     without_runs = Progress()
-    assert without_runs.take([]) == []
-    assert without_runs.take([run(1)]) == [1]
+    assert took(without_runs) == []
+    assert took(without_runs, run(1)) == [1]
+
+
+EIGHT, NINE = "2024-01-01T08:00:00+00:00", "2024-01-01T09:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("began", "last_alert", "alerts"),
+    [
+        (None, None, []),
+        (EIGHT, EIGHT, []),
+        (NINE, NINE, []),
+        (None, NINE, [1, 2]),
+        (EIGHT, NINE, [2]),
+        # Nobody knows whose alert it is.
+        ("yesterday", NINE, []),
+    ],
+)
+def test_what_alerted_since_the_watch_began_is_reported_at_the_first_look(
+    began: Any, last_alert: Any, alerts: list[int]
+) -> None:
+    cursor = Cursor()
+    cursor.at(HOST, began)
+    cursor.at(HOST, NINE)
+    cursor = Cursor.load(json.loads(json.dumps(cursor.dump())))
+    runs = [run(1, started_at=EIGHT), run(2, started_at=NINE), run(3, "ok", started_at=NINE)]
+    progress = cursor.at(HOST)
+    assert took(progress, *runs, run(4), last_alert=last_alert) == alerts
+
+
+def test_a_run_may_become_visible_after_those_with_higher_ids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alerts, "_LATE", 3)
+    progress = Progress()
+    took(progress, run(4, "ok"), run(6, "ok"))
+    # One that is older than all of them was there before.
+    assert took(progress, run(3), run(4), run(5), run(6)) == [5]
+    progress.pending.clear()
+    assert took(progress, run(3), run(5), run(9), run(11)) == [9, 11]
+    assert progress == Progress(5, {9, 11}, {6, 9, 11})
+    assert took(progress, run(4), run(5), run(7)) == [7]
+    whole = Progress()
+    took(whole, run(6, "ok"), is_whole=True)
+    assert took(whole, run(1), run(6)) == [1]
 
 
 def test_alert_stays_pending_until_it_is_noted() -> None:
     watch = Watch(7, Cursor({HOST: Progress(1)}))
     runs = Runs(dict([run(3, diff_id=9), run(2), run(4, "ok")]))
-    first, second = watch.take(HOST, None, runs, 0.0).alerts
+    first, second = watch.take(HOST, Listed(), runs, 0.0).alerts
     assert first == {"monitor_id": 7, "run_id": 2, "diff_id": None}
     assert second == {"monitor_id": 7, "run_id": 3, "diff_id": 9}
     watch.note(HOST, first)
-    assert watch.cursor.dump() == {HOST: {"newest": 4, "pending": [3]}}
-    assert watch.take(HOST, None, runs, 0.0).alerts == [second]
+    assert watch.cursor.at(HOST).pending == {3}
+    assert watch.take(HOST, Listed(), runs, 0.0).alerts == [second]
 
 
 @pytest.mark.parametrize("state", ["ok", "learning", "skipped", "error", "cancelled"])
 def test_run_that_ends_otherwise_is_done_with(state: str) -> None:
     progress = Progress(3, {2, 3})
-    assert progress.take([run(2, state), run(3, "queued")]) == []
+    assert took(progress, run(2, state), run(3, "queued")) == []
     assert progress.pending == {3}
 
 
@@ -67,9 +117,9 @@ def test_run_that_is_not_listed_may_come_back_unless_it_is_older_than_all_that_c
     None
 ):
     progress = Progress(9, {2, 4, 7})
-    assert progress.take([run(1, "ok"), run(9, "ok")]) == []
+    assert took(progress, run(1, "ok"), run(9, "ok")) == []
     assert progress.give_up([1, 9]) == progress.give_up([]) == []
-    assert progress.take([run(2)]) == [2]
+    assert took(progress, run(2)) == [2]
     assert progress.give_up([5, 6, 7]) == [2, 4]
     assert progress.pending == {7}
 
@@ -78,12 +128,14 @@ def test_run_that_is_not_listed_may_come_back_unless_it_is_older_than_all_that_c
 
 
 def test_cursor_survives_a_store() -> None:
-    cursor = Cursor({HOST: Progress(9, {7, 8}), "http://x": Progress(0)})
-    cursor.at("another")
+    cursor = Cursor({HOST: Progress(9, {7, 8}, {10, 12}), "http://x": Progress(0)})
+    cursor.at("another", EIGHT)
     kept = json.loads(json.dumps(cursor.dump()))
+    none: dict[str, Any] = {"pending": [], "seen": [], "last_alert": None}
     assert kept == {
-        HOST: {"newest": 9, "pending": [7, 8]},
-        "http://x": {"newest": 0, "pending": []},
+        HOST: {**none, "floor": 9, "pending": [7, 8], "seen": [10, 12]},
+        "http://x": {**none, "floor": 0},
+        "another": {**none, "floor": None, "last_alert": EIGHT},
     }
     assert Cursor.load(kept).dump() == kept
 
@@ -96,9 +148,10 @@ def test_cursor_survives_a_store() -> None:
         ([], {}),
         # As it was before the first release.
         ({"7": 12}, {}),
-        ({HOST: {"newest": True}}, {}),
-        ({HOST: {"newest": 3, "pending": "2"}}, {HOST: Progress(3)}),
-        ({HOST: {"newest": 3, "pending": [2, "1", None, True, 9]}}, {HOST: Progress(3, {2})}),
+        ({HOST: {"newest": 3}}, {}),
+        ({HOST: {"floor": True}}, {}),
+        ({HOST: {"floor": 3, "pending": "2"}}, {HOST: Progress(3)}),
+        ({HOST: {"floor": 3, "pending": [2, "1", None, True]}}, {HOST: Progress(3, {2})}),
     ],
 )
 def test_what_does_not_fit_is_left_out(kept: Any, left: Any) -> None:
@@ -165,18 +218,33 @@ def read(ids: list[int], size: int, back_to: float) -> tuple[list[int], Runs]:
     ],
 )
 def test_pages_are_read_from_the_newest_back(
-    ids: list[int], back_to: float, asked: list[int], found: set[int]
+    ids: list[int],
+    back_to: float,
+    asked: list[int],
+    found: set[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(alerts, "_LATE", 2)
     numbers, runs = read(ids, 2, back_to)
     # Page 1 is read first, and says which end is the newest.
     assert numbers == asked
     assert {*runs.found} >= found
     assert not runs.is_cut
+    assert runs.is_whole is ({*runs.found} == {*ids})
+
+
+def test_enough_runs_are_read_to_find_one_that_is_late() -> None:
+    ids = [*range(200, 0, -1)]
+    assert read(ids, 100, 201)[0] == [1]
+    assert read(ids, 20, 201)[0] == [1, 2, 3]
+    assert read(ids[::-1], 100, 201)[0] == [1, 2]
+    assert read([*range(1, 202)], 100, 202)[0] == [1, 3, 2]
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_bound_for_what_is_read(order: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alerts, "MOST_RUNS", 4)
+    monkeypatch.setattr(alerts, "_LATE", 2)
     ids = sorted(range(1, 11), key=lambda id_: order * id_)
     for back_to, is_cut in ((6, True), (7, False), (8, False)):
         _, runs = read(ids, 2, back_to)
@@ -193,8 +261,6 @@ def test_empty_pages_have_an_end() -> None:
 
 
 # When to look.
-
-EIGHT, NINE = "2024-01-01T08:00:00+00:00", "2024-01-01T09:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -217,18 +283,39 @@ def test_whether_the_runs_are_as_new_as_an_alert(
     assert Runs(dict([run(1, state, started_at=started)])).shows(last_alert) is shows
 
 
+@pytest.mark.parametrize(
+    ("started", "state", "shows"),
+    [(EIGHT, "alert", True), (EIGHT, "ok", False), (NINE, "alert", False)],
+)
+def test_an_alert_that_was_not_found_is_shown_by_itself_only(
+    started: Any, state: str, shows: bool
+) -> None:
+    runs = Runs(dict([run(1, state, started_at=started)]))
+    assert runs.shows(EIGHT, is_missed=True) is shows
+
+
 def test_runs_are_read_again_only_if_there_is_something_to_wait_for() -> None:
     watch = Watch(7, Cursor())
     settled = Runs(dict([run(1, started_at=EIGHT)]))
-    assert watch.is_due(HOST, EIGHT, 0)
+    first = Listed(EIGHT, EIGHT, "alert")
+    assert watch.is_due(HOST, first, 0)
     # A read that failed is made again.
-    assert watch.is_due(HOST, EIGHT, 60)
-    watch.take(HOST, EIGHT, settled, 60)
-    assert not watch.is_due(HOST, EIGHT, 10**9)
-    # Another alert, or another host.
-    assert watch.is_due(HOST, NINE, 10**9)
-    watch.take(HOST, NINE, settled, 10**9)
-    assert watch.is_due("http://x", NINE, 10**9)
+    assert watch.is_due(HOST, first, 60)
+    watch.take(HOST, first, settled, 60)
+    assert not watch.is_due(HOST, first, 10**9)
+    # A run goes on: it is read when it has ended.
+    assert not watch.is_due(HOST, first._replace(last_run=NINE, state="checking"), 10**9)
+    # Another run, another alert, or another host.
+    for host, listed in (
+        (HOST, first._replace(last_run=NINE)),
+        (HOST, first._replace(last_run=NINE, state="ok")),
+        (HOST, Listed(NINE, NINE, "ok")),
+        (HOST, Listed(EIGHT, NINE, "checking")),
+        ("http://x", Listed(EIGHT, NINE, "checking")),
+    ):
+        assert watch.is_due(host, listed, 10**9)
+        watch.take(host, listed, Runs(dict([run(1, started_at=listed.last_alert)])), 10**9)
+        assert not watch.is_due(host, listed, 10**9)
 
 
 @pytest.mark.parametrize(
@@ -243,9 +330,9 @@ def test_looks_become_rarer(runs: Runs) -> None:
     watch = Watch(7, Cursor({HOST: Progress(0)}))
     looks = []
     for now in range(0, 100_000, 60):
-        if watch.is_due(HOST, NINE, now):
+        if watch.is_due(HOST, Listed(NINE), now):
             looks.append(now)
-            watch.take(HOST, NINE, runs, now)
+            watch.take(HOST, Listed(NINE), runs, now)
     assert looks[:11] == [*range(0, 660, 60)]
     gaps = [later - now for now, later in pairwise(looks)]
     assert gaps == sorted(gaps)
@@ -256,7 +343,7 @@ def test_a_monitor_that_cannot_be_read_is_read_less_and_less() -> None:
     watch = Watch(7, Cursor())
     looks = []
     for now in range(60_000, 160_000, 60):
-        if watch.is_due(HOST, EIGHT, now):
+        if watch.is_due(HOST, Listed(EIGHT), now):
             looks.append(now)
             watch.fail(now, None)
             assert watch.is_failing
@@ -264,17 +351,17 @@ def test_a_monitor_that_cannot_be_read_is_read_less_and_less() -> None:
     # Ten minutes at most: what happened meanwhile is late by as much.
     assert max(later - now for now, later in pairwise(looks)) == 600
     # An alert that is new is read at once.
-    assert watch.is_due(HOST, NINE, 160_000)
-    watch.take(HOST, NINE, Runs(dict([run(1, started_at=NINE)])), 160_000)
+    assert watch.is_due(HOST, Listed(NINE), 160_000)
+    watch.take(HOST, Listed(NINE), Runs(dict([run(1, started_at=NINE)])), 160_000)
     assert not watch.is_failing
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(None, 0), (90.0, 90), (10**9, 600)])
 def test_a_service_may_ask_for_time(asked: float | None, waits: int) -> None:
     watch = Watch(7, Cursor())
-    assert watch.is_due(HOST, EIGHT, 0)
+    assert watch.is_due(HOST, Listed(EIGHT), 0)
     watch.fail(0, asked)
-    assert [watch.is_due(HOST, EIGHT, now) for now in (waits - 1, waits)] == [False, True]
+    assert [watch.is_due(HOST, Listed(EIGHT), now) for now in (waits - 1, waits)] == [False, True]
 
 
 # All of it together.
@@ -289,6 +376,7 @@ class Datafold:
 
     time_of_alerts: bool
     runs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    hidden: set[int] = field(default_factory=set)
     before: dict[int, dict[str, Any]] = field(default_factory=dict)
     last_alert: datetime | None = None
 
@@ -307,15 +395,22 @@ class Datafold:
             alerted = _at(clock) if self.time_of_alerts else started
             self.last_alert = max(self.last_alert or alerted, alerted)
 
+    @property
+    def listed(self) -> Listed:
+        """What the list of monitors says."""
+        last = self.runs.get(max(self.runs, default=0), {})
+        alerted = self.last_alert and self.last_alert.isoformat()
+        return Listed(alerted, last.get("started_at"), last.get("state"))
+
     def copy(self) -> dict[int, dict[str, Any]]:
-        return {id_: {**each} for id_, each in self.runs.items()}
+        return {id_: {**each} for id_, each in self.runs.items() if id_ not in self.hidden}
 
 
 def _at(clock: float) -> datetime:
     return datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=clock)
 
 
-STARTS = st.tuples(st.just("start"))
+STARTS = st.tuples(st.sampled_from(["start", "start", "start", "hide", "show"]))
 ENDS = st.tuples(
     st.just("end"), st.integers(0, 9), st.sampled_from(["alert", "alert", "ok", "error"])
 )
@@ -339,6 +434,9 @@ def test_each_alert_is_reported(
     """Once if the store works, else at least once; none that ended before the first look."""
     hosts = {name: Datafold(time_of_alerts) for name in ("a", "b")}
     due: dict[str, set[int]] = {}
+    begun: dict[str, set[int]] = {}
+    may_be: dict[str, set[int]] = {"a": set(), "b": set()}
+    """Those that ended when the runs could not be read for the first time, or were not listed."""
     reported: Counter[tuple[str, int]] = Counter()
     stored: Any = None
     watch, host, clock, is_exact = Watch(7, Cursor()), "a", 0.0, True
@@ -346,20 +444,26 @@ def test_each_alert_is_reported(
     def poll(fault: str) -> None:
         nonlocal watch, stored
         service = hosts[host]
-        last_alert = service.last_alert and service.last_alert.isoformat()
-        if not watch.is_due(host, last_alert, clock) or fault == "unreadable":
+        listed_as = service.listed
+        is_due = watch.is_due(host, listed_as, clock)
+        ended = {id_ for id_, each in service.runs.items() if has_ended(each)}
+        begun.setdefault(host, ended)
+        if is_due and fault == "unreadable":
+            watch.fail(clock, None)
+        if not is_due or fault == "unreadable":
             return
         listed = service.before if fault == "behind" else service.copy()
         ids = sorted(listed, reverse=is_newest_first)
         _, runs = read(ids, size, watch.back_to(host))
         runs = Runs({id_: listed[id_] for id_ in runs.found}, runs.is_cut)
-        found = watch.take(host, last_alert, runs, clock)
+        found = watch.take(host, listed_as, runs, clock)
         assert not found.given_up
         if found.is_first:
             # It reads one page.
             newest = max(runs.found, default=0)
             going = {id_ for id_, each in runs.found.items() if not has_ended(each)}
             due[host] = going | {id_ for id_ in service.runs if id_ > newest}
+            may_be[host] = (service.hidden | ended - begun[host]) - due[host]
         if fault != "unwritten":
             stored = watch.cursor.dump()
         for alert in found.alerts:
@@ -374,9 +478,14 @@ def test_each_alert_is_reported(
     for step in steps:
         clock += 60
         match step:
-            case ("start",):
+            case ("start" | "hide" as how,):
                 hosts[host].start(clock)
+                if how == "hide":
+                    # It is listed later than those that follow.
+                    hosts[host].hidden.add(len(hosts[host].runs))
                 due.setdefault(host, set()).add(len(hosts[host].runs))
+            case ("show",):
+                hosts[host].hidden = set()
             case ("end", which, state):
                 hosts[host].end(which, state, clock)
             case ("poll", fault):
@@ -389,6 +498,10 @@ def test_each_alert_is_reported(
                 host = "b" if host == "a" else "a"
     for name in hosts:
         host = name
+        # Each run is listed at last, and the next one ends well.
+        hosts[host].hidden = set()
+        hosts[host].start(clock)
+        hosts[host].runs[len(hosts[host].runs)]["state"] = "ok"
         for _ in range(3):
             clock *= 10
             poll("")
@@ -398,6 +511,8 @@ def test_each_alert_is_reported(
             times = reported[name, id_]
             if each["state"] != "alert":
                 assert times == 0
+            elif id_ in may_be[name]:
+                assert times <= 1 or not is_exact
             elif id_ in due[name]:
                 assert times == 1 or (times > 1 and not is_exact)
             else:

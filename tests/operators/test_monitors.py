@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,30 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
+    DatafoldDeadlineError,
     DatafoldInputError,
     DatafoldJobCancelledError,
     DatafoldJobFailedError,
+    DatafoldNotComparedError,
+    DatafoldNotFoundError,
+    DatafoldPermissionError,
 )
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.operators.monitors import (
     DatafoldApplyMonitorsOperator,
+    DatafoldFindMonitorsOperator,
     DatafoldRunMonitorOperator,
     DatafoldToggleMonitorOperator,
 )
 from dev.faults import behaviours
-from dev.sandbox.course import Course
+from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.waits import sent, to_its_end
+from tests.waits import add_diff, sent, to_its_end
 
 RUN = ["GET /monitors/4/runs", "POST /monitors/4/run"]
 READ = "GET /monitors/4/runs/1"
+NEVER_ENDS = Course((Step("checking", seconds=math.inf),), "ok")
 pytestmark = pytest.mark.usefixtures("connections")
 
 
@@ -38,7 +46,9 @@ def run(**arguments: Any) -> DatafoldRunMonitorOperator:
 
 # Run a monitor: how each end is told.
 
+READ_NAME = "GET /monitors/4"
 NAME = "Run 1 of monitor 4"
+SKIPPED = "was skipped at Datafold: nothing was checked."
 URL = "{host}/datadiffs/9/overview"
 
 
@@ -75,8 +85,16 @@ def test_a_run_that_passes(
     url = URL.format(host=sandbox.url) if outcome.get("diff_id") == 9 else None
     ids = {"monitor_id": 4, "run_id": 1}
     assert returned == {**ids, "state": state, "diff_id": outcome.get("diff_id"), "url": url}
-    assert context["ti"].pushed == ({"datafold_data_diff_url": url} if url else {})
-    assert sent(sandbox) == [*RUN, *[READ] * (1 + deferrable)]
+    links = {"datafold_data_diff_url": url} if url else {}
+    verdict = context["ti"].pushed.pop("verdict")
+    assert context["ti"].pushed == links
+    assert (verdict["kind"], verdict["id"], verdict["monitor_id"]) == ("monitor_run", 1, 4)
+    assert (verdict["name"], verdict["url"]) == ("Orders have an id", url)
+    outcomes = {"alert": "alert", "skipped": "not_compared"}
+    assert verdict["outcome"] == outcomes.get(state, "passes")
+    asked = sent(sandbox)
+    assert asked[:-1] == [*RUN, *[READ] * (1 + deferrable)] or state == "alert"
+    assert asked[len(RUN) + 1 + deferrable] == READ_NAME
     told = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert told.count((level, said.format(host=sandbox.url))) == 1
 
@@ -84,6 +102,7 @@ def test_a_run_that_passes(
 @pytest.mark.parametrize(
     ("state", "outcome", "on_alert", "error", "said"),
     [
+        ("skipped", {}, "pass", DatafoldNotComparedError, SKIPPED),
         ("alert", {}, "fail", DatafoldAlertError, "ended with an alert."),
         ("alert", {"diff_id": 9}, "fail", DatafoldAlertError, f"ended with an alert. See {URL}"),
         ("alert", {"diff_id": 9}, "skip", AirflowSkipException, f"ended with an alert. See {URL}"),
@@ -113,15 +132,88 @@ def test_a_run_that_does_not_pass(
     said: str,
 ) -> None:
     sandbox.state.monitors.courses.default = Course((), state, outcome)
-    task = run(on_alert=on_alert)
+    task = run(on_alert=on_alert, on_skipped="fail")
     context = context_of(task)
 
     with pytest.raises(error) as caught:
         to_its_end(task, context)
 
     assert str(caught.value) == f"{NAME} {said.format(host=sandbox.url)}"
-    url = URL.format(host=sandbox.url)
-    assert context["ti"].pushed == ({"datafold_data_diff_url": url} if outcome else {})
+    url = URL.format(host=sandbox.url) if "diff_id" in outcome else None
+    verdict = context["ti"].pushed.pop("verdict")
+    assert context["ti"].pushed == ({"datafold_data_diff_url": url} if url else {})
+    outcomes = {"error": "failed", "skipped": "not_compared"}
+    assert (verdict["outcome"], verdict["url"]) == (outcomes.get(state, state), url)
+    assert API_KEY not in json.dumps(verdict)
+    # A failure callback has it, too.
+    if error is not AirflowSkipException:
+        assert caught.value.verdict == verdict
+
+
+def test_the_verdict_of_an_alert_has_the_figures_of_its_data_diff(sandbox: Any) -> None:
+    different = Course((), "done", {"result": "different", "diff_stats": {"rows_added": 3}})
+    number = add_diff(sandbox, different)
+    sandbox.state.monitors.courses.default = Course((), "alert", {"diff_id": number})
+    task = run()
+    context = context_of(task)
+
+    with pytest.raises(DatafoldAlertError) as caught:
+        to_its_end(task, context)
+
+    verdict = context["ti"].pushed["verdict"]
+    assert verdict == caught.value.verdict
+    assert verdict.pop("figures")["rows_added"] == 3
+    assert verdict == {
+        "kind": "monitor_run",
+        "id": 1,
+        "monitor_id": 4,
+        "name": "Orders have an id",
+        "url": f"{sandbox.url}/datadiffs/{number}/overview",
+        "outcome": "alert",
+        "reason": "it ended with an alert",
+    }
+
+
+def test_a_verdict_without_what_cannot_be_read(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise DatafoldPermissionError("403")
+
+    monkeypatch.setattr(JobHook, "get_monitor", refuse)
+    monkeypatch.setattr(JobHook, "get_data_diff", refuse)
+    sandbox.state.monitors.courses.default = Course((), "alert", {"diff_id": 9})
+    task = run(on_alert="pass")
+    context = context_of(task)
+    to_its_end(task, context)
+    verdict = context["ti"].pushed["verdict"]
+    assert (verdict["name"], verdict["outcome"]) == (None, "alert")
+    assert "figures" not in verdict
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_the_verdict_of_a_run_that_does_not_end(sandbox: Any, deferrable: bool) -> None:
+    sandbox.state.monitors.courses.default = NEVER_ENDS
+    task = run(deferrable=deferrable, timeout=0.3)
+    context = context_of(task)
+    with pytest.raises(DatafoldDeadlineError) as caught:
+        to_its_end(task, context)
+    verdict = context["ti"].pushed["verdict"]
+    assert (verdict["outcome"], verdict["id"], verdict["name"]) == (
+        "failed",
+        1,
+        "Orders have an id",
+    )
+    assert verdict["reason"].startswith("the monitor run had not ended after")
+    assert caught.value.verdict == verdict
+
+
+def test_a_run_that_did_not_start_has_no_verdict(sandbox: Any) -> None:
+    task = run(monitor_id=99)
+    context = context_of(task)
+    with pytest.raises(DatafoldNotFoundError) as caught:
+        to_its_end(task, context)
+    assert (context["ti"].pushed, caught.value.verdict) == ({}, None)
 
 
 def test_a_run_that_is_not_waited_for(sandbox: Any, task_log: Log) -> None:
@@ -135,7 +227,13 @@ def test_a_run_that_is_not_waited_for(sandbox: Any, task_log: Log) -> None:
 
 @pytest.mark.parametrize(
     ("field", "wrong"),
-    [("monitor_id", 0), ("monitor_id", "None"), ("on_alert", "stop"), ("timeout", 0)],
+    [
+        ("monitor_id", 0),
+        ("monitor_id", "None"),
+        ("on_alert", "stop"),
+        ("on_skipped", "skip"),
+        ("timeout", 0),
+    ],
 )
 def test_a_wrong_argument_is_named(sandbox: Any, field: str, wrong: Any) -> None:
     task = run(**{field: wrong})
@@ -160,6 +258,54 @@ def test_a_run_whose_id_is_not_told_is_found(serve: Any) -> None:
     assert to_its_end(run(wait_for_completion=False))["run_id"] == 8
     pages = [request.target.partition("?")[2] for request in server.requests]
     assert pages == ["page=1&page_size=100", "page=3&page_size=100", "", "page=1&page_size=100"]
+
+
+# Find monitors, to run each.
+
+
+def find(**arguments: Any) -> Any:
+    task = DatafoldFindMonitorsOperator(task_id="find", **arguments)
+    return [each["monitor_id"] for each in to_its_end(task)]
+
+
+def test_find(sandbox: Any) -> None:
+    monitors = sandbox.state.monitors.monitors
+    monitors[2]["tags"] = ["Orders", "nightly", "airflow-set:shop/rows"]
+    monitors[3]["tags"] = ["orders", "airflow-set:shop/columns", "airflow-set:shop"]
+    # Its file is gone, so the strategy has paused it.
+    monitors[4]["tags"] = ["airflow-set:shop/ids", "airflow-spec:0123abcd-0123abcd-paused"]
+    assert find(tags="orders") == find(tags=["orders"]) == [2, 3]
+    assert find(tags="['orders', 'nightly']") == [2]
+    assert find(set_name="shop") == [2, 3]
+    assert find(set_name="shop", tags=["nightly"], names="None") == [2]
+    assert find(names=["orders have an ID", "Orders grow"]) == [2, 4]
+    monitors[1]["name"] = "Orders grow"
+    assert find(names="Orders grow") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "tags, names, set_name: at least one of them must be given. Nothing was sent."),
+        ({"tags": [], "names": None}, "tags: must not be empty"),
+        ({"tags": ["x"]}, "No monitor has the tag 'x'."),
+        ({"names": "2024"}, "No monitor has the name '2024'."),
+        ({"names": {"a": 1}}, "names: must be a list"),
+        ({"set_name": "sho"}, "No monitor is in the set 'sho'."),
+        (
+            {"names": ["Orders grow", "Orders groow"]},
+            "No monitor has the name 'Orders groow'. Near: 'Orders grow' (2), 'Or",
+        ),
+        (
+            {"names": ["Orders grow"], "tags": ["x", "y"]},
+            "No monitor has the tags 'x', 'y' and has one of the names 'Orders grow'.",
+        ),
+    ],
+)
+def test_nothing_found_is_an_error(sandbox: Any, arguments: Any, said: str) -> None:
+    with pytest.raises(DatafoldInputError) as caught:
+        find(**arguments)
+    assert str(caught.value).startswith(said)
 
 
 # Switch a monitor on or off.
@@ -205,15 +351,17 @@ def test_apply(sandbox: Any, task_log: Log) -> None:
         task = DatafoldApplyMonitorsOperator(task_id="t", set_name="shop", **arguments)
         return task.execute(context_of(task))
 
-    nothing = {"created": [], "updated": [], "unchanged": [], "paused": [], "deleted": []}
+    names = ("created", "updated", "unchanged", "paused", "deleted")
+    nothing: dict[str, Any] = {**{name: [] for name in names}, "ids": {}}
     assert apply(spec=str(SPEC), dry_run="true") == {**nothing, "created": ["orders"]}
+    nothing["ids"] = {"orders": 5}
     assert "Dry run, to be created: 'orders'." in task_log.messages
     assert apply(spec=SPEC) == {**nothing, "created": ["orders"]}
     assert apply(spec=SPEC) == {**nothing, "unchanged": ["orders"]}
     changed = {"monitors": {"orders": {**SPEC["monitors"]["orders"], "description": "New"}}}
     assert apply(spec=changed, dry_run=True) == {**nothing, "updated": ["orders"]}
     gone = {"spec": "monitors: {}", "dangling_monitors_strategy": "delete"}
-    assert apply(**gone) == {**nothing, "deleted": ["orders"]}
+    assert apply(**gone) == {**nothing, "deleted": ["orders"], "ids": {}}
     said = [text for text in task_log.messages if "orders" in text]
     assert said == [
         "Dry run, to be created: 'orders'.",
@@ -249,6 +397,7 @@ def test_without_a_dag_paths_are_relative_to_the_working_directory(
         ("set_name", None),
         ("dangling_monitors_strategy", "keep"),
         ("dangling_monitors_strategy", None),
+        ("max_deleted", -1),
         ("dry_run", "maybe"),
         ("dry_run", None),
         ("files, spec", None),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_datafold.exceptions import DatafoldAlertError, DatafoldInputError
+from airflow_provider_datafold.exceptions import (
+    DatafoldAlertError,
+    DatafoldDeadlineError,
+    DatafoldInputError,
+    DatafoldNotComparedError,
+)
 from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.sandbox.course import Course, Job, Step
 from tests.contexts import context_of
@@ -40,15 +46,17 @@ def test_a_run_that_passes(sandbox: Any, deferrable: bool, reads: int) -> None:
     url = f"{sandbox.url}/datadiffs/9/overview"
     ids = {"monitor_id": 4, "run_id": 7}
     assert returned == {**ids, "state": "alert", "diff_id": 9, "url": url}
+    verdict = context["ti"].pushed.pop("verdict")
+    assert (verdict["id"], verdict["monitor_id"], verdict["outcome"]) == (7, 4, "alert")
     assert context["ti"].pushed == {"datafold_data_diff_url": url}
-    assert sent(sandbox) == [READ] * reads
+    assert sent(sandbox)[:reads] == [READ] * reads
 
 
 def test_a_run_without_a_data_diff_has_no_link(sandbox: Any) -> None:
     make(sandbox, Course((), "ok"))
     context = context_of(sensor())
     assert sensor().execute(context)["state"] == "ok"
-    assert context["ti"].pushed == {}
+    assert context["ti"].pushed.keys() == {"verdict"}
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -63,8 +71,40 @@ def test_a_run_that_does_not_pass(
         to_its_end(sensor(deferrable=deferrable, on_alert=on_alert))
 
 
+@pytest.mark.parametrize("on_skipped", ["pass", "fail"])
+def test_a_run_that_datafold_skipped(sandbox: Any, on_skipped: str) -> None:
+    make(sandbox, Course((), "skipped"))
+    task = sensor(on_skipped=on_skipped)
+    context = context_of(task)
+    if on_skipped == "pass":
+        assert task.execute(context)["state"] == "skipped"
+    else:
+        with pytest.raises(DatafoldNotComparedError) as caught:
+            task.execute(context)
+        assert caught.value.verdict == context["ti"].pushed["verdict"]
+    assert context["ti"].pushed["verdict"]["outcome"] == "not_compared"
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_the_verdict_of_a_run_that_does_not_end(sandbox: Any, deferrable: bool) -> None:
+    make(sandbox, Course((Step("checking", seconds=math.inf),), "ok"))
+    task = sensor(deferrable=deferrable, timeout=0.3)
+    context = context_of(task)
+    with pytest.raises(DatafoldDeadlineError) as caught:
+        to_its_end(task, context)
+    assert context["ti"].pushed["verdict"]["outcome"] == "failed"
+    assert caught.value.verdict == context["ti"].pushed["verdict"]
+
+
 @pytest.mark.parametrize(
-    ("field", "wrong"), [("monitor_id", 0), ("run_id", "x"), ("run_id", None), ("on_alert", "x")]
+    ("field", "wrong"),
+    [
+        ("monitor_id", 0),
+        ("run_id", "x"),
+        ("run_id", None),
+        ("on_alert", "x"),
+        ("on_skipped", "skip"),
+    ],
 )
 def test_a_wrong_argument_is_named(sandbox: Any, field: str, wrong: Any) -> None:
     task = sensor(**{field: wrong})

@@ -18,7 +18,7 @@ from airflow_provider_datafold.client.async_driver import AsyncClient
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldServerError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.jobs.alerts import Cursor, Look, Progress
+from airflow_provider_datafold.jobs.alerts import Cursor, Listed, Look, Progress
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.sandbox.course import Course
 from tests import documents
@@ -54,9 +54,9 @@ def make(ids: Any = (7,), **more: Any) -> Any:
     return monitors.DatafoldMonitorAlertTrigger(ids, **more)
 
 
-def kept(newest: int, *pending: int, monitor_id: int = 7, host: str = HOST) -> Any:
+def kept(newest: int, *pending: int, monitor_id: int = 7, host: str = HOST, seen: Any = ()) -> Any:
     """What a store holds of a monitor."""
-    progress = {"newest": newest, "pending": [*pending]}
+    progress = {"floor": newest, "pending": [*pending], "seen": [*seen], "last_alert": None}
     return {f"datafold_reported_runs_datafold_default_{monitor_id}": {host: progress}}
 
 
@@ -127,7 +127,7 @@ def test_an_alert_is_kept_as_reported_three_seconds_after_the_event(world: World
     # The first write is that there are two to be reported.
     assert world.slept == [(3.0, 1), (3.0, 2)]
     assert store.writes == 3
-    assert store.kept == kept(3)
+    assert store.kept == kept(1, seen=[2, 3])
 
 
 def test_an_alert_that_was_not_kept_as_reported_is_reported_again(world: World) -> None:
@@ -217,13 +217,13 @@ def test_all_pages_of_the_monitors_are_read(world: World, monkeypatch: pytest.Mo
         {"monitors": [], "total_pages": 9},
     ]
     world.service.answers = [*pages]
-    assert first_look() == Look(HOST, {1: "a", 3: None}, 0)
+    assert first_look() == Look(HOST, {1: Listed("a"), 3: Listed()}, 0)
     assert world.service.requests == [{**LIST, "page": page} for page in (1, 2, 3)]
 
 
 def test_a_list_of_monitors_that_repeats_its_pages_has_an_end(world: World) -> None:
     world.service.answers = [{"monitors": [{"id": 1}], "total_pages": 10**9} for _ in range(9)]
-    assert first_look() == Look(HOST, {1: None}, 0)
+    assert first_look() == Look(HOST, {1: Listed()}, 0)
     assert len(world.service.requests) == 2
 
 
@@ -233,7 +233,7 @@ def test_a_list_of_monitors_without_an_end(
     monkeypatch.setattr(monitors, "_MOST_PAGES", 3)
     endless = [{"monitors": [{"id": id_}], "total_pages": 10**9} for id_ in range(3)]
     world.service.answers = [*endless, {"monitors": [{"id": 7}], "total_pages": 1}]
-    assert first_look() == Look(HOST, {7: None}, 0)
+    assert first_look() == Look(HOST, {7: Listed()}, 0)
     assert alert_log.warnings == [
         "Could not list the monitors: the list has not ended after 3 pages."
     ]
@@ -269,7 +269,8 @@ def test_what_each_look_at_the_list_gives(
     first, second = asyncio.run(two())
     alerted = sandbox.state.monitors.runs[run_id]["started_at"]
     assert first == second
-    assert first == Look(sandbox.url, {**dict.fromkeys((1, 2, 3)), 4: alerted}, 0)
+    seen = {**dict.fromkeys((1, 2, 3), Listed()), 4: Listed(alerted, alerted, "alert")}
+    assert first == Look(sandbox.url, seen, 0)
     assert slept == [30.0, 30.0]
     (warning,) = alert_log.warnings
     assert warning.startswith("Could not list the monitors: 401")
@@ -385,6 +386,86 @@ def test_too_many_runs_in_a_restart(world: World, alert_log: Log) -> None:
     assert world.watch(lambda: service.end(2000)) == [2000]
 
 
+def fail_to_read_runs(service: Service) -> None:
+    """Let the next reading of the runs fail."""
+    page = {"monitors": [service.listed()], "total_pages": 1}
+    service.answers = [page, DatafoldServerError("503: not now")]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_an_alert_before_the_runs_could_be_read_for_the_first_time(
+    world: World, is_restarted: bool
+) -> None:
+    service = world.service
+    service.end(1, 2)
+    fails = lambda: fail_to_read_runs(service)  # noqa: E731
+    alerts = lambda: service.end(3, 4)  # noqa: E731
+    if is_restarted:
+        assert world.watch(fails, polls_after=0) == []
+        alerts()
+        assert world.watch() == [3, 4]
+    else:
+        assert world.watch(fails, alerts) == [3, 4]
+    assert world.watch() == []
+
+
+def test_the_first_alert_of_all_before_the_runs_could_be_read(world: World) -> None:
+    service = world.service
+    assert world.watch(lambda: fail_to_read_runs(service), lambda: service.end(3)) == [3]
+
+
+@pytest.mark.parametrize("state", ["ok", "alert"])
+def test_a_run_that_becomes_visible_after_a_later_one(world: World, state: str) -> None:
+    service = world.service
+    service.end(*range(1, 9))
+
+    def both() -> None:
+        service.end(10)
+        service.end(11, state=state)
+        service.hides = {10}
+
+    def show() -> None:
+        service.show_all()
+        service.end(12, state="ok")
+
+    reported = world.watch(nothing, both, nothing, show, polls_after=9)
+    assert sorted(reported) == ([10] if state == "ok" else [10, 11])
+    assert world.watch() == []
+
+
+@pytest.mark.parametrize("ends", [["alert"], ["alert", "ok"], ["ok", "alert"]])
+def test_a_last_alert_that_stays_as_it_was(world: World, ends: list[str]) -> None:
+    # It may be the time since when the monitor alerts.
+    service = world.service
+    service.end(1)
+    service.lists = {"last_alert": service.listed()["last_alert"]}
+
+    def end() -> None:
+        for run_id, state in enumerate(ends, 2):
+            service.end(run_id, state=state)
+
+    assert world.watch(nothing, end) == [2 + ends.index("alert")]
+
+
+def test_a_monitor_that_is_not_there_is_an_error_in_the_log(
+    world: World, alert_log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = world.service
+    service.end(1)
+    service.lists = {"id": 8}
+
+    def appear() -> None:
+        service.lists = {}
+
+    assert world.watch(nothing, nothing, appear, lambda: service.end(2)) == [2]
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [record.getMessage() for record in errors] == [
+        "There is no monitor 7 in the list of monitors of the connection 'datafold_default': no "
+        "alert of it is reported. Check monitor_ids."
+    ]
+    assert [each["path"] for each in service.requests[:3]] == [LIST["path"]] * 3
+
+
 def test_two_alerts_between_two_looks_with_a_list_that_is_behind(world: World) -> None:
     service = world.service
 
@@ -478,7 +559,7 @@ class Stalling:
         self.newest[monitor_id] += 1
 
     def look(self, age: float = 0.0) -> Look:
-        alerted = {id_: OLD if newest == 1 else NEW for id_, newest in self.newest.items()}
+        alerted = {id_: Listed(OLD if n == 1 else NEW) for id_, n in self.newest.items()}
         return Look(HOST, alerted, time.monotonic() - age)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         format as format,  # noqa: A004 - nobody imports this name
         plan as plan,
         problems as problems,
+        search as search,
     )
 else:
     __getattr__ = modules_of(__name__)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
 
 _PAGE_SIZE = 100
+_MOST_PAGES = 1000
+"""Of the list, so that no service can make a task read without end."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,14 @@ class Found:
     """A monitor in the account.
 
     :param monitor_id: its id.
+    :param name: its name, empty if it has none.
     :param kind: its kind, ``None`` if the API does not say.
     :param tags: all of its tags.
     :param is_enabled: whether its schedule is on.
     """
 
     monitor_id: int
+    name: str
     kind: str | None
     tags: tuple[str, ...]
     is_enabled: bool
@@ -49,6 +53,8 @@ def read_account(hook: JobHook) -> list[Found]:
     found: dict[int, Found] = {}
     page, pages = 1, 1
     while page <= pages:
+        if page > _MOST_PAGES:
+            raise _unreadable(f"it has not ended after {_MOST_PAGES} pages")
         answer = hook.list_monitors(
             page=page, page_size=_PAGE_SIZE, order_by="id", sort_order="asc"
         )
@@ -78,8 +84,13 @@ def _found(monitor: Any) -> Found:
     if not isinstance(monitor, Mapping) or not isinstance(monitor.get("id"), int):
         raise _unreadable("a monitor in it has no id")
     tags = monitor.get("tags") or ()
-    kind = monitor.get("monitor_type")
-    return Found(monitor["id"], kind, tuple(map(str, tags)), bool(monitor.get("enabled")))
+    return Found(
+        monitor["id"],
+        str(monitor.get("name") or ""),
+        monitor.get("monitor_type"),
+        tuple(map(str, tags)),
+        bool(monitor.get("enabled")),
+    )
 
 
 def _unreadable(reason: str) -> DatafoldAnswerError:

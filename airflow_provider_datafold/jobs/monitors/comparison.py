@@ -31,16 +31,7 @@ CHANGEABLE = {
 FIXED_IN_DATADIFF = {"dataset_a", "dataset_b", "include_columns", "exclude_columns"}
 """The fields of ``datadiff`` that an update does not accept."""
 
-_SHOWN = (
-    "name",
-    "alert",
-    "description",
-    "enabled",
-    "notifications",
-    "owner",
-    "schedule",
-    "tags",
-)
+_SHOWN = ["name", "alert", "description", "enabled", "notifications", "owner", "schedule", "tags"]
 """The fields of a spec that Datafold returns for every monitor under the same names."""
 
 _DATASET = ("connection_id", "table", "query", "filter", "column", "metric")
@@ -59,6 +50,9 @@ _DEFAULTS = {
     "quote": True,
 }
 """What the contract names for a field that is left out."""
+
+_ANY_CASE = ("column", "cron", "owner", "recipients", "table")
+"""Fields of which a service may change the case: paths in a database, addresses, names of days."""
 
 _NESTED = ("datadiff", "datadiff.dataset_a", "datadiff.dataset_b", "metric")
 """Objects of which Datafold returns only some fields."""
@@ -216,11 +210,12 @@ def _is_same(path: str, wanted: Any, found: Any) -> bool:
         # A threshold that was taken out of the spec must be removed. Datafold fills in only a type.
         is_typed = isinstance(wanted, Mapping) and "type" in wanted
         return _thresholds(wanted, is_typed=is_typed) == _thresholds(found, is_typed=is_typed)
-    return _holds(found, wanted)
+    return _holds(found, wanted, path.rpartition(".")[2])
 
 
 def _tags(tags: Any) -> set[str]:
-    return {tag.strip().lower() for tag in ownership.others(tags or ())}
+    # A comma separates tags.
+    return {tag.strip().lower() for tag in ",".join(ownership.others(tags or ())).split(",")}
 
 
 def _times(schedule: Any) -> Any:
@@ -229,7 +224,7 @@ def _times(schedule: Any) -> Any:
         return schedule
     interval = schedule.get("interval")
     if not isinstance(interval, Mapping):
-        return {"cron": schedule.get("cron"), "every": None}
+        return {"cron": " ".join(str(schedule.get("cron") or "").split()), "every": None}
     at, hour = interval.get("utc_at"), interval.get("hour")
     if at is None and isinstance(hour, int):
         at = f"{hour:02}:00"
@@ -246,22 +241,35 @@ def _utc(text: str) -> time | str:
     return text
 
 
-def _holds(found: Any, wanted: Any) -> bool:
+def _holds(found: Any, wanted: Any, name: str = "") -> bool:
     """Return whether a value matches the spec, ignoring fields that Datafold has filled in."""
+    found, wanted = _plain(found, name), _plain(wanted, name)
     if isinstance(wanted, Mapping):
         return isinstance(found, Mapping) and all(
-            _holds(found.get(key), item) for key, item in wanted.items()
+            _holds(found.get(key), item, key) for key, item in wanted.items()
         )
     if isinstance(wanted, list):
-        # The order of notifications and recipients does not matter.
-        found = list(found or ())
-        return len(found) == len(wanted) and all(
-            any(_holds(item, each) for item in found) for each in wanted
-        )
-    if isinstance(wanted, str) and isinstance(found, str):
-        # A block of YAML ends in a line break, which may be dropped.
-        return found.rstrip() == wanted.rstrip()
+        return isinstance(found, list) and _pair(found, wanted, name)
     return bool(found == wanted)
+
+
+def _pair(found: list[Any], wanted: list[Any], name: str) -> bool:
+    """Return whether each item has one of its own. The order of recipients does not matter."""
+    left = list(found)
+    # The one that says most chooses first: the others take what it leaves.
+    for item in sorted(wanted, key=lambda item: -len(item) if isinstance(item, Mapping) else 0):
+        match = next((place for place, each in enumerate(left) if _holds(each, item, name)), None)
+        if match is None:
+            return False
+        del left[match]
+    return not left
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return a value without what a service may write in another way."""
+    if isinstance(value, str):
+        value = value.strip().casefold() if name in _ANY_CASE else value.strip()
+    return None if value in ("", [], {}) else value
 
 
 def _thresholds(alert: Any, *, is_typed: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.api.schedule import cron
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.monitors import ownership
+from airflow_provider_datafold.redaction.secret import Secret, conceal, encode
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
@@ -31,10 +33,9 @@ ALIASES = {
 _CUSTOM = "a metric of type 'custom' with a query"
 _INSTEAD_OF_METRIC = {
     "table": {
-        **{
-            name: repr(ALIASES[name])
-            for name in ("total", "freshness_seconds", "freshness_minutes")
-        },
+        "total": "'row_count'",
+        "freshness_seconds": "'freshness', which is in minutes: divide each threshold by 60",
+        "freshness_minutes": "'freshness', which is in minutes, too",
         "distinct": _CUSTOM,
         "column_count": "a monitor of type 'schema', or " + _CUSTOM,
     },
@@ -112,10 +113,16 @@ def _specs(hook: JobHook, document: Any) -> Mapping[Any, Any]:
                 "has no 'monitors:', under which each monitor stands under its slug."
             )
         for key in document:
-            if key != "monitors":
+            # YAML's usual place for what several monitors share by an anchor.
+            if key != "monitors" and not str(key).startswith("x-"):
                 shown = fields.format_value(key)
                 raise DatafoldInputError(f"has an unknown field {shown}; it only has 'monitors'.")
-        return fields.mapping("monitors", document["monitors"])
+        specs = fields.mapping("monitors", document["monitors"])
+        # A slug may look like the name of a secret.
+        return {
+            slug: conceal(spec.reveal()) if isinstance(spec, Secret) else spec
+            for slug, spec in specs.items()
+        }
 
     return hook.checked(check, document)
 
@@ -136,9 +143,12 @@ def _translated(source: str, slug: Any, spec: Any) -> Wanted:
         if name in given and given[name] is None:
             raise DatafoldInputError(f"{name}: must not be null. Write {instead}.")
     _TRANSLATIONS[kind](given)
+    _check_integrations(given.get("notifications"))
     # Errors call it a monitor, as the files do.
     request = replace(monitors.CREATE[kind], body_name="monitor").request(given)
     _check_schedule(request.body["schedule"])
+    for name, value in request.body.items():
+        _check_json(name, value)
     for place, tag in enumerate(request.body.get("tags", ())):
         if ownership.is_ours(tag):
             raise DatafoldInputError(
@@ -146,6 +156,35 @@ def _translated(source: str, slug: Any, spec: Any) -> Wanted:
                 f"Leave it out."
             )
     return Wanted(source, slug, kind, request, monitor_id)
+
+
+def _check_integrations(notifications: Any) -> None:
+    """Refuse a webhook's address in place of its id: the address holds a token."""
+    for place, each in enumerate(notifications if isinstance(notifications, list) else ()):
+        if isinstance(each, Mapping) and "://" in str(each.get("integration")):
+            raise DatafoldInputError(
+                f"notifications[{place}].integration: must be the id of an integration, e.g. 7, "
+                f"not its address."
+            )
+
+
+def _check_json(place: str, value: Any) -> None:
+    """Refuse what JSON does not have, such as a date that YAML has made."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_json(place, key)
+            _check_json(f"{place}.{key}", item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_json(f"{place}[{index}]", item)
+    else:
+        with suppress(DatafoldInputError):
+            encode(value)
+            return
+        raise DatafoldInputError(
+            f"{place}: must be a string, a finite number, true, false or null, not a value of "
+            f"type {type(value).__name__}. In YAML, quote a date."
+        )
 
 
 def _check_schedule(schedule: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 SET = "airflow-set:"
 SPEC = "airflow-spec:"
 _PAUSED = "-paused"
+_MARK = re.compile(rf"{SPEC}(([0-9a-f]{{8}}-[0-9a-f]{{8}})({_PAUSED})?|{_PAUSED})")
 
 _NOT_PLAIN = re.compile(r"[^a-z0-9_.-]")
 
@@ -34,8 +35,7 @@ def owners(tags: Iterable[str]) -> set[tuple[str, str]]:
 
     :param tags: all of its tags.
     """
-    places = (tag[len(SET) :].partition("/") for tag in map(str.lower, tags) if tag.startswith(SET))
-    return {(unquote(set_name), unquote(slug)) for set_name, _, slug in places}
+    return {owner for tag in tags if (owner := _owner(tag))}
 
 
 def fingerprint_in(tags: Iterable[str]) -> str:
@@ -43,7 +43,7 @@ def fingerprint_in(tags: Iterable[str]) -> str:
 
     :param tags: all of its tags.
     """
-    return next((tag for tag in map(str.lower, tags) if tag.startswith(SPEC)), "")[len(SPEC) :]
+    return next(filter(_MARK.fullmatch, map(str.lower, tags)), "")[len(SPEC) :]
 
 
 def pause(fingerprint: str) -> str:
@@ -71,11 +71,19 @@ def others(tags: Iterable[str]) -> list[str]:
 
 
 def is_ours(tag: str) -> bool:
-    """Return whether only the operator writes such a tag.
+    """Return whether the operator writes such a tag.
 
     :param tag: any tag.
     """
-    return tag.lower().startswith((SET, SPEC))
+    return bool(_owner(tag) or _MARK.fullmatch(tag.lower()))
+
+
+def _owner(tag: str) -> tuple[str, str] | None:
+    """Return set and slug of a tag, ``None`` if the operator would write it in another way."""
+    set_name, _, slug = tag.lower().removeprefix(SET).partition("/")
+    owner = unquote(set_name), unquote(slug)
+    is_ours = all(map(str.strip, owner)) and tag.lower() == tags_of(*owner, "")[0]
+    return owner if is_ours else None
 
 
 def _quoted(text: str) -> str:

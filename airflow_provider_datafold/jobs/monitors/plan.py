@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold.api import monitors as api
 from airflow_provider_datafold.api.fields import format_value
-from airflow_provider_datafold.exceptions import DatafoldConflictError
+from airflow_provider_datafold.api.operation import Request
+from airflow_provider_datafold.exceptions import DatafoldConflictError, DatafoldInputError
 from airflow_provider_datafold.jobs.monitors import comparison, ownership
 from airflow_provider_datafold.jobs.monitors.account import Found, by_slug, read_account
 from airflow_provider_datafold.jobs.monitors.comparison import Difference
@@ -25,20 +28,23 @@ STRATEGIES = ("ignore", "pause", "delete")
 class Change:
     """A change of a monitor.
 
-    :param slug: its slug.
-    :param kind: its kind.
+    :param place: what errors call it: the file, if it is in one, and its slug.
     :param monitor_id: its id.
     :param reason: what differs, for the log.
-    :param update: the fields to send, ``None`` for none.
+    :param request: updates it, ``None`` if it is only switched.
     :param enabled: whether to switch its schedule on or off, ``None`` to leave it.
     """
 
-    slug: str
-    kind: str
+    place: tuple[str, ...]
     monitor_id: int
     reason: str
-    update: Mapping[str, Any] | None = None
+    request: Request | None = None
     enabled: bool | None = None
+
+    @property
+    def slug(self) -> str:
+        """Its slug."""
+        return self.place[-1]
 
 
 @dataclass
@@ -46,6 +52,8 @@ class Plan:
     """What to do, in this order.
 
     :param set_name: the set.
+    :param known: the ids of all monitors of the account, whoever has made them.
+    :param ids: the ids of the monitors in the files, by slug.
     :param created: monitors to create.
     :param updated: monitors to change.
     :param paused: monitors in no file, to pause.
@@ -55,6 +63,8 @@ class Plan:
     """
 
     set_name: str
+    known: frozenset[int]
+    ids: dict[str, int] = field(default_factory=dict)
     created: list[Wanted] = field(default_factory=list)
     updated: list[Change] = field(default_factory=list)
     paused: list[Change] = field(default_factory=list)
@@ -62,24 +72,28 @@ class Plan:
     unchanged: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
-    def summary(self) -> dict[str, list[str]]:
-        """Return the slugs, sorted, by what is done."""
+    def summary(self) -> dict[str, Any]:
+        """Return the slugs, sorted, by what is done, and the ids."""
         return {
             "created": sorted(each.slug for each in self.created),
             "updated": sorted(each.slug for each in self.updated),
             "unchanged": sorted(self.unchanged),
             "paused": sorted(each.slug for each in self.paused),
             "deleted": sorted(self.deleted),
+            "ids": dict(sorted(self.ids.items())),
         }
 
 
-def make_plan(hook: JobHook, wanted: Iterable[Wanted], set_name: str, dangling: str) -> Plan:
+def make_plan(
+    hook: JobHook, wanted: Iterable[Wanted], set_name: str, dangling: str, max_deleted: int
+) -> Plan:
     """Read the account, and plan what to do.
 
     :param hook: the hook to call.
     :param wanted: the monitors of the files.
     :param set_name: the set that they are.
     :param dangling: one of :data:`STRATEGIES`.
+    :param max_deleted: the most monitors that it may delete.
     :raises DatafoldConflictError: no update can make a monitor match its spec, or it is not clear
         which monitor a spec is for.
     :raises DatafoldError: the account cannot be read.
@@ -87,8 +101,8 @@ def make_plan(hook: JobHook, wanted: Iterable[Wanted], set_name: str, dangling: 
     account = read_account(hook)
     mine = by_slug(account, set_name)
     by_id = {monitor.monitor_id: monitor for monitor in account}
-    problems = Problems(DatafoldConflictError)
-    plan = Plan(set_name)
+    problems = Problems(DatafoldConflictError, DatafoldInputError)
+    plan = Plan(set_name, frozenset(by_id))
     taken: set[int] = set()
     for each in wanted:
         with problems.collected(each.source, each.slug):
@@ -103,10 +117,13 @@ def make_plan(hook: JobHook, wanted: Iterable[Wanted], set_name: str, dangling: 
                     f"id: another slug takes over {monitor.monitor_id}, too."
                 )
             taken.add(monitor.monitor_id)
+            plan.ids[each.slug] = monitor.monitor_id
             _plan_change(hook, plan, each, monitor)
     for slug, monitors in mine.items():
         with problems.collected(slug):
-            _plan_dangling(plan, slug, _only(set_name, slug, monitors), dangling)
+            _plan_dangling(hook, plan, slug, _only(set_name, slug, monitors), dangling)
+    with problems.collected():
+        _limit_deletions(plan, max_deleted)
     problems.raise_all(hook.redactor(), "Nothing was changed.")
     return plan
 
@@ -178,6 +195,12 @@ def _plan_change(hook: JobHook, plan: Plan, wanted: Wanted, found: Found) -> Non
             wanted.slug,
             ", ".join(unseen),
         )
+    if not (found.owners or found.is_enabled or "enabled" in wanted.body):
+        hook.log.warning(
+            "Monitor %d, %r, is paused and stays so. To resume it, write 'enabled: true'.",
+            found.monitor_id,
+            wanted.slug,
+        )
     changed = [path for path in difference.changed if path != "enabled"]
     if not found.owners:
         changed.append("taken over")
@@ -201,11 +224,10 @@ def _plan_change(hook: JobHook, plan: Plan, wanted: Wanted, found: Found) -> Non
     }
     plan.updated.append(
         Change(
-            wanted.slug,
-            wanted.kind,
+            (wanted.source, wanted.slug),
             found.monitor_id,
             ", ".join([*changed, *(["enabled"] if enabled is not None else [])]),
-            update if changed else None,
+            _update(hook, wanted.kind, found.monitor_id, update) if changed else None,
             enabled,
         )
     )
@@ -236,19 +258,41 @@ def _refuse_fixed(
         )
 
 
-def _plan_dangling(plan: Plan, slug: str, monitor: Found, dangling: str) -> None:
+def _plan_dangling(hook: JobHook, plan: Plan, slug: str, monitor: Found, dangling: str) -> None:
     if dangling == "delete":
         plan.deleted[slug] = monitor.monitor_id
     elif dangling == "pause" and monitor.is_enabled:
-        plan.paused.append(_pause(plan.set_name, slug, monitor))
+        plan.paused.append(_pause(hook, plan.set_name, slug, monitor))
     else:
         plan.ignored.append(slug)
 
 
-def _pause(set_name: str, slug: str, monitor: Found) -> Change:
+def _limit_deletions(plan: Plan, most: int) -> None:
+    """Refuse to delete most of a set, because its folder may be half synchronized."""
+    slugs = sorted(plan.deleted)
+    if len(slugs) > most:
+        shown = ", ".join([*map(repr, slugs[:5]), *(["..."] if slugs[5:] else [])])
+        raise DatafoldConflictError(
+            f"{len(slugs)} monitors of the set {plan.set_name!r} are in no file and would be "
+            f"deleted, more than max_deleted={most} allows: {shown} If they are to go, pass "
+            f"max_deleted={len(slugs)}."
+        )
+
+
+def _pause(hook: JobHook, set_name: str, slug: str, monitor: Found) -> Change:
+    if monitor.kind is None:
+        raise DatafoldConflictError(
+            f"monitor {monitor.monitor_id} cannot be paused: Datafold does not return its type, "
+            f"and without it the monitor cannot be marked, so that no run would resume it. Pause "
+            f"it in Datafold's app."
+        )
     # Marked, so that it is resumed when a file has it again; one that a person paused is not.
     mark = ownership.pause(ownership.fingerprint_in(monitor.tags))
     tags = [*ownership.others(monitor.tags), *ownership.tags_of(set_name, slug, mark)]
-    # An update must name the kind.
-    update = None if monitor.kind is None else {"tags": tags}
-    return Change(slug, monitor.kind or "", monitor.monitor_id, "in no file", update, False)
+    request = _update(hook, monitor.kind, monitor.monitor_id, {"tags": tags})
+    return Change((slug,), monitor.monitor_id, "in no file", request, False)
+
+
+def _update(hook: JobHook, kind: str, monitor_id: int, body: Mapping[str, Any]) -> Request:
+    operation = replace(api.UPDATE, body_name="monitor")
+    return hook.checked(partial(operation.request, monitor_id=monitor_id), {**body, "type": kind})

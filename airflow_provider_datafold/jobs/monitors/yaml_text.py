@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ _MOST_REPEATED = 10_000
 """The most nodes that aliases and merge keys may repeat."""
 
 _MERGE = "tag:yaml.org,2002:merge"
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_ANOTHER = re.compile(r"[-+]?0[0-9_]|.*:")
+"""YAML 1.1 reads ``012`` as 10, and ``1:30`` as 90."""
 
 
 def read(field: str, text: Secret) -> Any:
@@ -110,6 +114,11 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 def _fault(node: yaml.Node) -> str:
     if node.tag not in yaml.SafeLoader.yaml_constructors and node.tag != _MERGE:
         return f"has a YAML tag that is not allowed{_line(node.start_mark)}"
+    if node.tag in _NUMBERS and _ANOTHER.match(node.value):
+        return (
+            f"has a number with a leading 0 or a colon, which YAML reads as another one"
+            f"{_line(node.start_mark)}. Write it without, or quote it"
+        )
     seen = set()
     for item in node.value:
         key = item[0] if isinstance(item, tuple) else None

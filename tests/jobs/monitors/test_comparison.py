@@ -126,6 +126,8 @@ CHANGED: list[tuple[str, str, Any]] = [
         ("notifications", []),
         ("notifications", [SLACK]),
         ("notifications", [SLACK, SLACK, MAIL]),
+        ("notifications", [SLACK, SLACK]),
+        ("notifications", [SLACK, {**MAIL, "recipients": ["ann@example.com"] * 2}]),
         ("notifications", [{**SLACK, "channel": "#other"}, MAIL]),
         ("notifications", [{**SLACK, "mentions": ["ann"]}, MAIL]),
         ("notifications", [{**SLACK, "features": ["attach_csv"]}, MAIL]),
@@ -222,12 +224,36 @@ def daily(**at: Any) -> dict[str, Any]:
     ("path", "wanted", "found", "is_same"),
     [
         ("tags", ["Orders"], ["orders"], True),
-        ("tags", ["orders"], ["orders", "airflow-set:a/b", "Airflow-Spec:1-2"], True),
+        ("tags", ["orders"], ["orders", "airflow-set:a/b", "Airflow-Spec:0123ABCD-01234567"], True),
         ("tags", ["orders"], None, False),
         ("description", "What\ncame in\n", "What\ncame in", True),
         ("description", "What\ncame in", "What came in", False),
         ("query", "select 1\nwhere false\n", "select 1\nwhere false", True),
         ("query", "select 1 ", "select 2", False),
+        ("description", " What came in", "What came in ", True),
+        ("description", None, "", True),
+        ("description", "  ", None, True),
+        ("notifications", [], None, True),
+        ("notifications", [SLACK, SLACK], [SLACK, {**SLACK, "channel": "#evil"}], False),
+        # The one that says less must not take what only the other one fits.
+        (
+            "notifications",
+            [{"type": "slack"}, {"type": "slack", "channel": "#data"}],
+            [SLACK, {**SLACK, "channel": "#other"}],
+            True,
+        ),
+        ("notifications", [{**MAIL, "features": None}], [{**MAIL, "features": []}], True),
+        (
+            "notifications",
+            [MAIL],
+            [{**MAIL, "recipients": ["BOB@example.com", "Ann@Example.com "]}],
+            True,
+        ),
+        ("notifications", [SLACK], [{**SLACK, "channel": "#DATA"}], False),
+        ("owner", "Ann@example.com", "ann@example.com", True),
+        ("owner", None, "", True),
+        ("tags", ["a,b", "c"], ["a", "b", "c"], True),
+        ("enabled", False, None, False),
         ("alert", {}, None, True),
         ("alert", None, {"type": "diff", "different_rows_count": None}, True),
         ("alert", None, {"type": "automatic", "sensitivity": 5}, False),
@@ -246,6 +272,7 @@ def daily(**at: Any) -> dict[str, Any]:
         ("schedule", daily(type="daily"), daily(), True),
         ("schedule", {"cron": "0 6 * * *"}, CRON, True),
         ("schedule", CRON, {"cron": "0 6 * * *"}, True),
+        ("schedule", {"cron": "0  6 * * mon"}, {"cron": "0 6 * * MON"}, True),
         ("schedule", CRON, daily(), False),
         ("schedule", daily(), CRON, False),
         ("schedule", {"type": "none"}, {}, True),
@@ -262,6 +289,26 @@ def test_a_normal_form_is_no_difference(path: str, wanted: Any, found: Any, is_s
     difference = compare(kind, {path: wanted}, {path: found, "dataset": dataset})
 
     assert difference == Difference(changed=() if is_same else (path,))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "is_same"),
+    [
+        ({"table": "DB.Public.ORDERS"}, {"table": "db.public.orders"}, True),
+        ({"table": "DB.PUBLIC.ORDERS"}, {"table": "DB.PUBLIC.OTHERS"}, False),
+        ({"column": "Amount"}, {"column": "AMOUNT"}, True),
+        ({"filter": None}, {"filter": ""}, True),
+        ({"filter": ""}, {}, True),
+        ({"filter": "a = 'X'"}, {"filter": " a = 'X'\n"}, True),
+        ({"filter": "a = 'X'"}, {"filter": "a = 'x'"}, False),
+        ({"filter": "a = 'X'"}, {"filter": ""}, False),
+    ],
+    ids=repr,
+)
+def test_a_normal_form_is_no_reason_to_refuse(wanted: Any, found: Any, is_same: bool) -> None:
+    difference = compare("metric", {"metric": wanted}, {"dataset": [found]})
+
+    assert bool(difference.fixed) is not is_same
 
 
 @pytest.mark.parametrize(

@@ -183,8 +183,11 @@ INSTEAD = {
     ("table", "total"): "'row_count'.",
     ("table", "distinct"): "a metric of type 'custom' with a query.",
     ("table", "column_count"): "a monitor of type 'schema', or a metric of type 'custom'",
-    ("table", "freshness_seconds"): "'freshness'.",
-    ("table", "freshness_minutes"): "'freshness'.",
+    (
+        "table",
+        "freshness_seconds",
+    ): "'freshness', which is in minutes: divide each threshold by 60.",
+    ("table", "freshness_minutes"): "'freshness', which is in minutes, too.",
     ("column", "total"): "a metric of type 'table' with 'row_count'.",
     ("column", "distinct"): "'cardinality'.",
     ("column", "nulls"): "'fill_rate', or a metric of type 'custom' with a query.",
@@ -260,12 +263,40 @@ NO_OBJECT = "must be an object, not a value of type"
         ({"monitors": None}, f"monitors: {NO_OBJECT} NoneType."),
         ({"monitors": []}, f"monitors: {NO_OBJECT} list."),
         ({"monitors": {}, "version": 1}, "has an unknown field 'version'; it only has 'monitors'."),
+        ({"monitors": {}, "X-a": 1}, "has an unknown field 'X-a'; it only has 'monitors'."),
         ({"monitors": {1: {}}}, f"1: {SLUG}"),
         ({"monitors": {" ": {}}}, f" : {SLUG}"),
     ],
 )
 def test_a_document_that_is_refused(document: Any, line: str, hook: JobHook) -> None:
     assert refused(hook, document) == [f"0.yaml: {line}"]
+
+
+def test_what_yaml_shares_may_stand_beside_the_monitors(hook: JobHook) -> None:
+    assert wanted(hook, {"x-defaults": {"password": "p"}, "x-": None, "monitors": {}}) == []
+
+
+@pytest.mark.parametrize("slug", ["token", "password", "secret"])
+def test_a_slug_may_be_the_name_of_a_secret(slug: str, hook: JobHook) -> None:
+    sides = {"connection_id": 1, "table": "a", "session_parameters": {"password": "planted"}}
+    spec = changed("diff", "datadiff.dataset_a", sides)
+    (found,) = wanted(hook, {"monitors": {slug: spec}})
+    assert found.slug == slug
+    assert "planted" not in repr(found.body)
+    (line,) = refused(hook, {"monitors": {slug: {"type": "test"}}})
+    assert line == f"0.yaml: {slug}: query, test: one of them must be given."
+
+
+@pytest.mark.parametrize(
+    "given", ["https://hooks.example.com/services/T0/planted", ["https://a.b/planted"]]
+)
+def test_no_error_shows_the_address_of_a_webhook(given: Any, hook: JobHook) -> None:
+    webhook = [{"type": "webhook", "integration": 1}, {"type": "webhook", "integration": given}]
+    (line,) = refused(hook, {"monitors": {"a": changed("test", "notifications", webhook)}})
+    assert line == (
+        "0.yaml: a: notifications[1].integration: must be the id of an integration, e.g. 7, not "
+        "its address."
+    )
 
 
 def scheduled(schedule: Any) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import traceback
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,17 @@ import yaml
 from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
+    DatafoldAuthenticationError,
     DatafoldConflictError,
     DatafoldError,
+    DatafoldInputError,
     DatafoldPermissionError,
     DatafoldServerError,
     DatafoldUnreachableError,
+    DatafoldValidationError,
 )
 from airflow_provider_datafold.jobs.hook import JobHook
-from airflow_provider_datafold.jobs.monitors import apply as monitor_apply
+from airflow_provider_datafold.jobs.monitors import account, apply as monitor_apply
 from airflow_provider_datafold.jobs.monitors.ownership import owners, tags_of
 from airflow_provider_datafold.operators.monitors import DatafoldApplyMonitorsOperator
 from tests.conftest import API_KEY, Log
@@ -50,6 +55,8 @@ def apply(specs: Any, set_name: str = "shop", **arguments: Any) -> dict[str, lis
     """Apply specs, and leave out what is empty in the result."""
     task = operator(specs, set_name, **arguments)
     result = task.execute(context_of(task))
+    ids = result.pop("ids")
+    assert ids.keys() <= {*specs}
     assert result.keys() == NOTHING.keys()
     return {name: slugs for name, slugs in result.items() if slugs}
 
@@ -87,6 +94,25 @@ def add(sandbox: Any, kind: str = "test", **fields: Any) -> int:
     return int(sandbox.state.monitors.add(kind, {**body, "name": "By hand", **fields}))
 
 
+def refuse(error: DatafoldError) -> Any:
+    def call(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return call
+
+
+def rejects(monkeypatch: pytest.MonkeyPatch, name: str, error: DatafoldError) -> None:
+    """Let a request about a monitor of that name fail."""
+    send = JobHook.send
+
+    def sent(self: Any, request: Request) -> Any:
+        if request.body["name"] == name:
+            raise error
+        return send(self, request)
+
+    monkeypatch.setattr(JobHook, "send", sent)
+
+
 def spec(kind: str, **changes: Any) -> dict[str, Any]:
     return {**json.loads(json.dumps(LEAST[kind])), **changes}
 
@@ -118,6 +144,13 @@ def test_thirty_monitors_in_an_account_of_250(sandbox: Any, tmp_path: Path) -> N
         )
         result = task.execute(context_of(task))
         asked.append(len(sandbox.state.requests))
+        assert result.pop("ids").keys() == {
+            *(
+                slug
+                for slug in specs
+                if not (arguments.get("dry_run") and slug in result["created"])
+            )
+        }
         # The sandbox refuses what does not fit the published contract.
         assert {seen.status for seen in sandbox.state.requests} == {200}
         return {name: slugs for name, slugs in result.items() if slugs}
@@ -137,12 +170,13 @@ def test_thirty_monitors_in_an_account_of_250(sandbox: Any, tmp_path: Path) -> N
     assert run(dangling_monitors_strategy="delete")["deleted"] == ["diff_1", "metric_1"]
     assert run(dangling_monitors_strategy="delete") == {"unchanged": sorted(specs)}
     assert asked == [
-        3 + 30 + 3,  # The account has pages of 100; 30 creations; the account again.
+        # The account has pages of 100; 30 creations, each with a look; the account again.
+        3 + 30 * 2 + 3,
         3 + 30,
-        3 + 30 + 4,
+        3 + 30 + 3 * 2 + 1,
         3 + 30,
+        3 + 28 + 2 * 3,
         3 + 28 + 2 * 2,
-        3 + 28 + 2,
         3 + 28,
     ]
     left = {
@@ -169,7 +203,6 @@ def test_thirty_monitors_in_an_account_of_250(sandbox: Any, tmp_path: Path) -> N
         (("a", "%62"), ("a", "b")),
         (("a", "b"), ("a", "b ")),
         (("ä", "b"), ("a", "b")),
-        (("a", "b"), ("ab", "")),
     ],
 )
 def test_no_two_pairs_look_alike(one: tuple[str, str], other: tuple[str, str]) -> None:
@@ -180,6 +213,30 @@ def test_no_two_pairs_look_alike(one: tuple[str, str], other: tuple[str, str]) -
         assert owners([tag]) == owners([tag.upper()]) == {pair}
         assert tag == tag.lower()
         assert "," not in tag
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "airflow-set:shop",
+        "airflow-set:shop/",
+        "airflow-set:/orders",
+        "airflow-set:shop/orders/daily",
+        "airflow-set:shop/orders daily",
+        "airflow-set:shop/%6frders",
+        "airflow-set:shop/%",
+        "airflow-spec:mine",
+    ],
+)
+def test_a_tag_that_the_operator_would_not_write_is_somebody_else_s(tag: str, sandbox: Any) -> None:
+    by_hand = add(sandbox, tags=[tag, "airflow-spec:1-2"])
+    kept = [{**each} for each in sandbox.state.monitors.monitors.values()]
+
+    assert apply({}, dangling_monitors_strategy="delete") == apply({}, **PAUSE) == {}
+    assert [*sandbox.state.monitors.monitors.values()] == kept
+    # Nor is it taken off where it stands.
+    apply({"orders": spec("test", id=by_hand)})
+    assert of(sandbox)["tags"][:2] == [tag, "airflow-spec:1-2"]
 
 
 def test_a_renamed_monitor_stays_the_same(sandbox: Any) -> None:
@@ -263,7 +320,8 @@ def test_a_monitor_is_taken_over(sandbox: Any, log: Log) -> None:
     assert f"Updated monitor {number}, 'orders': taken over." in log.messages
     assert log.warnings == [
         f"Monitor {number}, 'orders': cannot compare, because Datafold does not return: "
-        f"datadiff.diff_type."
+        f"datadiff.diff_type.",
+        f"Monitor {number}, 'orders', is paused and stays so. To resume it, write 'enabled: true'.",
     ]
     monitor = of(sandbox, "orders")
     assert (monitor["id"], monitor["tags"][0], monitor["enabled"]) == (number, "By hand", False)
@@ -509,14 +567,34 @@ def test_a_pause_that_was_not_finished_is_done_again(sandbox: Any) -> None:
     assert of(sandbox)["tags"] == tags
 
 
-def test_a_monitor_without_a_kind_is_paused_without_a_mark(sandbox: Any) -> None:
+@pytest.mark.parametrize("step", ["toggle_monitor", "send"])
+def test_a_resume_that_was_not_finished_is_done_again(
+    step: str, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = {"orders": spec("test")}
+    apply(specs)
+    apply({}, **PAUSE)
+    with monkeypatch.context() as patch:
+        patch.setattr(JobHook, step, refuse(LOST))
+        with pytest.raises(DatafoldServerError):
+            apply(specs)
+
+    assert apply(specs) == {"updated": ["orders"]}
+
+    assert of(sandbox)["enabled"] is True
+    assert apply(specs) == {"unchanged": ["orders"]}
+
+
+def test_a_monitor_that_cannot_be_marked_is_not_paused(sandbox: Any) -> None:
+    # When its file came back, nothing would say that it is to be resumed.
     apply({"orders": spec("test")})
     number = of(sandbox, monitor_type=None)["id"]
     writes(sandbox)
 
-    apply({}, **PAUSE)
+    (line,) = refused({}, **PAUSE)
 
-    assert writes(sandbox) == [f"PUT {number}/toggle"]
+    assert line.startswith(f"orders: monitor {number} cannot be paused")
+    assert writes(sandbox) == []
 
 
 def test_monitors_are_deleted_last_and_only_if_all_went_well(
@@ -527,23 +605,124 @@ def test_monitors_are_deleted_last_and_only_if_all_went_well(
     apply(before)
     old, other = (of(sandbox, slug)["id"] for slug in before)
     writes(sandbox)
-    update = JobHook.update_monitor
-
-    def refuse(self: Any, *_: Any) -> Any:
-        raise DatafoldPermissionError("No")
-
-    monkeypatch.setattr(JobHook, "update_monitor", refuse)
-    with pytest.raises(DatafoldPermissionError):
-        apply(after, dangling_monitors_strategy="delete")
+    with monkeypatch.context() as patch:
+        rejects(patch, "other", DatafoldPermissionError("No"))
+        with pytest.raises(DatafoldPermissionError):
+            apply(after, dangling_monitors_strategy="delete")
     assert writes(sandbox) == ["POST create/schema"]
 
-    monkeypatch.setattr(JobHook, "update_monitor", update)
     assert apply(after, dangling_monitors_strategy="delete") == {
         "deleted": ["old"],
         "unchanged": ["new"],
         "updated": ["other"],
     }
     assert writes(sandbox) == [f"PATCH {other}/update", f"DELETE {old}"]
+
+
+def test_one_that_is_refused_holds_up_no_other(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply({"old": spec("test"), "other": spec("test")})
+    rejects(monkeypatch, "two", DatafoldValidationError("POST: 422, name: taken"))
+    rejects(monkeypatch, "other", DatafoldPermissionError("PATCH: 403"))
+    names = ("one", "two", "three")
+    specs = {name: spec("test") for name in names} | {"other": spec("test", owner="ann")}
+    writes(sandbox)
+
+    with pytest.raises(DatafoldValidationError) as caught:
+        apply(specs, dangling_monitors_strategy="delete")
+
+    assert str(caught.value).split("\n- ")[1:] == [
+        "spec: two: POST: 422, name: taken",
+        "spec: other: PATCH: 403",
+    ]
+    assert "Nothing was deleted" in str(caught.value)
+    assert writes(sandbox) == ["POST create/test"] * 2
+
+
+def test_an_error_that_stops_it_says_at_which_monitor(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rejects(monkeypatch, "two", DatafoldAuthenticationError("401"))
+
+    with pytest.raises(DatafoldAuthenticationError, match="^spec: two: 401$"):
+        apply({name: spec("test") for name in ("one", "two", "three")})
+
+    assert writes(sandbox) == ["POST create/test"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_set_is_not_deleted_because_its_folder_is_half_there(dry_run: bool, sandbox: Any) -> None:
+    specs = {f"m{number}": spec("test") for number in range(12)}
+    apply(specs)
+    delete = {"dangling_monitors_strategy": "delete", "dry_run": dry_run}
+    writes(sandbox)
+
+    (line,) = refused({"m0": spec("test")}, **delete)
+
+    assert line == (
+        "11 monitors of the set 'shop' are in no file and would be deleted, more than "
+        "max_deleted=10 allows: 'm1', 'm10', 'm11', 'm2', 'm3', ... If they are to go, pass "
+        "max_deleted=11."
+    )
+    assert writes(sandbox) == []
+    assert len(apply({"m0": spec("test")}, max_deleted="11", **delete)["deleted"]) == 11
+    assert apply({"m0": spec("test")}, max_deleted=0, dangling_monitors_strategy="ignore") != {}
+
+
+def test_the_ids_of_all_monitors_in_the_files(sandbox: Any) -> None:
+    apply({"old": spec("test"), "same": spec("test")})
+    specs = {"same": spec("test"), "new": spec("test")}
+
+    def ids(**arguments: Any) -> Any:
+        task = operator(specs, **arguments)
+        return task.execute(context_of(task))["ids"]
+
+    same = of(sandbox, "same")["id"]
+    assert ids(dry_run=True) == {"same": same}
+    assert ids(dangling_monitors_strategy="delete") == {"new": same + 1, "same": same}
+
+
+def test_a_monitor_whose_tag_was_taken_off_meanwhile_is_not_deleted(
+    sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply({"old": spec("test")})
+    number = of(sandbox, "old")["id"]
+    send = JobHook.send
+
+    def then_keep(self: Any, request: Request) -> Any:
+        sandbox.state.monitors.monitors[number]["tags"] = []
+        return send(self, request)
+
+    monkeypatch.setattr(JobHook, "send", then_keep)
+    apply({"new": spec("test")}, dangling_monitors_strategy="delete")
+
+    assert number in sandbox.state.monitors.monitors
+    assert log.warnings == [
+        f"Monitor {number}, 'old', no longer has its tag, so it is not deleted."
+    ]
+
+
+# What JSON does not have.
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(date(2024, 1, 31), "date"), (math.nan, "float"), (b"x", "bytes"), ({date.min: 1}, "date")],
+)
+def test_what_cannot_be_sent_is_named_before_anything_is(
+    value: Any, kind: str, dry_run: bool, sandbox: Any
+) -> None:
+    place = "datadiff.dataset_a.session_parameters"
+    specs = {"one": spec("test"), "two": changed(LEAST["diff"], place, {"day": value})}
+    task = operator(specs, dry_run=dry_run)
+
+    error = failure(DatafoldInputError, lambda: task.execute(context_of(task)))
+
+    assert f"\n- spec: two: {place}.day: must be " in str(error)
+    assert f"not a value of type {kind}" in str(error)
+    assert writes(sandbox) == []
 
 
 # A dry run.
@@ -564,6 +743,82 @@ def test_a_dry_run_says_the_same_and_changes_nothing(
     assert json.dumps(sandbox.state.monitors.monitors) == before
     assert "Dry run, to be created: 'new'." in task_log.messages
     assert apply(specs, dangling_monitors_strategy=strategy) == told
+
+
+# A service that does not keep the tags.
+
+
+def lose(monkeypatch: pytest.MonkeyPatch, sandbox: Any, change: Callable[[str], str]) -> None:
+    """Let the service keep tags in another way."""
+    monitors = sandbox.state.monitors
+    create = monitors.add
+
+    def kept(kind: str, body: Any) -> Any:
+        return create(kind, {**body, "tags": [change(tag) for tag in body["tags"] if change(tag)]})
+
+    monkeypatch.setattr(monitors, "add", kept)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda tag: "", lambda tag: tag[:18], lambda tag: tag.replace(":", " ")],
+    ids=["drops", "cuts", "changes"],
+)
+def test_a_service_that_keeps_no_tags_gets_no_more_monitors_at_each_run(
+    change: Callable[[str], str], sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose(monkeypatch, sandbox, change)
+    for number in (5, 6):
+        with pytest.raises(DatafoldAnswerError) as caught:
+            apply(TWO)
+        lost, deleted = str(caught.value).split(", without which ")
+        tag = "'airflow-set:shop/one'"
+        assert lost == f"spec: one: Datafold did not keep the tag {tag} on monitor {number}"
+        assert deleted.endswith(f" Deleted monitor {number} again.")
+        assert writes(sandbox) == ["POST create/test", f"DELETE {number}"]
+    assert len(sandbox.state.monitors.monitors) == 4
+
+
+def test_a_monitor_without_its_tag_that_cannot_be_deleted_is_named(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose(monkeypatch, sandbox, lambda tag: "")
+    monkeypatch.setattr(JobHook, "delete_monitor", refuse(DatafoldPermissionError("403")))
+    with pytest.raises(
+        DatafoldAnswerError, match="Could not delete it: 403. Delete it in Datafold"
+    ):
+        apply(TWO)
+
+
+def test_a_monitor_that_was_there_before_is_never_taken_for_a_new_one(
+    sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A cache between Airflow and Datafold answers with what it knows.
+    send = JobHook.send
+    monkeypatch.setattr(JobHook, "send", lambda self, it: {**send(self, it), "id": 1})
+
+    assert apply(TWO) == {"created": ["one", "two"]}
+
+    assert "names monitor 1, which was there before" in log.warnings[0]
+    assert [*sandbox.state.monitors.monitors] == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_update_that_loses_the_tag_is_told(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply({"orders": spec("test"), "old": spec("test")})
+    read = JobHook.get_monitor
+    monkeypatch.setattr(
+        JobHook,
+        "get_monitor",
+        lambda self, it: {
+            **(found := read(self, it)),
+            "tags": found["tags"] if found["owner"] is None else [],
+        },
+    )
+    with pytest.raises(DatafoldAnswerError, match="did not keep the tag 'airflow-set:shop/orders'"):
+        apply({"orders": spec("test", owner="ann")}, dangling_monitors_strategy="delete")
+    assert not [each for each in writes(sandbox) if each.startswith("DELETE")]
 
 
 # Once.
@@ -717,6 +972,22 @@ def test_pages_are_read_until_the_last_one(answers: list[Any], sandbox: Any) -> 
     answers += [{"monitors": [ONE], "total_pages": 3}] * 3
 
     assert apply(TWO, dry_run=True) == {"created": ["one", "two"]}
+
+
+def test_a_list_of_monitors_without_an_end_is_not_read_on(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "_MOST_PAGES", 3)
+    pages: list[int] = []
+
+    def endless(self: Any, *, page: int, **_: Any) -> Any:
+        pages.append(page)
+        return {"monitors": [{**ONE, "id": page}], "total_pages": 10**9}
+
+    monkeypatch.setattr(JobHook, "list_monitors", endless)
+    with pytest.raises(DatafoldAnswerError, match="has not ended after 3 pages"):
+        apply(TWO)
+    assert pages == [1, 2, 3]
 
 
 def test_monitors_are_listed_by_their_ids_so_that_none_is_missed(sandbox: Any) -> None:

@@ -15,6 +15,7 @@ from airflow_provider_datafold.jobs.monitors import yaml_text
 from airflow_provider_datafold.redaction.secret import Secret
 
 PLANTED = "planted-in-a-file-6b21"
+NOT_A_NUMBER = "has a number with a leading 0 or a colon, which YAML reads as another one"
 PACKAGE = str(Path(airflow_provider_datafold.__file__).parent)
 
 
@@ -49,6 +50,8 @@ def levels(line: str) -> str:
         ),
         ("a: &a {x: 1}\nb: {<<: *a, x: 2}", {"a": {"x": 1}, "b": {"x": 2}}),
         ("a: |\n  one\n  two\n", {"a": "one\ntwo\n"}),
+        ("a: ['012', \"1:30\"]", {"a": ["012", "1:30"]}),
+        ("a: [0, 10, 0.5, -0.5, 1_000, 08]", {"a": [0, 10, 0.5, -0.5, 1000, "08"]}),
     ],
 )
 def test_what_is_read(text: str, value: Any) -> None:
@@ -58,6 +61,11 @@ def test_what_is_read(text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        ("a: 1\nb: 012", f"{NOT_A_NUMBER} (line 2)"),
+        ("a: [1, -0_12]", f"{NOT_A_NUMBER} (line 1)"),
+        ("a: 1:30", f"{NOT_A_NUMBER} (line 1)"),
+        ("a: 12:30:00.5", f"{NOT_A_NUMBER} (line 1)"),
+        ("012: a", f"{NOT_A_NUMBER} (line 1)"),
         (f"a: 1\nb: [{PLANTED}", "is neither valid YAML nor JSON (line 2)"),
         (f'{{"a": "{PLANTED}",}} x', "is neither valid YAML nor JSON (line 1)"),
         (f"a: \x00{PLANTED}", "is neither valid YAML nor JSON"),
