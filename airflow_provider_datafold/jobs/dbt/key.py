@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
+_QUOTED = re.compile(r'"(?:[^"]|"")+"|`[^`]+`')
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*")
 
 
@@ -61,8 +62,12 @@ def split(expression: str, known: Iterable[str] = ()) -> list[str]:
         something else, such as a type: there only columns that the project describes count.
     """
     spellings = {name.lower(): name for name in known}
-    if expression.strip().lower() in spellings:
-        return [spellings[expression.strip().lower()]]
+    whole = expression.strip()
+    if _QUOTED.fullmatch(whole):
+        whole = whole[1:-1].replace('""', '"')
+        return [spellings.get(whole.lower(), whole)]
+    if whole.lower() in spellings:
+        return [spellings[whole.lower()]]
     tokens = list(_TOKEN.finditer(expression))
     concatenates = _concatenates(tokens)
     names = []
@@ -70,9 +75,13 @@ def split(expression: str, known: Iterable[str] = ()) -> list[str]:
         name = token["bare"] or token["ticked"] or (token["quoted"] or "").replace('""', '"')
         if name.lower() in spellings:
             names.append(spellings[name.lower()])
-        # BigQuery puts strings, such as a dash, into double quotes, too.
-        elif concatenates and _IDENTIFIER.fullmatch(name):
+        elif not concatenates:
+            continue
+        elif token["ticked"] or _IDENTIFIER.fullmatch(name):
             names.append(name)
+        # BigQuery puts strings, such as a dash, into double quotes, too.
+        elif re.search(r"\w", name):
+            return []
     return list(dict.fromkeys(names))
 
 
@@ -91,8 +100,9 @@ def _from_meta(model: Model, tag: str) -> list[str]:
         return []
     if isinstance(value, str):
         return split(value, _names(model))
-    if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
-        return value
+    names = value if isinstance(value, list) else []
+    if names and all(isinstance(name, str) and name.strip() for name in names):
+        return names
     raise DatafoldInputError(
         f"model {model.label!r}: {tag!r} in its meta must be a list of columns, e.g. ['id'], not a "
         f"value of type {type(value).__name__}. Nothing was sent."
@@ -116,10 +126,11 @@ def _from_primary_key(model: Model, tag: str) -> Sequence[str]:
     )
     keys = _tested_keys(model)
     is_constraint = set(key) <= set(_from_constraints(model, tag))
-    if is_constraint or not keys or any(set(tested) <= set(key) for tested in keys):
+    if is_constraint or any(set(tested) <= set(key) for tested in keys):
         return key
-    # Of columns that are unique only together, dbt names those that are also tested for nulls.
-    return []
+    # Of columns that are unique only together, dbt names those that are also tested for nulls. And
+    # it takes a test for proof that is disabled, or leaves rows out.
+    return [] if keys or model.tests.has_unproven else key
 
 
 def _from_tests(model: Model, tag: str) -> Sequence[str]:
@@ -160,7 +171,9 @@ def _tested_keys(model: Model) -> list[list[str]]:
 
 
 def _split_all(expressions: Iterable[str], model: Model) -> list[str]:
-    return [name for expression in expressions for name in split(expression, _names(model))]
+    """Find the columns of all expressions. If one has none, the others are no key."""
+    found = [split(expression, _names(model)) for expression in expressions]
+    return [name for names in found for name in names] if all(found) else []
 
 
 def _names(model: Model) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,16 @@ from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.dbt.key import Key, find_key
 from airflow_provider_datafold.jobs.dbt.manifest import Model
 from airflow_provider_datafold.jobs.dbt.production import Production
-from airflow_provider_datafold.jobs.dbt.results import BUILT
+from airflow_provider_datafold.jobs.dbt.results import BUILT, SKIPPED
 from airflow_provider_datafold.jobs.dbt.settings import Limits, Settings, read_settings
 
+NEW = "new, so nothing is published"
+REMOVED = "removed"
+NO_KEY = "no primary key"
 NOT_IN_RESULTS = "not built (not in run_results)"
-"""Why a model is left out that the results of the run do not have."""
+"""Why models are left out."""
+
+_MOST_SHOWN = 10
 
 Rename = Callable[[str], str]
 """Turns a name in the project into the warehouse's."""
@@ -54,38 +60,45 @@ class Choice:
     def summary(self) -> str:
         """Both in one line."""
         left_out = "; ".join(
-            f"{reason}: {', '.join(model.label for model in models)}"
-            for reason, models in self.left_out.items()
+            f"{reason}: {names(models)}" for reason, models in self.left_out.items()
         )
         count = len(self.compared) + sum(map(len, self.left_out.values()))
         others = f" Left out: {left_out}." if left_out else ""
         return f"Comparing {len(self.compared)} of {count} models.{others}"
 
+    @property
+    def warnings(self) -> Iterator[str]:
+        """What nobody expected: a task after the gates may publish these models all the same."""
+        for reason, models in self.left_out.items():
+            if reason == NOT_IN_RESULTS:
+                yield (
+                    f"Not in run_results, so not compared: {names(models)}. A task after the gates "
+                    f"may publish them all the same. After 'dbt retry', leave run_results out."
+                )
+            elif reason.startswith("not built") and SKIPPED not in reason:
+                yield f"N{reason[1:]}, so not compared: {names(models)}."
 
-def select(models: Iterable[Model], selectors: Sequence[str] | None) -> list[Model]:
-    """Select models.
+    @property
+    def entries(self) -> list[dict[str, str]]:
+        """What is left out, as it lands in XCom."""
+        return [
+            {"name": model.label, "reason": reason}
+            for reason, models in self.left_out.items()
+            for model in models
+        ]
 
-    :param models: all models.
-    :param selectors: names, ``tag:...`` and ``path:...``; ``None`` for all models.
-    :return: the models that fit any of them, in the order of their unique ids.
-    :raises DatafoldInputError: a selector fits no model.
-    """
-    models = sorted(models, key=lambda model: model.unique_id)
-    if selectors is None:
-        return models
-    fitting = {
-        selector: {model.unique_id for model in models if _fits(model, selector)}
-        for selector in selectors
-    }
-    unfit = [selector for selector, found in fitting.items() if not found]
-    if unfit or not fitting:
-        raise DatafoldInputError(
-            f"select: no model fits {', '.join(map(repr, unfit)) or 'an empty list'}. It takes "
-            f"names of models, 'tag:...', and 'path:...' from the project's folder. Nothing was "
-            f"sent."
-        )
-    chosen = set().union(*fitting.values())
-    return [model for model in models if model.unique_id in chosen]
+    def check(self, production: Production, tag: str, missing_key: str) -> None:
+        """Refuse models that must not be left out, and those whose tables nobody knows.
+
+        :param production: knows the published tables.
+        :param tag: the tag that marks a primary key, for the error.
+        :param missing_key: ``"fail"`` if a model without a key is an error.
+        :raises DatafoldInputError: there are such models; the error names all of them.
+        """
+        keyless = self.left_out.get(NO_KEY)
+        if keyless and missing_key == "fail":
+            raise _keyless(keyless, tag)
+        production.check(comparison.model for comparison in self.compared)
 
 
 def choose(
@@ -99,54 +112,50 @@ def choose(
 ) -> Choice:
     """Choose what is compared, and with what.
 
-    :param models: the models, as :func:`select` returns them.
+    :param models: the models that are selected, of production as well.
     :param production: knows the published tables.
     :param statuses: the statuses of a run by unique id, ``None`` if all models were built.
     :param limits: the limits that a gate has.
     :param tag: the tag that marks a primary key.
-    :param missing_key: what to do about models without a key: ``"fail"``, ``"skip"`` or
-        ``"infer"``.
+    :param missing_key: ``"infer"`` if Datafold finds the keys of models without one.
     :return: what is compared, and what is left out.
-    :raises DatafoldInputError: something in the project is wrong; the error names the models.
+    :raises DatafoldInputError: something in the project is wrong; the error names the model.
     """
-    left_out: dict[str, list[Model]] = {}
-    kept: list[tuple[Model, Settings]] = []
+    left_out: defaultdict[str, list[Model]] = defaultdict(list)
+    kept, removed, compared = [], [], []
     for model in models:
+        if model.unique_id in production.removed:
+            removed.append(model)
+            continue
         settings = read_settings(model, limits)
         if reason := _reason(model, settings, statuses):
-            left_out.setdefault(reason, []).append(model)
+            left_out[reason].append(model)
         else:
             kept.append((model, settings))
-    production.check(model for model, _ in kept)
-    compared = []
     for model, settings in kept:
         published = production.table(model)
         if published is None:
-            left_out.setdefault("new, so nothing is published", []).append(model)
+            left_out[NEW].append(model)
             continue
         key = find_key(model, tag)
-        if key is None and missing_key == "skip":
-            left_out.setdefault("no primary key", []).append(model)
+        if key is None and missing_key != "infer":
+            left_out[NO_KEY].append(model)
         else:
             compared.append(Comparison(model, published, settings, key))
-    keyless = [comparison.model for comparison in compared if comparison.key is None]
-    if keyless and missing_key == "fail":
-        raise _keyless(keyless, tag)
-    return Choice(compared, left_out)
+    return Choice(compared, {**left_out, **({REMOVED: removed} if removed else {})})
 
 
-def check_sides(argument: str, compared: Iterable[Comparison], rename: Rename) -> None:
+def check_sides(argument: str, compared: Iterable[Comparison]) -> None:
     """Refuse to compare a table with itself, which is always equal.
 
     :param argument: the argument that says where models are published, for the error.
     :param compared: what is compared.
-    :param rename: turns a name in the project into the warehouse's.
     :raises DatafoldInputError: both sides are the same table at the same time.
     """
     same = [
         comparison.model.label
         for comparison in compared
-        if [*map(rename, comparison.published)] == [*map(rename, comparison.model.table)]
+        if _are_same(comparison.published, comparison.model.table)
         and comparison.settings.prod_time_travel == comparison.settings.pr_time_travel
     ]
     if same:
@@ -206,16 +215,6 @@ def ci_change(comparison: Comparison, rename: Rename) -> dict[str, Any]:
     return {name: each for name, each in change.items() if each is not None}
 
 
-def _fits(model: Model, selector: str) -> bool:
-    method, colon, value = selector.partition(":")
-    if not colon:
-        return selector in (model.name, model.label)
-    if method == "tag":
-        return value in model.tags
-    folder = value.replace("\\", "/").removeprefix("./").rstrip("/")
-    return method == "path" and (model.file == folder or model.file.startswith(f"{folder}/"))
-
-
 def _reason(model: Model, settings: Settings, statuses: Mapping[str, str] | None) -> str | None:
     """Return why a model is left out, ``None`` if it is not."""
     if not model.is_enabled:
@@ -224,10 +223,18 @@ def _reason(model: Model, settings: Settings, statuses: Mapping[str, str] | None
         return "ephemeral"
     if settings.never_diff:
         return "never_diff"
-    status = BUILT if statuses is None else statuses.get(model.unique_id)
+    if statuses is None:
+        return None
+    status = statuses.get(model.unique_id)
     if status is None:
         return NOT_IN_RESULTS
-    return None if status == BUILT else f"not built ({status})"
+    return None if status in BUILT else f"not built ({status})"
+
+
+def names(models: Sequence[Model]) -> str:
+    """Name models for a log, which a project may have a thousand of."""
+    more = f" and {len(models) - _MOST_SHOWN} more" if len(models) > _MOST_SHOWN else ""
+    return ", ".join(model.label for model in models[:_MOST_SHOWN]) + more
 
 
 def _keyless(models: Sequence[Model], tag: str) -> DatafoldInputError:
@@ -261,6 +268,19 @@ def _refuse_template(model: Model, name: str, value: Any) -> None:
         )
 
 
+def upper(name: str) -> str:
+    """Return a name in upper case as warehouses do, which keep the number of letters."""
+    return "".join(each if len(each.upper()) > 1 else each.upper() for each in name)
+
+
+def _are_same(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two paths name one table: if case counts, or which database it is, nobody knows."""
+    length = min(len(one), len(other))
+    return [*map(str.lower, one[-length:])] == [*map(str.lower, other[-length:])]
+
+
 def _dotted(path: Iterable[str]) -> str:
-    """Join a path with dots, with quotes around a part that contains one."""
-    return ".".join(f'"{part}"' if "." in part else part for part in path)
+    """Join a path with dots, with quotes around a part that has a dot or a quote."""
+    return ".".join(
+        '"{}"'.format(part.replace('"', '""')) if {".", '"'} & {*part} else part for part in path
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from airflow_provider_datafold.api import fields
@@ -16,6 +18,10 @@ _RULES = ("database", "schema", "custom_schema")
 
 class Production(Protocol):
     """Knows the published tables."""
+
+    @property
+    def removed(self) -> Manifest:
+        """The models that are published, and no longer built."""
 
     def check(self, models: Iterable[Model]) -> None:
         """Refuse models of which it cannot say where they are published.
@@ -35,20 +41,80 @@ class Production(Protocol):
 class ProductionManifest:
     """Finds published tables in the manifest of the run that published them.
 
-    :param manifest: that manifest.
+    :param built: the manifest of the run that built the others.
+    :param published: that manifest.
     """
 
-    manifest: Manifest
+    built: Manifest
+    published: Manifest
+
+    @cached_property
+    def removed(self) -> Manifest:
+        """The models that only the published manifest has, unless another has taken the table."""
+        known = {*self.built, *(model.unique_id for model in self._twins.values())}
+        return {
+            unique_id: model
+            for unique_id, model in self.published.items()
+            if model.has_table and unique_id not in known
+        }
 
     def check(self, models: Iterable[Model]) -> None:
         """Accept all models: one that the manifest does not have is new."""
 
     def table(self, model: Model) -> tuple[str, ...] | None:
-        """Return the table of the model with the same unique id."""
-        twin = self.manifest.get(model.unique_id)
-        if twin is None or not twin.is_enabled or twin.materialized == "ephemeral":
-            return None
-        return twin.table
+        """Return the table that the model's would replace, or else that of the same unique id."""
+        twin = self._twins.get(model.unique_id)
+        return None if twin is None else twin.table
+
+    @cached_property
+    def _twins(self) -> Mapping[str, Model]:
+        """The published model of each that was built, by the latter's unique id."""
+        heirs, free = _moved(self.built, self.published), _moved(self.published, self.built)
+        twins = {
+            unique_id: model
+            for unique_id, model in self.published.items()
+            if unique_id in self.built and model.has_table
+        }
+        for place, models in heirs.items():
+            # If there are several, such as of two packages, nobody knows which is which.
+            if len(models) == len(free[place]) == 1:
+                twins[models[0].unique_id] = free[place][0]
+        return twins
+
+
+def _moved(manifest: Manifest, other: Manifest) -> defaultdict[tuple[str, ...], list[Model]]:
+    """Find the models that have another place in the other manifest, or none, by their places."""
+    found = defaultdict(list)
+    for unique_id, model in manifest.items():
+        twin = other.get(unique_id)
+        if model.has_table and not (twin and twin.has_table and twin.place == model.place):
+            found[model.place].append(model)
+    return found
+
+
+def check_project(
+    argument: str, built: Mapping[str, Any], published: Mapping[str, Any], manifest: Manifest
+) -> None:
+    """Refuse the manifest of another project, by which all models would be new.
+
+    :param argument: the argument that names the file, for the error.
+    :param built: what is in the manifest of what was built.
+    :param published: what is in the manifest of what is published.
+    :param manifest: the models that were built.
+    :raises DatafoldInputError: it is of another project, and has none of this one's models.
+    """
+    ours, theirs = (content.get("metadata") or {} for content in (built, published))
+    names = ("project_name", "project_id")
+    is_other = any(ours.get(name) and theirs.get(name) not in (None, ours[name]) for name in names)
+    project = ours.get("project_name")
+    own = [model for model in manifest.values() if project in (None, model.package)]
+    if is_other and not any(model.unique_id in published["nodes"] for model in own):
+        name = theirs.get("project_name")
+        raise DatafoldInputError(
+            f"{argument}: is of {f'the project {name}' if name else 'another project'}, and has "
+            f"none of the models that were built. Pass the manifest of the run that published "
+            f"them, or rules as production. Nothing was sent."
+        )
 
 
 @dataclass(frozen=True)
@@ -64,6 +130,11 @@ class ProductionRules:
     database: str | None = None
     schema: str | None = None
     custom_schema: str | None = None
+
+    @property
+    def removed(self) -> Manifest:
+        """None that the rules know."""
+        return {}
 
     def check(self, models: Iterable[Model]) -> None:
         """Refuse models with a schema of their own, if there is no rule for it."""

@@ -9,8 +9,11 @@ from typing import Any
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.dbt.manifest import Manifest
 
-BUILT = "success"
-"""The status of a model that was built."""
+BUILT = ("success", "partial success")
+"""The statuses of a model that was built; the second one if some batches of a microbatch failed."""
+
+SKIPPED = "skipped"
+"""The status of a model after one that failed."""
 
 _BUILDERS = ("build", "retry", "run")
 """The commands of dbt that build models. Others, such as compile, have results of models, too."""

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api.dbt import FACTS as FACTS
-from airflow_provider_datafold.exceptions import DatafoldNotFoundError
+from airflow_provider_datafold.exceptions import DatafoldNotFoundError, DatafoldRejectedError
 from airflow_provider_datafold.jobs.ci_run import list_runs
 from airflow_provider_datafold.jobs.job import CI_RUN
 from airflow_provider_datafold.jobs.once.start import start_once
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
 
 PULL_REQUEST = "pull_request"
+
+_TOO_LARGE = 413
+_LESS = (
+    "The archive is too large for the service or a proxy: upload fewer files, with the argument "
+    "'include' of DatafoldUploadDbtArtifactsOperator, e.g. ['manifest.json', 'run_results.json']."
+)
 
 _BRANCH = "HEAD"
 """Git's name for a commit whose branch nobody knows."""
@@ -36,8 +42,15 @@ def upload_once(
     """
 
     def submit() -> bool:
-        hook.submit_dbt_artifacts(ci_config_id, archive, **facts)
-        return True
+        try:
+            hook.submit_dbt_artifacts(ci_config_id, archive, **facts)
+        except DatafoldRejectedError as error:
+            if error.status_code != _TOO_LARGE:
+                raise
+            failure = DatafoldRejectedError(f"{error} {_LESS}", status_code=_TOO_LARGE)
+        else:
+            return True
+        raise failure
 
     def is_stored() -> bool:
         known = {name: facts[name] for name in ("commit_sha", "run_type")}
