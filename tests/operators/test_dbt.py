@@ -248,6 +248,8 @@ def test_a_list_of_what_is_no_model(refused: Read, tmp_path: Path) -> None:
         "select: no model fits '{secret}'. It takes"
     )
     assert "'no_9' and 5 more. " in refused(select=[f"no_{number}" for number in range(15)])
+    # Of --output json.
+    assert """'{"name": "orders"}'""" in refused(select='{"name": "orders"}\n' * 2)
     assert refused(select="no/file").startswith("select: no/file cannot be read at ")
     (tmp_path / "listed.txt").write_bytes(b"\xff")
     assert refused(select=str(tmp_path / "listed.txt")).endswith(f"is not text in UTF-8. {NOTHING}")
@@ -698,7 +700,10 @@ def test_no_table_is_compared_with_itself(how: Any, refused: Read) -> None:
     )
 
 
-def test_a_table_may_be_compared_with_its_past(read: Read) -> None:
+def test_a_table_may_be_compared_with_its_past(read: Read, refused: Read) -> None:
+    moment = {"prod_time_travel": -3600, "pr_time_travel": ["-3600"]}
+    same = model(meta={"datafold": {"datadiff": moment}})
+    assert "compared with itself: orders" in refused([same], production={"schema": "staging"})
     past = model(meta={"datafold": {"datadiff": {"prod_time_travel": -3600}}})
     (found,) = read([past], production={"schema": "staging"})
     assert found["table1"] == found["table2"]
@@ -755,13 +760,13 @@ def test_upper_case(
     assert len(sandbox.state.requests) == (upper_case is None)
 
 
-@pytest.mark.parametrize(
-    ("name", "upper"),
-    [("id", "ID"), ("größe", "GRÖßE"), ("ÿ", "Ÿ")],
-)
-def test_a_name_in_upper_case_has_as_many_letters(name: str, upper: str, read: Read) -> None:
-    (found,) = read([model(meta={"primary-key": [name]})], upper_case=True, **TO_PUBLIC)
-    assert found["pk_columns"] == [upper]
+def test_what_upper_case_leaves_alone(read: Read) -> None:
+    names = ["id", "größe", "ÿ", "orderId", "Order Id"]
+    columns = {"orderId": {"name": "orderId", "quote": True}, "id": {"name": "id", "quote": None}}
+    node = model(meta={"primary-key": names}, columns=columns)
+    (found,) = read([node], upper_case=True, **TO_PUBLIC)
+    # A sharp s has no upper case of one letter. A column that is quoted has the case that it has.
+    assert found["pk_columns"] == ["ID", "GRÖßE", "Ÿ", "orderId", "Order Id"]
 
 
 def test_a_data_source_that_is_not_there(read: Read) -> None:
@@ -988,6 +993,7 @@ def test_no_more_models_than_airflow_maps(
             {"nodes": {}, **schema("manifest", 8)},
             "is a manifest of version 8; versions from 9 on can be read (dbt 1.5 and newer)",
         ),
+        ({"metadata": [1]}, "has no 'nodes', so it is not the manifest.json of a dbt project"),
         ({"nodes": {}, **schema("catalog", 1)}, "is dbt's catalog.json, not its manifest.json"),
         (
             {"nodes": {"model.shop.a": 7}},

@@ -28,18 +28,9 @@ _SCHEMA = re.compile(r"/dbt/([\w-]+)/v(\d+)\.json$")
 
 
 def read_artifact(field: str, place: str, kind: str) -> Mapping[str, Any]:
-    """Read a file that dbt wrote.
-
-    :param field: the argument that names the file, for errors.
-    :param place: as for :func:`read_object`.
-    :param kind: dbt's word for what must be in it, ``"manifest"`` or ``"run-results"``.
-    :return: what is in it.
-    :raises DatafoldError: as for :func:`read_object`; or it is another file of dbt's, or too old.
-    """
+    """Read a file that dbt wrote."""
     content = read_object(field, place)
-    metadata = content.get("metadata")
-    url = metadata.get("dbt_schema_version") if isinstance(metadata, Mapping) else None
-    schema = _SCHEMA.search(str(url))
+    schema = _SCHEMA.search(str(metadata(content).get("dbt_schema_version")))
     problem = None
     if schema and schema[1] != kind:
         found, wanted = (f"{each.replace('-', '_')}.json" for each in (schema[1], kind))
@@ -54,15 +45,14 @@ def read_artifact(field: str, place: str, kind: str) -> Mapping[str, Any]:
     return content
 
 
-def read_object(field: str, place: str) -> Mapping[str, Any]:
-    """Read a file that contains a JSON object.
+def metadata(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what dbt says about the run that wrote a file."""
+    found = content.get("metadata")
+    return found if isinstance(found, Mapping) else {}
 
-    :param field: the argument that names the file, for errors.
-    :param place: a path on the worker, or a URL that Airflow's ``ObjectStoragePath`` can open.
-    :return: the object.
-    :raises DatafoldInputError: there is no such file, it is too large, or it is not a JSON object.
-    :raises DatafoldTransientError: the service with the file did not answer.
-    """
+
+def read_object(field: str, place: str) -> Mapping[str, Any]:
+    """Read a file that contains a JSON object."""
     content = _read(field, place)
     try:
         found = json.loads(content)

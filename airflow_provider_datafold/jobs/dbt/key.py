@@ -24,29 +24,19 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 _QUOTED = re.compile(r'"(?:[^"]|"")+"|`[^`]+`')
-_IDENTIFIER = re.compile(r"[^\W\d][\w$]*")
+IDENTIFIER = re.compile(r"[^\W\d][\w$]*")
 
 
 @dataclass(frozen=True)
 class Key:
-    """The columns that identify a row.
-
-    :param columns: their names.
-    :param origin: where the project says so.
-    """
+    """The columns that identify a row."""
 
     columns: tuple[str, ...]
     origin: str
 
 
 def find_key(model: Model, tag: str) -> Key | None:
-    """Find the key of a model.
-
-    :param model: the model.
-    :param tag: the tag that marks a key in a model's meta, a column's meta and a column's tags.
-    :return: the first key that the project has, ``None`` if it has none.
-    :raises DatafoldInputError: the model's meta has the tag, but no names of columns under it.
-    """
+    """Find the key of a model."""
     for origin, find in _WAYS.items():
         if columns := list(dict.fromkeys(find(model, tag))):
             return Key(tuple(columns), origin)
@@ -54,13 +44,7 @@ def find_key(model: Model, tag: str) -> Key | None:
 
 
 def split(expression: str, known: Iterable[str] = ()) -> list[str]:
-    """Find the columns in a SQL expression, such as ``id || '-' || kind`` or ``concat(a, b)``.
-
-    :param expression: the expression, or just the name of a column.
-    :param known: the columns that the project describes for the model.
-    :return: names of columns. In an expression that does more than concatenate, a name may be
-        something else, such as a type: there only columns that the project describes count.
-    """
+    """Find the columns in a SQL expression, such as ``id || '-' || kind`` or ``concat(a, b)``."""
     spellings = {name.lower(): name for name in known}
     whole = expression.strip()
     if _QUOTED.fullmatch(whole):
@@ -77,7 +61,7 @@ def split(expression: str, known: Iterable[str] = ()) -> list[str]:
             names.append(spellings[name.lower()])
         elif not concatenates:
             continue
-        elif token["ticked"] or _IDENTIFIER.fullmatch(name):
+        elif token["ticked"] or IDENTIFIER.fullmatch(name):
             names.append(name)
         # BigQuery puts strings, such as a dash, into double quotes, too.
         elif re.search(r"\w", name):

@@ -1,4 +1,7 @@
-"""The models in the manifest of a dbt project. Nothing here does I/O."""
+"""The models in the manifest of a dbt project. Nothing here does I/O.
+
+The fields of :class:`Model` have dbt's names, unless they say more.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,10 @@ Manifest = Mapping[str, "Model"]
 
 @dataclass(frozen=True)
 class Column:
-    """A column that the project describes.
-
-    :param name: its name.
-    :param meta: its meta.
-    :param tags: its tags.
-    :param constraints: the types of its constraints, e.g. ``"primary_key"``.
-    """
+    """A column that the project describes."""
 
     name: str
+    is_quoted: bool
     meta: Mapping[str, Any]
     tags: Sequence[str]
     constraints: Sequence[str]
@@ -33,43 +31,17 @@ class Column:
 
 @dataclass
 class Tests:
-    """What the project tests of a model's rows.
-
-    :param unique: the columns, or SQL expressions, that are unique together, for each test.
-    :param not_null: columns without nulls.
-    :param has_unproven: whether a test of uniqueness is disabled, or leaves rows out: dbt counts it
-        as if it did not.
-    """
+    """What the project tests of a model's rows."""
 
     unique: list[list[str]] = field(default_factory=list)
     not_null: set[str] = field(default_factory=set)
     has_unproven: bool = False
+    """Whether a test of uniqueness is disabled, or leaves rows out. dbt counts it all the same."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model of a project.
-
-    :param unique_id: e.g. ``"model.shop.orders"``, or ``"model.shop.orders.v2"``.
-    :param name: e.g. ``"orders"``.
-    :param fqn: e.g. ``"shop.finance.orders"``, as ``dbt ls`` prints it.
-    :param file: the path of its file in the project.
-    :param tags: its tags.
-    :param is_enabled: whether dbt builds it.
-    :param materialized: e.g. ``"table"``.
-    :param database: where it is built, ``None`` if the warehouse has no databases.
-    :param schema: the schema in which it is built.
-    :param alias: the name of its table.
-    :param relation: the name of its table as dbt writes it in SQL, ``None`` if it has none.
-    :param custom_database: the database that the project sets for it.
-    :param custom_schema: the schema that the project sets for it.
-    :param meta: its meta.
-    :param columns: its columns.
-    :param primary_key: the primary key as dbt has it, from 1.8 on.
-    :param unique_key: the key by which dbt merges rows.
-    :param constraints: its constraints.
-    :param tests: what the project tests of it.
-    """
+    """A model of a project."""
 
     unique_id: str
     name: str
@@ -82,6 +54,7 @@ class Model:
     schema: str
     alias: str
     relation: str | None
+    """The name of its table as dbt writes it in SQL."""
     custom_database: str | None
     custom_schema: str | None
     meta: Mapping[str, Any]
@@ -99,7 +72,7 @@ class Model:
     @property
     def package(self) -> str:
         """The project or the package that has it."""
-        return self.unique_id.split(".")[1]
+        return self.unique_id.removeprefix("model.").partition(".")[0]
 
     @property
     def has_table(self) -> bool:
@@ -119,13 +92,7 @@ class Model:
 
 
 def read_manifest(argument: str, content: Mapping[str, Any]) -> Manifest:
-    """Read the models of a manifest.
-
-    :param argument: the argument that names the file, for errors.
-    :param content: the manifest.
-    :return: the models by their unique ids, including disabled ones.
-    :raises DatafoldInputError: it is not a manifest.
-    """
+    """Read the models of a manifest."""
     nodes = content.get("nodes")
     if not isinstance(nodes, Mapping):
         raise DatafoldInputError(
@@ -142,10 +109,7 @@ def read_manifest(argument: str, content: Mapping[str, Any]) -> Manifest:
 
 
 def other_names(content: Mapping[str, Any]) -> set[str]:
-    """Return how ``dbt ls`` prints what is not a model, such as tests and seeds.
-
-    :param content: the manifest.
-    """
+    """Return how ``dbt ls`` prints what is not a model, such as tests and seeds."""
     nodes = content["nodes"].values()
     return {_fqn(node) for node in nodes if node.get("resource_type") != "model"}
 
@@ -201,6 +165,7 @@ def _read_column(key: str, column: Any) -> Column:
     config = _mapping(column.get("config"))
     return Column(
         name=_text(column.get("name")) or key,
+        is_quoted=column.get("quote") is True,
         meta=_meta(column),
         tags=[*_texts(column.get("tags")), *_texts(config.get("tags"))],
         constraints=[str(each.get("type")) for each in _mappings(column.get("constraints"))],

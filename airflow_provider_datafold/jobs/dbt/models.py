@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.jobs.dbt.key import Key, find_key
+from airflow_provider_datafold.jobs.dbt.key import IDENTIFIER, Key, find_key
 from airflow_provider_datafold.jobs.dbt.manifest import Model
 from airflow_provider_datafold.jobs.dbt.production import Production
 from airflow_provider_datafold.jobs.dbt.results import BUILT, SKIPPED
+from airflow_provider_datafold.jobs.dbt.selection import shown
 from airflow_provider_datafold.jobs.dbt.settings import Limits, Settings, read_settings
 
 NEW = "new, so nothing is published"
@@ -20,8 +21,6 @@ REMOVED = "removed"
 NO_KEY = "no primary key"
 NOT_IN_RESULTS = "not built (not in run_results)"
 """Why models are left out."""
-
-_MOST_SHOWN = 10
 
 Rename = Callable[[str], str]
 """Turns a name in the project into the warehouse's."""
@@ -31,13 +30,7 @@ _TEMPLATE = re.compile(r"\{[{%#]")
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model that is compared.
-
-    :param model: the model.
-    :param published: the path of its published table.
-    :param settings: what its meta says.
-    :param key: the columns that identify a row, ``None`` if Datafold infers them.
-    """
+    """A model that is compared."""
 
     model: Model
     published: tuple[str, ...]
@@ -47,11 +40,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is compared, and what is not.
-
-    :param compared: what is compared, by the models' unique ids.
-    :param left_out: models by the reason for which they are left out.
-    """
+    """What is compared, and what is not."""
 
     compared: Sequence[Comparison]
     left_out: Mapping[str, Sequence[Model]]
@@ -60,7 +49,7 @@ class Choice:
     def summary(self) -> str:
         """Both in one line."""
         left_out = "; ".join(
-            f"{reason}: {names(models)}" for reason, models in self.left_out.items()
+            f"{reason}: {_names(models)}" for reason, models in self.left_out.items()
         )
         count = len(self.compared) + sum(map(len, self.left_out.values()))
         others = f" Left out: {left_out}." if left_out else ""
@@ -72,11 +61,12 @@ class Choice:
         for reason, models in self.left_out.items():
             if reason == NOT_IN_RESULTS:
                 yield (
-                    f"Not in run_results, so not compared: {names(models)}. A task after the gates "
-                    f"may publish them all the same. After 'dbt retry', leave run_results out."
+                    f"Not in run_results, so not compared: {_names(models)}. A task after the "
+                    f"gates may publish them all the same. After 'dbt retry', leave run_results "
+                    f"out."
                 )
             elif reason.startswith("not built") and SKIPPED not in reason:
-                yield f"N{reason[1:]}, so not compared: {names(models)}."
+                yield f"N{reason[1:]}, so not compared: {_names(models)}."
 
     @property
     def entries(self) -> list[dict[str, str]]:
@@ -88,13 +78,7 @@ class Choice:
         ]
 
     def check(self, production: Production, tag: str, missing_key: str) -> None:
-        """Refuse models that must not be left out, and those whose tables nobody knows.
-
-        :param production: knows the published tables.
-        :param tag: the tag that marks a primary key, for the error.
-        :param missing_key: ``"fail"`` if a model without a key is an error.
-        :raises DatafoldInputError: there are such models; the error names all of them.
-        """
+        """Refuse models that must not be left out, and those whose tables nobody knows."""
         keyless = self.left_out.get(NO_KEY)
         if keyless and missing_key == "fail":
             raise _keyless(keyless, tag)
@@ -110,17 +94,7 @@ def choose(
     tag: str,
     missing_key: str,
 ) -> Choice:
-    """Choose what is compared, and with what.
-
-    :param models: the models that are selected, of production as well.
-    :param production: knows the published tables.
-    :param statuses: the statuses of a run by unique id, ``None`` if all models were built.
-    :param limits: the limits that a gate has.
-    :param tag: the tag that marks a primary key.
-    :param missing_key: ``"infer"`` if Datafold finds the keys of models without one.
-    :return: what is compared, and what is left out.
-    :raises DatafoldInputError: something in the project is wrong; the error names the model.
-    """
+    """Choose what is compared, and with what."""
     left_out: defaultdict[str, list[Model]] = defaultdict(list)
     kept, removed, compared = [], [], []
     for model in models:
@@ -146,17 +120,12 @@ def choose(
 
 
 def check_sides(argument: str, compared: Iterable[Comparison]) -> None:
-    """Refuse to compare a table with itself, which is always equal.
-
-    :param argument: the argument that says where models are published, for the error.
-    :param compared: what is compared.
-    :raises DatafoldInputError: both sides are the same table at the same time.
-    """
+    """Refuse to compare a table with itself, which is always equal."""
     same = [
         comparison.model.label
         for comparison in compared
         if _are_same(comparison.published, comparison.model.table)
-        and comparison.settings.prod_time_travel == comparison.settings.pr_time_travel
+        and str(comparison.settings.prod_time_travel) == str(comparison.settings.pr_time_travel)
     ]
     if same:
         raise DatafoldInputError(
@@ -168,18 +137,11 @@ def check_sides(argument: str, compared: Iterable[Comparison]) -> None:
 
 
 def gate_arguments(comparison: Comparison, data_source_id: int, rename: Rename) -> dict[str, Any]:
-    """Return the arguments of a gate.
-
-    :param comparison: what is compared.
-    :param data_source_id: the data source of both sides.
-    :param rename: turns a name in the project into the warehouse's.
-    :return: arguments of ``DatafoldRunDataDiffOperator``, plain JSON.
-    :raises DatafoldInputError: one of them would be a template.
-    """
+    """Return the arguments of a gate."""
     settings = comparison.settings
     options = settings.options
     if settings.time_column:
-        options["time_column"] = rename(settings.time_column)
+        (options["time_column"],) = _renamed([settings.time_column], comparison, rename)
     if comparison.key is None:
         options["infer_pk"] = True
     arguments = {
@@ -187,10 +149,10 @@ def gate_arguments(comparison: Comparison, data_source_id: int, rename: Rename) 
         "data_source2_id": data_source_id,
         "table1": [*map(rename, comparison.published)],
         "table2": [*map(rename, comparison.model.table)],
-        "pk_columns": _key(comparison, rename),
+        "pk_columns": comparison.key and _renamed(comparison.key.columns, comparison, rename),
         "filter1": settings.filter,
         "filter2": settings.filter,
-        **_columns(settings, rename),
+        **_columns(comparison, rename),
         "options": options or None,
     }
     found = {name: each for name, each in arguments.items() if each is not None} | {**settings.gate}
@@ -200,17 +162,12 @@ def gate_arguments(comparison: Comparison, data_source_id: int, rename: Rename) 
 
 
 def ci_change(comparison: Comparison, rename: Rename) -> dict[str, Any]:
-    """Return a change of a pull request for Datafold's CI.
-
-    :param comparison: what is compared.
-    :param rename: turns a name in the project into the warehouse's.
-    :return: an entry of the ``changes`` of ``DatafoldUploadCIChangesOperator``, plain JSON.
-    """
+    """Return a change of a pull request for Datafold's CI."""
     change = {
         "prod": _dotted(map(rename, comparison.published)),
         "pr": _dotted(map(rename, comparison.model.table)),
-        "pk": _key(comparison, rename),
-        **_columns(comparison.settings, rename),
+        "pk": comparison.key and _renamed(comparison.key.columns, comparison, rename),
+        **_columns(comparison, rename),
     }
     return {name: each for name, each in change.items() if each is not None}
 
@@ -231,10 +188,8 @@ def _reason(model: Model, settings: Settings, statuses: Mapping[str, str] | None
     return None if status in BUILT else f"not built ({status})"
 
 
-def names(models: Sequence[Model]) -> str:
-    """Name models for a log, which a project may have a thousand of."""
-    more = f" and {len(models) - _MOST_SHOWN} more" if len(models) > _MOST_SHOWN else ""
-    return ", ".join(model.label for model in models[:_MOST_SHOWN]) + more
+def _names(models: Iterable[Model]) -> str:
+    return shown([model.label for model in models])
 
 
 def _keyless(models: Sequence[Model], tag: str) -> DatafoldInputError:
@@ -246,16 +201,23 @@ def _keyless(models: Sequence[Model], tag: str) -> DatafoldInputError:
     )
 
 
-def _key(comparison: Comparison, rename: Rename) -> list[str] | None:
-    return None if comparison.key is None else [*map(rename, comparison.key.columns)]
-
-
-def _columns(settings: Settings, rename: Rename) -> dict[str, list[str]]:
+def _columns(comparison: Comparison, rename: Rename) -> dict[str, list[str]]:
     chosen = {
-        "include_columns": settings.include_columns,
-        "exclude_columns": settings.exclude_columns,
+        "include_columns": comparison.settings.include_columns,
+        "exclude_columns": comparison.settings.exclude_columns,
     }
-    return {name: [*map(rename, columns)] for name, columns in chosen.items() if columns}
+    return {
+        name: _renamed(columns, comparison, rename) for name, columns in chosen.items() if columns
+    }
+
+
+def _renamed(columns: Iterable[str], comparison: Comparison, rename: Rename) -> list[str]:
+    """Rename columns, except those that are quoted, because the project says so or they must be."""
+    quoted = {column.name for column in comparison.model.columns if column.is_quoted}
+    return [
+        name if name in quoted or not IDENTIFIER.fullmatch(name) else rename(name)
+        for name in columns
+    ]
 
 
 def _refuse_template(model: Model, name: str, value: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.dbt.artifact import metadata
 from airflow_provider_datafold.jobs.dbt.manifest import Manifest, Model
 
 _PLACEHOLDER = "<custom_schema>"
@@ -24,26 +25,15 @@ class Production(Protocol):
         """The models that are published, and no longer built."""
 
     def check(self, models: Iterable[Model]) -> None:
-        """Refuse models of which it cannot say where they are published.
-
-        :param models: the models.
-        :raises DatafoldInputError: there are such models; the error names all of them.
-        """
+        """Refuse models of which it cannot say where they are published."""
 
     def table(self, model: Model) -> tuple[str, ...] | None:
-        """Return the path of a model's published table, ``None`` if there is none.
-
-        :param model: the model that was built.
-        """
+        """Return the path of a model's published table, ``None`` if there is none."""
 
 
 @dataclass(frozen=True)
 class ProductionManifest:
-    """Finds published tables in the manifest of the run that published them.
-
-    :param built: the manifest of the run that built the others.
-    :param published: that manifest.
-    """
+    """Finds published tables in the manifest of the run that published them."""
 
     built: Manifest
     published: Manifest
@@ -95,15 +85,8 @@ def _moved(manifest: Manifest, other: Manifest) -> defaultdict[tuple[str, ...], 
 def check_project(
     argument: str, built: Mapping[str, Any], published: Mapping[str, Any], manifest: Manifest
 ) -> None:
-    """Refuse the manifest of another project, by which all models would be new.
-
-    :param argument: the argument that names the file, for the error.
-    :param built: what is in the manifest of what was built.
-    :param published: what is in the manifest of what is published.
-    :param manifest: the models that were built.
-    :raises DatafoldInputError: it is of another project, and has none of this one's models.
-    """
-    ours, theirs = (content.get("metadata") or {} for content in (built, published))
+    """Refuse the manifest of another project, by which all models would be new."""
+    ours, theirs = metadata(built), metadata(published)
     names = ("project_name", "project_id")
     is_other = any(ours.get(name) and theirs.get(name) not in (None, ours[name]) for name in names)
     project = ours.get("project_name")
@@ -119,13 +102,7 @@ def check_project(
 
 @dataclass(frozen=True)
 class ProductionRules:
-    """Derives published tables from the names of those that were built, as Datafold's SDK does.
-
-    :param database: the published database, by default that of the model.
-    :param schema: the published schema, by default that of the model.
-    :param custom_schema: the published schema of models for which the project sets a schema of
-        their own, which replaces ``<custom_schema>`` in it.
-    """
+    """Derives published tables from the names of those that were built, as Datafold's SDK does."""
 
     database: str | None = None
     schema: str | None = None
@@ -158,13 +135,7 @@ class ProductionRules:
 
 
 def read_rules(argument: str, value: Any) -> ProductionRules:
-    """Check the rules.
-
-    :param argument: the argument's name, for errors.
-    :param value: a mapping, or a dictionary as JSON or as a Python literal.
-    :return: the rules.
-    :raises DatafoldInputError: there is none, or one that is unknown or wrong.
-    """
+    """Check the rules."""
     given: Mapping[str, Any] = fields.mapping(argument, value)
     rules = {name: rule for name, rule in given.items() if fields.undo_none(rule) is not None}
     unknown = [name for name in rules if name not in _RULES]

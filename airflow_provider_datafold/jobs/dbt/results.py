@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.dbt.artifact import metadata
 from airflow_provider_datafold.jobs.dbt.manifest import Manifest
 
 BUILT = ("success", "partial success")
@@ -21,24 +22,14 @@ _BUILDERS = ("build", "retry", "run")
 
 @dataclass(frozen=True)
 class Results:
-    """The results of a run.
-
-    :param statuses: the statuses by unique id.
-    :param relations: the tables that were built, by unique id; older versions of dbt do not name
-        them.
-    """
+    """The results of a run."""
 
     statuses: Mapping[str, str]
     relations: Mapping[str, str]
 
 
 def read_results(argument: str, content: Mapping[str, Any]) -> Results:
-    """Read the results of a run.
-
-    :param argument: the argument that names the file, for errors.
-    :param content: the results of a run.
-    :raises DatafoldInputError: they are not results of a run that builds models.
-    """
+    """Read the results of a run."""
     results = content.get("results")
     if not isinstance(results, list):
         raise DatafoldInputError(
@@ -67,11 +58,6 @@ def check_tables(argument: str, results: Results, manifest: Manifest) -> None:
     """Refuse the results of a run that built other tables than the manifest names.
 
     Tables that were not built would be compared otherwise, and pass.
-
-    :param argument: the argument that names the file, for errors.
-    :param results: the results.
-    :param manifest: the manifest that is said to be of the same run.
-    :raises DatafoldInputError: there are such tables; the error names the models.
     """
     others = [
         f"{model.label} ({built}, not {model.relation})"
@@ -88,16 +74,6 @@ def check_tables(argument: str, results: Results, manifest: Manifest) -> None:
 
 
 def are_of_one_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two files are of the same run of dbt, as far as they say.
-
-    :param one: what is in a file that dbt wrote.
-    :param other: what is in another one.
-    """
-    ids = {_invocation_id(one), _invocation_id(other)}
-    return None in ids or len(ids) == 1
-
-
-def _invocation_id(content: Mapping[str, Any]) -> str | None:
-    metadata = content.get("metadata")
-    found = metadata.get("invocation_id") if isinstance(metadata, Mapping) else None
-    return found if isinstance(found, str) else None
+    """Return whether two files are of the same run of dbt, as far as they say."""
+    ids = [metadata(content).get("invocation_id") for content in (one, other)]
+    return None in ids or ids[0] == ids[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -10,18 +11,15 @@ from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.dbt.manifest import Model
 
+_OTHER = re.compile(r"\d\d:\d\d:\d\d|^\w+:")
+"""A line of dbt's log, or e.g. a source."""
+
 _MOST_SHOWN = 10
+"""Of a project with a thousand models."""
 
 
 def read_selectors(argument: str, value: Any) -> list[str] | str:
-    """Check what is selected.
-
-    :param argument: the argument's name, for errors.
-    :param value: a list of selectors, the lines that ``dbt ls`` printed, or the path or URL of a
-        file with them.
-    :return: the list, or the string.
-    :raises DatafoldInputError: it is neither.
-    """
+    """Check what is selected."""
     found = fields.literal(value)
     if isinstance(found, str) and found.strip():
         return fields.text(argument, found)
@@ -32,27 +30,15 @@ def read_selectors(argument: str, value: Any) -> list[str] | str:
 
 
 def of_list(text: str, other_names: Collection[str]) -> list[str]:
-    """Return the models among the lines that ``dbt ls`` printed.
-
-    :param text: the lines, with those of dbt's log.
-    :param other_names: the names of what is not a model.
-    """
+    """Return the models among the lines that ``dbt ls`` printed."""
     lines = (line.strip() for line in text.splitlines())
-    # A time, or the kind of something else, such as "source:" or "exposure:".
-    return [line for line in lines if line and ":" not in line and line not in other_names]
+    return [line for line in lines if line and not _OTHER.search(line) and line not in other_names]
 
 
 def select(
     models: Iterable[Model], selectors: Sequence[str] | None, excluded: Sequence[str] | None
 ) -> list[Model]:
-    """Select models.
-
-    :param models: all models.
-    :param selectors: names, ``tag:...``, ``package:...`` and ``path:...``; ``None`` for all models.
-    :param excluded: the same for models that are not wanted.
-    :return: the models that fit any of them, in the order of their unique ids.
-    :raises DatafoldInputError: a selector fits no model.
-    """
+    """Select models."""
     models = sorted(models, key=lambda model: model.unique_id)
     wanted, unwanted = _fitting(models, selectors or ()), _fitting(models, excluded or ())
     unfit = [fields.format_value(selector) for selector, found in wanted.items() if not found]
@@ -91,10 +77,14 @@ def _all(fitting: Mapping[str, set[str]]) -> set[str]:
     return set().union(*fitting.values())
 
 
-def _unfit(argument: str, shown: Sequence[str]) -> DatafoldInputError:
-    more = f" and {len(shown) - _MOST_SHOWN} more" if len(shown) > _MOST_SHOWN else ""
+def shown(names: Sequence[str]) -> str:
+    """Return names for an error or the log."""
+    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return ", ".join(names[:_MOST_SHOWN]) + more
+
+
+def _unfit(argument: str, names: Sequence[str]) -> DatafoldInputError:
     return DatafoldInputError(
-        f"{argument}: no model fits {', '.join(shown[:_MOST_SHOWN])}{more}. It takes names of "
-        f"models, 'tag:...', 'package:...', and 'path:...' from the project's folder. Nothing was "
-        f"sent."
+        f"{argument}: no model fits {shown(names)}. It takes names of models, 'tag:...', "
+        f"'package:...', and 'path:...' from the project's folder. Nothing was sent."
     )

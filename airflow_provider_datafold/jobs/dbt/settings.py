@@ -14,11 +14,7 @@ from airflow_provider_datafold.jobs.dbt.manifest import Model
 
 @dataclass(frozen=True)
 class Limits:
-    """The arguments of a gate that a model may set.
-
-    :param names: their names.
-    :param check: raises a :class:`DatafoldInputError` if some of them, by name, are wrong.
-    """
+    """The arguments of a gate that a model may set."""
 
     names: Sequence[str]
     check: Callable[[Mapping[str, Any]], object]
@@ -26,20 +22,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a model sets for its data diff.
-
-    :param filter: a SQL condition for the rows of both sides.
-    :param include_columns: the columns to compare.
-    :param exclude_columns: the columns not to compare.
-    :param time_column: the column with a row's time.
-    :param prod_time_travel: the moment of which the published table is compared.
-    :param pr_time_travel: the moment of which the table that was built is compared.
-    :param never_diff: whether the model is left out.
-    :param diff_tolerance: how much two floats may differ and be equal.
-    :param slim_diff: what only Datafold's CI takes notice of.
-    :param gate: arguments of the gate, by name.
-    :param ignored: settings that this package does not know, each with what may have been meant.
-    """
+    """What a model sets for its data diff."""
 
     filter: str | None = None
     include_columns: list[str] | None = None
@@ -70,13 +53,7 @@ class Settings:
 
 
 def read_settings(model: Model, limits: Limits) -> Settings:
-    """Read what a model sets under ``datafold`` in its meta.
-
-    :param model: the model.
-    :param limits: the limits that a gate has.
-    :return: the settings.
-    :raises DatafoldInputError: a setting is wrong, or a limit unknown; the error names the model.
-    """
+    """Read what a model sets under ``datafold`` in its meta."""
     datafold = _object(model, "datafold", model.meta.get("datafold"))
     datadiff = _object(model, "datafold.datadiff", datafold.get("datadiff"))
     gate = _object(model, "datafold.gate", datafold.get("gate"))

@@ -50,16 +50,7 @@ Files = Mapping[str, Callable[[], Any]]
 
 @contextmanager
 def packed(field: str, place: str, include: Sequence[str] | None) -> Iterator[IO[bytes]]:
-    """Pack a target folder into an archive, which takes no memory and is gone afterwards.
-
-    :param field: the argument that names the folder, for errors.
-    :param place: a path on the worker, or a URL that Airflow's ``ObjectStoragePath`` can open.
-    :param include: patterns of the files to pack, by their paths in the folder; ``None`` for all.
-    :return: a zip archive, open for reading.
-    :raises DatafoldInputError: there is no such folder, it has no manifest or is too large, or a
-        file in it is elsewhere.
-    :raises DatafoldTransientError: the service with the folder did not answer.
-    """
+    """Pack a target folder into an archive, which takes no memory and is gone afterwards."""
     mask(secrets_in(place))
     files = _chosen(field, place, include)
     with tempfile.TemporaryFile() as archive:

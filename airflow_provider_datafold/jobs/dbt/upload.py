@@ -32,14 +32,7 @@ _PAUSES = (2.0, 3.0, *(5.0,) * 11)
 def upload_once(
     hook: JobHook, ci_config_id: int, archive: IO[bytes], facts: Mapping[str, Any]
 ) -> None:
-    """Upload an archive, or find out that it was stored if the response is lost.
-
-    :param hook: the hook to call.
-    :param ci_config_id: id of the CI configuration.
-    :param archive: a zip archive of the target folder.
-    :param facts: ``commit_sha``, ``run_type`` and ``run_id``.
-    :raises DatafoldError: it was not stored; uploading it again does no harm.
-    """
+    """Upload an archive, or find out that it was stored if the response is lost."""
 
     def submit() -> bool:
         try:
@@ -68,12 +61,7 @@ def upload_once(
 
 
 def ended_runs(hook: JobHook, ci_config_id: int, commit_sha: str) -> frozenset[int]:
-    """Return the ids of a commit's CI runs that have ended.
-
-    :param hook: the hook to call.
-    :param ci_config_id: id of the CI configuration.
-    :param commit_sha: the commit.
-    """
+    """Return the ids of a commit's CI runs that have ended."""
     return frozenset(
         run["id"]
         for run in list_runs(hook, ci_config_id, pr_sha=commit_sha)
@@ -87,13 +75,6 @@ def wait_for_run(
     """Wait until Datafold has a CI run for an upload.
 
     The pull request may have had one that waited for the artifacts, or they start one.
-
-    :param hook: the hook to call.
-    :param ci_config_id: id of the CI configuration.
-    :param commit_sha: the commit.
-    :param ended: the runs that had ended before the upload.
-    :return: the newest run of the commit that is not one of these.
-    :raises DatafoldNotFoundError: there is none after a minute.
     """
     for pause in (0.0, *_PAUSES):
         hook.pause(pause)
