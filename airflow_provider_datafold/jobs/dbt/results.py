@@ -45,7 +45,7 @@ def read_results(argument: str, content: Mapping[str, Any]) -> Results:
         )
     found = [result for result in results if isinstance(result, Mapping)]
     return Results(
-        {str(result.get("unique_id")): str(result.get("status")) for result in found},
+        {str(result.get("unique_id")): str(result.get("status")).lower() for result in found},
         {
             str(result.get("unique_id")): str(result["relation_name"])
             for result in found
