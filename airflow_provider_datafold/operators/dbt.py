@@ -206,7 +206,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
             return selected
         # Lines, or where they are.
         if "\n" not in selected:
-            selected = jobs.dbt.artifact.read_text("select", selected)
+            selected = jobs.dbt.artifact.read_text("select", selected.strip())
         return jobs.dbt.selection.of_list(selected, jobs.dbt.manifest.other_names(content))
 
     def _statuses(self, content: Mapping[str, Any], manifest: Manifest) -> Mapping[str, str]:
@@ -256,7 +256,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         if lost:
             self.log.warning(
                 "Datafold's CI takes no filters, limits and times, so it ignores those of: %s.",
-                ", ".join(lost),
+                jobs.dbt.selection.shown(lost),
             )
 
     def _rename(self, hook: JobHook) -> Rename:
