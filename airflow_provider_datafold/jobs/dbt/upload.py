@@ -40,7 +40,9 @@ def upload_once(
         except DatafoldRejectedError as error:
             if error.status_code != _TOO_LARGE:
                 raise
-            failure = DatafoldRejectedError(f"{error} {_LESS}", status_code=_TOO_LARGE)
+            failure = DatafoldRejectedError(
+                f"{error} {_LESS}", status_code=_TOO_LARGE, method=error.method, path=error.path
+            )
         else:
             return True
         raise failure
