@@ -907,13 +907,16 @@ def test_models_without_a_key_are_skipped(read: Read, task_log: Log) -> None:
     )
 
 
-def test_long_lists_are_cut(read: Read, task_log: Log, tmp_path: Path, left_out: Any) -> None:
+def test_long_lists_are_cut(
+    read: Read, refused: Read, task_log: Log, tmp_path: Path, left_out: Any
+) -> None:
     nodes = [model(f"m{number:03}") for number in range(100)]
     file = of_run(tmp_path, {"unique_id": "model.shop.m000"})
     read(nodes, run_results=file, **TO_PUBLIC)
     assert len(left_out) == 99
     assert "m010 and 89 more. A task after" in task_log.warnings[0]
     assert any(line.endswith("m010 and 89 more.") for line in task_log.messages)
+    assert "m009 and 90 more. Pass" in refused(nodes, production={"schema": "staging"})
 
 
 def test_datafold_infers_keys(read: Read) -> None:

@@ -122,7 +122,7 @@ def choose(
 def check_sides(argument: str, compared: Iterable[Comparison]) -> None:
     """Refuse to compare a table with itself, which is always equal."""
     same = [
-        comparison.model.label
+        comparison.model
         for comparison in compared
         if _are_same(comparison.published, comparison.model.table)
         and str(comparison.settings.prod_time_travel) == str(comparison.settings.pr_time_travel)
@@ -130,7 +130,7 @@ def check_sides(argument: str, compared: Iterable[Comparison]) -> None:
     if same:
         raise DatafoldInputError(
             f"{argument}: says that these models are published where they were built, so that each "
-            f"table would be compared with itself: {', '.join(same)}. Pass the manifest of what "
+            f"table would be compared with itself: {_names(same)}. Pass the manifest of what "
             f"was built as manifest, and where it will be published as production_manifest or "
             f"production."
         )

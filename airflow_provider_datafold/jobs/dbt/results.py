@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.dbt.artifact import metadata
 from airflow_provider_datafold.jobs.dbt.manifest import Manifest
+from airflow_provider_datafold.jobs.dbt.selection import shown
 
 BUILT = ("success", "partial success")
 """The statuses of a model that was built; the second one if some batches of a microbatch failed."""
@@ -68,7 +69,7 @@ def check_tables(argument: str, results: Results, manifest: Manifest) -> None:
     if others:
         raise DatafoldInputError(
             f"{argument}: is of another run than the manifest, because other tables were built: "
-            f"{', '.join(others)}. Pass both files of the run that built the models. Nothing was "
+            f"{shown(others)}. Pass both files of the run that built the models. Nothing was "
             f"sent."
         )
 
