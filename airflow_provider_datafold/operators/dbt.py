@@ -20,6 +20,8 @@ from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOp
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_datafold.api.fields import Check
     from airflow_provider_datafold.jobs.dbt.manifest import Manifest
     from airflow_provider_datafold.jobs.dbt.models import Choice, Comparison, Rename
@@ -47,14 +49,17 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
     :param manifest: path or URL of the ``manifest.json`` of what was built. A plain path is a file
         of the worker; a URL is opened with Airflow's ``ObjectStoragePath``.
     :param production_manifest: path or URL of the ``manifest.json`` of what is published: a model
-        is compared with the one that has the same ``unique_id`` there. Pass exactly one of this
-        and ``production``.
+        is compared with the table that its own would replace there, or else with that of the model
+        with the same ``unique_id``. Pass exactly one of this and ``production``.
     :param production: rules for the published tables instead: a dictionary with at least one of
         ``database``, ``schema`` and ``custom_schema``. ``<custom_schema>`` in the last one is
         replaced by the schema that the project sets for the model.
     :param run_results: path or URL of the ``run_results.json`` of ``dbt build`` or ``dbt run``. If
-        you pass it, only models with status ``success`` are compared.
-    :param select: which models: a list of names, ``"tag:..."`` and ``"path:..."``; by default all.
+        you pass it, only models with status ``success`` or ``partial success`` are compared.
+    :param select: which models: a list of names, ``"tag:..."``, ``"package:..."`` and
+        ``"path:..."``; or what ``dbt ls`` prints: its lines, or the path or URL of a file with
+        them. By default all.
+    :param exclude: which models not: a list of the same.
     :param data_source_id: id of the data source of both sides.
     :param primary_key_tag: the tag by which the project marks primary keys, in the meta of a model
         or a column, or in the tags of a column.
@@ -68,7 +73,8 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         password.
     :return: a list of dictionaries, one for each model that is compared: arguments of
         :class:`~airflow_provider_datafold.operators.data_diffs.DatafoldRunDataDiffOperator`, or
-        changes for CI; it lands in XCom.
+        changes for CI; it lands in XCom. So does what is left out, as ``left_out``, a list of
+        ``{"name", "reason"}``.
     :raises DatafoldInputError: a parameter, a file or something in the project is wrong, or there
         are more models than Airflow maps.
     :raises DatafoldTransientError: the bucket with a file did not answer.
@@ -82,6 +88,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         "production",
         "run_results",
         "select",
+        "exclude",
         "data_source_id",
         "primary_key_tag",
         "missing_pk",
@@ -103,6 +110,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         production: Mapping[str, str] | str | None = None,
         run_results: str | None = None,
         select: Sequence[str] | str | None = None,
+        exclude: Sequence[str] | str | None = None,
         data_source_id: int | str,
         primary_key_tag: str = "primary-key",
         missing_pk: str = "fail",
@@ -114,19 +122,32 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         super().__init__(**kwargs)
         store(self, locals())
 
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Tell in XCom what is left out as well, even if the task fails."""
+        self._left_out: list[dict[str, str]] = []
+        try:
+            # Not by the base class: Airflow 2 warns of an execute within another.
+            with self.open_hook() as hook:
+                return self.call(hook)
+        finally:
+            if "ti" in context:
+                context["ti"].xcom_push(key="left_out", value=self._left_out)
+
     def call(self, hook: JobHook) -> list[dict[str, Any]]:
         """Read the files, and return what is compared."""
         self._check(hook)
-        choice = self._choose()
+        production, choice = self._choose()
+        self._left_out = choice.entries
         self._report(choice)
+        choice.check(production, self._given["primary_key_tag"], self._given["missing_pk"])
         if not choice.compared:
             return []
         if self._given["returns"] == "data_diffs":
             _check_length(len(choice.compared))
-        rename = self._rename(hook)
         rules = self._given["production"]
         argument = "production_manifest" if rules is None else "production"
-        jobs.dbt.models.check_sides(argument, choice.compared, rename)
+        jobs.dbt.models.check_sides(argument, choice.compared)
+        rename = self._rename(hook)
         if self._given["returns"] == "ci_changes":
             self._warn_of_loss(choice.compared)
             return [jobs.dbt.models.ci_change(each, rename) for each in choice.compared]
@@ -140,7 +161,8 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
             production_manifest=_optional(fields.name),
             production=_optional(jobs.dbt.production.read_rules),
             run_results=_optional(fields.name),
-            select=_optional(fields.texts),
+            select=_optional(jobs.dbt.selection.read_selectors),
+            exclude=_optional(fields.texts),
             data_source_id=fields.positive_integer,
             primary_key_tag=fields.name,
             missing_pk=fields.one_of("fail", "skip", "infer"),
@@ -156,26 +178,42 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
                 f"{' and '.join(given) or 'none'}. Nothing was sent."
             )
 
-    def _choose(self) -> Choice:
+    def _choose(self) -> tuple[Production, Choice]:
         given = self._given
-        content = jobs.dbt.artifact.read_object("manifest", given["manifest"])
+        content = jobs.dbt.artifact.read_artifact("manifest", given["manifest"], "manifest")
         manifest = jobs.dbt.manifest.read_manifest("manifest", content)
-        models = jobs.dbt.models.select(manifest.values(), given["select"])
+        production = self._production(content, manifest)
+        models = jobs.dbt.selection.select(
+            [*manifest.values(), *production.removed.values()],
+            self._selectors(content),
+            given["exclude"],
+        )
         statuses = None
         if given["run_results"] is not None:
             statuses = self._statuses(content, manifest)
-        return jobs.dbt.models.choose(
+        return production, jobs.dbt.models.choose(
             models,
-            self._production(),
+            production,
             statuses,
             _limits(),
             tag=given["primary_key_tag"],
             missing_key=given["missing_pk"],
         )
 
+    def _selectors(self, content: Mapping[str, Any]) -> list[str] | None:
+        selected: list[str] | str | None = self._given["select"]
+        if not isinstance(selected, str):
+            return selected
+        # Lines, or where they are.
+        if "\n" not in selected:
+            selected = jobs.dbt.artifact.read_text("select", selected.strip())
+        return jobs.dbt.selection.of_list(selected, jobs.dbt.manifest.other_names(content))
+
     def _statuses(self, content: Mapping[str, Any], manifest: Manifest) -> Mapping[str, str]:
         """Read what became of the models, if that is of the run of the manifest."""
-        of_run = jobs.dbt.artifact.read_object("run_results", self._given["run_results"])
+        of_run = jobs.dbt.artifact.read_artifact(
+            "run_results", self._given["run_results"], "run-results"
+        )
         results = jobs.dbt.results.read_results("run_results", of_run)
         jobs.dbt.results.check_tables("run_results", results, manifest)
         if not jobs.dbt.results.are_of_one_run(content, of_run):
@@ -186,23 +224,20 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
             )
         return results.statuses
 
-    def _production(self) -> Production:
+    def _production(self, built: Mapping[str, Any], manifest: Manifest) -> Production:
         rules: Production | None = self._given["production"]
         if rules is not None:
             return rules
         name = "production_manifest"
-        content = jobs.dbt.artifact.read_object(name, self._given[name])
+        content = jobs.dbt.artifact.read_artifact(name, self._given[name], "manifest")
         published = jobs.dbt.manifest.read_manifest(name, content)
-        return jobs.dbt.production.ProductionManifest(published)
+        jobs.dbt.production.check_project(name, built, content, manifest)
+        return jobs.dbt.production.ProductionManifest(manifest, published)
 
     def _report(self, choice: Choice) -> None:
         self.log.info("%s", choice.summary)
-        if missing := choice.left_out.get(jobs.dbt.models.NOT_IN_RESULTS):
-            self.log.warning(
-                "Not in run_results, so not compared: %s. A task after the gates may publish them "
-                "all the same. After 'dbt retry', leave run_results out.",
-                ", ".join(model.label for model in missing),
-            )
+        for warning in choice.warnings:
+            self.log.warning("%s", warning)
         for comparison in choice.compared:
             key = comparison.key
             found = "inferred by Datafold" if key is None else f"{list(key.columns)} ({key.origin})"
@@ -221,7 +256,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         if lost:
             self.log.warning(
                 "Datafold's CI takes no filters, limits and times, so it ignores those of: %s.",
-                ", ".join(lost),
+                jobs.dbt.selection.shown(lost),
             )
 
     def _rename(self, hook: JobHook) -> Rename:
@@ -229,7 +264,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         if upper_case is None:
             source = hook.get_data_source(self._given["data_source_id"])
             upper_case = source.get("type") == "snowflake"
-        return str.upper if upper_case else str
+        return jobs.dbt.models.upper if upper_case else str
 
 
 class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):

@@ -72,6 +72,10 @@ def test_one_model_stops_all(
         "publish": "upstream_failed",
     }
     assert not (tmp_path / "published").exists()
+    left_out = run.get_task_instance("models").xcom_pull("models", key="left_out")
+    assert {each["name"] for each in left_out} == {
+        *("debug_notes", "loyalty", "old_orders", "stg_orders")
+    }
     text = run.get_task_instance("summary").xcom_pull("summary", key="text")
     shown = " ".join(SUMMARY.split()).replace("https://app.datafold.com", sandbox.url)
     number = re.compile(r"/datadiffs/\d+/")

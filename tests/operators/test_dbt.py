@@ -16,6 +16,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.operators.dbt import DatafoldDbtModelsOperator
 from tests.conftest import API_KEY, Log
+from tests.contexts import context_of
 from tests.dbt import VERSIONS, a_model, artifact, manifest
 
 NOTHING = "Nothing was sent."
@@ -24,7 +25,13 @@ Read = Callable[..., Any]
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Read:
+def left_out() -> list[tuple[str, str]]:
+    """What the operator told as left out, with the reasons."""
+    return []
+
+
+@pytest.fixture
+def read(tmp_path: Path, left_out: list[tuple[str, str]]) -> Read:
     """Run the operator over manifests. A manifest may be a list of nodes."""
 
     def run(built: Any = None, published: Any = None, **arguments: Any) -> Any:
@@ -40,7 +47,13 @@ def read(tmp_path: Path) -> Read:
                 given.setdefault(name, str(file))
         if "production" not in given:
             given.setdefault("production_manifest", artifact("production"))
-        return DatafoldDbtModelsOperator(task_id="models", **given).execute({})
+        task = DatafoldDbtModelsOperator(task_id="models", **given)
+        context = context_of(task)
+        try:
+            return task.execute(context)
+        finally:
+            told = context["ti"].pushed["left_out"]
+            left_out[:] = [(each["name"], each["reason"]) for each in told]
 
     return run
 
@@ -62,8 +75,13 @@ def compared(found: list[dict[str, Any]]) -> list[str]:
     return [each["table2"][-1] for each in found]
 
 
-def of_nodes(nodes: list[Any]) -> dict[str, Any]:
-    return {"metadata": {}, "nodes": {node["unique_id"]: node for node in nodes}}
+def of_nodes(nodes: list[Any], **metadata: Any) -> dict[str, Any]:
+    return {"metadata": metadata, "nodes": {node["unique_id"]: node for node in nodes}}
+
+
+def schema(kind: str, version: int) -> dict[str, Any]:
+    url = f"https://schemas.getdbt.com/dbt/{kind}/v{version}.json"
+    return {"metadata": {"dbt_schema_version": url}}
 
 
 TO_PUBLIC = {"production": {"schema": "public"}}
@@ -146,6 +164,8 @@ def test_the_log_says_where_a_key_is_from(read: Read, task_log: Log) -> None:
         (["path:models\\finance\\prices.sql"], ["prices"]),
         (["prices", "path:models/finance"], ["payments", "prices"]),
         ("['orders', 'events']", ["events", "orders"]),
+        (["shop.shop.orders", "model.shop.events"], ["events", "orders"]),
+        (["package:shop", "orders"], [gate["table2"][-1] for gate in GATES]),
         # It fits one that is left out.
         (["old_orders"], []),
     ],
@@ -160,14 +180,79 @@ def test_select(selected: Any, names: list[str], read: Read) -> None:
         (["orders", "order", "tag:x"], "'order', 'tag:x'"),
         (["path:models/fin"], "'path:models/fin'"),
         (["source:orders"], "'source:orders'"),
+        (["package:shop", "package:sho"], "'package:sho'"),
         ([], "an empty list"),
     ],
 )
 def test_a_selector_that_fits_nothing(selected: Any, shown: str, refused: Read) -> None:
     assert refused(select=selected) == (
-        f"select: no model fits {shown}. It takes names of models, 'tag:...', and 'path:...' from "
-        f"the project's folder. {NOTHING}"
+        f"select: no model fits {shown}. It takes names of models, 'tag:...', 'package:...', and "
+        f"'path:...' from the project's folder. {NOTHING}"
     )
+
+
+@pytest.mark.parametrize(
+    ("selected", "excluded", "names"),
+    [
+        (None, ["package:tools"], ["a", "b"]),
+        (None, "['tag:slow', 'path:models/b.sql', 'no_such_model']", ["a"]),
+        (["tag:slow"], ["package:tools"], []),
+        (["a", "c"], None, ["a", "c"]),
+    ],
+)
+def test_exclude(selected: Any, excluded: Any, names: list[str], read: Read, left_out: Any) -> None:
+    nodes = [
+        model("a"),
+        model("b"),
+        model("c", unique_id="model.tools.c", tags=["slow"]),
+    ]
+    assert compared(read(nodes, select=selected, exclude=excluded, **TO_PUBLIC)) == names
+    # Nobody asked for it.
+    assert left_out == []
+
+
+LISTED = """
+\x1b[0m07:00:01  Running with dbt=1.11.16
+07:00:02  Found 13 models, 1 seed
+source:shop.raw.orders
+shop.shop.orders
+shop.shop.unique_orders_order_id
+shop.finance.prices
+exposure:shop.dashboard
+"""
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+@pytest.mark.parametrize(
+    ("listed", "names"),
+    [
+        (LISTED, ["orders", "prices"]),
+        ("orders\n", ["orders"]),
+        # Nothing has changed.
+        ("07:00:01  No nodes selected!\n", []),
+    ],
+)
+def test_what_dbt_lists_is_selected(
+    listed: str, names: list[str], is_file: bool, read: Read, tmp_path: Path
+) -> None:
+    content = manifest()
+    test = next(node for node in content["nodes"].values() if node["resource_type"] == "test")
+    test["fqn"] = ["shop", "shop", "unique_orders_order_id"]
+    file = tmp_path / "listed.txt"
+    file.write_text(listed)
+    assert compared(read(content, select=str(file) if is_file else listed)) == names
+
+
+def test_a_list_of_what_is_no_model(refused: Read, tmp_path: Path) -> None:
+    assert refused(select="shop.shop.orders\n" + "{secret}\n" * 9).startswith(
+        "select: no model fits '{secret}'. It takes"
+    )
+    assert "'no_9' and 5 more. " in refused(select=[f"no_{number}" for number in range(15)])
+    # Of --output json.
+    assert """'{"name": "orders"}'""" in refused(select='{"name": "orders"}\n' * 2)
+    assert refused(select="no/file").startswith("select: no/file cannot be read at ")
+    (tmp_path / "listed.txt").write_bytes(b"\xff")
+    assert refused(select=str(tmp_path / "listed.txt")).endswith(f"is not text in UTF-8. {NOTHING}")
 
 
 def test_versions_of_a_model(read: Read, task_log: Log) -> None:
@@ -192,8 +277,15 @@ def results(tmp_path: Path, content: Any) -> str:
 
 
 def test_only_what_was_built(read: Read, tmp_path: Path, task_log: Log) -> None:
-    nodes = [model(name) for name in ("a", "b", "c", "d")]
-    statuses = {"a": "success", "b": "error", "c": "skipped"}
+    nodes = [model(name) for name in ("a", "b", "c", "d", "e", "f")]
+    statuses = {
+        "a": "success",
+        "b": "error",
+        "c": "skipped",
+        # Some batches of a microbatch failed; a status of dbt's next version.
+        "e": "partial success",
+        "f": "reused",
+    }
     file = results(
         tmp_path,
         {
@@ -208,11 +300,14 @@ def test_only_what_was_built(read: Read, tmp_path: Path, task_log: Log) -> None:
         },
     )
     found = read(nodes, run_results=file, **TO_PUBLIC)
-    assert compared(found) == ["a"]
+    assert compared(found) == ["a", "e"]
     assert (
-        "Comparing 1 of 4 models. Left out: not built (error): b; not built (skipped): c; "
-        "not built (not in run_results): d." in task_log.messages
+        "Comparing 2 of 6 models. Left out: not built (error): b; not built (skipped): c; "
+        "not built (not in run_results): d; not built (reused): f." in task_log.messages
     )
+    assert task_log.warnings[0] == "Not built (error), so not compared: b."
+    assert task_log.warnings[2] == "Not built (reused), so not compared: f."
+    assert len(task_log.warnings) == 3
 
 
 @pytest.mark.parametrize("arguments", [{}, {"args": {}}, {"args": {"which": "retry"}}])
@@ -229,6 +324,10 @@ def test_results_of_a_run(arguments: Any, read: Read, tmp_path: Path, task_log: 
     ("content", "said"),
     [
         ({"nodes": {}}, "has no 'results', so it is not the run_results.json of dbt"),
+        (
+            {"results": [], **schema("sources", 3)},
+            "is dbt's sources.json, not its run_results.json",
+        ),
         (
             {"args": {"which": "compile"}, "results": []},
             "was written by 'dbt compile', which builds no models. Keep the file that dbt build or "
@@ -334,20 +433,175 @@ def test_models_that_the_results_lack_are_a_warning(
             ["live", "Sales", "all_orders"],
         ),
         # Some warehouses have no databases.
-        ({"database": None}, ["staging", "orders"]),
+        ({"database": None, "schema": "live"}, ["live", "orders"]),
         ({"config": {"materialized": "ephemeral"}}, None),
-        ({"unique_id": "model.other.orders"}, None),
         ({"resource_type": "snapshot"}, None),
     ],
 )
-def test_the_twin_of_a_model(twin: Any, table: Any, read: Read, task_log: Log) -> None:
+def test_the_twin_of_a_model(
+    twin: Any, table: Any, read: Read, task_log: Log, left_out: Any
+) -> None:
     found = read([model()], [model(**twin)])
     assert [each["table1"] for each in found] == ([table] if table else [])
     if table is None:
+        assert left_out == [("orders", "new, so nothing is published")]
         assert (
             "Comparing 0 of 1 models. Left out: new, so nothing is published: orders."
             in task_log.messages
         )
+
+
+def named(name: str, **more: Any) -> dict[str, Any]:
+    """A model of production, in a schema of its own."""
+    return model(name, schema="public", **more)
+
+
+IN_FINANCE = {"config": {"schema": "finance"}}
+NEW, REMOVED = "new, so nothing is published", "removed"
+
+
+@pytest.mark.parametrize(
+    ("built", "published", "pairs", "left"),
+    [
+        # It was renamed, and its table was not.
+        (
+            [model("sales", alias="orders")],
+            [named("orders")],
+            [("orders", "orders")],
+            [],
+        ),
+        # In any case, because most warehouses ignore it.
+        ([model("sales", alias="ORDERS")], [named("orders")], [("orders", "ORDERS")], []),
+        # It got a version.
+        (
+            [model(unique_id="model.shop.orders.v1", version=1)],
+            [named("orders")],
+            [("orders", "orders")],
+            [],
+        ),
+        (
+            [model(unique_id="model.shop.orders.v1", alias="orders_v1", version=1)],
+            [named("orders")],
+            [],
+            [("orders.v1", NEW), ("orders", REMOVED)],
+        ),
+        # It moved to another package.
+        ([model(unique_id="model.tools.orders")], [named("orders")], [("orders", "orders")], []),
+        # Its own id goes on, and another model takes its table over.
+        (
+            [model("a", alias="a_old"), model("b", alias="a")],
+            [named("a")],
+            [("a", "a_old"), ("a", "a")],
+            [],
+        ),
+        # They change places.
+        (
+            [model("a", alias="b"), model("b", alias="a")],
+            [named("a"), named("b")],
+            [("b", "b"), ("a", "a")],
+            [],
+        ),
+        # One that keeps its id and its table.
+        ([model("a"), model("b")], [named("a")], [("a", "a")], [("b", NEW)]),
+        # Not the same table: another schema, or another database, of the project's own.
+        (
+            [model("sales", alias="orders", **IN_FINANCE)],
+            [named("orders")],
+            [],
+            [("sales", NEW), ("orders", REMOVED)],
+        ),
+        (
+            [model("sales", alias="orders")],
+            [named("orders", config={"database": "own"})],
+            [],
+            [("sales", NEW), ("orders", REMOVED)],
+        ),
+        (
+            [model("sales", alias="orders", **IN_FINANCE)],
+            [named("orders", **IN_FINANCE)],
+            [("orders", "orders")],
+            [],
+        ),
+        # Nobody knows which.
+        (
+            [model("sales", alias="orders")],
+            [named("orders"), named("b", alias="orders")],
+            [],
+            [("sales", NEW), ("b", REMOVED), ("orders", REMOVED)],
+        ),
+        # It takes over the table of one that is no longer built.
+        (
+            [model("sales", alias="orders"), model("orders", config={"materialized": "ephemeral"})],
+            [named("orders")],
+            [("orders", "orders")],
+            [("orders", "ephemeral")],
+        ),
+    ],
+)
+def test_a_table_that_another_model_takes_over(
+    built: Any, published: Any, pairs: Any, left: Any, read: Read, left_out: Any
+) -> None:
+    found = read(built, published)
+    assert [(each["table1"][-1], each["table2"][-1]) for each in found] == pairs
+    assert left_out == left
+
+
+def test_what_is_removed(read: Read, left_out: Any) -> None:
+    published = of_nodes(
+        [
+            named("orders"),
+            named("gone"),
+            named("slow", tags=["slow"]),
+            named("inlined", config={"materialized": "ephemeral"}),
+        ]
+    )
+    published["disabled"] = {"model.shop.off": [named("off")]}
+    assert len(read([model()], published, exclude=["tag:slow"])) == 1
+    assert left_out == [("gone", REMOVED)]
+    read([model()], published, select=["orders", "tag:slow"])
+    assert left_out == [("slow", REMOVED)]
+    read([model()], published, select=["orders"])
+    assert left_out == []
+
+
+def test_what_is_left_out_is_told_where_the_task_fails(refused: Read, left_out: Any) -> None:
+    nodes = [a_model("a"), model("b"), model("c", config={"enabled": True})]
+    published = [named("a"), model("b"), named("gone")]
+    refused(nodes, published)
+    assert left_out == [("a", "no primary key"), ("c", NEW), ("gone", REMOVED)]
+    refused(nodes, published, missing_pk="skip")
+    assert left_out == [("a", "no primary key"), ("c", NEW), ("gone", REMOVED)]
+    refused(missing_pk="ask")
+    assert left_out == []
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_refused"),
+    [
+        ({"project_name": "shop"}, {"project_name": "other"}, True),
+        # dbt 1.5 writes no names.
+        ({"project_id": "1"}, {"project_id": "2"}, True),
+        ({"project_name": "shop"}, {"project_name": "shop"}, False),
+        ({"project_name": "shop"}, {}, False),
+    ],
+)
+def test_production_of_another_project(
+    ours: Any, theirs: Any, is_refused: bool, read: Read, refused: Read
+) -> None:
+    built = of_nodes([model(), model(unique_id="model.tools.dates", alias="dates")], **ours)
+    nodes = [named("orders", unique_id="model.other.orders")]
+    if not is_refused:
+        assert len(read(built, of_nodes(nodes, **theirs))) == 1
+        return
+    if "project_name" in ours:
+        nodes.append(named("dates", unique_id="model.tools.dates"))
+    assert refused(built, of_nodes(nodes, **theirs)) == (
+        f"production_manifest: is of {'another project' if 'project_id' in ours else 'the project'}"
+        f"{'' if 'project_id' in ours else ' other'}, and has none of the models that were built. "
+        f"Pass the manifest of the run that published them, or rules as production. {NOTHING}"
+    )
+    # A project that has this one as a package.
+    assert len(read(built, of_nodes([*nodes, named("orders")], **theirs))) >= 1
 
 
 def test_a_twin_that_is_disabled(read: Read) -> None:
@@ -430,8 +684,11 @@ def test_exactly_one_place(arguments: Any, found: str, refused: Read) -> None:
     "how",
     [
         {"published": [model("a"), model("b"), model("c", schema="public")]},
-        # In upper case they are the same.
+        # Most warehouses take no notice of case.
+        {"production": {"schema": "Staging"}},
         {"production": {"schema": "Staging"}, "upper_case": True},
+        # One side has no database.
+        {"published": [model("A", unique_id="model.shop.a", database=None), model("b")]},
     ],
 )
 def test_no_table_is_compared_with_itself(how: Any, refused: Read) -> None:
@@ -443,7 +700,10 @@ def test_no_table_is_compared_with_itself(how: Any, refused: Read) -> None:
     )
 
 
-def test_a_table_may_be_compared_with_its_past(read: Read) -> None:
+def test_a_table_may_be_compared_with_its_past(read: Read, refused: Read) -> None:
+    moment = {"prod_time_travel": -3600, "pr_time_travel": ["-3600"]}
+    same = model(meta={"datafold": {"datadiff": moment}})
+    assert "compared with itself: orders" in refused([same], production={"schema": "staging"})
     past = model(meta={"datafold": {"datadiff": {"prod_time_travel": -3600}}})
     (found,) = read([past], production={"schema": "staging"})
     assert found["table1"] == found["table2"]
@@ -453,13 +713,17 @@ def test_a_table_may_be_compared_with_its_past(read: Read) -> None:
 # The warehouse's names
 
 NAMES = {
-    "prod_time_travel": "2024-01-01T00:00:00+00:00",
+    # Datafold's own page has a list of one.
+    "prod_time_travel": ["2024-01-01T00:00:00+00:00"],
     "pr_time_travel": "2024-01-02T00:00:00+00:00",
     "time_column": "ordered_on",
     "include_columns": ["id", "amount"],
     "exclude_columns": ["note"],
     "filter": "id > 7",
     "never_diff": False,
+    "diff_tolerance": 0.01,
+    # Of Datafold's CI alone.
+    "slim_diff": "diff_when_downstream",
 }
 
 
@@ -467,7 +731,9 @@ NAMES = {
     ("source", "upper_case", "is_upper"),
     [(1, None, False), (2, None, True), (2, False, False), ("1", "True", True)],
 )
-def test_upper_case(source: Any, upper_case: Any, is_upper: bool, read: Read, sandbox: Any) -> None:
+def test_upper_case(
+    source: Any, upper_case: Any, is_upper: bool, read: Read, sandbox: Any, task_log: Log
+) -> None:
     node = model(meta={"datafold": {"datadiff": NAMES}})
     (found,) = read([node], data_source_id=source, upper_case=upper_case, **TO_PUBLIC)
 
@@ -484,12 +750,23 @@ def test_upper_case(source: Any, upper_case: Any, is_upper: bool, read: Read, sa
         "include_columns": [*map(change, ["id", "amount"])],
         "exclude_columns": [change("note")],
         "options": {
-            "time_travel_point1": NAMES["prod_time_travel"],
+            "time_travel_point1": "2024-01-01T00:00:00+00:00",
             "time_travel_point2": NAMES["pr_time_travel"],
+            "diff_tolerance": 0.01,
             "time_column": change("ordered_on"),
         },
     }
+    assert task_log.warnings == []
     assert len(sandbox.state.requests) == (upper_case is None)
+
+
+def test_what_upper_case_leaves_alone(read: Read) -> None:
+    names = ["id", "größe", "ÿ", "orderId", "Order Id"]
+    columns = {"orderId": {"name": "orderId", "quote": True}, "id": {"name": "id", "quote": None}}
+    node = model(meta={"primary-key": names}, columns=columns)
+    (found,) = read([node], upper_case=True, **TO_PUBLIC)
+    # A sharp s has no upper case of one letter. A column that is quoted has the case that it has.
+    assert found["pk_columns"] == ["ID", "GRÖßE", "Ÿ", "orderId", "Order Id"]
 
 
 def test_a_data_source_that_is_not_there(read: Read) -> None:
@@ -552,6 +829,18 @@ def test_empty_settings(read: Read) -> None:
         (
             {"datadiff": {"pr_time_travel": {}}},
             "datafold.datadiff.pr_time_travel in its meta: must be a string",
+        ),
+        (
+            {"datadiff": {"pr_time_travel": True}},
+            "datafold.datadiff.pr_time_travel in its meta: must be a string",
+        ),
+        (
+            {"datadiff": {"prod_time_travel": [-60, -90]}},
+            "datafold.datadiff.prod_time_travel in its meta: must be one moment, not [-60, -90]",
+        ),
+        (
+            {"datadiff": {"diff_tolerance": -1}},
+            "datafold.datadiff.diff_tolerance in its meta: must be a number from 0 on, not -1",
         ),
     ],
 )
@@ -618,6 +907,18 @@ def test_models_without_a_key_are_skipped(read: Read, task_log: Log) -> None:
     )
 
 
+def test_long_lists_are_cut(
+    read: Read, refused: Read, task_log: Log, tmp_path: Path, left_out: Any
+) -> None:
+    nodes = [model(f"m{number:03}") for number in range(100)]
+    file = of_run(tmp_path, {"unique_id": "model.shop.m000"})
+    read(nodes, run_results=file, **TO_PUBLIC)
+    assert len(left_out) == 99
+    assert "m010 and 89 more. A task after" in task_log.warnings[0]
+    assert any(line.endswith("m010 and 89 more.") for line in task_log.messages)
+    assert "m009 and 90 more. Pass" in refused(nodes, production={"schema": "staging"})
+
+
 def test_datafold_infers_keys(read: Read) -> None:
     found = read(KEYLESS, missing_pk="infer", **TO_PUBLIC)
     assert [each.get("pk_columns") for each in found] == [["id"], None, None]
@@ -655,10 +956,10 @@ def test_changes_for_ci(read: Read, sandbox: Any, task_log: Log) -> None:
 
 
 def test_nothing_is_lost_for_ci(read: Read, task_log: Log) -> None:
-    nodes = [model(schema="a.b"), a_model("x")]
+    nodes = [model(schema="a.b", alias='o"s'), a_model("x")]
     found = read(nodes, returns="ci_changes", missing_pk="infer", upper_case=True, **TO_PUBLIC)
     assert found == [
-        {"prod": "SHOP.PUBLIC.ORDERS", "pr": 'SHOP."A.B".ORDERS', "pk": ["ID"]},
+        {"prod": 'SHOP.PUBLIC."O""S"', "pr": 'SHOP."A.B"."O""S"', "pk": ["ID"]},
         {"prod": "SHOP.PUBLIC.X", "pr": "SHOP.STAGING.X"},
     ]
     assert task_log.warnings == []
@@ -692,14 +993,11 @@ def test_no_more_models_than_airflow_maps(
         ({}, "has no 'nodes', so it is not the manifest.json of a dbt project"),
         ({"results": []}, "has no 'nodes', so it is not the manifest.json of a dbt project"),
         (
-            {
-                "metadata": {
-                    "dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v8.json"
-                },
-                "nodes": {},
-            },
+            {"nodes": {}, **schema("manifest", 8)},
             "is a manifest of version 8; versions from 9 on can be read (dbt 1.5 and newer)",
         ),
+        ({"metadata": [1]}, "has no 'nodes', so it is not the manifest.json of a dbt project"),
+        ({"nodes": {}, **schema("catalog", 1)}, "is dbt's catalog.json, not its manifest.json"),
         (
             {"nodes": {"model.shop.a": 7}},
             "'model.shop.a' is not an object, so it is not a manifest that dbt wrote",
@@ -726,7 +1024,7 @@ def test_whatever_else_is_in_a_manifest(read: Read, task_log: Log) -> None:
         # Enabled in another package.
         "model.shop.orders": [model()],
     }
-    content["metadata"] = {"dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v20.json"}
+    content |= schema("manifest", 20)
     (found,) = read(content, **TO_PUBLIC)
     assert found == gate("orders", "id")
     assert "Comparing 1 of 2 models. Left out: disabled: old." in task_log.messages
@@ -748,6 +1046,7 @@ def test_a_file_is_missing(argument: str, refused: Read, sandbox: Any) -> None:
         ("production", {"schema": ""}),
         ("run_results", ["m"]),
         ("select", "orders"),
+        ("exclude", "orders\n"),
         ("data_source_id", 0),
         ("primary_key_tag", ""),
         ("missing_pk", "ask"),

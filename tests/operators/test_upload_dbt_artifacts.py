@@ -13,6 +13,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldConnectionError,
     DatafoldInputError,
     DatafoldNotFoundError,
+    DatafoldRejectedError,
 )
 from airflow_provider_datafold.jobs.dbt import upload
 from airflow_provider_datafold.operators.dbt import DatafoldUploadDbtArtifactsOperator
@@ -186,6 +187,15 @@ def test_it_is_sent_again_from_the_beginning(task: Any, serve: Any) -> None:
     _, first, second = server.requests
     assert first.body == second.body
     assert unpacked(form(second)["artifacts"]) == FILES
+
+
+@pytest.mark.parametrize("status", [413, 418])
+def test_what_is_too_large_may_be_less(status: int, task: Any, serve: Any) -> None:
+    serve(says("missing"), behaviours.answers(status, b"{}"))
+    with pytest.raises(DatafoldRejectedError, match=f"{status}, ") as caught:
+        to_its_end(task())
+    assert (caught.value.status_code, caught.value.method) == (status, "POST")
+    assert ("'include'" in str(caught.value)) is (status == 413)
 
 
 @pytest.mark.parametrize(

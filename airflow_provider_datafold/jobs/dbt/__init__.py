@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         models as models,
         production as production,
         results as results,
+        selection as selection,
         settings as settings,
         target as target,
         upload as upload,

@@ -1,12 +1,14 @@
-"""Read a JSON file that another program wrote, from the worker's disk or from a bucket."""
+"""Read a file that another program wrote, from the worker's disk or from a bucket."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import IO, Any
 
+from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.dbt.place import (
     input_error,
     is_url,
@@ -19,20 +21,39 @@ from airflow_provider_datafold.redaction.masker import mask
 MOST_BYTES = 512 * 1024 * 1024
 """A dbt project of some thousand models has a manifest of 100 MB."""
 
+_OLDEST = {"manifest": 9}
+"""The manifest's version of dbt 1.5."""
+
+_SCHEMA = re.compile(r"/dbt/([\w-]+)/v(\d+)\.json$")
+
+
+def read_artifact(field: str, place: str, kind: str) -> Mapping[str, Any]:
+    """Read a file that dbt wrote."""
+    content = read_object(field, place)
+    schema = _SCHEMA.search(str(metadata(content).get("dbt_schema_version")))
+    problem = None
+    if schema and schema[1] != kind:
+        found, wanted = (f"{each.replace('-', '_')}.json" for each in (schema[1], kind))
+        problem = f"is dbt's {found}, not its {wanted}"
+    elif schema and int(schema[2]) < (oldest := _OLDEST.get(kind, 0)):
+        problem = (
+            f"is a {kind} of version {schema[2]}; versions from {oldest} on can be read (dbt 1.5 "
+            f"and newer)"
+        )
+    if problem:
+        raise DatafoldInputError(f"{field}: {problem}. Nothing was sent.")
+    return content
+
+
+def metadata(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what dbt says about the run that wrote a file."""
+    found = content.get("metadata")
+    return found if isinstance(found, Mapping) else {}
+
 
 def read_object(field: str, place: str) -> Mapping[str, Any]:
-    """Read a file that contains a JSON object.
-
-    :param field: the argument that names the file, for errors.
-    :param place: a path on the worker, or a URL that Airflow's ``ObjectStoragePath`` can open.
-    :return: the object.
-    :raises DatafoldInputError: there is no such file, it is too large, or it is not a JSON object.
-    :raises DatafoldTransientError: the service with the file did not answer.
-    """
-    mask(secrets_in(place))
+    """Read a file that contains a JSON object."""
     content = _read(field, place)
-    if len(content) > MOST_BYTES:
-        raise input_error(field, place, f"has more than {MOST_BYTES // 1024**2} MB")
     try:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -50,12 +71,26 @@ def read_object(field: str, place: str) -> Mapping[str, Any]:
     )
 
 
+def read_text(field: str, place: str) -> str:
+    """Read a file of text. Its arguments and errors are those of :func:`read_object`."""
+    try:
+        return _read(field, place).decode()
+    except UnicodeDecodeError:
+        failure = input_error(field, place, "is not text in UTF-8")
+    raise failure
+
+
 def _read(field: str, place: str) -> bytes:
+    mask(secrets_in(place))
     try:
         with _open(place) as file:
-            return file.read(MOST_BYTES + 1)
+            content = file.read(MOST_BYTES + 1)
     except Exception as error:  # Each kind of bucket has errors of its own.
         failure = unreadable(field, place, error)
+    else:
+        if len(content) <= MOST_BYTES:
+            return content
+        failure = input_error(field, place, f"has more than {MOST_BYTES // 1024**2} MB")
     # Not raised in the handler, because the replaced error may quote the URL.
     raise failure
 

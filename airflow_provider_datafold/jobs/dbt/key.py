@@ -23,29 +23,20 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-_IDENTIFIER = re.compile(r"[^\W\d][\w$]*")
+_QUOTED = re.compile(r'"(?:[^"]|"")+"|`[^`]+`')
+IDENTIFIER = re.compile(r"[^\W\d][\w$]*")
 
 
 @dataclass(frozen=True)
 class Key:
-    """The columns that identify a row.
-
-    :param columns: their names.
-    :param origin: where the project says so.
-    """
+    """The columns that identify a row."""
 
     columns: tuple[str, ...]
     origin: str
 
 
 def find_key(model: Model, tag: str) -> Key | None:
-    """Find the key of a model.
-
-    :param model: the model.
-    :param tag: the tag that marks a key in a model's meta, a column's meta and a column's tags.
-    :return: the first key that the project has, ``None`` if it has none.
-    :raises DatafoldInputError: the model's meta has the tag, but no names of columns under it.
-    """
+    """Find the key of a model."""
     for origin, find in _WAYS.items():
         if columns := list(dict.fromkeys(find(model, tag))):
             return Key(tuple(columns), origin)
@@ -53,16 +44,14 @@ def find_key(model: Model, tag: str) -> Key | None:
 
 
 def split(expression: str, known: Iterable[str] = ()) -> list[str]:
-    """Find the columns in a SQL expression, such as ``id || '-' || kind`` or ``concat(a, b)``.
-
-    :param expression: the expression, or just the name of a column.
-    :param known: the columns that the project describes for the model.
-    :return: names of columns. In an expression that does more than concatenate, a name may be
-        something else, such as a type: there only columns that the project describes count.
-    """
+    """Find the columns in a SQL expression, such as ``id || '-' || kind`` or ``concat(a, b)``."""
     spellings = {name.lower(): name for name in known}
-    if expression.strip().lower() in spellings:
-        return [spellings[expression.strip().lower()]]
+    whole = expression.strip()
+    if _QUOTED.fullmatch(whole):
+        whole = whole[1:-1].replace('""', '"')
+        return [spellings.get(whole.lower(), whole)]
+    if whole.lower() in spellings:
+        return [spellings[whole.lower()]]
     tokens = list(_TOKEN.finditer(expression))
     concatenates = _concatenates(tokens)
     names = []
@@ -70,9 +59,13 @@ def split(expression: str, known: Iterable[str] = ()) -> list[str]:
         name = token["bare"] or token["ticked"] or (token["quoted"] or "").replace('""', '"')
         if name.lower() in spellings:
             names.append(spellings[name.lower()])
-        # BigQuery puts strings, such as a dash, into double quotes, too.
-        elif concatenates and _IDENTIFIER.fullmatch(name):
+        elif not concatenates:
+            continue
+        elif token["ticked"] or IDENTIFIER.fullmatch(name):
             names.append(name)
+        # BigQuery puts strings, such as a dash, into double quotes, too.
+        elif re.search(r"\w", name):
+            return []
     return list(dict.fromkeys(names))
 
 
@@ -91,8 +84,9 @@ def _from_meta(model: Model, tag: str) -> list[str]:
         return []
     if isinstance(value, str):
         return split(value, _names(model))
-    if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
-        return value
+    names = value if isinstance(value, list) else []
+    if names and all(isinstance(name, str) and name.strip() for name in names):
+        return names
     raise DatafoldInputError(
         f"model {model.label!r}: {tag!r} in its meta must be a list of columns, e.g. ['id'], not a "
         f"value of type {type(value).__name__}. Nothing was sent."
@@ -116,10 +110,11 @@ def _from_primary_key(model: Model, tag: str) -> Sequence[str]:
     )
     keys = _tested_keys(model)
     is_constraint = set(key) <= set(_from_constraints(model, tag))
-    if is_constraint or not keys or any(set(tested) <= set(key) for tested in keys):
+    if is_constraint or any(set(tested) <= set(key) for tested in keys):
         return key
-    # Of columns that are unique only together, dbt names those that are also tested for nulls.
-    return []
+    # Of columns that are unique only together, dbt names those that are also tested for nulls. And
+    # it takes a test for proof that is disabled, or leaves rows out.
+    return [] if keys or model.tests.has_unproven else key
 
 
 def _from_tests(model: Model, tag: str) -> Sequence[str]:
@@ -160,7 +155,9 @@ def _tested_keys(model: Model) -> list[list[str]]:
 
 
 def _split_all(expressions: Iterable[str], model: Model) -> list[str]:
-    return [name for expression in expressions for name in split(expression, _names(model))]
+    """Find the columns of all expressions. If one has none, the others are no key."""
+    found = [split(expression, _names(model)) for expression in expressions]
+    return [name for names in found for name in names] if all(found) else []
 
 
 def _names(model: Model) -> list[str]:

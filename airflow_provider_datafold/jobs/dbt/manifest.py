@@ -1,19 +1,17 @@
-"""The models in the manifest of a dbt project. Nothing here does I/O."""
+"""The models in the manifest of a dbt project. Nothing here does I/O.
+
+The fields of :class:`Model` have dbt's names, unless they say more.
+"""
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
 
-OLDEST = 9
-"""The manifest's version of dbt 1.5."""
-
-_VERSION = re.compile(r"/manifest/v(\d+)\.json$")
 _UNIQUE = ("unique", "unique_combination_of_columns")
 
 Manifest = Mapping[str, "Model"]
@@ -22,58 +20,32 @@ Manifest = Mapping[str, "Model"]
 
 @dataclass(frozen=True)
 class Column:
-    """A column that the project describes.
-
-    :param name: its name.
-    :param meta: its meta.
-    :param tags: its tags.
-    :param constraints: the types of its constraints, e.g. ``"primary_key"``.
-    """
+    """A column that the project describes."""
 
     name: str
+    is_quoted: bool
     meta: Mapping[str, Any]
     tags: Sequence[str]
     constraints: Sequence[str]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tests:
-    """What the project tests of a model's rows.
-
-    :param unique: the columns, or SQL expressions, that are unique together, for each test.
-    :param not_null: columns without nulls.
-    """
+    """What the project tests of a model's rows."""
 
     unique: list[list[str]] = field(default_factory=list)
     not_null: set[str] = field(default_factory=set)
+    has_unproven: bool = False
+    """Whether a test of uniqueness is disabled, or leaves rows out. dbt counts it all the same."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model of a project.
-
-    :param unique_id: e.g. ``"model.shop.orders"``, or ``"model.shop.orders.v2"``.
-    :param name: e.g. ``"orders"``.
-    :param file: the path of its file in the project.
-    :param tags: its tags.
-    :param is_enabled: whether dbt builds it.
-    :param materialized: e.g. ``"table"``.
-    :param database: where it is built, ``None`` if the warehouse has no databases.
-    :param schema: the schema in which it is built.
-    :param alias: the name of its table.
-    :param relation: the name of its table as dbt writes it in SQL, ``None`` if it has none.
-    :param custom_database: the database that the project sets for it.
-    :param custom_schema: the schema that the project sets for it.
-    :param meta: its meta.
-    :param columns: its columns.
-    :param primary_key: the primary key as dbt has it, from 1.8 on.
-    :param unique_key: the key by which dbt merges rows.
-    :param constraints: its constraints.
-    :param tests: what the project tests of it.
-    """
+    """A model of a project."""
 
     unique_id: str
     name: str
+    fqn: str
     file: str
     tags: Sequence[str]
     is_enabled: bool
@@ -82,6 +54,7 @@ class Model:
     schema: str
     alias: str
     relation: str | None
+    """The name of its table as dbt writes it in SQL."""
     custom_database: str | None
     custom_schema: str | None
     meta: Mapping[str, Any]
@@ -97,53 +70,62 @@ class Model:
         return self.unique_id.split(".", 2)[-1]
 
     @property
+    def package(self) -> str:
+        """The project or the package that has it."""
+        return self.unique_id.removeprefix("model.").partition(".")[0]
+
+    @property
+    def has_table(self) -> bool:
+        """Whether dbt makes a table or a view of it."""
+        return self.is_enabled and self.materialized != "ephemeral"
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What the project says about the path of its table, in whichever target it is built."""
+        parts = (self.custom_database, self.custom_schema, self.alias)
+        return tuple((part or "").lower() for part in parts)
+
+    @property
     def table(self) -> tuple[str, ...]:
         """The path of its table."""
         return tuple(part for part in (self.database, self.schema, self.alias) if part)
 
 
 def read_manifest(argument: str, content: Mapping[str, Any]) -> Manifest:
-    """Read the models of a manifest.
-
-    :param argument: the argument that names the file, for errors.
-    :param content: the manifest.
-    :return: the models by their unique ids, including disabled ones.
-    :raises DatafoldInputError: it is not a manifest of dbt 1.5 or newer.
-    """
+    """Read the models of a manifest."""
     nodes = content.get("nodes")
     if not isinstance(nodes, Mapping):
         raise DatafoldInputError(
             f"{argument}: has no 'nodes', so it is not the manifest.json of a dbt project. Nothing "
             f"was sent."
         )
-    version = _VERSION.search(str(_mapping(content.get("metadata")).get("dbt_schema_version")))
-    if version and int(version[1]) < OLDEST:
-        raise DatafoldInputError(
-            f"{argument}: is a manifest of version {version[1]}; versions from {OLDEST} on can be "
-            f"read (dbt 1.5 and newer). Nothing was sent."
-        )
-    tests = _read_tests(nodes)
+    found = list(_nodes(argument, content))
+    tests = _read_tests((node, is_enabled) for _, node, is_enabled in found)
     return {
-        model.unique_id: model
-        for unique_id, node, is_enabled in _models(argument, content)
-        for model in [_read_model(argument, unique_id, node, tests[unique_id], is_enabled)]
+        unique_id: _read_model(argument, unique_id, node, tests[unique_id], is_enabled)
+        for unique_id, node, is_enabled in found
+        if node.get("resource_type") == "model"
     }
 
 
-def _models(
+def other_names(content: Mapping[str, Any]) -> set[str]:
+    """Return how ``dbt ls`` prints what is not a model, such as tests and seeds."""
+    nodes = content["nodes"].values()
+    return {_fqn(node) for node in nodes if node.get("resource_type") != "model"}
+
+
+def _nodes(
     argument: str, content: Mapping[str, Any]
 ) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
-    """Find the nodes of models, and whether they are enabled."""
+    """Find all nodes, and whether they are enabled."""
     for unique_id, node in content["nodes"].items():
         if not isinstance(node, Mapping):
             raise _broken(argument, unique_id, "is not an object")
-        if node.get("resource_type") == "model":
-            yield unique_id, node, True
+        yield unique_id, node, True
     for unique_id, versions in _mapping(content.get("disabled")).items():
-        for node in versions if isinstance(versions, list) else [versions]:
-            # A model may be enabled in one package and disabled in another.
-            is_model = isinstance(node, Mapping) and node.get("resource_type") == "model"
-            if is_model and unique_id not in content["nodes"]:
+        # A model may be enabled in one package and disabled in another.
+        if unique_id not in content["nodes"]:
+            for node in _mappings(versions if isinstance(versions, list) else [versions]):
                 yield unique_id, node, False
 
 
@@ -158,6 +140,7 @@ def _read_model(
     return Model(
         unique_id=unique_id,
         name=node["name"],
+        fqn=_fqn(node),
         file=str(node.get("original_file_path") or "").replace("\\", "/"),
         tags=[*_texts(node.get("tags")), *_texts(config.get("tags"))],
         is_enabled=is_enabled,
@@ -182,28 +165,31 @@ def _read_column(key: str, column: Any) -> Column:
     config = _mapping(column.get("config"))
     return Column(
         name=_text(column.get("name")) or key,
+        is_quoted=column.get("quote") is True,
         meta=_meta(column),
         tags=[*_texts(column.get("tags")), *_texts(config.get("tags"))],
         constraints=[str(each.get("type")) for each in _mappings(column.get("constraints"))],
     )
 
 
-def _read_tests(nodes: Mapping[str, Any]) -> Mapping[str, Tests]:
+def _read_tests(nodes: Iterable[tuple[Mapping[str, Any], bool]]) -> Mapping[str, Tests]:
     """Read the tests of all models, by the models' unique ids."""
     found: defaultdict[str, Tests] = defaultdict(Tests)
-    for node in _mappings(list(nodes.values())):
-        config = _mapping(node.get("config"))
-        # Rows that a test leaves out may have the same key.
-        if node.get("resource_type") != "test" or config.get("where"):
+    for node, is_enabled in nodes:
+        if node.get("resource_type") != "test":
             continue
         test = _mapping(node.get("test_metadata"))
         name, arguments = test.get("name"), _mapping(test.get("kwargs"))
         column = _text(arguments.get("column_name"))
         columns = [column] if column else _texts(arguments.get("combination_of_columns"))
         tests = found[_tested(node)]
-        if name in _UNIQUE and columns:
+        # Rows that a test leaves out may have the same key.
+        is_proof = is_enabled and not _mapping(node.get("config")).get("where")
+        if name in _UNIQUE and not is_proof:
+            tests.has_unproven = True
+        elif name in _UNIQUE and columns:
             tests.unique.append(columns)
-        elif name == "not_null":
+        elif name == "not_null" and is_proof:
             tests.not_null.update(columns)
     return found
 
@@ -212,6 +198,10 @@ def _tested(test: Mapping[str, Any]) -> str:
     """Return the unique id of what is tested, which not each version of dbt names."""
     needed = _texts(_mapping(test.get("depends_on")).get("nodes"))
     return _text(test.get("attached_node")) or next(iter(needed), "")
+
+
+def _fqn(node: Mapping[str, Any]) -> str:
+    return ".".join(_texts(node.get("fqn")))
 
 
 def _broken(argument: str, unique_id: str, what: str) -> DatafoldInputError:

@@ -43,22 +43,14 @@ def object_at(place: str) -> Any:
 
 
 def display(place: str) -> str:
-    """Return a path or URL without what may be a secret: a query, a password.
-
-    :param place: the path or URL.
-    """
+    """Return a path or URL without what may be a secret: a query, a password."""
     if not is_url(place):
         return place
     return _PASSWORD.sub(r"\1:***@", _QUERY.sub("", place))
 
 
 def unreadable(field: str, place: str, error: Exception) -> DatafoldError:
-    """Return the error for what cannot be read.
-
-    :param field: the argument that names it.
-    :param place: the path or URL.
-    :param error: what came of the attempt; its text may show a secret.
-    """
+    """Return the error for what cannot be read."""
     kind = type(error).__name__
     if not is_url(place):
         why = getattr(error, "strerror", None) or kind
@@ -84,20 +76,12 @@ def unreadable(field: str, place: str, error: Exception) -> DatafoldError:
 
 
 def input_error(field: str, place: str, what: str) -> DatafoldInputError:
-    """Return the error for what can be read, and is of no use.
-
-    :param field: the argument that names it.
-    :param place: the path or URL.
-    :param what: what is wrong with it.
-    """
+    """Return the error for what can be read, and is of no use."""
     return DatafoldInputError(f"{field}: {display(place)} {what}. Nothing was sent.")
 
 
 def secrets_in(place: str) -> Iterator[Secret]:
-    """Find what must not be logged by a library that opens a URL.
-
-    :param place: the path or URL.
-    """
+    """Find what must not be logged by a library that opens a URL."""
     if not is_url(place):
         return
     for password in _PASSWORD.finditer(place):

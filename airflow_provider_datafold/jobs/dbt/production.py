@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.dbt.artifact import metadata
 from airflow_provider_datafold.jobs.dbt.manifest import Manifest, Model
 
 _PLACEHOLDER = "<custom_schema>"
@@ -17,53 +20,98 @@ _RULES = ("database", "schema", "custom_schema")
 class Production(Protocol):
     """Knows the published tables."""
 
-    def check(self, models: Iterable[Model]) -> None:
-        """Refuse models of which it cannot say where they are published.
+    @property
+    def removed(self) -> Manifest:
+        """The models that are published, and no longer built."""
 
-        :param models: the models.
-        :raises DatafoldInputError: there are such models; the error names all of them.
-        """
+    def check(self, models: Iterable[Model]) -> None:
+        """Refuse models of which it cannot say where they are published."""
 
     def table(self, model: Model) -> tuple[str, ...] | None:
-        """Return the path of a model's published table, ``None`` if there is none.
-
-        :param model: the model that was built.
-        """
+        """Return the path of a model's published table, ``None`` if there is none."""
 
 
 @dataclass(frozen=True)
 class ProductionManifest:
-    """Finds published tables in the manifest of the run that published them.
+    """Finds published tables in the manifest of the run that published them."""
 
-    :param manifest: that manifest.
-    """
+    built: Manifest
+    published: Manifest
 
-    manifest: Manifest
+    @cached_property
+    def removed(self) -> Manifest:
+        """The models that only the published manifest has, unless another has taken the table."""
+        known = {*self.built, *(model.unique_id for model in self._twins.values())}
+        return {
+            unique_id: model
+            for unique_id, model in self.published.items()
+            if model.has_table and unique_id not in known
+        }
 
     def check(self, models: Iterable[Model]) -> None:
         """Accept all models: one that the manifest does not have is new."""
 
     def table(self, model: Model) -> tuple[str, ...] | None:
-        """Return the table of the model with the same unique id."""
-        twin = self.manifest.get(model.unique_id)
-        if twin is None or not twin.is_enabled or twin.materialized == "ephemeral":
-            return None
-        return twin.table
+        """Return the table that the model's would replace, or else that of the same unique id."""
+        twin = self._twins.get(model.unique_id)
+        return None if twin is None else twin.table
+
+    @cached_property
+    def _twins(self) -> Mapping[str, Model]:
+        """The published model of each that was built, by the latter's unique id."""
+        heirs, free = _moved(self.built, self.published), _moved(self.published, self.built)
+        twins = {
+            unique_id: model
+            for unique_id, model in self.published.items()
+            if unique_id in self.built and model.has_table
+        }
+        for place, models in heirs.items():
+            # If there are several, such as of two packages, nobody knows which is which.
+            if len(models) == len(free[place]) == 1:
+                twins[models[0].unique_id] = free[place][0]
+        return twins
+
+
+def _moved(manifest: Manifest, other: Manifest) -> defaultdict[tuple[str, ...], list[Model]]:
+    """Find the models that have another place in the other manifest, or none, by their places."""
+    found = defaultdict(list)
+    for unique_id, model in manifest.items():
+        twin = other.get(unique_id)
+        if model.has_table and not (twin and twin.has_table and twin.place == model.place):
+            found[model.place].append(model)
+    return found
+
+
+def check_project(
+    argument: str, built: Mapping[str, Any], published: Mapping[str, Any], manifest: Manifest
+) -> None:
+    """Refuse the manifest of another project, by which all models would be new."""
+    ours, theirs = metadata(built), metadata(published)
+    names = ("project_name", "project_id")
+    is_other = any(ours.get(name) and theirs.get(name) not in (None, ours[name]) for name in names)
+    project = ours.get("project_name")
+    own = [model for model in manifest.values() if project in (None, model.package)]
+    if is_other and not any(model.unique_id in published["nodes"] for model in own):
+        name = theirs.get("project_name")
+        raise DatafoldInputError(
+            f"{argument}: is of {f'the project {name}' if name else 'another project'}, and has "
+            f"none of the models that were built. Pass the manifest of the run that published "
+            f"them, or rules as production. Nothing was sent."
+        )
 
 
 @dataclass(frozen=True)
 class ProductionRules:
-    """Derives published tables from the names of those that were built, as Datafold's SDK does.
-
-    :param database: the published database, by default that of the model.
-    :param schema: the published schema, by default that of the model.
-    :param custom_schema: the published schema of models for which the project sets a schema of
-        their own, which replaces ``<custom_schema>`` in it.
-    """
+    """Derives published tables from the names of those that were built, as Datafold's SDK does."""
 
     database: str | None = None
     schema: str | None = None
     custom_schema: str | None = None
+
+    @property
+    def removed(self) -> Manifest:
+        """None that the rules know."""
+        return {}
 
     def check(self, models: Iterable[Model]) -> None:
         """Refuse models with a schema of their own, if there is no rule for it."""
@@ -87,13 +135,7 @@ class ProductionRules:
 
 
 def read_rules(argument: str, value: Any) -> ProductionRules:
-    """Check the rules.
-
-    :param argument: the argument's name, for errors.
-    :param value: a mapping, or a dictionary as JSON or as a Python literal.
-    :return: the rules.
-    :raises DatafoldInputError: there is none, or one that is unknown or wrong.
-    """
+    """Check the rules."""
     given: Mapping[str, Any] = fields.mapping(argument, value)
     rules = {name: rule for name, rule in given.items() if fields.undo_none(rule) is not None}
     unknown = [name for name in rules if name not in _RULES]

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.dbt.artifact import metadata
 from airflow_provider_datafold.jobs.dbt.manifest import Manifest
+from airflow_provider_datafold.jobs.dbt.selection import shown
 
-BUILT = "success"
-"""The status of a model that was built."""
+BUILT = ("success", "partial success")
+"""The statuses of a model that was built; the second one if some batches of a microbatch failed."""
+
+SKIPPED = "skipped"
+"""The status of a model after one that failed."""
 
 _BUILDERS = ("build", "retry", "run")
 """The commands of dbt that build models. Others, such as compile, have results of models, too."""
@@ -18,24 +23,14 @@ _BUILDERS = ("build", "retry", "run")
 
 @dataclass(frozen=True)
 class Results:
-    """The results of a run.
-
-    :param statuses: the statuses by unique id.
-    :param relations: the tables that were built, by unique id; older versions of dbt do not name
-        them.
-    """
+    """The results of a run."""
 
     statuses: Mapping[str, str]
     relations: Mapping[str, str]
 
 
 def read_results(argument: str, content: Mapping[str, Any]) -> Results:
-    """Read the results of a run.
-
-    :param argument: the argument that names the file, for errors.
-    :param content: the results of a run.
-    :raises DatafoldInputError: they are not results of a run that builds models.
-    """
+    """Read the results of a run."""
     results = content.get("results")
     if not isinstance(results, list):
         raise DatafoldInputError(
@@ -51,7 +46,7 @@ def read_results(argument: str, content: Mapping[str, Any]) -> Results:
         )
     found = [result for result in results if isinstance(result, Mapping)]
     return Results(
-        {str(result.get("unique_id")): str(result.get("status")) for result in found},
+        {str(result.get("unique_id")): str(result.get("status")).lower() for result in found},
         {
             str(result.get("unique_id")): str(result["relation_name"])
             for result in found
@@ -64,11 +59,6 @@ def check_tables(argument: str, results: Results, manifest: Manifest) -> None:
     """Refuse the results of a run that built other tables than the manifest names.
 
     Tables that were not built would be compared otherwise, and pass.
-
-    :param argument: the argument that names the file, for errors.
-    :param results: the results.
-    :param manifest: the manifest that is said to be of the same run.
-    :raises DatafoldInputError: there are such tables; the error names the models.
     """
     others = [
         f"{model.label} ({built}, not {model.relation})"
@@ -79,22 +69,12 @@ def check_tables(argument: str, results: Results, manifest: Manifest) -> None:
     if others:
         raise DatafoldInputError(
             f"{argument}: is of another run than the manifest, because other tables were built: "
-            f"{', '.join(others)}. Pass both files of the run that built the models. Nothing was "
+            f"{shown(others)}. Pass both files of the run that built the models. Nothing was "
             f"sent."
         )
 
 
 def are_of_one_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two files are of the same run of dbt, as far as they say.
-
-    :param one: what is in a file that dbt wrote.
-    :param other: what is in another one.
-    """
-    ids = {_invocation_id(one), _invocation_id(other)}
-    return None in ids or len(ids) == 1
-
-
-def _invocation_id(content: Mapping[str, Any]) -> str | None:
-    metadata = content.get("metadata")
-    found = metadata.get("invocation_id") if isinstance(metadata, Mapping) else None
-    return found if isinstance(found, str) else None
+    """Return whether two files are of the same run of dbt, as far as they say."""
+    ids = [metadata(content).get("invocation_id") for content in (one, other)]
+    return None in ids or ids[0] == ids[1]

@@ -14,11 +14,7 @@ from airflow_provider_datafold.jobs.dbt.manifest import Model
 
 @dataclass(frozen=True)
 class Limits:
-    """The arguments of a gate that a model may set.
-
-    :param names: their names.
-    :param check: raises a :class:`DatafoldInputError` if some of them, by name, are wrong.
-    """
+    """The arguments of a gate that a model may set."""
 
     names: Sequence[str]
     check: Callable[[Mapping[str, Any]], object]
@@ -26,18 +22,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a model sets for its data diff.
-
-    :param filter: a SQL condition for the rows of both sides.
-    :param include_columns: the columns to compare.
-    :param exclude_columns: the columns not to compare.
-    :param time_column: the column with a row's time.
-    :param prod_time_travel: the moment of which the published table is compared.
-    :param pr_time_travel: the moment of which the table that was built is compared.
-    :param never_diff: whether the model is left out.
-    :param gate: arguments of the gate, by name.
-    :param ignored: settings that this package does not know, each with what may have been meant.
-    """
+    """What a model sets for its data diff."""
 
     filter: str | None = None
     include_columns: list[str] | None = None
@@ -46,33 +31,29 @@ class Settings:
     prod_time_travel: int | str | None = None
     pr_time_travel: int | str | None = None
     never_diff: bool = False
+    diff_tolerance: int | float | None = None
+    slim_diff: object = None
     gate: Mapping[str, Any] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
 
     @property
     def options(self) -> dict[str, Any]:
         """The options of a data diff, without ``time_column``, which names a column."""
-        moments = {
+        found = {
             "time_travel_point1": self.prod_time_travel,
             "time_travel_point2": self.pr_time_travel,
+            "diff_tolerance": self.diff_tolerance,
         }
-        return {name: moment for name, moment in moments.items() if moment is not None}
+        return {name: each for name, each in found.items() if each is not None}
 
     @property
     def are_only_columns(self) -> bool:
         """Whether there is nothing but a choice of columns."""
-        chosen = (self.filter, self.time_column, self.prod_time_travel, self.pr_time_travel)
-        return not self.gate and all(each is None for each in chosen)
+        return not (self.gate or self.options or self.filter or self.time_column)
 
 
 def read_settings(model: Model, limits: Limits) -> Settings:
-    """Read what a model sets under ``datafold`` in its meta.
-
-    :param model: the model.
-    :param limits: the limits that a gate has.
-    :return: the settings.
-    :raises DatafoldInputError: a setting is wrong, or a limit unknown; the error names the model.
-    """
+    """Read what a model sets under ``datafold`` in its meta."""
     datafold = _object(model, "datafold", model.meta.get("datafold"))
     datadiff = _object(model, "datafold.datadiff", datafold.get("datadiff"))
     gate = _object(model, "datafold.gate", datafold.get("gate"))
@@ -105,8 +86,20 @@ def _hinted(place: str, known: Sequence[str]) -> str:
 
 
 def _moment(name: str, value: Any) -> int | str:
-    """Check a moment in time: what form it has depends on the warehouse."""
-    return value if isinstance(value, int) else fields.text(name, value)
+    """Check a moment in time, or a list of one: what form it has depends on the warehouse."""
+    if isinstance(value, list):
+        if len(value) != 1:
+            raise fields.input_error(name, value, "must be one moment")
+        (value,) = value
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number else fields.text(name, value)
+
+
+def _tolerance(name: str, value: Any) -> int | float:
+    found = fields.number(name, value)
+    if found < 0:
+        raise fields.input_error(name, value, "must be a number from 0 on")
+    return found
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
@@ -117,6 +110,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "prod_time_travel": _moment,
     "pr_time_travel": _moment,
     "never_diff": fields.boolean,
+    "diff_tolerance": _tolerance,
+    "slim_diff": lambda _, value: value,
 }
 
 

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.jobs.dbt.place import (
+    display,
     input_error,
     is_url,
     object_at,
@@ -48,16 +50,7 @@ Files = Mapping[str, Callable[[], Any]]
 
 @contextmanager
 def packed(field: str, place: str, include: Sequence[str] | None) -> Iterator[IO[bytes]]:
-    """Pack a target folder into an archive, which takes no memory and is gone afterwards.
-
-    :param field: the argument that names the folder, for errors.
-    :param place: a path on the worker, or a URL that Airflow's ``ObjectStoragePath`` can open.
-    :param include: patterns of the files to pack, by their paths in the folder; ``None`` for all.
-    :return: a zip archive, open for reading.
-    :raises DatafoldInputError: there is no such folder, it has no manifest or is too large, or a
-        file in it is elsewhere.
-    :raises DatafoldTransientError: the service with the folder did not answer.
-    """
+    """Pack a target folder into an archive, which takes no memory and is gone afterwards."""
     mask(secrets_in(place))
     files = _chosen(field, place, include)
     with tempfile.TemporaryFile() as archive:
@@ -98,15 +91,24 @@ def _listed(field: str, place: str) -> Iterator[tuple[str, Callable[[], Any]]]:
         yield from _objects(field, place)
         return
     root = Path(_LOCAL.sub("", place, count=1)).expanduser().resolve()
-    for folder, _, names in os.walk(root, onerror=_raise):
-        for name in sorted(names):
+    for folder, folders, names in os.walk(root, onerror=_raise):
+        for name in sorted([*folders, *names]):
             path = Path(folder, name)
             relative = path.relative_to(root).as_posix()
-            if not path.resolve().is_relative_to(root):
-                raise input_error(field, place, f"has a link that leads out of it ({relative})")
-            # A pipe would never end.
-            if path.is_file():
+            if not Path(os.path.realpath(path)).is_relative_to(root):
+                raise input_error(
+                    field, place, f"has a link that leads out of it ({_printable(relative)})"
+                )
+            if _attempted(field, _inside(place, relative), partial(_is_regular, path)):
                 yield relative, partial(path.open, "rb")
+
+
+def _is_regular(path: Path) -> bool:
+    """Whether a path is a file, and not e.g. a folder or a pipe, which would never end."""
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:  # A link that leads nowhere.
+        return False
 
 
 def _objects(field: str, place: str) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -127,16 +129,26 @@ def _pack(field: str, place: str, files: Files, archive: IO[bytes]) -> None:
             entry = ZipInfo(name)
             entry.compress_type = ZIP_DEFLATED
             opening = partial(packing.open, entry, "w")
+            within = _inside(place, name)
             with (
                 # Its name may be one that no archive can have.
-                _attempted(field, place, opening) as into,
-                _attempted(field, place, opener) as file,
+                _attempted(field, within, opening) as into,
+                _attempted(field, within, opener) as file,
             ):
-                while block := _attempted(field, place, partial(file.read, _BLOCK)):
+                while block := _attempted(field, within, partial(file.read, _BLOCK)):
                     into.write(block)
                     left -= len(block)
                     if left < 0:
                         raise input_error(field, place, _TOO_LARGE)
+
+
+def _inside(place: str, name: str) -> str:
+    return f"{display(place).rstrip('/')}/{_printable(name)}"
+
+
+def _printable(name: str) -> str:
+    """Return a name that may not be UTF-8 as one that a log can have."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _attempted(field: str, place: str, read: Callable[[], Any]) -> Any:

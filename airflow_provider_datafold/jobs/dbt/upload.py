@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api.dbt import FACTS as FACTS
-from airflow_provider_datafold.exceptions import DatafoldNotFoundError
+from airflow_provider_datafold.exceptions import DatafoldNotFoundError, DatafoldRejectedError
 from airflow_provider_datafold.jobs.ci_run import list_runs
 from airflow_provider_datafold.jobs.job import CI_RUN
 from airflow_provider_datafold.jobs.once.start import start_once
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
 
 PULL_REQUEST = "pull_request"
+
+_TOO_LARGE = 413
+_LESS = (
+    "The archive is too large for the service or a proxy: upload fewer files, with the argument "
+    "'include' of DatafoldUploadDbtArtifactsOperator, e.g. ['manifest.json', 'run_results.json']."
+)
 
 _BRANCH = "HEAD"
 """Git's name for a commit whose branch nobody knows."""
@@ -26,18 +32,20 @@ _PAUSES = (2.0, 3.0, *(5.0,) * 11)
 def upload_once(
     hook: JobHook, ci_config_id: int, archive: IO[bytes], facts: Mapping[str, Any]
 ) -> None:
-    """Upload an archive, or find out that it was stored if the response is lost.
-
-    :param hook: the hook to call.
-    :param ci_config_id: id of the CI configuration.
-    :param archive: a zip archive of the target folder.
-    :param facts: ``commit_sha``, ``run_type`` and ``run_id``.
-    :raises DatafoldError: it was not stored; uploading it again does no harm.
-    """
+    """Upload an archive, or find out that it was stored if the response is lost."""
 
     def submit() -> bool:
-        hook.submit_dbt_artifacts(ci_config_id, archive, **facts)
-        return True
+        try:
+            hook.submit_dbt_artifacts(ci_config_id, archive, **facts)
+        except DatafoldRejectedError as error:
+            if error.status_code != _TOO_LARGE:
+                raise
+            failure = DatafoldRejectedError(
+                f"{error} {_LESS}", status_code=_TOO_LARGE, method=error.method, path=error.path
+            )
+        else:
+            return True
+        raise failure
 
     def is_stored() -> bool:
         known = {name: facts[name] for name in ("commit_sha", "run_type")}
@@ -55,12 +63,7 @@ def upload_once(
 
 
 def ended_runs(hook: JobHook, ci_config_id: int, commit_sha: str) -> frozenset[int]:
-    """Return the ids of a commit's CI runs that have ended.
-
-    :param hook: the hook to call.
-    :param ci_config_id: id of the CI configuration.
-    :param commit_sha: the commit.
-    """
+    """Return the ids of a commit's CI runs that have ended."""
     return frozenset(
         run["id"]
         for run in list_runs(hook, ci_config_id, pr_sha=commit_sha)
@@ -74,13 +77,6 @@ def wait_for_run(
     """Wait until Datafold has a CI run for an upload.
 
     The pull request may have had one that waited for the artifacts, or they start one.
-
-    :param hook: the hook to call.
-    :param ci_config_id: id of the CI configuration.
-    :param commit_sha: the commit.
-    :param ended: the runs that had ended before the upload.
-    :return: the newest run of the commit that is not one of these.
-    :raises DatafoldNotFoundError: there is none after a minute.
     """
     for pause in (0.0, *_PAUSES):
         hook.pause(pause)

@@ -127,7 +127,7 @@ def test_another_tag() -> None:
     assert key_of(node, tag="pk") == ("the model's meta", ["id"])
 
 
-@pytest.mark.parametrize("value", [True, 7, [], [1], {"id": 1}])
+@pytest.mark.parametrize("value", [True, 7, [], [1], ["id", ""], [" "], {"id": 1}])
 def test_a_tag_without_names(value: Any) -> None:
     with pytest.raises(DatafoldInputError) as caught:
         key_of(a_model("orders", meta={"primary-key": value}))
@@ -137,6 +137,7 @@ def test_a_tag_without_names(value: Any) -> None:
     )
 
 
+PARTLY_UNIQUE_ID = a_test("unique", "orders", where="kind = 1", column_name="id")
 UNIQUE_ID = a_test("unique", "orders", column_name="id")
 UNIQUE_KIND = a_test("unique", "orders", column_name="kind")
 NOT_NULL_KIND = a_test("not_null", "orders", column_name="kind")
@@ -155,6 +156,28 @@ BOTH = a_test("unique_combination_of_columns", "orders", combination_of_columns=
         ([a_test("unique", "orders", attached_node=None, depends_on={}, column_name="id")], None),
         ([a_test("unique", "orders")], None),
         ([a_test("unique", "orders", column_name="md5(x)")], None),
+        ([a_test("unique", "orders", column_name='"Order Id"')], ["Order Id"]),
+        (
+            [
+                a_test(
+                    "unique_combination_of_columns",
+                    "orders",
+                    combination_of_columns=['"Order Id"', "line_no"],
+                )
+            ],
+            ["Order Id", "line_no"],
+        ),
+        # A part of a key is none.
+        (
+            [
+                a_test(
+                    "unique_combination_of_columns",
+                    "orders",
+                    combination_of_columns=["md5(x)", "line_no"],
+                )
+            ],
+            None,
+        ),
         ([a_test("accepted_values", "orders", column_name="id")], None),
         ([a_test("not_null", "orders", column_name="id")], None),
         ([a_test("unique", "customers", column_name="id")], None),
@@ -173,6 +196,9 @@ def test_tests(tests: list[dict[str, Any]], found: list[str] | None) -> None:
         ({"primary_key": ["kind"]}, [BOTH, UNIQUE_KIND], ["kind"]),
         ({"primary_key": ["kind", "id"]}, [BOTH], ["kind", "id"]),
         ({"primary_key": ["kind", "id"]}, [UNIQUE_ID, UNIQUE_KIND], ["kind", "id"]),
+        # dbt takes no notice of a test's where.
+        ({"primary_key": ["id"]}, [PARTLY_UNIQUE_ID], None),
+        ({"primary_key": ["id", "kind"]}, [PARTLY_UNIQUE_ID, UNIQUE_KIND], ["id", "kind"]),
         # A constraint is no guess.
         (
             {
@@ -184,8 +210,15 @@ def test_tests(tests: list[dict[str, Any]], found: list[str] | None) -> None:
         ),
     ],
 )
-def test_dbt_s_own_key(node: dict[str, Any], tests: list[dict[str, Any]], found: list[str]) -> None:
-    assert key_of(a_model("orders", **node), *tests)[1] == found
+def test_dbt_s_own_key(node: dict[str, Any], tests: list[dict[str, Any]], found: Any) -> None:
+    key = key_of(a_model("orders", **node), *tests)
+    assert (key and key[1]) == found
+
+
+def test_a_test_that_is_disabled_shows_no_key() -> None:
+    node = a_model("orders", primary_key=["id"])
+    content = {"nodes": {node["unique_id"]: node}, "disabled": {"test.shop.x": [UNIQUE_ID]}}
+    assert find_key(read_manifest("manifest", content)[node["unique_id"]], "primary-key") is None
 
 
 @pytest.mark.parametrize(
@@ -200,6 +233,13 @@ def test_dbt_s_own_key(node: dict[str, Any], tests: list[dict[str, Any]], found:
         ("concat(a, b)", ["a", "b"], ["a", "b"]),
         ("CONCAT(a, '-', concat_ws('-', b, 7.5))", [], ["a", "b"]),
         ('concat(a, "-", "b", `c`)', [], ["a", "b", "c"]),
+        ('"Order Id"', [], ["Order Id"]),
+        ("`Order Id`", [], ["Order Id"]),
+        (' "Order ""Id""" ', [], ['Order "Id"']),
+        ("concat(`Order Id`, b)", [], ["Order Id", "b"]),
+        # A column, or a string of BigQuery's?
+        ('concat("Order Id", b)', [], []),
+        ('concat("Order Id", b)', ["order id", "b"], ["order id", "b"]),
         ('"Order ""Id""" || x', ['order "id"'], ['order "id"', "x"]),
         ("A || B", ["a", "b"], ["a", "b"]),
         ("a || a", [], ["a"]),
