@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         monitor_run as monitor_run,
         monitors as monitors,
         once as once,
+        trouble as trouble,
     )
 else:
     __getattr__ = modules_of(__name__)

@@ -10,7 +10,7 @@ from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.exceptions import DatafoldAnswerError
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
-from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.watch import JobStatus
+    from airflow_provider_datafold.operators.wait import Wait
 
 
 class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
@@ -93,9 +94,9 @@ class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
         self.log.info("Started test %d of data source %d.", job_id, data_source_id)
         return {"job_id": job_id}
 
-    def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
+    def started(self, hook: JobHook, wait: Wait) -> dict[str, Any]:
         """Return the ids without waiting."""
-        return {**self._asked, **start.ids, "status": None, "results": None}
+        return {**self._asked, **wait.ids, "status": None, "results": None}
 
     def ended(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus

@@ -12,7 +12,7 @@ from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.operators.base import ON_ALERT, DatafoldOperator, store
-from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.monitors.format import Wanted
     from airflow_provider_datafold.jobs.watch import JobStatus
+    from airflow_provider_datafold.operators.wait import Wait
 
 
 class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
@@ -102,9 +103,9 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
         self.log.info("Started run %d of monitor %d.", run_id, monitor_id)
         return {"monitor_id": monitor_id, "run_id": run_id}
 
-    def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
+    def started(self, hook: JobHook, wait: Wait) -> dict[str, Any]:
         """Return the ids without waiting."""
-        return jobs.monitor_run.summary(hook, start.ids, start.answer)
+        return jobs.monitor_run.summary(hook, wait.ids, wait.answer)
 
     def ended(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
