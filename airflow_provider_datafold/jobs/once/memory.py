@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold.exceptions import DatafoldNotFoundError
 from airflow_provider_datafold.jobs.job import Job, State
 from airflow_provider_datafold.jobs.once.ownership import owner_of
 
@@ -60,13 +61,25 @@ class Memory:
 
         :param is_awaited: whether the task waits for its end. Then one that has come to nothing is
             left: a retry is to start another.
-        :return: the job, ``None`` if there is none to go on with.
+        :return: the job, ``None`` if there is none to go on with, or if Datafold has it no more.
         :raises DatafoldError: it cannot be read, for good.
         """
         found = self._found()
         if found is None or not is_awaited:
             return found
-        reading = self._hook.look(self._job, found.ids)
+        try:
+            reading = self._hook.look(self._job, found.ids)
+        except DatafoldNotFoundError as error:
+            # A list that does not show it says too little: it may run.
+            if error.status_code != 404:
+                raise
+            self._hook.log.warning(
+                "The %s that an earlier try started is gone: %s. Starting another one.",
+                self._job.noun,
+                error.summary,
+            )
+            self.forget()
+            return None
         if reading.state in (State.FAILED, State.CANCELLED):
             return None
         return replace(found, answer=reading.answer)
