@@ -26,8 +26,8 @@ class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
     """Test whether Datafold can read a data source, before a DAG relies on it.
 
     ``POST /api/v1/data_sources/{data_source_id}/test`` of Datafold's API starts the test. The task
-    waits for its end. It passes if each step is done and reports success, or that it was skipped,
-    and not all were skipped.
+    waits for its end. It passes if each step is done and reports ``OK``, success, or that it was
+    skipped, and not all report only that.
 
     .. code-block:: python
 

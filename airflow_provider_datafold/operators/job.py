@@ -26,19 +26,7 @@ _LAST_SECONDS = 4.0
 
 
 class DatafoldJobOperator(DatafoldOperator, JobWaiter):
-    """Starts a job and waits for it, in the worker or in the triggerer, with the same result.
-
-    The constructor of each kind's operator takes these parameters, too:
-
-    :param wait_for_completion: whether to wait for the end and to judge it.
-    :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
-        Airflow's ``[operators] default_deferrable`` says.
-    :param poll_interval: time between two polls, in seconds or as a
-        :class:`~datetime.timedelta`; by default 2 s at first, then a seventh of the time waited,
-        at least 1 s and at most 30.
-    :param timeout: how long the job may take, in seconds or as a :class:`~datetime.timedelta`; 24
-        hours by default. The task's ``execution_timeout`` counts, too.
-    """
+    """Starts a job and waits for it, in the worker or in the triggerer, with the same result."""
 
     wait_for_completion: bool
     poll_interval: float | timedelta | None
@@ -48,11 +36,7 @@ class DatafoldJobOperator(DatafoldOperator, JobWaiter):
     fails for good. The API cancels data diffs only, so only their operator has this argument."""
 
     def execute(self, context: Context) -> Any:
-        """Start the job, and wait for its end unless ``wait_for_completion`` is ``False``.
-
-        :param context: Airflow's task context.
-        :return: the job's result; it lands in XCom.
-        """
+        """Start the job, and wait for its end unless ``wait_for_completion`` is ``False``."""
         with self.attending(context) as hook:
             begin = time.time()
             self.check(hook)
@@ -68,28 +52,15 @@ class DatafoldJobOperator(DatafoldOperator, JobWaiter):
         self._interval()
 
     def claim(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Wait:
-        """Start the job, or take over the one that an earlier try started.
-
-        :param hook: the hook to call.
-        :param context: Airflow's task context.
-        :param force_new: whether the job was cancelled, so that another is needed.
-        """
+        """Start the job, or take over the one that an earlier try started and nobody cancelled."""
         raise NotImplementedError
 
     def started(self, hook: JobHook, wait: Wait) -> Any:
-        """Return the task's return value if the task does not wait.
-
-        :param hook: the hook to call.
-        :param wait: the job.
-        """
+        """Return the task's return value if the task does not wait."""
         raise NotImplementedError
 
     def cancel_after_stop(self, hook: JobHook, until: float) -> None:
-        """Cancel the job when the task is being killed.
-
-        :param hook: a hook that was stopped.
-        :param until: when Airflow may kill the process, by the monotonic clock.
-        """
+        """Cancel the job with a stopped hook, by a moment of the monotonic clock."""
 
     def on_kill(self) -> None:
         """Send nothing more when the task is stopped, except the cancel of the job."""

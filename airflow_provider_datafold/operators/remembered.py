@@ -39,11 +39,7 @@ class DatafoldRememberedJobOperator(DatafoldJobOperator):
         return Wait(known.ids, known.since, is_taken_over=True, answer=known.answer)
 
     def begin(self, hook: JobHook) -> Mapping[str, Any]:
-        """Start the job.
-
-        :param hook: the hook to call.
-        :return: the job's ids by name.
-        """
+        """Start the job, and return its ids by name."""
         raise NotImplementedError
 
     def _judge(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:

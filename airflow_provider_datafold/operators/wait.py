@@ -77,14 +77,9 @@ class JobWaiter(HookUser):
         try_number: int | None = None,
         **wait: Any,
     ) -> Any:
-        """Continue after the triggerer has waited.
+        """Continue after the triggerer has waited; its event is a hint, so the job is read again.
 
-        :param context: Airflow's task context.
-        :param event: the trigger's event. It is a hint: the worker reads the job itself.
-        :param try_number: the try that deferred.
-        :param wait: the fields of :class:`Wait`. ``dag.test()`` passes only the event.
-        :return: the job's result; it lands in XCom.
-        :raises DatafoldInputError: neither says which job it is.
+        ``dag.test()`` passes only the event.
         """
         event = event if isinstance(event, Mapping) else {}
         # Airflow 3.0 passes the event of a failed try to the next try.
@@ -99,46 +94,24 @@ class JobWaiter(HookUser):
             return self._go_on(hook, context, resumed, event, may_defer=may_defer)
 
     def check(self, hook: JobHook) -> None:
-        """Check all arguments, before anything is sent.
-
-        :param hook: the hook of the task's connection.
-        :raises DatafoldInputError: an argument is wrong.
-        """
+        """Check all arguments, before anything is sent."""
         raise NotImplementedError
 
     def recall(self, context: Context, wait: Wait) -> None:
-        """Take up what the process that deferred the task knew of the job.
-
-        :param context: Airflow's task context.
-        :param wait: what it handed over.
-        """
+        """Take up what the process that deferred the task knew of the job."""
 
     def ended(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> Any:
-        """Return the task's return value, or raise the error that the job's end means.
-
-        :param hook: the hook to call.
-        :param context: Airflow's task context.
-        :param ids: the job's ids.
-        :param reading: the job's end.
-        """
+        """Return the task's return value, or raise the error that the job's end means."""
         raise NotImplementedError
 
     def gave_up(self, hook: JobHook, context: Context, error: Exception) -> None:
-        """Leave the job, and tell of it, before the task fails or is skipped.
-
-        :param hook: the hook of the task's connection.
-        :param context: Airflow's task context.
-        :param error: why.
-        """
+        """Leave the job, and tell of it, before the task fails or is skipped."""
 
     @contextmanager
     def attending(self, context: Context) -> Iterator[JobHook]:
-        """Open the hook, and leave the job in order if the task ends without a result.
-
-        :param context: Airflow's task context.
-        """
+        """Open the hook, and leave the job in order if the task ends without a result."""
         with self.open_hook() as hook:
             try:
                 yield hook

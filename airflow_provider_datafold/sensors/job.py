@@ -33,15 +33,7 @@ DEFAULT_POKE_INTERVAL = 60.0
 class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
     """Waits for a job that something else has started, and never cancels it.
 
-    A temporary error does not end the wait. The constructor of each kind's sensor takes these
-    parameters, too, and those of Airflow's sensors, such as ``mode`` and ``soft_fail``:
-
-    :param deferrable: whether to wait in the triggerer, regardless of ``mode``; by default as
-        Airflow's ``[operators] default_deferrable`` says.
-    :param poke_interval: seconds between two polls; by default 60 or, in the triggerer, 2 at
-        first, then a seventh of the time waited, at least 1 and at most 30.
-    :param timeout: how long to wait, in seconds or as a :class:`~datetime.timedelta`; 24 hours by
-        default. Deferred, the task's ``execution_timeout`` counts, too.
+    A temporary error does not end the wait.
     """
 
     # As for operators, Airflow's class comes first.
@@ -57,11 +49,7 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
     """When Datafold accepts the next request, in seconds since the epoch."""
 
     def execute(self, context: Context) -> Any:
-        """Wait for the job.
-
-        :param context: Airflow's task context.
-        :return: the job's result; it lands in XCom.
-        """
+        """Wait for the job."""
         with self.attending(context):
             begin = time.time()
             if self.deferrable:
@@ -73,13 +61,7 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
             return self._poke_again_and_again(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Read the job once.
-
-        :param context: Airflow's task context.
-        :return: whether it has ended, and if so its result.
-        :raises DatafoldError: the job did not end as the sensor wants, or reading it failed for
-            good.
-        """
+        """Read the job once, and judge it if it has ended."""
         if time.time() < self._not_before:
             return PokeReturnValue(is_done=False)
         with self.open_hook() as hook:
@@ -100,11 +82,7 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
         raise NotImplementedError
 
     def begin(self, hook: JobHook, context: Context) -> None:
-        """Prepare for reading the job, e.g. store the link.
-
-        :param hook: the hook to call.
-        :param context: Airflow's task context.
-        """
+        """Prepare for reading the job, e.g. store the link."""
 
     def _poke_again_and_again(self, context: Context) -> Any:
         try:

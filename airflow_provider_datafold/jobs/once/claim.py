@@ -39,9 +39,8 @@ class Search(Enum):
 class Claim:
     """The data diff of a task's run, from just before it is made until nothing of it can run.
 
-    :param owner: the task's run.
-    :param number: the data diff's id, ``None`` as long as it is not known.
-    :param is_doubtful: whether there may be a second one, which the service made late.
+    Its ``number`` is ``None`` as long as nobody knows it. It is doubtful if the service may have
+    made a second one late.
     """
 
     def __init__(
@@ -57,15 +56,7 @@ class Claim:
     def take(
         self, hook: JobHook, request: Request, search: Search, *, may_cancel: bool = True
     ) -> Mapping[str, Any]:
-        """Take over the data diff that the task already has, or make it.
-
-        :param hook: the hook to call.
-        :param request: asks for it, without the tag.
-        :param search: how far to look first.
-        :param may_cancel: whether to cancel those for which no task waits any more.
-        :return: the data diff as the API shows it.
-        :raises DatafoldError: it could not be made.
-        """
+        """Take over the data diff that the task already has, or make it."""
         found = self._find(hook, search)
         diff = found.taken
         if may_cancel:
@@ -98,11 +89,7 @@ class Claim:
             self._cancel_second(hook)
 
     def cancel_after_stop(self, hook: JobHook, until: float) -> None:
-        """Cancel what may run while the task is killed, even if nobody knows its id yet.
-
-        :param hook: a hook that was stopped.
-        :param until: when Airflow may kill the process, by the monotonic clock.
-        """
+        """Cancel what may run while the task is killed, even if nobody knows its id yet."""
         if not self.may_run:
             return
         if self.number is None:

@@ -26,12 +26,7 @@ _KEY = "datafold_job"
 
 @dataclass(frozen=True)
 class Known:
-    """A job that an earlier try of a task started.
-
-    :param ids: its ids by name.
-    :param since: when it was started, in seconds since the epoch.
-    :param answer: the job as the API shows it now, empty if it was not read.
-    """
+    """A job that an earlier try of a task started, and how the API shows it if it was read."""
 
     ids: Mapping[str, Any]
     since: float
@@ -41,12 +36,8 @@ class Known:
 class Memory:
     """Keeps which job a generation of a task's run has started; without a store, nothing.
 
-    A store that fails is no error: the task then does what it does without one.
-
-    :param hook: the hook of the task's connection.
-    :param context: Airflow's task context.
-    :param job: the kind of job.
-    :param asked: what the task asks for. If that has changed, it is not the same job.
+    A store that fails is no error: the task then does what it does without one. If the task asks
+    for something else than before, it is not the same job.
     """
 
     def __init__(self, hook: JobHook, context: Context, job: Job, asked: Mapping[str, Any]) -> None:
@@ -59,10 +50,8 @@ class Memory:
     def recall(self, *, is_awaited: bool) -> Known | None:
         """Return the job that an earlier try of this generation started.
 
-        :param is_awaited: whether the task waits for its end. Then one that has come to nothing is
-            left: a retry is to start another.
-        :return: the job, ``None`` if there is none to go on with, or if Datafold has it no more.
-        :raises DatafoldError: it cannot be read, for good.
+        If the task waits for its end, one that has come to nothing is left, and one that is gone is
+        forgotten: a retry is to start another.
         """
         found = self._found()
         if found is None or not is_awaited:
@@ -85,11 +74,7 @@ class Memory:
         return replace(found, answer=reading.answer)
 
     def keep(self, ids: Mapping[str, Any]) -> float:
-        """Keep which job was started just now.
-
-        :param ids: its ids by name.
-        :return: now, in seconds since the epoch.
-        """
+        """Keep which job was started just now, and return the time."""
         since = time.time()
         value = {"owner": self._owner, "ids": dict(ids), "since": since}
         self._use(

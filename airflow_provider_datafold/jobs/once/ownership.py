@@ -44,12 +44,7 @@ class Whose(Enum):
 
 @dataclass(frozen=True)
 class Owner:
-    """The run of a task that a data diff is made for.
-
-    :param task: the task's part of the tag.
-    :param generation: the generation's part.
-    :param since: no data diff of this run was made before; ``None`` if nobody knows.
-    """
+    """The run of a task that a data diff is made for, and when it began, if that is known."""
 
     task: str
     generation: str
@@ -94,11 +89,7 @@ class Owner:
 
 
 def owner_of(context: Context, body: Mapping[str, Any]) -> Owner:
-    """Find out whose data diff it is.
-
-    :param context: Airflow's task context.
-    :param body: what is asked for, without the tag.
-    """
+    """Return who asks for a data diff with a body, which has no tag yet."""
     ti, run = context["ti"], context["dag_run"]
     since = getattr(run, "start_date", None)
     names = [ti.dag_id, ti.task_id, ti.run_id, ti.map_index, str(since)]
@@ -129,10 +120,8 @@ def tells_of_each_clear() -> bool:
 class Found:
     """What a task's run finds of its own among the data diffs of an account.
 
-    :param taken: the one to take over, ``None`` if there is none that runs or is done.
-    :param running: the ids of those of this generation that still run.
-    :param earlier: the ids of those of other generations that still run.
-    :param copies: the ids of the copies that a person made.
+    The one to take over, the ids of those that still run, of this generation and of earlier ones,
+    and the ids of the copies that a person made.
     """
 
     taken: Mapping[str, Any] | None
