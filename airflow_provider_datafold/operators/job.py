@@ -44,7 +44,9 @@ class DatafoldJobOperator(DatafoldOperator, JobWaiter):
             if not self.wait_for_completion:
                 return self.started(hook, wait)
             deadline = min(wait.since + self._longest(), begin + self._execution_seconds())
-            return self._wait(hook, context, replace(wait, deadline=deadline))
+            wait = replace(wait, deadline=deadline)
+            reading = self._wait(hook, context, wait)
+            return self._judge(hook, context, wait, reading)
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
@@ -72,11 +74,11 @@ class DatafoldJobOperator(DatafoldOperator, JobWaiter):
     def _may_cancel(self) -> bool:
         return self.cancel_on_kill and self.wait_for_completion
 
-    def _wait(self, hook: JobHook, context: Context, wait: Wait) -> Any:
+    def _wait(self, hook: JobHook, context: Context, wait: Wait) -> JobStatus:
         # If a trigger fires at once, Airflow may lose its event, and with it a try.
         if self.deferrable and not self.job.is_end(wait.answer.get(self.job.status)):
             self._defer(context, wait)
-        return self._judge(hook, context, wait, self._watch(hook, wait))
+        return self._watch(hook, wait)
 
     def _judge(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:
         # Only a task that can cancel its job may have cancelled that of another try.
@@ -87,9 +89,9 @@ class DatafoldJobOperator(DatafoldOperator, JobWaiter):
                 "Another try of this task cancelled the %s. Starting a new one.", self.job.noun
             )
             again = self.claim(hook, context, force_new=True)
-            again = replace(again, deadline=wait.deadline, is_taken_over=False)
-            return self._wait(hook, context, again)
-        return super()._judge(hook, context, wait, reading)
+            wait = replace(again, deadline=wait.deadline, is_taken_over=False)
+            reading = self._wait(hook, context, wait)
+        return self.ended(hook, context, wait.ids, reading)
 
     def _execution_seconds(self) -> float:
         """Return the seconds that this try may take, with time left for a cancel."""

@@ -57,14 +57,10 @@ class Claim:
         self, hook: JobHook, request: Request, search: Search, *, may_cancel: bool = True
     ) -> Mapping[str, Any]:
         """Take over the data diff that the task already has, or make it."""
-        found = self._find(hook, search)
-        diff = found.taken
-        if may_cancel:
-            for number in (*found.earlier, *found.others(diff["id"] if diff else None)):
-                _cancel_left(hook, number)
-        if diff is not None:
-            self.is_taken_over = self.is_doubtful = True
-        else:
+        diff = None
+        if search is not Search.NOT:
+            diff = self._take_over(hook, search, may_cancel=may_cancel)
+        if diff is None:
             diff = self._make(hook, request)
         self.number = diff["id"]
         return diff
@@ -113,6 +109,18 @@ class Claim:
             return
         for number in found:
             _cancel_left(hook, number)
+
+    def _take_over(
+        self, hook: JobHook, search: Search, *, may_cancel: bool
+    ) -> Mapping[str, Any] | None:
+        """Look for the data diff of an earlier try, and cancel those that nobody waits for."""
+        found = self._find(hook, search)
+        diff = found.taken
+        if may_cancel:
+            for number in (*found.earlier, *found.others(diff["id"] if diff else None)):
+                _cancel_left(hook, number)
+        self.is_taken_over = self.is_doubtful = diff is not None
+        return diff
 
     def _make(self, hook: JobHook, request: Request) -> Mapping[str, Any]:
         tags = [*(request.body.get("tags") or ()), self.owner.tag]
