@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         monitor_run as monitor_run,
         monitors as monitors,
         once as once,
-        trouble as trouble,
     )
 else:
     __getattr__ = modules_of(__name__)

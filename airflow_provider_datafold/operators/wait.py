@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.exceptions import AirflowRescheduleException
 
-from airflow_provider_datafold import jobs, triggers
+from airflow_provider_datafold import triggers
 from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldInputError,
     DatafoldStoppedError,
 )
-from airflow_provider_datafold.jobs.trouble import DEADLINE, TROUBLE
+from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.operators.base import HookUser
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class JobWaiter(HookUser):
             )
         now = time.time()
         known = {name: handed_over[name] for name in _HANDED_OVER if name in handed_over}
-        if event.get("state") == DEADLINE:
+        if event.get("state") == trouble.DEADLINE:
             known["deadline"] = now
         elif "deadline" not in known:
             known["deadline"] = now + self._longest()
@@ -156,15 +156,15 @@ class JobWaiter(HookUser):
     ) -> Any:
         """Read the job once, and let the triggerer wait on if it has not ended."""
         state = event.get("state")
-        if state == TROUBLE:
+        if state == trouble.TROUBLE:
             hook.log.warning("The triggerer could not go on waiting: %s.", event.get("error"))
-        if state == DEADLINE:
+        if state == trouble.DEADLINE:
             return self._judge(hook, context, wait, self._watch(hook, wait))
         reading = hook.look(self.job, wait.ids, is_troubled=bool(event.get("is_lasting")))
         if not reading.has_ended and may_defer:
             if reading.was_seen:
                 hook.log.info("The %s is %s. Deferring.", self.job.noun, reading.shown_status)
-            pause = max(jobs.trouble.AFTER_TROUBLE, reading.retry_after)
+            pause = max(trouble.AFTER_TROUBLE, reading.retry_after)
             self._defer(context, wait, time.time() + pause)
         if not reading.has_ended:
             reading = self._watch(hook, wait)
