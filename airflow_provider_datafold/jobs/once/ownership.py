@@ -166,7 +166,8 @@ def _of_use(diffs: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, bool, Map
 def tags_of(diff: Mapping[str, Any]) -> list[str]:
     """Return the tags of a data diff in lower case, as ours are: a service may change that."""
     tags = diff.get("tags")
-    return [str(tag).casefold() for tag in tags] if isinstance(tags, list) else []
+    found = tags if isinstance(tags, list) else ()
+    return [tag.casefold() for tag in found if isinstance(tag, str)]
 
 
 def created_at(diff: Mapping[str, Any]) -> datetime | None:

@@ -163,10 +163,24 @@ THIS, EARLIER, COPY, OTHERS = Whose
 )
 def test_the_tag_tells_whose_it_is(tags: Any, whose: Whose) -> None:
     assert OWNER.whose({"id": 1, "tags": tags}) is whose
-    # Of the end that a task has waited for: a person may add tags, or a service show none.
-    assert OWNER.is_excluded_by_tags({"tags": tags}) is (
-        whose is OTHERS and isinstance(tags, list) and tags != []
-    )
+
+
+@pytest.mark.parametrize(
+    ("tags", "is_excluded"),
+    [
+        # A service may show no tags, and a person add some.
+        (None, False),
+        ([], False),
+        ([None, 5], False),
+        (["seen", OWNER.tag.upper()], False),
+        ([OTHER_GENERATION], False),
+        (["seen"], True),
+        ([f"{OWNER.task}x:0-ba9876543210"], True),
+    ],
+    ids=repr,
+)
+def test_what_the_tags_of_an_end_exclude(tags: Any, is_excluded: bool) -> None:
+    assert OWNER.is_excluded_by_tags({"tags": tags}) is is_excluded
 
 
 @pytest.mark.parametrize("tag", [OWNER.tag, OTHER_GENERATION])
