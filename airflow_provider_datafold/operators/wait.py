@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -62,8 +62,8 @@ class JobWaiter(HookUser):
 
     deferrable: bool
     cancel_on_kill: bool = False
-    execute: Any
-    defer: Any
+    execute: Callable[..., Any]
+    defer: Callable[..., NoReturn]
 
     @property
     def job(self) -> Job:
@@ -185,7 +185,6 @@ class JobWaiter(HookUser):
             method_name="execute_complete",
             kwargs={"try_number": context["ti"].try_number, **wait.handed_over()},
         )
-        raise AssertionError
 
     def _watch(self, hook: JobHook, wait: Wait) -> JobStatus:
         """Wait in this worker."""
