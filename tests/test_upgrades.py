@@ -84,9 +84,12 @@ STORED: dict[str, Any] = {
     # Of a deferred task: the method that goes on, and its arguments.
     "deferred operator": (
         "execute_complete",
-        ["try_number", "ids", "since", "deadline", "is_taken_over", "twin_tag"],
+        ["try_number", "ids", "since", "deadline", "is_taken_over", "tag", "is_doubtful"],
     ),
-    "deferred sensor": ("execute_complete", ["try_number", "since", "deadline"]),
+    "deferred sensor": (
+        "execute_complete",
+        ["try_number", "ids", "since", "deadline", "is_taken_over", "tag", "is_doubtful"],
+    ),
     # Of a link: name and XCom key.
     "links": {
         "airflow_provider_datafold.links.DatafoldLink": ("Datafold", "datafold_url"),
@@ -265,9 +268,10 @@ WAIT = {
     "since": 0.0,
     "deadline": 4e9,
     "is_taken_over": False,
-    "twin_tag": STORED["tag"],
+    "tag": STORED["tag"],
+    "is_doubtful": True,
 }
-OF_A_SENSOR = {name: WAIT[name] for name in STORED["deferred sensor"][1]}
+OF_A_SENSOR = {**WAIT, "tag": None, "is_doubtful": False}
 TROUBLED = STORED["event of a job not seen to its end"]
 EVENTS = [
     None,

@@ -110,7 +110,7 @@ def add_diff(sandbox: Any, course: Course = IDENTICAL, tag: str | None = "mine")
 
 
 class Waits:
-    """Stands in for a hook's waits: records what each is asked for, and ends it as a script says.
+    """Stands in for a hook's waits and looks: records what each is asked for, and ends it.
 
     :param monkeypatch: puts the hook back afterwards.
     :param script: errors, or statuses with which a data diff ends.
@@ -119,7 +119,8 @@ class Waits:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *script: Any) -> None:
         self.asked: list[dict[str, Any]] = []
         self._script = [*script]
-        monkeypatch.setattr(JobHook, "wait", lambda _, job, ids, **how: self(job, ids, how))
+        for name in ("wait", "look"):
+            monkeypatch.setattr(JobHook, name, lambda _, job, ids, **how: self(job, ids, how))
 
     def __call__(self, job: Any, ids: Any, how: dict[str, Any]) -> JobStatus:
         self.asked.append({"job": job, "ids": ids, **how})

@@ -29,6 +29,8 @@ FACTS = {
 }
 """Checks for the facts about a pull request, by the API's names."""
 
+_SHORTEST_SHA = 7
+
 
 def upload_request(ids: Mapping[str, int], changes: Any) -> Request:
     """Make the request that uploads the tables of a pull request.
@@ -110,36 +112,43 @@ def summary(ids: Mapping[str, Any], status: str | None) -> dict[str, Any]:
     return {"ci_config_id": ids["ci_config_id"], "run_id": ids["run_id"], "status": status}
 
 
-def list_runs(hook: JobHook, ci_config_id: int, **wanted: Any) -> Iterator[dict[str, Any]]:
+def list_runs(hook: JobHook, ci_config_id: int, **facts: Any) -> Iterator[dict[str, Any]]:
     """List CI runs, a page at a time, up to ten pages.
 
     :param hook: the hook to call.
     :param ci_config_id: id of the CI configuration.
-    :param wanted: the filters of the list, ``pr_sha`` and perhaps ``pr_num``.
+    :param facts: what the runs must show, by the list's names. A run that shows nothing of a fact
+        is nobody's.
     """
-    count = 0
+    count, filters = 0, {name: facts[name] for name in ("pr_sha", "pr_num") if name in facts}
     for _ in range(MOST_PAGES):
-        runs = hook.list_ci_runs(ci_config_id, **wanted, limit=PAGE_SIZE, offset=count)
-        yield from (run for run in runs if _is_wanted(run, **wanted))
+        runs = hook.list_ci_runs(ci_config_id, **filters, limit=PAGE_SIZE, offset=count)
+        for run in runs:
+            # The service may ignore a filter.
+            if isinstance(run, dict) and isinstance(run.get("id"), int) and _shows(run, facts):
+                yield run
         # Not a short one: a service may return less than it is asked for.
         if not runs:
             break
         count += len(runs)
 
 
-def _is_wanted(run: Any, pr_sha: str, pr_num: int | None = None) -> bool:
-    """Return whether it is a run of the commit and the pull request: a filter may be ignored."""
-    if not isinstance(run, dict) or not isinstance(run.get("id"), int):
-        return False
-    asked, shown = pr_sha.lower(), str(run.get("pr_sha") or "").lower()
+def _shows(run: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    return all(_agree(name, str(fact), str(run.get(name))) for name, fact in facts.items())
+
+
+def _agree(name: str, fact: str, shown: str) -> bool:
+    if not name.endswith("_sha"):
+        return fact == shown
     # A short sha stands for the long one.
-    is_of_commit = asked.startswith(shown) or shown.startswith(asked)
-    return is_of_commit and (pr_num is None or str(run.get("pr_num") or pr_num) == str(pr_num))
+    length = min(len(fact), len(shown))
+    return length >= _SHORTEST_SHA and fact[:length].lower() == shown[:length].lower()
 
 
 def _newest_run(hook: JobHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:
-    """Return the id of a commit's newest run, 0 if there is none."""
-    runs = list_runs(hook, ci_config_id, pr_sha=facts["pr_sha"], pr_num=facts["pr_number"])
+    """Return the id of the newest run for these facts, 0 if there is none."""
+    shown = {"pr_num" if name == "pr_number" else name: fact for name, fact in facts.items()}
+    runs = list_runs(hook, ci_config_id, **shown)
     # The contract does not say whether the first or the last run in the list is the newest.
     return max((run["id"] for run in runs), default=0)
 

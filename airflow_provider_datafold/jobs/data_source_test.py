@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
-_PASSED = (["ok"], ["success"], ["ok", "success"])
+_PASSED = (
+    ["ok"],
+    ["success"],
+    ["ok", "success"],
+    # So says a healthy data source for whose type Datafold has no lineage downloader.
+    ["ok", "skipped"],
+)
 _SKIPPED = (["skip"], ["skipped"], ["skip", "skipped"])
 """What the results of a good step say in lower case. Anything else is unknown, or contradicts
 itself."""

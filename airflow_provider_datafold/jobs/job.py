@@ -38,8 +38,8 @@ class Job:
     :param states: what each known status means; one that nobody knows is not an end.
     :param cancel: the operation that cancels it, ``None`` where there is none.
     :param asks: the names of the ids that ``read`` and ``cancel`` take.
-    :param is_listed: whether ``read`` lists runs, page by page, and the job is the one of them
-        whose id is ``run_id``.
+    :param is_read_from_pages: whether ``read`` lists runs, page by page, and the job is the one of
+        them whose id is ``run_id``.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Job:
     states: Mapping[str, State]
     asks: tuple[str, ...]
     cancel: Operation[Any] | None = None
-    is_listed: bool = False
+    is_read_from_pages: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The names of all ids by which it is known."""
-        return (*self.asks, "run_id") if self.is_listed else self.asks
+        return (*self.asks, "run_id") if self.is_read_from_pages else self.asks
 
     def values(self, ids: Mapping[str, Any]) -> dict[str, Any]:
         """Return what :attr:`read` and :attr:`cancel` must be given."""
@@ -124,7 +124,7 @@ CI_RUN = Job(
     {"done": State.SUCCEEDED, "failed": State.FAILED, "cancelled": State.CANCELLED}
     | dict.fromkeys(("waiting", "queued", "processing"), State.RUNNING),
     ("ci_config_id", "pr_num"),
-    is_listed=True,
+    is_read_from_pages=True,
 )
 
 JOBS = {job.name: job for job in (DATA_DIFF, MONITOR_RUN, DATA_SOURCE_TEST, CI_RUN)}

@@ -38,8 +38,8 @@ class Ending:
     :param on_skipped: what to do if Datafold has checked nothing: ``"pass"`` or ``"fail"``.
     """
 
-    ids: Mapping[str, Any] | None = None
-    """``monitor_id`` and ``run_id``, as long as the verdict was not told."""
+    is_told = False
+    """Whether the verdict was told."""
 
     def __init__(self, on_alert: str, on_skipped: str) -> None:
         self._on_alert, self._on_skipped = on_alert, on_skipped
@@ -76,7 +76,7 @@ class Ending:
             "ok": ("passes", "passes: ok", None),
         }.get(reading.status, ("failed", "ended in an unknown state", DatafoldJobFailedError))
         told = _tell(hook, context, ids, outcome, f"it {reason}", reading.answer)
-        self.ids = None
+        self.is_told = True
         again = " A retry starts a new run." if end is DatafoldJobFailedError else ""
         see = f" See {result['url']}" if result["url"] else ""
         message = f"{name} {reason}.{again}{see}"
@@ -92,20 +92,23 @@ class Ending:
         log("%s", message)
         return result
 
-    def give_up(self, hook: JobHook, context: Context, error: BaseException) -> None:
+    def give_up(
+        self, hook: JobHook, context: Context, ids: Mapping[str, Any], error: BaseException
+    ) -> None:
         """Tell that a run was not seen to its end, unless its verdict was told.
 
         :param hook: knows the host.
         :param context: Airflow's task context.
+        :param ids: ``monitor_id`` and ``run_id``.
         :param error: why.
         """
-        if self.ids is None:
+        if self.is_told:
             return
         causes = (error, error.__cause__, error.__context__)
         found = next((each for each in causes if isinstance(each, DatafoldError)), None)
         reason = found.summary if found else f"the task ended with {type(error).__name__}"
-        told = _tell(hook, context, self.ids, "failed", reason[:1].lower() + reason[1:], {})
-        self.ids = None
+        told = _tell(hook, context, ids, "failed", reason[:1].lower() + reason[1:], {})
+        self.is_told = True
         if found:
             found.verdict = told
 

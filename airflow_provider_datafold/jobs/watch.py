@@ -105,7 +105,7 @@ def look(job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger) -> C
     :return: a :class:`JobStatus`.
     :raises DatafoldError: that failed.
     """
-    read = _find if job.is_listed else _read
+    read = _find if job.is_read_from_pages else _read
     answer = yield from read(job, ids, settings, log)
     status = answer.get(job.status)
     state = job.state_of(status)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
-from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.watch import JobStatus
+    from airflow_provider_datafold.operators.wait import Wait
 
 
 class DatafoldCIOperator(DatafoldRememberedJobOperator):
@@ -37,9 +38,9 @@ class DatafoldCIOperator(DatafoldRememberedJobOperator):
         """The kind of job."""
         return jobs.job.CI_RUN
 
-    def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
+    def started(self, hook: JobHook, wait: Wait) -> dict[str, Any]:
         """Return the ids without waiting."""
-        return jobs.ci_run.summary(start.ids, None)
+        return jobs.ci_run.summary(wait.ids, None)
 
     def ended(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -20,9 +20,8 @@ from airflow_provider_datafold.operators.job import (
     DEFAULT_DEFERRABLE,
     DEFAULT_TIMEOUT,
     DatafoldJobOperator,
-    Start,
-    Wait,
 )
+from airflow_provider_datafold.operators.wait import Wait
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.gate.decision import Gate
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.job import Job
-    from airflow_provider_datafold.jobs.once.claim import Search
-    from airflow_provider_datafold.jobs.once.ownership import Owner
+    from airflow_provider_datafold.jobs.once.claim import Claim, Search
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 _LONGEST_LABEL = 200
@@ -144,15 +142,10 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
 
     _gate: Gate
     _request: Request
+    _claim: Claim | None = None
+    """To the data diff, from just before its creation on."""
     _compared: Mapping[str, Any] | None = None
     """The finished data diff, for OpenLineage."""
-    _owner: Owner
-    _number: int | None = None
-    """The data diff's id, from its start on."""
-    _claimed_by: Owner | None = None
-    """The owner of the data diff that is being created, until its id is known."""
-    _doubted_by: Owner | None = None
-    """The owner of the data diff, if there may be a second one."""
 
     def __init__(
         self,
@@ -231,38 +224,47 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             limits,
         )
 
-    def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:
+    def claim(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Wait:
         """Create the data diff, or take over the one that an earlier try created."""
-        self._owner = self._claimed_by = owner = once.ownership.owner_of(
-            context, self._request.body
-        )
+        owner = once.ownership.owner_of(context, self._request.body)
+        self._claim = claim = once.claim.Claim(owner)
         search = self._search(context, force_new)
-        found = once.claim.claim(hook, owner, self._request, search, may_cancel=self._may_cancel)
-        number = found.diff["id"]
-        self._number, self._ids = number, (ids := {"datadiff_id": number})
-        self._claimed_by = None
-        self._doubted_by = owner if found.is_doubtful else None
-        url = hook.data_diff_url(number)
+        diff = claim.take(hook, self._request, search, may_cancel=self._may_cancel)
+        url = hook.data_diff_url(diff["id"])
         DatafoldDataDiffLink.persist(context, url)
-        verb = "Took over" if found.is_taken_over else "Started"
-        self.log.info("%s data diff %d: %s", verb, number, url)
+        verb = "Took over" if claim.is_taken_over else "Started"
+        self.log.info("%s data diff %d: %s", verb, diff["id"], url)
         now = time.time()
-        made = once.ownership.created_at(found.diff) if found.is_taken_over else None
-        since = now if made is None else min(now, made.timestamp())
-        twin_tag = owner.tag if found.is_doubtful else None
-        return Start(ids, found.diff, since, found.is_taken_over, twin_tag)
+        made = once.ownership.created_at(diff) if claim.is_taken_over else None
+        return Wait(
+            ids={"datadiff_id": diff["id"]},
+            since=now if made is None else min(now, made.timestamp()),
+            is_taken_over=claim.is_taken_over,
+            tag=owner.tag,
+            is_doubtful=claim.is_doubtful,
+            answer=diff,
+        )
 
-    def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
+    def recall(self, context: Context, wait: Wait) -> None:
+        """Take up the claim to the data diff."""
+        owner = once.ownership.owner_of(context, {})
+        if wait.tag is not None:
+            # It was handed over, because a clear may have come in between.
+            owner = owner.tagged(wait.tag)
+        number = wait.ids["datadiff_id"]
+        self._claim = once.claim.Claim(owner, number, is_doubtful=wait.is_doubtful)
+
+    def started(self, hook: JobHook, wait: Wait) -> dict[str, Any]:
         """Return the id and the address without waiting."""
-        return gate.decision.summary(hook, start.ids["datadiff_id"], start.answer)
+        return gate.decision.summary(hook, wait.ids["datadiff_id"], wait.answer)
 
     def ended(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
         """Judge the data diff."""
-        self._cancel_others(hook, ids)
-        if not self._owner.may_be_tagged_as(reading.answer):
-            number = ids["datadiff_id"]
+        number, claim = ids["datadiff_id"], cast("Claim", self._claim)
+        claim.end(hook, may_cancel=self._may_cancel)
+        if claim.owner.is_excluded_by_tags(reading.answer):
             raise DatafoldNotComparedError(
                 f"Data diff {number} has tags, but not this task's, so it is not certain that it "
                 f"is what this task started: Datafold's answer may be about another one, or "
@@ -271,35 +273,23 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
             )
         if reading.has_succeeded:
             self._compared = reading.answer
-        return self._gate.decide(hook, context, ids["datadiff_id"], reading, self._request.body)
+        return self._gate.decide(hook, context, number, reading, self._request.body)
 
     def gave_up(self, hook: JobHook, context: Context, error: Exception) -> None:
-        """Tell that the data diff was not judged."""
-        if self._number is not None:
-            self._gate.give_up(hook, context, self._number, error, self._request.body)
-
-    def recall(self, context: Context, wait: Wait) -> None:
-        """Recall whose the data diff is, and whether there may be a second one."""
-        self._number = wait.ids["datadiff_id"]
-        self._owner = once.ownership.owner_of(context, self._request.body)
-        if wait.twin_tag is not None:
-            # It was handed over, because a clear may have come in between.
-            self._owner = self._doubted_by = self._owner.tagged(wait.twin_tag)
+        """Cancel the data diff if it may be running, and tell that it was not judged."""
+        claim = self._claim
+        if claim is None or claim.number is None:
+            return
+        if self._may_cancel:
+            claim.cancel(hook)
+        # A resumed task may have failed by its arguments, which are all checked together.
+        if "_gate" in vars(self):
+            self._gate.give_up(hook, context, claim.number, error, self._request.body)
 
     def cancel_after_stop(self, hook: JobHook, until: float) -> None:
         """Cancel the data diff, even if the response to its creation has not arrived yet."""
-        pending, doubted = self._claimed_by, self._doubted_by
-        found: Sequence[int] = ()
-        if self._ids is not None:
-            super().cancel_after_stop(hook, until)
-            if doubted is not None:
-                known = self._ids["datadiff_id"]
-                found = once.claim.find_others_after_stop(hook, doubted, known, until)
-        elif pending is not None:
-            found = once.claim.find_after_stop(hook, pending, until)
-        for number in found:
-            self._ids = {"datadiff_id": number}
-            super().cancel_after_stop(hook, until)
+        if self._claim is not None:
+            self._claim.cancel_after_stop(hook, until)
 
     def get_openlineage_facets_on_complete(
         self, task_instance: Any
@@ -318,19 +308,6 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
         assertions = verdict.assertions if verdict else ()
         with jobs.hook.JobHook(self.datafold_conn_id) as hook:
             return jobs.lineage.lineage_of(hook, self._compared, assertions)
-
-    @property
-    def _may_cancel(self) -> bool:
-        return self.cancel_on_kill and self.wait_for_completion
-
-    def _cancel(self, hook: JobHook, ids: Mapping[str, Any]) -> None:
-        super()._cancel(hook, ids)
-        self._cancel_others(hook, ids)
-
-    def _cancel_others(self, hook: JobHook, ids: Mapping[str, Any]) -> None:
-        """Cancel a second data diff, which the service may have made late."""
-        if self._doubted_by is not None and self._may_cancel:
-            once.claim.cancel_others(hook, self._doubted_by, ids["datadiff_id"])
 
     def _search(self, context: Context, force_new: bool) -> Search:
         if force_new or context["ti"].try_number > 1:

@@ -10,7 +10,7 @@ from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.exceptions import DatafoldAnswerError
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
-from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.watch import JobStatus
+    from airflow_provider_datafold.operators.wait import Wait
 
 
 class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
     """Test whether Datafold can read a data source, before a DAG relies on it.
 
     ``POST /api/v1/data_sources/{data_source_id}/test`` of Datafold's API starts the test. The task
-    waits for its end. It passes if each step is done and reports success, or that it was skipped,
-    and not all were skipped.
+    waits for its end. It passes if each step is done and reports ``OK``, success, or that it was
+    skipped, and not all report only that.
 
     .. code-block:: python
 
@@ -93,9 +94,9 @@ class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
         self.log.info("Started test %d of data source %d.", job_id, data_source_id)
         return {"job_id": job_id}
 
-    def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
+    def started(self, hook: JobHook, wait: Wait) -> dict[str, Any]:
         """Return the ids without waiting."""
-        return {**self._asked, **start.ids, "status": None, "results": None}
+        return {**self._asked, **wait.ids, "status": None, "results": None}
 
     def ended(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus

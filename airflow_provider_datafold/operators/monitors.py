@@ -17,7 +17,7 @@ from airflow_provider_datafold.operators.base import (
     DatafoldOperator,
     store,
 )
-from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT, Start
+from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.monitor_run import Ending
     from airflow_provider_datafold.jobs.monitors.format import Wanted
     from airflow_provider_datafold.jobs.watch import JobStatus
-    from airflow_provider_datafold.operators.job import Wait
+    from airflow_provider_datafold.operators.wait import Wait
 
 
 class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
@@ -82,6 +82,8 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
     on_skipped: str
 
     _ending: Ending
+    _run: Mapping[str, Any] | None = None
+    """The ids of the run that the task waits for."""
 
     def __init__(
         self,
@@ -111,20 +113,20 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
         given = self.checked(hook, on_alert=ON_ALERT, on_skipped=ON_SKIPPED)
         self._ending = jobs.monitor_run.Ending(**given)
 
-    def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:
+    def claim(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Wait:
         """Run the monitor, or take over the run that an earlier try started."""
-        start = super().start(hook, context, force_new=force_new)
-        self._ending.ids = start.ids if self.wait_for_completion else None
-        return start
+        wait = super().claim(hook, context, force_new=force_new)
+        self._run = wait.ids if self.wait_for_completion else None
+        return wait
 
     def recall(self, context: Context, wait: Wait) -> None:
         """Recall which run it is."""
-        self._ending.ids = wait.ids
+        self._run = wait.ids
 
     def gave_up(self, hook: JobHook, context: Context, error: Exception) -> None:
         """Tell that the run was not seen to its end."""
-        if hasattr(self, "_ending"):
-            self._ending.give_up(hook, context, error)
+        if self._run is not None and hasattr(self, "_ending"):
+            self._ending.give_up(hook, context, self._run, error)
 
     def begin(self, hook: JobHook) -> dict[str, Any]:
         """Run the monitor."""
@@ -133,9 +135,9 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
         self.log.info("Started run %d of monitor %d.", run_id, monitor_id)
         return {"monitor_id": monitor_id, "run_id": run_id}
 
-    def started(self, hook: JobHook, start: Start) -> dict[str, Any]:
+    def started(self, hook: JobHook, wait: Wait) -> dict[str, Any]:
         """Return the ids without waiting."""
-        return jobs.monitor_run.summary(hook, start.ids, start.answer)
+        return jobs.monitor_run.summary(hook, wait.ids, wait.answer)
 
     def ended(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold import jobs
 from airflow_provider_datafold.exceptions import DatafoldError
-from airflow_provider_datafold.operators.job import DatafoldJobOperator, Start
+from airflow_provider_datafold.operators.job import DatafoldJobOperator
+from airflow_provider_datafold.operators.wait import Wait
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.once.memory import Memory
     from airflow_provider_datafold.jobs.watch import JobStatus
-    from airflow_provider_datafold.operators.job import Wait
 
 
 class DatafoldRememberedJobOperator(DatafoldJobOperator):
@@ -27,28 +27,24 @@ class DatafoldRememberedJobOperator(DatafoldJobOperator):
     _asked: Mapping[str, Any]
     """What the job is started with, as it was checked."""
 
-    def start(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Start:
+    def claim(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Wait:
         """Start the job, or take over the one that an earlier try started."""
         memory = self._memory(hook, context)
         known = memory.recall(is_awaited=self.wait_for_completion)
         if known is None:
             ids = self.begin(hook)
-            return Start(ids, {}, memory.keep(ids))
+            return Wait(ids, memory.keep(ids))
         shown = ", ".join(f"{name} {number}" for name, number in known.ids.items())
         self.log.info("Took over the %s that an earlier try started: %s.", self.job.noun, shown)
-        return Start(known.ids, known.answer, known.since, is_taken_over=True)
+        return Wait(known.ids, known.since, is_taken_over=True, answer=known.answer)
 
     def begin(self, hook: JobHook) -> Mapping[str, Any]:
-        """Start the job.
-
-        :param hook: the hook to call.
-        :return: the job's ids by name.
-        """
+        """Start the job, and return its ids by name."""
         raise NotImplementedError
 
-    def _conclude(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:
+    def _judge(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:
         try:
-            return super()._conclude(hook, context, wait, reading)
+            return super()._judge(hook, context, wait, reading)
         except DatafoldError:
             self._memory(hook, context).forget()
             raise

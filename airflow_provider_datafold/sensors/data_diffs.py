@@ -125,8 +125,7 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         """Judge the data diff."""
         return self._gate.decide(hook, context, ids["datadiff_id"], reading)
 
-    def gave_up(self, context: Context, error: Exception) -> None:
+    def gave_up(self, hook: JobHook, context: Context, error: Exception) -> None:
         """Tell that the data diff was not judged."""
         if self._number is not None:
-            with self.open_hook() as hook:
-                self._gate.give_up(hook, context, self._number, error)
+            self._gate.give_up(hook, context, self._number, error)

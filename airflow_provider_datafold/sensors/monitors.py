@@ -98,7 +98,6 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
         self._ids = self.checked(hook, monitor_id=positive_integer, run_id=positive_integer)
         given = self.checked(hook, on_alert=ON_ALERT, on_skipped=ON_SKIPPED)
         self._ending = jobs.monitor_run.Ending(**given)
-        self._ending.ids = self._ids
 
     def ids(self) -> dict[str, Any]:
         """Return the ids of the monitor and of the run."""
@@ -112,8 +111,7 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
             DatafoldDataDiffLink.persist(context, url)
         return self._ending.decide(hook, context, ids, reading)
 
-    def gave_up(self, context: Context, error: Exception) -> None:
+    def gave_up(self, hook: JobHook, context: Context, error: Exception) -> None:
         """Tell that the run was not seen to its end."""
         if hasattr(self, "_ending"):
-            with self.open_hook() as hook:
-                self._ending.give_up(hook, context, error)
+            self._ending.give_up(hook, context, self._ids, error)

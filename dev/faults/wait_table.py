@@ -462,7 +462,8 @@ def _states(job: str) -> Iterator[Wait]:
 def _last_looks(job: str) -> Iterator[Wait]:
     modes = (TRIGGERER, SENSOR_DEFERRED)
     for trouble in (_REFUSED, _UNREAD, _RESET, _SILENT, _429_LATER, _500, _502, _503, *_NONSENSE):
-        requests = _more(job, trouble.arrives, modes)
+        # The task defers again: the trigger looks once more before the worker does.
+        requests = _more(job, trouble.arrives + 1, modes)
         yield _row("last", job, trouble, Place.LAST, modes=modes, requests=requests)
     cancels = int(job == DATA_DIFF)
     yield _row(

@@ -142,7 +142,7 @@ def test_their_links(kinds: list[Any], link: Any) -> None:
     ("kind", "calls"),
     [
         (DatafoldOperator, {"call": 1}),
-        (DatafoldJobOperator, {"job": 0, "start": 2, "started": 2, "ended": 4}),
+        (DatafoldJobOperator, {"job": 0, "claim": 2, "started": 2, "ended": 4}),
         (DatafoldRememberedJobOperator, {"begin": 1}),
         (DatafoldJobSensor, {"job": 0, "check": 1, "ids": 0, "ended": 4}),
     ],

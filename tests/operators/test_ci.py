@@ -182,13 +182,25 @@ def test_a_resume_that_lacks_an_id_is_an_error(missing: str, sandbox: Any) -> No
 
 
 LIST = "/api/v1/ci/2/runs?pr_sha=0a1b2c3&pr_num=8&limit=100&offset="
+SHOWN = {
+    ("pr_num" if name == "pr_number" else name): str(fact) for name, fact in PULL_REQUEST.items()
+}
+
+
+def run(number: Any, **shown: Any) -> dict[str, Any]:
+    return {"id": number, **SHOWN, **shown}
 
 
 @pytest.mark.parametrize(
     ("before", "after", "run_id"),
     [
-        ([{"id": 4}], [{"id": 4}, {"id": 6}, {"id": 5}], 6),
-        ([], [{"id": "7"}, {}, "nonsense"], None),
+        ([run(4)], [run(4), run(6), run(5)], 6),
+        ([], [run("7"), {}, "nonsense"], None),
+        ([], [run(5, pr_sha="0A1B2C3D4E", base_sha=f"{PULL_REQUEST['base_sha']}ff")], 5),
+        # Another's, or nobody's.
+        *(([], [run(5, **{name: "eeeeeee"})], None) for name in SHOWN),
+        *(([], [run(5, **{name: nothing})], None) for name in SHOWN for nothing in ("", None)),
+        ([], [{"id": 5}], None),
     ],
 )
 def test_a_run_whose_response_is_lost(
@@ -207,7 +219,7 @@ def test_a_run_whose_response_is_lost(
 
 
 def test_a_commit_with_endless_runs_is_read_to_the_tenth_page(serve: Any) -> None:
-    pages = [says([{"id": 5 * page + number} for number in range(5)]) for page in range(10)]
+    pages = [says([run(5 * page + number) for number in range(5)]) for page in range(10)]
     server = serve(*pages, says({"ci_run_id": 61}))
     assert to_its_end(trigger())["run_id"] == 61
     reads = [request.target for request in server.requests if request.method == "GET"]

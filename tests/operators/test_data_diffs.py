@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,11 +27,11 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.jobs.gate.report import KEY, TEXT
 from airflow_provider_datafold.jobs.hook import JobHook
-from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.jobs.once import ownership
 from airflow_provider_datafold.jobs.once.ownership import owner_of
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.operators import job
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, Step, Then
 from dev.sandbox.course import Course, Job, Step as OnTheWay
@@ -40,7 +39,7 @@ from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
 from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY
 from tests.contexts import context_of
-from tests.waits import NEVER, Waits, deferred, gate, sent, to_its_end
+from tests.waits import NEVER, Waits, deferred, event_of, gate, sent, to_its_end
 
 BODY = {
     "data_source1_id": 1,
@@ -88,8 +87,7 @@ def test_returns_the_same_in_each_mode(sandbox: Any, log: Any) -> None:
     other = context_of(task, run_id="other")
     found = deferred(task.execute, other)
     assert sent(sandbox) == [LIST, CREATE]
-    event = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"datadiff_id": 4}}
-    second = task.execute_complete(other, event, **found.kwargs)
+    second = task.execute_complete(other, event_of(found.trigger), **found.kwargs)
     url = f"{sandbox.url}/datadiffs/3/overview"
     assert first == {
         "id": 3,
@@ -177,7 +175,8 @@ def test_what_was_taken_over_has_the_rest_of_its_time(sandbox: Any) -> None:
         "since": since,
         "deadline": since + 3600,
         "is_taken_over": True,
-        "twin_tag": owner_of(context_of(task, try_number=2), task._request.body).tag,
+        "tag": owner_of(context_of(task, try_number=2), task._request.body).tag,
+        "is_doubtful": True,
     }
     assert first.kwargs["since"] > since
     # Datafold's clock may be ahead or unknown: neither changes the deadline.
@@ -214,10 +213,10 @@ def test_does_not_judge_what_has_the_tags_of_something_else(
 def test_judges_what_it_started_before_the_run_was_cleared(sandbox: Any) -> None:
     task = gate(deferrable=True)
     before = context_of(task, try_number=2)
-    kwargs = deferred(task.execute, before).kwargs
+    wait = deferred(task.execute, before)
     after = context_of(task, try_number=2, start=None)
-    kwargs = {**kwargs, "twin_tag": owner_of(before, task._request.body).tag}
-    assert task.execute_complete(after, DONE, **kwargs)["result"] == "identical"
+    event = event_of(wait.trigger)
+    assert task.execute_complete(after, event, **wait.kwargs)["result"] == "identical"
 
 
 def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:
@@ -279,24 +278,23 @@ def test_a_second_one_that_appears_late_is_cancelled_before_the_verdict(
     courses(sandbox, Course((OnTheWay("processing"),), end, IDENTICAL.outcome), NEVER)
     # The creation that got 503 is carried out while the task waits for the second one.
     late: list[int] = []
-    wait = JobHook.wait
+    conclude = DatafoldRunDataDiffOperator.ended
 
-    def wait_a_little(hook: Any, *job: Any, **how: Any) -> Any:
+    def ended(*given: Any) -> Any:
         tags = sandbox.state.data_diffs.peek(3)["tags"]
-        body = {**BODY, "tags": tags}
-        late.append(sandbox.state.data_diffs.add(body, Job(NEVER))["id"])
-        return wait(hook, *job, **how)
+        late.append(sandbox.state.data_diffs.add({**BODY, "tags": tags}, Job(NEVER))["id"])
+        return conclude(*given)
 
-    monkeypatch.setattr(JobHook, "wait", wait_a_little)
+    monkeypatch.setattr(DatafoldRunDataDiffOperator, "ended", ended)
     with nullcontext() if end == "done" else pytest.raises(DatafoldJobFailedError):
         if deferrable:
-            kwargs = deferred(task.execute, context).kwargs
-            plain = json.loads(json.dumps(kwargs))
-            assert plain["twin_tag"] == owner_of(context, task._request.body).tag
+            wait = deferred(task.execute, context)
+            plain = json.loads(json.dumps(wait.kwargs))
+            assert plain["tag"] == owner_of(context, task._request.body).tag
             # The run was cleared since; another process resumes the task.
             task = gate(deferrable=True, tags=["mine"])
             context["dag_run"].clear_number = 1
-            task.execute_complete(context, {**DONE, "state": end}, **plain)
+            task.execute_complete(context, event_of(wait.trigger), **plain)
         else:
             task.execute(context)
     assert [status(sandbox, number) for number in late] == ["cancelled"]
@@ -360,9 +358,9 @@ def test_a_second_one_is_left_where_the_task_must_not_cancel(
 @pytest.mark.parametrize(
     ("arguments", "fails", "state"),
     [
-        ({}, "_finish", "cancelled"),
+        ({}, "_watch", "cancelled"),
         ({"deferrable": True}, "_defer", "cancelled"),
-        ({"cancel_on_kill": False}, "_finish", "processing"),
+        ({"cancel_on_kill": False}, "_watch", "processing"),
         ({"wait_for_completion": False}, "started", "processing"),
     ],
 )
@@ -385,7 +383,8 @@ def test_arguments_that_are_wrong_after_a_deferral_leave_nothing(sandbox: Any) -
     courses(sandbox, NEVER)
     task = gate(deferrable=True)
     kwargs = deferred(task.execute, context_of(task)).kwargs
-    task.on_empty = "never"
+    # Another process resumes it, with what the DAG says by now.
+    task = gate(deferrable=True, on_empty="never")
     with pytest.raises(DatafoldInputError, match="on_empty"):
         task.execute_complete(context_of(task), {"state": "trouble", "error": "KeyError"}, **kwargs)
     assert status(sandbox, 3) == "cancelled"
@@ -606,18 +605,3 @@ def test_killed_and_told_not_to_cancel(serving: Any, at: Any, arguments: dict[st
     service = serving(create=PATIENCE)
     stopped(gate(**arguments), at, lambda: service.seen)
     assert service.seen == ["POST"]
-
-
-def test_other_kinds_of_job_may_know_no_cancel(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    uncancellable = replace(DATA_DIFF, cancel=None)
-    monkeypatch.setattr("airflow_provider_datafold.jobs.job.DATA_DIFF", uncancellable)
-    courses(sandbox, NEVER, NEVER)
-    task = gate(timeout=0.1)
-    with pytest.raises(DatafoldDeadlineError):
-        task.execute(context_of(task))
-    task = gate(deferrable=True)
-    deferred(task.execute, context_of(task))
-    task.on_kill()
-    assert not [seen for seen in sent(sandbox) if seen.endswith("/cancel")]

@@ -72,6 +72,9 @@ def test_a_test_that_is_not_waited_for(sandbox: Any) -> None:
     [
         says("OK", "success"),
         says("OK", None),
+        # A healthy source, for whose type Datafold has no lineage downloader.
+        says("OK", "skipped", "No lineage downloader for this data source"),
+        says("ok", "SKIPPED"),
         says(None, "success"),
         says("ok", "SUCCESS"),
         {"code": "OK"},
@@ -110,7 +113,7 @@ STEPS = [
     # What contradicts itself, or is unknown.
     ([step("a", says("OK", "failed"))], "step 'a' (OK, failed: refused)"),
     ([step("a", says("ERROR", "success"))], "step 'a' (ERROR, success: refused)"),
-    ([step("a", says("OK", "skipped"))], "step 'a' (OK, skipped: refused)"),
+    ([step("a", says("SKIP", "success"))], "step 'a' (SKIP, success: refused)"),
     ([step("a", says("UNKNOWN", None))], "step 'a' (UNKNOWN: refused)"),
     ([step("a", says(["OK"], {}))], "step 'a' (['OK'], {}: refused)"),
     ([step("a", says(None, None))], "step 'a' (refused)"),

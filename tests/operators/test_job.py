@@ -119,19 +119,24 @@ def test_in_the_worker(
     ]
 
 
+LOOKED = {"job": DATA_DIFF, "ids": IDS, "is_troubled": False}
+WAITED = {"job": DATA_DIFF, "ids": IDS, "poll_interval": 5.0}
+
+
 @pytest.mark.parametrize(
     ("event", "wait", "asked"),
     [
-        ({"ids": IDS, "state": "succeeded"}, {}, {"since": NOW, "deadline": NOW + 60}),
-        ({"ids": IDS, "state": "deadline"}, {}, {"since": NOW, "deadline": NOW}),
+        ({"ids": IDS, "state": "succeeded"}, {}, LOOKED),
+        (None, {"ids": IDS, "since": 1.0, "deadline": 2.0}, LOOKED),
+        ("odd", {"ids": IDS, "since": 1.0}, LOOKED),
+        ({"ids": {"datadiff_id": 9}}, {"ids": IDS, "deadline": 2.0}, LOOKED),
+        # The last look.
+        ({"ids": IDS, "state": "deadline"}, {}, {**WAITED, "since": NOW, "deadline": NOW}),
         (
             {"ids": IDS, "state": "deadline"},
             {"since": 1.0, "deadline": 2.0, "is_taken_over": False},
-            {"since": 1.0, "deadline": 2.0},
+            {**WAITED, "since": 1.0, "deadline": NOW},
         ),
-        (None, {"ids": IDS, "since": 1.0, "deadline": 2.0}, {"since": 1.0, "deadline": 2.0}),
-        ("odd", {"ids": IDS, "since": 1.0}, {"since": 1.0, "deadline": NOW + 60}),
-        ({"ids": {"datadiff_id": 9}}, {"ids": IDS, "deadline": 2.0}, {"since": NOW, "deadline": 2}),
     ],
     ids=repr,
 )
@@ -141,8 +146,24 @@ def test_after_the_triggerer(
     asked_of = Waits(monkeypatch, "done")
     task = gate(timeout=60, poll_interval=5)
     task.execute_complete(context_of(task), event, **wait)
-    usual = {"job": DATA_DIFF, "ids": IDS, "poll_interval": 5.0}
-    assert asked_of.asked == [{**usual, **asked}]
+    assert asked_of.asked == [asked]
+
+
+@pytest.mark.parametrize(
+    ("deferrable", "kept", "deadline"),
+    [
+        # From dag.test(): a wait whose deadline nobody keeps must not be deferred for ever.
+        (True, {"since": 1.0}, NOW + 60),
+        (False, {"since": 1.0, "deadline": NOW + 9}, NOW + 9),
+    ],
+)
+def test_what_still_runs_and_cannot_be_deferred_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, now: float, deferrable: bool, kept: Any, deadline: float
+) -> None:
+    asked_of = Waits(monkeypatch, "processing", "done")
+    task = gate(timeout=60, poll_interval=5, deferrable=deferrable)
+    task.execute_complete(context_of(task), {"ids": IDS, "state": "succeeded"}, **kept)
+    assert asked_of.asked == [LOOKED, {**WAITED, "since": 1.0, "deadline": deadline}]
 
 
 def test_in_the_triggerer(sandbox: Any, now: float) -> None:
@@ -151,7 +172,9 @@ def test_in_the_triggerer(sandbox: Any, now: float) -> None:
     )
     assert (found.method_name, found.timeout) == ("execute_complete", None)
     wait = {"since": now, "deadline": now + 60, "ids": IDS}
-    assert found.kwargs == {"try_number": 1, "is_taken_over": False, "twin_tag": None, **wait}
+    tag = sandbox.state.data_diffs.peek(3)["tags"][-1]
+    of_claim = {"is_taken_over": False, "tag": tag, "is_doubtful": False}
+    assert found.kwargs == {"try_number": 1, **of_claim, **wait}
     assert found.trigger.serialize()[1] == {
         "job": "data_diff",
         "datafold_conn_id": "datafold_default",
@@ -162,7 +185,7 @@ def test_in_the_triggerer(sandbox: Any, now: float) -> None:
     }
 
 
-# After a triggerer that could not wait.
+# After a triggerer that could not wait, or that was told of an end too early.
 
 TROUBLE = {"state": "trouble", "error": "KeyError", "ids": IDS}
 DONE = Course((), "done", IDENTICAL.outcome)
@@ -171,9 +194,11 @@ KEPT = {
     "since": NOW - 9,
     "deadline": NOW + 900,
     "is_taken_over": False,
-    "twin_tag": None,
+    "tag": "airflow:0123456789ab:0-0-0123456789ab",
+    "is_doubtful": False,
     "ids": IDS,
 }
+HINT = {"state": "succeeded", "status": "done", "ids": IDS}
 
 
 @pytest.mark.parametrize(
@@ -184,8 +209,11 @@ KEPT = {
         ([503], TROUBLE, 60.0),
         ([busy], TROUBLE, 600.0),
         ([404], TROUBLE, 60.0),
+        ([], HINT, 60.0),
+        ([503], HINT, 60.0),
+        ([busy], HINT, 600.0),
     ],
-    ids=["runs", "lasting", "503", "busy", "404"],
+    ids=["runs", "lasting", "503", "busy", "404", "hint", "hint, 503", "hint, busy"],
 )
 def test_a_job_that_still_runs_is_deferred_again(
     sandbox: Any,
@@ -209,6 +237,22 @@ def test_a_job_that_still_runs_is_deferred_again(
     # The triggerer may not have taken over yet, and never will.
     task.on_kill()
     assert sent(sandbox) == [CANCEL]
+
+
+def test_a_service_that_says_two_things_is_believed_by_neither_and_has_an_end(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The triggerer's replica says done, the worker's says processing.
+    add_diff(sandbox, NEVER)
+    task = gate(deferrable=True)
+    kept: Any = {**KEPT, "deadline": NOW + 900}
+    for _ in range(3):
+        kept = deferred(task.execute_complete, context_of(task), HINT, **kept).kwargs
+        assert kept.pop("try_number") == 1
+        assert kept["deadline"] == NOW + 900
+    with pytest.raises(DatafoldDeadlineError):
+        task.execute_complete(context_of(task), {**HINT, "state": "deadline"}, **kept)
+    assert sent(sandbox) == [*[READ] * 4, CANCEL]
 
 
 @pytest.mark.parametrize("event", [TROUBLE, LASTING], ids=["trouble", "lasting"])
@@ -278,8 +322,6 @@ def test_a_wrong_duration_is_named(sandbox: Any, field: str, wrong: Any) -> None
     task = gate(**{field: wrong})
     with pytest.raises(DatafoldInputError, match=f"^{field}: "):
         task.execute(context_of(task))
-    with pytest.raises(DatafoldInputError, match=f"^{field}: "):
-        task.execute_complete(context_of(task), {"ids": IDS})
     assert sandbox.state.requests == []
 
 
@@ -294,7 +336,8 @@ def test_a_replacement_has_the_time_that_was_left(
     kept = {"ids": IDS, "since": NOW, "deadline": NOW + 9}
     if deferrable:
         found = deferred(task.execute_complete, context_of(task), None, **wait)
-        assert found.kwargs == {"try_number": 1, **kept, "is_taken_over": False, "twin_tag": None}
+        own = {"is_taken_over": False, "is_doubtful": False}
+        assert found.kwargs.items() >= {**kept, **own}.items()
     else:
         assert task.execute_complete(context_of(task), None, **wait)["id"] == 3
         assert asked_of.asked[1].items() >= kept.items()
@@ -311,7 +354,8 @@ def test_a_replacement_may_have_a_second_one(sandbox: Any, monkeypatch: pytest.M
     wait: Any = {"ids": {"datadiff_id": 1}, "is_taken_over": True}
     found = deferred(task.execute_complete, context_of(task), None, **wait)
     tags = sandbox.state.data_diffs.peek(found.kwargs["ids"]["datadiff_id"])["tags"]
-    assert found.kwargs["twin_tag"] in tags
+    assert found.kwargs["tag"] in tags
+    assert found.kwargs["is_doubtful"]
 
 
 @pytest.mark.parametrize("wait", [{}, {"is_taken_over": False}], ids=repr)

@@ -235,11 +235,22 @@ def test_what_has_passed_is_not_started_again(sandbox: Any, store: Store) -> Non
     assert len(changes(sandbox)) == 1
 
 
-def test_a_job_that_is_gone_is_an_error(sandbox: Any, store: Store) -> None:
+def test_a_job_that_is_gone_is_forgotten(sandbox: Any, store: Store, log: Log) -> None:
     MONITOR.lose(sandbox, store)
     sandbox.state.monitors.runs.clear()
+    sandbox.state.monitors.courses.default = MONITOR.end
+    MONITOR.retry(store)
+    assert len(changes(sandbox)) == 2
+    (told,) = (text for text in log.warnings if " is gone: " in text)
+    assert told.startswith("The monitor run that an earlier try started is gone: 404, ")
+
+
+def test_a_run_that_is_not_listed_is_an_error(sandbox: Any, store: Store) -> None:
+    # Its result is unknown, and nothing says that it does not run.
+    CI.lose(sandbox, store)
+    sandbox.state.ci.runs[2].clear()
     with pytest.raises(DatafoldNotFoundError):
-        MONITOR.retry(store)
+        CI.retry(store)
     assert len(changes(sandbox)) == 1
 
 

@@ -26,7 +26,7 @@ from dev.sandbox.data_diffs import DIFFERENT, done
 from tests.conductor import Conductor, changed, lost
 from tests.conftest import API_KEY, Log
 from tests.contexts import RUN_START, context_of
-from tests.waits import NEVER, add_diff, deferred, poked_since, to_its_end
+from tests.waits import NEVER, add_diff, deferred, event_of, poked_since, to_its_end
 
 pytestmark = pytest.mark.usefixtures("connections")
 
@@ -62,7 +62,7 @@ def test_returns_the_same_in_each_mode(sandbox: Any) -> None:
     add_diff(sandbox, DIFFERENT)
     task = sensor(4, deferrable=True, on_difference="pass")
     found = deferred(task.execute, context_of(task))
-    returned = task.execute_complete(context, {"state": "succeeded"}, **found.kwargs)
+    returned = task.execute_complete(context, event_of(found.trigger), **found.kwargs)
     assert returned == {**first, "id": 4, "url": first["url"].replace("/3/", "/4/")}
     assert sent(sandbox) == {
         f"GET /datadiffs/{number}{rest}"
@@ -236,7 +236,7 @@ def test_a_verdict_that_cannot_be_told_does_not_hide_the_error(
 
     def poke_and_lose_the_connection(self: Any, context: Any) -> Any:
         found = poke(self, context)
-        self.datafold_conn_id = "nowhere"
+        monkeypatch.delenv("AIRFLOW_CONN_DATAFOLD_DEFAULT")
         return found
 
     monkeypatch.setattr(DatafoldDataDiffSensor, "poke", poke_and_lose_the_connection)
@@ -244,4 +244,6 @@ def test_a_verdict_that_cannot_be_told_does_not_hide_the_error(
     with pytest.raises(DatafoldDeadlineError):
         task.execute(context_of(task))
     (warning,) = task_log.warnings
-    assert warning.startswith("Could not tell of the end: There is no Airflow connection 'nowhere'")
+    assert warning.startswith(
+        "Could not tell of the end: There is no Airflow connection 'datafold_default'"
+    )

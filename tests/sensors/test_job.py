@@ -36,13 +36,18 @@ def sensor(**arguments: Any) -> DatafoldDataDiffSensor:
     return DatafoldDataDiffSensor(task_id="sensor", **{**given, **arguments})
 
 
+IDS = {"datadiff_id": 3}
+LOOKED = {"job": DATA_DIFF, "ids": IDS, "is_troubled": False}
+WAITED = {"job": DATA_DIFF, "ids": IDS, "poll_interval": 5.0, "deadline": NOW}
+
+
 @pytest.mark.parametrize(
     ("event", "wait", "asked"),
     [
-        ({"state": "succeeded"}, {}, {"deadline": NOW + 60}),
-        (None, {}, {"deadline": NOW + 60}),
-        ({"state": "deadline"}, {}, {"deadline": NOW}),
-        ({"state": "deadline"}, {"deadline": 2.0, "since": 1.0}, {"deadline": 2.0, "since": 1.0}),
+        ({"state": "succeeded"}, {}, LOOKED),
+        (None, {}, LOOKED),
+        ({"state": "deadline"}, {}, {**WAITED, "since": NOW}),
+        ({"state": "deadline"}, {"deadline": 2.0, "since": 1.0}, {**WAITED, "since": 1.0}),
     ],
     ids=repr,
 )
@@ -52,8 +57,7 @@ def test_after_the_triggerer(
     waits = Waits(monkeypatch, "done")
     task = sensor(timeout=60, poke_interval=5)
     task.execute_complete(context_of(task), event, **wait)
-    usual = {"job": DATA_DIFF, "ids": {"datadiff_id": 3}, "poll_interval": 5.0}
-    assert waits.asked == [{**usual, "since": None, **asked}]
+    assert waits.asked == [asked]
 
 
 @pytest.mark.parametrize(
@@ -74,10 +78,11 @@ def test_how_long_it_waits(
     wait = deferred(task.execute, context_of(task, try_number=2))
     assert wait.method_name == "execute_complete"
     asked = {"since": NOW, "deadline": NOW + seconds}
-    assert wait.kwargs == {"try_number": 2, **asked}
+    own = {"ids": IDS, "is_taken_over": False, "tag": None, "is_doubtful": False}
+    assert wait.kwargs == {"try_number": 2, **own, **asked}
     assert wait.trigger.serialize()[1] == {
         "job": "data_diff",
-        "ids": {"datadiff_id": 3},
+        "ids": IDS,
         "datafold_conn_id": "datafold_default",
         "poll_interval": 0.01,
         "cancel_on_kill": False,
@@ -157,17 +162,31 @@ def test_the_triggerer_asks_again_when_datafold_wants(
     assert found.trigger.serialize()[1]["not_before"] == NOW + 600
 
 
-# After a triggerer that could not wait.
+# After a triggerer that could not wait, or that was told of an end too early.
 
 TROUBLE = {"state": "trouble", "error": "KeyError"}
 LASTING = {**TROUBLE, "is_lasting": True}
-KEPT = {"since": NOW - 9, "deadline": NOW + 900}
+HINT = {"state": "succeeded", "status": "done"}
+KEPT = {
+    "ids": IDS,
+    "since": NOW - 9,
+    "deadline": NOW + 900,
+    "is_taken_over": False,
+    "tag": None,
+    "is_doubtful": False,
+}
 
 
 @pytest.mark.parametrize(
     ("faults", "event", "pause"),
-    [([], TROUBLE, 60.0), ([], LASTING, 60.0), ([503], TROUBLE, 60.0), ([busy], TROUBLE, 600.0)],
-    ids=["runs", "lasting", "503", "busy"],
+    [
+        ([], TROUBLE, 60.0),
+        ([], LASTING, 60.0),
+        ([503], TROUBLE, 60.0),
+        ([busy], TROUBLE, 600.0),
+        ([], HINT, 60.0),
+    ],
+    ids=["runs", "lasting", "503", "busy", "hint"],
 )
 def test_a_job_that_still_runs_is_deferred_again(
     sandbox: Any,

@@ -1,17 +1,17 @@
-"""Make the data diff of a task once, even if the response or the worker is lost."""
+"""A task's claim to one data diff: made once, even if the response or the worker is lost."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import data_diffs
 from airflow_provider_datafold.exceptions import DatafoldError, DatafoldStoppedError
-from airflow_provider_datafold.jobs.once.ownership import Choice, Owner, choose, running
+from airflow_provider_datafold.jobs.once.ownership import Found, Owner, find_own, tags_of
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
@@ -36,123 +36,165 @@ class Search(Enum):
     FULL = (1000, 100)
 
 
-@dataclass(frozen=True)
 class Claim:
-    """The data diff of a task's run.
+    """The data diff of a task's run, from just before it is made until nothing of it can run.
 
-    :param diff: the data diff as the API shows it.
-    :param is_taken_over: whether an earlier try made it.
-    :param is_doubtful: whether there may be another one, which the service made late.
+    Its ``number`` is ``None`` as long as nobody knows it. It is doubtful if the service may have
+    made a second one late.
     """
 
-    diff: Mapping[str, Any]
-    is_taken_over: bool = False
-    is_doubtful: bool = False
+    def __init__(
+        self, owner: Owner, number: int | None = None, *, is_doubtful: bool = False
+    ) -> None:
+        self.owner = owner
+        self.number = number
+        self.is_doubtful = is_doubtful
+        self.is_taken_over = False
+        self.may_run = True
+        self._copies: set[int] = set()
+
+    def take(
+        self, hook: JobHook, request: Request, search: Search, *, may_cancel: bool = True
+    ) -> Mapping[str, Any]:
+        """Take over the data diff that the task already has, or make it."""
+        diff = None
+        if search is not Search.NOT:
+            diff = self._take_over(hook, search, may_cancel=may_cancel)
+        if diff is None:
+            diff = self._make(hook, request)
+        self.number = diff["id"]
+        return diff
+
+    def cancel(self, hook: JobHook) -> None:
+        """Cancel the data diff; a cancel that is refused or comes too late is no error."""
+        if self.number is None or not self.may_run:
+            return
+        try:
+            hook.call(data_diffs.CANCEL, datadiff_id=self.number)
+        except DatafoldError as error:
+            hook.log.warning("Could not cancel the data diff: %s.", error.summary)
+        else:
+            hook.log.info("Asked Datafold to cancel the data diff.")
+        # Not earlier: if the task is killed now, this request is aborted and another one is sent.
+        self.end(hook, may_cancel=True)
+
+    def end(self, hook: JobHook, *, may_cancel: bool) -> None:
+        """Note that the data diff has ended, and cancel a second one, which appeared late."""
+        self.may_run = False
+        if may_cancel:
+            self._cancel_second(hook)
+
+    def cancel_after_stop(self, hook: JobHook, until: float) -> None:
+        """Cancel what may run while the task is killed, even if nobody knows its id yet."""
+        if not self.may_run:
+            return
+        if self.number is None:
+            found = self._appearing(hook, until)
+        else:
+            _cancel_last(hook, self.number, until)
+            found = self._read_after_stop(hook, until).running if self.is_doubtful else ()
+        for number in found:
+            if number != self.number:
+                _cancel_last(hook, number, until)
+
+    def _cancel_second(self, hook: JobHook) -> None:
+        if not self.is_doubtful:
+            return
+        try:
+            found = self._find(hook, Search.FULL).others(self.number)
+        except DatafoldStoppedError:
+            raise
+        except DatafoldError as error:
+            hook.log.warning("Could not look for a second data diff: %s.", error.summary)
+            return
+        for number in found:
+            _cancel_left(hook, number)
+
+    def _take_over(
+        self, hook: JobHook, search: Search, *, may_cancel: bool
+    ) -> Mapping[str, Any] | None:
+        """Look for the data diff of an earlier try, and cancel those that nobody waits for."""
+        found = self._find(hook, search)
+        diff = found.taken
+        if may_cancel:
+            for number in (*found.earlier, *found.others(diff["id"] if diff else None)):
+                _cancel_left(hook, number)
+        self.is_taken_over = self.is_doubtful = diff is not None
+        return diff
+
+    def _make(self, hook: JobHook, request: Request) -> Mapping[str, Any]:
+        tags = [*(request.body.get("tags") or ()), self.owner.tag]
+        tagged = replace(request, body={**request.body, "tags": tags})
+
+        def start() -> Mapping[str, Any] | None:
+            diff: Mapping[str, Any] = hook.send(tagged)
+            return diff if _may_answer(tagged.body, self.owner.tag, diff) else None
+
+        def find_lost() -> Mapping[str, Any] | None:
+            self.is_doubtful = True
+            return self._find(hook, Search.FULL).taken
+
+        return start_once(hook, "data diff", start, find_lost)
+
+    def _find(self, hook: JobHook, search: Search) -> Found:
+        found = find_own(self.owner, _newest(hook, self.owner, search))
+        for number in found.copies:
+            if number not in self._copies:
+                self._copies.add(number)
+                hook.log.info(
+                    "Data diff %d has this task's tag, but was not made through the API: it is a "
+                    "person's copy, and left alone.",
+                    number,
+                )
+        return found
+
+    def _appearing(self, hook: JobHook, until: float) -> tuple[int, ...]:
+        """Return the data diffs that run, as soon as there are some; none if it has ended."""
+        while until - time.monotonic() > _FOR_A_CANCEL:
+            found = self._read_after_stop(hook, until - _FOR_A_CANCEL)
+            if found.running or found.taken is not None:
+                return found.running
+            time.sleep(_SEARCH_PAUSE)
+        return ()
+
+    def _read_after_stop(self, hook: JobHook, until: float) -> Found:
+        """Look among the newest data diffs; nothing is found if that fails."""
+        left = until - time.monotonic()
+        _, page_size = Search.FULL.value
+        page: dict[str, Any] = {}
+        if left > 0:
+            with suppress(DatafoldError):
+                page = hook.call_after_stop(
+                    data_diffs.LIST, within=left, page=1, page_size=page_size, sort_order="desc"
+                )
+        return find_own(self.owner, _results(page))
 
 
-def claim(
-    hook: JobHook, owner: Owner, request: Request, search: Search, *, may_cancel: bool = True
-) -> Claim:
-    """Take over the data diff that the task already has, or make it.
+def _may_answer(body: Mapping[str, Any], tag: str, diff: Mapping[str, Any]) -> bool:
+    """Return whether a response can be the one to a creation.
 
-    :param hook: the hook to call.
-    :param owner: the task's run, and what it asks for.
-    :param request: asks for it, without the tag.
-    :param search: how far to look first.
-    :param may_cancel: whether to cancel those for which no task waits any more.
-    :return: the data diff, and where it is from.
-    :raises DatafoldError: it could not be made.
+    The tag is proof: nobody can have copied it yet. Without tags, a data source or a table's own
+    name must not be another one; a service writes these in no other way.
     """
-    choice = find(hook, owner, search)
-    if may_cancel:
-        for number in choice.left:
-            cancel_left(hook, number)
-    if choice.taken is not None:
-        return Claim(choice.taken, is_taken_over=True, is_doubtful=True)
-    tags = [*(request.body.get("tags") or ()), owner.tag]
-    tagged = replace(request, body={**request.body, "tags": tags})
-    is_doubtful = False
-
-    def start() -> Mapping[str, Any] | None:
-        diff: Mapping[str, Any] = hook.send(tagged)
-        return diff if isinstance(diff.get("id"), int) and owner.may_have_made(diff) else None
-
-    def find_lost() -> Mapping[str, Any] | None:
-        nonlocal is_doubtful
-        is_doubtful = True
-        return find(hook, owner, Search.FULL).taken
-
-    diff = start_once(hook, "data diff", start, find_lost)
-    return Claim(diff, is_doubtful=is_doubtful)
+    if not isinstance(diff.get("id"), int):
+        return False
+    if tags := tags_of(diff):
+        return tag in tags
+    return all(
+        _plain(body[name]) == _plain(diff[name])
+        for name in ("data_source1_id", "data_source2_id", "table1", "table2")
+        if body.get(name) and diff.get(name)
+    )
 
 
-def find(hook: JobHook, owner: Owner, search: Search) -> Choice:
-    """Look for the data diffs of a task's run.
-
-    :param hook: the hook to call.
-    :param owner: the task's run.
-    :param search: how far to look.
-    :return: the one to take over, and those to cancel.
-    """
-    return choose(owner, _newest(hook, owner, search))
+def _plain(side: Any) -> str:
+    """Return a data source's id, or the last part of a table's path."""
+    name = side[-1] if isinstance(side, list) else side
+    return str(name).strip('"`').casefold()
 
 
-def find_after_stop(hook: JobHook, owner: Owner, until: float) -> tuple[int, ...]:
-    """Look for a data diff that is being created while the task is being killed.
-
-    :param hook: a hook that was stopped.
-    :param owner: the task's run.
-    :param until: when Airflow may kill the process, by the monotonic clock.
-    :return: the ids of those that run; none if it did not appear, or has ended.
-    """
-    while until - time.monotonic() > _FOR_A_CANCEL:
-        diffs = _read_after_stop(hook, until - _FOR_A_CANCEL)
-        if found := running(owner, diffs):
-            return found
-        if choose(owner, diffs).taken is not None:
-            break
-        time.sleep(_SEARCH_PAUSE)
-    return ()
-
-
-def find_others_after_stop(
-    hook: JobHook, owner: Owner, number: int, until: float
-) -> tuple[int, ...]:
-    """Look once for further data diffs of the task while it is being killed.
-
-    :param hook: a hook that was stopped.
-    :param owner: the task's run.
-    :param number: the data diff that is known.
-    :param until: when Airflow may kill the process, by the monotonic clock.
-    :return: the ids of the others that run.
-    """
-    return _others(owner, _read_after_stop(hook, until), number)
-
-
-def cancel_others(hook: JobHook, owner: Owner, number: int) -> None:
-    """Cancel further data diffs of a task that appeared after it had looked for them.
-
-    :param hook: the hook to call.
-    :param owner: the task's run.
-    :param number: the data diff that is known.
-    """
-    try:
-        found = _others(owner, _newest(hook, owner, Search.FULL), number)
-    except DatafoldStoppedError:
-        raise
-    except DatafoldError as error:
-        hook.log.warning("Could not look for a second data diff: %s.", error.summary)
-        return
-    for other in found:
-        cancel_left(hook, other)
-
-
-def cancel_left(hook: JobHook, number: int) -> None:
-    """Cancel a data diff for which no task waits; a cancel that is refused is no error.
-
-    :param hook: the hook to call.
-    :param number: its id.
-    """
+def _cancel_left(hook: JobHook, number: int) -> None:
+    """Cancel a data diff for which no task waits; a cancel that is refused is no error."""
     try:
         hook.call(data_diffs.CANCEL, datadiff_id=number)
     except DatafoldStoppedError:
@@ -163,8 +205,15 @@ def cancel_left(hook: JobHook, number: int) -> None:
         hook.log.info("Cancelled data diff %d of this task: nothing waits for it.", number)
 
 
-def _others(owner: Owner, diffs: Iterable[dict[str, Any]], number: int) -> tuple[int, ...]:
-    return tuple(found for found in running(owner, diffs) if found != number)
+def _cancel_last(hook: JobHook, number: int, until: float) -> None:
+    """Cancel a data diff while the task is being killed."""
+    within = until - time.monotonic()
+    try:
+        hook.call_after_stop(data_diffs.CANCEL, within=within, max_retries=None, datadiff_id=number)
+    except DatafoldError as error:
+        hook.log.warning("Could not cancel the data diff: %s.", error.summary)
+    else:
+        hook.log.info("Asked Datafold to cancel the data diff: the task was stopped.")
 
 
 def _newest(hook: JobHook, owner: Owner, search: Search) -> Iterator[dict[str, Any]]:
@@ -178,7 +227,7 @@ def _newest(hook: JobHook, owner: Owner, search: Search) -> Iterator[dict[str, A
         diffs = _results(answer)
         yield from diffs
         count += len(diffs)
-        if not diffs or _is_last(answer, page, page_size) or any(map(owner.precedes, diffs)):
+        if not diffs or _is_last(answer, page, page_size) or any(map(owner.is_from_before, diffs)):
             return
 
 
@@ -186,20 +235,6 @@ def _is_last(answer: Mapping[str, Any], page: int, page_size: int) -> bool:
     pages = answer.get("total_pages")
     # A service may return fewer a page than it was asked for.
     return page >= pages if isinstance(pages, int) else len(_results(answer)) < page_size
-
-
-def _read_after_stop(hook: JobHook, until: float) -> list[dict[str, Any]]:
-    """Read the newest data diffs while the task is being killed; none if that fails."""
-    left = until - time.monotonic()
-    _, page_size = Search.FULL.value
-    if left <= 0:
-        return []
-    with suppress(DatafoldError):
-        answer = hook.call_after_stop(
-            data_diffs.LIST, within=left, page=1, page_size=page_size, sort_order="desc"
-        )
-        return _results(answer)
-    return []
 
 
 def _results(answer: Mapping[str, Any]) -> list[dict[str, Any]]:

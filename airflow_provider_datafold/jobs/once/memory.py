@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold.exceptions import DatafoldNotFoundError
 from airflow_provider_datafold.jobs.job import Job, State
 from airflow_provider_datafold.jobs.once.ownership import owner_of
 
@@ -25,12 +26,7 @@ _KEY = "datafold_job"
 
 @dataclass(frozen=True)
 class Known:
-    """A job that an earlier try of a task started.
-
-    :param ids: its ids by name.
-    :param since: when it was started, in seconds since the epoch.
-    :param answer: the job as the API shows it now, empty if it was not read.
-    """
+    """A job that an earlier try of a task started, and how the API shows it if it was read."""
 
     ids: Mapping[str, Any]
     since: float
@@ -40,12 +36,8 @@ class Known:
 class Memory:
     """Keeps which job a generation of a task's run has started; without a store, nothing.
 
-    A store that fails is no error: the task then does what it does without one.
-
-    :param hook: the hook of the task's connection.
-    :param context: Airflow's task context.
-    :param job: the kind of job.
-    :param asked: what the task asks for. If that has changed, it is not the same job.
+    A store that fails is no error: the task then does what it does without one. If the task asks
+    for something else than before, it is not the same job.
     """
 
     def __init__(self, hook: JobHook, context: Context, job: Job, asked: Mapping[str, Any]) -> None:
@@ -58,25 +50,31 @@ class Memory:
     def recall(self, *, is_awaited: bool) -> Known | None:
         """Return the job that an earlier try of this generation started.
 
-        :param is_awaited: whether the task waits for its end. Then one that has come to nothing is
-            left: a retry is to start another.
-        :return: the job, ``None`` if there is none to go on with.
-        :raises DatafoldError: it cannot be read, for good.
+        If the task waits for its end, one that has come to nothing is left, and one that is gone is
+        forgotten: a retry is to start another.
         """
         found = self._found()
         if found is None or not is_awaited:
             return found
-        reading = self._hook.look(self._job, found.ids)
+        try:
+            reading = self._hook.look(self._job, found.ids)
+        except DatafoldNotFoundError as error:
+            # A list that does not show it says too little: it may run.
+            if error.status_code != 404:
+                raise
+            self._hook.log.warning(
+                "The %s that an earlier try started is gone: %s. Starting another one.",
+                self._job.noun,
+                error.summary,
+            )
+            self.forget()
+            return None
         if reading.state in (State.FAILED, State.CANCELLED):
             return None
         return replace(found, answer=reading.answer)
 
     def keep(self, ids: Mapping[str, Any]) -> float:
-        """Keep which job was started just now.
-
-        :param ids: its ids by name.
-        :return: now, in seconds since the epoch.
-        """
+        """Keep which job was started just now, and return the time."""
         since = time.time()
         value = {"owner": self._owner, "ids": dict(ids), "since": since}
         self._use(

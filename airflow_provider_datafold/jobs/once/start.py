@@ -43,14 +43,8 @@ def start_once(
     After 503 it is started again if it cannot be found, as often as the connection says: the
     service was busy, or a proxy forwarded the request and got no response.
 
-    :param hook: the hook to call.
-    :param noun: what messages call it.
-    :param start: sends the request, and returns what was started; ``None`` if the response does
-        not identify it.
-    :param find: looks for it, and returns it or ``None``.
-    :param jitter: a random number from 0 to 1.
-    :return: the result of ``start`` or ``find``.
-    :raises DatafoldError: it was not started, or could not be found.
+    ``start`` sends the request, and returns ``None`` if the response does not identify what was
+    started; ``find`` looks for it.
     """
     begin, attempt = time.monotonic(), 0
     while True:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +19,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.once import claim as claim_module, start as once
-from airflow_provider_datafold.jobs.once.claim import Claim, Search, claim, find, find_after_stop
+from airflow_provider_datafold.jobs.once.claim import Claim, Search
 from airflow_provider_datafold.jobs.once.ownership import Owner
 from dev.sandbox import data_diffs as sandbox_diffs
 from dev.sandbox.course import Course, Job, Step
@@ -35,7 +34,7 @@ BODY = {
     "table2": ["B"],
     "pk_columns": ["id"],
 }
-OWNER = Owner("airflow:0123456789ab", "0-ba9876543210", RUN_START, BODY)
+OWNER = Owner("airflow:0123456789ab", "0-ba9876543210", RUN_START)
 OLD = f"{OWNER.task}:1-ba9876543210"
 RUNS = Course((Step("processing", reads=1000),), "done")
 
@@ -73,9 +72,14 @@ def make(sandbox: Any, *tags: str, end: str = "", created_at: Any = None) -> int
     return number
 
 
-def take(hook: JobHook, search: Search = Search.NOT, **more: Any) -> Claim:
+def take(
+    hook: JobHook, search: Search = Search.NOT, *, may_cancel: bool = True, **more: Any
+) -> Claim:
+    claim = Claim(OWNER)
     request = data_diffs.CREATE.request({**BODY, **more})
-    return claim(hook, replace(OWNER, asked=request.body), request, search)
+    diff = claim.take(hook, request, search, may_cancel=may_cancel)
+    assert diff["id"] == claim.number
+    return claim
 
 
 def statuses(sandbox: Any, *numbers: int) -> list[str]:
@@ -101,14 +105,14 @@ def test_makes_one_where_there_is_none(hook: JobHook, sandbox: Any, search: Sear
     assert requests(sandbox) == [*looks, CREATE]
     assert json.loads(sandbox.state.requests[-1].body) == {**BODY, "tags": ["nightly", OWNER.tag]}
     assert not made.is_taken_over
-    assert made.diff["id"] == max(sandbox.state.data_diffs.diffs)
+    assert made.number == max(sandbox.state.data_diffs.diffs)
 
 
 @pytest.mark.parametrize("search", [Search.BRIEF, Search.FULL])
 def test_takes_over_its_own(hook: JobHook, sandbox: Any, search: Search) -> None:
     number = make(sandbox, "nightly", OWNER.tag)
     found = take(hook, search)
-    assert (found.diff["id"], found.is_taken_over) == (number, True)
+    assert (found.number, found.is_taken_over) == (number, True)
     assert CREATE not in requests(sandbox)
 
 
@@ -129,7 +133,7 @@ def test_a_cancel_that_is_refused_is_no_error(
 ) -> None:
     conduct(old={"cancel": [409]})
     number = make(sandbox, OLD)
-    assert take(hook, Search.FULL).diff["id"] == number + 1
+    assert take(hook, Search.FULL).number == number + 1
     (warning,) = log.warnings
     assert warning.startswith(f"Could not cancel data diff {number}: 409, ")
 
@@ -138,10 +142,9 @@ def test_finds_its_own_behind_150_younger_ones(hook: JobHook, sandbox: Any) -> N
     number = make(sandbox, OWNER.tag)
     for _ in range(150):
         make(sandbox, "nightly")
-    assert find(hook, OWNER, Search.BRIEF).taken is None
-    assert requests(sandbox) == [NEWEST_100]
     found = take(hook, Search.FULL)
-    assert (found.diff["id"], found.is_taken_over) == (number, True)
+    assert (found.number, found.is_taken_over) == (number, True)
+    assert take(hook, Search.BRIEF).number != number
 
 
 def test_reads_no_further_than_an_hour_before_the_run(hook: JobHook, sandbox: Any) -> None:
@@ -150,8 +153,8 @@ def test_reads_no_further_than_an_hour_before_the_run(hook: JobHook, sandbox: An
         make(sandbox, "nightly", created_at=before)
     for _ in range(120):
         make(sandbox, "nightly", created_at=RUN_START.isoformat())
-    assert find(hook, OWNER, Search.FULL).taken is None
-    assert len(sandbox.state.requests) == 2
+    assert not take(hook, Search.FULL).is_taken_over
+    assert len(sandbox.state.requests) == 2 + 1
 
 
 def test_believes_how_many_pages_there_are(
@@ -167,7 +170,7 @@ def test_believes_how_many_pages_there_are(
     number = make(sandbox, OWNER.tag)
     for _ in range(120):
         make(sandbox, "nightly")
-    assert take(hook, Search.FULL).diff["id"] == number
+    assert take(hook, Search.FULL).number == number
 
 
 FULL_PAGE = [{"id": None, "tags": None, "created_at": None}] * 100
@@ -188,8 +191,8 @@ def test_how_many_pages_are_read(
     hook: JobHook, sandbox: Any, conduct: Any, page: Any, pages: Any, count: int
 ) -> None:
     conduct(list=[changed(results=page, total_pages=pages), ...])
-    assert find(hook, OWNER, Search.FULL).taken is None
-    assert [request.query for request in sandbox.state.requests] == [
+    assert not take(hook, Search.FULL).is_taken_over
+    assert [request.query for request in sandbox.state.requests if request.query] == [
         f"page={number}&page_size=100&sort_order=desc" for number in range(1, count + 1)
     ]
 
@@ -201,7 +204,7 @@ def test_how_many_pages_are_read(
 )
 def test_odd_pages_are_no_error(hook: JobHook, conduct: Any, results: Any) -> None:
     conduct(list=[changed(results=results), ...])
-    assert find(hook, OWNER, Search.FULL).taken is None
+    assert not take(hook, Search.FULL).is_taken_over
 
 
 def of_someone_else(response: Any) -> Response:
@@ -212,8 +215,13 @@ def of_other_tables(response: Any) -> Response:
     return changed(id=1, table2=["C"], tags=None)(response)
 
 
+def of_another_source(response: Any) -> Response:
+    return changed(id=1, data_source1_id=2, tags=[])(response)
+
+
 @pytest.mark.parametrize(
-    "reply", [lost, error_500, not_json, without_id, of_someone_else, of_other_tables]
+    "reply",
+    [lost, error_500, not_json, without_id, of_someone_else, of_other_tables, of_another_source],
 )
 def test_finds_the_one_whose_response_was_lost(
     hook: JobHook, sandbox: Any, conduct: Any, reply: Any
@@ -221,7 +229,25 @@ def test_finds_the_one_whose_response_was_lost(
     conduct({OWNER.tag: RUNS}, create=[reply])
     made = take(hook)
     assert requests(sandbox) == [CREATE, NEWEST_100]
-    assert (made.diff["id"], made.is_taken_over) == (max(sandbox.state.data_diffs.diffs), False)
+    assert (made.number, made.is_taken_over) == (max(sandbox.state.data_diffs.diffs), False)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {},
+        {"tags": [OWNER.tag.upper()], "table2": ["C"]},
+        {"tags": None, "table1": ["DB", "a"], "table2": ['"B"']},
+        {"tags": [], "data_source1_id": None, "table1": None, "query1": "SELECT 1"},
+    ],
+    ids=repr,
+)
+def test_believes_the_response_to_its_creation(
+    hook: JobHook, sandbox: Any, conduct: Any, shown: dict[str, Any]
+) -> None:
+    conduct(create=[changed(**shown)])
+    assert take(hook).number == max(sandbox.state.data_diffs.diffs)
+    assert requests(sandbox) == [CREATE]
 
 
 def test_looks_before_it_makes_another_after_a_503(
@@ -236,7 +262,7 @@ def test_looks_before_it_makes_another_after_a_503(
     conduct({OWNER.tag: RUNS}, create=[taken, 503], list=[changed(results=[])] * 6)
     with JobHook("busy") as hook:
         made = take(hook)
-    assert (made.diff["id"], made.is_doubtful) == (3, True)
+    assert (made.number, made.is_doubtful) == (3, True)
     assert requests(sandbox) == [CREATE, *[NEWEST_100] * 3, CREATE, *[NEWEST_100] * 4]
 
 
@@ -259,16 +285,30 @@ def test_knows_whether_there_may_be_another(hook: JobHook, sandbox: Any, conduct
 def test_cancels_nothing_where_it_must_not(hook: JobHook, sandbox: Any) -> None:
     old = make(sandbox, OLD)
     mine = [make(sandbox, OWNER.tag), make(sandbox, OWNER.tag)]
-    found = claim(hook, OWNER, data_diffs.CREATE.request(BODY), Search.FULL, may_cancel=False)
-    assert found.diff["id"] == mine[1]
+    assert take(hook, Search.FULL, may_cancel=False).number == mine[1]
     assert statuses(sandbox, old, *mine) == ["processing"] * 3
+
+
+@pytest.mark.parametrize("tag", [OWNER.tag, OLD])
+def test_leaves_a_persons_copy_and_says_so_once(
+    hook: JobHook, sandbox: Any, log: Any, tag: str
+) -> None:
+    copy = make(sandbox, tag)
+    sandbox.state.data_diffs.diffs[copy]["source"] = "interactive"
+    claim = take(hook, Search.FULL)
+    assert (claim.number, claim.is_taken_over) == (copy + 1, False)
+    claim.is_doubtful = True
+    claim.cancel(hook)
+    assert statuses(sandbox, copy, copy + 1) == ["processing", "cancelled"]
+    (told,) = (text for text in log.messages if "copy" in text)
+    assert told.startswith(f"Data diff {copy} has this task's tag, but was not made through the ")
 
 
 def test_cancels_the_others_that_appeared_late(hook: JobHook, sandbox: Any, log: Any) -> None:
     late, mine, later = (make(sandbox, OWNER.tag) for _ in range(3))
     over = make(sandbox, OWNER.tag, end="done")
     other = make(sandbox, OLD)
-    claim_module.cancel_others(hook, OWNER, mine)
+    Claim(OWNER, mine, is_doubtful=True).end(hook, may_cancel=True)
     found = statuses(sandbox, late, mine, later, over)
     assert found == ["cancelled", "processing", "cancelled", "done"]
     # Another generation may be a newer one, whose task has just begun.
@@ -279,31 +319,32 @@ def test_a_last_look_that_fails_is_no_error(
     hook: JobHook, sandbox: Any, conduct: Any, log: Any
 ) -> None:
     conduct(list=[500])
-    claim_module.cancel_others(hook, OWNER, 3)
+    Claim(OWNER, 3, is_doubtful=True).end(hook, may_cancel=True)
     (warning,) = log.warnings
     assert warning.startswith("Could not look for a second data diff: 500, ")
 
 
-def test_a_stopped_task_cancels_none_of_an_earlier_generation(
-    hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    number = make(sandbox, OLD)
-    choice = find(hook, OWNER, Search.FULL)
-    assert choice.left == (number,)
+def test_a_stopped_task_looks_for_nothing_else(hook: JobHook, sandbox: Any) -> None:
     hook.stop()
     with pytest.raises(DatafoldStoppedError):
-        claim_module.cancel_left(hook, number)
-    with pytest.raises(DatafoldStoppedError):
-        claim_module.cancel_others(hook, OWNER, number)
+        Claim(OWNER, 3, is_doubtful=True).end(hook, may_cancel=True)
+    assert requests(sandbox) == []
+
+
+# While the task is being killed.
+
+
+def killed(hook: JobHook, seconds: float = 4.0, **claim: Any) -> None:
+    """Let a task be killed that does not know its data diff's id, unless it is given."""
+    hook.stop()
+    Claim(OWNER, **claim).cancel_after_stop(hook, time.monotonic() + seconds)
 
 
 def test_finds_one_while_the_task_is_being_killed(hook: JobHook, sandbox: Any) -> None:
-    make(sandbox, OLD)
-    number = make(sandbox, OWNER.tag)
-    hook.stop()
-    found = find_after_stop(hook, OWNER, time.monotonic() + 4.0)
-    assert found == (number,)
-    assert requests(sandbox) == [NEWEST_100]
+    old, number = make(sandbox, OLD), make(sandbox, OWNER.tag)
+    killed(hook)
+    assert requests(sandbox) == [NEWEST_100, f"POST /datadiffs/{number}/cancel"]
+    assert statuses(sandbox, old, number) == ["processing", "cancelled"]
 
 
 def test_looks_again_while_the_task_is_being_killed(
@@ -314,39 +355,40 @@ def test_looks_again_while_the_task_is_being_killed(
     monkeypatch.setattr(claim_module, "time", clock)
     conduct(list=[500, changed(results=None)])
     number = make(sandbox, OWNER.tag)
-    hook.stop()
-    found = find_after_stop(hook, OWNER, time.monotonic() + 4.0)
-    assert found == (number,)
+    killed(hook)
+    assert statuses(sandbox, number) == ["cancelled"]
     assert pauses == [0.3, 0.3]
 
 
 def test_one_that_has_ended_ends_the_search_of_a_killed_task(hook: JobHook, sandbox: Any) -> None:
     make(sandbox, OWNER.tag, end="done")
-    hook.stop()
-    assert find_after_stop(hook, OWNER, time.monotonic() + 4.0) == ()
+    killed(hook)
     assert requests(sandbox) == [NEWEST_100]
 
 
 def test_finds_the_others_while_the_task_is_being_killed(hook: JobHook, sandbox: Any) -> None:
     mine, late = make(sandbox, OWNER.tag), make(sandbox, OWNER.tag)
-    hook.stop()
-    find_others = claim_module.find_others_after_stop
-    assert find_others(hook, OWNER, mine, time.monotonic() + 4.0) == (late,)
-    # Where there is no time left, nothing is sent.
-    assert requests(sandbox) == [NEWEST_100]
-    assert find_others(hook, OWNER, mine, time.monotonic()) == ()
-    assert requests(sandbox) == [NEWEST_100]
+    killed(hook, number=mine, is_doubtful=True)
+    cancels = [f"POST /datadiffs/{number}/cancel" for number in (mine, late)]
+    assert requests(sandbox) == [cancels[0], NEWEST_100, cancels[1]]
+
+
+def test_looks_for_no_other_where_there_is_no_time(
+    hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hook, "call_after_stop", lambda *_, **__: {})
+    killed(hook, 0.0, number=make(sandbox, OWNER.tag), is_doubtful=True)
+    assert requests(sandbox) == []
 
 
 def test_looks_for_one_until_a_cancel_has_just_enough_time(
     hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim_module, "_SEARCH_PAUSE", 0.03)
-    hook.stop()
-    assert find_after_stop(hook, OWNER, time.monotonic() + 1.4) == ()
+    killed(hook, 1.4)
     assert requests(sandbox) == []
     until = time.monotonic() + 1.65
-    assert find_after_stop(hook, OWNER, until) == ()
+    killed(hook, 1.65)
     assert set(requests(sandbox)) == {NEWEST_100}
     assert until - time.monotonic() > 1.0
 
@@ -361,6 +403,6 @@ def test_a_look_while_the_task_is_being_killed_leaves_time_for_the_cancel(
         return {}
 
     monkeypatch.setattr(hook, "call_after_stop", look)
-    find_after_stop(hook, OWNER, time.monotonic() + 2.0)
+    killed(hook, 2.0)
     assert given
     assert max(given) <= 2.0 - claim_module._FOR_A_CANCEL
