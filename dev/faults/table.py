@@ -1076,7 +1076,7 @@ _WORKER = (
                 "no-socks",
                 "HTTPS_PROXY names a SOCKS proxy, and the library for it is not installed",
                 _SOCKS,
-                ("socks", "socksio"),
+                ("socks",),
             ),
         )
     ),
