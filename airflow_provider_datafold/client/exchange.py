@@ -8,6 +8,7 @@ timeout with each address and each byte, and take the first interim response for
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import socket
 import ssl
@@ -32,18 +33,18 @@ _OLDEST = 60.0
 certificates take effect."""
 
 _MOST_INTERIM = 100
+_LONGEST_HEAD = 512 * 1024
+"""The most bytes of lines in a row, such as headers and trailers."""
 
 
 class Exchange:
-    """A request that is under way.
-
-    :param seconds: how long it may take, from the look-up of the host to the last byte.
-    :param is_fresh: whether it needs a connection that nothing was sent over before.
-    """
+    """A request that is under way."""
 
     def __init__(self, seconds: float, *, is_fresh: bool = False) -> None:
         self.seconds = seconds
+        """How long it may take, from the look-up of the host to the last byte."""
         self.is_fresh = is_fresh
+        """Whether it needs a connection that nothing was sent over before."""
         self.is_connected = False
         """Whether the host, or the proxy, took the connection: the request may have arrived."""
         self.refusal: Response | None = None
@@ -57,10 +58,7 @@ class Exchange:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Apply this exchange to everything that the thread sends meanwhile.
-
-        :raises TimeoutError: it is over before it has begun.
-        """
+        """Apply this exchange to everything that the thread sends meanwhile."""
         self.left()
         token = _EXCHANGE.set(self)
         try:
@@ -77,21 +75,14 @@ class Exchange:
                 self._handle.shutdown(socket.SHUT_RDWR)
 
     def left(self) -> float:
-        """Return the seconds that are left.
-
-        :raises TimeoutError: there are none, or the exchange was broken off.
-        """
+        """Return the seconds that are left, or raise ``TimeoutError`` if the exchange is over."""
         left = self._end - time.monotonic()
         if left <= 0 or self._is_over:
             raise TimeoutError("timed out")
         return left
 
     def hold(self, connection: Any) -> None:
-        """Go on over a connection only if the exchange is not over, and break it off if it will be.
-
-        :param connection: a socket, or the TLS inside a proxy's TLS.
-        :raises TimeoutError: the exchange is over.
-        """
+        """Break this connection off with the exchange; raise ``TimeoutError`` if that is over."""
         if connection is not self._held:
             # A handle of its own, because TLS takes the socket out of its object.
             self._replace(connection, socket.socket(fileno=os.dup(connection.fileno())))
@@ -105,13 +96,7 @@ class Exchange:
             self._held, self._handle = held, handle
 
     def connect(self, host: str, port: int, options: Any) -> socket.socket:
-        """Connect to the first address of a host that accepts the connection.
-
-        :param host: a name or an address.
-        :param port: the port.
-        :param options: arguments for ``setsockopt``.
-        :raises OSError: no address accepted in time.
-        """
+        """Connect to the first address of a host that accepts the connection."""
         addresses = socket.getaddrinfo(host.strip("[]"), port, 0, socket.SOCK_STREAM)
         for tried, (family, kind, _, _, address) in enumerate(addresses):
             connection = socket.socket(family, kind)
@@ -135,8 +120,32 @@ _EXCHANGE: ContextVar[Exchange | None] = ContextVar("_EXCHANGE", default=None)
 silence(("urllib3.connection", "urllib3.connectionpool"), _EXCHANGE.get)
 
 
+class _Reader(io.BufferedReader):
+    """Refuses more lines in a row than HTTP ever needs.
+
+    urllib3 has no limit for trailers, and before 2.8 none for the length of a line.
+    """
+
+    _in_a_row = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._in_a_row = 0
+        return super().read(size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(_LONGEST_HEAD if size is None or size < 0 else size)
+        self._in_a_row += len(line)
+        if self._in_a_row >= _LONGEST_HEAD:
+            raise http.client.LineTooLong("head")
+        return line
+
+
 class _Response(http.client.HTTPResponse):
     """A response of the service or of a proxy."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = _Reader(self.fp.detach())
 
     def _read_status(self) -> tuple[str, int, str]:
         """Skip interim responses (RFC 9110, section 15.2): Python skips only status 100."""

@@ -73,14 +73,7 @@ class AsyncClient:
     async def call(
         self, operation: Operation[Returned], body: Any = OMITTED, /, **values: Any
     ) -> Returned:
-        """Call an operation of Datafold's API.
-
-        :param operation: what is asked for.
-        :param body: the body, concealed; none by default.
-        :param values: the fields of path and query by name.
-        :return: what the API returns, without secrets.
-        :raises DatafoldError: any other failure; the class says which.
-        """
+        """Call an operation of Datafold's API: body, concealed, and fields of path and query."""
         request = guarded(
             lambda: operation.request(body, **values), self._settings.api_key, body, values
         )
@@ -88,12 +81,7 @@ class AsyncClient:
         return returned
 
     async def run(self, conversation: Conversation) -> Any:
-        """Do what a conversation says, until it ends.
-
-        :param conversation: the conversation.
-        :return: its result.
-        :raises DatafoldError: it ended with that.
-        """
+        """Do what a conversation yields, until it ends, and return what it returns."""
         outcome = None
         with _shared(self._settings, self._user_agent) as pool:
             while True:
@@ -109,10 +97,7 @@ class AsyncClient:
 
 
 class _Turn:
-    """A request that waits for its turn, or is under way.
-
-    :param request: the request.
-    """
+    """A request that waits for its turn, or is under way."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -139,11 +124,7 @@ class _Turn:
 
 
 class _Pool:
-    """What the clients of the same settings share in an event loop.
-
-    :param settings: of the connection.
-    :param user_agent: what to send as ``User-Agent``.
-    """
+    """What the clients of the same settings share in an event loop."""
 
     def __init__(self, settings: Settings, user_agent: str) -> None:
         self.users = 0
@@ -163,15 +144,7 @@ class _Pool:
     async def send(
         self, request: Request, until: float | None, is_urgent: bool
     ) -> Response | DatafoldError:
-        """Send a request once, in its turn.
-
-        A cancel breaks it off, and waits for no thread.
-
-        :param request: the request.
-        :param until: when to stop waiting for the turn, in seconds since the epoch.
-        :param is_urgent: whether it comes before all others.
-        :return: the response or the error.
-        """
+        """Send a request once, in its turn; a cancel breaks it off, and waits for no thread."""
         turn = _Turn(request)
         if until is not None:
             no_turn = failure.no_turn(MOST_AT_ONCE)
@@ -196,7 +169,7 @@ class _Pool:
     def _begin(self, turn: _Turn) -> None:
         if self._threads <= self._busy:
             try:
-                threading.Thread(target=self._carry, daemon=True).start()
+                threading.Thread(target=self._carry, name="datafold", daemon=True).start()
             except RuntimeError:
                 turn.settle(failure.no_thread())
                 return

@@ -33,31 +33,18 @@ _CHUNK = 16 * 1024
 
 
 class Sender:
-    """Sends requests to Datafold over kept connections.
-
-    :param settings: the settings of the connection to use.
-    :param user_agent: the ``User-Agent`` header.
-    :param most: how many threads use it at once.
-    """
+    """Sends requests to Datafold over kept connections, in as many threads as ``most``."""
 
     def __init__(self, settings: Settings, user_agent: str, most: int = 1) -> None:
         self.session = _open_session(settings, user_agent, most)
         self._settings = settings
 
     def begin(self, request: Request, *, is_fresh: bool) -> Exchange:
-        """Begin the time that a request may take.
-
-        :param request: the request.
-        :param is_fresh: whether it needs a new connection.
-        """
+        """Begin the time that a request may take."""
         return Exchange(self._settings.timeout + request.seconds_to_send, is_fresh=is_fresh)
 
     def send(self, request: Request, exchange: Exchange) -> Response | DatafoldError:
-        """Send a request once, and return the response or the error.
-
-        :param request: the request.
-        :param exchange: what may end it early.
-        """
+        """Send a request once, and return the response or the error."""
         try:
             with exchange.running():
                 return self._receive(request, exchange)
@@ -67,10 +54,7 @@ class Sender:
             return self._translate(error, exchange)
 
     def give_up(self, exchange: Exchange) -> Response | DatafoldError:
-        """Break off a request whose time is over, and return what it has come to.
-
-        :param exchange: that of the request.
-        """
+        """Break off a request whose time is over, and return what it has come to."""
         exchange.break_off()
         if exchange.refusal or exchange.is_connected:
             return exchange.refusal or failure.timed_out(self._settings)

@@ -17,11 +17,7 @@ from airflow_provider_datafold.exceptions import DatafoldError
 
 
 class Client:
-    """Calls Datafold from one thread.
-
-    :param settings: the settings of the connection to use.
-    :param user_agent: the ``User-Agent`` header.
-    """
+    """Calls Datafold from one thread."""
 
     def __init__(self, settings: Settings, user_agent: str) -> None:
         self._sender = Sender(settings, user_agent)
@@ -34,12 +30,7 @@ class Client:
         self._going.acquire()
 
     def run(self, conversation: Conversation) -> Any:
-        """Do what a conversation yields, until it ends.
-
-        :param conversation: the conversation.
-        :return: what it returns.
-        :raises DatafoldError: the conversation raised it.
-        """
+        """Do what a conversation yields, until it ends, and return what it returns."""
         outcome = None
         while True:
             try:
@@ -85,7 +76,9 @@ class Client:
         if self._is_stopped:
             return failure.stopped()
         send = threading.Thread(
-            target=lambda: outcome.put(self._sender.send(request, exchange)), daemon=True
+            target=lambda: outcome.put(self._sender.send(request, exchange)),
+            name="datafold",
+            daemon=True,
         )
         try:
             try:

@@ -15,8 +15,8 @@ import pytest
 
 from airflow_provider_datafold.api import data_diffs
 from airflow_provider_datafold.client import exchange
-from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.client.conversation import converse
+from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.client.worker import Client
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
@@ -24,7 +24,6 @@ from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldTransientError,
 )
-from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import answer, says
 from dev.faults.server import FaultServer, Then
 from tests.drivers import settings_for
@@ -152,17 +151,20 @@ def test_cookies_are_not_kept() -> None:
 
 @each_driver
 @pytest.mark.parametrize("scheme", ["direct", "http", "socks5h"])
-def test_a_connection_that_stalls_is_closed_and_not_waited_for(calls: Calls, scheme: str) -> None:
+def test_a_connection_that_stalls_is_closed_and_not_waited_for(
+    calls: Calls, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if scheme == "socks5h":
         pytest.importorskip("socks")
     open_after: list[int] = []
 
     with FaultServer([says(60.0)], reads=False) as server:
         here = f"127.0.0.1:{server.port}"
+        if scheme != "direct":
+            monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://{here}")
         stalls = settings_for(
             f"https://{here}" if scheme == "direct" else "https://datafold.test",
             timeout=0.3,
-            proxy=None if scheme == "direct" else Secret(f"{scheme}://{here}"),
         )
 
         def count(error: DatafoldError) -> type[DatafoldError]:

@@ -19,7 +19,11 @@ from airflow_provider_datafold.api import bi, ci, data_diffs
 from airflow_provider_datafold.client import loop
 from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.connection.settings import Settings
-from airflow_provider_datafold.exceptions import DatafoldConfigurationError, DatafoldTimeoutError
+from airflow_provider_datafold.exceptions import (
+    DatafoldConfigurationError,
+    DatafoldTimeoutError,
+    DatafoldUnreachableError,
+)
 from airflow_provider_datafold.redaction.secret import Secret, conceal
 from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, drips, head, says
 from dev.faults.server import Behaviour, Door, FaultServer, Then
@@ -59,7 +63,7 @@ async def until(condition: Callable[[], Any]) -> None:
 
 
 def our_threads() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if "_carry" in thread.name}
+    return {thread for thread in threading.enumerate() if thread.name == "datafold"}
 
 
 class Service:
@@ -193,7 +197,7 @@ def test_a_look_up_that_is_given_up_sends_nothing_afterwards(
 
     async def given_up() -> None:
         settings = settings_for(f"http://hangs.test:{server.port}", timeout=0.3)
-        with pytest.raises(DatafoldTimeoutError, match=r"could not connect \(timed out\)"):
+        with pytest.raises(DatafoldUnreachableError, match=r"could not connect \(timed out\)"):
             await send(AsyncClient(settings, "tests"))
         hanging.set()
         await until(lambda: not our_threads())

@@ -224,14 +224,14 @@ def call_at_lines(do: Callable[[], object], at: Callable[[int], object]) -> None
     before = sys.gettrace()
     sys.settrace(trace)
     threading.settrace(trace)
-    others = set(threading.enumerate())
     try:
         do()
     finally:
         sys.settrace(before)
         threading.settrace(None)  # type: ignore[arg-type]
-        for thread in set(threading.enumerate()) - others:
-            thread.join(PATIENCE)
+        for thread in threading.enumerate():
+            if thread.name == "datafold":
+                thread.join(PATIENCE)
 
 
 TRACED = (
