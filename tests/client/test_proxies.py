@@ -148,6 +148,14 @@ def test_host_of_no_proxy_is_connected_to(
 
 
 @both
+def test_this_machine_is_always_connected_to(call: Call, serve: Any, proxy: Any) -> None:
+    serve(answers())
+    other = proxy(answers(502), variable="HTTP_PROXY")
+    assert update(call) == INTEGRATION
+    assert other.connections == 0
+
+
+@both
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_plain_request_goes_to_the_proxy(
