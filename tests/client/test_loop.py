@@ -62,8 +62,18 @@ async def until(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0.01)
 
 
+others = set[threading.Thread]()
+"""What a test that interrupted a client anywhere may have left."""
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    others.update(threading.enumerate())
+    monkeypatch.setattr(loop, "_pools", {})
+
+
 def our_threads() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name == "datafold"}
+    return {thread for thread in threading.enumerate() if thread.name == "datafold"} - others
 
 
 class Service:
