@@ -77,11 +77,10 @@ def name_of(scheme: str, what: str) -> str:
     return f"{scheme}: {what}"
 
 
-def measure(count: int = jobs.JOBS, slow: float = SLOW) -> tuple[list[Figure], Mapping[str, Waits]]:
+def measure(count: int = jobs.JOBS) -> tuple[list[Figure], Mapping[str, Waits]]:
     """Wait for many jobs over http and over https.
 
     :param count: how many jobs.
-    :param slow: seconds that the slow service takes.
     :return: the figures, and what was seen over https by contender.
     """
     lengths = jobs.lengths(count)
@@ -91,7 +90,7 @@ def measure(count: int = jobs.JOBS, slow: float = SLOW) -> tuple[list[Figure], M
     }
     figures = [figure for scheme in seen for figure in figures_of(scheme, seen[scheme])]
     found = {
-        name: wait(name, lengths, is_tls=False, pause=slow).late(lengths)
+        name: wait(name, lengths, is_tls=False, pause=SLOW).late(lengths)
         for name in CONTENDERS[HTTP]
     }
     figures.append(Figure(SLOW_LATE, "s", {name: median(found[name]) for name in found}))
