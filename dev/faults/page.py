@@ -68,7 +68,7 @@ _HEADER = (
 def render(measurements: Mapping[Run, Measurement], waits: section.Waits) -> str:
     """Write the page.
 
-    :param measurements: of every fault, by both drivers and by ``HttpOperator``.
+    :param measurements: of every fault, in a worker, in an event loop and by ``HttpOperator``.
     :param waits: of every fault while a task waits, by who waits.
     :return: Markdown.
     """
