@@ -45,8 +45,8 @@ class Exchange:
         """How long it may take, from the look-up of the host to the last byte."""
         self.is_fresh = is_fresh
         """Whether it needs a connection that nothing was sent over before."""
-        self.is_connected = False
-        """Whether the host, or the proxy, took the connection: the request may have arrived."""
+        self.is_connecting = False
+        """Whether the host, or the proxy, has yet to take the connection: nothing was sent."""
         self.refusal: Response | None = None
         """The status of a refusal, which says enough, whatever becomes of its body."""
         self._end = time.monotonic() + seconds
@@ -195,7 +195,6 @@ class _Connection(HTTPConnection):
             self.connect()
         if exchange := _EXCHANGE.get():
             exchange.hold(self.sock)
-            exchange.is_connected = True
         super().send(data)
 
     def _new_conn(self) -> socket.socket:
@@ -203,13 +202,14 @@ class _Connection(HTTPConnection):
         exchange = _EXCHANGE.get()
         if exchange is None:
             return super()._new_conn()
+        exchange.is_connecting = True
         connection = self._reach(exchange)
         try:
             exchange.hold(connection)
         except TimeoutError:
             connection.close()
             raise
-        exchange.is_connected = True
+        exchange.is_connecting = False
         return connection
 
     def _reach(self, exchange: Exchange) -> socket.socket:

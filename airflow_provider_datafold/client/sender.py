@@ -56,7 +56,7 @@ class Sender:
     def give_up(self, exchange: Exchange) -> Response | DatafoldError:
         """Break off a request whose time is over, and return what it has come to."""
         exchange.break_off()
-        if exchange.refusal or exchange.is_connected:
+        if exchange.refusal or not exchange.is_connecting:
             return exchange.refusal or failure.timed_out(self._settings)
         return failure.proxy_unreachable() if self.session.proxies else failure.unreachable()
 
@@ -94,7 +94,7 @@ class Sender:
         if causes.first(ProxyError) and "Tunnel connection failed" in str(error):
             is_refused = failure.PROXY_REFUSES.search(str(error))
             return failure.proxy_refused() if is_refused else failure.proxy_unreachable()
-        if not exchange.is_connected:
+        if exchange.is_connecting:
             if has_proxy:
                 return failure.proxy_unreachable()
             is_unknown = causes.first(socket.gaierror)
