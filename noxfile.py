@@ -121,7 +121,7 @@ def add_reliability_session(airflow: str, *versions: str) -> None:
 
     @nox.session(name=f"reliability-{airflow}", python=python or False, default=False)
     def reliability(session: nox.Session) -> None:
-        """Measure all faults with both drivers."""
+        """Measure all faults in a worker and in an event loop."""
         install(session, airflow, "faults", versions if python is None else ())
         session.run("python", "-m", "dev.faults", "--ours", *session.posargs)
 

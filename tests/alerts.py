@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.client.async_driver import AsyncClient
+from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.redaction.secret import Secret
 

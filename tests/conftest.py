@@ -91,14 +91,6 @@ def sandbox(running_sandbox: Any) -> Any:
     return running_sandbox
 
 
-@pytest.fixture(autouse=True)
-def _look_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test use the addresses that another one looked up."""
-    from airflow_provider_datafold.client import lookup
-
-    monkeypatch.setattr(lookup, "_known", {})
-
-
 MASKERS = (
     "airflow.sdk._shared.secrets_masker",  # 3.1 and later, for tasks
     "airflow._shared.secrets_masker",  # the same, for the rest

@@ -1,4 +1,4 @@
-"""The same call with either driver."""
+"""The same call in a worker and in an event loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from airflow_provider_datafold.api import bi
-from airflow_provider_datafold.client.async_driver import AsyncClient
+from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError
@@ -118,5 +118,5 @@ def fails(call: Call, kind: type[DatafoldError], said: str = "") -> DatafoldErro
     return error
 
 
-both = pytest.mark.parametrize("call", [call_sync, call_async], ids=["sync", "async"])
-"""Runs a test with each driver."""
+both = pytest.mark.parametrize("call", [call_sync, call_async], ids=["worker", "loop"])
+"""Runs a test in a worker, and in an event loop."""

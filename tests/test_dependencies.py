@@ -16,8 +16,6 @@ OPTIONAL = {
     "flask_appbuilder": "Airflow up to 3.1 has it, and asks for the form of the connection",
     "wtforms": "as flask_appbuilder",
     "openlineage": "only Airflow's OpenLineage provider calls what imports it",
-    "socksio": "only for SOCKS proxies, and an error names it",
-    "typing_extensions": "only for types",
 }
 """What the package does without where it is missing."""
 

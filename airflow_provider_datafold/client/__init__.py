@@ -1,4 +1,4 @@
-"""The conversation with Datafold's API, and the two drivers that can carry it."""
+"""The conversation with Datafold's API, and the client that carries it in a worker or in a loop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from airflow_provider_datafold.lazy_modules import modules_of
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.client import (
-        async_driver as async_driver,
-        sync_driver as sync_driver,
+        loop as loop,
+        worker as worker,
     )
 else:
     __getattr__ = modules_of(__name__)

@@ -1,9 +1,10 @@
 """One call of an operation, from the checked request to the result, without I/O.
 
 :func:`converse` is a generator. It yields what to do next, a :class:`Send` or a :class:`Pause`, and
-receives the outcome: a response or an error after a send, nothing after a pause. The drivers
-(:mod:`~airflow_provider_datafold.client.sync_driver`,
-:mod:`~airflow_provider_datafold.client.async_driver`) do what it yields and know none of its rules.
+receives the outcome: a response or an error after a send, nothing after a pause. The client does
+what it yields and knows none of its rules, in a task's thread
+(:mod:`~airflow_provider_datafold.client.worker`) or in an event loop
+(:mod:`~airflow_provider_datafold.client.loop`).
 """
 
 from __future__ import annotations
@@ -26,20 +27,14 @@ from airflow_provider_datafold.redaction.redactor import Redactor
 
 @dataclass(frozen=True)
 class Send:
-    """Send a request, once.
-
-    :param request: the request.
-    """
+    """Send a request, once."""
 
     request: Request
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Do nothing for a while.
-
-    :param seconds: how long.
-    """
+    """Do nothing for a while."""
 
     seconds: float
 
@@ -57,16 +52,9 @@ def converse(
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
 ) -> Conversation:
-    """Send a request, and again after a temporary error.
+    """Send a request, and again after a temporary error; return the result without secrets.
 
-    :param request: the request. Its secrets are taken out of the response.
-    :param settings: the settings of the connection to use.
-    :param log: the log for failed attempts.
-    :param max_retries: how often to retry; ``None`` for the connection's ``max_retries``.
-    :param clock: a clock in seconds, with any epoch.
-    :param jitter: a random number from 0 to 1.
-    :return: what the operation returns, without secrets.
-    :raises DatafoldError: the call failed; the class says how.
+    ``max_retries`` of ``None`` is the connection's.
     """
     redactor = Redactor([settings.api_key, *request.secrets])
     # What is not JSON fails now, before any attempt.
@@ -107,10 +95,7 @@ def converse(
 
 
 def pause(seconds: float) -> Conversation:
-    """Pause once, and send nothing.
-
-    :param seconds: how long.
-    """
+    """Pause once, and send nothing."""
     yield Pause(seconds)
 
 

@@ -1,4 +1,4 @@
-"""The errors of a request that got no usable response, the same for both drivers."""
+"""The errors of a request that got no usable response."""
 
 from __future__ import annotations
 
@@ -23,9 +23,6 @@ _TLS_BROKE = (
     ssl.SSLEOFError,
     ssl.SSLZeroReturnError,
     ssl.SSLSyscallError,
-    # An event loop raises these if the connection breaks while it waits.
-    ssl.SSLWantReadError,
-    ssl.SSLWantWriteError,
 )
 
 
@@ -46,19 +43,15 @@ _CHECK_TLS = (
 
 
 class Causes:
-    """An exception and all that led to it, as far as they belong to one request.
+    """An exception and all that led to it.
 
     HTTP clients keep what they caught as a cause, as a context or as an argument, sometimes in a
     circle.
-
-    :param error: what was caught.
-    :param outer: the exception that the caller was handling before the request, ``None`` for none.
-        Python makes it the context of everything that is raised meanwhile.
     """
 
-    def __init__(self, error: BaseException, outer: BaseException | None) -> None:
+    def __init__(self, error: BaseException) -> None:
         self._found: list[BaseException] = []
-        seen = {id(outer)}
+        seen = set[int]()
         pending: list[object] = [error]
         while pending:
             found = pending.pop(0)
@@ -75,8 +68,7 @@ class Causes:
 def tls(causes: Causes) -> DatafoldError | None:
     """Return the error for a TLS failure, or for a file of CA certificates that holds none.
 
-    :param causes: what a driver caught.
-    :return: the error; ``None`` if the connection broke during TLS, or if it is not about TLS.
+    ``None`` if the connection broke during TLS, or if it is not about TLS.
     """
     refused = causes.first(ssl.SSLCertVerificationError)
     if refused:
@@ -114,7 +106,7 @@ def proxy_unusable() -> DatafoldError:
     """Return the error for an invalid proxy URL, and for a missing library."""
     return DatafoldConfigurationError(
         "the proxy cannot be used. Check the URL in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY in the "
-        "worker's environment; for socks5:// install requests[socks] and socksio"
+        "worker's environment; for socks5:// install requests[socks]"
     )
 
 
@@ -142,10 +134,7 @@ def no_such_host() -> DatafoldError:
 
 
 def unreachable(causes: Causes | None = None) -> DatafoldError:
-    """Return the error for a host that did not connect. Nothing was sent.
-
-    :param causes: what a driver caught; ``None`` after a timeout.
-    """
+    """Return the error for a host that did not connect, in time without ``causes``."""
     reason = "refused" if causes and causes.first(ConnectionRefusedError) else "timed out"
     return DatafoldUnreachableError(
         f"could not connect ({reason}). Check the connection's host, scheme (https if it has "
@@ -170,10 +159,7 @@ def timed_out(settings: Settings) -> DatafoldError:
 
 
 def no_turn(most: int) -> DatafoldError:
-    """Return the error for a request that others did not let through. Nothing was sent.
-
-    :param most: how many others may be in progress.
-    """
+    """Return the error for a request whose turn did not come. Nothing was sent."""
     return DatafoldTimeoutError(
         f"nothing was sent, because {most} other requests to this host were in progress. The host "
         f"responds slowly, or too many tasks wait for it. Try again later, or poll less often"
@@ -188,10 +174,7 @@ def broke() -> DatafoldError:
 
 
 def unexpected(error: Exception) -> DatafoldError:
-    """Return the error for an exception that nobody foresaw. It may quote a secret.
-
-    :param error: the exception, of which only the class is shown.
-    """
+    """Return the error for an exception that nobody foresaw. Its text may quote a secret."""
     return DatafoldConnectionError(
         f"the request failed with an unexpected error ({type(error).__name__}). Try again later; "
         f"if it stays, report it to this provider's authors"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,16 +31,9 @@ from airflow_provider_datafold.redaction.redactor import Redactor
 
 _MOST_ERRORS = 20
 _DEEPEST = 100
-_BYTES_PER_VALUE = 20
-"""A response of n bytes at most may have n / 20 values at most: ten megabytes of empty lists would
-take six hundred megabytes of memory."""
-
 _LONG_NUMBER = b"0" * 19
 _DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 """Makes each digit a zero. Looking for zeros takes a tenth of the time of a regular expression."""
-
-_STRING = re.compile(rb'"[^"]*"?')
-_PIECE = 64 * 1024
 
 _RESERVED = frozenset({"__classname__", "__data__", "__version__", "__type", "__var", "__id__"})
 """Keys that make Airflow read an object in XCom as something else."""
@@ -75,12 +66,7 @@ _MEANINGS: dict[int, tuple[type[DatafoldError], str]] = {
 
 @dataclass(frozen=True)
 class Response:
-    """A response.
-
-    :param status_code: the HTTP status.
-    :param headers: the header fields, by their usual names.
-    :param content: the whole body.
-    """
+    """A response with its whole body."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -91,52 +77,23 @@ class Response:
         """Whether the status is 2xx."""
         return 200 <= self.status_code < 300
 
-    @property
-    def asks_to_wait(self) -> bool:
-        """Whether the service asks for some time without requests."""
-        return self.status_code == 429 or "Retry-After" in self.headers
-
-    @cached_property
-    def text(self) -> str:
-        """The body as a string.
-
-        :raises ValueError: it is none.
-        """
-        return self.content.decode(json.detect_encoding(self.content))
-
-    @cached_property
-    def value(self) -> Any:
-        """The body's JSON. It may take much memory: see :func:`is_about`, :func:`understand`.
-
-        :raises ValueError: it is not JSON.
-        :raises RecursionError: it is nested too deeply.
-        """
-        return _DECODER.decode(self.text)
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.status_code}, {len(self.content)} bytes)"
 
 
 def understand(answer: Response, request: Request, settings: Settings, redactor: Redactor) -> Any:
-    """Return the JSON of a response, without the secrets that it repeats.
-
-    :param answer: the response.
-    :param request: the request.
-    :param settings: the settings of the connection that was used.
-    :param redactor: knows the secrets that were sent.
-    :return: any JSON value that Airflow can keep; ``None`` for an empty response.
-    :raises DatafoldError: the status is not 2xx, the body is not what the API documents, or it is
-        about something else.
-    """
+    """Return the JSON of a response, without the secrets that it repeats; else raise its error."""
     operation = request.operation
     if not answer.is_success:
         raise _error(answer, operation, settings, redactor)
     if operation.may_be_empty and not answer.content:
         return None
-    problem = _unreadable(answer, operation)
+    text, value = "", None
+    problem = _encoding_problem(answer)
     if not problem:
         try:
-            text, value = answer.text, answer.value
+            text = answer.content.decode(json.detect_encoding(answer.content))
+            value = _DECODER.decode(text)
         except (ValueError, RecursionError):
             problem = (
                 f"is not JSON ({answer.headers.get('Content-Type') or 'no content type'}, "
@@ -158,53 +115,11 @@ def understand(answer: Response, request: Request, settings: Settings, redactor:
     return value
 
 
-def is_about(answer: Response, request: Request) -> bool:
-    """Say whether a response is certainly one to a request: it names what was asked for.
-
-    :param answer: the response.
-    :param request: the request.
-    """
-    if request.named is None or not answer.is_success or _unreadable(answer, request.operation):
-        return False
-    name, wanted = request.named
-    with suppress(ValueError, RecursionError):
-        return isinstance(answer.value, dict) and str(answer.value.get(name)) == wanted
-    return False
-
-
-def _unreadable(answer: Response, operation: Operation[Any]) -> str | None:
-    """Return the reason why a body must not be parsed, ``None`` without one."""
-    return _encoding_problem(answer) or _size_problem(answer.content, operation)
-
-
 def _encoding_problem(answer: Response) -> str | None:
     encoding = answer.headers.get("Content-Encoding", "identity")
     if encoding.lower() == "identity":
         return None
     return f"is compressed ({encoding}), which was not requested"
-
-
-def _size_problem(content: bytes, operation: Operation[Any]) -> str | None:
-    """Return a problem if parsing a response would take too much memory."""
-    most = operation.largest // _BYTES_PER_VALUE
-    # Taking out the strings is slow, so it is done only if it can change the result.
-    if _count_values(content) > most and sum(map(_count_values, _without_strings(content))) > most:
-        return f"has more than {most} values. Request less at a time"
-    return None
-
-
-def _without_strings(content: bytes) -> Iterator[bytes]:
-    """Take the strings out of JSON piece by piece: all at once would take too much memory."""
-    unescaped = content.replace(b"\\\\", b"").replace(b'\\"', b"")
-    is_inside = False
-    for start in range(0, len(unescaped), _PIECE):
-        piece = unescaped[start : start + _PIECE]
-        yield _STRING.sub(b"", b'"' + piece if is_inside else piece)
-        is_inside ^= piece.count(b'"') % 2 == 1
-
-
-def _count_values(content: bytes) -> int:
-    return content.count(b"[") + content.count(b"{") + content.count(b",")
 
 
 def _finite(number: str) -> float:
@@ -240,10 +155,7 @@ def _name_problem(value: Any, request: Request) -> str | None:
 
 
 def _may_be_problem(text: str) -> bool:
-    """Say whether :func:`_problem` could find one: most responses need no look at each value.
-
-    :param text: the response's JSON.
-    """
+    """Say whether :func:`_problem` could find one: most responses need no look at each value."""
     return (
         "\\u" in text
         or '"__' in text
@@ -254,41 +166,24 @@ def _may_be_problem(text: str) -> bool:
 
 def _problem(value: Any, place: str, depth: int = 0) -> str | None:
     """Return the reason why Airflow could not keep a value in XCom, ``None`` if it could."""
-    if isinstance(value, str):
-        return _text_problem(value, place)
+    if isinstance(value, str) and "\0" in value:
+        return f"has a NUL character{place}, which databases refuse"
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return f"has an integer of more than 64 bits{place}"
-    if depth > _DEEPEST and isinstance(value, (dict, list)):
+    if not isinstance(value, (dict, list)):
+        return None
+    if depth > _DEEPEST:
         return f"is nested more than {_DEEPEST} deep"
-    if isinstance(value, list):
-        problems = (
-            _problem(item, f"{place or ' at '}[{index}]", depth + 1)
-            for index, item in enumerate(value)
-        )
-        return next(filter(None, problems), None)
-    if isinstance(value, dict):
-        return next(
-            filter(None, (_item_problem(*item, place, depth) for item in value.items())), None
-        )
-    return None
-
-
-def _item_problem(key: str, item: Any, place: str, depth: int) -> str | None:
-    if key in _RESERVED:
-        return f"has the key {key!r}{place}, which Airflow reserves for itself"
-    return _text_problem(key, place) or _problem(item, f"{place or ' at '}.{key}", depth + 1)
-
-
-def _text_problem(text: str, place: str) -> str | None:
-    if "\0" in text:
-        return f"has a NUL character{place}, which databases refuse"
-    if not text.isascii():
-        # JSON can express a lone surrogate, but XCom cannot hold one.
-        with suppress(UnicodeEncodeError):
-            text.encode()
-            return None
-        return f"has a lone surrogate{place}, which UTF-8 cannot encode"
-    return None
+    names = value if isinstance(value, dict) else ()
+    if reserved := next((name for name in names if name in _RESERVED), None):
+        return f"has the key {reserved!r}{place}, which Airflow reserves for itself"
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    problems = (
+        _problem(part, f"{place or ' at '}{f'.{key}' if names else f'[{key}]'}", depth + 1)
+        for key, item in items
+        for part in (key, item)
+    )
+    return next(filter(None, problems), None)
 
 
 def _error(
@@ -315,11 +210,7 @@ def _error(
 
 
 def only_classic(operation: Operation[Any], settings: Settings) -> str:
-    """Return the error text for an operation that the app at this host does not have.
-
-    :param operation: the operation that was called.
-    :param settings: the settings of the connection that was used.
-    """
+    """Return the error text for an operation that the app at this host does not have."""
     return (
         f"{urlsplit(settings.base_url).hostname} does not have this section: the "
         f"{operation.noun} is in Datafold Classic (app.datafold.com, eu.datafold.com). Use a "

@@ -30,12 +30,7 @@ _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def is_retryable(error: DatafoldError, operation: Operation[Any]) -> bool:
-    """Return whether a request may be sent again.
-
-    :param error: the error of the last attempt.
-    :param operation: the operation that was called.
-    :return: ``False`` also if the service asks for a wait longer than :data:`LONGEST_WAIT`.
-    """
+    """Return whether a request may be sent again: not if that would be too long a wait."""
     if not isinstance(error, DatafoldTransientError) or isinstance(error, DatafoldStoppedError):
         return False
     if (error.retry_after or 0) > LONGEST_WAIT:
@@ -51,12 +46,9 @@ def _was_not_processed(error: DatafoldError, operation: Operation[Any]) -> bool:
 
 
 def wait(attempt: int, retry_after: float | None, jitter: float) -> float:
-    """Return how long to wait before the next attempt.
+    """Return the seconds before the next attempt: about half a second, doubled with each one.
 
-    :param attempt: number of the attempt that failed, from 1.
-    :param retry_after: seconds that the service asks for, ``None`` if it does not.
-    :param jitter: a random number from 0 to 1, so that many tasks do not retry at once.
-    :return: seconds: about half a second at first, doubled with each attempt.
+    ``jitter``, from 0 to 1, keeps many tasks from retrying at once.
     """
     if retry_after is not None:
         # Never earlier than the service asks, and not all tasks at the same moment.
@@ -67,12 +59,7 @@ def wait(attempt: int, retry_after: float | None, jitter: float) -> float:
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Read a ``Retry-After`` header (RFC 9110, section 10.2.3).
-
-    :param value: the header, in seconds or as a date.
-    :param now: the present time by the clock of the service, with a time zone.
-    :return: seconds from now; ``None`` if the header is missing, invalid or not in the future.
-    """
+    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110, section 10.2.3)."""
     text = (value or "").strip()
     seconds = math.nan
     if _SECONDS.fullmatch(text):
@@ -83,11 +70,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
 
 def parse_date(text: str) -> datetime | None:
-    """Read the date in an HTTP header.
-
-    :param text: the header.
-    :return: the date with its time zone, UTC if it names none; ``None`` if it is not a date.
-    """
+    """Read the date in an HTTP header, in UTC if it names no time zone."""
     with suppress(TypeError, ValueError, IndexError, OverflowError):
         date = parsedate_to_datetime(text)
         return date if date.tzinfo else date.replace(tzinfo=timezone.utc)

@@ -13,7 +13,6 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
-from airflow_provider_datafold.connection import environment
 from airflow_provider_datafold.connection.form import (
     DEFAULT_HOST,
     DEFAULT_MAX_RETRIES,
@@ -56,7 +55,6 @@ class Settings:
     :param call_timeout: seconds after which a call is not tried again; ``None`` for no limit.
     :param verify: ``False`` for no check of the TLS certificate, a path for a CA bundle, ``True``
         for the CAs that the client knows.
-    :param proxy: URL of the proxy to use, ``None`` for none. It may hold a password.
     :param warnings: what is odd about the connection.
     """
 
@@ -67,7 +65,6 @@ class Settings:
     max_retries: int = DEFAULT_MAX_RETRIES
     call_timeout: float | None = None
     verify: bool | str = True
-    proxy: Secret | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -85,7 +82,7 @@ def judge(connection: Connection, environ: Mapping[str, str]) -> Settings:
     """Check a connection of type ``datafold``.
 
     :param connection: the Airflow connection.
-    :param environ: the worker's environment, which may name a proxy and a CA bundle.
+    :param environ: the worker's environment, which may name a CA bundle.
     :return: its settings.
     :raises DatafoldConfigurationError: a field is wrong.
     """
@@ -98,14 +95,14 @@ def judge(connection: Connection, environ: Mapping[str, str]) -> Settings:
     verify: bool | str = extra.flag("verify_ssl", default=True)
     warnings = extra.warnings()
     if verify:
-        verify = extra.text("ca_bundle") or environment.ca_bundle(environ) or True
+        # As requests, which does so only for a session that also lets a .netrc replace the key.
+        found = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
+        verify = extra.text("ca_bundle") or found or True
     else:
         warnings.append(
             f"verify_ssl of connection {conn_id!r} is off: anyone on the network path can read the "
             f"API key."
         )
-    hostname = urlsplit(base_url).hostname or ""
-    proxy = None if is_loopback(hostname) else environment.proxy(base_url, environ)
     return Settings(
         conn_id=conn_id,
         base_url=base_url,
@@ -114,7 +111,6 @@ def judge(connection: Connection, environ: Mapping[str, str]) -> Settings:
         max_retries=extra.count("max_retries", default=DEFAULT_MAX_RETRIES, most=MOST_RETRIES),
         call_timeout=extra.seconds("call_timeout"),
         verify=verify,
-        proxy=None if proxy is None else Secret(proxy),
         warnings=tuple(warnings),
     )
 

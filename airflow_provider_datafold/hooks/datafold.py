@@ -42,7 +42,7 @@ from airflow_provider_datafold.redaction.secret import secrets_in
 if TYPE_CHECKING:
     import requests
 
-    from airflow_provider_datafold.client.sync_driver import Client
+    from airflow_provider_datafold.client.worker import Client
 
 Opened = TypeVar("Opened", bound="DatafoldHook")
 
@@ -253,4 +253,4 @@ class DatafoldHook(
 
     def _make_client(self, settings: Settings) -> Client:
         user_agent = f"airflow-provider-datafold/{__version__} apache-airflow/{airflow_version}"
-        return client.sync_driver.Client(settings, user_agent)
+        return client.worker.Client(settings, user_agent)

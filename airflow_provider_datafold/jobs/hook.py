@@ -20,7 +20,7 @@ from airflow_provider_datafold.redaction.guard import Checked
 from airflow_provider_datafold.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.client.sync_driver import Client
+    from airflow_provider_datafold.client.worker import Client
 
 _STEP = 0.1
 """Seconds after which a pause sees a stop."""

@@ -142,7 +142,7 @@ class DatafoldJobTrigger(BaseTrigger):
             trouble=trouble,
         )
         try:
-            async with client.async_driver.AsyncClient(
+            async with client.loop.AsyncClient(
                 settings, _user_agent(), waits_until=self.deadline
             ) as driver:
                 reading = await driver.run(conversation)
@@ -168,9 +168,9 @@ class DatafoldJobTrigger(BaseTrigger):
             _log.warning("Could not cancel the %s: %s.", job.noun, error.summary)
 
     async def _send(self, operation: Operation[Any], values: Mapping[str, Any]) -> None:
-        """Call an operation over a connection of its own: the trigger's is being closed."""
+        """Call an operation before all others that wait for their turn."""
         settings = await fetch_settings_async(self.datafold_conn_id)
-        async with client.async_driver.AsyncClient(settings, _user_agent()) as driver:
+        async with client.loop.AsyncClient(settings, _user_agent(), is_urgent=True) as driver:
             await driver.call(operation, **values)
 
     async def _is_stopped(self) -> bool:

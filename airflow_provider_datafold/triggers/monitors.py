@@ -38,7 +38,7 @@ from airflow_provider_datafold.jobs.alerts import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.client.async_driver import AsyncClient
+    from airflow_provider_datafold.client.loop import AsyncClient
     from airflow_provider_datafold.connection.settings import Settings
 
 _WRITE_AFTER = 3.0
@@ -280,7 +280,7 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
 
     @staticmethod
     def _client(settings: Settings) -> AsyncClient:
-        return client.async_driver.AsyncClient(settings, f"airflow-provider-datafold/{__version__}")
+        return client.loop.AsyncClient(settings, f"airflow-provider-datafold/{__version__}")
 
 
 def _is_due(watch: Watch, look: Look) -> bool:

@@ -102,7 +102,7 @@ def _provenance() -> str:
 
 def _versions() -> Iterator[str]:
     providers = ("apache-airflow-providers-http", "apache-airflow-providers-dbt-cloud")
-    for package in ("requests", "urllib3", "h11", "aiohttp", *providers):
+    for package in ("requests", "urllib3", "aiohttp", *providers):
         # Only `make bench` installs the last one.
         with suppress(PackageNotFoundError):
             yield f"{package} {version(package)}"

@@ -12,6 +12,14 @@ PROCESSES, DAGS, UPDATES = 15, 11, 500
 """How many measurements of each a median is taken from."""
 
 
+def measure_waits() -> Mapping[str, Figure]:
+    """Measure the waits only.
+
+    :return: the figures by name.
+    """
+    return {figure.name: figure for figure in _noted(waits.measure()[0])}
+
+
 def measure() -> tuple[Mapping[str, Figure], Mapping[str, waits.Waits]]:
     """Measure everything, in some minutes.
 

@@ -1,4 +1,4 @@
-"""A service on 127.0.0.1 that responds at once, in a process of its own.
+"""A service on 127.0.0.1 that responds at once or after a pause, in a process of its own.
 
 It takes updates, or shows the jobs of :mod:`~dev.benchmarks.jobs`.
 
@@ -37,8 +37,9 @@ _UPDATED = b'{"id": 7, "bindings": [{"remoteId": "1", "boundIds": [1, 2]}], "ind
 class _Connection(asyncio.Protocol):
     """A connection that speaks as much of HTTP/1.1 as its clients need."""
 
-    def __init__(self, respond: Callable[[bytes], bytes]) -> None:
+    def __init__(self, respond: Callable[[bytes], bytes], pause: float) -> None:
         self._respond = respond
+        self._pause = pause
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -51,6 +52,12 @@ class _Connection(asyncio.Protocol):
         if not is_whole or len(body) < (int(length[1]) if length else 0):
             return
         self._received = b""
+        if self._pause and _COUNTS.encode() not in head:
+            asyncio.get_running_loop().call_later(self._pause, self._answer, head)
+        else:
+            self._answer(head)
+
+    def _answer(self, head: bytes) -> None:
         content = self._respond(head)
         self._transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
@@ -82,15 +89,19 @@ class Server:
 
 
 @contextmanager
-def running(*, chain: Path | None = None, jobs: list[float] | None = None) -> Iterator[Server]:
+def running(
+    *, chain: Path | None = None, jobs: list[float] | None = None, pause: float = 0.0
+) -> Iterator[Server]:
     """Run the service in a process of its own.
 
     :param chain: a PEM file with a key and a certificate for localhost, ``None`` for no TLS.
     :param jobs: the jobs that it shows by their seconds, ``None`` where it takes updates.
+    :param pause: seconds before each response.
     :return: the service, until the context ends.
     """
     command = [sys.executable, "-m", "dev.benchmarks.server"]
     command += ["--chain", str(chain)] if chain else []
+    command += ["--pause", str(pause)]
     command += ["--jobs", *map(str, jobs)] if jobs else []
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
@@ -111,13 +122,13 @@ def certificates(folder: Path) -> tuple[Path, Path]:
     return chain, ca
 
 
-async def _serve(respond: Callable[[bytes], bytes], chain: Path | None) -> None:
+async def _serve(respond: Callable[[bytes], bytes], chain: Path | None, pause: float) -> None:
     context = None
     if chain:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain)
     server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(respond), "127.0.0.1", 0, ssl=context, backlog=_BACKLOG
+        lambda: _Connection(respond, pause), "127.0.0.1", 0, ssl=context, backlog=_BACKLOG
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -126,10 +137,11 @@ async def _serve(respond: Callable[[bytes], bytes], chain: Path | None) -> None:
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dev.benchmarks.server")
     parser.add_argument("--chain", type=Path)
+    parser.add_argument("--pause", type=float, default=0.0)
     parser.add_argument("--jobs", type=float, nargs="*")
     arguments = parser.parse_args()
     respond = JobService(arguments.jobs).respond if arguments.jobs else lambda _: _UPDATED
-    asyncio.run(_serve(respond, arguments.chain))
+    asyncio.run(_serve(respond, arguments.chain, arguments.pause))
 
 
 if __name__ == "__main__":

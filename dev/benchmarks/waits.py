@@ -28,6 +28,11 @@ LATEST = "noticed late, 95th percentile"
 MEMORY = "memory"
 CPU = "CPU for 1,000 polls"
 
+SLOW = 2.0
+"""Seconds that a slow service takes for each response."""
+SLOW_LATE = f"{SLOW:g} s a response: noticed late, median"
+SLOW_LATEST = f"{SLOW:g} s a response: noticed late, 95th percentile"
+
 LONG_POLLS = "6 hours: polls a job"
 LONG_LATE = "6 hours: noticed late on average"
 LONG_RATE = "6 hours: requests a second for 1,000 jobs"
@@ -54,6 +59,14 @@ class Waits:
     looks: Sequence[int]
     shares: Sequence[float]
 
+    def late(self, lengths: Sequence[float]) -> list[float]:
+        """Return the seconds from a job's end until its trigger fired, by job.
+
+        :param lengths: seconds that each job took.
+        """
+        pairs = zip(self.shares, lengths, strict=True)
+        return [share * length / 100 for share, length in pairs]
+
 
 def name_of(scheme: str, what: str) -> str:
     """Return the name of a figure.
@@ -76,6 +89,13 @@ def measure(count: int = jobs.JOBS) -> tuple[list[Figure], Mapping[str, Waits]]:
         for scheme, contenders in CONTENDERS.items()
     }
     figures = [figure for scheme in seen for figure in figures_of(scheme, seen[scheme])]
+    found = {
+        name: wait(name, lengths, is_tls=False, pause=SLOW).late(lengths)
+        for name in CONTENDERS[HTTP]
+    }
+    figures.append(Figure(SLOW_LATE, "s", {name: median(found[name]) for name in found}))
+    latest = {name: quantiles(found[name], n=20)[-1] for name in found}
+    figures.append(Figure(SLOW_LATEST, "s", latest))
     return [*figures, *compute_long()], seen[HTTPS]
 
 
@@ -121,15 +141,16 @@ def _pauses(interval: float | None) -> list[float]:
     return pauses
 
 
-def wait(contender: str, lengths: Sequence[float], *, is_tls: bool) -> Waits:
+def wait(contender: str, lengths: Sequence[float], *, is_tls: bool, pause: float = 0.0) -> Waits:
     """Wait for jobs, in a fresh process.
 
     :param contender: who waits.
     :param lengths: seconds that each job takes.
     :param is_tls: whether over https.
+    :param pause: seconds that the service takes for each response.
     :return: what was seen.
     """
-    with _service(list(lengths), is_tls=is_tls) as (service, ca):
+    with _service(list(lengths), is_tls=is_tls, pause=pause) as (service, ca):
         command = [sys.executable, "-m", "dev.benchmarks.triggerer", contender]
         command += ["--jobs", str(len(lengths))]
         interval = INTERVALS[contender]
@@ -151,14 +172,16 @@ def wait(contender: str, lengths: Sequence[float], *, is_tls: bool) -> Waits:
 
 
 @contextmanager
-def _service(lengths: list[float], *, is_tls: bool) -> Iterator[tuple[server.Server, str | None]]:
+def _service(
+    lengths: list[float], *, is_tls: bool, pause: float
+) -> Iterator[tuple[server.Server, str | None]]:
     if not is_tls:
-        with server.running(jobs=lengths) as plain:
+        with server.running(jobs=lengths, pause=pause) as plain:
             yield plain, None
         return
     with TemporaryDirectory(prefix="datafold-benchmarks-") as folder:
         chain, ca = server.certificates(Path(folder))
-        with server.running(jobs=lengths, chain=chain) as tls:
+        with server.running(jobs=lengths, chain=chain, pause=pause) as tls:
             yield tls, str(ca)
 
 

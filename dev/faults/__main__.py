@@ -90,7 +90,7 @@ def _summary(driver: str, measurements: Mapping[Run, Measurement]) -> str:
     found = [(fault, measurements.get((fault.name, driver))) for fault in FAULTS]
     held = sum(not list(differences(fault, of)) for fault, of in found if of)
     most = max((of.memory for _, of in found if of), default=0.0)
-    name = "sync driver" if driver == OURS else "async driver"
+    name = "in a worker" if driver == OURS else "in an event loop"
     return f"{name}: {held} of {len(FAULTS)} faults as declared, at most {most:.0f} MB."
 
 

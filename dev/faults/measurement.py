@@ -76,8 +76,8 @@ def prepare(operator: str) -> None:
     if operator in DRIVERS:
         import airflow.providers.common.compat.connection
 
-        import airflow_provider_datafold.client.async_driver
-        import airflow_provider_datafold.client.sync_driver
+        import airflow_provider_datafold.client.loop
+        import airflow_provider_datafold.client.worker
         import airflow_provider_datafold.operators.bi  # noqa: F401
         from airflow_provider_datafold.connection.fetch import fetch_settings
 
@@ -211,7 +211,7 @@ def _build(operator: str) -> Callable[[], Any]:
 
 async def _update(config: dict[str, Any]) -> Any:
     from airflow_provider_datafold.api import bi
-    from airflow_provider_datafold.client.async_driver import AsyncClient
+    from airflow_provider_datafold.client.loop import AsyncClient
     from airflow_provider_datafold.connection.fetch import fetch_settings_async
     from airflow_provider_datafold.redaction.secret import conceal
 

@@ -30,17 +30,16 @@ default of three retries, and with a `timeout` of {TIMEOUT:g} s instead of 30. F
 [while a task waits](#while-waiting) have their own tables, and [the last section](#over-time) shows
 what half an hour does to memory and open files.
 
-Both drivers of the provider were measured, and every row holds for both: the one that
-`DatafoldUpdateHightouchOperator.execute` uses in a task's thread (`requests`), and the one that
-makes the same update in an event loop (`h11`). `dev/faults/table.py` declares the expected
-outcomes; the seconds are an upper limit.
+Every row holds in a worker, where `DatafoldUpdateHightouchOperator.execute` was measured, and in an
+event loop, where the same client made the same update as a trigger would. `dev/faults/table.py`
+declares the expected outcomes; the seconds are an upper limit.
 
 ```
 python -m dev.faults          # measure, write this page
 python -m dev.faults --check  # measure, compare with the declarations and with this page
 ```
 
-`python -m dev.faults --ours` measures the two drivers and the waits, without `HttpOperator`.
+`python -m dev.faults --ours` measures the provider and the waits, without `HttpOperator`.
 `make reliability-all` does so with each Airflow that the provider supports.
 
 The last two columns show Airflow's own `HttpOperator` under the same faults, with the same body,
@@ -69,7 +68,7 @@ _HEADER = (
 def render(measurements: Mapping[Run, Measurement], waits: section.Waits) -> str:
     """Write the page.
 
-    :param measurements: of every fault, by both drivers and by ``HttpOperator``.
+    :param measurements: of every fault, in a worker, in an event loop and by ``HttpOperator``.
     :param waits: of every fault while a task waits, by who waits.
     :return: Markdown.
     """
@@ -127,14 +126,15 @@ def _totals(measurements: Mapping[Run, Measurement]) -> Iterator[str]:
     }
     ours = min(handled[driver] for driver in DRIVERS)
     yield (
-        f"**Handled: both drivers {ours} of {of}, `HttpOperator` {handled[THEIRS]} of {of}** "
+        f"**Handled: this provider {ours} of {of}, in a worker and in an event loop, "
+        f"`HttpOperator` {handled[THEIRS]} of {of}** "
         f"({with_masking} if Airflow's masking knows both secrets, as it does if they come from "
         f"Airflow connections)."
     )
     yield ""
     yield (
         f"Secrets found in all logs from DEBUG on, exceptions, results and requests to other "
-        f"hosts: both drivers {sum(secrets[driver] for driver in DRIVERS)}, `HttpOperator` "
+        f"hosts: this provider {sum(secrets[driver] for driver in DRIVERS)}, `HttpOperator` "
         f"{secrets[THEIRS]}."
     )
     yield ""

@@ -374,8 +374,7 @@ def _refused_polls(job: str) -> Iterator[Wait]:
         yield _row("poll", job, once, Place.POLL, modes=MODES, requests=_more(job, 1, MODES))
     at_once = {
         WORKER: 4,
-        # A refusal on a kept connection names no job: it asks once more on a new one.
-        TRIGGERER: 6 + can_cancel,
+        TRIGGERER: 5 + can_cancel,
         SENSOR: 2,
         SENSOR_DEFERRED: 3,
     }

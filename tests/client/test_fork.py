@@ -32,7 +32,7 @@ import signal
 import time
 
 from airflow_provider_datafold.api import bi
-from airflow_provider_datafold.client.async_driver import AsyncClient
+from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.connection.fetch import fetch_settings
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 

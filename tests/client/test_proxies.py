@@ -1,4 +1,4 @@
-"""Proxies: what they see, and the errors if they fail, with either driver."""
+"""Proxies: what they see, and the errors if they fail, in a worker and in an event loop."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import trustme
+from requests import adapters
+from requests.exceptions import InvalidSchema
 
 from airflow_provider_datafold.exceptions import (
     DatafoldCertificateError,
@@ -28,7 +30,7 @@ from dev.faults.server import Behaviour, Door, FaultServer, Then
 from tests import drivers
 from tests.certificates import tls
 from tests.conftest import API_KEY
-from tests.drivers import Call, both, call_async, call_sync, update
+from tests.drivers import Call, both, update
 from tests.tunnel import Tunnel
 
 HOST = "datafold.test"
@@ -146,6 +148,14 @@ def test_host_of_no_proxy_is_connected_to(
 
 
 @both
+def test_this_machine_is_always_connected_to(call: Call, serve: Any, proxy: Any) -> None:
+    serve(answers())
+    other = proxy(answers(502), variable="HTTP_PROXY")
+    assert update(call) == INTEGRATION
+    assert other.connections == 0
+
+
+@both
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_plain_request_goes_to_the_proxy(
@@ -208,27 +218,28 @@ def test_socks_replies_in_pieces(address: bytes, call: Call, secure: Any, proxy:
     fails(call, DatafoldConnectionError, "the connection broke")
 
 
-@pytest.mark.parametrize(
-    ("call", "size", "is_sent"),
-    [
-        pytest.param(call_sync, 127, True, id="sync"),
-        pytest.param(call_sync, 128, False, id="sync, too long for PySocks"),
-        pytest.param(call_async, 255, True, id="async"),
-        pytest.param(call_async, 256, False, id="async, too long for SOCKS"),
-    ],
-)
-@pytest.mark.parametrize("is_user", [True, False])
-def test_length_of_a_login_for_socks(
-    is_user: bool, size: int, is_sent: bool, call: Call, secured: FaultServer, proxy: Any
-) -> None:
-    login = ("u" * size, PASSWORD) if is_user else (USER, "p" * size)
+@both
+def test_length_of_a_login_for_socks(call: Call, secured: FaultServer, proxy: Any) -> None:
+    # PySocks sends no more.
+    login = ("u" * 127, "p" * 127)
     found = proxy(secured.port, "socks5h", login=login, user=login)
-    if is_sent:
-        assert update(call) == INTEGRATION
-        assert found.asked == [(HOST, 443)]
-    else:
-        fails(call, DatafoldConfigurationError, UNUSABLE)
-        assert found.asked == []
+    assert update(call) == INTEGRATION
+    assert found.asked == [(HOST, 443)]
+
+
+@both
+def test_socks_needs_a_library(
+    call: Call, secured: FaultServer, tunnel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapters, "SOCKSProxyManager", missing)
+    found = tunnel("socks5h", secured.port)
+    fails(call, DatafoldConfigurationError, "install requests[socks]")
+    assert found.asked == []
+
+
+def missing(*_: Any, **__: Any) -> None:
+    # As requests does where PySocks is not installed.
+    raise InvalidSchema("Missing dependencies for SOCKS support.")
 
 
 def test_session_goes_through_socks_for_others(to: Any, proxy: Any, run: Any) -> None:
@@ -260,13 +271,11 @@ def test_proxy_that_cannot_be_connected_to(
 
 
 @both
-@pytest.mark.parametrize("name", ["unknown.test", "a..test", "a" * 64 + ".test"])
 def test_proxy_with_a_name_that_nobody_knows(
-    name: str, call: Call, to: Any, environ: Any, monkeypatch: pytest.MonkeyPatch
+    call: Call, to: Any, environ: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if name == "unknown.test":
-        monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    environ(HTTPS_PROXY=f"http://{name}:3128")
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    environ(HTTPS_PROXY="http://unknown.test:3128")
     to()
     fails(call, DatafoldUnreachableError, UNREACHABLE)
 
@@ -419,13 +428,17 @@ def test_bytes_after_a_response_are_not_the_next_one(
 
 @both
 @pytest.mark.parametrize(
-    "url", ["nonsense://127.0.0.1:1", "http://", "http://[x", "http://127.0.0.1:port"]
+    "url",
+    [
+        *("nonsense://127.0.0.1:1", "http://", "http://[x", "http://127.0.0.1:port"),
+        *("http://a..test:3128", f"http://{'a' * 64}.test:3128"),
+    ],
 )
 def test_proxy_that_is_none(url: str, call: Call, to: Any, environ: Any) -> None:
     environ(HTTPS_PROXY=url)
     to()
     said = fails(call, DatafoldConfigurationError, UNUSABLE)
-    assert "install requests[socks] and socksio" in said
+    assert "install requests[socks]" in said
 
 
 @both

@@ -223,13 +223,21 @@ def call_at_lines(do: Callable[[], object], at: Callable[[int], object]) -> None
 
     before = sys.gettrace()
     sys.settrace(trace)
+    threading.settrace(trace)
     try:
         do()
     finally:
         sys.settrace(before)
+        threading.settrace(None)  # type: ignore[arg-type]
+        for thread in threading.enumerate():
+            if thread.name == "datafold":
+                thread.join(PATIENCE)
 
 
-TRACED = ("client/sync_driver.py", "client/deadline.py", "hooks/datafold.py", "jobs/hook.py")
+TRACED = (
+    *("client/worker.py", "client/sender.py", "client/exchange.py"),
+    *("hooks/datafold.py", "jobs/hook.py"),
+)
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["new connection", "kept connection"])

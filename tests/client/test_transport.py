@@ -1,4 +1,5 @@
-"""Requests and responses over real sockets, with either driver: what is sent, limits, errors.
+"""Requests and responses over real sockets, in a worker and in an event loop: what is sent, limits,
+errors.
 
 The outcome of every fault of a service is in the table of dev/faults.
 """
@@ -8,10 +9,10 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Any
 
-import h11
 import pytest
 import requests
 import trustme
@@ -20,6 +21,8 @@ from airflow import __version__ as airflow_version
 
 from airflow_provider_datafold import __version__
 from airflow_provider_datafold.api import bi
+from airflow_provider_datafold.client.response import Response
+from airflow_provider_datafold.client.sender import announced_size
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
     DatafoldAuthenticationError,
@@ -270,6 +273,51 @@ def test_no_such_host(call: Call, to: Any, monkeypatch: pytest.MonkeyPatch) -> N
     assert "no-such-host.invalid" in str(error)
 
 
+@both
+def test_thread_that_cannot_be_started(
+    call: Call, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if getattr(thread, "_target", start).__module__.startswith("airflow_provider_datafold."):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    server = serve(answers())
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        fails(call, DatafoldUnreachableError, "no thread could be started")
+    assert server.requests == []
+    assert update(call) == INTEGRATION
+
+
+@both
+def test_exception_that_nobody_foresaw(
+    call: Call, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ArithmeticError(API_KEY)
+
+    serve(answers())
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    fails(call, DatafoldConnectionError, "an unexpected error (ArithmeticError)")
+
+
+@pytest.mark.parametrize(
+    ("headers", "size"),
+    [
+        ({}, 0.0),
+        ({"Content-Length": "12"}, 12.0),
+        ({"Content-Length": "9" * 400}, float("inf")),
+        ({"Content-Length": "-1"}, 0.0),
+        ({"Content-Length": ""}, 0.0),
+    ],
+)
+def test_the_size_that_a_response_announces(headers: dict[str, str], size: float) -> None:
+    assert announced_size(Response(200, headers, b"")) == size
+
+
 # Whatever error the caller is handling, a request gets the one of its own failure.
 
 
@@ -295,7 +343,6 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
     "urllib3 connect": lambda: urllib3.exceptions.ConnectTimeoutError(None, "x"),
     "urllib3 new connection": lambda: urllib3.exceptions.NewConnectionError(None, "x"),  # type: ignore[arg-type]
     "requests proxy": proxy_error,
-    "h11": lambda: h11.RemoteProtocolError("x"),
     "ours": lambda: DatafoldUnreachableError("x"),
     "ours final": lambda: DatafoldCertificateError("x", status_code=503),
     "nested": nested,

@@ -1,4 +1,4 @@
-"""Which certificates are trusted, with either driver."""
+"""Which certificates are trusted, in a worker and in an event loop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_datafold.exceptions import (
 from dev.faults.behaviours import INTEGRATION, answer, answers, says
 from tests.certificates import tls
 from tests.conftest import API_KEY
-from tests.drivers import Call, both, call_async, call_sync, fails, update
+from tests.drivers import Call, both, call_sync, fails, update
 
 OK = answer(200, b"{}")
 
@@ -111,12 +111,26 @@ def name_in_folder(authority: trustme.CA) -> str:
     return f"{int.from_bytes(hashlib.sha1(encoded).digest()[:4], 'little'):08x}.0"
 
 
-def test_ca_folder(serve: Any, authority: trustme.CA, tmp_path: Path) -> None:
+@both
+def test_ca_folder(call: Call, serve: Any, authority: trustme.CA, tmp_path: Path) -> None:
     file = tmp_path / name_in_folder(authority)
     authority.cert_pem.write_to_path(str(file))
     # Such folders are full of links, and some lead nowhere.
     (tmp_path / "gone.pem").symlink_to("nowhere")
     serve(answers(), tls=tls(authority), extra={"ca_bundle": str(tmp_path)})
-    assert update(call_async) == INTEGRATION
+    assert update(call) == INTEGRATION
     file.unlink()
-    fails(call_async, DatafoldCertificateError, "the TLS certificate was refused")
+    fails(call, DatafoldCertificateError, "the TLS certificate was refused")
+
+
+@both
+def test_cas_that_were_replaced_are_read_again(
+    call: Call, serve: Any, authority: trustme.CA, tmp_path: Path
+) -> None:
+    file, new = tmp_path / "ca.pem", tmp_path / "new.pem"
+    trustme.CA().cert_pem.write_to_path(str(file))
+    serve(answers(), tls=tls(authority), extra={"ca_bundle": str(file)})
+    fails(call, DatafoldCertificateError, "the TLS certificate was refused")
+    authority.cert_pem.write_to_path(str(new))
+    new.replace(file)
+    assert update(call) == INTEGRATION

@@ -1,4 +1,4 @@
-"""A form with a file, sent with either driver."""
+"""A form with a file, sent in a worker and in an event loop."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ import pytest
 from airflow_provider_datafold.connection.fetch import fetch_settings
 from airflow_provider_datafold.connection.settings import Settings, judge
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
-from airflow_provider_datafold.redaction.secret import Secret
 from tests.conftest import API_KEY
 
 
@@ -33,7 +32,7 @@ def test_an_empty_connection_has_the_defaults_of_the_form(read: Any) -> None:
     assert settings.base_url == "https://app.datafold.com"
     assert settings.api_key.reveal() == API_KEY
     assert (settings.timeout, settings.max_retries, settings.call_timeout) == (30.0, 3, None)
-    assert (settings.verify, settings.proxy, settings.warnings) == (True, None, ())
+    assert (settings.verify, settings.warnings) == (True, ())
     assert Settings("mine", "https://app.datafold.com", settings.api_key) == settings
     assert settings.place == "https://app.datafold.com (Airflow connection 'mine')"
 
@@ -230,15 +229,6 @@ def test_extra_that_cannot_be_read_is_named(
         fetch_settings("mine")
 
 
-@pytest.mark.parametrize(("host", "proxy"), [("acme.io", "http://proxy"), ("[::1]", None)])
-def test_settings_name_the_proxy_of_the_environment(
-    host: str, proxy: str | None, read: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
-    found: Secret | None = read(host=f"https://{host}").proxy
-    assert (found and found.reveal()) == proxy
-
-
 @pytest.mark.parametrize(
     ("extra", "verify"),
     [({}, "/theirs"), ({"ca_bundle": "/ours"}, "/ours"), ({"verify_ssl": False}, False)],
@@ -246,5 +236,7 @@ def test_settings_name_the_proxy_of_the_environment(
 def test_the_connection_counts_before_the_environments_bundle(
     extra: dict[str, Any], verify: bool | str, read: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/theirs")
-    assert read(extra=extra).verify == verify
+    for name in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, "/theirs")
+        assert read(extra=extra).verify == verify
+        monkeypatch.delenv(name)

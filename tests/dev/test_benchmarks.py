@@ -47,6 +47,7 @@ WAITED = (waits.LAG, waits.POLLS, waits.LATE, waits.LATEST, waits.MEMORY, waits.
 NAMES = [
     *(imports.TIME, imports.TIME_OF_ALL, serialize.SERIALIZE, update.ONE),
     *(waits.name_of(scheme, what) for scheme in ("http", "https") for what in WAITED),
+    *(waits.SLOW_LATE, waits.SLOW_LATEST),
     *(waits.LONG_POLLS, waits.LONG_LATE, waits.LONG_RATE),
 ]
 
@@ -201,6 +202,10 @@ def test_long_jobs_are_computed_from_the_polling_rule() -> None:
     assert found[waits.LONG_RATE][OURS] == pytest.approx(1000 / 30)
 
 
+def test_how_late_is_in_seconds_of_a_job() -> None:
+    assert WAITS.late([4.0, 10.0, 45.0]) == [0.4, 2.0, 0.0]
+
+
 def test_service_ends_with_the_process_that_started_it() -> None:
     program = (
         "from dev.benchmarks import server\n"
@@ -241,7 +246,7 @@ class TestOneRound:
         if contender == DBT:
             pytest.importorskip("airflow.providers.dbt.cloud")
 
-        seen = waits.wait(contender, [0.2, 0.5, 1.5], is_tls=is_tls)
+        seen = waits.wait(contender, [0.2, 0.5, 1.5], is_tls=is_tls, pause=0.1)
 
         assert all(2 <= looks <= 4 for looks in seen.looks)
         assert all(late >= 0 for late in seen.shares)

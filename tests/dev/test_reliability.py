@@ -1,4 +1,4 @@
-"""Every fault of the table, with both drivers, as the table declares it."""
+"""Every fault of the table, in a worker and in an event loop, as the table declares it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_page_says_what_is_declared() -> None:
 
 def test_the_readme_has_the_counts_of_the_page() -> None:
     (counts,) = re.findall(
-        r"both drivers (\d+ of \d+), `HttpOperator` (\d+ of \d+)\*\*", page.PATH.read_text()
+        r"this provider (\d+ of \d+), .+, `HttpOperator` (\d+ of \d+)\*\*", page.PATH.read_text()
     )
     ours, theirs = counts
     assert (

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_datafold.api import data_diffs
 from airflow_provider_datafold.client import retry
-from airflow_provider_datafold.client.sync_driver import Client
+from airflow_provider_datafold.client.worker import Client
 from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
     DatafoldServerError,

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from airflow_provider_datafold import __version__
-from airflow_provider_datafold.client import async_driver, pool
+from airflow_provider_datafold.client import loop
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError, DatafoldTransientError
 from airflow_provider_datafold.jobs import trouble
@@ -177,7 +177,7 @@ def test_a_client_that_breaks_passes_like_a_failed_look(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trouble, "LONGEST_REFUSAL", 60.0)
-    carry, broke = async_driver.AsyncClient.run, list[Any]()
+    carry, broke = loop.AsyncClient.run, list[Any]()
 
     async def carry_later(client: Any, conversation: Any) -> Any:
         if len(broke) < 2:
@@ -185,7 +185,7 @@ def test_a_client_that_breaks_passes_like_a_failed_look(
             raise RuntimeError
         return await carry(client, conversation)
 
-    monkeypatch.setattr(async_driver.AsyncClient, "run", carry_later)
+    monkeypatch.setattr(loop.AsyncClient, "run", carry_later)
     assert fired(trigger(add_diff(sandbox)))["state"] == "succeeded"
 
 
@@ -253,19 +253,23 @@ def test_what_the_wait_is_asked_for(connections: None, monkeypatch: pytest.Monke
 def test_polls_take_turns_and_a_cancel_does_not(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "MOST_AT_ONCE", 1)
-    number = add_diff(sandbox, NEVER)
+    monkeypatch.setattr(loop, "MOST_AT_ONCE", 0)
+    waiting = trigger(add_diff(sandbox, NEVER), deadline=time.time() + 0.5)
+    # It has no turn before its deadline.
+    assert [event["state"] for event in asyncio.run(events(waiting))] == [DEADLINE]
+    assert sandbox.state.requests == []
+    monkeypatch.setattr(loop, "MOST_AT_ONCE", 1)
 
-    async def stop_while_others_poll() -> Any:
-        with pool.shared(await fetch_settings_async("datafold_default")) as busy:
-            await busy._turns.acquire()
-            # Of another task, as another wait is: it has no turn before its deadline.
-            waiting = trigger(number, deadline=time.time() + 0.5)
-            found = await asyncio.create_task(events(waiting))
-            await asyncio.create_task(waiting.on_kill())
-        return found
+    async def stop_while_others_poll() -> None:
+        async with loop.AsyncClient(
+            await fetch_settings_async("datafold_default"),
+            f"airflow-provider-datafold/{__version__}",
+        ):
+            (pool,) = loop._pools.values()
+            pool._busy = 1
+            await waiting.on_kill()
 
-    assert [event["state"] for event in asyncio.run(stop_while_others_poll())] == [DEADLINE]
+    asyncio.run(stop_while_others_poll())
     (request,) = sandbox.state.requests
     assert request.path.endswith("/cancel")
     assert request.headers["user-agent"] == f"airflow-provider-datafold/{__version__}"

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_datafold import __version__
 from airflow_provider_datafold.api import monitors as api
-from airflow_provider_datafold.client.async_driver import AsyncClient
+from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldServerError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook

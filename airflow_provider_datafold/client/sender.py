@@ -1,0 +1,200 @@
+"""Send one request with ``requests``, in whatever thread.
+
+Only this module and ``exchange`` know ``requests`` and ``urllib3``. Every request ends in a
+:class:`~airflow_provider_datafold.client.response.Response` or in one of this provider's errors:
+other exceptions may quote the request, and with it a secret.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import urlsplit
+
+import requests
+from requests.exceptions import InvalidHeader, InvalidProxyURL, InvalidSchema, ProxyError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+from airflow_provider_datafold.api.operation import Request
+from airflow_provider_datafold.client import failure
+from airflow_provider_datafold.client.exchange import Adapter, Exchange
+from airflow_provider_datafold.client.failure import Causes
+from airflow_provider_datafold.client.response import Response
+from airflow_provider_datafold.connection.settings import Settings, is_loopback
+from airflow_provider_datafold.exceptions import (
+    DatafoldAnswerError,
+    DatafoldConfigurationError,
+    DatafoldError,
+)
+from airflow_provider_datafold.redaction.frames import frameless
+
+_CHUNK = 16 * 1024
+
+
+class Sender:
+    """Sends requests to Datafold over kept connections, in as many threads as ``most``."""
+
+    def __init__(self, settings: Settings, user_agent: str, most: int = 1) -> None:
+        self.session = _open_session(settings, user_agent, most)
+        self._settings = settings
+
+    def begin(self, request: Request, *, is_fresh: bool) -> Exchange:
+        """Begin the time that a request may take."""
+        return Exchange(self._settings.timeout + request.seconds_to_send, is_fresh=is_fresh)
+
+    def send(self, request: Request, exchange: Exchange) -> Response | DatafoldError:
+        """Send a request once, and return the response or the error."""
+        try:
+            with exchange.running():
+                return self._receive(request, exchange)
+        except DatafoldError as error:
+            return frameless(error)
+        except Exception as error:
+            return self._translate(error, exchange)
+
+    def give_up(self, exchange: Exchange) -> Response | DatafoldError:
+        """Break off a request whose time is over, and return what it has come to."""
+        exchange.break_off()
+        if exchange.refusal or not exchange.is_connecting:
+            return exchange.refusal or failure.timed_out(self._settings)
+        return failure.proxy_unreachable() if self.session.proxies else failure.unreachable()
+
+    def _receive(self, request: Request, exchange: Exchange) -> Response:
+        headers = {**self.session.headers}
+        if request.content is not None:
+            headers["Content-Type"] = request.media_type
+        # Not prepared by the session, which takes three times as long.
+        prepared = requests.PreparedRequest()
+        prepared.prepare(
+            request.operation.method,
+            self._settings.base_url + request.path,
+            headers,
+            data=None if request.content is None else request.content.reveal(),
+            auth=self.session.auth,
+        )
+        with self.session.send(
+            prepared, timeout=exchange.seconds, allow_redirects=False, stream=True
+        ) as response:
+            return _read(response, request.operation.largest, exchange)
+
+    def _translate(self, error: Exception, exchange: Exchange) -> DatafoldError:
+        """Return this provider's error for an exception of ``requests`` or ``urllib3``."""
+        causes, has_proxy = Causes(error), bool(self.session.proxies)
+        if tls := failure.tls(causes):
+            return tls
+        if isinstance(error, (InvalidProxyURL, InvalidSchema)):
+            return failure.proxy_unusable()
+        # An InvalidHeader, which is about the response, is a ValueError, too.
+        if isinstance(error, ValueError) and not isinstance(error, InvalidHeader):
+            return failure.proxy_unusable() if has_proxy else failure.address_unusable()
+        if not isinstance(error, (requests.RequestException, HTTPError, TimeoutError)):
+            is_file = isinstance(error, OSError)
+            return failure.ca_bundle() if is_file else failure.unexpected(error)
+        if causes.first(ProxyError) and "Tunnel connection failed" in str(error):
+            is_refused = failure.PROXY_REFUSES.search(str(error))
+            return failure.proxy_refused() if is_refused else failure.proxy_unreachable()
+        if exchange.is_connecting:
+            if has_proxy:
+                return failure.proxy_unreachable()
+            is_unknown = causes.first(socket.gaierror)
+            return failure.no_such_host() if is_unknown else failure.unreachable(causes)
+        if causes.first(ReadTimeoutError, TimeoutError):
+            return failure.timed_out(self._settings)
+        return failure.broke()
+
+
+class KeyAuth(requests.auth.AuthBase):
+    """Adds the API key to each request to Datafold, and refuses requests to other hosts.
+
+    The key is not a header of the session, so that printing the headers does not show it.
+
+    :param settings: the settings of the connection to use.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._api_key = settings.api_key
+        self._base_url = settings.base_url
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header that Datafold's contract asks for."""
+        if not f"{request.url}/".startswith((f"{self._base_url}/", f"{self._base_url}?")):
+            raise DatafoldConfigurationError(
+                f"This session holds the API key of {self._base_url} and sends it nowhere else. "
+                f"Nothing was sent."
+            )
+        request.headers["Authorization"] = f"Key {self._api_key.reveal()}"
+        return request
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(***)"
+
+
+class _Session(requests.Session):
+    """Never parses a redirect's target.
+
+    Even with ``allow_redirects=False`` ``requests`` reads the whole body of a redirect and parses
+    its ``Location``.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+def _open_session(settings: Settings, user_agent: str, most: int) -> requests.Session:
+    session = _Session()
+    if not is_loopback(urlsplit(settings.base_url).hostname or ""):
+        found = requests.utils.get_environ_proxies(settings.base_url)
+        if proxy := requests.utils.select_proxy(settings.base_url, found):
+            session.proxies = {"https": proxy, "http": proxy}
+    # Else the environment's CA bundle would count before the connection's, and a .netrc before its
+    # key.
+    session.trust_env = False
+    session.verify = settings.verify
+    session.auth = KeyAuth(settings)
+    session.headers.update(
+        # No compression: a few kilobytes may unpack to gigabytes.
+        {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": user_agent}
+    )
+    # No request sends cookies, so do not keep any.
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = Adapter(pool_connections=1, pool_maxsize=most)
+    for prefix in ("https://", "http://"):
+        session.mount(prefix, adapter)
+    return session
+
+
+def _read(response: requests.Response, largest: int, exchange: Exchange) -> Response:
+    answer = Response(response.status_code, response.headers, b"")
+    exchange.refusal = None if answer.is_success else answer
+    content = bytearray()
+    try:
+        _check_size(announced_size(answer), largest, answer)
+        for piece in response.raw.stream(_CHUNK, decode_content=False):
+            content += piece
+            _check_size(len(content), largest, answer)
+    except (OSError, HTTPError, ValueError, DatafoldAnswerError) as error:
+        if exchange.refusal:
+            return answer
+        if isinstance(error, ValueError):
+            # urllib3 does not check the size of a chunk.
+            raise HTTPError("malformed chunk") from None
+        raise
+    return replace(answer, content=bytes(content))
+
+
+def announced_size(answer: Response) -> float:
+    """Return the number of bytes that a response announces, 0 if it announces none."""
+    announced = answer.headers.get("Content-Length", "")
+    # A float, because Python limits the digits of a string that becomes an integer.
+    return float(announced) if announced.isdecimal() else 0.0
+
+
+def _check_size(size: float, largest: int, answer: Response) -> None:
+    if size > largest:
+        raise DatafoldAnswerError(
+            f"{answer.status_code}, but the response is larger than {largest >> 20} MiB and was "
+            f"not read. The request may have been carried out. Request less at a time, or check "
+            f"the connection's host",
+            status_code=answer.status_code,
+        )
