@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -70,7 +69,6 @@ def add_run(
             place = {**of_run, "task_id": task_id, "map_index": map_index}
             instances.append(
                 {
-                    "id": uuid.uuid4(),
                     **place,
                     "state": task_state,
                     "operator": operator,

@@ -33,6 +33,7 @@ OPERATORS = (
 
 _LONGEST = 500
 _FIGURES = ("rows_added", "rows_removed", "diff_rows_count", "match_ratio")
+_ORDER = ("failed", "waiting", "skipped", "passed")
 _HAS_FAILED = ("upstream_failed", "removed")
 
 app = FastAPI(title="Datafold", docs_url=None, redoc_url=None, openapi_url=None)
@@ -122,12 +123,17 @@ def _mapped(session: Any, dag_id: str) -> set[str]:
 
 
 def _shown(summary: Summary, *, is_whole: bool) -> dict[str, Any]:
+    entries = [_entry(each, is_whole=is_whole) for each in summary.entries]
+    entries.sort(key=lambda each: _ORDER.index(each["counts_as"]))
+    # The summary comes when all have ended.
+    waiting = sum(each["counts_as"] == "waiting" for each in entries)
+    summary.failed -= waiting
     return {
-        "headline": summary.headline,
+        "headline": summary.headline + (f" {waiting} not ended yet." if waiting else ""),
         "left_out": [
             {name: _text(text) for name, text in each.items()} for each in summary.left_out
         ],
-        "entries": [_entry(each, is_whole=is_whole) for each in summary.entries],
+        "entries": entries,
     }
 
 
