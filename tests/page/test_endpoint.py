@@ -155,6 +155,31 @@ def test_a_verdict_from_anyone_is_text_and_numbers(session: Any, client: Any, da
         assert all(type(doubt) is str for doubt in entry["doubts"])
 
 
+REAL = """
+from datetime import datetime
+
+from airflow.providers.common.compat.sdk import DAG, task
+
+
+@task
+def check(table, ti=None):
+    told = {"outcome": "passes", "table2": table, "reason": "identical", "url": None}
+    ti.xcom_push(key="verdict", value=told)
+
+
+with DAG("real", schedule=None, start_date=datetime(2024, 1, 1)) as dag:
+    check.expand(table=["A", "B"])
+"""
+
+
+def test_a_real_run(run_dag: Any, client: Any) -> None:
+    run = run_dag(REAL, "real")
+    assert run.state == "success"
+    found = only(client("verdicts/real", run_id=run.run_id))
+    assert found["headline"] == "2 of 2 passed."
+    assert [entry["label"] for entry in found["entries"]] == ["A", "B"]
+
+
 @pytest.mark.parametrize(
     ("path", "query", "role", "status"),
     [
