@@ -130,6 +130,13 @@ def shoot(page: Page, name: str) -> None:
     page.set_viewport_size(WINDOW)
 
 
+@pytest.fixture(autouse=True)
+def _logged_in(page: Page, airflow: LocalAirflow) -> None:
+    """Airflow 3.1 forgets at the first visit which page was asked for."""
+    page.goto(airflow.url)
+    expect(page.get_by_text("Stats", exact=True)).to_be_visible()
+
+
 def open_tab(page: Page) -> None:
     page.locator("a[href*='/plugin/datafold-']").click()
 
