@@ -46,6 +46,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_datafold.operators.data_sources",
                     "airflow_provider_datafold.operators.dbt",
                     "airflow_provider_datafold.operators.monitors",
+                    "airflow_provider_datafold.operators.summary",
                 ],
             }
         ],
@@ -76,6 +77,21 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": EXTRA_FIELDS,
             }
         ],
+        "config": {
+            "datafold": {
+                "description": "Settings of the provider for Datafold.",
+                "options": {
+                    "page": {
+                        "description": "Whether the pages of DAGs and of their runs have a tab "
+                        "with the verdicts of gates and monitors, from Airflow 3.1 on.",
+                        "version_added": __version__,
+                        "type": "boolean",
+                        "example": None,
+                        "default": "False",
+                    }
+                },
+            }
+        },
         "extra-links": [
             "airflow_provider_datafold.links.DatafoldLink",
             "airflow_provider_datafold.links.DatafoldDataDiffLink",

@@ -8,10 +8,8 @@ from typing import Any
 from airflow.providers.common.compat.sdk import DAG, BaseNotifier, task
 
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.operators.data_diffs import (
-    DatafoldRunDataDiffOperator,
-    DatafoldSummarizeDataDiffsOperator,
-)
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.operators.summary import DatafoldSummarizeOperator
 
 OLD, NEW = 1, 2
 """The ids of both data sources."""
@@ -65,9 +63,9 @@ with DAG(
         retries=2,
         map_index_template="{{ task.table2 | last }}",
     ).expand_kwargs(list_tables())
-    summarize = DatafoldSummarizeDataDiffsOperator(
+    summarize = DatafoldSummarizeOperator(
         task_id="summarize",
-        gates=["gate"],
+        task_ids=["gate"],
         on_failure_callback=Message("{{ ti.xcom_pull('summarize', key='text') }}"),
     )
     gates >> summarize

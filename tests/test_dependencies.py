@@ -13,9 +13,11 @@ from tests.conftest import ROOT
 
 NAME = airflow_provider_datafold.__name__
 OPTIONAL = {
+    "fastapi": "only Airflow 3's API server loads the page, and has it",
     "flask_appbuilder": "Airflow up to 3.1 has it, and asks for the form of the connection",
     "wtforms": "as flask_appbuilder",
     "openlineage": "only Airflow's OpenLineage provider calls what imports it",
+    "sqlalchemy": "as fastapi",
 }
 """What the package does without where it is missing."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         monitor_run as monitor_run,
         monitors as monitors,
         once as once,
+        summary as summary,
     )
 else:
     __getattr__ = modules_of(__name__)

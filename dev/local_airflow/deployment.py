@@ -24,8 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FOR_PEOPLE = {
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+    "AIRFLOW__DATAFOLD__PAGE": "True",
 }
-"""Settings for whoever looks at the pages: there is no login, and connections can be tested."""
+"""Settings for whoever looks at the pages: no login, connections can be tested, our own page."""
 
 _TIMEOUT = 30.0
 

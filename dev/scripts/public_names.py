@@ -26,6 +26,7 @@ _INTERNAL = {
     "jobs",
     "lazy_modules",
     "omitted",
+    "page",
     "redaction",
 }
 """Rooms and modules that no DAG imports from."""

@@ -45,6 +45,8 @@ def ask_airflow() -> dict[str, Any]:
 def example_dags(airflow: str) -> dict[str, list[str]]:
     """Import the example DAGs from the wheel, and return those that each module makes."""
     package = importlib.import_module("airflow_provider_datafold")
+    assert Path(package.__path__[0], "page", "page.js").exists(), "The page's script is missing"
+    importlib.import_module(f"{package.__name__}.page.plugin")
     folder = Path(package.__path__[0], "example_dags")
     assert list(folder.glob("monitors/*.yaml")), "The files of monitors are not in the wheel"
     major, minor = map(int, airflow.split(".")[:2])

@@ -189,7 +189,7 @@ GATES = {
     "Choosing limits": [START, *JUDGE],
     "Columns that may differ": [START, *JUDGE],
     "What the task returns": [START, *JUDGE],
-    "One summary of many gates": ["GET /api/v1/datadiffs", START, LOOK, LOOK, *JUDGE],
+    "One summary": ["GET /api/v1/datadiffs", START, LOOK, LOOK, *JUDGE],
     "What waiting costs": ["GET /api/v1/datadiffs", START, LOOK, LOOK, *JUDGE],
     "The sensor": ["GET /api/v1/datadiffs/1", "GET /api/v1/datadiffs/1/summary_results"],
 }
