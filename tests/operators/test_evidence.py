@@ -104,7 +104,7 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], type[Datafo
     ),
     "a search that ended at a limit, with columns": (
         ended("different", {"values": {"total_rows": 5, **FIVE}}, diff_rows_count=5),
-        {**ACROSS, "options": {"download_limit": 1000}},
+        {**ACROSS, "options": {"download_limit": 100}},
         {"max_values_different": {"amount": 9}},
         DatafoldNotComparedError,
     ),

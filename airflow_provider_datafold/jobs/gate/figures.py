@@ -57,6 +57,7 @@ _KEYS = (
     *_PAIRS["pks", "dupes"],
 )
 _COLUMNS = (*_PAIRS["schema", "columns_mismatched"], "columns of another type")
+_OF_COLUMNS = ("columns with differences",)
 _FILTERS = (
     *("filter1", "filter2", "time_column", "time_interval_start", "time_interval_end"),
     *("time_travel_point1", "time_travel_point2"),
@@ -66,7 +67,7 @@ _SAMPLES_WITH_DEFAULTS = ("sampling_tolerance", "sampling_confidence")
 READY = ("done", "success")
 """The statuses of ``summary_results`` that have figures."""
 
-_ONE_COLUMN = 1e-6
+ROUNDING = 1e-6
 """By how much a column of one side lowers the match score at least: it is one of 2n + 1 columns,
 and no database has half a million. Less is rounding."""
 
@@ -140,9 +141,15 @@ class Figures:
             return False
         limits = {**self.diff, **self.sent}
         most = number(limits.get("per_column_diff_limit"))
-        counts = [count for _, count in self.differing_columns] or [self["rows different"] or 0]
-        is_at_limit = most is not None and max(counts) >= most
-        return is_at_limit or limits.get("download_limit") is not None
+        counts = [count for _, count in self.differing_columns]
+        if self.values_different is None:
+            counts.append(self["rows different"] or 0)
+        if most is not None and max(counts, default=0) >= most:
+            return True
+        rows, most = self._known(ROWS), number(limits.get("download_limit"))
+        # All rows of both sides may be downloaded, and no others.
+        is_all = len(rows) == len(SIDES) and not self.is_filtered
+        return most is not None and not (is_all and sum(rows) < most)
 
     @property
     def has_bad_keys(self) -> bool:
@@ -164,6 +171,8 @@ class Figures:
             )
         )
         different, shown = self["rows different"], self["rows different in the results"]
+        # In each row that differs, a value does.
+        shown = 0 if self["values different"] == 0 else shown
         if different is not None and shown is not None:
             different = max(different, shown - (added or 0) - (removed or 0))
         found = (added, removed, shown if different is None else different)
@@ -173,23 +182,35 @@ class Figures:
     def counted(self) -> Iterator[str]:
         """The names of the figures that count a difference."""
         names = (*DIFFERENCES, *(f"{name} in the results" for name in DIFFERENCES))
-        yield from (name for name in (*names, "values different") if self[name])
+        yield from (name for name in (*names, "values different", *_OF_COLUMNS) if self[name])
 
     @property
-    def row_counts(self) -> list[float]:
-        """How many rows the compared sides have, the results' counts first."""
-        return self._known(ROWS_IN_RESULTS) or self._known(ROWS)
+    def rows(self) -> dict[str, float]:
+        """How many rows the compared sides have, as far as it is certain, the best source first.
+
+        With a filter, the tables' own counts may be of all rows.
+        """
+        for names in (ROWS_IN_RESULTS, *([] if self.is_filtered else [ROWS])):
+            if found := {name: n for name in names if (n := self[name]) is not None}:
+                return found
+        return {}
+
+    @property
+    def may_have_rows(self) -> bool:
+        """Whether a figure says that there are rows to compare, if only before a filter."""
+        return any(self[name] for name in (*self.rows, *ROWS)) or any(self.counted)
 
     @property
     def rows_known(self) -> Iterator[str]:
         """The names of the figures that prove that there are rows to compare."""
-        yield from (name for names in self._pairs_of_rows for name in names if self[name])
+        tables = () if self.is_filtered else ROWS
+        yield from (name for name in (*ROWS_IN_RESULTS, *tables) if self[name])
         yield from self.counted
 
     @property
     def compared_no_column(self) -> bool:
         """Whether no column was compared though a side has more than its keys."""
-        keys = items(self.diff, "pk_columns")
+        keys = items(self.diff, "pk_columns") or items(self.sent, "pk_columns")
         sides = self._known(_PAIRS["schema", "column_counts"])
         is_chosen = _Choice(self._asked).is_made
         return self["columns compared"] == 0 and max(sides, default=0) > len(keys) and not is_chosen
@@ -197,8 +218,8 @@ class Figures:
     @property
     def is_one_sided(self) -> bool:
         """Whether one side has no rows, and the other has some."""
-        pairs = [self._known(names) for names in self._pairs_of_rows]
-        return any(len(pair) == len(SIDES) and any(pair) and not all(pair) for pair in pairs)
+        counts = [*self.rows.values()]
+        return len(counts) == len(SIDES) and any(counts) and not all(counts)
 
     @property
     def schema_changes(self) -> float | None:
@@ -208,7 +229,8 @@ class Figures:
         """
         choice = _Choice(self._asked)
         if choice.is_made:
-            return sum(map(choice.includes, self._named_columns)) or None
+            changed = [*map(choice.misses, self._exclusive), *map(choice.includes, self._retyped)]
+            return sum(changed) or None
         measured = self["schema differences"]
         # Across databases, 0 says nothing.
         known = [measured] if measured or not self.is_across else []
@@ -226,7 +248,7 @@ class Figures:
     @property
     def differing_columns(self) -> list[tuple[str, float]]:
         """Each column whose values differ, and in how many rows, the most first."""
-        found = [(str(name), count) for name, count in self._counts.items() if count]
+        found = [(name, count) for name, count in self._counts.items() if count]
         return sorted(found, key=lambda pair: -pair[1])
 
     @property
@@ -242,22 +264,23 @@ class Figures:
         # In each row that differs, a value does.
         if (sure["rows different"] or 0) - alone > sum(count for _, count in told):
             return None
-        return {str(name): count for name, count in self._counts.items()}
+        return self._counts
 
     @property
-    def _pairs_of_rows(self) -> list[tuple[str, ...]]:
-        return [ROWS_IN_RESULTS] if self.is_filtered else [ROWS_IN_RESULTS, ROWS]
-
-    @property
-    def _counts(self) -> dict[Any, float]:
-        found = {each.get("column_name"): each.get("values_different") for each in self.columns}
+    def _counts(self) -> dict[str, float]:
+        found = {
+            str(each.get("column_name")): each.get("values_different") for each in self.columns
+        }
         return {name: n for name, count in found.items() if (n := number(count)) is not None}
 
     @property
-    def _named_columns(self) -> list[str]:
-        schema = part(self._ready, "schema")
-        sides = [*items(schema, "exclusive_columns"), schema.get("column_type_differs")]
+    def _exclusive(self) -> list[str]:
+        sides = items(part(self._ready, "schema"), "exclusive_columns")
         return [str(name) for names in sides if isinstance(names, list) for name in names]
+
+    @property
+    def _retyped(self) -> list[str]:
+        return list(map(str, items(part(self._ready, "schema"), "column_type_differs")))
 
     @property
     def _lacks_a_column(self) -> bool:
@@ -267,8 +290,8 @@ class Figures:
         """
         ratio = self["match ratio"]
         is_equal = self.result == "identical" or all(self[name] == 0 for name in DIFFERENCES)
-        is_below = ratio is not None and 0 < ratio < 1 - _ONE_COLUMN
-        return is_below and is_equal and not any(self.counted)
+        is_below = ratio is not None and 0 < ratio < 1 - ROUNDING
+        return is_below and is_equal and not (any(self.counted) or self.has_bad_keys)
 
     def _known(self, names: tuple[str, ...]) -> list[float]:
         return [figure for figure in map(self.__getitem__, names) if figure is not None]
@@ -282,6 +305,9 @@ class Figures:
         for (section, field), names in _PAIRS.items():
             pair = items(part(self._ready, section), field)
             yield from zip(names, [*pair, None, None], strict=False)
+        for column in self.columns:
+            name = f"values different in {format_value(column.get('column_name'))}"
+            yield name, column.get("values_different")
 
 
 class _Choice:
@@ -291,17 +317,24 @@ class _Choice:
     """
 
     def __init__(self, asked: Mapping[str, Any]) -> None:
-        mapped = [name for pair in items(asked, "column_mapping") for name in pair]
-        self._left = _folded([*items(asked, "exclude_columns"), *mapped])
-        self._taken = _folded(items(asked, "include_columns") or items(asked, "columns_to_compare"))
+        taken = items(asked, "include_columns") or items(asked, "columns_to_compare")
+        self._taken = _folded(taken)
+        # As the contract says, it is ignored beside columns to include.
+        self._left = frozenset() if taken else _folded(items(asked, "exclude_columns"))
+        pairs = items(asked, "column_mapping")
+        self._mapped = _folded([name for pair in pairs if isinstance(pair, list) for name in pair])
 
     @property
     def is_made(self) -> bool:
-        return bool(self._left or self._taken)
+        return bool(self._left or self._taken or self._mapped)
 
     def includes(self, name: str) -> bool:
         folded = name.casefold()
         return folded not in self._left and (not self._taken or folded in self._taken)
+
+    def misses(self, name: str) -> bool:
+        """Whether it lacks a column of one side; a mapped one has another name on the other."""
+        return self.includes(name) and name.casefold() not in self._mapped
 
 
 def number(value: Any) -> float | None:

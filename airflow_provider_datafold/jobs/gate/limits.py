@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from airflow_provider_datafold.api.fields import format_value
-from airflow_provider_datafold.jobs.gate.figures import Figures, plain
+from airflow_provider_datafold.jobs.gate.figures import ROUNDING, Figures, plain
 
 _ROWS = {
     "rows added": ("rows_added", "max_rows_added"),
@@ -140,7 +140,9 @@ def _ratio_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
     if least is None or (ratio is None and figures.result == "identical"):
         return
     words = f"match ratio {plain(ratio)} (at least {least:g})"
-    yield Check("match ratio", ratio, (ratio or 0) >= least, words, f"match_ratio >= {least:g}")
+    rounding = ROUNDING if figures.result == "identical" else 0
+    is_within = (ratio or 0) + rounding >= least
+    yield Check("match ratio", ratio, is_within, words, f"match_ratio >= {least:g}")
 
 
 def _schema_checks(figures: Figures, limits: Limits) -> Iterator[Check]:

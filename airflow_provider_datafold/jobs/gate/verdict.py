@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from airflow_provider_datafold.api.fields import format_value
-from airflow_provider_datafold.jobs.gate.figures import ROWS, Figures, plain
+from airflow_provider_datafold.jobs.gate.figures import SIDES, Figures, plain
 from airflow_provider_datafold.jobs.gate.limits import Limits, checks
 
 _NOT_COMPARED = {
@@ -68,10 +68,11 @@ def judge(figures: Figures, limits: Limits, *, may_be_empty: bool = False) -> Ve
     if nothing := _nothing(figures):
         if known := next(figures.rows_known, None):
             return _not_compared(f"{nothing}, but {figures.say(known)}")
+        if not may_be_empty:
+            return Verdict(Outcome.EMPTY, "there are no rows to compare")
         if figures.schema_changes and not limits.allow_schema_changes:
             return Verdict(Outcome.DIFFERS, "schema changed")
-        outcome = Outcome.PASSES if may_be_empty else Outcome.EMPTY
-        return Verdict(outcome, "there are no rows to compare")
+        return Verdict(Outcome.PASSES, "there are no rows to compare")
     if unproven := _unproven(figures, limits):
         return _not_compared(unproven)
     return _by_limits(figures, limits)
@@ -102,20 +103,24 @@ def _contradiction(figures: Figures, limits: Limits) -> str | None:
     if counted := next(figures.counted, None):
         return f"{result}, but {figures.say(counted)}"
     if figures.is_one_sided and not figures.is_sampled:
-        return f"{result}, but {figures.say(*ROWS)}"
+        return f"{result}, but {figures.say(*figures.rows)}"
     return None
 
 
 def _nothing(figures: Figures) -> str | None:
     """Say that nothing was compared, as far as is known. Results may list only what differs."""
-    rows, counts = figures["rows compared"], figures.row_counts
+    rows, counts = figures["rows compared"], [*figures.rows.values()]
+    is_identical = figures.result == "identical"
     if figures.result == "empty":
         return "the result is 'empty'"
-    if counts and not any(counts):
+    # One side may be empty, unless both are equal.
+    if counts and not any(counts) and (is_identical or len(counts) == len(SIDES)):
         return "no row was counted"
-    if rows == 0 and not (figures.is_sampled or any(counts) or any(figures.counted)):
+    if rows == 0 and not (figures.is_sampled or figures.may_have_rows):
         return "no row was compared"
-    if figures.compared_no_column and (rows or figures.result == "identical"):
+    if is_identical and figures["match ratio"] == 0 and not any(counts):
+        return "match ratio 0"
+    if figures.compared_no_column and (rows or is_identical):
         return "no column was compared"
     return None
 

@@ -22,7 +22,8 @@ LEAST, ANY_SCHEMA, VALUES = "min_match_ratio", "allow_schema_changes", "max_valu
 
 def judged(limits: dict[str, Any], stats: dict[str, Any], values: Any = None) -> Verdict:
     """The verdict with results that say no more of the rows and the schema than this."""
-    untold = {"rows_with_differences": None, "columns_with_differences": None}
+    totals = ("rows_with_differences", "values_with_differences", "columns_with_differences")
+    untold = dict.fromkeys(totals)
     results = {"pks": None, "schema": None, "values": {**untold, **(values or {})}}
     return judged_by(evidence("different", stats, results), **limits)
 

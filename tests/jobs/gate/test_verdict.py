@@ -18,6 +18,7 @@ COUNTS: dict[str, Any] = dict.fromkeys(
     ("max_rows_added", "max_rows_removed", "max_rows_different"), 1000
 )
 RATIO = {"min_match_ratio": 0.5}
+UNCOUNTED = {"pks": {"total_rows": None}}
 FIRST, SECOND = "rows on the first side", "rows on the second side"
 
 
@@ -63,8 +64,14 @@ def test_each_result(result: Any, outcome: Outcome, reason: str, limits: Any) ->
         ({}, {"pks": {"exclusives": [1, 0]}}, "rows removed in the results 1"),
         ({}, {"values": {"rows_with_differences": 3}}, "rows different in the results 3"),
         ({}, {"values": {"values_with_differences": 3}}, "values different 3"),
-        ({**COUNTED, "table_b_row_count": 0}, {}, f"{FIRST} 100, {SECOND} 0"),
-        ({**COUNTED, "table_a_row_count": 0}, {}, f"{FIRST} 0, {SECOND} 100"),
+        ({**COUNTED, "table_b_row_count": 0}, UNCOUNTED, f"{FIRST} 100, {SECOND} 0"),
+        ({**COUNTED, "table_a_row_count": 0}, UNCOUNTED, f"{FIRST} 0, {SECOND} 100"),
+        (
+            COUNTED,
+            {"pks": {"total_rows": [100, 0]}},
+            f"{FIRST} in the results 100, {SECOND} in the results 0",
+        ),
+        ({}, {"values": {"columns_with_differences": 1}}, "columns with differences 1"),
     ],
 )
 def test_identical_has_no_difference(stats: Any, results: Any, words: str, limits: Any) -> None:
@@ -187,7 +194,8 @@ def test_limits_hold_for_the_higher_count() -> None:
     fewer = evidence("different", GROWN, {"pks": {"exclusives": [0, 1]}})
     assert of(fewer, max_rows_added=4).reason == "rows added 5 (at most 4)"
     # It may count the rows of one side, too.
-    different = evidence("different", GROWN, {"values": {"rows_with_differences": 8}})
+    values = {"rows_with_differences": 8, "values_with_differences": 9}
+    different = evidence("different", GROWN, {"values": values})
     assert of(different, max_rows_added=5, max_rows_different=3).outcome is PASSES
     assert of(different, max_rows_added=5, max_rows_different=2).outcome is DIFFERS
 
@@ -199,7 +207,7 @@ def test_limits_hold_for_the_higher_count() -> None:
         ("rows_removed", {"pks": {"exclusives": [5, 0]}}, "rows removed 5 (at most 4)"),
         (
             "diff_rows_count",
-            {"values": {"rows_with_differences": 5}},
+            {"values": {"rows_with_differences": 5, "values_with_differences": 5}},
             "rows different 5 (at most 4)",
         ),
     ],
@@ -231,6 +239,9 @@ LOST = {"columns_mismatched": [1, 0], "exclusive_columns": [["old"], []]}
         ({"diff_schema": 1}, {"schema": LOST}, {"sent": {"exclude_columns": ["new"]}}),
         ({"diff_schema": 1}, {"schema": LOST}, {"sent": {"include_columns": ["Old"]}}),
         ({}, {"schema": {"column_type_differs": ["a"]}}, {"exclude_columns": ["b"]}),
+        ({}, {"schema": {"column_type_differs": ["a"]}}, {"column_mapping": [["a", "b"]]}),
+        # Beside columns to include, those to exclude are ignored.
+        ({}, {"schema": LOST}, {"include_columns": ["old"], "exclude_columns": ["old"]}),
     ],
     ids=repr,
 )
@@ -250,6 +261,7 @@ def test_a_changed_schema_is_a_difference(stats: Any, results: Any, more: Any, r
         {"sent": {"include_columns": ["a"]}},
         {"sent": {"columns_to_compare": ["a"]}},
         {"sent": {"column_mapping": [["old", "new"]]}},
+        {"column_mapping": [["old", "new"], None]},
         # A sensor's.
         {"exclude_columns": ["old"]},
     ],
@@ -275,11 +287,16 @@ def test_the_ratio_says_nothing_of_the_schema_where_rows_differ() -> None:
         assert "schema changed" not in of(found, max_rows_removed=0).reason
 
 
+def test_the_ratio_says_nothing_of_the_schema_where_keys_are_bad() -> None:
+    found = evidence("different", {"match_ratio": 0.98, "diff_duplicate_pks": 1})
+    assert of(found, min_match_ratio=0.9).outcome is PASSES
+
+
 def test_a_ratio_holds_for_what_is_identical() -> None:
     limits = {"min_match_ratio": 0.99, "allow_schema_changes": True}
     lower = of(evidence("identical", {"match_ratio": 0.98}), **limits)
     assert lower == Verdict(DIFFERS, "match ratio 0.98 (at least 0.99)")
-    for ratio in (0.99, None):
+    for ratio in (0.99, 0.9899999, None):
         assert of(evidence("identical", {"match_ratio": ratio}), **limits) == IDENTICAL
 
 
@@ -291,9 +308,8 @@ def test_a_ratio_holds_for_what_is_identical() -> None:
     ("stats", "results"),
     [
         (NO_ROWS, {"pks": {"total_rows": None}}),
-        ({"table_a_row_count": 0}, STATUS_ONLY),
         ({}, NO_ROWS_READ),
-        ({}, {"pks": {"total_rows": None}, "values": {"total_rows": 0}}),
+        ({}, {**UNCOUNTED, "values": {"total_rows": 0}}),
     ],
 )
 def test_no_rows_are_empty(stats: Any, results: Any, result: str) -> None:
@@ -303,6 +319,19 @@ def test_no_rows_are_empty(stats: Any, results: Any, result: str) -> None:
     verdict = of(found, **limits)
     assert (verdict, verdict.assertions) == (Verdict(EMPTY, reason), (("compared", False),))
     assert of(found, may_be_empty=True, **limits) == Verdict(PASSES, reason)
+    # Whether a schema may change does not matter to what is empty.
+    assert of(evidence("identical", {**stats, "diff_schema": 1}, results)).outcome is EMPTY
+
+
+def test_an_equal_score_of_nothing_is_empty() -> None:
+    found = evidence("identical", {"match_ratio": 0.0}, STATUS_ONLY, filter1="x")
+    assert of(found, min_match_ratio=0.9).outcome is EMPTY
+    assert of(found, min_match_ratio=0.9, may_be_empty=True).outcome is PASSES
+
+
+def test_a_first_load_has_one_empty_side() -> None:
+    stats = {**GROWN, "table_a_row_count": 0, "table_b_row_count": None}
+    assert of(evidence("different", stats, STATUS_ONLY), max_rows_added=5).outcome is PASSES
 
 
 def test_tables_without_rows_may_differ_in_their_schema() -> None:
@@ -456,7 +485,9 @@ CUT = (
     [
         ({"values": columns(a=5, b=2)}, {"per_column_diff_limit": 5}),
         (STATUS_ONLY, {"per_column_diff_limit": 5}),
-        ({"values": columns(a=5)}, {"download_limit": 1000}),
+        ({"values": columns(a=5)}, {"download_limit": 100}),
+        # The column with most differences may not be told.
+        ({"values": {**columns(a=2), "columns_with_differences": 2}}, {"per_column_diff_limit": 5}),
     ],
     ids=repr,
 )
@@ -476,11 +507,13 @@ def test_a_search_that_ended_early_proves_nothing(results: Any, fields: Any, lim
         ({"values": columns(a=5, b=2)}, {"kind": "cross_db", "per_column_diff_limit": 6}),
         (STATUS_ONLY, {"kind": "cross_db", "per_column_diff_limit": 6}),
         ({"values": columns(a=5)}, {"per_column_diff_limit": 5, "download_limit": 5}),
+        ({"values": columns(a=5)}, {"kind": "cross_db", "download_limit": 201}),
     ],
-    ids=["below the limit", "without columns", "one database"],
+    ids=["below the limit", "without columns", "one database", "no more rows than the limit"],
 )
 def test_a_search_that_reached_its_end_counts(results: Any, more: Any) -> None:
-    found = evidence("different", {"diff_rows_count": 5, "match_ratio": 0.9}, results, **more)
+    stats = {**COUNTED, "diff_rows_count": 5, "match_ratio": 0.9}
+    found = evidence("different", stats, results, **more)
     assert of(found, **COUNTS).outcome is PASSES
 
 
@@ -492,7 +525,7 @@ def test_a_search_that_reached_its_end_counts(results: Any, more: Any) -> None:
     ],
 )
 def test_a_ratio_of_one_side_says_nothing(stats: Any) -> None:
-    found = evidence("different", stats)
+    found = evidence("different", stats, UNCOUNTED)
     reason = not_compared(of(found, min_match_ratio=0.0))
     assert reason == "no row is on both sides, so the match ratio says nothing"
     assert of(found, **COUNTS).outcome is PASSES
