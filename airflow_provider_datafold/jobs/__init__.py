@@ -14,12 +14,14 @@ if TYPE_CHECKING:
         dbt as dbt,
         gate as gate,
         hook as hook,
+        identity as identity,
         integration as integration,
         job as job,
         lineage as lineage,
         monitor_run as monitor_run,
         monitors as monitors,
         once as once,
+        tables as tables,
     )
 else:
     __getattr__ = modules_of(__name__)

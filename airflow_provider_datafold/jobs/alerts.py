@@ -65,11 +65,13 @@ class Look:
     :param host: the host that was asked, with its scheme.
     :param last_alerts: by monitor, when it alerted last.
     :param time: when that was, by a clock that never goes back.
+    :param names: the names of the monitors.
     """
 
     host: str
     last_alerts: Mapping[int, Any]
     time: float = field(compare=False)
+    names: Mapping[int, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

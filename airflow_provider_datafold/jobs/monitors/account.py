@@ -20,12 +20,14 @@ class Found:
     """A monitor in the account.
 
     :param monitor_id: its id.
+    :param name: its name, empty if it has none.
     :param kind: its kind, ``None`` if the API does not say.
     :param tags: all of its tags.
     :param is_enabled: whether its schedule is on.
     """
 
     monitor_id: int
+    name: str
     kind: str | None
     tags: tuple[str, ...]
     is_enabled: bool
@@ -78,8 +80,13 @@ def _found(monitor: Any) -> Found:
     if not isinstance(monitor, Mapping) or not isinstance(monitor.get("id"), int):
         raise _unreadable("a monitor in it has no id")
     tags = monitor.get("tags") or ()
-    kind = monitor.get("monitor_type")
-    return Found(monitor["id"], kind, tuple(map(str, tags)), bool(monitor.get("enabled")))
+    return Found(
+        monitor["id"],
+        str(monitor.get("name") or ""),
+        monitor.get("monitor_type"),
+        tuple(map(str, tags)),
+        bool(monitor.get("enabled")),
+    )
 
 
 def _unreadable(reason: str) -> DatafoldAnswerError:

@@ -1,0 +1,96 @@
+"""Arguments that are names: of tables and columns, or in the place of an id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_provider_datafold import jobs
+from airflow_provider_datafold.operators.base import HookUser
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+    from airflow_provider_datafold.jobs.hook import JobHook
+    from airflow_provider_datafold.jobs.identity import Kind
+
+    class _Task(BaseOperator, HookUser):
+        def execute_complete(self, *given: Any, **more: Any) -> Any: ...
+else:
+    _Task = HookUser
+
+
+class TakesNames(_Task):
+    """Takes names as they are given, and looks up the ids that are given by name once a task.
+
+    It comes before the operator or sensor that it is mixed into.
+    """
+
+    _found: Mapping[str, int] = {}
+    """The ids that were looked up, by argument."""
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: Any = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render templates only: native rendering would make 202401 of the name ``2024_01``.
+
+        :param content: a string, or a collection with strings in it.
+        :param context: Airflow's task context.
+        :param jinja_env: the environment to render with.
+        :param seen_oids: what was rendered already.
+        :return: what it renders to.
+        """
+        if isinstance(content, str):
+            jinja_env = jinja_env or self.get_template_env()
+            if all(kind == "data" for _, kind, _ in jinja_env.lex(content)):
+                return content
+        return super().render_template(content, context, jinja_env, seen_oids)
+
+    def look_up(self, hook: JobHook, kind: Kind, *arguments: str) -> Mapping[str, int]:
+        """Return the ids that arguments give, or whose names they give.
+
+        :param hook: the hook to call.
+        :param kind: what they are.
+        :param arguments: the names of the arguments.
+        :return: the ids by argument.
+        :raises DatafoldInputError: an argument is neither, or its name fits none, or several.
+        """
+        given = self.checked(hook, **dict.fromkeys(arguments, jobs.identity.id_or_name))
+        if all(isinstance(each, int) for each in given.values()):
+            return given
+        if not self._found:
+            self._found = jobs.identity.look_up(hook, kind, given)
+        return self._found
+
+    def defer(self, *, kwargs: Mapping[str, Any] | None = None, **more: Any) -> NoReturn:
+        """Defer, and hand over what was looked up.
+
+        :param kwargs: what else the task is resumed with.
+        :param more: as for any operator.
+        """
+        found = {"found": dict(self._found)} if self._found else {}
+        super().defer(kwargs={**(kwargs or {}), **found}, **more)
+
+    def execute_complete(
+        self,
+        context: Context,
+        event: Mapping[str, Any] | None = None,
+        *given: Any,
+        found: Mapping[str, int] | None = None,
+        **handed_over: Any,
+    ) -> Any:
+        """Continue after the triggerer has waited, with what was looked up.
+
+        :param context: Airflow's task context.
+        :param event: the trigger's event.
+        :param given: what else the process that deferred has handed over.
+        :param found: the ids that were looked up, by argument.
+        :param handed_over: the same, by name.
+        :return: the job's result; it lands in XCom.
+        """
+        self._found = found or {}
+        return super().execute_complete(context, event, *given, **handed_over)
