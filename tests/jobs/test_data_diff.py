@@ -174,6 +174,7 @@ def test_primary_keys_are_given_or_inferred(columns: Any) -> None:
 
 
 QUERY = "SELECT 1"
+QUERIES = {"table1": None, "query1": QUERY, "table2": None, "query2": QUERY}
 ACROSS = "works across data sources only with a query on both sides"
 
 
@@ -183,7 +184,7 @@ ACROSS = "works across data sources only with a query on both sides"
         # Within one data source, and with two queries, it works.
         ({"infer_pk": True}, {"data_source2_id": 1}, None),
         ({"infer_pk": True}, {"data_source2_id": "1", "table1": None, "query1": QUERY}, None),
-        ({"infer_pk": True}, dict(table1=None, query1=QUERY, table2=None, query2=QUERY), None),
+        ({"infer_pk": True}, QUERIES, None),
         ({"infer_pk": True, "infer_pk_avoid_names": ["a"]}, {"data_source2_id": 1}, None),
         ({"infer_pk_avoid_types": []}, {"pk_columns": ["id"]}, None),
         ({"infer_pk": True}, {}, f"infer_pk {ACROSS}"),

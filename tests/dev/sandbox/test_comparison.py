@@ -18,6 +18,7 @@ from dev.comparison import workspace
 from dev.comparison.answer import answer
 from dev.comparison.table import check
 from dev.comparison.workspace import ReadError
+from tests.postgresql import postgresql
 
 # SQL that all three databases understand.
 TABLES = """
