@@ -7,11 +7,9 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, Param, task
 
-from airflow_provider_datafold.operators.data_diffs import (
-    DatafoldRunDataDiffOperator,
-    DatafoldSummarizeDataDiffsOperator,
-)
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.dbt import DatafoldDbtModelsOperator
+from airflow_provider_datafold.operators.summary import DatafoldSummarizeOperator
 
 with DAG(
     dag_id="datafold_dbt_gates",
@@ -69,7 +67,7 @@ with DAG(
         retries=2,  # For a lost worker; a model that differs is not compared again.
     ).expand_kwargs(models.output)
     # It fails unless each gate has passed, so that nothing after it runs.
-    summary = DatafoldSummarizeDataDiffsOperator(task_id="summary", gates=["gate"])
+    summary = DatafoldSummarizeOperator(task_id="summary", task_ids=["gate"])
 
     @task.bash
     def publish(params: Any = None) -> str:

@@ -7,10 +7,8 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_datafold.operators.data_diffs import (
-    DatafoldRunDataDiffOperator,
-    DatafoldSummarizeDataDiffsOperator,
-)
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.operators.summary import DatafoldSummarizeOperator
 
 TABLES: list[dict[str, Any]] = [
     {"table1": "customers", "table2": "customers", "pk_columns": ["id"]},
@@ -36,5 +34,5 @@ with DAG(
         max_active_tis_per_dag=8,  # As many as the databases can handle.
         retries=2,
     ).expand_kwargs(TABLES)
-    summarize = DatafoldSummarizeDataDiffsOperator(task_id="summarize", gates=["compare"])
+    summarize = DatafoldSummarizeOperator(task_id="summarize", task_ids=["compare"])
     compare >> summarize

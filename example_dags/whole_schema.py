@@ -10,10 +10,8 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, BaseNotifier
 
-from airflow_provider_datafold.operators.data_diffs import (
-    DatafoldRunDataDiffOperator,
-    DatafoldSummarizeDataDiffsOperator,
-)
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.operators.summary import DatafoldSummarizeOperator
 from airflow_provider_datafold.operators.tables import DatafoldTablesOperator
 
 OLD, NEW = "Warehouse", "Lake"
@@ -51,8 +49,8 @@ with DAG(
         schema2="shop",
         exclude=["tmp_*"],
         primary_keys={"order_lines": ["order_id", "line"]},
-        missing_pk="skip",  # They are named in the log, and in the XCom left_out.
-        arguments={"*": {"exclude_columns": ["loaded_at"]}, "events": {"max_rows_added": 1000}},
+        missing_pk="skip",  # The summary names them.
+        arguments={"events": {"max_rows_added": 1000}},  # For all tables: "*".
         retries=2,
     )
     gates = DatafoldRunDataDiffOperator.partial(
@@ -61,9 +59,9 @@ with DAG(
         max_active_tis_per_dag=8,  # Both warehouses work for each of them.
         retries=2,
     ).expand_kwargs(tables.output)
-    summarize = DatafoldSummarizeDataDiffsOperator(
+    summarize = DatafoldSummarizeOperator(
         task_id="summarize",
-        gates=["gate"],
+        task_ids=["tables", "gate"],  # Also what has no gate.
         on_failure_callback=Message("{{ ti.xcom_pull('summarize', key='text') }}"),
     )
-    gates >> summarize
+    [tables, gates] >> summarize

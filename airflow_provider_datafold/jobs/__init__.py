@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         monitor_run as monitor_run,
         monitors as monitors,
         once as once,
+        summary as summary,
         tables as tables,
     )
 else:

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import literal, undo_none
 from airflow_provider_datafold.exceptions import DatafoldNotComparedError
@@ -344,51 +342,3 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
         # Airflow may start the first try of a task that defers twice.
         may_be_twice = self.wait_for_completion and self.deferrable
         return once.claim.Search.BRIEF if may_be_twice else once.claim.Search.NOT
-
-
-class DatafoldSummarizeDataDiffsOperator(BaseOperator):
-    """Summarize gates: log one table, make a message, and fail if a gate did not pass.
-
-    It sends nothing to Datafold: the gates have left their verdicts in XCom. By default it runs
-    when all of them have ended, however they ended.
-
-    .. code-block:: python
-
-        gates >> DatafoldSummarizeDataDiffsOperator(task_id="summarize", gates=["gate"])
-
-    It pushes the XCom ``text``, a message in Markdown for any notifier, also if it fails.
-
-    :param gates: ids of the gates' tasks, mapped or not, e.g. ``["gate"]``; in a task group with
-        the group's id, ``["group.gate"]``. They must be upstream.
-    :param on_difference: what to do if only differences are left, i.e. each gate has passed, found
-        a difference, or was skipped: ``"fail"`` or ``"pass"``.
-    :param trigger_rule: as for any operator.
-    :return: ``{"passed", "failed", "skipped", "gates": [...]}``, with the numbers of gates, and the
-        worst 200 of them; it lands in XCom, also if the task fails.
-    :raises DatafoldDifferenceError: gates found differences.
-    :raises DatafoldNotComparedError: a gate failed without one, or has no verdict.
-    :raises DatafoldInputError: the DAG has no such gate.
-    :raises AirflowSkipException: each gate was skipped, so nothing was compared.
-    """
-
-    template_fields: Sequence[str] = ("gates", "on_difference")
-    ui_color = DatafoldOperator.ui_color
-
-    def __init__(
-        self,
-        *,
-        gates: Sequence[str] | str,
-        on_difference: str = "fail",
-        trigger_rule: str = "all_done",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(trigger_rule=trigger_rule, **kwargs)
-        self.gates, self.on_difference = gates, on_difference
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Summarize.
-
-        :param context: Airflow's task context.
-        :return: the numbers and the gates; it lands in XCom.
-        """
-        return gate.summary.summarize(context, self.gates, self.on_difference, self.log)

@@ -188,7 +188,7 @@ GATES = {
     "Choosing limits": [START, LOOK],
     "Columns that may differ": [START, LOOK],
     "What the task returns": [START, LOOK],
-    "One summary of many gates": ["GET /api/v1/datadiffs", START, LOOK, LOOK, LOOK],
+    "One summary": ["GET /api/v1/datadiffs", START, LOOK, LOOK, LOOK],
     "What waiting costs": ["GET /api/v1/datadiffs", START, LOOK, LOOK, LOOK],
     "The sensor": ["GET /api/v1/datadiffs/1"],
 }

@@ -409,12 +409,12 @@ def test_migrate_tables_that_are_not_equal(
         None: "failed",
     }
     printed = capfd.readouterr()
-    message = "1 of 3 gates passed, 2 did not: prices failed: "
+    message = "1 of 3 passed, 2 did not. prices failed: "
     assert shows_error(printed.out + printed.err, "DatafoldNotComparedError", message)
     text = run.get_task_instance("summarize").xcom_pull("summarize", key="text")
-    assert re.findall(r"^- `(\w+)` (\w+): ", text, re.MULTILINE) == [
-        ("prices", "failed"),
-        ("customers", "differs"),
+    assert re.findall(r"^\| (\w+) +\| `(\w+)`", text, re.MULTILINE) == [
+        ("failed", "prices"),
+        ("differs", "customers"),
     ]
 
 

@@ -70,7 +70,7 @@ def test_a_whole_schema_and_one_message(
     assert run.state == "failed"
     printed = capfd.readouterr()
     said = printed.out + printed.err
-    assert "To the channel: 1 of 2 gates passed, 1 did not." in said
+    assert "To the channel: 1 of 2 passed, 1 did not." in said
     assert {tuple(body["table2"]) for body in created(sandbox)} == {
         ("SHOP", "CARTS"),
         ("SHOP", "ORDERS"),

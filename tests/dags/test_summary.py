@@ -1,4 +1,4 @@
-"""The summary of gates in a real Airflow, and the events of a gate's assets."""
+"""The summary in a real Airflow, and the events of a gate's assets."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.modes import MODES
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
 
 HEAD = f"""
-from airflow.providers.common.compat.sdk import Asset, TaskGroup
+from airflow.providers.common.compat.sdk import Asset, TaskGroup, task, task_group
 
-from airflow_provider_datafold.operators.data_diffs import DatafoldSummarizeDataDiffsOperator
+from airflow_provider_datafold.operators.summary import DatafoldSummarizeOperator
 
 ERRORS, PARAMS, NATIVE, LEAST = "/dev/null", {{}}, False, {LEAST!r}
 """
@@ -43,7 +43,7 @@ def mapped(count: int, **more: Any) -> str:
     ids = {name: value for name, value in LEAST.items() if name != "table2"} | more
     return f"""
 gates = Gate.partial(task_id="gate", **{ids!r}).expand(table2={tables!r})
-gates >> DatafoldSummarizeDataDiffsOperator(task_id="summarize", gates=["gate"])
+gates >> DatafoldSummarizeOperator(task_id="summarize", task_ids=["gate"])
 """
 
 
@@ -62,14 +62,14 @@ def test_mapped_gates_are_summarized(run_dag: Any, sandbox: Any, mode: str) -> N
         "failed": 2,
         "skipped": 0,
     }
-    rows = {row["table2"]: (row["state"], row["outcome"]) for row in found["gates"]}
+    rows = {row["table2"]: (row["state"], row["outcome"]) for row in found["entries"]}
     assert sorted(rows.values()) == [
         ("failed", "cancelled"),
         ("failed", "differs"),
         *[("success", "passes")] * 2,
     ]
     assert {*rows} == {f"DB.STAGING.T{number:03}" for number in range(4)}
-    assert pulled(run, "text").startswith("2 of 4 gates passed, 2 did not.\n- `DB.STAGING.T")
+    assert pulled(run, "text").startswith("2 of 4 passed, 2 did not.\n\n| outcome")
 
 
 def test_gates_in_a_group_and_one_that_did_not_run(run_dag: Any, sandbox: Any) -> None:
@@ -80,8 +80,8 @@ with TaskGroup("group") as group:
     gate("first")
     group.children["group.first"] >> Gate(task_id="second", **LEAST)
 lone >> group.children["group.first"]
-summary = DatafoldSummarizeDataDiffsOperator(
-    task_id="summarize", gates=["group.first", "group.second", "lone"]
+summary = DatafoldSummarizeOperator(
+    task_id="summarize", task_ids=["group.first", "group.second", "lone"]
 )
 [group, lone] >> summary
 """
@@ -90,7 +90,7 @@ summary = DatafoldSummarizeDataDiffsOperator(
     found = pulled(run)
     assert run.state == "failed"
     assert (found["passed"], found["failed"]) == (1, 2)
-    rows = {row["task_id"]: (row["state"], row["outcome"]) for row in found["gates"]}
+    rows = {row["task_id"]: (row["state"], row["outcome"]) for row in found["entries"]}
     assert rows == {
         "group.first": ("failed", "differs"),
         "group.second": ("upstream_failed", "failed"),
@@ -98,11 +98,50 @@ summary = DatafoldSummarizeDataDiffsOperator(
     }
 
 
+def test_what_was_left_out_an_empty_map_and_a_mapped_group(run_dag: Any) -> None:
+    tasks = """
+@task
+def models(ti=None):
+    ti.xcom_push(key="left_out", value=[{"name": "notes", "reason": "no primary key"}])
+    return []
+@task_group
+def copy(number):
+    gate("gate", table2="DB.T{{ ti.map_index }}")
+    own = DatafoldSummarizeOperator(task_id="own", task_ids="copy.gate")
+    dag.get_task("copy.gate") >> own
+ids = {name: value for name, value in LEAST.items() if name != "table2"}
+Gate.partial(task_id="none", **ids).expand_kwargs(models())
+groups = copy.expand(number=[0, 1])
+summary = DatafoldSummarizeOperator(
+    task_id="summarize", task_ids=["models", "none", "copy.gate"]
+)
+[groups, dag.get_task("none")] >> summary
+"""
+    run = run_dag(source("left_out", tasks), "left_out")
+    assert run.state == "failed"
+    assert (
+        pulled(run, "text")
+        == """\
+2 of 3 passed, 1 did not; 1 was left out.
+
+| outcome      | what   | page | reason |
+| ------------ | ------ | ---- | ------ |
+| not_compared | `none` |      | no task ran: there was nothing to map, or a branch skipped it |
+
+Left out:
+- no primary key: `notes`"""
+    )
+    for index in (0, 1):
+        own = run.get_task_instance("copy.own", map_index=index)
+        found = own.xcom_pull("copy.own", map_indexes=index)
+        assert [entry["label"] for entry in found["entries"]] == [f"DB.T{index}"]
+
+
 def test_gates_that_pass_let_the_dag_go_on(run_dag: Any) -> None:
     tasks = mapped(1) + 'dag.get_task("summarize") >> give("published")'
     run = run_dag(source("equal", tasks), "equal")
     assert run.state == "success"
-    assert pulled(run, "text") == "1 of 1 gate passed, 0 did not."
+    assert pulled(run, "text") == "1 of 1 passed."
 
 
 def test_the_event_of_an_asset_has_the_figures(run_dag: Any, sandbox: Any, tmp_path: Path) -> None:

@@ -7,6 +7,6 @@ from typing import TYPE_CHECKING
 from airflow_provider_datafold.lazy_modules import modules_of
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.jobs.gate import decision as decision, summary as summary
+    from airflow_provider_datafold.jobs.gate import decision as decision
 else:
     __getattr__ = modules_of(__name__)

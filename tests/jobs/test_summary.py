@@ -1,0 +1,466 @@
+"""The summary of gates, monitors and left-outs: what passes, and what it asks Airflow for."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldAlertError,
+    DatafoldDifferenceError,
+    DatafoldInputError,
+    DatafoldNotComparedError,
+)
+from airflow_provider_datafold.jobs.entry import _OUTCOMES, LEFT_OUT, VERDICT
+from airflow_provider_datafold.jobs.gate.verdict import Outcome
+from airflow_provider_datafold.jobs.summary import summarize
+
+LOG = logging.getLogger("summary")
+URL = "https://app.datafold.com/datadiffs/7/overview"
+
+
+def verdict(outcome: str = "passes", table: Any = "DB.T", rows: int = 0, **more: Any) -> Any:
+    told = {
+        "kind": "data_diff",
+        "id": 7,
+        "url": URL,
+        "outcome": outcome,
+        "reason": f"it {outcome}",
+        "table1": table,
+        "table2": table,
+        "figures": {"rows_added": rows, "rows_removed": None},
+    }
+    return told | more
+
+
+def monitor(outcome: str = "passes", name: str | None = "Freshness") -> Any:
+    return {
+        "kind": "monitor_run",
+        "id": 5,
+        "monitor_id": 3,
+        "name": name,
+        "url": None,
+        "outcome": outcome,
+        "reason": f"it {outcome}",
+    }
+
+
+def left(*names: str, reason: str = "no primary key") -> list[dict[str, str]]:
+    return [{"name": name, "reason": reason} for name in names]
+
+
+class Group:
+    def __init__(self, group_id: str) -> None:
+        self.group_id = group_id
+
+
+class Run:
+    """A task instance whose DAG run has these tasks.
+
+    :param tasks: by task id and map index, the state and the verdict or what was left out.
+    :param mapped: the tasks that Airflow expands.
+    :param group: the tasks in the mapped group that this task instance is in, too.
+    """
+
+    dag_id, run_id, task_id, map_index = "dag", "run", "summarize", -1
+
+    def __init__(
+        self,
+        tasks: dict[str, dict[int, tuple[Any, Any]]],
+        mapped: Iterable[str] = (),
+        group: Iterable[str] = (),
+    ) -> None:
+        self.tasks, self.mapped, self.group = tasks, {*mapped}, {*group}
+        self.pushed: dict[str, Any] = {}
+        self.pulls = 0
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, *, task_ids: Any, key: str, map_indexes: Any = None) -> Any:
+        self.pulls += 1
+        if map_indexes is not None:
+            return self._told(key, task_ids, map_indexes)
+        (task_id,) = task_ids
+        found = [self._told(key, task_id, index) for index in sorted(self.tasks[task_id])]
+        return [told for told in found if told is not None] or [None]
+
+    def _told(self, key: str, task_id: str, index: int) -> Any:
+        told = self.tasks[task_id].get(index, (None, None))[1]
+        return told if key == (LEFT_OUT if isinstance(told, list) else VERDICT) else None
+
+    @property
+    def context(self) -> Any:
+        def task(task_id: str) -> Any:
+            group = Group("group") if task_id in self.group else None
+            more = {"expand_input": None} if task_id in self.mapped else {}
+            return SimpleNamespace(
+                task_id=task_id, get_closest_mapped_task_group=lambda: group, **more
+            )
+
+        known = [*self.tasks, self.task_id, "group.other"]
+        dag = SimpleNamespace(task_dict={task_id: task(task_id) for task_id in known})
+        return {"ti": self, "dag": dag}
+
+    def summarize(self, on_difference: str = "fail", on_left_out: str = "warn") -> Any:
+        return summarize(self.context, [*self.tasks], on_difference, on_left_out, LOG)
+
+
+class Run2(Run):
+    """With Airflow 2."""
+
+    def get_dagrun(self) -> Any:
+        tasks = [
+            SimpleNamespace(task_id=task_id, map_index=index, state=state)
+            for task_id, tasks in self.tasks.items()
+            for index, (state, _) in tasks.items()
+        ]
+        return SimpleNamespace(get_task_instances=lambda: tasks)
+
+
+class Run3(Run):
+    """With Airflow 3."""
+
+    def get_task_states(self, *, dag_id: str, task_ids: Any, run_ids: Any) -> Any:
+        assert (dag_id, run_ids) == ("dag", ["run"])
+        (task_id,) = task_ids
+        states = {
+            task_id if index < 0 else f"{task_id}_{index}": state
+            for index, (state, _) in self.tasks[task_id].items()
+        }
+        return {"run": states} if states else {}
+
+
+@pytest.fixture(params=[Run2, Run3])
+def make(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def counts(found: Any) -> tuple[int, ...]:
+    return tuple(found[name] for name in ("passed", "failed", "skipped", "left_out"))
+
+
+def test_each_outcome_is_known() -> None:
+    assert {each.value for each in Outcome} - {Outcome.UNCONFIRMED.value} < {*_OUTCOMES}
+
+
+def test_gates_that_passed_pass(make: Any) -> None:
+    run = make(
+        {
+            "gate": {index: ("success", verdict(table=f"T{index}")) for index in range(3)},
+            # Its id is the key that Airflow gives to a mapped task.
+            "gate_1": {-1: ("success", verdict(table="DB.U"))},
+        },
+        mapped=["gate"],
+    )
+    found = run.summarize()
+    assert counts(found) == (4, 0, 0, 0)
+    assert found["entries"][3] == {
+        "task_id": "gate_1",
+        "map_index": -1,
+        "state": "success",
+        "label": "DB.U",
+        "outcome": "passes",
+        "reason": "it passes",
+        "kind": "data_diff",
+        "id": 7,
+        "monitor_id": None,
+        "url": URL,
+        "table1": "DB.U",
+        "table2": "DB.U",
+    }
+    shown = [(row["map_index"], row["label"]) for row in found["entries"][:3]]
+    assert shown == [(index, f"T{index}") for index in range(3)]
+    assert run.pushed == {"text": "4 of 4 passed."}
+    assert run.pulls == 2
+
+
+NO_VERDICT = [None, "odd", {}, {"outcome": "great", "reason": "it is"}]
+NOT_RUN = ["upstream_failed", "running", "up_for_retry", "restarting", None]
+WRONG = ["empty", "not_compared", "failed", "cancelled", "blocked"]
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "outcome"),
+    [
+        # The task failed after its verdict.
+        ("failed", verdict(), "failed"),
+        *((state, told, "failed") for state in ("success", "failed") for told in NO_VERDICT),
+        # A verdict of an earlier run, which Airflow has not deleted yet.
+        *((state, verdict(word), "failed") for state in NOT_RUN for word in ("passes", "differs")),
+        # A sensor with soft_fail is skipped over bad keys: nobody compared anything.
+        *(
+            (state, verdict(word), word)
+            for word in WRONG
+            for state in ("success", "failed", "skipped")
+        ),
+        # Whoever says that a monitor's run must not be skipped has a failed task.
+        ("failed", monitor("not_compared"), "not_compared"),
+        ("skipped", monitor("failed"), "failed"),
+    ],
+)
+@pytest.mark.parametrize("on_difference", ["fail", "pass"])
+def test_what_is_not_known_to_be_equal_never_passes(
+    make: Any, state: Any, told: Any, outcome: str, on_difference: str
+) -> None:
+    run = make({"gate": {-1: (state, told)}})
+    with pytest.raises(DatafoldNotComparedError, match=r"0 of 1 passed, 1 did not\. "):
+        run.summarize(on_difference)
+    # What it would have returned, for the tasks after it.
+    assert counts(run.pushed["return_value"]) == (0, 1, 0, 0)
+    assert run.pushed["return_value"]["entries"][0]["outcome"] == outcome
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "skipped"])
+@pytest.mark.parametrize(
+    ("told", "error", "words"),
+    [
+        ([verdict("differs", "U")], DatafoldDifferenceError, "U differs: it differs. The log has"),
+        ([monitor("alert")], DatafoldAlertError, "Freshness alert: it alert. The log has"),
+        ([monitor("alert", None), verdict("differs")], DatafoldDifferenceError, "monitor 3 alert"),
+    ],
+)
+def test_a_difference_fails_it_unless_it_may_pass(
+    make: Any, state: str, told: list[Any], error: type[Exception], words: str
+) -> None:
+    tasks = {f"gate{number}": {-1: (state, each)} for number, each in enumerate(told)}
+    tasks["equal"] = {-1: ("success", verdict())}
+    with pytest.raises(error, match=re.escape(words)):
+        make(tasks).summarize()
+    assert counts(make(tasks).summarize("pass")) == (1, len(told), 0, 0)
+
+
+def test_differences_do_not_excuse_what_was_not_compared(make: Any) -> None:
+    run = make({"gate": {0: ("failed", verdict("differs")), 1: ("failed", None)}})
+    for on_difference in ("fail", "pass"):
+        with pytest.raises(DatafoldNotComparedError, match="no verdict: the task is failed"):
+            run.summarize(on_difference)
+
+
+def test_a_difference_that_a_person_accepted_has_passed(make: Any) -> None:
+    accepted = verdict("differs", accepted_by="Ada")
+    run = make({"gate": {-1: ("success", accepted)}})
+    assert counts(run.summarize()) == (1, 0, 0, 0)
+    assert "| accepted | `DB.T` |" in run.pushed["text"]
+    assert run.pushed["text"].endswith("accepted by Ada: it differs |")
+    with pytest.raises(DatafoldDifferenceError):
+        make({"gate": {-1: ("failed", accepted)}}).summarize()
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("skipped", None),
+        ("skipped", verdict()),
+        ("success", monitor("not_compared")),
+        ("skipped", monitor("not_compared")),
+    ],
+)
+def test_what_was_skipped_was_not_asked(make: Any, state: str, told: Any) -> None:
+    run = make({"gate": {-1: ("success", verdict())}, "other": {-1: (state, told)}})
+    assert counts(run.summarize()) == (1, 0, 1, 0)
+    assert "1 of 2 passed, 1 was skipped." in run.pushed["text"]
+    # Without any that passed it says nothing.
+    with pytest.raises(DatafoldNotComparedError, match=r"0 of 1 passed, 1 was skipped. nothing"):
+        make({"gate": {-1: (state, told)}}).summarize()
+
+
+@pytest.mark.parametrize(
+    ("tasks", "mapped", "words"),
+    [
+        ({}, [], "no verdict: the task is not started"),
+        ({}, ["gate"], "no task ran: there was nothing to map, or a branch skipped it"),
+        ({-1: ("skipped", None)}, ["gate"], "there was nothing to map, or a branch skipped it"),
+        ({0: ("removed", verdict())}, ["gate"], "there was nothing to map, or a branch skipped it"),
+        ({-1: ("upstream_failed", None)}, ["gate"], "no verdict: the task is upstream_failed"),
+    ],
+)
+def test_a_task_without_instances_fails_it(
+    make: Any, tasks: Any, mapped: list[str], words: str
+) -> None:
+    run = make({"other": {-1: ("success", verdict())}, "gate": tasks}, mapped)
+    with pytest.raises(DatafoldNotComparedError, match=words):
+        run.summarize()
+    assert words in run.pushed["text"]
+    assert counts(run.pushed["return_value"]) == (1, 1, 0, 0)
+
+
+def test_a_mapped_one_that_is_gone_does_not_count(make: Any) -> None:
+    tasks = {0: ("success", verdict()), 1: ("removed", verdict("differs"))}
+    assert counts(make({"gate": tasks}, ["gate"]).summarize()) == (1, 0, 0, 0)
+
+
+def test_what_was_left_out_is_told(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    tasks = {
+        "models": {-1: ("success", left("a", "b|c`", reason="no primary\nkey"))},
+        "tables": {
+            0: ("success", [*left("d", reason="only old has it"), "odd"]),
+            1: ("success", []),
+        },
+        "gate": {-1: ("success", verdict())},
+    }
+    run = make(tasks)
+    assert counts(run.summarize()) == (1, 0, 0, 3)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert run.pushed["text"].splitlines() == [
+        "1 of 1 passed; 3 were left out.",
+        "",
+        "Left out:",
+        "- no primary key: `a`, `b\\|c`",
+        "- only old has it: `d`",
+    ]
+    with pytest.raises(DatafoldNotComparedError, match="d left out: only old has it"):
+        make(tasks).summarize(on_left_out="fail")
+    # Also if everything else may pass.
+    tasks["gate"] = {-1: ("success", verdict("differs"))}
+    with pytest.raises(DatafoldNotComparedError, match="a left out"):
+        make(tasks).summarize(on_difference="pass", on_left_out="fail")
+
+
+def test_a_task_that_leaves_things_out_compares_nothing(make: Any) -> None:
+    with pytest.raises(DatafoldNotComparedError, match="nothing was compared"):
+        make({"models": {-1: ("success", [])}}).summarize()
+    # If it fails, it tells what it knows by then.
+    run = make({"gate": {-1: ("success", verdict())}, "models": {-1: ("failed", left("a"))}})
+    with pytest.raises(DatafoldNotComparedError, match="no verdict: the task is failed"):
+        run.summarize()
+    assert counts(run.pushed["return_value"]) == (1, 1, 0, 1)
+    # These are of an earlier run.
+    run = make({"gate": {-1: ("success", verdict())}, "models": {-1: ("running", left("a"))}})
+    with pytest.raises(DatafoldNotComparedError, match="no verdict: the task is running"):
+        run.summarize()
+    assert counts(run.pushed["return_value"]) == (1, 1, 0, 0)
+
+
+def test_in_a_mapped_group_it_reads_its_own_index(make: Any) -> None:
+    gates = {
+        0: ("failed", verdict("differs", id=0)),
+        1: ("success", verdict(id=1)),
+        2: ("failed", None),
+    }
+    mapped = {0: ("success", verdict(id=8)), 1: ("success", verdict(id=9))}
+    tables = {0: ("success", left("a")), 1: ("success", left("b"))}
+    run = make(
+        {"group.gate": gates, "group.tables": tables, "other": mapped},
+        mapped=["other"],
+        group=["group.gate", "group.tables", "summarize"],
+    )
+    run.map_index = 1
+    found = run.summarize()
+    assert counts(found) == (3, 0, 0, 1)
+    assert [row["id"] for row in found["entries"]] == [1, 8, 9]
+    assert run.pushed["text"].endswith("- no primary key: `b`")
+
+
+SUCCESS = ("success", verdict(id=1))
+DIFFERS = ("failed", verdict("differs", id=2))
+NOT_STARTED = ("upstream_failed", None)
+
+
+@pytest.mark.parametrize(
+    ("gates", "pulls"),
+    [
+        ([SUCCESS, DIFFERS], 1),
+        ([NOT_STARTED, SUCCESS, DIFFERS, SUCCESS], 3),
+        ([NOT_STARTED, NOT_STARTED], 1),
+        # A successful one has none, nor left it anything out.
+        ([("success", None), SUCCESS, DIFFERS], 6),
+    ],
+)
+def test_a_verdict_is_that_of_its_own_gate(make: Any, gates: Any, pulls: int) -> None:
+    run = make({"gate": dict(enumerate(gates))})
+    with pytest.raises((DatafoldNotComparedError, DatafoldDifferenceError)):
+        run.summarize()
+    found = {row["map_index"]: row["id"] for row in run.pushed["return_value"]["entries"]}
+    assert found == {index: told and told["id"] for index, (_, told) in enumerate(gates)}
+    assert run.pulls == pulls
+
+
+def test_verdicts_that_airflow_does_not_return_at_once_are_read_one_by_one() -> None:
+    run = Run3({"gate": dict(enumerate([SUCCESS, NOT_STARTED, SUCCESS]))})
+    pull = run.xcom_pull
+
+    def pull_single(*, task_ids: Any, **named: Any) -> Any:
+        return pull(task_ids=task_ids, **named) if isinstance(task_ids, str) else [None]
+
+    run.xcom_pull = pull_single  # type: ignore[method-assign]
+    with pytest.raises(DatafoldNotComparedError, match="2 of 3 passed"):
+        run.summarize()
+
+
+def test_the_worst_come_first(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    run = make(
+        {
+            "equal": {-1: ("success", verdict(table="A"))},
+            "off": {-1: ("skipped", None)},
+            "few": {-1: ("failed", verdict("differs", "B", rows=1))},
+            "many": {-1: ("failed", verdict("differs", "C", rows=9))},
+            "check": {-1: ("failed", monitor("alert"))},
+            "keys": {-1: ("failed", verdict("not_compared", None, table1="D`"))},
+            "lost": {4: ("failed", None)},
+            "late": {-1: ("failed", verdict(table="E"))},
+        }
+    )
+    with pytest.raises(DatafoldNotComparedError):
+        run.summarize()
+    (table,) = caplog.messages
+    words = [
+        ("outcome", "what", "page", "reason"),
+        ("failed", "`lost[4]`", "", "no verdict: the task is failed"),
+        ("not_compared", "`D`", URL, "it not_compared"),
+        ("differs", "`C`", URL, "it differs"),
+        ("differs", "`B`", URL, "it differs"),
+        ("alert", "`Freshness`", "", "it alert"),
+        ("failed", "`E`", URL, "its check passes, but the task is failed"),
+        ("skipped", "`off`", "", "no verdict: the task is skipped"),
+        ("passes", "`A`", URL, "it passes"),
+    ]
+    headline = "1 of 8 passed, 6 did not, 1 was skipped."
+    rows = [f"| {a:12} | {b:11} | {c:{len(URL)}} | {d} |" for a, b, c, d in words]
+    rows.insert(1, f"| {'-' * 12} | {'-' * 11} | {'-' * len(URL)} | ------ |")
+    assert table.splitlines() == [headline, "", *rows]
+    assert run.pushed["text"].splitlines() == [headline, "", *rows[:-1]]
+
+
+def test_it_is_small_however_many_there_are(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    told = verdict("differs", reason="x" * 500)
+    run = make({"gate": dict.fromkeys(range(300), ("failed", told))})
+    with pytest.raises(DatafoldDifferenceError, match="; and 295 more. The log") as caught:
+        run.summarize()
+    assert len(str(caught.value)) < 1500
+    assert run.pushed["text"].splitlines()[-1] == "and 280 more"
+    found = run.pushed["return_value"]
+    assert (found["failed"], len(found["entries"])) == (300, 200)
+    assert caplog.messages[0].splitlines()[-1] == "and 100 more"
+    assert run.pulls == 1
+
+
+@pytest.mark.parametrize(
+    ("task_ids", "arguments", "words"),
+    [
+        ([], ("fail", "warn"), "task_ids: must name tasks"),
+        (7, ("fail", "warn"), "task_ids: must be a list"),
+        (["gate"], ("skip", "warn"), "on_difference: must be one of 'fail', 'pass'"),
+        (["gate"], ("fail", "pass"), "on_left_out: must be one of 'warn', 'fail'"),
+        (["other"], ("fail", "warn"), "the DAG has no task 'other'. Did you mean 'group.other'?"),
+        ("others", ("fail", "warn"), "task_ids: the DAG has no task 'others'."),
+    ],
+)
+def test_its_arguments(make: Any, task_ids: Any, arguments: tuple[str, str], words: str) -> None:
+    run = make({"gate": {-1: ("success", verdict())}})
+    with pytest.raises(DatafoldInputError, match=re.escape(words)):
+        summarize(run.context, task_ids, *arguments, LOG)
+
+
+@pytest.mark.parametrize("task_ids", ["gate", "['gate']", ["gate", "gate"], ("gate",)])
+def test_one_id_or_a_list(make: Any, task_ids: Any) -> None:
+    run = make({"gate": {-1: ("success", verdict())}})
+    assert summarize(run.context, task_ids, "fail", "warn", LOG)["passed"] == 1
