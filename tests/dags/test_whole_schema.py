@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import textwrap
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from dev.sandbox import data_diffs
+from tests import documents
+from tests.conftest import ROOT
 from tests.dags.test_gate_recipes import created, source, states
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
@@ -17,6 +23,24 @@ ROWS = "select 1 as id, 'a' as name union all select 2, 'b'"
 LINES = "select 1 as order_id, 1 as line union all select 1, 2"
 KEYLESS = "select 1 as a union all select 1"
 TABLES = {"orders": ROWS, "events": ROWS, "order_lines": LINES, "tmp_x": ROWS, "log": KEYLESS}
+PAGE = ROOT / "docs" / "schemas.md"
+GATES = """
+    from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+    gate = DatafoldRunDataDiffOperator.partial(
+        task_id="gate", poll_interval=0.01
+    ).expand_kwargs(tables.output)
+"""
+PLAIN = """
+    from airflow_provider_datafold.operators.tables import DatafoldTablesOperator
+    tables = DatafoldTablesOperator(
+        task_id="tables",
+        data_source1_id=1,
+        schema1="shop",
+        data_source2_id=2,
+        schema2="shop",
+        include=["orders", "events"],
+    )
+"""
 MAPPED = """
 from datetime import datetime
 
@@ -142,3 +166,102 @@ def test_what_a_template_made_a_number_of_is_refused(run_dag: Any, sandbox: Any)
     """
     assert states(run_dag(MAPPED + tasks, "names")) == {"gate": "failed"}
     assert json.dumps(created(sandbox)) == "[]"
+
+
+# The recipes of docs/schemas.md.
+
+
+def recipe(heading: str) -> str:
+    (snippet,) = documents.blocks_in(documents.section(PAGE, heading), "python")
+    return textwrap.indent(snippet, "    ")
+
+
+def test_a_live_replica(run_dag: Any, sandbox: Any, tmp_path: Path) -> None:
+    old = "select 1 as id, timestamp '2020-01-01' as updated_at"
+    # The second side lags behind.
+    new = f"{old} union all select 2, timestamp '2999-01-01'"
+    for number, rows in enumerate((new, old), 1):
+        tables = {"orders": rows, "countries": "select 1 as id"}
+        address = write(tmp_path / f"{number}.duckdb", tables)
+        sandbox.state.data_sources.connect(number, address)
+
+    run = run_dag(
+        MAPPED.replace("native_obj=True", "native_obj=False") + recipe("A live replica") + GATES,
+        "names",
+    )
+
+    assert run.state == "success"
+    bodies = {each["table1"][1]: each for each in created(sandbox)}
+    assert bodies["orders"]["filter1"] == bodies["orders"]["filter2"]
+    assert bodies["orders"]["filter1"].startswith("updated_at < '20")
+    assert "filter1" not in bodies["countries"]
+
+
+def test_a_migration_wave(run_dag: Any, sandbox: Any, tmp_path: Path) -> None:
+    for number, name in ((1, "a"), (2, "b")):
+        rows = f"select 1 as id, '{name}' as name, now() as loaded_at"
+        same = "select 1 as id, now() as loaded_at"
+        tables = {"orders": rows, "dim_day": same, "DIM_place": same, "later": rows}
+        sandbox.state.data_sources.connect(number, write(tmp_path / f"{number}.duckdb", tables))
+
+    run = run_dag(
+        MAPPED.replace("native_obj=True", "native_obj=False") + recipe("A migration wave") + GATES,
+        "names",
+    )
+
+    assert run.state == "success"
+    assert {each["table1"][1] for each in created(sandbox)} == {"orders", "dim_day", "DIM_place"}
+
+
+def test_which_rows_differ(
+    run_dag: Any, sandbox: Any, warehouses: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(warehouses / "2.duckdb", {"orders": f"{ROWS} union all select 3, 'c'"})
+    # Datafold writes the rows that differ into a table, which the sandbox does not do.
+    write(warehouses / "1.duckdb", {"diff_3": "select 3 as id, 'planted-row' as name"}, "tmp")
+    written = {"data_source_id": 1, "path": ["tmp", "diff_3"], "is_sampled": False}
+    results = data_diffs.results
+
+    def materialized(diff: Any, job: Any) -> Any:
+        return {
+            **results(diff, job),
+            "materialized_results": {"exclusives": [written], "diff": None},
+        }
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data_diffs, "results", materialized)
+        run = run_dag(
+            MAPPED.replace("native_obj=True", "native_obj=False")
+            + PLAIN
+            + GATES
+            + recipe("Which rows differ"),
+            "names",
+        )
+
+    assert states(run)["show_rows"] == "success"
+    assert "exclusives [{'id': 3, 'name': 'planted-row'}]" in "".join(capfd.readouterr())
+    assert not run.get_task_instance("show_rows").xcom_pull("show_rows")
+
+
+def test_results_over_time(
+    run_dag: Any, sandbox: Any, warehouses: Path, connect: Any, tmp_path: Path
+) -> None:
+    connect("warehouse_default", conn_type="sqlite", host=str(tmp_path / "results.db"))
+    with closing(sqlite3.connect(tmp_path / "results.db")) as database:
+        database.execute("create table diff_results (run_id, name, outcome, reason)")
+        summary = """
+    from airflow_provider_datafold.operators.summary import DatafoldSummarizeOperator
+    summarize = DatafoldSummarizeOperator(task_id="summarize", task_ids=["tables", "gate"])
+    [tables, gate] >> summarize
+"""
+        run = run_dag(
+            MAPPED.replace("native_obj=True", "native_obj=False")
+            + PLAIN
+            + GATES
+            + summary
+            + recipe("Results over time"),
+            "names",
+        )
+        assert run.state == "success"
+        found = database.execute("select name, outcome from diff_results order by 1").fetchall()
+    assert [outcome for _, outcome in found] == ["passes", "passes"]
