@@ -21,13 +21,9 @@ _PATH = re.compile(rf"{_PART}(?:\.{_PART})*")
 
 
 def names(field: str, value: Any) -> list[str]:
-    """Check a list of names.
+    """Check a list of names, none of them blank or a number.
 
-    :param field: the field's name, for the error.
-    :param value: as for :func:`~airflow_provider_datafold.api.fields.texts`, but without numbers:
-        with native rendering, the name ``2024_01`` would have become 202401.
-    :return: a list of strings, none of them blank.
-    :raises DatafoldInputError: the value is anything else.
+    With native rendering, the number 202401 would have been the name ``2024_01``.
     """
     items = fields.sequence(field, value, "must be a list of strings, e.g. ['a', 'b']")
     for index, item in enumerate(items):
@@ -37,23 +33,15 @@ def names(field: str, value: Any) -> list[str]:
 
 
 def is_template(value: Any) -> bool:
-    """Return whether Airflow would take a value, or something in it, for a template.
-
-    :param value: any value.
-    """
+    """Return whether Airflow would take a value, or something in it, for a template."""
     return bool(_TEMPLATE.search(str(value)))
 
 
 def _path(example: str, field: str, value: Any) -> list[str]:
-    """Check a path.
+    """Check a path: a list of parts, also as a literal, or a string with dots between them.
 
-    :param example: a path, with dots between its parts.
-    :param field: the field's name, for the error.
-    :param value: a list of parts, such a list as JSON or as a Python literal, or a string with dots
-        between the parts. In that string a part may be quoted with ``"`` or `````: dots inside the
-        quotes do not separate parts, and the quote itself is doubled.
-    :return: at least one part, none of them blank.
-    :raises DatafoldInputError: the value is anything else.
+    In the string a part may be quoted with ``"`` or `````: dots inside the quotes do not separate
+    parts, and the quote itself is doubled.
     """
     # A table's name may look like another literal: 'true', or '1.5'.
     spelled = fields.literal(value)

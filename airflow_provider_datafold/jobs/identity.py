@@ -19,11 +19,7 @@ _MOST_SHOWN = 5
 
 @dataclass(frozen=True)
 class Kind:
-    """What has an id and a name.
-
-    :param noun: what errors call it.
-    :param list_all: lists all of them.
-    """
+    """What has an id and a name."""
 
     noun: str
     list_all: Callable[[JobHook], Iterable[Mapping[str, Any]]]
@@ -37,28 +33,14 @@ MONITOR = Kind(
 
 
 def id_or_name(field: str, value: Any) -> int | str:
-    """Check what stands for a data source or a monitor.
-
-    :param field: the field's name, for the error.
-    :param value: an integer or a string of digits, which is an id; any other string is a name.
-    :return: the id as an integer, or the name.
-    :raises DatafoldInputError: the value is anything else.
-    """
+    """Check what stands for a data source or a monitor."""
     if isinstance(value, str) and not value.strip().removeprefix("-").isdecimal():
         return fields.name(field, value)
     return fields.positive_integer(field, value)
 
 
 def look_up(hook: JobHook, kind: Kind, given: Mapping[str, int | str]) -> dict[str, int]:
-    """List all that there are, and return the ids of those that are given by their names, too.
-
-    :param hook: the hook to call.
-    :param kind: what they are.
-    :param given: ids and names, checked, by the arguments that they come from.
-    :return: the ids by argument.
-    :raises DatafoldInputError: a name fits none, or several.
-    :raises DatafoldError: they could not be listed.
-    """
+    """List all that there are, and return the ids of those that are given by their names, too."""
     listed = [*kind.list_all(hook)]
 
     def check(names: Mapping[str, int | str]) -> dict[str, int]:
@@ -71,14 +53,7 @@ def look_up(hook: JobHook, kind: Kind, given: Mapping[str, int | str]) -> dict[s
 
 
 def find(field: str, noun: str, name: str, listed: Iterable[Mapping[str, Any]]) -> int:
-    """Return the id of the only one with a name: spelled like that, or else in another case.
-
-    :param field: the argument, for the error.
-    :param noun: what errors call it.
-    :param name: the name.
-    :param listed: all that there are.
-    :raises DatafoldInputError: there is none, or there are several.
-    """
+    """Return the id of the only one with a name: spelled like that, or else in another case."""
     ids: dict[str, list[int]] = {}
     for each in listed:
         if isinstance(each.get("id"), int) and isinstance(each.get("name"), str):

@@ -36,14 +36,7 @@ class TakesNames(_Task):
         jinja_env: Any = None,
         seen_oids: set[int] | None = None,
     ) -> Any:
-        """Render templates only: native rendering would make 202401 of the name ``2024_01``.
-
-        :param content: a string, or a collection with strings in it.
-        :param context: Airflow's task context.
-        :param jinja_env: the environment to render with.
-        :param seen_oids: what was rendered already.
-        :return: what it renders to.
-        """
+        """Render templates only: native rendering would make 202401 of the name ``2024_01``."""
         if isinstance(content, str):
             jinja_env = jinja_env or self.get_template_env()
             if all(kind == "data" for _, kind, _ in jinja_env.lex(content)):
@@ -51,14 +44,7 @@ class TakesNames(_Task):
         return super().render_template(content, context, jinja_env, seen_oids)
 
     def look_up(self, hook: JobHook, kind: Kind, *arguments: str) -> Mapping[str, int]:
-        """Return the ids that arguments give, or whose names they give.
-
-        :param hook: the hook to call.
-        :param kind: what they are.
-        :param arguments: the names of the arguments.
-        :return: the ids by argument.
-        :raises DatafoldInputError: an argument is neither, or its name fits none, or several.
-        """
+        """Return the ids that arguments give, or whose names they give."""
         given = self.checked(hook, **dict.fromkeys(arguments, jobs.identity.id_or_name))
         if all(isinstance(each, int) for each in given.values()):
             return given
@@ -67,11 +53,7 @@ class TakesNames(_Task):
         return self._found
 
     def defer(self, *, kwargs: Mapping[str, Any] | None = None, **more: Any) -> NoReturn:
-        """Defer, and hand over what was looked up.
-
-        :param kwargs: what else the task is resumed with.
-        :param more: as for any operator.
-        """
+        """Defer, and hand over what was looked up."""
         found = {"found": dict(self._found)} if self._found else {}
         super().defer(kwargs={**(kwargs or {}), **found}, **more)
 
@@ -83,14 +65,6 @@ class TakesNames(_Task):
         found: Mapping[str, int] | None = None,
         **handed_over: Any,
     ) -> Any:
-        """Continue after the triggerer has waited, with what was looked up.
-
-        :param context: Airflow's task context.
-        :param event: the trigger's event.
-        :param given: what else the process that deferred has handed over.
-        :param found: the ids that were looked up, by argument.
-        :param handed_over: the same, by name.
-        :return: the job's result; it lands in XCom.
-        """
+        """Continue after the triggerer has waited, with what was looked up."""
         self._found = found or {}
         return super().execute_complete(context, event, *given, **handed_over)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.operators.ci import DatafoldUploadCIChangesOperator
 from airflow_provider_datafold.operators.data_sources import DatafoldTestDataSourceOperator
 from airflow_provider_datafold.operators.dbt import DatafoldDbtModelsOperator
 from airflow_provider_datafold.operators.monitors import (
@@ -119,3 +121,20 @@ def test_a_name_that_is_the_api_key_is_not_shown() -> None:
     with pytest.raises(DatafoldInputError) as caught:
         task.execute(context_of(task))
     assert API_KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dag: gate(dag=dag),
+        lambda dag: monitor_run(7, dag=dag),
+        lambda dag: DatafoldUploadCIChangesOperator(
+            task_id="ci", ci_config_id=1, pr_number=2, changes=[], dag=dag
+        ),
+    ],
+)
+def test_native_rendering_changes_templates_only(make: Any) -> None:
+    with DAG("names", schedule=None, render_template_as_native_obj=True) as dag:
+        task = make(dag)
+    given = ["2024_01", {"a": ("1.50", "None")}, "{{ '7' }}", "a{{ '2024_01' }}"]
+    assert task.render_template(given, {}) == ["2024_01", {"a": ("1.50", "None")}, 7, "a2024_01"]

@@ -18,12 +18,7 @@ EVERY = "*"
 
 
 def read_keys(field: str, value: Any) -> dict[str, list[str]]:
-    """Check the keys of tables.
-
-    :param field: the field's name, for the error.
-    :param value: a mapping from tables to the columns of their keys, or ``None``.
-    :raises DatafoldInputError: it is anything else, or a key has no column.
-    """
+    """Check the keys of tables."""
     keys = {
         str(table): names(f"{field}[{table!r}]", columns)
         for table, columns in _mapping(field, value).items()
@@ -37,16 +32,7 @@ def read_keys(field: str, value: Any) -> dict[str, list[str]]:
 def read_arguments(
     field: str, value: Any, allowed: Sequence[str], check: Callable[[Mapping[str, Any]], object]
 ) -> dict[str, dict[str, Any]]:
-    """Check more arguments of gates.
-
-    :param field: the field's name, for the error.
-    :param value: a mapping from tables, or :data:`EVERY`, to arguments by name;
-        or ``None``.
-    :param allowed: the arguments that may be given.
-    :param check: raises a :class:`DatafoldInputError` if some of them, by name, are wrong.
-    :return: for each table all of its arguments, those of :data:`EVERY` included.
-    :raises DatafoldInputError: one of them is wrong, or may not be given.
-    """
+    """Check more arguments of gates."""
     given = {
         str(table): dict(fields.mapping(f"{field}[{table!r}]", more))
         for table, more in _mapping(field, value).items()
@@ -75,15 +61,7 @@ def read_arguments(
 def gate_arguments(
     pair: Pair, sides: Sequence[Side], key: Sequence[str], more: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the arguments of a table's gate.
-
-    :param pair: the table on both sides.
-    :param sides: both schemas.
-    :param key: the columns of its key.
-    :param more: further arguments.
-    :return: arguments of ``DatafoldRunDataDiffOperator``, plain JSON.
-    :raises DatafoldInputError: Airflow would take one of them for a template.
-    """
+    """Return the arguments of a table's gate."""
     found: dict[str, Any] = {}
     for side, name in zip(sides, pair, strict=True):
         found[f"data_source{side.number}_id"] = side.data_source_id
@@ -94,7 +72,7 @@ def gate_arguments(
             raise DatafoldInputError(
                 f"Table {pair.first!r}: Airflow would take its {name} for a template, which can "
                 f"read Airflow's connections: it contains '{{{{', '{{%' or '{{#'. Leave the table "
-                f"out with exclude. No gate was started."
+                f"out with exclude, or take that out of arguments. No gate was started."
             )
     return found
 

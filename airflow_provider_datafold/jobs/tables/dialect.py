@@ -17,20 +17,16 @@ class Home(Enum):
 
 
 class Dialect(NamedTuple):
-    """What differs between databases.
-
-    :param home: what has an ``INFORMATION_SCHEMA``.
-    :param begin: what stands in front of the name of a database or a schema.
-    :param end: what stands behind it.
-    :param quote: what stands for that inside of a name.
-    :param apostrophe: what stands for an apostrophe inside of a string.
-    """
+    """What differs between databases."""
 
     home: Home
     begin: str = '"'
+    """Stands in front of the name of a database or a schema."""
     end: str = '"'
     quote: str = '""'
+    """Stands for its end inside of a name."""
     apostrophe: str = "''"
+    """Stands for an apostrophe inside of a string."""
 
 
 _SERVER = Dialect(Home.SERVER)
@@ -62,9 +58,6 @@ def listing(dialect: Dialect, schema: Sequence[str]) -> str:
 
     Views are left out. All words are in capital letters: databases that compare names with case
     have them so.
-
-    :param dialect: the database's.
-    :param schema: the path of the schema, one or two parts without backslashes.
     """
     prefix, rest = schema[:-1], schema[-1:]
     if dialect.home is not Home.DATABASE:

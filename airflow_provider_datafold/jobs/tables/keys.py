@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,36 +21,14 @@ _AT_ONCE = 8
 """Tables whose keys Datafold looks for at the same time: it asks the warehouse."""
 
 
-@dataclass(frozen=True)
-class Keys:
-    """The keys that were found.
-
-    :param found: the columns of each table's key.
-    :param missing: why the others have none.
-    """
-
-    found: dict[Pair, list[str]] = field(default_factory=dict)
-    missing: dict[Pair, str] = field(default_factory=dict)
-
-
-def find_keys(hook: JobHook, pairs: Sequence[Pair], sides: Sequence[Side], given: ByTable) -> Keys:
-    """Find the keys of tables: what is given, or else what Datafold guesses.
-
-    :param hook: the hook to call.
-    :param pairs: the tables.
-    :param sides: both schemas.
-    :param given: the columns of known keys.
-    :raises DatafoldError: a call failed for more than a single table.
-    """
-    keys = Keys({pair: columns for pair in pairs if (columns := given.of(pair))})
-    unknown = [pair for pair in pairs if pair not in keys.found]
+def find_keys(
+    hook: JobHook, pairs: Sequence[Pair], sides: Sequence[Side], given: ByTable
+) -> dict[Pair, list[str] | str]:
+    """Return the columns of each table's key, given or guessed by Datafold; or why it has none."""
+    unknown = [pair for pair in pairs if not given.of(pair)]
     guesses = hook.each(partial(_guess, sides), unknown, at_once=_AT_ONCE)
-    for pair, guess in zip(unknown, guesses, strict=True):
-        if isinstance(guess, str):
-            keys.missing[pair] = guess
-        else:
-            keys.found[pair] = guess
-    return keys
+    guessed = dict(zip(unknown, guesses, strict=True))
+    return {pair: guessed.get(pair) or given.of(pair) for pair in pairs}
 
 
 def _guess(sides: Sequence[Side], hook: JobHook, pair: Pair) -> list[str] | str:

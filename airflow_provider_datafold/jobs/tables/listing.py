@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +19,15 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
 
 _MOST_PARTS = 2
+_UNCOUNTED = (
+    *(DatafoldRejectedError, DatafoldValidationError),
+    *(IndexError, TypeError, ValueError),  # Not a number.
+)
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two schemas.
-
-    :param number: 1 or 2.
-    :param data_source_id: the id of its data source.
-    :param schema: the path of the schema.
-    :param query: SQL that lists its tables; ``None`` for that of the data source's type.
-    """
+    """One of the two schemas."""
 
     number: int
     data_source_id: int
@@ -47,16 +46,7 @@ class Side:
 
 
 def list_tables(hook: JobHook, side: Side) -> list[str]:
-    """List the names of a schema's tables.
-
-    :param hook: the hook to call.
-    :param side: the schema.
-    :return: each name once, sorted.
-    :raises DatafoldInputError: no SQL is known for the data source, a name is blank, or there is
-        no table.
-    :raises DatafoldAnswerError: not all tables came back.
-    :raises DatafoldError: a call failed.
-    """
+    """List the names of a schema's tables."""
     rows = _rows(hook, side, side.query or _sql(hook, side))
     names = [_name(side, number, row) for number, row in enumerate(rows, 1)]
     if not names:
@@ -65,8 +55,13 @@ def list_tables(hook: JobHook, side: Side) -> list[str]:
             f"{side.place}. Check the spelling, where case matters, and the rights of its user. No "
             f"gate was started."
         )
-    count = _count(hook, side, side.query) if side.query else rows[0][1]
-    if isinstance(count, int) and len(rows) < count:
+    count = _count(hook, side, rows)
+    if count is None:
+        hook.log.warning(
+            "Could not count the tables in %s: if Datafold has cut their list, some are missing.",
+            side.place,
+        )
+    elif len(rows) < count:
         raise DatafoldAnswerError(
             f"Datafold returned only {len(rows)} of the {count} tables in {side.place}: it cuts "
             f"long responses. Pass query{side.number} with SQL for fewer of them, and use several "
@@ -101,19 +96,18 @@ def _sql(hook: JobHook, side: Side) -> str:
     return listing(dialect, side.schema)
 
 
-def _count(hook: JobHook, side: Side, sql: str) -> Any:
-    """Count the rows of a query of the user's, which may not allow that."""
-    counting = f"SELECT COUNT(*) AS TABLE_COUNT FROM (\n{sql.strip().rstrip(';')}\n) q"  # noqa: S608
-    try:
-        return _rows(hook, side, counting)[0][0]
-    except (DatafoldRejectedError, DatafoldValidationError, IndexError) as error:
-        hook.log.warning(
-            "Could not count the rows of query%d (%s), so if Datafold has cut them, tables are "
-            "missing here.",
-            side.number,
-            getattr(error, "summary", "no rows"),
-        )
-        return None
+def _count(hook: JobHook, side: Side, rows: list[list[Any]]) -> int | None:
+    """Return how many tables there are; a query of the user's may not allow to count them."""
+    found: Any = rows
+    # Whatever is no number is no count.
+    with suppress(
+        DatafoldRejectedError, DatafoldValidationError, IndexError, TypeError, ValueError
+    ):
+        if side.query:
+            sql = side.query.strip().rstrip(";")
+            found = _rows(hook, side, f"SELECT COUNT(*) AS TABLE_COUNT FROM (\n{sql}\n) q")  # noqa: S608
+        return int(found[0][-1])
+    return None
 
 
 def _rows(hook: JobHook, side: Side, sql: str) -> list[list[Any]]:

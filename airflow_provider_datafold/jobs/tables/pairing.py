@@ -10,22 +10,14 @@ from airflow_provider_datafold.exceptions import DatafoldInputError
 
 
 class Pair(NamedTuple):
-    """A table on both sides.
-
-    :param first: its name on side 1.
-    :param second: its name on side 2.
-    """
+    """A table on both sides."""
 
     first: str
     second: str
 
 
 class Pairing(NamedTuple):
-    """The tables of both sides.
-
-    :param pairs: those that both have, by name.
-    :param alone: those that only one has: of side 1, and of side 2.
-    """
+    """The tables of both sides."""
 
     pairs: list[Pair]
     alone: tuple[list[str], list[str]]
@@ -34,12 +26,7 @@ class Pairing(NamedTuple):
 def select(
     names: Sequence[str], include: Sequence[str] | None, exclude: Sequence[str] | None
 ) -> list[str]:
-    """Select tables.
-
-    :param names: the names of all.
-    :param include: names and patterns, one of which a table must fit; ``None`` for all.
-    :param exclude: names and patterns, none of which it may fit.
-    """
+    """Select tables."""
     return [
         name
         for name in names
@@ -49,12 +36,7 @@ def select(
 
 
 def check_include(include: Sequence[str] | None, names: Iterable[str]) -> None:
-    """Refuse what selects nothing.
-
-    :param include: names and patterns, ``None`` for all tables.
-    :param names: the names of all tables of both sides.
-    :raises DatafoldInputError: one of them fits no table, or there is none.
-    """
+    """Refuse what selects nothing."""
     if include is None:
         return
     unfit = [each for each in include if not any(_fits(name, each) for name in names)]
@@ -66,12 +48,7 @@ def check_include(include: Sequence[str] | None, names: Iterable[str]) -> None:
 
 
 def pair(first: Iterable[str], second: Iterable[str]) -> Pairing:
-    """Pair the tables of both sides: those with equal names, then those equal but for case.
-
-    :param first: the names on side 1.
-    :param second: the names on side 2.
-    :raises DatafoldInputError: it is not clear which ones belong together.
-    """
+    """Pair the tables of both sides: those with equal names, then those equal but for case."""
     both = {*first} & {*second}
     pairs = [Pair(name, name) for name in both]
     sides = [_folded(each for each in names if each not in both) for names in (first, second)]
@@ -94,13 +71,7 @@ def pair(first: Iterable[str], second: Iterable[str]) -> Pairing:
 
 
 class ByTable:
-    """What an argument says of single tables, whose names' case is ignored.
-
-    :param field: the argument's name, for the error.
-    :param given: values by table.
-    :param names: the names of all tables of both sides.
-    :raises DatafoldInputError: there is no such table, or a table is named twice.
-    """
+    """What an argument says of single tables, whose names' case is ignored."""
 
     def __init__(self, field: str, given: Mapping[str, Any], names: Iterable[str]) -> None:
         known, spelled = _folded({*names}), _folded(given)
@@ -119,10 +90,7 @@ class ByTable:
         self._spelled = spelled
 
     def of(self, pair: Pair) -> Any:
-        """Return the value for a table, ``None`` if it has none.
-
-        :param pair: the table on both sides.
-        """
+        """Return the value for a table, ``None`` if it has none."""
         found = self._spelled.get(pair.first.casefold(), [])
         exact = [name for name in found if name in pair]
         return next((self._given[name] for name in (*exact, *found)), None)

@@ -21,16 +21,7 @@ LeftOut = dict[str, str]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be compared, checked.
-
-    :param sides: both schemas.
-    :param include: names and patterns of tables, ``None`` for all.
-    :param exclude: names and patterns of tables to leave out.
-    :param primary_keys: columns by table.
-    :param arguments: further arguments of gates by table.
-    :param missing_pk: what to do about tables without a key, ``"fail"`` or ``"skip"``.
-    :param one_sided: the same for tables that only one side has.
-    """
+    """What is to be compared, checked."""
 
     sides: Sequence[Side]
     include: Sequence[str] | None
@@ -44,15 +35,7 @@ class Wanted:
 def plan_gates(
     hook: JobHook, wanted: Wanted, left_out: list[LeftOut], check_count: Callable[[int], None]
 ) -> list[dict[str, Any]]:
-    """Return the arguments of the gates.
-
-    :param hook: the hook to call.
-    :param wanted: what is to be compared.
-    :param left_out: gets what is left out, as soon as that is known.
-    :param check_count: raises a :class:`DatafoldInputError` if there are too many pairs.
-    :raises DatafoldInputError: tables or keys are missing, or too many.
-    :raises DatafoldError: a call failed.
-    """
+    """Return the arguments of the gates."""
     sides = wanted.sides
     listed = [list_tables(hook, side) for side in sides]
     every = {*listed[0], *listed[1]}
@@ -74,19 +57,21 @@ def plan_gates(
     check_count(len(pairs))
     found = find_keys(hook, pairs, sides, keys)
     keyless = [
-        {"name": each.first, "reason": f"no primary key ({why})"}
-        for each, why in found.missing.items()
+        {"name": each.first, "reason": f"no primary key ({key})"}
+        for each, key in found.items()
+        if isinstance(key, str)
     ]
     left_out += keyless
-    if keyless and (wanted.missing_pk == "fail" or not found.found):
+    if keyless and (wanted.missing_pk == "fail" or len(keyless) == len(pairs)):
         raise DatafoldInputError(
             f"missing_pk: {_shown(keyless)}. Name their keys in primary_keys; missing_pk='skip' "
             f"leaves out tables without one. No gate was started."
         )
     default = wanted.arguments.get(EVERY, {})
     return [
-        gate_arguments(each, sides, key, default if (own := more.of(each)) is None else own)
-        for each, key in sorted(found.found.items())
+        gate_arguments(each, sides, key, more.of(each) or default)
+        for each, key in found.items()
+        if not isinstance(key, str)
     ]
 
 
