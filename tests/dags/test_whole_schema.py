@@ -168,12 +168,40 @@ def test_what_a_template_made_a_number_of_is_refused(run_dag: Any, sandbox: Any)
     assert json.dumps(created(sandbox)) == "[]"
 
 
-# The recipes of docs/schemas.md.
+# The snippets of docs/schemas.md.
 
 
 def recipe(heading: str) -> str:
     (snippet,) = documents.blocks_in(documents.section(PAGE, heading), "python")
     return textwrap.indent(snippet, "    ")
+
+
+def test_the_first_dag(run_dag: Any, sandbox: Any, tmp_path: Path) -> None:
+    for number, more in ((1, {"old": ROWS}), (2, {})):
+        address = write(tmp_path / f"{number}.duckdb", {**TABLES, **more}, "main")
+        sandbox.state.data_sources.connect(number, address)
+    run = run_dag(documents.blocks(PAGE, "python")[0], "whole_schema")
+    assert run.state == "success"
+    assert len(created(sandbox)) == 4
+    found = run.get_task_instance("summarize").xcom_pull("summarize")
+    assert (found["passed"], found["left_out"]) == (4, 2)
+
+
+def test_a_query_for_a_type_without_sql(run_dag: Any, sandbox: Any) -> None:
+    snippet = recipe("Which tables").replace("oracle prod", "Warehouse")
+    snippet = snippet.replace("snowflake prod", "Lake")
+    sandbox.state.data_sources.sources[1]["type"] = "oracle"
+    rows = {"rows": [{"name": "orders"}]}
+    names = "SELECT table_name FROM all_tables WHERE owner = 'SHOP'"
+    sandbox.state.data_sources.answers[names] = rows
+    task = MAPPED + snippet.replace('"SHOP_DB.PUBLIC",', f'"SHOP_DB.PUBLIC", query2="{names}",')
+    run = run_dag(task, "names")
+    assert run.state == "success"
+    (found,) = run.get_task_instance("tables").xcom_pull("tables")
+    assert (found["table1"], found["table2"]) == (
+        ["SHOP", "orders"],
+        ["SHOP_DB", "PUBLIC", "orders"],
+    )
 
 
 def test_a_live_replica(run_dag: Any, sandbox: Any, tmp_path: Path) -> None:
