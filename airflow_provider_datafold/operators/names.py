@@ -36,12 +36,19 @@ class TakesNames(_Task):
         jinja_env: Any = None,
         seen_oids: set[int] | None = None,
     ) -> Any:
-        """Render templates only: native rendering would make 202401 of the name ``2024_01``."""
-        if isinstance(content, str):
-            jinja_env = jinja_env or self.get_template_env()
-            if all(kind == "data" for _, kind, _ in jinja_env.lex(content)):
-                return content
-        return super().render_template(content, context, jinja_env, seen_oids)
+        """Render to a string what is no list: native rendering makes 202401 of ``2024_01``."""
+        jinja_env = jinja_env or self.get_template_env()
+        if isinstance(content, str) and all(
+            kind == "data" for _, kind, _ in jinja_env.lex(content)
+        ):
+            return content
+        rendered = super().render_template(content, context, jinja_env, seen_oids)
+        if isinstance(content, str) and isinstance(rendered, int | float):
+            template = jinja_env.from_string(content)
+            # Shared: Airflow's context warns of some variables when it is copied.
+            nodes = template.root_render_func(template.new_context(context, shared=True))
+            return "".join(map(str, nodes))
+        return rendered
 
     def look_up(self, hook: JobHook, kind: Kind, *arguments: str) -> Mapping[str, int]:
         """Return the ids that arguments give, or whose names they give."""

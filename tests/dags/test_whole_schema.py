@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import textwrap
 from contextlib import closing
@@ -153,19 +152,21 @@ def test_native_rendering_leaves_names_alone(run_dag: Any, sandbox: Any, tmp_pat
     assert direct["include_columns"] == ["2024_01"]
 
 
-def test_what_a_template_made_a_number_of_is_refused(run_dag: Any, sandbox: Any) -> None:
+def test_a_name_from_a_template_is_not_made_a_number(run_dag: Any, sandbox: Any) -> None:
     tasks = """
     DatafoldRunDataDiffOperator(
         task_id="gate",
         data_source1_id=1,
         table1=["S", "{{ params.month }}"],
         data_source2_id=1,
-        table2=["S", "T"],
+        table2=["S", "{{ ds_nodash }}"],
         pk_columns=["id"],
     )
     """
-    assert states(run_dag(MAPPED + tasks, "names")) == {"gate": "failed"}
-    assert json.dumps(created(sandbox)) == "[]"
+    assert states(run_dag(MAPPED + tasks, "names")) == {"gate": "success"}
+    (body,) = created(sandbox)
+    assert body["table1"] == ["S", "2024_01"]
+    assert body["table2"][1].isdecimal()
 
 
 # The snippets of docs/schemas.md.

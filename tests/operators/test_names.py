@@ -133,8 +133,11 @@ def test_a_name_that_is_the_api_key_is_not_shown() -> None:
         ),
     ],
 )
-def test_native_rendering_changes_templates_only(make: Any) -> None:
+def test_native_rendering_makes_no_numbers(make: Any) -> None:
     with DAG("names", schedule=None, render_template_as_native_obj=True) as dag:
         task = make(dag)
-    given = ["2024_01", {"a": ("1.50", "None")}, "{{ '7' }}", "a{{ '2024_01' }}"]
-    assert task.render_template(given, {}) == ["2024_01", {"a": ("1.50", "None")}, 7, "a2024_01"]
+    given = ["2024_01", {"a": ("1.50", "None")}, "{{ a }}", "{{ 7 }}", "a{{ a }}", "{{ [a] }}"]
+    assert task.render_template(given, {"a": "2024_01"}) == [
+        *("2024_01", {"a": ("1.50", "None")}),
+        *("2024_01", "7", "a2024_01", ["2024_01"]),
+    ]
