@@ -47,6 +47,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_datafold.operators.dbt",
                     "airflow_provider_datafold.operators.monitors",
                     "airflow_provider_datafold.operators.summary",
+                    "airflow_provider_datafold.operators.tables",
                 ],
             }
         ],

@@ -1,23 +1,21 @@
-"""Compare each table of a schema with its copy, and send people one summary."""
+"""Compare each table of a schema with its copy in another warehouse, and send people one summary.
+
+A migration, or a replica: the tables are paired by their names, and Datafold looks for their keys.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, BaseNotifier, task
+from airflow.providers.common.compat.sdk import DAG, BaseNotifier
 
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.summary import DatafoldSummarizeOperator
+from airflow_provider_datafold.operators.tables import DatafoldTablesOperator
 
-OLD, NEW = 1, 2
-"""The ids of both data sources."""
-
-TABLES = """
-SELECT table_schema, table_name FROM information_schema.tables
-WHERE table_schema = 'SHOP' AND table_type = 'BASE TABLE' ORDER BY table_name
-"""
+OLD, NEW = "Warehouse", "Lake"
+"""The names of both data sources in Datafold; their ids will do, too."""
 
 
 class Message(BaseNotifier):
@@ -34,16 +32,6 @@ class Message(BaseNotifier):
         print(f"To the channel: {self.text}")
 
 
-@task(retries=2)
-def list_tables() -> list[dict[str, Any]]:
-    """Return the arguments of a gate for each table."""
-    with DatafoldHook() as hook:
-        rows = hook.query_data_source(OLD, TABLES)["rows"]
-    # Databases spell the names of columns differently.
-    paths = [list(row.values()) for row in rows]
-    return [{"table1": path, "table2": path} for path in paths]
-
-
 with DAG(
     dag_id="datafold_whole_schema",
     description="Compare each table of a schema, and send one summary",
@@ -53,19 +41,27 @@ with DAG(
     catchup=False,
     tags=["datafold"],
 ) as dag:
+    tables = DatafoldTablesOperator(
+        task_id="tables",
+        data_source1_id=OLD,
+        schema1="shop",
+        data_source2_id=NEW,
+        schema2="shop",
+        exclude=["tmp_*"],
+        primary_keys={"order_lines": ["order_id", "line"]},
+        missing_pk="skip",  # The summary names them.
+        arguments={"events": {"max_rows_added": 1000}},  # For all tables: "*".
+        retries=2,
+    )
     gates = DatafoldRunDataDiffOperator.partial(
         task_id="gate",
-        data_source1_id=OLD,
-        data_source2_id=NEW,
-        options={"infer_pk": True},
         deferrable=True,  # However many wait, they take no worker slot.
-        max_active_tis_per_dag=8,  # As many as the databases can handle.
+        max_active_tis_per_dag=8,  # Both warehouses work for each of them.
         retries=2,
-        map_index_template="{{ task.table2 | last }}",
-    ).expand_kwargs(list_tables())
+    ).expand_kwargs(tables.output)
     summarize = DatafoldSummarizeOperator(
         task_id="summarize",
-        task_ids=["gate"],
+        task_ids=["tables", "gate"],  # Also what has no gate.
         on_failure_callback=Message("{{ ti.xcom_pull('summarize', key='text') }}"),
     )
-    gates >> summarize
+    [tables, gates] >> summarize

@@ -23,7 +23,13 @@ TEXTS = {
     "uri": "s3://bucket/file.csv",
     None: "text",
 }
-BY_NAME = {"indexing_cron": "0 6 * * 1-5"}
+BY_NAME = {
+    "indexing_cron": "0 6 * * 1-5",
+    # What each of them needs or excludes is said in words only.
+    "infer_pk": False,
+    "infer_pk_avoid_names": [],
+    "infer_pk_avoid_types": [],
+}
 """Fields that accept less than the contract's type."""
 
 

@@ -126,6 +126,7 @@ def test_provider_info_names_modules_that_exist() -> None:
         "airflow_provider_datafold.operators.dbt",
         "airflow_provider_datafold.operators.monitors",
         "airflow_provider_datafold.operators.summary",
+        "airflow_provider_datafold.operators.tables",
         "airflow_provider_datafold.sensors.data_diffs",
         "airflow_provider_datafold.sensors.monitors",
         "airflow_provider_datafold.triggers.job",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_datafold.redaction.guard import Checked
+    from airflow_provider_datafold.redaction.redactor import Redactor
 
 
 class Caller:
@@ -21,6 +22,9 @@ class Caller:
         @property
         def log(self) -> Any:
             """The log of the task."""
+
+        def _redactor(self, *given: Any) -> Redactor:
+            """Make a redactor that knows the API key and the secrets in concealed values."""
 
         def _checked(self, check: Callable[[], Checked], *given: Any) -> Checked:
             """Run a check of concealed values, whose error then shows no secret."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.caller import Caller
+from airflow_provider_datafold.api.names import table_path
 from airflow_provider_datafold.api.operation import Effect, Operation
+from airflow_provider_datafold.exceptions import DatafoldRejectedError
 from airflow_provider_datafold.redaction.frames import concealed
 
 _NOUN = "data source"
@@ -30,6 +33,23 @@ GET_TEST = Operation(
 )
 # A query may write.
 QUERY = Operation("POST", f"{_ONE}/query", Effect.STARTS, _NOUN, dict, largest=_LARGE)
+_QUESTION = {
+    "table": table_path,
+    "candidates": fields.between(1, 100),
+    "sample_size": fields.between(1, fields.LARGEST),
+    "avoid_types": fields.texts,
+    "avoid_names": fields.texts,
+}
+GUESS_KEY = Operation(
+    "POST",
+    f"{_ONE}/guess_pk",
+    Effect.READS,
+    _NOUN,
+    dict,
+    body=lambda body: fields.each_checked({name: _QUESTION[name] for name in body}, body),
+    to_check="the data source's id and the table",
+    seen_in="datafold-sdk 0.4.1",
+)
 
 
 class DataSourceMethods(Caller):
@@ -114,3 +134,43 @@ class DataSourceMethods(Caller):
         """
         body = {"query": query} if params is None else {"query": query, "params": params}
         return self.call(QUERY, body, data_source_id=data_source_id)
+
+    def guess_primary_key(
+        self,
+        data_source_id: int | str,
+        table: Sequence[str] | str,
+        *,
+        sample_size: int | None = None,
+        avoid_types: Sequence[str] | None = None,
+        avoid_names: Sequence[str] | None = None,
+        candidates: int = 1,
+    ) -> list[list[str]]:
+        """Look for a table's primary key (``POST .../data_sources/{data_source_id}/guess_pk``).
+
+        Datafold looks at the data: the columns identify the rows of today.
+
+        :param data_source_id: the data source's id.
+        :param table: the table's path: a list of parts, or a string with dots between them.
+        :param sample_size: how many rows to look at; by default as many as Datafold likes.
+        :param avoid_types: types of columns to leave out.
+        :param avoid_names: names of columns to leave out.
+        :param candidates: how many keys to return at most.
+        :return: keys, each a list of columns; empty if there is none.
+        :raises DatafoldRejectedError: Datafold says why it cannot tell.
+        :raises DatafoldError: see :meth:`call`.
+        """
+        wanted = {
+            "table": table,
+            "candidates": candidates,
+            "sample_size": sample_size,
+            "avoid_types": avoid_types,
+            "avoid_names": avoid_names,
+        }
+        body = {name: value for name, value in wanted.items() if value is not None}
+        answer = self.call(GUESS_KEY, body, data_source_id=data_source_id)
+        if error := answer.get("error"):
+            said = self._redactor().excerpt(str(error)).rstrip(".")
+            raise DatafoldRejectedError(f"Datafold cannot guess the primary key: {said}.")
+        found = answer.get("candidates") or ()
+        keys = [each.get("pk") for each in found if isinstance(each, Mapping)]
+        return [[*map(str, key)] for key in keys if key and isinstance(key, list)]

@@ -117,6 +117,14 @@ def texts(field: str, value: Any) -> list[str]:
     return [text(f"{field}[{index}]", item) for index, item in enumerate(items)]
 
 
+def optional(check: Check) -> Check:
+    """Return a check that also takes ``None``, in any form.
+
+    :param check: the check of any other value.
+    """
+    return lambda field, value: None if undo_none(value) is None else check(field, value)
+
+
 def date_time(field: str, value: Any) -> str:
     """Check a date and time with a time zone, and return it as an ISO 8601 string."""
     found = value

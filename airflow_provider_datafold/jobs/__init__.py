@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         dbt as dbt,
         gate as gate,
         hook as hook,
+        identity as identity,
         integration as integration,
         job as job,
         lineage as lineage,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         monitors as monitors,
         once as once,
         summary as summary,
+        tables as tables,
     )
 else:
     __getattr__ = modules_of(__name__)

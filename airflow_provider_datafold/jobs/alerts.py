@@ -89,11 +89,13 @@ class Look:
     :param host: the host that was asked, with its scheme.
     :param monitors: by their ids.
     :param time: when that was, by a clock that never goes back.
+    :param names: the names of the monitors.
     """
 
     host: str
     monitors: Mapping[int, Listed]
     time: float = field(compare=False)
+    names: Mapping[int, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

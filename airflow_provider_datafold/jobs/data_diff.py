@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.data_diffs import CREATE
+from airflow_provider_datafold.api.names import names, table_path
 from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.gate.arguments import COMPARED
@@ -18,14 +18,8 @@ _CREATE = replace(CREATE, body_name="options")
 """Named after the operator's argument, because what an error says of the body is about that."""
 
 _SIDES = (("table1", "query1", "file1"), ("table2", "query2", "file2"))
+_AVOIDING = ("infer_pk_avoid_names", "infer_pk_avoid_types")
 _COLUMNS = ("pk_columns", "include_columns", "exclude_columns", "columns_to_compare")
-_PART = r"""(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|[^."`\s][^."`]*)"""
-_PARTS = re.compile(_PART)
-_PATH = re.compile(rf"{_PART}(?:\.{_PART})*")
-_TABLE = (
-    "must be a list of path parts or a dotted string, e.g. ['DB', 'SCHEMA', 'TABLE'] or "
-    "'DB.SCHEMA.TABLE' (quote a part that contains a dot: 'DB.\"my.table\"')"
-)
 
 
 def creation(arguments: Mapping[str, Any], options: Any) -> Request:
@@ -38,51 +32,17 @@ def creation(arguments: Mapping[str, Any], options: Any) -> Request:
     :raises DatafoldInputError: a value is wrong, a side is missing or given twice, an option is
         unknown or is also an argument, a column's name is blank, or there are no primary keys.
     """
-    options = _options(options)
-    config = {name: arguments[name] for name in COMPARED}
+    config = {name: arguments[name] for name in COMPARED} | _options(options)
     config = {
-        name: _CHECKS.get(name, _as_it_is)(name, value)
+        name: _CHECKS[name](name, value) if name in _CHECKS else value
         for name, value in config.items()
         if not _is_none(value)
     }
-    config |= options
     for side in _SIDES:
         _check_side(side, config)
     request = _CREATE.request(conceal(config))
-    _check_columns(request.body)
-    if not request.body.get("pk_columns") and not request.body.get("infer_pk"):
-        raise DatafoldInputError(
-            "pk_columns: must name the columns that identify a row, e.g. ['id']; or let Datafold "
-            "infer them with options={'infer_pk': True}. Nothing was sent."
-        )
+    _check_key(request.body)
     return request
-
-
-def table_path(field: str, value: Any) -> list[str]:
-    """Check the path of a table.
-
-    :param field: the field's name, for the error.
-    :param value: a list of parts, such a list as JSON or as a Python literal, or a string with dots
-        between the parts. In that string a part may be quoted with ``"`` or `````: dots inside the
-        quotes do not separate parts, and the quote itself is doubled.
-    :return: at least one part, none of them blank.
-    :raises DatafoldInputError: the value is anything else.
-    """
-    # A table's name may look like another literal: 'true', or '1.5'.
-    spelled = fields.literal(value)
-    if isinstance(spelled, Sequence) and not isinstance(spelled, str):
-        parts = fields.texts(field, spelled)
-    elif isinstance(value, str) and not _is_other(spelled) and _PATH.fullmatch(value.strip()):
-        parts = [_unquoted(part) for part in _PARTS.findall(value.strip())]
-    else:
-        parts = []
-    if not parts or not all(part.strip() for part in parts):
-        raise fields.input_error(field, value, _TABLE)
-    return parts
-
-
-def _is_other(spelled: Any) -> bool:
-    return isinstance(spelled, (Mapping, set))
 
 
 def _sql(field: str, value: Any) -> str:
@@ -93,10 +53,6 @@ def _sql(field: str, value: Any) -> str:
     return query
 
 
-def _as_it_is(field: str, value: Any) -> Any:
-    return value
-
-
 _CHECKS: Mapping[str, fields.Check] = {
     "data_source1_id": fields.positive_integer,
     "data_source2_id": fields.positive_integer,
@@ -104,26 +60,20 @@ _CHECKS: Mapping[str, fields.Check] = {
     "table2": table_path,
     "query1": _sql,
     "query2": _sql,
+    **dict.fromkeys(_COLUMNS, names),
 }
 """Checks that are stricter than the contract's."""
 
 
-def _unquoted(part: str) -> str:
-    quote = part[0]
-    if quote not in '"`':
-        return part.strip()
-    return part[1:-1].replace(quote * 2, quote)
-
-
-def _options(value: Any) -> Mapping[str, Any]:
-    options = {} if _is_none(value) else fields.mapping("options", value)
+def _options(value: Any) -> dict[str, Any]:
+    options = {} if _is_none(value) else dict(fields.mapping("options", value))
     for name in options:
         if name in COMPARED:
             raise DatafoldInputError(
                 f"options: {name!r} is an argument of the operator: pass {name}=... instead. "
                 f"Nothing was sent."
             )
-    return {name: item for name, item in options.items() if not _is_none(item)}
+    return options
 
 
 def _check_side(side: tuple[str, ...], config: Mapping[str, Any]) -> None:
@@ -137,12 +87,33 @@ def _check_side(side: tuple[str, ...], config: Mapping[str, Any]) -> None:
         )
 
 
-def _check_columns(config: Mapping[str, Any]) -> None:
-    """Refuse blank names, which a template leaves behind where a variable is empty."""
-    for field in _COLUMNS:
-        for index, name in enumerate(config.get(field) or ()):
-            if not name.strip():
-                raise fields.input_error(f"{field}[{index}]", name, "must be a column's name")
+def _check_key(config: Mapping[str, Any]) -> None:
+    """Refuse to infer a key where Datafold cannot, and to compare without one."""
+    avoiding = [name for name in _AVOIDING if config.get(name)]
+    if not config.get("infer_pk"):
+        if avoiding:
+            raise _unfit(avoiding[0], "needs infer_pk, too")
+        if not config.get("pk_columns"):
+            raise DatafoldInputError(
+                "pk_columns: must name the columns that identify a row, e.g. ['id']. Within one "
+                "data source, options={'infer_pk': True} lets Datafold infer them. Nothing was "
+                "sent."
+            )
+        return
+    if avoiding and config.get("pk_columns"):
+        raise _unfit(avoiding[0], "cannot be used with pk_columns: then no key is inferred")
+    if any(file in config for *_, file in _SIDES):
+        raise _unfit("infer_pk", "does not work with files")
+    is_one_source = config["data_source1_id"] == config["data_source2_id"]
+    if not is_one_source and any(query not in config for _, query, _ in _SIDES):
+        raise _unfit("infer_pk", "works across data sources only with a query on both sides")
+
+
+def _unfit(option: str, why: str) -> DatafoldInputError:
+    return DatafoldInputError(
+        f"options: {option} {why}. Pass pk_columns instead; hook.guess_primary_key() looks for a "
+        f"table's key. Nothing was sent."
+    )
 
 
 def _is_none(value: Any) -> bool:

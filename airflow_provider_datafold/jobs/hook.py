@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_datafold.api.operation import Operation, Request, Returned
@@ -22,6 +25,9 @@ from airflow_provider_datafold.redaction.redactor import Redactor
 if TYPE_CHECKING:
     from airflow_provider_datafold.client.worker import Client
 
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+
 _STEP = 0.1
 """Seconds after which a pause sees a stop."""
 
@@ -30,6 +36,8 @@ class JobHook(DatafoldHook):
     """Calls Datafold for a task that may start a job, wait for it, and be stopped meanwhile."""
 
     _is_stopped = False
+    _helpers: Sequence[JobHook] = ()
+    """Hooks that work for this one, in threads."""
 
     @concealed
     def checked(self, check: Callable[..., Checked], *given: Any) -> Checked:
@@ -129,8 +137,48 @@ class JobHook(DatafoldHook):
         :class:`~airflow_provider_datafold.exceptions.DatafoldStoppedError`.
         """
         self._is_stopped = True
+        for helper in self._helpers:
+            helper.stop()
         if self._client is not None:
             self._client.stop()
+
+    def each(
+        self, do: Callable[[JobHook, Item], Done], items: Sequence[Item], *, at_once: int
+    ) -> list[Done]:
+        """Do something for each item, for several at a time.
+
+        :param do: takes a hook and an item; a hook is only in one thread at a time.
+        :param items: the items.
+        :param at_once: how many at a time, at most.
+        :return: what it returns for each.
+        :raises DatafoldError: it failed for one; then the others are stopped.
+        """
+        idle: SimpleQueue[JobHook] = SimpleQueue()
+
+        def turn(item: Item) -> Done:
+            helper = idle.get()
+            try:
+                return do(helper, item)
+            finally:
+                idle.put(helper)
+
+        self._helpers = [self._helper() for _ in items[:at_once]]
+        with ExitStack() as stack:
+            for helper in self._helpers:
+                idle.put(stack.enter_context(helper))
+            threads = stack.enter_context(ThreadPoolExecutor(at_once))
+            try:
+                return [*threads.map(turn, items)]
+            except BaseException:
+                for helper in self._helpers:
+                    helper.stop()
+                raise
+
+    def _helper(self) -> JobHook:
+        """Make a hook for another thread, which need not ask Airflow for the connection."""
+        helper = JobHook(self.datafold_conn_id)
+        helper._settings, helper._is_stopped = self._settings, self._is_stopped
+        return helper
 
     def call_after_stop(
         self,

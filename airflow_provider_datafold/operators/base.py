@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import each_checked, one_of
+from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.links import DatafoldLink
 
 if TYPE_CHECKING:
@@ -103,6 +104,23 @@ class DatafoldOperator(BaseOperator, HookUser):
     def page(self, hook: JobHook) -> str | None:
         """Return the address of a page about what is called, ``None`` if not known before."""
         return None
+
+
+def check_map_length(argument: str, noun: str, count: int) -> None:
+    """Refuse what Airflow would not map, which it says only when the task is done.
+
+    :param argument: the argument that could make it fewer, for the error.
+    :param noun: what is mapped.
+    :param count: how many there are.
+    :raises DatafoldInputError: there are too many.
+    """
+    most = conf.getint("core", "max_map_length", fallback=1024)
+    if count > most:
+        raise DatafoldInputError(
+            f"{argument}: {count} {noun} are more than Airflow maps ({most}, its setting [core] "
+            f"max_map_length). Select fewer in each task, or ask for a higher setting. Nothing was "
+            f"sent."
+        )
 
 
 def store(operator: HookUser, arguments: Mapping[str, Any], kept: Iterable[str] = ()) -> None:

@@ -11,6 +11,7 @@ from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
+from airflow_provider_datafold.operators.names import TakesNames
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class DatafoldTriggerCIOperator(DatafoldCIOperator):
         return {"ci_config_id": ci_config_id, "pr_num": pr_num, "run_id": run_id}
 
 
-class DatafoldUploadCIChangesOperator(DatafoldCIOperator):
+class DatafoldUploadCIChangesOperator(TakesNames, DatafoldCIOperator):
     """Tell Datafold's CI which tables a pull request changes, so that it compares them.
 
     ``POST /api/v1/ci/{ci_config_id}/{pr_num}`` of Datafold's API; Datafold Classic has it.

@@ -19,6 +19,7 @@ from airflow_provider_datafold.operators.job import (
     DEFAULT_TIMEOUT,
     DatafoldJobOperator,
 )
+from airflow_provider_datafold.operators.names import TakesNames
 from airflow_provider_datafold.operators.wait import Wait
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _MAP_INDEX_TEMPLATE = "{{ task.map_label or 'gate ' ~ ti.map_index }}"
 """A query has no name, and may hold secrets."""
 
 
-class DatafoldRunDataDiffOperator(DatafoldJobOperator):
+class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
     """Compare two tables, queries or files, and let the DAG go on only if they are equal enough.
 
     ``POST /api/v1/datadiffs`` of Datafold's API starts a data diff. The task waits for its end and
@@ -59,8 +60,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     The first side is the current data, the second side is the new data: a row that only the second
     side has counts as added.
 
-    :param data_source1_id: id of the first side's data source, e.g. ``7`` or ``"7"``.
-    :param data_source2_id: id of the second side's data source.
+    :param data_source1_id: id or name of the first side's data source, e.g. ``7``, ``"7"`` or
+        ``"snowflake prod"``. A name is looked up once a task, an id costs nothing.
+    :param data_source2_id: id or name of the second side's data source.
     :param table1: path of the first table: a list of its parts, or a string with dots between them,
         e.g. ``"DB.SCHEMA.TABLE"``. In the string put a part that contains dots into double quotes
         or backticks. Pass exactly one of ``table1``, ``query1`` and ``options["file1"]``.
@@ -68,7 +70,8 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     :param query1: SQL of the first side instead of a table.
     :param query2: SQL of the second side instead of a table.
     :param pk_columns: names of the columns that identify a row. Required unless
-        ``options={"infer_pk": True}``.
+        ``options={"infer_pk": True}``, which works within one data source, and across two with a
+        query on both sides.
     :param include_columns: names of the columns to compare; by default all.
     :param exclude_columns: names of columns not to compare.
     :param filter1: SQL condition for the rows of the first side, without ``WHERE``.
@@ -210,6 +213,9 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         super().check(hook)
+        sources = self.look_up(
+            hook, jobs.identity.DATA_SOURCE, "data_source1_id", "data_source2_id"
+        )
         # Not concealed: a column may have the name of a secret.
         limits = {name: getattr(self, name) for name in PASSING}
         names = (*COMPARED, "options")
@@ -218,7 +224,7 @@ class DatafoldRunDataDiffOperator(DatafoldJobOperator):
                 gate.decision.Gate(limits),
                 jobs.data_diff.creation(given, given["options"]),
             ),
-            {name: getattr(self, name) for name in names},
+            {**{name: getattr(self, name) for name in names}, **sources},
             limits,
         )
 

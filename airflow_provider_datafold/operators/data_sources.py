@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold import jobs
-from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.exceptions import DatafoldAnswerError
 from airflow_provider_datafold.operators.base import DatafoldOperator, store
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
+from airflow_provider_datafold.operators.names import TakesNames
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.operators.wait import Wait
 
 
-class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
+class DatafoldTestDataSourceOperator(TakesNames, DatafoldRememberedJobOperator):
     """Test whether Datafold can read a data source, before a DAG relies on it.
 
     ``POST /api/v1/data_sources/{data_source_id}/test`` of Datafold's API starts the test. The task
@@ -33,7 +33,8 @@ class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
 
         DatafoldTestDataSourceOperator(task_id="preflight", data_source_id=1)
 
-    :param data_source_id: id of the data source, e.g. ``7`` or ``"7"``.
+    :param data_source_id: id or name of the data source, e.g. ``7``, ``"7"`` or
+        ``"snowflake prod"``.
     :param wait_for_completion: whether to wait for the end and to judge it.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
         Airflow's ``[operators] default_deferrable`` says.
@@ -80,7 +81,7 @@ class DatafoldTestDataSourceOperator(DatafoldRememberedJobOperator):
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         super().check(hook)
-        self._asked = self.checked(hook, data_source_id=positive_integer)
+        self._asked = self.look_up(hook, jobs.identity.DATA_SOURCE, "data_source_id")
 
     def begin(self, hook: JobHook) -> dict[str, Any]:
         """Start the test."""

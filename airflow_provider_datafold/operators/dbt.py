@@ -7,22 +7,20 @@ from datetime import timedelta
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import conf
-
 from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs import gate
 from airflow_provider_datafold.jobs.gate.arguments import PASSING
-from airflow_provider_datafold.operators.base import DatafoldOperator, store
+from airflow_provider_datafold.operators.base import DatafoldOperator, check_map_length, store
 from airflow_provider_datafold.operators.ci import DatafoldCIOperator
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
+from airflow_provider_datafold.operators.names import TakesNames
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_datafold.api.fields import Check
     from airflow_provider_datafold.jobs.dbt.manifest import Manifest
     from airflow_provider_datafold.jobs.dbt.models import Choice, Comparison, Rename
     from airflow_provider_datafold.jobs.dbt.production import Production
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
 
 
-class DatafoldDbtModelsOperator(DatafoldOperator):
+class DatafoldDbtModelsOperator(TakesNames, DatafoldOperator):
     """Read a dbt project's manifest, and return the arguments of a gate for each model.
 
     .. code-block:: python
@@ -60,7 +58,7 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         ``"path:..."``; or what ``dbt ls`` prints: its lines, or the path or URL of a file with
         them. By default all.
     :param exclude: which models not: a list of the same.
-    :param data_source_id: id of the data source of both sides.
+    :param data_source_id: id or name of the data source of both sides.
     :param primary_key_tag: the tag by which the project marks primary keys, in the meta of a model
         or a column, or in the tags of a column.
     :param missing_pk: what to do about models without a primary key: ``"fail"``, ``"skip"`` them,
@@ -143,30 +141,30 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
         if not choice.compared:
             return []
         if self._given["returns"] == "data_diffs":
-            _check_length(len(choice.compared))
+            check_map_length("select", "models", len(choice.compared))
+        source = self.look_up(hook, jobs.identity.DATA_SOURCE, "data_source_id")["data_source_id"]
+        rename = self._rename(hook, source)
         rules = self._given["production"]
         argument = "production_manifest" if rules is None else "production"
         jobs.dbt.models.check_sides(argument, choice.compared)
-        rename = self._rename(hook)
         if self._given["returns"] == "ci_changes":
             self._warn_of_loss(choice.compared)
             return [jobs.dbt.models.ci_change(each, rename) for each in choice.compared]
-        source = self._given["data_source_id"]
         return [jobs.dbt.models.gate_arguments(each, source, rename) for each in choice.compared]
 
     def _check(self, hook: JobHook) -> None:
         self._given = self.checked(
             hook,
             manifest=fields.name,
-            production_manifest=_optional(fields.name),
-            production=_optional(jobs.dbt.production.read_rules),
-            run_results=_optional(fields.name),
-            select=_optional(jobs.dbt.selection.read_selectors),
-            exclude=_optional(fields.texts),
-            data_source_id=fields.positive_integer,
+            production_manifest=fields.optional(fields.name),
+            production=fields.optional(jobs.dbt.production.read_rules),
+            run_results=fields.optional(fields.name),
+            select=fields.optional(jobs.dbt.selection.read_selectors),
+            exclude=fields.optional(fields.texts),
+            data_source_id=jobs.identity.id_or_name,
             primary_key_tag=fields.name,
             missing_pk=fields.one_of("fail", "skip", "infer"),
-            upper_case=_optional(fields.boolean),
+            upper_case=fields.optional(fields.boolean),
             returns=fields.one_of("data_diffs", "ci_changes"),
         )
         given = [
@@ -259,11 +257,10 @@ class DatafoldDbtModelsOperator(DatafoldOperator):
                 jobs.dbt.selection.shown(lost),
             )
 
-    def _rename(self, hook: JobHook) -> Rename:
+    def _rename(self, hook: JobHook, source: int) -> Rename:
         upper_case = self._given["upper_case"]
         if upper_case is None:
-            source = hook.get_data_source(self._given["data_source_id"])
-            upper_case = source.get("type") == "snowflake"
+            upper_case = hook.get_data_source(source).get("type") == "snowflake"
         return jobs.dbt.models.upper if upper_case else str
 
 
@@ -345,12 +342,14 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         super().check(hook)
-        self._facts = self.checked(hook, **jobs.dbt.upload.FACTS, run_id=_optional(fields.name))
+        self._facts = self.checked(
+            hook, **jobs.dbt.upload.FACTS, run_id=fields.optional(fields.name)
+        )
         rest = self.checked(
             hook,
             ci_config_id=fields.positive_integer,
             target=fields.name,
-            include=_optional(fields.texts),
+            include=fields.optional(fields.texts),
         )
         self._asked = {**self._facts, **rest}
         if self._facts["run_type"] != jobs.dbt.upload.PULL_REQUEST:
@@ -376,18 +375,3 @@ def _limits() -> Limits:
     return jobs.dbt.settings.Limits(
         PASSING, lambda given: gate.decision.Gate({**defaults, **given})
     )
-
-
-def _check_length(count: int) -> None:
-    """Refuse what Airflow would not map, which it says only when the task is done."""
-    most = conf.getint("core", "max_map_length", fallback=1024)
-    if count > most:
-        raise DatafoldInputError(
-            f"select: {count} models are more than Airflow maps ({most}, its setting [core] "
-            f"max_map_length). Select fewer in each task, or ask for a higher setting. Nothing was "
-            f"sent."
-        )
-
-
-def _optional(check: Check) -> Check:
-    return lambda name, value: None if fields.undo_none(value) is None else check(name, value)

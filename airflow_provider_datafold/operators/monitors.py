@@ -18,6 +18,7 @@ from airflow_provider_datafold.operators.base import (
     store,
 )
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
+from airflow_provider_datafold.operators.names import TakesNames
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.operators.wait import Wait
 
 
-class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
+class DatafoldRunMonitorOperator(TakesNames, DatafoldRememberedJobOperator):
     """Run a monitor now, e.g. after a load, and wait for the result.
 
     ``POST /api/v1/monitors/{id}/run`` of Datafold's API. The states ``ok`` and ``learning`` pass.
@@ -43,7 +44,7 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
 
         DatafoldRunMonitorOperator(task_id="check", monitor_id=7)
 
-    :param monitor_id: id of the monitor, e.g. ``7`` or ``"7"``.
+    :param monitor_id: id or name of the monitor, e.g. ``7``, ``"7"`` or ``"orders are fresh"``.
     :param on_alert: what to do if the run ends with an alert: ``"fail"`` the task, ``"skip"`` it
         and its downstream tasks, or ``"pass"`` with a warning.
     :param on_skipped: what to do if Datafold skipped the run, so that nothing was checked:
@@ -109,9 +110,9 @@ class DatafoldRunMonitorOperator(DatafoldRememberedJobOperator):
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
         super().check(hook)
-        self._asked = self.checked(hook, monitor_id=fields.positive_integer)
         given = self.checked(hook, on_alert=ON_ALERT, on_skipped=ON_SKIPPED)
         self._ending = jobs.monitor_run.Ending(**given)
+        self._asked = self.look_up(hook, jobs.identity.MONITOR, "monitor_id")
 
     def claim(self, hook: JobHook, context: Context, *, force_new: bool = False) -> Wait:
         """Run the monitor, or take over the run that an earlier try started."""
@@ -210,7 +211,7 @@ class DatafoldFindMonitorsOperator(DatafoldOperator):
         return [{"monitor_id": monitor_id} for monitor_id in found]
 
 
-class DatafoldToggleMonitorOperator(DatafoldOperator):
+class DatafoldToggleMonitorOperator(TakesNames, DatafoldOperator):
     """Switch a monitor's schedule on or off, e.g. around a maintenance window.
 
     ``PUT /api/v1/monitors/{id}/toggle`` of Datafold's API.
@@ -219,7 +220,7 @@ class DatafoldToggleMonitorOperator(DatafoldOperator):
 
         DatafoldToggleMonitorOperator(task_id="silence", monitor_id=7, enabled=False)
 
-    :param monitor_id: id of the monitor, e.g. ``7`` or ``"7"``.
+    :param monitor_id: id or name of the monitor, e.g. ``7``, ``"7"`` or ``"orders are fresh"``.
     :param enabled: whether the schedule is to be on: a boolean, ``"true"`` or ``"false"``.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
@@ -249,7 +250,8 @@ class DatafoldToggleMonitorOperator(DatafoldOperator):
         :param hook: the hook to call.
         :return: ``monitor_id`` and ``enabled``.
         """
-        given = self.checked(hook, monitor_id=fields.positive_integer, enabled=fields.boolean)
+        given = self.checked(hook, enabled=fields.boolean)
+        given = {**self.look_up(hook, jobs.identity.MONITOR, "monitor_id"), **given}
         hook.toggle_monitor(**given)
         verb = "Resumed" if given["enabled"] else "Paused"
         self.log.info("%s monitor %d.", verb, given["monitor_id"])

@@ -11,6 +11,7 @@ from airflow_provider_datafold.api.fields import positive_integer
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.operators.base import ON_ALERT, ON_SKIPPED, store
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
+from airflow_provider_datafold.operators.names import TakesNames
 from airflow_provider_datafold.sensors.job import DEFAULT_POKE_INTERVAL, DatafoldJobSensor
 
 if TYPE_CHECKING:
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.watch import JobStatus
 
 
-class DatafoldMonitorRunSensor(DatafoldJobSensor):
+class DatafoldMonitorRunSensor(TakesNames, DatafoldJobSensor):
     """Wait for a run of a monitor that something else has started, e.g. the monitor's schedule.
 
     .. code-block:: python
 
         DatafoldMonitorRunSensor(task_id="check", monitor_id=7, run_id="{{ params.run_id }}")
 
-    :param monitor_id: id of the monitor, e.g. ``7`` or ``"7"``.
+    :param monitor_id: id or name of the monitor, e.g. ``7``, ``"7"`` or ``"orders are fresh"``.
     :param run_id: id of the run.
     :param on_alert: what to do if the run ends with an alert: ``"fail"`` the task, ``"skip"`` it
         and its downstream tasks, or ``"pass"`` with a warning.
@@ -95,7 +96,8 @@ class DatafoldMonitorRunSensor(DatafoldJobSensor):
 
     def check(self, hook: JobHook) -> None:
         """Check all arguments, before anything is sent."""
-        self._ids = self.checked(hook, monitor_id=positive_integer, run_id=positive_integer)
+        run = self.checked(hook, run_id=positive_integer)
+        self._ids = {**self.look_up(hook, jobs.identity.MONITOR, "monitor_id"), **run}
         given = self.checked(hook, on_alert=ON_ALERT, on_skipped=ON_SKIPPED)
         self._ending = jobs.monitor_run.Ending(**given)
 

@@ -25,6 +25,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
     DatafoldConfigurationError,
     DatafoldError,
+    DatafoldInputError,
 )
 from airflow_provider_datafold.jobs.alert_store import AlertStore
 from airflow_provider_datafold.jobs.alerts import (
@@ -36,6 +37,7 @@ from airflow_provider_datafold.jobs.alerts import (
     Watch,
     read_back,
 )
+from airflow_provider_datafold.jobs.identity import MONITOR, find, id_or_name
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.client.loop import AsyncClient
@@ -83,7 +85,8 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
     Older versions keep nothing: there an alert that falls into a restart is not reported. Alerts
     at the same time are reported three seconds apart.
 
-    :param monitor_ids: ids of the monitors, positive integers.
+    :param monitor_ids: ids or names of the monitors, e.g. ``[7, "orders are fresh"]``. A name
+        that no monitor has is a warning in the triggerer's log at each look.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :param poll_interval: seconds between two looks at the list of monitors.
@@ -97,11 +100,13 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         poll_interval: float = 60.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        ids = fields.sequence("monitor_ids", monitor_ids, "must be a list of ids, e.g. [7, 8]")
-        found = {fields.positive_integer(f"monitor_ids[{i}]", id_) for i, id_ in enumerate(ids)}
+        ids = fields.sequence("monitor_ids", monitor_ids, "must be a list of ids or names")
+        found = {id_or_name(f"monitor_ids[{i}]", id_) for i, id_ in enumerate(ids)}
         if not found:
             raise fields.input_error("monitor_ids", monitor_ids, "must name at least one monitor")
-        self.monitor_ids = sorted(found)
+        self.monitor_ids = sorted(found, key=lambda each: (isinstance(each, str), each))
+        self._found: dict[int | str, int] = {}
+        """The ids of those that are given by their names."""
         self.datafold_conn_id = datafold_conn_id
         self.poll_interval = float(fields.positive_number("poll_interval", poll_interval))
 
@@ -157,7 +162,7 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
                 read = {watch.monitor_id for watch, _ in readings.values()}
                 begun = [
                     (watch, asyncio.create_task(self._new_alerts(watch, look, turns)))
-                    for watch in await self._watches(watches, store)
+                    for watch in await self._watches(watches, store, look)
                     if watch.monitor_id not in read and _is_due(watch, look)
                 ]
                 readings |= {reading: (watch, look.host) for watch, reading in begun}
@@ -179,7 +184,8 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
 
     def _tell_unknown(self, told: set[int], look: Look) -> None:
         """Tell of monitors that are not there: nothing else can say that an id is wrong."""
-        unknown = {*self.monitor_ids} - look.monitors.keys()
+        ids = {each for each in self.monitor_ids if isinstance(each, int)}
+        unknown = ids - look.monitors.keys()
         for monitor_id in sorted(unknown - told):
             self.log.error(
                 "There is no monitor %d in the list of monitors of the connection %r: no alert of "
@@ -194,12 +200,27 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         """Return whether a newer look follows: Airflow keeps those that were not taken in time."""
         return time.monotonic() - look.time > max(self.poll_interval, _PATIENCE)
 
-    async def _watches(self, watches: dict[int, Watch], store: AlertStore) -> list[Watch]:
+    async def _watches(
+        self, watches: dict[int, Watch], store: AlertStore, look: Look
+    ) -> list[Watch]:
         """Begin to watch each monitor, once the store says what was reported of it."""
-        for monitor_id in self.monitor_ids:
+        ids = self._ids(look)
+        for monitor_id in ids:
             if monitor_id not in watches and (cursor := await store.load(monitor_id)) is not None:
                 watches[monitor_id] = Watch(monitor_id, cursor)
-        return [watches[monitor_id] for monitor_id in self.monitor_ids if monitor_id in watches]
+        return [watches[monitor_id] for monitor_id in ids if monitor_id in watches]
+
+    def _ids(self, look: Look) -> list[int]:
+        """Return the ids of the monitors. A name without a monitor may get one later."""
+        listed = [{"id": number, "name": name} for number, name in look.names.items()]
+        for name in self.monitor_ids:
+            if isinstance(name, str) and name not in self._found:
+                try:
+                    self._found[name] = find("monitor_ids", MONITOR.noun, name, listed)
+                except DatafoldInputError as error:
+                    self.log.warning("Not watched: %s", error)
+        found = (self._found.get(each, each) for each in self.monitor_ids)
+        return sorted({each for each in found if isinstance(each, int)})
 
     async def _new_alerts(
         self, watch: Watch, look: Look, turns: asyncio.Semaphore
@@ -244,11 +265,10 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
     async def _look(self) -> Look:
         settings = await self._settings()
         async with self._client(settings) as driver:
-            found = {
-                monitor_id: Listed.of(monitor)
-                for monitor_id, monitor in (await _all(driver)).items()
-            }
-        return Look(settings.base_url, found, time.monotonic())
+            found = await _all(driver)
+        listed = {monitor_id: Listed.of(monitor) for monitor_id, monitor in found.items()}
+        names = {monitor_id: monitor.get("name") for monitor_id, monitor in found.items()}
+        return Look(settings.base_url, listed, time.monotonic(), names)
 
     async def _runs(self, host: str, watch: Watch, back_to: float) -> Runs:
         """Read the runs of a monitor back to a given one."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 from dev.comparison.columns import Pair, Pairing
@@ -14,6 +16,9 @@ from dev.comparison.table import Column, read
 from dev.comparison.workspace import ReadError, Workspace
 
 Answer = dict[str, Any]
+
+_NO_KEY = r"^(FLOAT|DOUBLE|BOOLEAN|BLOB)$|^TIMESTAMP|\[\d*\]$"
+"""Types of columns that never are a key, unless it is given."""
 
 
 def answer(question: Question, step: Callable[[int], None] = lambda number: None) -> Answer:
@@ -62,7 +67,14 @@ def _key(space: Workspace, question: Question, pairing: Pairing) -> list[Pair]:
     """Return the columns of the key, none if a side lacks one of them."""
     names = question.get("pk_columns") or ()
     if question.get("infer_pk") and not names:
-        each = ([pair] for pair in pairing.pairs.values())
+        avoided = {name.casefold() for name in question.get("infer_pk_avoid_names") or ()}
+        kinds = "|".join([_NO_KEY, *(question.get("infer_pk_avoid_types") or ())])
+        fit = [
+            pair
+            for name, pair in pairing.pairs.items()
+            if name not in avoided and not re.search(kinds, pair.first.kind, re.IGNORECASE)
+        ]
+        each = (list(key) for size in (1, 2) for key in combinations(fit, size))
         return next((key for key in each if _identifies(count_keys(space, key))), [])
     found = [pairing.pairs.get(name.casefold()) for name in names]
     return [pair for pair in found if pair is not None] if all(found) else []

@@ -63,7 +63,7 @@ def read(space: Workspace, table: str, address: str, select: str) -> list[Column
         raise ReadError("DatabaseNotFound", f"There is no file {address}")
     elif _is_duckdb(address):
         with space.using(address, workspace.SECONDS_FOR_LOCK):
-            space.run(f"create table memory.main.{table} as {select}")
+            space.run(f"create table memory.sides.{table} as {select}")
         declared = []
     else:
         declared = _read_sqlite(space, table, address, select)

@@ -37,6 +37,9 @@ class Workspace:
         allowed = [_text(file + end) for file in files for end in ("", ".wal")]
         self.run(f"set allowed_paths = [{', '.join(allowed)}]")
         self.run("set timezone = 'UTC'")
+        # A query for the tables of the schema main sees none of ours.
+        self.run("create schema sides")
+        self.run("use memory.sides")
         self.run("set enable_external_access = false")
         self.run("set lock_configuration = true")
 
@@ -57,7 +60,7 @@ class Workspace:
         self.run(f"use {quoted(name)}")
         yield
         # Another file may have the same name.
-        self.run("use memory")
+        self.run("use memory.sides")
         self.run(f"detach {quoted(name)}")
 
     def _attach(self, path: str, deadline: float) -> None:

@@ -21,7 +21,7 @@ Source = dict[str, Any]
 
 STEPS = ("connection", "temp_schema", "schema_download", "lineage_download")
 """The steps of a test, in this order."""
-MOST_ROWS = 1000
+MOST_ROWS = 10_000
 """How many rows the response to a real query has at most."""
 _ROWS = 3
 

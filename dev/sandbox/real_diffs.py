@@ -16,7 +16,8 @@ _log = logging.getLogger(__name__)
 
 _SERVED = {
     *("archived", "purged", "tags", "data_source1_id", "data_source2_id"),
-    *("table1", "table2", "query1", "query2", "filter1", "filter2", "pk_columns", "infer_pk"),
+    *("table1", "table2", "query1", "query2", "filter1", "filter2", "pk_columns"),
+    *("infer_pk", "infer_pk_avoid_names", "infer_pk_avoid_types"),
     *("include_columns", "columns_to_compare", "exclude_columns", "column_mapping"),
     *("diff_tolerance", "diff_tolerances_per_column", "tolerance_mode"),
     *("sampling_max_rows", "sampling_ratio", "sampling_threshold"),

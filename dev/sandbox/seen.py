@@ -100,10 +100,19 @@ def guess_key(data_sources: DataSources, data_source_id: int, body: dict[str, An
         return {"candidates": [{"pk": ["id"]}], "error": None}
     # A comparison with itself infers the key.
     sides = {"address1": address, "address2": address, "table1": body["table"]}
-    question = {**sides, "table2": body["table"], "infer_pk": True}
+    question = {
+        **sides,
+        "table2": body["table"],
+        "infer_pk": True,
+        "infer_pk_avoid_names": body.get("avoid_names"),
+        "infer_pk_avoid_types": body.get("avoid_types"),
+    }
 
     def guess() -> Any:
-        key = data_sources.comparisons.ask(question)["pk_columns"]
+        try:
+            key = data_sources.comparisons.ask(question)["pk_columns"]
+        except Refusal as refusal:
+            return {"candidates": [], "error": refusal.found[0]["msg"]}
         return {"candidates": [{"pk": key}] if key else [], "error": None}
 
     return Later(guess)

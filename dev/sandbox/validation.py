@@ -51,6 +51,7 @@ class Refusal(HTTPException):
 
     def __init__(self, found: list[Problem]) -> None:
         super().__init__(422, found)
+        self.found = found
 
 
 class Parameter:

@@ -46,6 +46,7 @@ _SAMPLES: dict[str, Any] = {
     "indexing_cron": "0 6 * * *",
     "manifest": f"{_ARTIFACTS}/manifest.json",
     "run_type": "pull_request",
+    "schema1": "one",
     "target": _ARTIFACTS,
 }
 """Arguments that are neither numbers, commits nor free text."""
@@ -72,6 +73,9 @@ _SPECS: dict[str, dict[str, Any]] = {
 }
 """Specs of monitors by kind, without the common fields."""
 
+_TABLES = {"type": "pg", "rows": [{"TABLE_NAME": "sample", "TABLE_COUNT": 1}]}
+"""What a data source has."""
+
 _READS = "reads data; a DAG decides what to do with it"
 _ONCE = "is done once, by hand or in a `@task`"
 _PATH = "/api/v1/explore/db/{data_connection_id}"
@@ -88,8 +92,6 @@ REASONS = {
     "GET /api/v1/data_sources": _READS,
     "POST /api/v1/data_sources": _ONCE,
     "GET /api/v1/data_sources/types": _READS,
-    "POST /api/v1/data_sources/{data_source_id}/query": "Airflow's SQL operators run queries",
-    "GET /api/v1/data_sources/{data_source_id}/summary": _READS,
     f"GET {_PATH}/columns/{{column_path}}/downstreams": _READS,
     f"GET {_PATH}/columns/{{column_path}}/upstreams": _READS,
     f"GET {_PATH}/tables/{{table_path}}/downstreams": (
@@ -241,8 +243,17 @@ class _Noting(JobHook):
     def call(self, operation: Any, body: Any = None, /, **values: Any) -> Any:
         self._found.setdefault(name_of(operation), set()).add(self._name)
         ids = dict.fromkeys(("id", "run_id", "job_id", "ci_run_id"), 7)
-        answer = {**ids, "monitors": self._monitors, "total_pages": 1, "tags": self._tags}
+        answer = {
+            **ids,
+            "monitors": self._monitors,
+            "total_pages": 1,
+            "tags": self._tags,
+            **_TABLES,
+        }
         return [] if operation.returns is list else answer
+
+    def each(self, do: Any, items: Any, *, at_once: int) -> list[Any]:
+        return [do(self, item) for item in items]
 
     def _send(self, request: Any, max_retries: int | None = None) -> Any:
         if isinstance(request.body, dict):

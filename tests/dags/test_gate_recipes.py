@@ -9,7 +9,7 @@ from typing import Any
 import airflow
 import pytest
 
-from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done
+from dev.sandbox.data_diffs import DIFFERENT, done
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
@@ -49,42 +49,6 @@ def created(sandbox: Any) -> list[dict[str, Any]]:
         for request in sandbox.state.requests
         if (request.method, request.path) == ("POST", "/api/v1/datadiffs")
     ]
-
-
-@pytest.fixture
-def schema(sandbox: Any) -> None:
-    """A schema with two tables."""
-    from example_dags.whole_schema import TABLES
-
-    rows = [{"TABLE_SCHEMA": "SHOP", "TABLE_NAME": name} for name in ("CARTS", "ORDERS")]
-    sandbox.state.data_sources.answers[TABLES.strip()] = {"columns": [], "rows": rows}
-
-
-@pytest.mark.usefixtures("schema")
-def test_a_whole_schema_and_one_message(
-    run_dag: Any, sandbox: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
-    sandbox.state.data_diffs.courses.coming.extend([IDENTICAL, DIFFERENT])
-    run = run_dag(source("whole_schema"), "datafold_whole_schema")
-
-    assert run.state == "failed"
-    printed = capfd.readouterr()
-    said = printed.out + printed.err
-    assert "To the channel: 1 of 2 passed, 1 did not." in said
-    assert {tuple(body["table2"]) for body in created(sandbox)} == {
-        ("SHOP", "CARTS"),
-        ("SHOP", "ORDERS"),
-    }
-    assert all(body["infer_pk"] for body in created(sandbox))
-
-
-@pytest.mark.usefixtures("schema")
-def test_a_schema_that_is_the_same_sends_no_message(
-    run_dag: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
-    run = run_dag(source("whole_schema"), "datafold_whole_schema")
-    assert run.state == "success"
-    assert "To the channel" not in "".join(capfd.readouterr())
 
 
 @pytest.mark.skipif(AIRFLOW < (3, 1), reason="nobody can be asked")

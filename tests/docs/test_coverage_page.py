@@ -33,7 +33,7 @@ def test_each_operation_of_the_contract_is_declared_once() -> None:
 
     assert len(declared) == len(set(declared)) == 51
     assert set(declared) == contracted()
-    assert len(seen()) == 2
+    assert len(seen()) == 3
 
 
 def test_the_hook_has_a_method_for_each_operation() -> None:

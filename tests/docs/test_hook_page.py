@@ -41,6 +41,7 @@ REQUESTS = {
         "POST /api/v1/data_sources",
         "POST /api/v1/data_sources/3/test",
         "GET /api/v1/data_sources/test/1",
+        "POST /api/v1/data_sources/1/guess_pk",
     ],
     "CI": ["POST /api/v1/ci/2/trigger", "POST /api/v1/ci/2/17"],
     "Explore": ["GET /api/v1/explore/db/1/tables/DB.%22www.my%20site%22.T/downstreams"],

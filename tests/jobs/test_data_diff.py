@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_datafold.api.names import table_path
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.jobs.data_diff import creation, table_path
+from airflow_provider_datafold.jobs.data_diff import creation
 from airflow_provider_datafold.jobs.gate.arguments import COMPARED
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 
@@ -50,7 +51,6 @@ def config(options: Any = None, **arguments: Any) -> dict[str, Any]:
         (["DB", "my.table"], ["DB", "my.table"]),
         (("DB", "T"), ["DB", "T"]),
         ("['DB', 'my.table']", ["DB", "my.table"]),
-        ([2024], ["2024"]),
     ],
 )
 def test_a_table_is_parts_or_a_dotted_text(given: Any, parts: list[str]) -> None:
@@ -62,6 +62,7 @@ def test_a_table_is_parts_or_a_dotted_text(given: Any, parts: list[str]) -> None
     [
         *("", "  ", ".", "A.", ".A", "A..B", "A. .B", 'A."B', 'A."B"C', 'A"B"', "A.`B", 'A.""'),
         *("[]", [], [""], ["A", " "], ["A", None], ["A", ["B"]]),
+        *([2024], ["A", 202401], ["A", 1.5], "['A', 2024_01]"),
         *({"A": "B"}, "{'A': 'B'}", "{'A', 'B'}", b"A.B", 7, 1.5, True),
     ],
     ids=repr,
@@ -165,10 +166,63 @@ def test_a_data_source_is_a_positive_integer(name: str, number: Any) -> None:
 @pytest.mark.parametrize("columns", [None, [], "[]"])
 def test_primary_keys_are_given_or_inferred(columns: Any) -> None:
     for infer in (True, "True"):
-        assert config({"infer_pk": infer}, pk_columns=columns)["infer_pk"] is True
+        made = config({"infer_pk": infer}, pk_columns=columns, data_source2_id=1)
+        assert made["infer_pk"] is True
     for options in (None, {"infer_pk": False}, {"infer_pk": "False"}):
         with pytest.raises(DatafoldInputError, match=r"^pk_columns: must name the columns"):
             config(options, pk_columns=columns)
+
+
+QUERY = "SELECT 1"
+QUERIES = {"table1": None, "query1": QUERY, "table2": None, "query2": QUERY}
+ACROSS = "works across data sources only with a query on both sides"
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments", "why"),
+    [
+        # Within one data source, and with two queries, it works.
+        ({"infer_pk": True}, {"data_source2_id": 1}, None),
+        ({"infer_pk": True}, {"data_source2_id": "1", "table1": None, "query1": QUERY}, None),
+        ({"infer_pk": True}, QUERIES, None),
+        ({"infer_pk": True, "infer_pk_avoid_names": ["a"]}, {"data_source2_id": 1}, None),
+        ({"infer_pk_avoid_types": []}, {"pk_columns": ["id"]}, None),
+        ({"infer_pk": True}, {}, f"infer_pk {ACROSS}"),
+        ({"infer_pk": "true"}, {}, f"infer_pk {ACROSS}"),
+        ({"infer_pk": True}, {"table1": None, "query1": QUERY}, f"infer_pk {ACROSS}"),
+        ({"infer_pk": True}, {"pk_columns": ["id"]}, f"infer_pk {ACROSS}"),
+        (
+            {"infer_pk": True, "file1": "s3://a"},
+            {"table1": None, "data_source2_id": 1},
+            "infer_pk does not work with files",
+        ),
+        (
+            {"infer_pk": True, "infer_pk_avoid_types": ["text"]},
+            {"pk_columns": ["id"], "data_source2_id": 1},
+            "infer_pk_avoid_types cannot be used with pk_columns: then no key is inferred",
+        ),
+        (
+            {"infer_pk_avoid_names": ["a"]},
+            {"pk_columns": ["id"]},
+            "infer_pk_avoid_names needs infer_pk, too",
+        ),
+        ({"infer_pk_avoid_names": ["a"]}, {}, "infer_pk_avoid_names needs infer_pk, too"),
+    ],
+    ids=repr,
+)
+def test_a_key_is_inferred_only_where_the_contract_says_so(
+    options: Any, arguments: dict[str, Any], why: str | None
+) -> None:
+    arguments = {"pk_columns": None, **arguments}
+    if why is None:
+        assert config(options, **arguments)
+        return
+    with pytest.raises(DatafoldInputError) as caught:
+        config(options, **arguments)
+    assert str(caught.value) == (
+        f"options: {why}. Pass pk_columns instead; hook.guess_primary_key() looks for a table's "
+        f"key. Nothing was sent."
+    )
 
 
 @pytest.mark.parametrize("name", COMPARED)
@@ -194,6 +248,9 @@ def test_an_unknown_option_is_named_with_the_nearest_one() -> None:
     [
         ({"pk_columns": [" "]}, {"infer_pk": True}, "pk_columns[0]"),
         ({"pk_columns": ["id", "", "day"]}, None, "pk_columns[1]"),
+        # Native rendering made a number of 2024_01.
+        ({"pk_columns": [202401]}, None, "pk_columns[0]"),
+        ({"exclude_columns": ["a", 202401]}, None, "exclude_columns[1]"),
         ({"pk_columns": "['id', '\\t']"}, None, "pk_columns[1]"),
         ({"include_columns": ["a", "\n"]}, None, "include_columns[1]"),
         ({"exclude_columns": [""]}, None, "exclude_columns[0]"),

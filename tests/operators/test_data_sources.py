@@ -185,7 +185,7 @@ def test_another_end(status: str, error: type[Exception], text: str, sandbox: An
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("data_source_id", 0), ("data_source_id", API_KEY), ("timeout", 0)],
+    [("data_source_id", 0), ("data_source_id", "-7"), ("timeout", 0)],
 )
 def test_a_wrong_argument_sends_nothing(field: str, value: Any, sandbox: Any) -> None:
     with pytest.raises(DatafoldInputError) as caught:

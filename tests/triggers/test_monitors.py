@@ -63,6 +63,21 @@ def kept(newest: int, *pending: int, monitor_id: int = 7, host: str = HOST, seen
 # What it is given.
 
 
+def test_a_name_is_watched_as_soon_as_a_monitor_has_it(alert_log: Log) -> None:
+    trigger = make(["orders", 9, "7"])
+    assert trigger.serialize()[1]["monitor_ids"] == [7, 9, "orders"]
+    look = Look(HOST, {}, 0.0, {1: "Order", 7: None})
+    assert trigger._ids(look) == [7, 9]
+    (warning,) = alert_log.warnings
+    assert warning == (
+        "Not watched: monitor_ids: no monitor is called 'orders'; did you mean 'Order' (id 1)? "
+        "Pass an id. Nothing was started."
+    )
+    assert trigger._ids(Look(HOST, {}, 1.0, {8: "Orders"})) == [7, 8, 9]
+    # It stays the same monitor.
+    assert trigger._ids(Look(HOST, {}, 2.0, {8: "renamed"})) == [7, 8, 9]
+
+
 def test_what_lives_in_databases() -> None:
     classpath, kwargs = make([8, "7"], poll_interval=9).serialize()
     assert classpath == "airflow_provider_datafold.triggers.monitors.DatafoldMonitorAlertTrigger"
@@ -187,7 +202,7 @@ def test_it_runs_alone_where_airflow_shares_no_poll(connections: None, sandbox: 
     sandbox.state.monitors.courses.default = Course((), "alert", {"diff_id": 9})
     with DatafoldHook() as hook:
         reported, new = (hook.run_monitor(3)["run_id"] for _ in range(2))
-    trigger = make([3])
+    trigger = make(["orders keep their columns"])
     trigger.asset_state_store = store = Store()
     store.kept = kept(reported, monitor_id=3, host=sandbox.url)
 

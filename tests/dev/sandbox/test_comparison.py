@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -19,8 +18,7 @@ from dev.comparison import workspace
 from dev.comparison.answer import answer
 from dev.comparison.table import check
 from dev.comparison.workspace import ReadError
-from dev.local_airflow.postgresql import start_postgresql
-from dev.local_airflow.programs import ProgramError, Programs
+from tests.postgresql import postgresql
 
 # SQL that all three databases understand.
 TABLES = """
@@ -69,15 +67,7 @@ def address(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         fill = fill_duckdb if request.param == "duckdb" else fill_sqlite
         yield fill(tmp_path_factory.mktemp(request.param) / "warehouse.db")
         return
-    # Every account can enter this folder, unlike pytest's folders.
-    folder = TemporaryDirectory(prefix="datafold-tests-")
-    with folder as home, Programs(Path(home), 300) as programs:
-        try:
-            url = f"postgresql://{start_postgresql(programs, Path(home))}"
-        except ProgramError as error:
-            if not str(error).startswith("There is no PostgreSQL"):
-                pytest.fail(f"{error}\n{programs.last_lines()}")
-            pytest.skip(str(error))
+    with postgresql() as url:
         with closing(psycopg2.connect(url)) as database, database.cursor() as cursor:
             cursor.execute(TABLES)
             database.commit()

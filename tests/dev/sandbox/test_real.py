@@ -98,7 +98,8 @@ def test_a_comparison(warehouse: Any, tmp_path: Path) -> None:
 
     warehouse.state.data_sources.connect(2, fill_sqlite(tmp_path / "lake.db"))
     fields: dict[str, Any] = {"infer_pk": True, "pk_columns": [], "data_source2_id": 2}
-    diff, results = compare(warehouse, **tables("orders", "wider_orders"), **fields)
+    queries = {"query1": "select * from orders", "query2": "select * from wider_orders"}
+    diff, results = compare(warehouse, **queries, **fields)
     assert (diff["kind"], diff["result"], diff["pk_columns"]) == ("cross_db", "identical", ["id"])
     assert "schema" not in results
 

@@ -1,0 +1,143 @@
+"""Names in place of ids, in each operator and sensor that takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.operators.ci import DatafoldUploadCIChangesOperator
+from airflow_provider_datafold.operators.data_sources import DatafoldTestDataSourceOperator
+from airflow_provider_datafold.operators.dbt import DatafoldDbtModelsOperator
+from airflow_provider_datafold.operators.monitors import (
+    DatafoldRunMonitorOperator,
+    DatafoldToggleMonitorOperator,
+)
+from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
+from tests.conftest import API_KEY
+from tests.contexts import context_of
+from tests.dbt import artifact
+from tests.waits import gate, to_its_end
+
+pytestmark = pytest.mark.usefixtures("connections")
+
+SOURCES, MONITORS = "GET /api/v1/data_sources", "GET /api/v1/monitors"
+WAITS: dict[str, Any] = {"task_id": "task", "poll_interval": 0.01}
+
+
+def sent(sandbox: Any) -> list[str]:
+    return [f"{each.method} {each.path}" for each in sandbox.state.requests]
+
+
+def monitor_run(name: Any, **more: Any) -> Any:
+    return DatafoldRunMonitorOperator(monitor_id=name, **WAITS, **more)
+
+
+def source_test(name: Any, **more: Any) -> Any:
+    return DatafoldTestDataSourceOperator(data_source_id=name, **WAITS, **more)
+
+
+def toggle(name: Any) -> Any:
+    return DatafoldToggleMonitorOperator(task_id="task", monitor_id=name, enabled=False)
+
+
+def models(name: Any) -> Any:
+    return DatafoldDbtModelsOperator(
+        task_id="task",
+        manifest=artifact("staging"),
+        production_manifest=artifact("production"),
+        data_source_id=name,
+        missing_pk="skip",
+    )
+
+
+WAITING = [
+    (lambda name, **more: gate(data_source1_id=name, **more), 1, "warehouse", SOURCES),
+    (lambda name, **more: gate(data_source2_id=name, **more), 2, "LAKE", SOURCES),
+    (monitor_run, 2, "orders GROW", MONITORS),
+    (source_test, 2, "Lake", SOURCES),
+]
+OTHERS = [
+    (toggle, 1, "Orders are copied", MONITORS),
+    (models, 2, "Lake", SOURCES),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "number", "name", "lists", "more"),
+    [
+        *((*row, {"deferrable": deferrable}) for row in WAITING for deferrable in (False, True)),
+        *((*row, {}) for row in OTHERS),
+    ],
+)
+def test_a_name_is_looked_up_once_a_task_and_an_id_costs_nothing(
+    make: Any, number: int, name: str, lists: str, more: Any, sandbox: Any
+) -> None:
+    results = []
+    for given in (number, str(number), name):
+        sandbox.state.reset()
+        to_its_end(make(given, **more))
+        results.append([(each.method, each.path, each.body) for each in sandbox.state.requests])
+        assert sent(sandbox).count(lists) == (given == name)
+    by_id, by_digits, by_name = results
+    assert by_id == by_digits
+    assert [request for request in by_name if request[1] != lists[4:]] == by_id
+
+
+def test_two_names_are_looked_up_together(sandbox: Any) -> None:
+    to_its_end(gate(data_source1_id="Warehouse", data_source2_id="Lake", deferrable=True))
+    assert sent(sandbox).count(SOURCES) == 1
+
+
+def test_a_sensor_looks_a_name_up_once(sandbox: Any) -> None:
+    run_id = sandbox.state.monitors.start(2, None)
+    for deferrable in (False, True):
+        sandbox.state.requests.clear()
+        sensor = DatafoldMonitorRunSensor(
+            task_id="sensor",
+            monitor_id="Orders grow",
+            run_id=run_id,
+            poke_interval=0.01,
+            deferrable=deferrable,
+        )
+        assert to_its_end(sensor)["monitor_id"] == 2
+        assert sent(sandbox).count(MONITORS) == 1
+
+
+@pytest.mark.parametrize(("make", "number", "name", "lists"), [*WAITING, *OTHERS])
+def test_an_unknown_name_starts_nothing(
+    make: Any, number: int, name: str, lists: str, sandbox: Any
+) -> None:
+    task = make(f"{name}s")
+    with pytest.raises(DatafoldInputError, match=r"is called '.*s'; did you mean '.*' \(id \d\)"):
+        task.execute(context_of(task))
+    assert sent(sandbox) == [lists]
+
+
+def test_a_name_that_is_the_api_key_is_not_shown() -> None:
+    task = source_test(API_KEY)
+    with pytest.raises(DatafoldInputError) as caught:
+        task.execute(context_of(task))
+    assert API_KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dag: gate(dag=dag),
+        lambda dag: monitor_run(7, dag=dag),
+        lambda dag: DatafoldUploadCIChangesOperator(
+            task_id="ci", ci_config_id=1, pr_number=2, changes=[], dag=dag
+        ),
+    ],
+)
+def test_native_rendering_makes_no_numbers(make: Any) -> None:
+    with DAG("names", schedule=None, render_template_as_native_obj=True) as dag:
+        task = make(dag)
+    given = ["2024_01", {"a": ("1.50", "None")}, "{{ a }}", "{{ 7 }}", "a{{ a }}", "{{ [a] }}"]
+    assert task.render_template(given, {"a": "2024_01"}) == [
+        *("2024_01", {"a": ("1.50", "None")}),
+        *("2024_01", "7", "a2024_01", ["2024_01"]),
+    ]
