@@ -585,7 +585,7 @@ def test_stopped_while_the_creation_is_pending(
 def test_killed_while_a_creation_is_pending_that_comes_to_nothing(
     serving: Any, at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "_LAST_SECONDS", 2.0)
+    monkeypatch.setattr(job, "_LAST_SECONDS", 3.0)
     service = serving(create=PATIENCE, lists=False)
     stopped(gate(), at, lambda: service.seen)
     # It searched as long as there was time.

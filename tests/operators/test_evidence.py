@@ -1,5 +1,4 @@
-"""Good loads pass, and bad ones do not, whoever waits: the operator in its worker, the triggerer,
-or a sensor."""
+"""Good loads pass, and bad ones do not: in a worker, in the triggerer, and for a sensor."""
 
 from __future__ import annotations
 

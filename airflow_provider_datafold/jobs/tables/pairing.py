@@ -48,7 +48,7 @@ def check_include(include: Sequence[str] | None, names: Iterable[str]) -> None:
 
 
 def pair(first: Iterable[str], second: Iterable[str]) -> Pairing:
-    """Pair the tables of both sides: those with equal names, then those equal but for case."""
+    """Pair the tables of both sides: those with equal names, then those equal without case."""
     both = {*first} & {*second}
     pairs = [Pair(name, name) for name in both]
     sides = [_folded(each for each in names if each not in both) for names in (first, second)]
