@@ -45,8 +45,8 @@ class DatafoldTablesOperator(TakesNames, DatafoldOperator):
         DatafoldRunDataDiffOperator.partial(task_id="gate").expand_kwargs(tables.output)
 
     Tables are paired by their names: equal ones, then those that are equal if case is ignored.
-    Views are left out. It starts no data diff. It pushes the XCom ``left_out``, a list of ``name`` and
-    ``reason`` of each table that gets no gate although it was selected, also if the task fails.
+    Views are left out. It starts no data diff. It pushes the XCom ``left_out``, a list of ``name``
+    and ``reason`` of each table that gets no gate although it was selected, also if the task fails.
 
     :param data_source1_id: id or name of the first side's data source.
     :param schema1: path of the first side's schema as it is spelled there: a list of its parts, or
