@@ -13,7 +13,14 @@ def main(dag_id: str, file: str, key: str) -> None:
 
     (run,) = DagRun.find(dag_id=dag_id)
     tasks = run.get_task_instances()
-    found = {task.task_id: [task.state, task.xcom_pull(task.task_id, key=key)] for task in tasks}
+    # Of a mapped task its last one is left.
+    found = {
+        task.task_id: [
+            task.state,
+            task.xcom_pull(task.task_id, key=key, map_indexes=task.map_index),
+        ]
+        for task in tasks
+    }
     # Into a file: Airflow itself may print anything.
     Path(file).write_text(json.dumps(found))
 

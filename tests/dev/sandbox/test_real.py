@@ -339,7 +339,7 @@ def test_a_query_runs(sandbox: Any, address: str) -> None:
 
 
 def test_other_responses_to_queries(warehouse: Any) -> None:
-    many = query(warehouse, "select range as id, 'nan'::double as x from range(5000)")
+    many = query(warehouse, "select range as id, 'nan'::double as x from range(15000)")
     assert [row["id"] for row in many.json()["rows"]] == list(range(data_sources.MOST_ROWS))
     assert many.json()["rows"][0]["x"] == "NaN"
     refused = query(warehouse, "select ?", params=["a"])
