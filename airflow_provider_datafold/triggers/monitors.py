@@ -105,8 +105,8 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         if not found:
             raise fields.input_error("monitor_ids", monitor_ids, "must name at least one monitor")
         self.monitor_ids = sorted(found, key=lambda each: (isinstance(each, str), each))
-        self._found: dict[int | str, int] = {}
-        """The ids of those that are given by their names."""
+        self._found: dict[tuple[str, int | str], int] = {}
+        """The ids of those that are given by their names, by host and name."""
         self.datafold_conn_id = datafold_conn_id
         self.poll_interval = float(fields.positive_number("poll_interval", poll_interval))
 
@@ -211,15 +211,18 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         return [watches[monitor_id] for monitor_id in ids if monitor_id in watches]
 
     def _ids(self, look: Look) -> list[int]:
-        """Return the ids of the monitors. A name without a monitor may get one later."""
+        """Return the ids of the monitors. A name without a monitor may get one later.
+
+        A monitor that was renamed stays the same one; one that was deleted does not.
+        """
         listed = [{"id": number, "name": name} for number, name in look.names.items()]
         for name in self.monitor_ids:
-            if isinstance(name, str) and name not in self._found:
+            if isinstance(name, str) and self._found.get((look.host, name)) not in look.names:
                 try:
-                    self._found[name] = find("monitor_ids", MONITOR.noun, name, listed)
+                    self._found[look.host, name] = find("monitor_ids", MONITOR.noun, name, listed)
                 except DatafoldInputError as error:
                     self.log.warning("Not watched: %s", error)
-        found = (self._found.get(each, each) for each in self.monitor_ids)
+        found = (self._found.get((look.host, each), each) for each in self.monitor_ids)
         return sorted({each for each in found if isinstance(each, int)})
 
     async def _new_alerts(

@@ -78,6 +78,22 @@ def test_a_name_is_watched_as_soon_as_a_monitor_has_it(alert_log: Log) -> None:
     assert trigger._ids(Look(HOST, {}, 2.0, {8: "renamed"})) == [7, 8, 9]
 
 
+def test_a_name_is_looked_up_again_if_its_monitor_is_gone(alert_log: Log) -> None:
+    trigger = make(["orders"])
+    assert trigger._ids(Look(HOST, {}, 0.0, {8: "orders"})) == [8]
+    assert trigger._ids(Look(HOST, {}, 1.0, {9: "other"})) == [8]
+    (warning,) = alert_log.warnings
+    assert "no monitor is called 'orders'" in warning
+    # It was created again.
+    assert trigger._ids(Look(HOST, {}, 2.0, {9: "other", 12: "orders"})) == [12]
+
+
+def test_a_name_is_looked_up_at_each_host() -> None:
+    trigger = make(["orders"])
+    assert trigger._ids(Look(HOST, {}, 0.0, {8: "orders", 9: "other"})) == [8]
+    assert trigger._ids(Look(OTHER_HOST, {}, 1.0, {8: "other", 9: "orders"})) == [9]
+
+
 def test_what_lives_in_databases() -> None:
     classpath, kwargs = make([8, "7"], poll_interval=9).serialize()
     assert classpath == "airflow_provider_datafold.triggers.monitors.DatafoldMonitorAlertTrigger"
