@@ -215,7 +215,8 @@ def _is_same(path: str, wanted: Any, found: Any) -> bool:
 
 def _tags(tags: Any) -> set[str]:
     # A comma separates tags.
-    return {tag.strip().lower() for tag in ",".join(ownership.others(tags or ())).split(",")}
+    found = ",".join(ownership.others(tags or ())).split(",")
+    return {tag.strip().lower() for tag in found if tag.strip()}
 
 
 def _times(schedule: Any) -> Any:

@@ -253,6 +253,7 @@ def daily(**at: Any) -> dict[str, Any]:
         ("owner", "Ann@example.com", "ann@example.com", True),
         ("owner", None, "", True),
         ("tags", ["a,b", "c"], ["a", "b", "c"], True),
+        ("tags", ["a,", ""], ["a"], True),
         ("enabled", False, None, False),
         ("alert", {}, None, True),
         ("alert", None, {"type": "diff", "different_rows_count": None}, True),
