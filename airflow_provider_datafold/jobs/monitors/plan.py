@@ -271,7 +271,7 @@ def _limit_deletions(plan: Plan, most: int) -> None:
     """Refuse to delete most of a set, because its folder may be half synchronized."""
     slugs = sorted(plan.deleted)
     if len(slugs) > most:
-        shown = ", ".join([*map(repr, slugs[:5]), *(["..."] if slugs[5:] else [])])
+        shown = ", ".join(map(repr, slugs[:5])) + (", ..." if slugs[5:] else ".")
         raise DatafoldConflictError(
             f"{len(slugs)} monitors of the set {plan.set_name!r} are in no file and would be "
             f"deleted, more than max_deleted={most} allows: {shown} If they are to go, pass "

@@ -665,6 +665,9 @@ def test_a_set_is_not_deleted_because_its_folder_is_half_there(dry_run: bool, sa
         "max_deleted=10 allows: 'm1', 'm10', 'm11', 'm2', 'm3', ... If they are to go, pass "
         "max_deleted=11."
     )
+    kept = {f"m{number}": spec("test") for number in range(10)}
+    (line,) = refused(kept, max_deleted=1, **delete)
+    assert "allows: 'm10', 'm11'. If they are to go, pass max_deleted=2." in line
     assert writes(sandbox) == []
     assert len(apply({"m0": spec("test")}, max_deleted="11", **delete)["deleted"]) == 11
     assert apply({"m0": spec("test")}, max_deleted=0, dangling_monitors_strategy="ignore") != {}
