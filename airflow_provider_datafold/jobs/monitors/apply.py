@@ -63,7 +63,9 @@ def apply_plan(hook: JobHook, plan: Plan) -> None:
                 )
     if plan.created:
         _keep_one_of_each(hook, plan)
-    problems.raise_all(hook.redactor(), "The others were done. Nothing was deleted.")
+    problems.raise_all(
+        hook.redactor(), "The others were done. No monitor was deleted for being in no file."
+    )
     for slug, monitor_id in plan.deleted.items():
         with problems.collected(slug):
             # Whoever wants to keep a monitor takes its tag off, perhaps a moment ago.

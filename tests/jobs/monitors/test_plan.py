@@ -636,7 +636,7 @@ def test_one_that_is_refused_holds_up_no_other(
         "spec: two: POST: 422, name: taken",
         "spec: other: PATCH: 403",
     ]
-    assert "Nothing was deleted" in str(caught.value)
+    assert "No monitor was deleted for being in no file" in str(caught.value)
     assert writes(sandbox) == ["POST create/test"] * 2
 
 
