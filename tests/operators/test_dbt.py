@@ -228,6 +228,8 @@ exposure:shop.dashboard
     [
         (LISTED, ["orders", "prices"]),
         ("orders\n", ["orders"]),
+        # A person has added a line.
+        ("orders\npath:models/finance/prices.sql\n", ["orders", "prices"]),
         # Nothing has changed.
         ("07:00:01  No nodes selected!\n", []),
     ],
@@ -698,6 +700,32 @@ def test_no_table_is_compared_with_itself(how: Any, refused: Read) -> None:
         "are published where they were built, so that each table would be compared with itself: "
         "a, b. Pass "
     )
+
+
+@pytest.mark.parametrize(
+    ("published", "built"),
+    [
+        (0, None),
+        ("0", None),
+        ("-0.0", None),
+        ("", None),
+        ("now", None),
+        (-3600, "-3600.0"),
+        ("2024-01-01T00:00:00Z", "2024-01-01T01:00:00+01:00"),
+        ("2024-01-01T00:00:00", "2024-01-01T00:00:00Z"),
+    ],
+)
+def test_a_moment_may_be_written_in_several_ways(published: Any, built: Any, refused: Read) -> None:
+    moments = {"prod_time_travel": published}
+    moments |= {} if built is None else {"pr_time_travel": built}
+    same = model(meta={"datafold": {"datadiff": moments}})
+    assert "compared with itself: orders" in refused([same], production={"schema": "staging"})
+
+
+def test_a_list_of_models_may_begin_with_a_byte_order_mark(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "listed.txt"
+    file.write_bytes("\ufeffshop.finance.prices\n".encode())
+    assert compared(read(manifest(), select=str(file))) == ["prices"]
 
 
 def test_a_table_may_be_compared_with_its_past(read: Read, refused: Read) -> None:

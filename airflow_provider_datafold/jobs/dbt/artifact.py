@@ -74,7 +74,7 @@ def read_object(field: str, place: str) -> Mapping[str, Any]:
 def read_text(field: str, place: str) -> str:
     """Read a file of text. Its arguments and errors are those of :func:`read_object`."""
     try:
-        return _read(field, place).decode()
+        return _read(field, place).decode("utf-8-sig")
     except UnicodeDecodeError:
         failure = input_error(field, place, "is not text in UTF-8")
     raise failure

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
@@ -125,7 +127,8 @@ def check_sides(argument: str, compared: Iterable[Comparison]) -> None:
         comparison.model
         for comparison in compared
         if _are_same(comparison.published, comparison.model.table)
-        and str(comparison.settings.prod_time_travel) == str(comparison.settings.pr_time_travel)
+        and _instant(comparison.settings.prod_time_travel)
+        == _instant(comparison.settings.pr_time_travel)
     ]
     if same:
         raise DatafoldInputError(
@@ -134,6 +137,17 @@ def check_sides(argument: str, compared: Iterable[Comparison]) -> None:
             f"was built as manifest, and where it will be published as production_manifest or "
             f"production."
         )
+
+
+def _instant(moment: int | str | None) -> float | datetime | str | None:
+    """Return the same for each way to write a moment; ``None`` for now."""
+    text = "" if moment is None else str(moment).strip().casefold()
+    with suppress(ValueError):
+        return float(text) or None
+    with suppress(ValueError):
+        found = datetime.fromisoformat(text.replace("z", "+00:00"))
+        return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
+    return None if text in ("", "now") else text
 
 
 def gate_arguments(comparison: Comparison, data_source_id: int, rename: Rename) -> dict[str, Any]:

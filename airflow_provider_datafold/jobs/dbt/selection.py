@@ -11,8 +11,8 @@ from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.dbt.manifest import Model
 
-_OTHER = re.compile(r"\d\d:\d\d:\d\d|^\w+:")
-"""A line of dbt's log, or e.g. a source."""
+_OTHER = re.compile(r"\d\d:\d\d:\d\d|^(?!(?:tag|path|package):)\w+:")
+"""A line of dbt's log, or e.g. a source; but not a selector, which a person has added."""
 
 _MOST_SHOWN = 10
 """Of a project with a thousand models."""
