@@ -14,7 +14,7 @@ _BLOCK = 64 * 1024
 
 
 class Multipart:
-    """The fields of a form, and one open file after them, which is read anew each time."""
+    """The fields of a form, and one open file after them, which is read again each time."""
 
     def __init__(self, fields: Mapping[str, str], name: str, file: IO[bytes]) -> None:
         # Nobody who does not know it can write it into the file.

@@ -17,7 +17,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotComparedError,
 )
 from airflow_provider_datafold.jobs.gate.figures import Figures
-from airflow_provider_datafold.jobs.gate.report import KEY
+from airflow_provider_datafold.jobs.gate.report import KEY, cause_of
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
@@ -104,9 +104,7 @@ class Ending:
         """
         if self.is_told:
             return
-        causes = (error, error.__cause__, error.__context__)
-        found = next((each for each in causes if isinstance(each, DatafoldError)), None)
-        reason = found.summary if found else f"the task ended with {type(error).__name__}"
+        found, reason = cause_of(error)
         told = _tell(hook, context, ids, "failed", reason[:1].lower() + reason[1:], {})
         self.is_told = True
         if found:

@@ -11,12 +11,7 @@ from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.links import DatafoldDataDiffLink
-from airflow_provider_datafold.operators.base import (
-    ON_ALERT,
-    ON_SKIPPED,
-    DatafoldOperator,
-    store,
-)
+from airflow_provider_datafold.operators.base import ON_ALERT, ON_SKIPPED, DatafoldOperator, store
 from airflow_provider_datafold.operators.job import DEFAULT_DEFERRABLE, DEFAULT_TIMEOUT
 from airflow_provider_datafold.operators.names import TakesNames
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
@@ -204,7 +199,7 @@ class DatafoldFindMonitorsOperator(DatafoldOperator):
         """
         search = jobs.monitors.search
         given = self.checked(
-            hook, tags=search.texts, names=search.texts, set_name=search.nullable_name
+            hook, tags=search.texts, names=search.texts, set_name=fields.optional(fields.name)
         )
         found = search.find(hook, **given)
         self.log.info("Found %d monitors: %s.", len(found), ", ".join(map(str, found)))

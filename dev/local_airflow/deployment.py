@@ -26,7 +26,7 @@ FOR_PEOPLE = {
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
     "AIRFLOW__DATAFOLD__PAGE": "True",
 }
-"""Settings for whoever looks at the pages: no login, connections can be tested, our own page."""
+"""Settings for people who look at the pages: no login, connections can be tested, our own page."""
 
 _TIMEOUT = 30.0
 

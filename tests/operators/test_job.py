@@ -152,7 +152,7 @@ def test_after_the_triggerer(
 @pytest.mark.parametrize(
     ("deferrable", "kept", "deadline"),
     [
-        # From dag.test(): a wait whose deadline nobody keeps must not be deferred for ever.
+        # From dag.test(): a wait whose deadline nobody keeps must not be deferred again and again.
         (True, {"since": 1.0}, NOW + 60),
         (False, {"since": 1.0, "deadline": NOW + 9}, NOW + 9),
     ],

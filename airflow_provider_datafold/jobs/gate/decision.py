@@ -22,7 +22,7 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.jobs.gate.figures import READY, Figures, part
 from airflow_provider_datafold.jobs.gate.limits import Limits
-from airflow_provider_datafold.jobs.gate.report import Report
+from airflow_provider_datafold.jobs.gate.report import Report, cause_of
 from airflow_provider_datafold.jobs.gate.verdict import Outcome, Verdict, describe_sample, judge
 from airflow_provider_datafold.jobs.job import State
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
     from airflow_provider_datafold.jobs.watch import JobStatus
 
-_ROWS = fields.between(0, fields.LARGEST)
+_ROWS = fields.optional(fields.between(0, fields.LARGEST))
 _PAUSES = (0.0, 1.0, 3.0)
 """Seconds before each read of the detailed results, until they are ready."""
 
@@ -56,13 +56,13 @@ class Gate:
         rows = ("max_rows_added", "max_rows_removed", "max_rows_different")
         allowed = arguments["allow_schema_changes"]
         self.limits = Limits(
-            **{name: _nullable(_ROWS, name, arguments[name]) for name in rows},
-            min_match_ratio=_nullable(
-                fields.share, "min_match_ratio", arguments["min_match_ratio"]
+            **{name: _ROWS(name, arguments[name]) for name in rows},
+            min_match_ratio=fields.optional(fields.share)(
+                "min_match_ratio", arguments["min_match_ratio"]
             ),
             allow_schema_changes=fields.boolean("allow_schema_changes", allowed),
-            max_values_different=_nullable(
-                _columns, "max_values_different", arguments["max_values_different"]
+            max_values_different=fields.optional(_columns)(
+                "max_values_different", arguments["max_values_different"]
             ),
         )
 
@@ -114,9 +114,7 @@ class Gate:
         """
         if self.verdict is not None:
             return
-        causes = (error, error.__cause__, error.__context__)
-        found = next((each for each in causes if isinstance(each, DatafoldError)), None)
-        reason = found.summary if found else f"the task ended with {type(error).__name__}"
+        found, reason = cause_of(error)
         self.verdict = Verdict(Outcome.NOT_COMPARED, reason, ())
         told = _report(hook, context, datadiff_id, {}, {}, given).tell(self.verdict)
         if found is not None:
@@ -265,13 +263,9 @@ def _details(report: Report, operation: Operation[dict[str, Any]]) -> Mapping[st
         return {}
 
 
-def _nullable(check: fields.Check, name: str, value: Any) -> Any:
-    return None if fields.undo_none(value) is None else check(name, value)
-
-
 def _columns(name: str, value: Any) -> dict[str, int | None]:
     """Check the limits of columns, by their names."""
     return {
-        fields.text(name, column): _nullable(_ROWS, f"{name}[{fields.format_value(column)}]", most)
+        fields.text(name, column): _ROWS(f"{name}[{fields.format_value(column)}]", most)
         for column, most in fields.mapping(name, value).items()
     }

@@ -57,7 +57,6 @@ _KEYS = (
     *_PAIRS["pks", "dupes"],
 )
 _COLUMNS = (*_PAIRS["schema", "columns_mismatched"], "columns of another type")
-_OF_COLUMNS = ("columns with differences",)
 _FILTERS = (
     *("filter1", "filter2", "time_column", "time_interval_start", "time_interval_end"),
     *("time_travel_point1", "time_travel_point2"),
@@ -88,6 +87,7 @@ class Figures:
         # A service may fill in defaults, which say nothing of what the task asked for.
         self._asked = sent or diff
         self._ready = results if results.get("status") in READY else {}
+        self._choice = _Choice(self._asked)
         self._found = dict(self._read())
 
     def __getitem__(self, name: str) -> float | None:
@@ -164,11 +164,8 @@ class Figures:
         rows of one side, too.
         """
         added, removed = (
-            max(known, default=None)
-            for known in (
-                [n for n in (self[name], self[f"{name} in the results"]) if n is not None]
-                for name in ("rows added", "rows removed")
-            )
+            max(self._known((name, f"{name} in the results")), default=None)
+            for name in ("rows added", "rows removed")
         )
         different, shown = self["rows different"], self["rows different in the results"]
         # In each row that differs, a value does.
@@ -182,7 +179,8 @@ class Figures:
     def counted(self) -> Iterator[str]:
         """The names of the figures that count a difference."""
         names = (*DIFFERENCES, *(f"{name} in the results" for name in DIFFERENCES))
-        yield from (name for name in (*names, "values different", *_OF_COLUMNS) if self[name])
+        names += ("values different", "columns with differences")
+        yield from (name for name in names if self[name])
 
     @property
     def rows(self) -> dict[str, float]:
@@ -198,7 +196,7 @@ class Figures:
     @property
     def may_have_rows(self) -> bool:
         """Whether a figure says that there are rows to compare, if only before a filter."""
-        return any(self[name] for name in (*self.rows, *ROWS)) or any(self.counted)
+        return any(self._known((*ROWS_IN_RESULTS, *ROWS))) or any(self.counted)
 
     @property
     def rows_known(self) -> Iterator[str]:
@@ -212,8 +210,8 @@ class Figures:
         """Whether no column was compared though a side has more than its keys."""
         keys = items(self.diff, "pk_columns") or items(self.sent, "pk_columns")
         sides = self._known(_PAIRS["schema", "column_counts"])
-        is_chosen = _Choice(self._asked).is_made
-        return self["columns compared"] == 0 and max(sides, default=0) > len(keys) and not is_chosen
+        has_more = max(sides, default=0) > len(keys)
+        return self["columns compared"] == 0 and has_more and not self._choice.is_made
 
     @property
     def is_one_sided(self) -> bool:
@@ -227,14 +225,15 @@ class Figures:
 
         Of what was chosen, only columns that are named can be told from the others.
         """
-        choice = _Choice(self._asked)
+        choice = self._choice
         if choice.is_made:
             changed = [*map(choice.misses, self._exclusive), *map(choice.includes, self._retyped)]
             return sum(changed) or None
         measured = self["schema differences"]
         # Across databases, 0 says nothing.
-        known = [measured] if measured or not self.is_across else []
-        found = [n for n in (*known, *(self[name] for name in _COLUMNS)) if n is not None]
+        found = self._known(_COLUMNS)
+        if measured is not None and (measured or not self.is_across):
+            found.append(measured)
         if self._lacks_a_column and not any(found):
             return 1
         return max(found, default=None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Asset
 
+from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.jobs.gate.doubts import doubts
 from airflow_provider_datafold.jobs.gate.explanation import explain
 from airflow_provider_datafold.jobs.gate.figures import Figures, number
@@ -130,6 +131,13 @@ class Report:
         for outlet in self.context["task"].outlets:
             if isinstance(outlet, Asset):
                 self.context["outlet_events"][outlet].extra.update(extra)
+
+
+def cause_of(error: BaseException) -> tuple[DatafoldError | None, str]:
+    """Return the error of ours that a task ends with, if there is one, and why the task ends."""
+    causes = (error, error.__cause__, error.__context__)
+    found = next((each for each in causes if isinstance(each, DatafoldError)), None)
+    return found, found.summary if found else f"the task ended with {type(error).__name__}"
 
 
 def _quoted(part: str) -> str:

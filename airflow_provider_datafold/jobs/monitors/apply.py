@@ -68,7 +68,7 @@ def apply_plan(hook: JobHook, plan: Plan) -> None:
     )
     for slug, monitor_id in plan.deleted.items():
         with problems.collected(slug):
-            # Whoever wants to keep a monitor takes its tag off, perhaps a moment ago.
+            # A person who wants to keep a monitor takes its tag off, perhaps a moment ago.
             if _lost_tag(hook, monitor_id, ownership.tags_of(plan.set_name, slug, "")[:1]):
                 hook.log.warning(
                     "Monitor %d, %r, no longer has its tag, so it is not deleted.", monitor_id, slug

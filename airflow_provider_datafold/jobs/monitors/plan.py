@@ -52,7 +52,7 @@ class Plan:
     """What to do, in this order.
 
     :param set_name: the set.
-    :param known: the ids of all monitors of the account, whoever has made them.
+    :param known: the ids of all monitors of the account, of the set or not.
     :param ids: the ids of the monitors in the files, by slug.
     :param created: monitors to create.
     :param updated: monitors to change.

@@ -28,11 +28,6 @@ def texts(field: str, value: Any) -> list[str] | None:
     return found
 
 
-def nullable_name(field: str, value: Any) -> str | None:
-    """Check a name, or none."""
-    return None if fields.undo_none(value) is None else fields.name(field, value)
-
-
 def find(
     hook: JobHook,
     tags: Sequence[str] | None,
