@@ -90,11 +90,6 @@ def tls(causes: Causes) -> DatafoldError | None:
     return None
 
 
-def address_unusable() -> DatafoldError:
-    """Return the error for a host to which no request can be made."""
-    return DatafoldConfigurationError("the address cannot be used. Check the connection's host")
-
-
 def ca_bundle() -> DatafoldError:
     """Return the error for a file of CA certificates that cannot be read."""
     return DatafoldConfigurationError(

@@ -205,8 +205,8 @@ def _is_address(location: SplitResult, rest: str) -> bool:
     netloc = location.netloc
     labels = (location.hostname or "").rstrip(".").split(".")
     return (
-        # DNS holds no label that is empty or longer.
-        all(0 < len(label) < 64 for label in labels)
+        # DNS holds no label that is empty or longer, and no wildcard names a host.
+        all(0 < len(label) < 64 and "*" not in label for label in labels)
         and bool(_URL.fullmatch(rest))
         and not (location.query or location.fragment or set("@%") & set(netloc))
         and not netloc.endswith(":")

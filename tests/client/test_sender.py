@@ -138,12 +138,6 @@ def test_malformed_header_is_not_logged(serve: Any, log: Any, field: str) -> Non
     assert API_KEY not in log.text
 
 
-def test_impossible_address(to: Any) -> None:
-    to("https://*")
-    error = fails(call_sync, DatafoldConfigurationError, "connection's host")
-    assert "'datafold_default'" in str(error)
-
-
 # Bytes that a service sends unasked.
 
 
