@@ -20,7 +20,6 @@ from airflow_provider_datafold.client import loop
 from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
-    DatafoldConfigurationError,
     DatafoldTimeoutError,
     DatafoldUnreachableError,
 )
@@ -123,12 +122,6 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     return may_end
-
-
-def test_address_that_cannot_be_used() -> None:
-    client = AsyncClient(settings_for("https://datafold.test:port"), "tests")
-    with pytest.raises(DatafoldConfigurationError, match="the address cannot be used"):
-        run(client.call(bi.GET, bi_datasource_id=7))
 
 
 def test_what_libraries_log_shows_no_secret(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
