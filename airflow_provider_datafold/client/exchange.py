@@ -8,7 +8,6 @@ timeout with each address and each byte, and take the first interim response for
 from __future__ import annotations
 
 import http.client
-import io
 import os
 import socket
 import ssl
@@ -31,10 +30,6 @@ from airflow_provider_datafold.redaction.silence import silence
 _OLDEST = 60.0
 """Seconds after which a connection is not used again, so that new addresses of a host and new CA
 certificates take effect."""
-
-_MOST_INTERIM = 100
-_LONGEST_HEAD = 512 * 1024
-"""The most bytes of lines in a row, such as headers and trailers."""
 
 
 class Exchange:
@@ -120,49 +115,16 @@ _EXCHANGE: ContextVar[Exchange | None] = ContextVar("_EXCHANGE", default=None)
 silence(("urllib3.connection", "urllib3.connectionpool"), _EXCHANGE.get)
 
 
-class _Reader(io.BufferedReader):
-    """Refuses more lines in a row than HTTP ever needs.
-
-    urllib3 has no limit for trailers, and before 2.8 none for the length of a line.
-    """
-
-    _in_a_row = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self._in_a_row = 0
-        return super().read(size)
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(_LONGEST_HEAD if size is None or size < 0 else size)
-        self._in_a_row += len(line)
-        if self._in_a_row >= _LONGEST_HEAD:
-            raise http.client.LineTooLong("head")
-        return line
-
-
 class _Response(http.client.HTTPResponse):
     """A response of the service or of a proxy."""
 
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = _Reader(self.fp.detach())
-
     def _read_status(self) -> tuple[str, int, str]:
         """Skip interim responses (RFC 9110, section 15.2): Python skips only status 100."""
-        for _ in range(_MOST_INTERIM):
+        while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if not 101 < status < 200:
                 return version, status, reason
             http.client.parse_headers(self.fp)
-        raise http.client.HTTPException("too many interim responses")
-
-    def begin(self) -> None:
-        """Read the head, and refuse one that is malformed: urllib3 would log the rest of it."""
-        super().begin()
-        # After a 101, for which we did not ask, comes something that is not HTTP.
-        if self.status == 101 or self.msg.defects or self.msg.get_payload():
-            self.close()
-            raise http.client.HTTPException("malformed head")
 
 
 class _Connection(HTTPConnection):

@@ -180,16 +180,6 @@ def test_a_refusal_is_a_refusal_whatever_its_body(
     fails(call, kind)
 
 
-@both
-@pytest.mark.parametrize(("interim", "is_read"), [(99, True), (100, False), (1000, False)])
-def test_interim_responses_without_end(call: Call, serve: Any, interim: int, is_read: bool) -> None:
-    serve(says(b"HTTP/1.1 103 Early Hints\r\nX: x\r\n\r\n" * interim + OK), extra=WHOLE)
-    if is_read:
-        assert update(call) == {}
-    else:
-        fails(call, DatafoldConnectionError, "the connection broke")
-
-
 # Faults.
 
 
