@@ -1,4 +1,4 @@
-"""Turn a response into a JSON value that Airflow can keep, or into an error."""
+"""Turn a response into a JSON value, or into an error."""
 
 from __future__ import annotations
 
@@ -30,13 +30,6 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.redaction.redactor import Redactor
 
 _MOST_ERRORS = 20
-_DEEPEST = 100
-_LONG_NUMBER = b"0" * 19
-_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
-"""Makes each digit a zero. Looking for zeros takes a tenth of the time of a regular expression."""
-
-_RESERVED = frozenset({"__classname__", "__data__", "__version__", "__type", "__var", "__id__"})
-"""Keys that make Airflow read an object in XCom as something else."""
 
 _MEANINGS: dict[int, tuple[type[DatafoldError], str]] = {
     401: (
@@ -102,8 +95,6 @@ def understand(answer: Response, request: Request, settings: Settings, redactor:
             )
         else:
             problem = _type_problem(value, operation) or _name_problem(value, request)
-            if not problem and _may_be_problem(text):
-                problem = _problem(value, "")
     if problem:
         raise DatafoldAnswerError(
             f"{answer.status_code}, but the response {redactor.excerpt(problem)}. The request may "
@@ -152,38 +143,6 @@ def _name_problem(value: Any, request: Request) -> str | None:
         f"is about another {request.operation.noun}: its {name} is {found!r}, not {wanted}. Check "
         f"the proxies and caches between Airflow and Datafold"
     )
-
-
-def _may_be_problem(text: str) -> bool:
-    """Say whether :func:`_problem` could find one: most responses need no look at each value."""
-    return (
-        "\\u" in text
-        or '"__' in text
-        or _LONG_NUMBER in text.encode().translate(_DIGITS)
-        or text.count("[") + text.count("{") > _DEEPEST
-    )
-
-
-def _problem(value: Any, place: str, depth: int = 0) -> str | None:
-    """Return the reason why Airflow could not keep a value in XCom, ``None`` if it could."""
-    if isinstance(value, str) and "\0" in value:
-        return f"has a NUL character{place}, which databases refuse"
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        return f"has an integer of more than 64 bits{place}"
-    if not isinstance(value, (dict, list)):
-        return None
-    if depth > _DEEPEST:
-        return f"is nested more than {_DEEPEST} deep"
-    names = value if isinstance(value, dict) else ()
-    if reserved := next((name for name in names if name in _RESERVED), None):
-        return f"has the key {reserved!r}{place}, which Airflow reserves for itself"
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    problems = (
-        _problem(part, f"{place or ' at '}{f'.{key}' if names else f'[{key}]'}", depth + 1)
-        for key, item in items
-        for part in (key, item)
-    )
-    return next(filter(None, problems), None)
 
 
 def _error(
