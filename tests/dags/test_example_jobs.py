@@ -122,21 +122,6 @@ def test_a_load_that_fails(run_dag: Any, sandbox: Any, connect: Callable[..., No
     }
 
 
-@pytest.mark.usefixtures("specs")
-def test_a_load_of_wrong_data(run_dag: Any, sandbox: Any, warehouse: Path) -> None:
-    with closing(sqlite3.connect(warehouse)) as connection:
-        connection.executescript(
-            "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount REAL);"
-            "CREATE TRIGGER free AFTER INSERT ON orders WHEN new.id = 2"
-            " BEGIN UPDATE orders SET amount = 0 WHERE id = 2; END;"
-        )
-
-    run = window(run_dag, sandbox)
-
-    assert run.state == "failed"
-    assert states(run)["check"] == "failed"
-
-
 def test_no_owner_is_warned_if_the_gate_passes(run_dag: Any, sandbox: Any) -> None:
     sandbox.state.data_diffs.courses.default = IDENTICAL
 

@@ -1,4 +1,4 @@
-"""The gate in a real Airflow and over real sockets: right and wrong ways to fill it."""
+"""The gate in a real Airflow and over real sockets: ways to fill it."""
 
 from __future__ import annotations
 
@@ -222,50 +222,3 @@ def test_mapped_gates_show_their_tables(native: bool, run_dag: Any, sandbox: Any
         "table 2024",
         "B" * 200,
     ]
-
-
-@dataclass
-class Wrong:
-    """A wrong way to fill a gate.
-
-    :param field: the field that the error names.
-    :param arguments: source of the arguments that are not the usual ones.
-    :param text: what the error says, too.
-    """
-
-    field: str
-    arguments: str
-    text: str = ""
-
-
-# tests/jobs/test_data_diff.py and tests/jobs/gate have them all.
-WRONG = [
-    Wrong("data_source1_id", "data_source1_id='{{ params.zero }}'", "must be a positive integer"),
-    Wrong("data_source2_id", "data_source2_id='{{ params.nothing }}'"),
-    Wrong("allow_schema_changes", "allow_schema_changes='{{ params.choice }}'"),
-    Wrong("There is no Airflow connection 'nowhere' (Datafold)", "datafold_conn_id='nowhere'"),
-]
-
-
-@pytest.mark.parametrize("native", [False, True])
-def test_nothing_arrives_of_wrong_ways_to_fill_it(
-    native: bool, run_gates: Any, sandbox: Any
-) -> None:
-    tasks = [f"gate('wrong_{n}', {case.arguments})" for n, case in enumerate(WRONG)]
-    found = run_gates("wrong", tasks, native=native)
-    errors = recorded()
-    assert {
-        case.arguments: errors.get(f"wrong_{number}")
-        for number, case in enumerate(WRONG)
-        if not _is_right(case, *errors.get(f"wrong_{number}", ("", "")))
-    } == {}
-    assert {state for tasks in found.values() for state, *_ in tasks} == {"failed"}
-    assert {link for tasks in found.values() for *_, link in tasks} == {None}
-    assert sandbox.state.requests == []
-
-
-def _is_right(case: Wrong, kind: str, text: str) -> bool:
-    expected = "Configuration" if " " in case.field else "Input"
-    start = case.field if " " in case.field else f"{case.field}: "
-    is_named = kind == f"Datafold{expected}Error" and text.startswith(start)
-    return is_named and case.text in text and "Nothing was sent." in text
