@@ -74,8 +74,6 @@ SERVED: dict[str, tuple[str, Behaviour]] = {
         "DatafoldAnswerError",
         lambda asked: [answer(200, LOGIN_PAGE + (asked.request.body if asked.request else b""))],
     ),
-    "nul": ("DatafoldAnswerError", echoes(200, nul="\0")),
-    "huge integer": ("DatafoldAnswerError", echoes(200, big=2**80)),
     "closed": ("DatafoldConnectionError", says()),
     "silent": ("DatafoldTimeoutError", says(FOR_EVER)),
 }
@@ -453,6 +451,7 @@ CLIENT = os.path.join(PACKAGE, "client") + os.sep
 Place = tuple[str, int]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("attempt", [by_operator, by_client], ids=["operator", "async"])
 @pytest.mark.parametrize("status", [200, 422])
 def test_task_that_is_interrupted_anywhere_in_the_client(
