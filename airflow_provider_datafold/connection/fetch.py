@@ -33,25 +33,12 @@ Sleep = Callable[[float], object]
 
 
 def fetch_settings(conn_id: str, sleep: Sleep = time.sleep) -> Settings:
-    """Read a connection of type ``datafold``.
-
-    :param conn_id: id of the Airflow connection.
-    :param sleep: pauses for some seconds.
-    :return: its settings, checked.
-    :raises DatafoldConfigurationError: there is no such connection, or a field of it is wrong.
-    :raises DatafoldTransientError: Airflow could not read it.
-    """
+    """Read a connection of type ``datafold``."""
     return _judge(fetch_connection(conn_id, "Datafold", sleep))
 
 
 async def fetch_settings_async(conn_id: str) -> Settings:
-    """Read a connection of type ``datafold`` without blocking the event loop.
-
-    :param conn_id: id of the Airflow connection.
-    :return: its settings, checked.
-    :raises DatafoldConfigurationError: there is no such connection, or a field of it is wrong.
-    :raises DatafoldTransientError: Airflow could not read it.
-    """
+    """Read a connection of type ``datafold`` without blocking the event loop."""
     from airflow.providers.common.compat.connection import get_async_connection
 
     search = _Search(conn_id, "Datafold")
@@ -66,15 +53,7 @@ async def fetch_settings_async(conn_id: str) -> Settings:
 
 
 def fetch_connection(conn_id: str, meaning: str, sleep: Sleep = time.sleep) -> Secret:
-    """Read a connection of any type.
-
-    :param conn_id: id of the Airflow connection.
-    :param meaning: what it is for, for the error.
-    :param sleep: pauses for some seconds.
-    :return: the connection, wrapped.
-    :raises DatafoldConfigurationError: there is no such connection.
-    :raises DatafoldTransientError: Airflow could not read it.
-    """
+    """Read a connection of any type."""
     search = _Search(conn_id, meaning)
     while True:
         try:
@@ -98,17 +77,11 @@ class _Search:
         self._failure: type[Exception] = AirflowNotFoundException
 
     def note(self, error: Exception) -> None:
-        """Note that a look failed.
-
-        :param error: only its type is kept: text and frames may show a secret.
-        """
+        """Note that a look failed."""
         self._failure = type(error)
 
     def pause(self) -> float:
-        """Return the seconds until the next look.
-
-        :raises DatafoldError: there is none.
-        """
+        """Return the seconds until the next look."""
         pause = None if self._is_certain() else next(self._pauses, None)
         if pause is None:
             # Here and not where it was caught: it would carry the foreign error.

@@ -79,13 +79,7 @@ class Settings:
 
 
 def judge(connection: Connection, environ: Mapping[str, str]) -> Settings:
-    """Check a connection of type ``datafold``.
-
-    :param connection: the Airflow connection.
-    :param environ: the worker's environment, which may name a CA bundle.
-    :return: its settings.
-    :raises DatafoldConfigurationError: a field is wrong.
-    """
+    """Check a connection of type ``datafold``."""
     conn_id = str(connection.conn_id)
     if connection.conn_type not in _CONN_TYPES:
         # Else the password of another system would go to Datafold.
@@ -135,13 +129,7 @@ def _key_problem(api_key: Secret) -> str | None:
 
 
 def judge_url(connection: Connection, *, allow_http: bool) -> str:
-    """Make a base URL of host, port and schema of a connection.
-
-    :param connection: an Airflow connection of any type.
-    :param allow_http: whether plain http is allowed to other machines, too.
-    :return: the URL without a trailing slash.
-    :raises DatafoldConfigurationError: a field is wrong.
-    """
+    """Make a base URL of host, port and schema of a connection."""
     conn_id = connection.conn_id
     host = (connection.host or "").strip() or DEFAULT_HOST
     schema = (connection.schema or "").strip().lower()
@@ -302,11 +290,7 @@ class Extra:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host name or address is this machine itself.
-
-    :param host: a host name or an address without brackets.
-    :return: ``True`` for ``localhost`` and loopback addresses.
-    """
+    """Say whether a host name or address is this machine itself."""
     if host == "localhost":
         return True
     with suppress(ValueError):
@@ -315,13 +299,7 @@ def is_loopback(host: str) -> bool:
 
 
 def reject(conn_id: str | None, name: str, problem: str) -> NoReturn:
-    """Refuse a connection.
-
-    :param conn_id: its id.
-    :param name: the field that is wrong.
-    :param problem: what is wrong with it.
-    :raises DatafoldConfigurationError: always.
-    """
+    """Refuse a connection."""
     raise DatafoldConfigurationError(
         f"Airflow connection {conn_id!r}: field {name!r} {problem}. Nothing was sent."
     )

@@ -23,15 +23,7 @@ _COLUMNS = ("pk_columns", "include_columns", "exclude_columns", "columns_to_comp
 
 
 def creation(arguments: Mapping[str, Any], options: Any) -> Request:
-    """Make the request for a data diff's creation.
-
-    :param arguments: values of :data:`~airflow_provider_datafold.jobs.gate.arguments.COMPARED` by
-        name, as Airflow rendered them, concealed.
-    :param options: the other fields by the API's names, or ``None``.
-    :return: the request. Its body has no tag yet.
-    :raises DatafoldInputError: a value is wrong, a side is missing or given twice, an option is
-        unknown or is also an argument, a column's name is blank, or there are no primary keys.
-    """
+    """Make the request for a data diff's creation."""
     config = {name: arguments[name] for name in COMPARED} | _options(options)
     config = {
         name: _CHECKS[name](name, value) if name in _CHECKS else value

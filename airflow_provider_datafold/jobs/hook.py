@@ -41,50 +41,24 @@ class JobHook(DatafoldHook):
 
     @concealed
     def checked(self, check: Callable[..., Checked], *given: Any) -> Checked:
-        """Run a check of what is going to be sent.
-
-        :param check: takes the values, concealed.
-        :param given: the values.
-        :return: what the check returns.
-        :raises DatafoldInputError: a value is wrong. The message shows no secret.
-        """
+        """Run a check of what is going to be sent."""
         return self._checked(partial(check, *given), *given)
 
     def send(self, request: Request) -> Any:
-        """Send a request that an operation has made.
-
-        :param request: the request.
-        :return: as for :meth:`call`.
-        :raises DatafoldError: as for :meth:`call`.
-        """
+        """Send a request that an operation has made."""
         return self._send(request)
 
     def redactor(self, *given: Any) -> Redactor:
-        """Make a redactor that knows the API key and the secrets in concealed values.
-
-        :param given: the values.
-        :return: the redactor.
-        """
+        """Make a redactor that knows the API key and the secrets in concealed values."""
         return self._redactor(*given)
 
     @property
     def host(self) -> str:
-        """The host that calls go to, with its port if it has one.
-
-        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
-        """
+        """The host that calls go to, with its port if it has one."""
         return urlsplit(self._settings.base_url).netloc
 
     def look(self, job: Job, ids: Mapping[str, Any], *, is_troubled: bool = False) -> JobStatus:
-        """Look at a job once, or for a minute if Datafold says 403 or 404.
-
-        :param job: its kind, e.g. :data:`~airflow_provider_datafold.jobs.job.DATA_DIFF`.
-        :param ids: its ids by name, e.g. ``{"datadiff_id": 7}``.
-        :param is_troubled: whether looks have failed for too long already, so that this one
-            decides.
-        :return: its state; that of a job which runs if only a temporary error came back.
-        :raises DatafoldError: it failed for good.
-        """
+        """Look at a job once, or for a minute if Datafold says 403 or 404."""
         conversation = look_surely(job, ids, self._settings, self.log, is_troubled=is_troubled)
         reading: JobStatus = self._open().run(conversation)
         return reading
@@ -98,19 +72,7 @@ class JobHook(DatafoldHook):
         since: float | None = None,
         poll_interval: float | None = None,
     ) -> JobStatus:
-        """Wait until a job ends; a temporary error does not end the wait.
-
-        :param job: its kind, e.g. :data:`~airflow_provider_datafold.jobs.job.DATA_DIFF`.
-        :param ids: its ids by name, e.g. ``{"datadiff_id": 7}``.
-        :param deadline: when to give up, in seconds since the epoch.
-        :param since: when the wait began, in seconds since the epoch; by default now.
-        :param poll_interval: seconds between two looks; by default 2 at first, then a
-            seventh of the time waited, at least 1 and at most 30.
-        :return: its state at the end.
-        :raises DatafoldDeadlineError: it still runs at the deadline.
-        :raises DatafoldError: no look succeeded for an hour, all were refused for a minute, or one
-            failed for good.
-        """
+        """Wait until a job ends; a temporary error does not end the wait."""
         conversation = watch(
             job,
             ids,
@@ -124,10 +86,7 @@ class JobHook(DatafoldHook):
         return reading
 
     def pause(self, seconds: float) -> None:
-        """Do nothing for a while; :meth:`stop` ends that at once.
-
-        :param seconds: how long.
-        """
+        """Do nothing for a while; :meth:`stop` ends that at once."""
         self._open().run(pause(seconds))
 
     def stop(self) -> None:
@@ -145,14 +104,7 @@ class JobHook(DatafoldHook):
     def each(
         self, do: Callable[[JobHook, Item], Done], items: Sequence[Item], *, at_once: int
     ) -> list[Done]:
-        """Do something for each item, for several at a time.
-
-        :param do: takes a hook and an item; a hook is only in one thread at a time.
-        :param items: the items.
-        :param at_once: how many at a time, at most.
-        :return: what it returns for each.
-        :raises DatafoldError: it failed for one; then the others are stopped.
-        """
+        """Do something for each item, for several at a time."""
         idle: SimpleQueue[JobHook] = SimpleQueue()
 
         def turn(item: Item) -> Done:
@@ -191,13 +143,6 @@ class JobHook(DatafoldHook):
         """Call an operation once more when the task is being stopped.
 
         It works after :meth:`stop`, over a connection of its own.
-
-        :param operation: what is asked for.
-        :param within: seconds that a request may take, and after which none is sent again.
-        :param max_retries: how often to try again; ``None`` for what the connection says.
-        :param values: the fields of path and query by name.
-        :return: as for :meth:`call`.
-        :raises DatafoldError: as for :meth:`call`.
         """
         request = self.checked(lambda values: operation.request(**values), values)
         timeout = min(within, self._settings.timeout)
@@ -211,11 +156,7 @@ class JobHook(DatafoldHook):
             client.close()
 
     def may_retry(self, attempt: int, seconds: float) -> bool:
-        """Say whether the connection allows another attempt at something.
-
-        :param attempt: number of the attempt that failed, from 1.
-        :param seconds: how long all attempts have taken.
-        """
+        """Say whether the connection allows another attempt at something."""
         longest = self._settings.call_timeout
         return attempt <= self._settings.max_retries and (longest is None or seconds < longest)
 

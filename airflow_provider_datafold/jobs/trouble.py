@@ -49,11 +49,7 @@ class Trouble:
         self._asked = 0.0
 
     def is_final(self, error: Exception, now: float) -> bool:
-        """Note a failure, and return whether the wait must give up.
-
-        :param error: what failed. What is not one of :data:`PASSING` is judged as a refusal is.
-        :param now: seconds since the epoch.
-        """
+        """Note a failure, and return whether the wait must give up."""
         if isinstance(error, DatafoldStoppedError):
             return True
         self._asked = (error.retry_after if isinstance(error, DatafoldError) else None) or 0.0
@@ -73,9 +69,6 @@ class Trouble:
         self._asked = 0.0
 
     def pause(self, usual: float) -> float:
-        """Return the seconds until the next look.
-
-        :param usual: what they are without trouble.
-        """
+        """Return the seconds until the next look."""
         soon = usual if self._refused_since is None else min(usual, REFUSAL_PAUSE)
         return max(soon, self._asked)

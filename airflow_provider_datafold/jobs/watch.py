@@ -82,11 +82,7 @@ class PollInterval:
     interval: float | None = None
 
     def pause(self, waited: float, jitter: float) -> float:
-        """Return the seconds until the next look.
-
-        :param waited: seconds since the wait began.
-        :param jitter: a random number from 0 to 1, so that many waits do not look at once.
-        """
+        """Return the seconds until the next look."""
         if self.interval is not None:
             return self.interval
         pause = max(waited / _SHARE, _SHORTEST_PAUSE)
@@ -96,15 +92,7 @@ class PollInterval:
 
 
 def look(job: Job, ids: Mapping[str, Any], settings: Settings, log: Logger) -> Conversation:
-    """Look at a job once.
-
-    :param job: its kind.
-    :param ids: its ids.
-    :param settings: of the connection to use.
-    :param log: for :func:`~airflow_provider_datafold.client.conversation.converse`.
-    :return: a :class:`JobStatus`.
-    :raises DatafoldError: that failed.
-    """
+    """Look at a job once."""
     read = _find if job.is_read_from_pages else _read
     answer = yield from read(job, ids, settings, log)
     status = answer.get(job.status)
@@ -166,15 +154,6 @@ def look_surely(
     """Look at a job for someone who comes again later, and may remember nothing by then.
 
     So a refusal is looked at again in here, until it is known what it means.
-
-    :param job: its kind.
-    :param ids: its ids.
-    :param settings: of the connection to use.
-    :param log: where to tell of looks that failed.
-    :param is_troubled: whether looks have failed for too long already, so that this one decides.
-    :param clock: seconds since the epoch.
-    :return: a :class:`JobStatus`, of a job that runs if the look failed for the moment only.
-    :raises DatafoldError: it failed for good.
     """
     trouble = Trouble(is_lasting=is_troubled)
     while True:
@@ -207,23 +186,7 @@ def watch(
     clock: Callable[[], float] = time.time,
     jitter: Callable[[], float] = random.random,
 ) -> Conversation:
-    """Wait until a job ends.
-
-    :param job: its kind.
-    :param ids: its ids.
-    :param settings: of the connection to use.
-    :param log: where to tell of the job's progress, and of looks that failed.
-    :param deadline: when to give up, in seconds since the epoch: the wait may be resumed elsewhere.
-    :param interval: how often to look.
-    :param since: when the wait began, in seconds since the epoch; by default now.
-    :param trouble: what has gone wrong before; by default nothing.
-    :param clock: seconds since the epoch.
-    :param jitter: a random number from 0 to 1.
-    :return: the :class:`JobStatus` of its end.
-    :raises DatafoldDeadlineError: the job still runs at the deadline.
-    :raises DatafoldError: no look succeeded for an hour, all were refused for a minute, or one
-        failed for good.
-    """
+    """Wait until a job ends."""
     trouble = trouble or Trouble()
     told_at = clock()
     begin = told_at if since is None else since

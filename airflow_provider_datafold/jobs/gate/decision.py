@@ -74,18 +74,7 @@ class Gate:
         reading: JobStatus,
         given: Any = (),
     ) -> dict[str, Any]:
-        """Let the DAG continue, or stop it. In any case tell the verdict first.
-
-        :param hook: reads the detailed results.
-        :param context: Airflow's task context, which takes the verdict.
-        :param datadiff_id: the data diff's id, which the API's response may lack.
-        :param reading: the data diff's end.
-        :param given: the body of the data diff's creation, concealed: no message repeats its
-            secrets. It may ask for a sample.
-        :return: ``id``, ``status``, ``result``, ``url`` and ``diff_stats`` of the data diff.
-        :raises AirflowSkipException: the sides differ, and ``on_difference`` is ``"skip"``.
-        :raises DatafoldError: the DAG must not continue; the class says why.
-        """
+        """Let the DAG continue, or stop it. In any case tell the verdict first."""
         results = _results(hook, datadiff_id) if reading.has_succeeded else {}
         report = _report(hook, context, datadiff_id, reading.answer, results, given)
         self.verdict, error = self._decide(report, reading)
@@ -104,14 +93,7 @@ class Gate:
         error: BaseException,
         given: Any = (),
     ) -> None:
-        """Tell that a data diff was not judged, unless its verdict was told.
-
-        :param hook: knows the host.
-        :param context: Airflow's task context.
-        :param datadiff_id: the data diff's id.
-        :param error: why.
-        :param given: the body of the data diff's creation, concealed.
-        """
+        """Tell that a data diff was not judged, unless its verdict was told."""
         if self.verdict is not None:
             return
         found, reason = cause_of(error)
@@ -161,13 +143,7 @@ _Decision = tuple[Verdict, "Exception | None"]
 
 
 def summary(hook: JobHook, datadiff_id: int, diff: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a data diff that a task returns.
-
-    :param hook: knows the host.
-    :param datadiff_id: the data diff's id.
-    :param diff: the data diff as the API returns it.
-    :return: ``id``, ``status``, ``result``, ``url`` and ``diff_stats``.
-    """
+    """Return the part of a data diff that a task returns."""
     return {
         "id": datadiff_id,
         "status": diff.get("status"),

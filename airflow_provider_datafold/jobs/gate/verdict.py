@@ -50,12 +50,7 @@ class Verdict:
 
 
 def judge(figures: Figures, limits: Limits, *, may_be_empty: bool = False) -> Verdict:
-    """Judge a data diff that is done.
-
-    :param figures: all evidence about it.
-    :param limits: by how much the sides may differ.
-    :param may_be_empty: whether it passes without any rows.
-    """
+    """Judge a data diff that is done."""
     if figures.result == "error":
         return Verdict(Outcome.FAILED, "the comparison failed", ())
     if figures.result not in ("identical", "different", "empty"):
