@@ -35,7 +35,7 @@ def a_model(name: str, **more: Any) -> dict[str, Any]:
 
 
 def a_test(
-    kind: str, model: str, *, where: str | None = None, attached_node: Any = "", **more: Any
+    kind: str, model: str, *, config: Any = None, attached_node: Any = "", **more: Any
 ) -> dict[str, Any]:
     """A test's node. What is no field of it is an argument of the test."""
     fields = {name: more.pop(name) for name in ("resource_type", "depends_on") if name in more}
@@ -46,6 +46,6 @@ def a_test(
         "test_metadata": {"name": kind, "kwargs": more},
         "attached_node": unique_id if attached_node == "" else attached_node,
         "depends_on": {"nodes": [unique_id]},
-        "config": {"where": where},
+        "config": config,
         **fields,
     }

@@ -203,7 +203,7 @@ class DatafoldDbtModelsOperator(TakesNames, DatafoldOperator):
         if not isinstance(selected, str):
             return selected
         # Lines, or where they are.
-        if "\n" not in selected:
+        if jobs.dbt.selection.is_place(selected.strip()):
             selected = jobs.dbt.artifact.read_text("select", selected.strip())
         return jobs.dbt.selection.of_list(selected, jobs.dbt.manifest.other_names(content))
 

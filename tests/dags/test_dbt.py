@@ -113,25 +113,26 @@ def test_each_model_has_a_gate(version: str, deferrable: bool, run_dag: Any, san
     # Only the project allows new rows, and only in the orders.
     assert tasks_of(run) == {
         "models[-1]": ("success", None),
-        "gate[0]": ("failed", "CUSTOMERS"),
-        "gate[1]": ("success", "ORDERS"),
-        "gate[2]": ("failed", "PAYMENTS"),
-        "gate[3]": ("failed", "PRICES"),
-        "gate[4]": ("failed", "PRODUCTS"),
+        "gate[0]": ("failed", "customers"),
+        "gate[1]": ("success", "orders"),
+        "gate[2]": ("failed", "payments"),
+        "gate[3]": ("failed", "prices"),
+        "gate[4]": ("failed", "products"),
     }
+    # dbt quotes the tables, and not the columns.
     sent = bodies(sandbox)
     assert (
-        sent["CUSTOMERS"].items()
+        sent["customers"].items()
         >= {
-            "table1": ["SHOP", "PUBLIC", "CUSTOMERS"],
-            "table2": ["SHOP", "STAGING", "CUSTOMERS"],
+            "table1": ["shop", "public", "customers"],
+            "table2": ["shop", "staging", "customers"],
             "pk_columns": ["CUSTOMER_ID"],
             "filter1": "not is_test",
             "filter2": "not is_test",
             "exclude_columns": ["NAME"],
         }.items()
     )
-    assert sent["PRICES"]["table1"] == ["SHOP", "PUBLIC_FINANCE", "PRICES"]
+    assert sent["prices"]["table1"] == ["shop", "public_finance", "prices"]
 
 
 def test_gates_of_nothing_are_skipped(run_dag: Any, sandbox: Any) -> None:

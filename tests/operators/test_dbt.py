@@ -88,8 +88,16 @@ TO_PUBLIC = {"production": {"schema": "public"}}
 
 
 def model(name: str = "orders", *, meta: Any = None, **more: Any) -> dict[str, Any]:
-    """A model with a key."""
-    return a_model(name, **{"meta": {"primary-key": ["id"], **(meta or {})}, **more})
+    """A model with a key. dbt writes an alias twice: what is configured, and what came of it."""
+    config = {**more.pop("config", {}), **({"alias": more["alias"]} if "alias" in more else {})}
+    return a_model(
+        name, **{"meta": {"primary-key": ["id"], **(meta or {})}, "config": config, **more}
+    )
+
+
+def prefixed(name: str, **more: Any) -> dict[str, Any]:
+    """A model whose table a macro of the project names after the target."""
+    return {**model(name, **more), "alias": f"dev_{name}"}
 
 
 def gate(name: str, *keys: str, schema: str = "", **more: Any) -> dict[str, Any]:
@@ -232,6 +240,10 @@ exposure:shop.dashboard
         ("orders\npath:models/finance/prices.sql\n", ["orders", "prices"]),
         # Nothing has changed.
         ("07:00:01  No nodes selected!\n", []),
+        ("", []),
+        ("shop.finance.prices", ["prices"]),
+        ("path:models/finance/prices.sql", ["prices"]),
+        ("source:shop.raw.orders", []),
     ],
 )
 def test_what_dbt_lists_is_selected(
@@ -253,6 +265,7 @@ def test_a_list_of_what_is_no_model(refused: Read, tmp_path: Path) -> None:
     # Of --output json.
     assert """'{"name": "orders"}'""" in refused(select='{"name": "orders"}\n' * 2)
     assert refused(select="no/file").startswith("select: no/file cannot be read at ")
+    assert refused(select="state:modified+").startswith("select: no model fits 'state:modified+'.")
     (tmp_path / "listed.txt").write_bytes(b"\xff")
     assert refused(select=str(tmp_path / "listed.txt")).endswith(f"is not text in UTF-8. {NOTHING}")
 
@@ -334,6 +347,14 @@ def test_results_of_a_run(arguments: Any, read: Read, tmp_path: Path, task_log: 
             {"args": {"which": "compile"}, "results": []},
             "was written by 'dbt compile', which builds no models. Keep the file that dbt build or "
             "dbt run wrote, and pass that",
+        ),
+        *(
+            (
+                {"args": {"which": "build", **flags}, "results": []},
+                f"was written by 'dbt build' with --{flag}, which builds tables without all of "
+                f"their rows. Build without it, and pass the files of that run",
+            )
+            for flag, flags in {"empty": {"empty": True}, "sample": {"sample": "3 days"}}.items()
         ),
     ],
 )
@@ -476,7 +497,7 @@ NEW, REMOVED = "new, so nothing is published", "removed"
         ([model("sales", alias="ORDERS")], [named("orders")], [("orders", "ORDERS")], []),
         # It got a version.
         (
-            [model(unique_id="model.shop.orders.v1", version=1)],
+            [model(unique_id="model.shop.orders.v1", alias="orders", version=1)],
             [named("orders")],
             [("orders", "orders")],
             [],
@@ -495,6 +516,13 @@ NEW, REMOVED = "new, so nothing is published", "removed"
             [named("a")],
             [("a", "a_old"), ("a", "a")],
             [],
+        ),
+        # A macro names the tables of each target, and one name is that of another's table.
+        (
+            [prefixed("a"), prefixed("dev_a"), prefixed("new")],
+            [named("a"), named("dev_a"), named("dev_new")],
+            [("a", "dev_a"), ("dev_a", "dev_dev_a")],
+            [("new", NEW), ("dev_new", REMOVED)],
         ),
         # They change places.
         (
@@ -530,6 +558,19 @@ NEW, REMOVED = "new, so nothing is published", "removed"
             [named("orders"), named("b", alias="orders")],
             [],
             [("sales", NEW), ("b", REMOVED), ("orders", REMOVED)],
+        ),
+        # dbt Mesh: another project builds and publishes it.
+        (
+            [model("a"), model("b", unique_id="model.other.b", original_file_path="")],
+            [
+                named("a"),
+                *(
+                    model(name, unique_id=f"model.other.{name}", original_file_path="")
+                    for name in ("b", "c")
+                ),
+            ],
+            [("a", "a")],
+            [("b", "of another project")],
         ),
         # It takes over the table of one that is no longer built.
         (
@@ -786,6 +827,36 @@ def test_upper_case(
     }
     assert task_log.warnings == []
     assert len(sandbox.state.requests) == (upper_case is None)
+
+
+@pytest.mark.parametrize(
+    ("relation", "published", "tables"),
+    [
+        (
+            "shop.staging.orders",
+            None,
+            [["SHOP", "PUBLIC", "ORDERS"], ["SHOP", "STAGING", "ORDERS"]],
+        ),
+        (
+            'shop."staging"."orders"',
+            None,
+            [["SHOP", "public", "orders"], ["SHOP", "staging", "orders"]],
+        ),
+        (
+            '"shop".staging."orders"',
+            'shop."public".orders',
+            [["SHOP", "public", "ORDERS"], ["shop", "STAGING", "orders"]],
+        ),
+    ],
+)
+def test_what_is_quoted_keeps_its_case(
+    relation: str, published: str | None, tables: Any, read: Read
+) -> None:
+    nodes = [named("orders", relation_name=published)] if published else None
+    rules = {} if published else TO_PUBLIC
+    (found,) = read([model(relation_name=relation)], nodes, data_source_id=2, **rules)
+    assert [found["table1"], found["table2"]] == tables
+    assert {type(part) for part in found["table1"]} == {str}
 
 
 def test_what_upper_case_leaves_alone(read: Read) -> None:
@@ -1073,7 +1144,7 @@ def test_a_file_is_missing(argument: str, refused: Read, sandbox: Any) -> None:
         ("production", [1]),
         ("production", {"schema": ""}),
         ("run_results", ["m"]),
-        ("select", "orders"),
+        ("select", 7),
         ("exclude", "orders\n"),
         ("data_source_id", 0),
         ("primary_key_tag", ""),

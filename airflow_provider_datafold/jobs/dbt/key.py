@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
-from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.jobs.dbt.manifest import Model
 
 _TOKEN = re.compile(
@@ -37,9 +38,13 @@ class Key:
 
 def find_key(model: Model, tag: str) -> Key | None:
     """Find the key of a model."""
+    quoted = model.quoted_columns
     for origin, find in _WAYS.items():
-        if columns := list(dict.fromkeys(find(model, tag))):
-            return Key(tuple(columns), origin)
+        columns: dict[str, str] = {}
+        for name in find(model, tag):
+            columns.setdefault(name if name in quoted else name.lower(), name)
+        if columns:
+            return Key(tuple(columns.values()), origin)
     return None
 
 
@@ -80,21 +85,27 @@ def _concatenates(tokens: Sequence[re.Match[str]]) -> bool:
 
 def _from_meta(model: Model, tag: str) -> list[str]:
     value = model.meta.get(tag)
-    if value is None:
+    if _is_off(value):
         return []
     if isinstance(value, str):
         return split(value, _names(model))
     names = value if isinstance(value, list) else []
     if names and all(isinstance(name, str) and name.strip() for name in names):
         return names
-    raise DatafoldInputError(
-        f"model {model.label!r}: {tag!r} in its meta must be a list of columns, e.g. ['id'], not a "
-        f"value of type {type(value).__name__}. Nothing was sent."
+    raise fields.input_error(
+        f"model {model.label!r}: {tag!r} in its meta",
+        value,
+        "must be a list of columns, e.g. ['id']",
     )
 
 
 def _from_columns_meta(model: Model, tag: str) -> list[str]:
-    return [column.name for column in model.columns if column.meta.get(tag)]
+    return [column.name for column in model.columns if not _is_off(column.meta.get(tag) or None)]
+
+
+def _is_off(value: Any) -> bool:
+    """Whether a tag is not there, or is false, which takes back what the folder's meta has."""
+    return value is None or str(value).strip().lower() == "false"
 
 
 def _from_columns_tags(model: Model, tag: str) -> list[str]:

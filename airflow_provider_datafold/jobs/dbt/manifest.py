@@ -5,17 +5,34 @@ The fields of :class:`Model` have dbt's names, unless they say more.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.dbt.artifact import metadata
 
 _UNIQUE = ("unique", "unique_combination_of_columns")
 
+_ANY_FAILURE = ("None", "!=0", ">0", ">=1")
+"""Each way to say in a test's ``error_if`` that one failure is an error."""
+
+_MERGING = ("merge", "delete+insert")
+"""The incremental strategies that make a ``unique_key`` unique. So do most adapters' defaults."""
+
+_APPENDING = ("athena", "glue", "spark", "trino")
+"""The adapters whose default does not."""
+
+_PART = re.compile(r'"(?:[^"]|"")*"|[^".]+')
+
 Manifest = Mapping[str, "Model"]
 """All models of a project by their unique ids."""
+
+
+class Quoted(str):
+    """A name that dbt quotes in SQL, so that it keeps its case."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,7 @@ class Tests:
     unique: list[list[str]] = field(default_factory=list)
     not_null: set[str] = field(default_factory=set)
     has_unproven: bool = False
-    """Whether a test of uniqueness is disabled, or leaves rows out. dbt counts it all the same."""
+    """Whether a test of uniqueness proves nothing. dbt counts it all the same."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,7 @@ class Model:
     """The name of its table as dbt writes it in SQL."""
     custom_database: str | None
     custom_schema: str | None
+    custom_alias: str | None
     meta: Mapping[str, Any]
     columns: Sequence[Column]
     primary_key: Sequence[str]
@@ -77,18 +95,43 @@ class Model:
     @property
     def has_table(self) -> bool:
         """Whether dbt makes a table or a view of it."""
-        return self.is_enabled and self.materialized != "ephemeral"
+        return self.is_enabled and self.materialized != "ephemeral" and not self.is_external
+
+    @property
+    def is_external(self) -> bool:
+        """Whether another project has it, of which dbt Mesh only knows the table."""
+        return not self.file
 
     @property
     def place(self) -> tuple[str, ...]:
-        """What the project says about the path of its table, in whichever target it is built."""
-        parts = (self.custom_database, self.custom_schema, self.alias)
+        """What the project says about the path of its table, in whichever target it is built.
+
+        Macros of the project may make another name of it in each target.
+        """
+        alias = self.custom_alias or self.label.replace(".", "_")
+        parts = (self.custom_database, self.custom_schema, alias)
         return tuple((part or "").lower() for part in parts)
 
     @property
     def table(self) -> tuple[str, ...]:
         """The path of its table."""
-        return tuple(part for part in (self.database, self.schema, self.alias) if part)
+        return self.quoted(self.database, self.schema, self.alias)
+
+    def quoted(self, *path: str | None) -> tuple[str, ...]:
+        """Mark the parts of a path that dbt quotes in that of this table."""
+        names = [name for name in path if name]
+        parts = _PART.findall(self.relation or "")
+        if len(parts) != len(names):
+            return tuple(names)
+        return tuple(
+            Quoted(name) if part.startswith('"') else name
+            for name, part in zip(names, parts, strict=True)
+        )
+
+    @property
+    def quoted_columns(self) -> set[str]:
+        """The columns that keep their case."""
+        return {column.name for column in self.columns if column.is_quoted}
 
 
 def read_manifest(argument: str, content: Mapping[str, Any]) -> Manifest:
@@ -101,8 +144,10 @@ def read_manifest(argument: str, content: Mapping[str, Any]) -> Manifest:
         )
     found = list(_nodes(argument, content))
     tests = _read_tests((node, is_enabled) for _, node, is_enabled in found)
+    is_appending = metadata(content).get("adapter_type") in _APPENDING
+    merging = (*_MERGING, *(() if is_appending else ("default", "None")))
     return {
-        unique_id: _read_model(argument, unique_id, node, tests[unique_id], is_enabled)
+        unique_id: _read_model(argument, unique_id, node, tests[unique_id], is_enabled, merging)
         for unique_id, node, is_enabled in found
         if node.get("resource_type") == "model"
     }
@@ -130,13 +175,22 @@ def _nodes(
 
 
 def _read_model(
-    argument: str, unique_id: str, node: Mapping[str, Any], tests: Tests, is_enabled: bool
+    argument: str,
+    unique_id: str,
+    node: Mapping[str, Any],
+    tests: Tests,
+    is_enabled: bool,
+    merging: Sequence[str],
 ) -> Model:
     config = _mapping(node.get("config"))
     for name in ("name", "schema"):
         if not isinstance(node.get(name), str):
             raise _broken(argument, unique_id, f"has no {name!r}")
     unique_key = config.get("unique_key")
+    is_merged = (
+        config.get("materialized") == "incremental"
+        and str(config.get("incremental_strategy")) in merging
+    )
     return Model(
         unique_id=unique_id,
         name=node["name"],
@@ -151,10 +205,13 @@ def _read_model(
         relation=_text(node.get("relation_name")),
         custom_database=_text(config.get("database")),
         custom_schema=_text(config.get("schema")),
+        custom_alias=_text(config.get("alias")),
         meta=_meta(node),
         columns=[_read_column(name, each) for name, each in _mapping(node.get("columns")).items()],
         primary_key=_texts(node.get("primary_key")),
-        unique_key=[unique_key] if isinstance(unique_key, str) else _texts(unique_key),
+        unique_key=_texts([unique_key] if isinstance(unique_key, str) else unique_key)
+        if is_merged
+        else [],
         constraints=_mappings(node.get("constraints")),
         tests=tests,
     )
@@ -183,8 +240,7 @@ def _read_tests(nodes: Iterable[tuple[Mapping[str, Any], bool]]) -> Mapping[str,
         column = _text(arguments.get("column_name"))
         columns = [column] if column else _texts(arguments.get("combination_of_columns"))
         tests = found[_tested(node)]
-        # Rows that a test leaves out may have the same key.
-        is_proof = is_enabled and not _mapping(node.get("config")).get("where")
+        is_proof = is_enabled and _finds_all(_mapping(node.get("config")))
         if name in _UNIQUE and not is_proof:
             tests.has_unproven = True
         elif name in _UNIQUE and columns:
@@ -192,6 +248,15 @@ def _read_tests(nodes: Iterable[tuple[Mapping[str, Any], bool]]) -> Mapping[str,
         elif name == "not_null" and is_proof:
             tests.not_null.update(columns)
     return found
+
+
+def _finds_all(config: Mapping[str, Any]) -> bool:
+    """Return whether a test looks at all rows, and fails at the first."""
+    return (
+        not config.get("where")
+        and str(config.get("severity")).lower() != "warn"
+        and str(config.get("error_if")).replace(" ", "") in _ANY_FAILURE
+    )
 
 
 def _tested(test: Mapping[str, Any]) -> str:

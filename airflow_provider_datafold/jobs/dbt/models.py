@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.dbt.key import IDENTIFIER, Key, find_key
-from airflow_provider_datafold.jobs.dbt.manifest import Model
+from airflow_provider_datafold.jobs.dbt.manifest import Model, Quoted
 from airflow_provider_datafold.jobs.dbt.production import Production
 from airflow_provider_datafold.jobs.dbt.results import BUILT, SKIPPED
 from airflow_provider_datafold.jobs.dbt.selection import shown
@@ -161,8 +161,8 @@ def gate_arguments(comparison: Comparison, data_source_id: int, rename: Rename) 
     arguments = {
         "data_source1_id": data_source_id,
         "data_source2_id": data_source_id,
-        "table1": [*map(rename, comparison.published)],
-        "table2": [*map(rename, comparison.model.table)],
+        "table1": _path(comparison.published, rename),
+        "table2": _path(comparison.model.table, rename),
         "pk_columns": comparison.key and _renamed(comparison.key.columns, comparison, rename),
         "filter1": settings.filter,
         "filter2": settings.filter,
@@ -178,8 +178,8 @@ def gate_arguments(comparison: Comparison, data_source_id: int, rename: Rename) 
 def ci_change(comparison: Comparison, rename: Rename) -> dict[str, Any]:
     """Return a change of a pull request for Datafold's CI."""
     change = {
-        "prod": _dotted(map(rename, comparison.published)),
-        "pr": _dotted(map(rename, comparison.model.table)),
+        "prod": _dotted(_path(comparison.published, rename)),
+        "pr": _dotted(_path(comparison.model.table, rename)),
         "pk": comparison.key and _renamed(comparison.key.columns, comparison, rename),
         **_columns(comparison, rename),
     }
@@ -192,6 +192,8 @@ def _reason(model: Model, settings: Settings, statuses: Mapping[str, str] | None
         return "disabled"
     if model.materialized == "ephemeral":
         return "ephemeral"
+    if model.is_external:
+        return "of another project"
     if settings.never_diff:
         return "never_diff"
     if statuses is None:
@@ -225,9 +227,13 @@ def _columns(comparison: Comparison, rename: Rename) -> dict[str, list[str]]:
     }
 
 
+def _path(table: Iterable[str], rename: Rename) -> list[str]:
+    return [str(part) if isinstance(part, Quoted) else rename(part) for part in table]
+
+
 def _renamed(columns: Iterable[str], comparison: Comparison, rename: Rename) -> list[str]:
     """Rename columns, except those that are quoted, because the project says so or they must be."""
-    quoted = {column.name for column in comparison.model.columns if column.is_quoted}
+    quoted = comparison.model.quoted_columns
     return [
         name if name in quoted or not IDENTIFIER.fullmatch(name) else rename(name)
         for name in columns

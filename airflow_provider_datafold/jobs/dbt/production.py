@@ -131,7 +131,7 @@ class ProductionRules:
         schema = self.schema
         if model.custom_schema and self.custom_schema is not None:
             schema = self.custom_schema.replace(_PLACEHOLDER, model.custom_schema)
-        return tuple(part for part in (database, schema or model.schema, model.alias) if part)
+        return model.quoted(database, schema or model.schema, model.alias)
 
 
 def read_rules(argument: str, value: Any) -> ProductionRules:

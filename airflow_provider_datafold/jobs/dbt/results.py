@@ -38,12 +38,20 @@ def read_results(argument: str, content: Mapping[str, Any]) -> Results:
             f"sent."
         )
     arguments = content.get("args")
-    command = arguments.get("which") if isinstance(arguments, Mapping) else None
+    arguments = arguments if isinstance(arguments, Mapping) else {}
+    command = arguments.get("which")
     if command is not None and command not in _BUILDERS:
         raise DatafoldInputError(
             f"{argument}: was written by 'dbt {command}', which builds no models. Keep the file "
             f"that dbt build or dbt run wrote, and pass that. Nothing was sent."
         )
+    for flag in ("empty", "sample"):
+        if arguments.get(flag):
+            raise DatafoldInputError(
+                f"{argument}: was written by 'dbt {command}' with --{flag}, which builds tables "
+                f"without all of their rows. Build without it, and pass the files of that run. "
+                f"Nothing was sent."
+            )
     found = [result for result in results if isinstance(result, Mapping)]
     return Results(
         {str(result.get("unique_id")): str(result.get("status")).lower() for result in found},

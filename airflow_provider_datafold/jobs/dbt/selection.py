@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from os.path import expanduser, isfile
 from typing import Any
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.dbt.manifest import Model
 
-_OTHER = re.compile(r"\d\d:\d\d:\d\d|^(?!(?:tag|path|package):)\w+:")
-"""A line of dbt's log, or e.g. a source; but not a selector, which a person has added."""
+_OTHER = re.compile(
+    r"\d\d:\d\d:\d\d|^(?:exposure|function|metric|saved_query|semantic_model|source|unit_test):"
+)
+"""A line of dbt's log, or what it lists that is not a model."""
+
+_SELECTOR = re.compile(r"(?:tag|path|package):|[^/\\]*$")
 
 _MOST_SHOWN = 10
 """Of a project with a thousand models."""
@@ -21,12 +26,19 @@ _MOST_SHOWN = 10
 def read_selectors(argument: str, value: Any) -> list[str] | str:
     """Check what is selected."""
     found = fields.literal(value)
-    if isinstance(found, str) and found.strip():
+    if isinstance(found, str):
         return fields.text(argument, found)
     selectors = fields.texts(argument, found)
     if not selectors:
         raise _unfit(argument, ["an empty list"])
     return selectors
+
+
+def is_place(text: str) -> bool:
+    """Return whether a string says where the lines of ``dbt ls`` are, instead of being them."""
+    if "\n" in text or _OTHER.search(text):
+        return False
+    return isfile(expanduser(text)) or not _SELECTOR.match(text)
 
 
 def of_list(text: str, other_names: Collection[str]) -> list[str]:

@@ -42,11 +42,17 @@ def test_dbt_takes_a_part_of_a_key_for_the_key() -> None:
     assert node["primary_key"] == ["product_id"]
 
 
-def key_of(node: dict[str, Any], *tests: dict[str, Any], tag: str = "primary-key") -> Any:
+def key_of(
+    node: dict[str, Any], *tests: dict[str, Any], tag: str = "primary-key", **metadata: Any
+) -> Any:
     nodes = {each["unique_id"]: each for each in (node, *tests)}
-    (model,) = read_manifest("manifest", {"nodes": nodes}).values()
+    (model,) = read_manifest("manifest", {"metadata": metadata, "nodes": nodes}).values()
     found = find_key(model, tag)
     return found and (found.origin, list(found.columns))
+
+
+def incremental(unique_key: Any, **config: Any) -> dict[str, Any]:
+    return {"config": {"materialized": "incremental", "unique_key": unique_key, **config}}
 
 
 COLUMNS = {"id": {"name": "id"}, "kind": {"name": "kind"}}
@@ -74,10 +80,32 @@ COLUMNS = {"id": {"name": "id"}, "kind": {"name": "kind"}}
         # dbt lists them in any order.
         ({"primary_key": ["kind", "id"]}, ("dbt's primary_key", ["id", "kind"])),
         ({"primary_key": ["x", "kind"]}, ("dbt's primary_key", ["kind", "x"])),
-        ({"config": {"unique_key": "id || kind"}}, ("unique_key", ["id", "kind"])),
-        ({"config": {"unique_key": ["id", "id"]}}, ("unique_key", ["id"])),
+        (incremental("id || kind"), ("unique_key", ["id", "kind"])),
+        (incremental(["id", "id"]), ("unique_key", ["id"])),
         # Of a function nobody knows the columns.
-        ({"config": {"unique_key": "md5(other)"}}, None),
+        (incremental("md5(other)"), None),
+        (incremental("id", incremental_strategy="delete+insert"), ("unique_key", ["id"])),
+        (incremental("id", incremental_strategy="merge"), ("unique_key", ["id"])),
+        # Nothing makes it unique.
+        (incremental("id", incremental_strategy="append"), None),
+        (incremental("id", incremental_strategy="insert_overwrite"), None),
+        (incremental("id", incremental_strategy="microbatch"), None),
+        (incremental("id", materialized="table"), None),
+        ({"meta": {"primary-key": "false"}}, None),
+        ({"columns": {"id": {"name": "id", "meta": {"primary-key": "False"}}}}, None),
+        (
+            {"columns": {"id": {"name": "id", "meta": {"primary-key": "true"}}}},
+            ("the columns' meta", ["id"]),
+        ),
+        # One column, in any case, unless the project quotes two.
+        ({"meta": {"primary-key": ["id", "ID", "kind"]}}, ("the model's meta", ["id", "kind"])),
+        (
+            {
+                "meta": {"primary-key": ["x", "X"]},
+                "columns": {name: {"name": name, "quote": True} for name in ("x", "X")},
+            },
+            ("the model's meta", ["x", "X"]),
+        ),
         (
             {"constraints": [{"type": "primary_key", "columns": ["id", "kind"]}]},
             ("constraints", ["id", "kind"]),
@@ -107,7 +135,7 @@ def test_the_first_place_counts() -> None:
         {"columns": {"c": {"tags": ["primary-key"]}}},
         {"primary_key": ["d"]},
         {},  # the test below
-        {"config": {"unique_key": "f"}},
+        incremental("f"),
         {"constraints": [{"type": "primary_key", "columns": ["g"]}]},
     ]
     found = []
@@ -122,6 +150,15 @@ def test_the_first_place_counts() -> None:
     assert found == ["a", "b", "c", "d", "e", "f", "g"]
 
 
+@pytest.mark.parametrize(
+    ("adapter", "strategy", "counts"),
+    [("spark", None, False), ("spark", "merge", True), ("databricks", None, True)],
+)
+def test_not_each_adapter_merges_by_default(adapter: str, strategy: Any, counts: bool) -> None:
+    node = a_model("orders", **incremental("id", incremental_strategy=strategy))
+    assert bool(key_of(node, adapter_type=adapter)) is counts
+
+
 def test_another_tag() -> None:
     node = a_model("orders", meta={"pk": ["id"], "primary-key": ["x"]})
     assert key_of(node, tag="pk") == ("the model's meta", ["id"])
@@ -132,12 +169,12 @@ def test_a_tag_without_names(value: Any) -> None:
     with pytest.raises(DatafoldInputError) as caught:
         key_of(a_model("orders", meta={"primary-key": value}))
     assert str(caught.value) == (
-        "model 'orders': 'primary-key' in its meta must be a list of columns, e.g. ['id'], not a "
-        f"value of type {type(value).__name__}. Nothing was sent."
+        "model 'orders': 'primary-key' in its meta: must be a list of columns, e.g. ['id'], not "
+        f"{value!r} ({type(value).__name__}). Nothing was sent."
     )
 
 
-PARTLY_UNIQUE_ID = a_test("unique", "orders", where="kind = 1", column_name="id")
+PARTLY_UNIQUE_ID = a_test("unique", "orders", config={"where": "kind = 1"}, column_name="id")
 UNIQUE_ID = a_test("unique", "orders", column_name="id")
 UNIQUE_KIND = a_test("unique", "orders", column_name="kind")
 NOT_NULL_KIND = a_test("not_null", "orders", column_name="kind")
@@ -151,7 +188,15 @@ BOTH = a_test("unique_combination_of_columns", "orders", combination_of_columns=
         # A null is not unique.
         ([UNIQUE_ID, UNIQUE_KIND, NOT_NULL_KIND], ["kind"]),
         ([BOTH, NOT_NULL_KIND], ["id", "kind"]),
-        ([a_test("unique", "orders", where="kind = 1", column_name="id")], None),
+        ([PARTLY_UNIQUE_ID], None),
+        *(
+            ([a_test("unique", "orders", config=config, column_name="id")], found)
+            for config, found in [
+                ({"severity": "warn"}, None),
+                ({"severity": "ERROR", "error_if": ">10"}, None),
+                ({"severity": "ERROR", "error_if": "> 0", "warn_if": "> 9"}, ["id"]),
+            ]
+        ),
         ([a_test("unique", "orders", attached_node=None, column_name="id")], ["id"]),
         ([a_test("unique", "orders", attached_node=None, depends_on={}, column_name="id")], None),
         ([a_test("unique", "orders")], None),
