@@ -37,7 +37,8 @@ def told(sandbox: Any, body: Any = BODY, **seen: Any) -> Any:
     diff = sandbox.state.data_diffs.add({**body, "tags": []}, Job(data_diffs.IDENTICAL))
     stats = {"diff_rows_count": 3, "table_a_row_count": 9}
     done = {**diff, "status": "done", "result": "different", "diff_stats": stats, **seen}
-    values = {"columns_diff_stats": [{"column_name": "amount", "values_different": 3}]}
+    columns = [{"column_name": "amount", "values_different": 3}]
+    values = {"columns_with_differences": 1, "columns_diff_stats": columns}
     figures = Figures(done, {"status": "done", "values": values}, BODY)
     verdict = judge(figures, Limits(max_values_different={"amount": 2}))
     with JobHook() as hook:
