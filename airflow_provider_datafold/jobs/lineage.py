@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import attr
 from airflow.providers.openlineage.extractors import OperatorLineage
 from openlineage.client.event_v2 import InputDataset
 from openlineage.client.facet_v2 import (
-    InputDatasetFacet,
     data_quality_assertions_dataset as quality,
+    data_quality_metrics_input_dataset as metrics,
     external_query_run,
 )
 
 from airflow_provider_datafold.api import data_sources
 from airflow_provider_datafold.exceptions import DatafoldError
+from airflow_provider_datafold.jobs.gate.figures import part, plain
+from airflow_provider_datafold.jobs.gate.verdict import Verdict
+
+try:
+    from openlineage.client.facet_v2 import test_run
+except ImportError:  # Clients before 1.47.
+    test_run = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
@@ -38,43 +46,73 @@ _DATABASE = ("dbname", "database", "db", "default_db", "projectId")
 
 
 def lineage_of(
-    hook: JobHook, diff: Mapping[str, Any], assertions: Iterable[tuple[str, bool]]
+    hook: JobHook, diff: Mapping[str, Any], verdict: Verdict, severity: str
 ) -> OperatorLineage[Any, Any]:
     """Return what a data diff compared, and its result.
 
     :param hook: the hook to call.
     :param diff: the finished data diff as the API returns it.
-    :param assertions: what the verdict asserts, and whether each holds.
+    :param verdict: what is asserted, and whether each holds.
+    :param severity: ``"error"`` if what does not hold stops the DAG, else ``"warn"``.
     :return: both tables as inputs, with the assertions, and the data diff's page as the
-        external query. A side that is a query or a file is not a dataset.
+        external query. A side that is a query or a file is not a dataset; if both are, the
+        assertions are tests of the run.
     """
-    found = [quality.Assertion(assertion=text, success=success) for text, success in assertions]
-    facets: dict[str, InputDatasetFacet] = {
-        "dataQualityAssertions": quality.DataQualityAssertionsDatasetFacet(found)
-    }
-    page = hook.data_diff_url(diff["id"])
-    inputs = [
-        InputDataset(namespace, name, inputFacets=facets) for namespace, name in _tables(hook, diff)
+    told = [
+        {"assertion": text, "success": holds, "severity": severity, **_details(verdict, text)}
+        for text, holds in verdict.assertions
     ]
-    query = external_query_run.ExternalQueryRunFacet(str(diff["id"]), page)
-    return OperatorLineage(inputs=inputs, run_facets={"externalQuery": query})
+    found = [quality.Assertion(**_known(quality.Assertion, each)) for each in told]
+    facet = quality.DataQualityAssertionsDatasetFacet(found)
+    inputs = [
+        InputDataset(name, path, inputFacets={"dataQualityAssertions": facet, **rows})
+        for (name, path), rows in _tables(hook, diff).items()
+    ]
+    page = hook.data_diff_url(diff["id"])
+    run: dict[str, Any] = {
+        "externalQuery": external_query_run.ExternalQueryRunFacet(str(diff["id"]), page)
+    }
+    if not inputs and test_run is not None:
+        run["test"] = test_run.TestRunFacet([_test(each) for each in told])
+    return OperatorLineage(inputs=inputs, run_facets=run)
 
 
-def _tables(hook: JobHook, diff: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return the namespace and the name of each side that is a table, each table once."""
+def _details(verdict: Verdict, text: str) -> dict[str, Any]:
+    check = verdict.checks.get(text)
+    if check is None:
+        return {"name": text}
+    actual = {"actual": plain(check.found), "column": check.column}
+    return {"name": check.figure, "expected": check.limit, **actual}
+
+
+def _test(told: dict[str, Any]) -> Any:
+    status = "pass" if told["success"] else "fail"
+    own = {"type": told["name"], "name": told["assertion"], "status": status}
+    return test_run.TestExecution(**_known(test_run.TestExecution, {**told, **own}))
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the installed client has a field for."""
+    names = {field.name for field in attr.fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _tables(hook: JobHook, diff: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the namespace and the name of each side that is a table, with its count of rows."""
     sources: dict[Any, Mapping[str, Any]] = {}
-    seen = set()
-    for side in (1, 2):
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for side, letter in ((1, "a"), (2, "b")):
         path, source_id = diff.get(f"table{side}"), diff.get(f"data_source{side}_id")
         if not path:
             continue
         if source_id not in sources:
             sources[source_id] = _source(hook, source_id)
         source = sources[source_id]
-        dataset = _namespace(hook, source_id, source), _name(path, source)
-        if dataset not in seen:
-            seen.add(dataset)
-            yield dataset
+        count = part(diff, "diff_stats").get(f"table_{letter}_row_count")
+        facet = metrics.DataQualityMetricsInputDatasetFacet({}, rowCount=count)
+        rows = {"dataQualityMetrics": facet} if type(count) is int else {}
+        found.setdefault((_namespace(hook, source_id, source), _name(path, source)), rows)
+    return found
 
 
 def _source(hook: JobHook, source_id: Any) -> Mapping[str, Any]:

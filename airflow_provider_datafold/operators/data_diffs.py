@@ -303,15 +303,15 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
         It also calls this if the task fails or is skipped.
 
         :param task_instance: the task instance.
-        :return: both tables, with the limits as assertions about them; ``None`` unless the data
-            diff is done.
+        :return: both tables, with the limits as assertions about them; if neither side is a
+            table, the limits as tests of the run. ``None`` unless the data diff was judged.
         """
-        if self._compared is None:
+        if self._compared is None or self._gate.verdict is None:
             return None
-        verdict = self._gate.verdict
-        assertions = verdict.assertions if verdict else ()
         with jobs.hook.JobHook(self.datafold_conn_id) as hook:
-            return jobs.lineage.lineage_of(hook, self._compared, assertions)
+            return jobs.lineage.lineage_of(
+                hook, self._compared, self._gate.verdict, self._gate.severity
+            )
 
     def _search(self, context: Context, force_new: bool) -> Search:
         if force_new or context["ti"].try_number > 1:

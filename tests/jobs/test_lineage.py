@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.jobs.gate.figures import Figures
+from airflow_provider_datafold.jobs.gate.limits import Limits
+from airflow_provider_datafold.jobs.gate.verdict import judge
 from dev.sandbox import data_diffs
 from dev.sandbox.course import Job
-from tests.contexts import context_of
 
 pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage's provider is missing")
 
 from airflow_provider_datafold.jobs.hook import JobHook
-from airflow_provider_datafold.jobs.lineage import lineage_of
+from airflow_provider_datafold.jobs.lineage import lineage_of, test_run
 
 BODY: dict[str, Any] = {
     "data_source1_id": 1,
@@ -32,11 +33,16 @@ def _connected(connections: None) -> None:
 
 
 def told(sandbox: Any, body: Any = BODY, **seen: Any) -> Any:
-    """The lineage of a data diff that is done and has more than one added row."""
+    """The lineage of a data diff that is done and differs in one column."""
     diff = sandbox.state.data_diffs.add({**body, "tags": []}, Job(data_diffs.IDENTICAL))
-    done = {**diff, "status": "done", "result": "identical", "diff_stats": {}, **seen}
+    stats = {"diff_rows_count": 3, "table_a_row_count": 9}
+    done = {**diff, "status": "done", "result": "different", "diff_stats": stats, **seen}
+    columns = [{"column_name": "amount", "values_different": 3}]
+    values = {"columns_with_differences": 1, "columns_diff_stats": columns}
+    figures = Figures(done, {"status": "done", "values": values}, BODY)
+    verdict = judge(figures, Limits(max_values_different={"amount": 2}))
     with JobHook() as hook:
-        return lineage_of(hook, done, [("rows_added <= 1", False)])
+        return lineage_of(hook, done, verdict, "error")
 
 
 def tables(lineage: Any) -> list[tuple[str, str]]:
@@ -86,10 +92,6 @@ def test_a_table_that_is_compared_with_itself_is_told_once(sandbox: Any) -> None
     assert len(sandbox.state.requests) == before + 1
 
 
-def test_a_query_is_no_dataset(sandbox: Any) -> None:
-    assert tables(told(sandbox, table1=None, query1="select 1")) == [LAKE]
-
-
 def test_a_data_source_that_cannot_be_looked_up_is_named_by_its_id(sandbox: Any, log: Any) -> None:
     del sandbox.state.data_sources.sources[1]
     lineage = told(sandbox, data_source1_id=7)
@@ -99,25 +101,32 @@ def test_a_data_source_that_cannot_be_looked_up_is_named_by_its_id(sandbox: Any,
     assert warning.startswith("Could not look up a data source for lineage: 404, ")
 
 
-def test_tells_the_limits_and_the_page(sandbox: Any) -> None:
+IN_WORDS = "values_different <= 2 in 'amount'"
+FIELDS = {"expected": "<= 2 in 'amount'", "actual": "3", "severity": "error"}
+
+
+def has(told: Any, fields: dict[str, Any]) -> bool:
+    """Whether all fields that the installed client has say this."""
+    return all(getattr(told, name, value) == value for name, value in fields.items())
+
+
+def test_tells_the_limits_and_counts_of_each_table(sandbox: Any) -> None:
     lineage = told(sandbox)
     for table in lineage.inputs:
-        quality = table.inputFacets["dataQualityAssertions"]
-        found = {each.assertion: each.success for each in quality.assertions}
-        assert found == {"rows_added <= 1": False}
-    query = lineage.run_facets["externalQuery"]
-    assert query.source == f"{sandbox.url}/datadiffs/{query.externalQueryId}/overview"
+        each = table.inputFacets["dataQualityAssertions"].assertions
+        (column,) = (one for one in each if one.assertion == IN_WORDS)
+        assert not column.success
+        assert has(column, {**FIELDS, "name": "values_different", "column": "amount"})
+    first, second = (table.inputFacets.get("dataQualityMetrics") for table in lineage.inputs)
+    assert (first.rowCount, second) == (9, None)
+    assert "test" not in lineage.run_facets
 
 
-def test_a_gate_tells_nothing_before_it_has_compared(sandbox: Any) -> None:
-    gate = DatafoldRunDataDiffOperator(
-        task_id="gate", **{**BODY, "poll_interval": 0.01, "deferrable": False}
-    )
-    assert gate.get_openlineage_facets_on_complete(None) is None
-    gate.execute(context_of(gate))
-    told_of = gate.get_openlineage_facets_on_complete(None)
-    assert told_of is not None
-    assert tables(told_of) == [
-        ("postgres://warehouse.example.com:5432", "warehouse.PUBLIC.ORDERS"),
-        LAKE,
-    ]
+def test_queries_are_no_datasets_so_their_limits_are_tests_of_the_run(sandbox: Any) -> None:
+    lineage = told(sandbox, table1=None, table2=None)
+    assert lineage.inputs == []
+    if test_run is None:
+        assert set(lineage.run_facets) == {"externalQuery"}
+        return
+    (column,) = (one for one in lineage.run_facets["test"].tests if one.name == IN_WORDS)
+    assert has(column, {**FIELDS, "status": "fail", "type": "values_different"})

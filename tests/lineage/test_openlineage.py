@@ -17,6 +17,8 @@ from tests.conftest import API_KEY, ROOT
 
 pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage's provider is missing")
 
+from airflow_provider_datafold.jobs.lineage import test_run
+
 pytestmark = pytest.mark.airflow
 
 TABLES = {
@@ -37,6 +39,13 @@ GATES = {
     "worker": {**TABLES, **LIMITS},
     "triggerer": {**TABLES, **LIMITS, "deferrable": True},
     "differs": TABLES,
+    "warns": {**TABLES, "on_difference": "pass"},
+    "queries": {
+        "data_source1_id": 1,
+        "data_source2_id": 1,
+        "query1": "select 1 as id",
+        "query2": "select 1 as id",
+    },
     "query": {
         "data_source1_id": 1,
         "data_source2_id": 1,
@@ -49,6 +58,8 @@ COURSES = {
     "worker": data_diffs.DIFFERENT,
     "triggerer": Course((Step("waiting"),), "done", data_diffs.DIFFERENT.outcome),
     "differs": data_diffs.DIFFERENT,
+    "warns": data_diffs.DIFFERENT,
+    "queries": data_diffs.IDENTICAL,
     "query": data_diffs.IDENTICAL,
     "blocked": Course((), "needs_confirmation"),
 }
@@ -109,6 +120,10 @@ def events(
     return found
 
 
+def assertions(event: dict[str, Any]) -> list[dict[str, Any]]:
+    return event["inputs"][0]["inputFacets"]["dataQualityAssertions"]["assertions"]  # type: ignore[no-any-return]
+
+
 def inputs(event: dict[str, Any]) -> dict[tuple[str, str], list[tuple[str, bool]]]:
     return {
         (part["namespace"], part["name"]): [
@@ -137,12 +152,32 @@ def test_both_tables_and_the_limits_are_told(events: Any, running_sandbox: Any, 
 def test_failed_gate_tells_what_does_not_hold(events: Any) -> None:
     told = events["differs"]["FAIL"]
     assert inputs(told) == {WAREHOUSE: [("identical", False)], LAKE: [("identical", False)]}
+    severities = {
+        task: {each.get("severity") for each in assertions(events[task][end])}
+        for task, end in (("differs", "FAIL"), ("warns", "COMPLETE"))
+    }
+    # Older clients have no field for it.
+    assert severities in (
+        {"differs": {"error"}, "warns": {"warn"}},
+        {"differs": {None}, "warns": {None}},
+    )
 
 
 def test_query_is_no_dataset(events: Any) -> None:
     assert inputs(events["query"]["COMPLETE"]) == {
         WAREHOUSE: [("identical", True), ("diff_schema = 0", True)]
     }
+
+
+def test_queries_leave_their_verdict_to_the_run(events: Any) -> None:
+    told = events["queries"]["COMPLETE"]
+    assert told["inputs"] == []
+    if test_run is not None:
+        tests = told["run"]["facets"]["test"]["tests"]
+        assert [(each["name"], each["status"]) for each in tests] == [
+            ("identical", "pass"),
+            ("diff_schema = 0", "pass"),
+        ]
 
 
 def test_nothing_is_told_before_there_is_a_verdict(events: Any) -> None:

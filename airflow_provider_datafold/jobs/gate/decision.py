@@ -66,6 +66,12 @@ class Gate:
             ),
         )
 
+    @property
+    def severity(self) -> str:
+        """Whether what does not hold stops the DAG, in OpenLineage's words."""
+        is_judged = self.verdict and self.verdict.outcome in (Outcome.PASSES, Outcome.DIFFERS)
+        return "warn" if is_judged and self._on_difference == "pass" else "error"
+
     def decide(
         self,
         hook: JobHook,

@@ -71,14 +71,18 @@ class Check:
     :param found: the figure, ``None`` where it was not measured.
     :param is_within: whether it is within the limit.
     :param words: both in words.
-    :param assertion: the limit by the API's name for the figure.
+    :param figure: the API's name for the figure.
+    :param limit: such as ``"<= 5"``.
+    :param column: the one column that it is about.
     """
 
     name: str
     found: float | None
     is_within: bool
     words: str
-    assertion: str
+    figure: str
+    limit: str
+    column: str | None = None
 
 
 def checks(figures: Figures, limits: Limits) -> list[Check]:
@@ -97,7 +101,7 @@ def _row_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
             continue
         most = limit or 0
         words = f"{name} {plain(found)} (at most {most})"
-        yield Check(name, found, (found or 0) <= most, words, f"{stat} <= {most}")
+        yield Check(name, found, (found or 0) <= most, words, stat, f"<= {most}")
 
 
 def _column_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
@@ -114,7 +118,9 @@ def _column_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
                 found,
                 (found or 0) <= most,
                 f"{where} {plain(found)} (at most {most})",
-                f"values_different <= {most} in {format_value(name)}",
+                "values_different",
+                f"<= {most} in {format_value(name)}",
+                name,
             )
     rest = [count for name, count in (columns or {}).items() if name not in allowed]
     others = None if columns is None else sum(rest)
@@ -123,7 +129,8 @@ def _column_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
         others,
         not others,
         f"values different in other columns {plain(others)} (at most 0)",
-        "values_different = 0 in other columns",
+        "values_different",
+        "= 0 in other columns",
     )
 
 
@@ -142,11 +149,11 @@ def _ratio_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
     words = f"match ratio {plain(ratio)} (at least {least:g})"
     rounding = ROUNDING if figures.result == "identical" else 0
     is_within = (ratio or 0) + rounding >= least
-    yield Check("match ratio", ratio, is_within, words, f"match_ratio >= {least:g}")
+    yield Check("match ratio", ratio, is_within, words, "match_ratio", f">= {least:g}")
 
 
 def _schema_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
     changes = figures.schema_changes
     if changes is not None and not limits.allow_schema_changes:
         words = "schema changed" if changes else "schema unchanged"
-        yield Check("schema", changes, not changes, words, "diff_schema = 0")
+        yield Check("schema", changes, not changes, words, "diff_schema", "= 0")

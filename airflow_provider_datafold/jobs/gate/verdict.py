@@ -5,12 +5,13 @@ docs/data_diffs.md says of each rule why it holds. What is merely odd is a doubt
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from airflow_provider_datafold.api.fields import format_value
 from airflow_provider_datafold.jobs.gate.figures import SIDES, Figures, plain
-from airflow_provider_datafold.jobs.gate.limits import Limits, checks
+from airflow_provider_datafold.jobs.gate.limits import Check, Limits, checks
 
 _NOT_COMPARED = {
     "missing-pks": "a side lacks primary key columns",
@@ -42,11 +43,13 @@ class Verdict:
     :param outcome: for the gate.
     :param reason: why, in one line without a full stop.
     :param assertions: what was asserted, e.g. ``"rows_added <= 5"``, and whether it holds.
+    :param checks: the figures and limits that assertions are about.
     """
 
     outcome: Outcome
     reason: str
     assertions: tuple[tuple[str, bool], ...] = field(default=_NOTHING, compare=False)
+    checks: Mapping[str, Check] = field(default_factory=dict, compare=False)
 
 
 def judge(figures: Figures, limits: Limits, *, may_be_empty: bool = False) -> Verdict:
@@ -145,9 +148,9 @@ def _unproven(figures: Figures, limits: Limits) -> str | None:
 def _by_limits(figures: Figures, limits: Limits) -> Verdict:
     found = checks(figures, limits)
     in_sample = " in a sample" if figures.is_sampled else ""
+    told = {f"{check.figure} {check.limit}{in_sample}": check for check in found}
     assertions = tuple(
-        (f"{check.assertion}{in_sample}", check.found is not None and check.is_within)
-        for check in found
+        (text, check.found is not None and check.is_within) for text, check in told.items()
     )
     if figures.result == "identical":
         assertions = ((f"identical{in_sample}", True), *assertions)
@@ -155,13 +158,15 @@ def _by_limits(figures: Figures, limits: Limits) -> Verdict:
     beyond = [check.words for check in found if not check.is_within]
     if unmeasured:
         reason = f"Datafold did not measure what there is a limit for: {', '.join(unmeasured)}"
-        return Verdict(Outcome.NOT_COMPARED, reason, assertions)
+        return Verdict(Outcome.NOT_COMPARED, reason, assertions, told)
     if beyond:
-        return Verdict(Outcome.DIFFERS, f"{', '.join(beyond)}{_sample_note(figures)}", assertions)
+        reason = f"{', '.join(beyond)}{_sample_note(figures)}"
+        return Verdict(Outcome.DIFFERS, reason, assertions, told)
     within = ", ".join(check.words for check in found)
     reason = "identical" if figures.result == "identical" else f"within the limits: {within}"
     sample = describe_sample(figures)
-    return Verdict(Outcome.PASSES, f"{reason}, in {sample}" if sample else reason, assertions)
+    reason = f"{reason}, in {sample}" if sample else reason
+    return Verdict(Outcome.PASSES, reason, assertions, told)
 
 
 def _not_compared(reason: str) -> Verdict:

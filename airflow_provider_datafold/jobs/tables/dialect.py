@@ -27,6 +27,7 @@ class Dialect(NamedTuple):
     """Stands for its end inside of a name."""
     apostrophe: str = "''"
     """Stands for an apostrophe inside of a string."""
+    tables: str = "INFORMATION_SCHEMA.TABLES"
 
 
 _SERVER = Dialect(Home.SERVER)
@@ -45,12 +46,13 @@ DIALECTS = {
     "pg": _SERVER,
     "postgres_aurora": _SERVER,
     "postgres_aws_rds": _SERVER,
-    "redshift": _SERVER,
+    # Also lists external tables.
+    "redshift": _SERVER._replace(tables="SVV_TABLES"),
     "snowflake": _DATABASE,
     "starburst": _DATABASE,
     "trino": _DATABASE,
 }
-"""By the type of a data source. The others have no ``INFORMATION_SCHEMA``."""
+"""By the type of a data source. The others have nothing like it."""
 
 
 def listing(dialect: Dialect, schema: Sequence[str]) -> str:
@@ -70,7 +72,7 @@ def listing(dialect: Dialect, schema: Sequence[str]) -> str:
     ]
     # MariaDB lists sequences among its tables.
     source = (
-        f"FROM {place}INFORMATION_SCHEMA.TABLES "
+        f"FROM {place}{dialect.tables} "
         f"WHERE TABLE_TYPE NOT LIKE '%VIEW%' AND TABLE_TYPE <> 'SEQUENCE'{''.join(conditions)}"
     )
     return f"SELECT TABLE_NAME, (SELECT COUNT(*) {source}) AS TABLE_COUNT {source}"

@@ -30,9 +30,14 @@ SCHEMA = f"{TABLES} AND TABLE_SCHEMA = "
     ("kinds", "alone", "in_database"),
     [
         (
-            "duckdb mariadb mysql pg postgres_aurora postgres_aws_rds redshift",
+            "duckdb mariadb mysql pg postgres_aurora postgres_aws_rds",
             f"{SCHEMA}'o''hara'",
             f"{SCHEMA}'o''hara' AND TABLE_CATALOG = 'D''B'",
+        ),
+        (
+            "redshift",
+            "SVV_TABLES AND TABLE_SCHEMA = 'o''hara'",
+            "SVV_TABLES AND TABLE_SCHEMA = 'o''hara' AND TABLE_CATALOG = 'D''B'",
         ),
         (
             "athena snowflake starburst trino",
