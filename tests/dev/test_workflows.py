@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.docs.test_versions_page import TESTED
+from tests.docs.test_versions_page import TESTED, airflows
 
 FOLDER = ROOT / ".github"
 
@@ -36,19 +36,31 @@ def test_ci_calls_the_parts_of_the_checks_before_a_change_lands() -> None:
 
 def test_ci_has_each_tested_version() -> None:
     assert CI["airflow"]["strategy"]["matrix"]["include"] == [
-        {"airflow": airflow, "python": python} for airflow, _, python in TESTED
+        {"airflow": airflow, "python": python}
+        for airflow, python in [
+            *((airflow, python) for airflow, _, python in TESTED),
+            ("3.3", "3.14"),
+        ]
     ]
-    tested = {python for _, _, python in TESTED}
-    assert set(CI["test"]["strategy"]["matrix"]["python"]) == tested
+    allowed = {python for pythons in airflows().values() for python in pythons}
+    assert set(CI["test"]["strategy"]["matrix"]["python"]) == allowed
 
 
 def test_only_the_job_that_publishes_may_say_who_it_is() -> None:
     jobs = RELEASE["jobs"]
     assert [name for name, job in jobs.items() if "permissions" in job] == ["publish"]
-    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert jobs["publish"]["permissions"] == {"attestations": "write", "id-token": "write"}
     assert jobs["publish"]["needs"] == ["ci", "build"]
     # YAML takes the word "on" for a boolean.
     assert RELEASE[True] == {"push": {"tags": ["v*"]}}
+
+
+def test_every_action_is_pinned() -> None:
+    lines = [
+        line for page in FOLDER.glob("workflows/*.yml") for line in page.read_text().splitlines()
+    ]
+    for line in (line for line in lines if "uses: " in line and "uses: ./" not in line):
+        assert re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
 
 
 @pytest.mark.parametrize("name", ["bug", "idea"])
