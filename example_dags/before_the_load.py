@@ -39,7 +39,7 @@ with DAG(
         data_source2_id=1,
         table2="DB.PUBLIC.ORDERS",
         pk_columns=["id"],
-        # For a warehouse that keeps its past, such as Snowflake or BigQuery.
+        # Datafold supports such a moment in Snowflake and BigQuery.
         options={"time_travel_point1": before},
         max_rows_added=100_000,
         max_values_different={"updated_at": None, "status": 1000},
