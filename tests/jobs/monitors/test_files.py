@@ -46,8 +46,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(folder: Path, files: Any = None, spec: Any = None, render: Any = str) -> Any:
-    problems = Problems(DatafoldInputError)
     with JobHook() as hook:
+        problems = Problems(hook.redactor(), DatafoldInputError)
         documents = read_documents(
             hook,
             files,
@@ -56,7 +56,7 @@ def read(folder: Path, files: Any = None, spec: Any = None, render: Any = str) -
             folders=[str(folder), str(folder.parent / "more")],
             render=render,
         )
-        problems.raise_all(hook.redactor(), "Nothing was sent.")
+        problems.raise_all("Nothing was sent.")
     return documents
 
 
