@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold import get_provider_info
-from airflow_provider_datafold.jobs.alerts import Cursor, Listed, Progress, Runs, Watch
+from airflow_provider_datafold.jobs.alert_runs import Runs
+from airflow_provider_datafold.jobs.alerts import Cursor, Listed, Progress, Watch
 from airflow_provider_datafold.jobs.job import JOBS, State
 from airflow_provider_datafold.jobs.once.ownership import owner_of
 from airflow_provider_datafold.jobs.trouble import DEADLINE, TROUBLE

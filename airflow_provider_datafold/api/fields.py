@@ -27,6 +27,7 @@ Check = Callable[[str, Any], Any]
 """Takes a field's name and a value."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
 LARGEST = 2**63 - 1
 """The largest integer that a database keeps in 64 bits."""
@@ -104,6 +105,8 @@ def boolean(field: str, value: Any) -> bool:
 def text(field: str, value: Any) -> str:
     """Check a string; it may be the number that native rendering made of one."""
     if isinstance(value, str):
+        if _SURROGATE.search(value):
+            raise input_error(field, value, "must be a string of valid Unicode")
         # The str() of a subclass may be something else, such as the name of an Enum's member.
         return str.__str__(value)
     if _is_number(value):

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
-from airflow_provider_datafold.exceptions import DatafoldAnswerError
+from airflow_provider_datafold.jobs.alert_runs import LATE, Runs, has_ended, is_integer
 from airflow_provider_datafold.jobs.job import MONITOR_RUN, State
-
-MOST_RUNS = 1000
-"""As many runs of a monitor are read at one look. That bounds what is kept of it, too."""
-
-_LATE = 50
-"""So many runs may be visible before one with a lower id, whose alert is nevertheless new."""
 
 MOST_HOSTS = 4
 """For as many hosts it is kept what was reported."""
@@ -26,39 +18,6 @@ _PAUSE = 0.1
 
 _LONGEST_PAUSE = 600.0
 """Seconds until runs are read again that could not be read: an alert is late by as much."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of a list.
-
-    :param items: by their ids.
-    :param total: the number of pages.
-    """
-
-    items: Mapping[int, Mapping[str, Any]]
-    total: int
-
-    @classmethod
-    def of(cls, answer: Mapping[str, Any], name: str, id_name: str) -> Page:
-        """Read a page. An item without an id is left out.
-
-        :param answer: the response.
-        :param name: the field with the items.
-        :param id_name: their field with the id.
-        :raises DatafoldAnswerError: it has no items, or does not say how many pages there are.
-        """
-        items, total = answer.get(name), answer.get("total_pages")
-        if not isinstance(items, list) or not _is_integer(total):
-            # An empty list in its place would make old alerts new ones at the next look.
-            raise DatafoldAnswerError(
-                f"the response lacks the list {name!r} or the number 'total_pages'"
-            )
-        found = (item for item in items if isinstance(item, dict))
-        return cls(
-            {item[id_name]: item for item in found if _is_integer(item.get(id_name))},
-            max(total, 1),
-        )
 
 
 class Listed(NamedTuple):
@@ -96,75 +55,6 @@ class Look:
     monitors: Mapping[int, Listed]
     time: float = field(compare=False)
     names: Mapping[int, Any] = field(default_factory=dict, compare=False)
-
-
-@dataclass(frozen=True)
-class Runs:
-    """The runs of a monitor that were read.
-
-    :param found: by their ids.
-    :param is_cut: whether there may be more that had to be read.
-    :param is_whole: whether these are all that the monitor has.
-    """
-
-    found: Mapping[int, Mapping[str, Any]]
-    is_cut: bool = False
-    is_whole: bool = False
-
-    def shows(self, last_alert: Any, *, is_missed: bool = False) -> bool:
-        """Whether they are at least as new as the last alert that the monitor speaks of.
-
-        The list of runs may be behind the list of monitors. The contract does not say whether the
-        time of an alert is the start of its run, or a later moment.
-
-        :param last_alert: when the monitor alerted last, as the list of monitors says.
-        :param is_missed: whether none of them is that alert, so that a later run is no proof.
-        """
-        alerted = _moment(last_alert)
-        ended = {id_: run for id_, run in self.found.items() if has_ended(run)}
-        begins = {id_: _moment(run.get("started_at")) for id_, run in ended.items()}
-        return last_alert is None or any(
-            (begin >= alerted and not is_missed)
-            or (begin == alerted and ended[id_].get("state") == "alert")
-            for id_, begin in begins.items()
-            if begin and alerted
-        )
-
-    def alerts_after(self, last_alert: Any) -> set[int]:
-        """Return the ids of the alerts whose runs started after an earlier one.
-
-        :param last_alert: when that was, ``None`` if there was none.
-        """
-        before = _moment(last_alert)
-        alerts = {id_: run for id_, run in self.found.items() if run.get("state") == "alert"}
-        begins = {id_: _moment(run.get("started_at")) for id_, run in alerts.items()}
-        is_after = (lambda begin: begin > before) if before else (lambda _: last_alert is None)
-        return {id_ for id_, begin in begins.items() if begin and is_after(begin)}
-
-
-def read_back(back_to: float) -> Generator[int, Page, Runs]:
-    """Say which pages to read, from the newest run back to an older one.
-
-    :param back_to: the id of the oldest run that is needed.
-    :yield: the number of a page, and receives that page.
-    :return: the runs.
-    """
-    first = yield 1
-    # The contract does not say which end of the list is the newest.
-    ids = [*first.items]
-    is_newest_first = not ids or ids[0] >= ids[-1]
-    numbers = range(1, first.total + 1) if is_newest_first else range(first.total, 0, -1)
-    found: dict[int, Mapping[str, Any]] = {}
-    count = 0
-    for number in numbers:
-        page = first if number == 1 else (yield number)
-        found.update(page.items)
-        count += len(page.items)
-        if not page.items or (max(page.items) < back_to and count >= _LATE):
-            break
-        if count >= MOST_RUNS:
-            return Runs(found, is_cut=min(found) > back_to)
-    return Runs(found, is_whole=number == numbers[-1])
 
 
 @dataclass
@@ -209,7 +99,7 @@ class Progress:
         floor = self.floor
         self.pending |= {run_id for run_id in found if run_id > floor} - self.seen
         self.seen |= {run_id for run_id in found if run_id > floor}
-        for run_id in sorted(self.seen)[:-_LATE]:
+        for run_id in sorted(self.seen)[:-LATE]:
             self.seen.remove(run_id)
             self.floor = run_id
         self.pending -= ended - alerts
@@ -385,33 +275,13 @@ class Watch:
         self.cursor.at(host).pending.discard(alert["run_id"])
 
 
-def has_ended(run: Mapping[str, Any]) -> bool:
-    """Say whether a run has ended; with a state that nobody knows it has not.
-
-    :param run: the run.
-    """
-    return MONITOR_RUN.state_of(run.get("state")) not in (None, State.RUNNING)
-
-
 def _progress(kept: Any) -> Progress | None:
     if not isinstance(kept, Mapping) or not (
-        _is_integer(floor := kept.get("floor", "")) or floor is None
+        is_integer(floor := kept.get("floor", "")) or floor is None
     ):
         return None
     pending, seen = (
-        {id_ for id_ in ids if _is_integer(id_)} if isinstance(ids, list) else set()
+        {id_ for id_ in ids if is_integer(id_)} if isinstance(ids, list) else set()
         for ids in map(kept.get, ("pending", "seen"))
     )
     return Progress(floor, pending, seen, kept.get("last_alert"))
-
-
-def _is_integer(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _moment(value: Any) -> datetime | None:
-    with suppress(ValueError):
-        # Before Python 3.11, fromisoformat does not accept the letter Z.
-        found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-        return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-    return None

@@ -17,7 +17,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotComparedError,
 )
 from airflow_provider_datafold.jobs.gate.figures import Figures
-from airflow_provider_datafold.jobs.gate.report import KEY, cause_of
+from airflow_provider_datafold.jobs.gate.report import KEY, cause_of, stored
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
@@ -135,16 +135,9 @@ def _tell(
         diff = _read(lambda: hook.get_data_diff(diff_id))
         if diff is not None:
             verdict["figures"] = Figures(diff, {}, {}).shown()
-    if "ti" not in context:
-        return verdict
-    try:
-        context["ti"].xcom_push(key=KEY, value=verdict)
-    except Exception as error:
-        hook.log.warning(
-            "Could not store the verdict on %s (%s), so the tasks after this one do not see it.",
-            _name(ids),
-            type(error).__name__,
-        )
+    if "ti" in context:
+        with stored(hook, _name(ids)):
+            context["ti"].xcom_push(key=KEY, value=verdict)
     return verdict
 
 

@@ -365,7 +365,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
         )
 
     def _wanted(self, hook: JobHook, context: Context) -> list[Wanted]:
-        problems = jobs.monitors.problems.Problems(DatafoldInputError)
+        problems = jobs.monitors.problems.Problems(hook.redactor(), DatafoldInputError)
         # In no variable of this frame: what is read is not concealed before it is translated.
         wanted = jobs.monitors.format.translate(
             hook,
@@ -379,7 +379,7 @@ class DatafoldApplyMonitorsOperator(DatafoldOperator):
             ),
             problems,
         )
-        problems.raise_all(hook.redactor(), "Nothing was sent.")
+        problems.raise_all("Nothing was sent.")
         return wanted
 
     def _folders(self) -> list[str]:

@@ -27,16 +27,9 @@ from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldInputError,
 )
+from airflow_provider_datafold.jobs.alert_runs import MOST_RUNS, Page, Runs, read_back
 from airflow_provider_datafold.jobs.alert_store import AlertStore
-from airflow_provider_datafold.jobs.alerts import (
-    MOST_RUNS,
-    Listed,
-    Look,
-    Page,
-    Runs,
-    Watch,
-    read_back,
-)
+from airflow_provider_datafold.jobs.alerts import Listed, Look, Watch
 from airflow_provider_datafold.jobs.identity import MONITOR, find, id_or_name
 
 if TYPE_CHECKING:

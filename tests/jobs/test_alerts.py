@@ -14,17 +14,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from airflow_provider_datafold.exceptions import DatafoldAnswerError
-from airflow_provider_datafold.jobs import alerts
-from airflow_provider_datafold.jobs.alerts import (
-    Cursor,
-    Listed,
-    Page,
-    Progress,
-    Runs,
-    Watch,
-    has_ended,
-    read_back,
-)
+from airflow_provider_datafold.jobs import alert_runs, alerts
+from airflow_provider_datafold.jobs.alert_runs import Page, Runs, has_ended, read_back
+from airflow_provider_datafold.jobs.alerts import Cursor, Listed, Progress, Watch
 
 HOST = "https://app.datafold.com"
 
@@ -81,7 +73,7 @@ def test_what_alerted_since_the_watch_began_is_reported_at_the_first_look(
 def test_a_run_may_become_visible_after_those_with_higher_ids(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(alerts, "_LATE", 3)
+    monkeypatch.setattr(alerts, "LATE", 3)
     progress = Progress()
     took(progress, run(4, "ok"), run(6, "ok"))
     # One that is older than all of them was there before.
@@ -224,7 +216,7 @@ def test_pages_are_read_from_the_newest_back(
     found: set[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(alerts, "_LATE", 2)
+    monkeypatch.setattr(alert_runs, "LATE", 2)
     numbers, runs = read(ids, 2, back_to)
     # Page 1 is read first, and says which end is the newest.
     assert numbers == asked
@@ -243,8 +235,8 @@ def test_enough_runs_are_read_to_find_one_that_is_late() -> None:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_bound_for_what_is_read(order: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alerts, "MOST_RUNS", 4)
-    monkeypatch.setattr(alerts, "_LATE", 2)
+    monkeypatch.setattr(alert_runs, "MOST_RUNS", 4)
+    monkeypatch.setattr(alert_runs, "LATE", 2)
     ids = sorted(range(1, 11), key=lambda id_: order * id_)
     for back_to, is_cut in ((6, True), (7, False), (8, False)):
         _, runs = read(ids, 2, back_to)

@@ -59,30 +59,20 @@ def test_a_run_without_a_data_diff_has_no_link(sandbox: Any) -> None:
     assert context["ti"].pushed.keys() == {"verdict"}
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize(
-    ("on_alert", "error"), [("fail", DatafoldAlertError), ("skip", AirflowSkipException)]
+    ("course", "arguments", "error"),
+    [
+        (ALERT, {}, DatafoldAlertError),
+        (ALERT, {"on_alert": "skip", "deferrable": True}, AirflowSkipException),
+        (Course((), "skipped"), {"on_skipped": "fail"}, DatafoldNotComparedError),
+    ],
 )
 def test_a_run_that_does_not_pass(
-    sandbox: Any, deferrable: bool, on_alert: str, error: type[Exception]
+    course: Course, arguments: Any, error: type[Exception], sandbox: Any
 ) -> None:
-    make(sandbox, ALERT)
+    make(sandbox, course)
     with pytest.raises(error, match="^Run 7 of monitor 4 "):
-        to_its_end(sensor(deferrable=deferrable, on_alert=on_alert))
-
-
-@pytest.mark.parametrize("on_skipped", ["pass", "fail"])
-def test_a_run_that_datafold_skipped(sandbox: Any, on_skipped: str) -> None:
-    make(sandbox, Course((), "skipped"))
-    task = sensor(on_skipped=on_skipped)
-    context = context_of(task)
-    if on_skipped == "pass":
-        assert task.execute(context)["state"] == "skipped"
-    else:
-        with pytest.raises(DatafoldNotComparedError) as caught:
-            task.execute(context)
-        assert caught.value.verdict == context["ti"].pushed["verdict"]
-    assert context["ti"].pushed["verdict"]["outcome"] == "not_compared"
+        to_its_end(sensor(**arguments))
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

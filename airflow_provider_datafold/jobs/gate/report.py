@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,18 +70,11 @@ class Report:
             self.hook.log.warning("%s: %s. %s", self.name, odd, "This does not change the verdict.")
         if "ti" not in self.context:
             return data
-        try:
+        with stored(self.hook, f"data diff {self.datadiff_id}"):
             self.context["ti"].xcom_push(key=KEY, value=data)
             if verdict.outcome is not Outcome.PASSES:
                 self.context["ti"].xcom_push(key=TEXT, value=self._text(data))
             self._tell_assets(data)
-        except Exception as error:
-            self.hook.log.warning(
-                "Could not store the verdict on data diff %s (%s), so the tasks after this one do "
-                "not see it.",
-                self.datadiff_id,
-                type(error).__name__,
-            )
         return data
 
     def _data(self, verdict: Verdict) -> dict[str, Any]:
@@ -131,6 +125,19 @@ class Report:
         for outlet in self.context["task"].outlets:
             if isinstance(outlet, Asset):
                 self.context["outlet_events"][outlet].extra.update(extra)
+
+
+@contextmanager
+def stored(hook: JobHook, name: str) -> Iterator[None]:
+    """Store a verdict in the block; a failure is only a warning."""
+    try:
+        yield
+    except Exception as error:
+        hook.log.warning(
+            "Could not store the verdict on %s (%s), so the tasks after this one do not see it.",
+            name,
+            type(error).__name__,
+        )
 
 
 def cause_of(error: BaseException) -> tuple[DatafoldError | None, str]:

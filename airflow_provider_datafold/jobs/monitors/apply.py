@@ -49,7 +49,7 @@ def apply_plan(hook: JobHook, plan: Plan) -> None:
     :param plan: the plan.
     :raises DatafoldError: a call failed. What was done stays; the next run does the rest.
     """
-    problems = Problems(*_REFUSALS)
+    problems = Problems(hook.redactor(), *_REFUSALS)
     for wanted in plan.created:
         with problems.collected(wanted.source, wanted.slug):
             plan.ids[wanted.slug] = _create(hook, plan, wanted)
@@ -62,10 +62,9 @@ def apply_plan(hook: JobHook, plan: Plan) -> None:
                     "%s monitor %d, %r: %s.", verb, change.monitor_id, change.slug, change.reason
                 )
     if plan.created:
-        _keep_one_of_each(hook, plan)
-    problems.raise_all(
-        hook.redactor(), "The others were done. No monitor was deleted for being in no file."
-    )
+        with problems.collected():
+            _keep_one_of_each(hook, plan)
+    problems.raise_all("The others were done. No monitor was deleted for being in no file.")
     for slug, monitor_id in plan.deleted.items():
         with problems.collected(slug):
             # A person who wants to keep a monitor takes its tag off, perhaps a moment ago.
@@ -76,7 +75,7 @@ def apply_plan(hook: JobHook, plan: Plan) -> None:
                 continue
             _delete(hook, monitor_id)
             hook.log.info("Deleted monitor %d, %r, which is in no file.", monitor_id, slug)
-    problems.raise_all(hook.redactor(), "All else was done.")
+    problems.raise_all("All else was done.")
 
 
 def _create(hook: JobHook, plan: Plan, wanted: Wanted) -> int:

@@ -122,7 +122,8 @@ def _local(pattern: str, folders: Sequence[str]) -> Iterator[tuple[str, str, _Fi
         paths = [os.path.join(folder, pattern)]
         if has_magic(pattern) and not os.path.isfile(paths[0]):
             paths = sorted(glob(os.path.join(escape(folder), pattern), recursive=True))
-        files = [path for path in paths if os.path.isfile(path)]
+        # With links that lead nowhere: to leave one out may delete its monitors.
+        files = [path for path in paths if os.path.lexists(path) and not os.path.isdir(path)]
         for path in files:
             name = path if os.path.isabs(pattern) else os.path.relpath(path, folder)
             yield os.path.realpath(path), name, Path(path)
@@ -157,7 +158,10 @@ def _shown(pattern: str) -> str:
 
 
 def _rendered(name: str, file: _File, render: Render, redactor: Redactor) -> str:
-    content = Secret(file.read_bytes())
+    try:
+        content = Secret(file.read_bytes())
+    except OSError as error:
+        raise DatafoldInputError(f"{name}: cannot be read ({type(error).__name__}).") from None
     try:
         return render(content.reveal().decode("utf-8-sig"))
     except UnicodeDecodeError:

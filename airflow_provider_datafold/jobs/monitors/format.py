@@ -130,6 +130,7 @@ def _specs(hook: JobHook, document: Any) -> Mapping[Any, Any]:
 def _translated(source: str, slug: Any, spec: Any) -> Wanted:
     if not isinstance(slug, str) or not slug.strip():
         raise DatafoldInputError("the slug must be a string that is not empty; quote a number.")
+    fields.text("slug", slug)
     given = dict(fields.mapping("monitor", spec))
     if "type" not in given:
         raise DatafoldInputError(f"type: is missing. It is one of {', '.join(monitors.KINDS)}.")
@@ -161,7 +162,8 @@ def _translated(source: str, slug: Any, spec: Any) -> Wanted:
 def _check_integrations(notifications: Any) -> None:
     """Refuse a webhook's address in place of its id: the address holds a token."""
     for place, each in enumerate(notifications if isinstance(notifications, list) else ()):
-        if isinstance(each, Mapping) and "://" in str(each.get("integration")):
+        given = each.get("integration") if isinstance(each, Mapping) else None
+        if given is not None and not str(given).strip().isdecimal():
             raise DatafoldInputError(
                 f"notifications[{place}].integration: must be the id of an integration, e.g. 7, "
                 f"not its address."
@@ -189,9 +191,14 @@ def _check_json(place: str, value: Any) -> None:
 
 def _check_schedule(schedule: Mapping[str, Any]) -> None:
     """Check what the contract only describes."""
-    hour = schedule.get("interval", {}).get("hour")
+    interval = schedule.get("interval", {})
+    hour, at = interval.get("hour"), interval.get("utc_at")
     if hour is not None:
         fields.between(0, 23)("schedule.interval.hour", hour)
+        if at and not at.startswith(f"{hour:02}"):
+            raise DatafoldInputError(
+                f"schedule.interval: utc_at {at!r} and hour {hour} are not the same. Leave one out."
+            )
     if "cron" in schedule:
         cron("schedule.cron", schedule["cron"])
 

@@ -101,7 +101,7 @@ def make_plan(
     account = read_account(hook)
     mine = by_slug(account, set_name)
     by_id = {monitor.monitor_id: monitor for monitor in account}
-    problems = Problems(DatafoldConflictError, DatafoldInputError)
+    problems = Problems(hook.redactor(), DatafoldConflictError, DatafoldInputError)
     plan = Plan(set_name, frozenset(by_id))
     taken: set[int] = set()
     for each in wanted:
@@ -124,7 +124,7 @@ def make_plan(
             _plan_dangling(hook, plan, slug, _only(set_name, slug, monitors), dangling)
     with problems.collected():
         _limit_deletions(plan, max_deleted)
-    problems.raise_all(hook.redactor(), "Nothing was changed.")
+    problems.raise_all("Nothing was changed.")
     return plan
 
 

@@ -14,35 +14,40 @@ _ENDING = " Nothing was sent."
 class Problems:
     """Collects errors.
 
+    :param redactor: knows the secrets.
     :param kinds: their classes.
     """
 
-    def __init__(self, *kinds: type[DatafoldError]) -> None:
+    def __init__(self, redactor: Redactor, *kinds: type[DatafoldError]) -> None:
+        self._redactor = redactor
         self._kinds = kinds
         self._found: list[tuple[type[DatafoldError], str]] = []
 
     @contextmanager
     def collected(self, *place: str) -> Iterator[None]:
-        """Keep an error of the block, which ends with it; say the place in any other one.
+        """Keep an error of the block, which ends with it; any other one tells what was kept, too.
 
         :param place: where the block looks, e.g. a file and a slug.
         """
         try:
             yield
         except DatafoldError as error:
-            text = ": ".join((*place, str(error)))
+            text = ": ".join((*place, str(error).removesuffix(_ENDING)))
+            text = self._redactor.text(text).encode(errors="backslashreplace").decode()
             if not isinstance(error, self._kinds):
-                error.args = (text,)
+                before = f"\nBefore that, {self._listed('')}" if self._found else ""
+                error.args = (text + before,)
                 raise
-            self._found.append((type(error), text.removesuffix(_ENDING)))
+            self._found.append((type(error), text))
 
-    def raise_all(self, redactor: Redactor, ending: str) -> None:
+    def raise_all(self, ending: str) -> None:
         """Raise one error with all that was kept, if anything was. Its class is that of the first.
 
-        :param redactor: knows the secrets.
         :param ending: what the error says was not done.
         """
         if self._found:
-            count = "1 error" if len(self._found) == 1 else f"{len(self._found)} errors"
-            lines = "".join(f"\n- {redactor.text(text)}" for _, text in self._found)
-            raise self._found[0][0](f"monitors: {count}. {ending}{lines}")
+            raise self._found[0][0](f"monitors: {self._listed(f'. {ending}')}")
+
+    def _listed(self, ending: str) -> str:
+        count = "1 error" if len(self._found) == 1 else f"{len(self._found)} errors"
+        return "\n- ".join((f"{count}{ending or ':'}", *(text for _, text in self._found)))

@@ -46,8 +46,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(folder: Path, files: Any = None, spec: Any = None, render: Any = str) -> Any:
-    problems = Problems(DatafoldInputError)
     with JobHook() as hook:
+        problems = Problems(hook.redactor(), DatafoldInputError)
         documents = read_documents(
             hook,
             files,
@@ -56,7 +56,7 @@ def read(folder: Path, files: Any = None, spec: Any = None, render: Any = str) -
             folders=[str(folder), str(folder.parent / "more")],
             render=render,
         )
-        problems.raise_all(hook.redactor(), "Nothing was sent.")
+        problems.raise_all("Nothing was sent.")
     return documents
 
 
@@ -186,6 +186,7 @@ def test_all_files_are_read_before_an_error(folder: Path) -> None:
     (folder / "a.yaml").write_text("monitors: [")
     (folder / "b.yaml").write_text(f"monitors: {{}} # {API_KEY}\nmonitors: 1")
     (folder / "c.yaml").write_bytes(b"\xff\xfe\x00")
+    (folder / "e.yaml").symlink_to("gone")
     (folder / "d.yaml").write_bytes(b"\xef\xbb\xbfmonitors: {}")
 
     assert refused(lambda: read(folder, ["*.yaml", "nowhere.yaml"])) == [
@@ -193,6 +194,7 @@ def test_all_files_are_read_before_an_error(folder: Path) -> None:
         "a.yaml: is neither valid YAML nor JSON (line 1).",
         "b.yaml: has the key 'monitors' twice (line 2).",
         "c.yaml: is not UTF-8.",
+        "e.yaml: cannot be read (FileNotFoundError).",
     ]
     assert read(folder, "d.yaml") == [("d.yaml", {"monitors": {}})]
 

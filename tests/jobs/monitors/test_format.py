@@ -50,9 +50,9 @@ def hook(connections: None) -> Iterator[JobHook]:
 
 
 def wanted(hook: JobHook, *given: Any) -> list[Wanted]:
-    problems = Problems(DatafoldInputError)
+    problems = Problems(hook.redactor(), DatafoldInputError)
     found = translate(hook, [(f"{n}.yaml", each) for n, each in enumerate(given)], problems)
-    problems.raise_all(hook.redactor(), "Nothing was sent.")
+    problems.raise_all("Nothing was sent.")
     return found
 
 
@@ -156,6 +156,8 @@ def test_all_fields_at_once_are_passed_on(kind: str, hook: JobHook) -> None:
     for given in bodies.full(Operation("POST", f"/api/v1/monitors/create/{kind}")):
         if "cron" in given["schedule"]:
             given["schedule"]["cron"] = "0 6 * * *"
+        if "hour" in (interval := given["schedule"].get("interval", {})):
+            interval["hour"] = 6
         assert body(hook, {**given, "type": kind}) == given
 
 
@@ -266,6 +268,10 @@ NO_OBJECT = "must be an object, not a value of type"
         ({"monitors": {}, "X-a": 1}, "has an unknown field 'X-a'; it only has 'monitors'."),
         ({"monitors": {1: {}}}, f"1: {SLUG}"),
         ({"monitors": {" ": {}}}, f" : {SLUG}"),
+        (
+            {"monitors": {"\ud800": {**LEAST["test"], "name": "a"}}},
+            "\\ud800: slug: must be a string of valid Unicode, not '\\ud800' (str).",
+        ),
     ],
 )
 def test_a_document_that_is_refused(document: Any, line: str, hook: JobHook) -> None:
@@ -288,7 +294,12 @@ def test_a_slug_may_be_the_name_of_a_secret(slug: str, hook: JobHook) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["https://hooks.example.com/services/T0/planted", ["https://a.b/planted"]]
+    "given",
+    [
+        "https://hooks.example.com/services/T0/planted",
+        ["https://a.b/planted"],
+        "hooks.example.com/services/T0/planted",
+    ],
 )
 def test_no_error_shows_the_address_of_a_webhook(given: Any, hook: JobHook) -> None:
     webhook = [{"type": "webhook", "integration": 1}, {"type": "webhook", "integration": given}]
@@ -333,6 +344,14 @@ def scheduled(schedule: Any) -> Any:
             "schedule.cron: '99 6 * * *' is not a valid cron expression (",
         ),
         (scheduled({"interval": {"every": "day", "hour": 24}}), "schedule.interval.hour: must be "),
+        (
+            scheduled({"interval": {"every": "day", "hour": 6, "utc_at": "07:00:00"}}),
+            "schedule.interval: utc_at '07:00:00' and hour 6 are not the same. Leave one out.",
+        ),
+        (
+            changed("test", "name", "\ud800"),
+            "name: must be a string of valid Unicode, not '\\ud800'",
+        ),
         (scheduled(None), "schedule: must not be null. Write {type: none} for no schedule."),
         *(
             (changed("test", name, None), f"{name}: must not be null. Write [] for none.")

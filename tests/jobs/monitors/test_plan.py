@@ -643,11 +643,13 @@ def test_one_that_is_refused_holds_up_no_other(
 def test_an_error_that_stops_it_says_at_which_monitor(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rejects(monkeypatch, "two", DatafoldAuthenticationError("401"))
+    rejects(monkeypatch, "zero", DatafoldValidationError("422"))
+    rejects(monkeypatch, "two", DatafoldAuthenticationError("401. Nothing was sent."))
 
-    with pytest.raises(DatafoldAuthenticationError, match="^spec: two: 401$"):
-        apply({name: spec("test") for name in ("one", "two", "three")})
+    with pytest.raises(DatafoldAuthenticationError) as caught:
+        apply({name: spec("test") for name in ("zero", "one", "two", "three")})
 
+    assert str(caught.value) == "spec: two: 401.\nBefore that, 1 error:\n- spec: zero: 422"
     assert writes(sandbox) == ["POST create/test"]
 
 
