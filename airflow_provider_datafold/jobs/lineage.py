@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import attr
 from airflow.providers.openlineage.extractors import OperatorLineage
 from openlineage.client.event_v2 import InputDataset
 from openlineage.client.facet_v2 import (
@@ -93,7 +93,7 @@ def _test(told: dict[str, Any]) -> Any:
 
 def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the installed client has a field for."""
-    names = {field.name for field in attr.fields(kind)}
+    names = inspect.signature(kind).parameters
     return {name: value for name, value in values.items() if name in names}
 
 

@@ -340,7 +340,8 @@ def windows(lines: list[str], length: int) -> Iterator[str]:
 
 def test_the_recipes_quote_the_dags() -> None:
     page = (ROOT / "docs" / "recipes.md").read_text()
-    sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
+    # test_notifiers.py runs the last one.
+    sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:-1]
     assert len(sections) == 10
     for section in sections:
         (name,) = re.findall(r"\]\(\.\./example_dags/(\w+\.py)\)", section)
