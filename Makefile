@@ -64,10 +64,11 @@ reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/rel
 reliability-all: $(INSTALLED)  ## The same with each Airflow from 2.11 on, without the page.
 	$(BIN)/nox --keywords reliability
 
-mutation: $(INSTALLED)  ## See whether the tests notice mistakes: make mutation [MUTATION="--measured file.py"].
-	@$(BIN)/python -m dev.mutation $(MUTATION)
+mutation: $(INSTALLED)  ## See whether the tests notice mistakes in gates, claims and redaction.
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
 
-bench: $(INSTALLED)  ## Measure what the provider costs, and write docs/performance.md.
+bench: $(INSTALLED)  ## Print what the provider costs, for docs/performance.md.
 	@$(BIN)/python -m dev.benchmarks
 
 docs: $(DOCS_INSTALLED)  ## Build the site in build/docs; a link inside it that leads nowhere is an error.
@@ -108,7 +109,7 @@ constraints:  ## Regenerate the constraint files; needs uv on PATH.
 	dev/scripts/compile_constraints.sh
 
 clean:  ## Remove what the other targets made.
-	rm -rf .venv .venv-docs .mutation .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-docs mutants .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # A recipe: make an environment, where the machine has a Python that will do.
 define VENV
@@ -122,7 +123,7 @@ endef
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable . --group dev --group lineage --group bench --constraint $(CONSTRAINTS)
+	  --editable . --group dev --group lineage --group measure --constraint $(CONSTRAINTS)
 	@touch $@
 
 $(PRISM): | $(INSTALLED)
