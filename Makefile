@@ -11,7 +11,6 @@ DOCS_INSTALLED = .venv-docs/installed
 SITE = build/docs
 # Who imports the package imports Airflow, which makes files in its home.
 APART = AIRFLOW_HOME=$(CURDIR)/build/airflow-home AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR
-PRISM = .venv/prism-5.14.2
 # In three processes, because tests often wait; each has an Airflow home of its own. The tests of a
 # file stay together, and the files in their order: the slowest, which have few tests, would come
 # last otherwise.
@@ -20,8 +19,8 @@ SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 # Each of the many processes of a test would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dev install test test-all test-oldest test-next test-contract check unit test-whole \
-  test-ui test-cluster test-kill soak reliability reliability-all mutation coverage-page public-names bench docs \
+.PHONY: demo dev install test test-all test-oldest test-next check unit test-whole \
+  test-ui test-cluster test-kill soak reliability reliability-all mutation public-names bench docs \
   api-diff contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
@@ -42,9 +41,6 @@ test-oldest: $(INSTALLED)  ## Run the tests on the oldest Airflow that we suppor
 
 test-next: $(INSTALLED)  ## Run the tests on the next Airflow, a pre-release.
 	$(BIN)/nox --tags next
-
-test-contract: $(INSTALLED) $(PRISM)  ## Send each operation through Prism, which compares it with the contract.
-	PRISM=$(PRISM)/node_modules/.bin/prism $(BIN)/python -m pytest -m contract tests/api
 
 check: $(INSTALLED)  ## Format, lint, types and layers.
 	$(BIN)/ruff format --check .
@@ -95,9 +91,6 @@ soak: $(INSTALLED)-cluster  ## Half an hour of gates, monitors and changes: make
 	@dev/scripts/install_programs.sh postgresql
 	@$(BIN)/python -m dev.harness soak $(MINUTES)
 
-coverage-page: $(INSTALLED)  ## Write docs/coverage.md from the code.
-	$(APART) $(BIN)/python -m dev.scripts.api_coverage
-
 public-names: $(INSTALLED)  ## Write tests/public_names.txt from the code.
 	$(APART) $(BIN)/python -m dev.scripts.public_names
 
@@ -125,11 +118,6 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --editable . --group dev --group lineage --group measure --constraint $(CONSTRAINTS)
 	@touch $@
-
-$(PRISM): | $(INSTALLED)
-	@dev/scripts/install_programs.sh npm
-	npm install --prefix $@ --no-save --no-package-lock --no-audit --no-fund --loglevel=error \
-	  @stoplight/prism-cli@5.14.2 || { rm -rf $@; exit 1; }
 
 $(INSTALLED)-cluster: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
