@@ -9,8 +9,6 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 DOCS_BIN = .venv-docs/bin
 DOCS_INSTALLED = .venv-docs/installed
 SITE = build/docs
-# Who imports the package imports Airflow, which makes files in its home.
-APART = AIRFLOW_HOME=$(CURDIR)/build/airflow-home AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR
 # In three processes, because tests often wait; each has an Airflow home of its own. The tests of a
 # file stay together, and the files in their order: the slowest, which have few tests, would come
 # last otherwise.
@@ -19,9 +17,11 @@ SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 # Each of the many processes of a test would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dev install test test-all test-oldest test-next check unit test-whole \
-  test-ui test-cluster test-kill soak reliability reliability-all mutation public-names bench docs \
-  api-diff contract constraints clean
+.PHONY: help demo dev install test test-whole test-oldest test-ui test-cluster test-kill docs api-diff \
+  mutation bench
+
+help:  ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
@@ -31,34 +31,18 @@ dev: $(INSTALLED)  ## A local Airflow with the sandbox, until Ctrl-C.
 
 install: $(INSTALLED)-cluster $(DOCS_INSTALLED)  ## Install the environments; with --jobs side by side.
 
-test: check unit  ## Run the checks and all tests.
-
-test-all: test test-whole  ## Run the tests on each Airflow from 2.11 on, too; `nox --list` names them.
-	$(BIN)/nox
-
 test-oldest: $(INSTALLED)  ## Run the tests on the oldest Airflow that we support.
 	$(BIN)/nox --tags oldest
 
-test-next: $(INSTALLED)  ## Run the tests on the next Airflow, a pre-release.
-	$(BIN)/nox --tags next
-
-check: $(INSTALLED)  ## Format, lint, types and layers.
+test: $(INSTALLED)  ## Format, lint, types, layers, and all tests with the coverage that is asked for.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-unit: $(INSTALLED)  ## Run all tests, with the coverage that is asked for.
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 
-test-whole: $(INSTALLED)  ## Test the wheel, the demo, the benchmarks, every fault and other slow parts.
+test-whole: $(INSTALLED)  ## Test the wheel, the demo, every fault and other slow parts.
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m whole
-
-reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
-	$(BIN)/python -m dev.faults --check
-
-reliability-all: $(INSTALLED)  ## The same with each Airflow from 2.11 on, without the page.
-	$(BIN)/nox --keywords reliability
 
 mutation: $(INSTALLED)  ## See whether the tests notice mistakes in gates, claims and redaction.
 	$(BIN)/mutmut run --max-children 2
@@ -86,23 +70,6 @@ test-cluster: $(INSTALLED)-cluster  ## Gates, monitors and changes on Airflow wi
 test-kill: $(INSTALLED)-cluster  ## Gates whose processes are killed, and which people stop and clear.
 	@dev/scripts/install_programs.sh postgresql
 	@$(BIN)/python -m dev.harness kills
-
-soak: $(INSTALLED)-cluster  ## Half an hour of gates, monitors and changes: make soak [MINUTES=5].
-	@dev/scripts/install_programs.sh postgresql
-	@$(BIN)/python -m dev.harness soak $(MINUTES)
-
-public-names: $(INSTALLED)  ## Write tests/public_names.txt from the code.
-	$(APART) $(BIN)/python -m dev.scripts.public_names
-
-contract: $(INSTALLED)  ## Take shapes and names from the published contract: make contract CONTRACT=file.
-	$(BIN)/python -m dev.scripts.contract $(CONTRACT)
-	$(BIN)/ruff format -q airflow_provider_datafold/redaction/names.py
-
-constraints:  ## Regenerate the constraint files; needs uv on PATH.
-	dev/scripts/compile_constraints.sh
-
-clean:  ## Remove what the other targets made.
-	rm -rf .venv .venv-docs mutants .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # A recipe: make an environment, where the machine has a Python that will do.
 define VENV
