@@ -9,9 +9,6 @@ INSTALLED = .venv/installed-airflow-$(AIRFLOW)
 DOCS_BIN = .venv-docs/bin
 DOCS_INSTALLED = .venv-docs/installed
 SITE = build/docs
-# Who imports the package imports Airflow, which makes files in its home.
-APART = AIRFLOW_HOME=$(CURDIR)/build/airflow-home AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR
-PRISM = .venv/prism-5.14.2
 # In three processes, because tests often wait; each has an Airflow home of its own. The tests of a
 # file stay together, and the files in their order: the slowest, which have few tests, would come
 # last otherwise.
@@ -20,9 +17,11 @@ SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 # Each of the many processes of a test would compile our code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo dev install test test-all test-oldest test-next test-contract check unit test-whole \
-  test-ui test-cluster test-kill soak reliability reliability-all mutation coverage-page public-names bench docs \
-  api-diff contract constraints clean
+.PHONY: help demo dev install test test-whole test-oldest test-ui test-cluster test-kill docs api-diff \
+  mutation bench
+
+help:  ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
 	@$(BIN)/python -m dev.scripts.demo
@@ -32,42 +31,24 @@ dev: $(INSTALLED)  ## A local Airflow with the sandbox, until Ctrl-C.
 
 install: $(INSTALLED)-cluster $(DOCS_INSTALLED)  ## Install the environments; with --jobs side by side.
 
-test: check unit  ## Run the checks and all tests.
-
-test-all: test test-whole  ## Run the tests on each Airflow from 2.11 on, too; `nox --list` names them.
-	$(BIN)/nox
-
 test-oldest: $(INSTALLED)  ## Run the tests on the oldest Airflow that we support.
 	$(BIN)/nox --tags oldest
 
-test-next: $(INSTALLED)  ## Run the tests on the next Airflow, a pre-release.
-	$(BIN)/nox --tags next
-
-test-contract: $(INSTALLED) $(PRISM)  ## Send each operation through Prism, which compares it with the contract.
-	PRISM=$(PRISM)/node_modules/.bin/prism $(BIN)/python -m pytest -m contract tests/api
-
-check: $(INSTALLED)  ## Format, lint, types and layers.
+test: $(INSTALLED)  ## Format, lint, types, layers, and all tests with the coverage that is asked for.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-unit: $(INSTALLED)  ## Run all tests, with the coverage that is asked for.
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 
-test-whole: $(INSTALLED)  ## Test the wheel, the demo, the benchmarks, every fault and other slow parts.
+test-whole: $(INSTALLED)  ## Test the wheel, the demo, every fault and other slow parts.
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m whole
 
-reliability: $(INSTALLED)  ## Measure all faults again and compare with docs/reliability.md.
-	$(BIN)/python -m dev.faults --check
+mutation: $(INSTALLED)  ## See whether the tests notice mistakes in gates, claims and redaction.
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
 
-reliability-all: $(INSTALLED)  ## The same with each Airflow from 2.11 on, without the page.
-	$(BIN)/nox --keywords reliability
-
-mutation: $(INSTALLED)  ## See whether the tests notice mistakes: make mutation [MUTATION="--measured file.py"].
-	@$(BIN)/python -m dev.mutation $(MUTATION)
-
-bench: $(INSTALLED)  ## Measure what the provider costs, and write docs/performance.md.
+bench: $(INSTALLED)  ## Print what the provider costs, for docs/performance.md.
 	@$(BIN)/python -m dev.benchmarks
 
 docs: $(DOCS_INSTALLED)  ## Build the site in build/docs; a link inside it that leads nowhere is an error.
@@ -90,26 +71,6 @@ test-kill: $(INSTALLED)-cluster  ## Gates whose processes are killed, and which 
 	@dev/scripts/install_programs.sh postgresql
 	@$(BIN)/python -m dev.harness kills
 
-soak: $(INSTALLED)-cluster  ## Half an hour of gates, monitors and changes: make soak [MINUTES=5].
-	@dev/scripts/install_programs.sh postgresql
-	@$(BIN)/python -m dev.harness soak $(MINUTES)
-
-coverage-page: $(INSTALLED)  ## Write docs/coverage.md from the code.
-	$(APART) $(BIN)/python -m dev.scripts.api_coverage
-
-public-names: $(INSTALLED)  ## Write tests/public_names.txt from the code.
-	$(APART) $(BIN)/python -m dev.scripts.public_names
-
-contract: $(INSTALLED)  ## Take shapes and names from the published contract: make contract CONTRACT=file.
-	$(BIN)/python -m dev.scripts.contract $(CONTRACT)
-	$(BIN)/ruff format -q airflow_provider_datafold/redaction/names.py
-
-constraints:  ## Regenerate the constraint files; needs uv on PATH.
-	dev/scripts/compile_constraints.sh
-
-clean:  ## Remove what the other targets made.
-	rm -rf .venv .venv-docs .mutation .nox build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
-
 # A recipe: make an environment, where the machine has a Python that will do.
 define VENV
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -122,13 +83,8 @@ endef
 $(INSTALLED): pyproject.toml $(CONSTRAINTS)
 	$(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --editable . --group dev --group lineage --group bench --constraint $(CONSTRAINTS)
+	  --editable . --group dev --group lineage --group measure --constraint $(CONSTRAINTS)
 	@touch $@
-
-$(PRISM): | $(INSTALLED)
-	@dev/scripts/install_programs.sh npm
-	npm install --prefix $@ --no-save --no-package-lock --no-audit --no-fund --loglevel=error \
-	  @stoplight/prism-cli@5.14.2 || { rm -rf $@; exit 1; }
 
 $(INSTALLED)-cluster: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \

@@ -33,17 +33,6 @@ OLDEST = "2.11"
 # oldest whose manifest is supported.
 DBT = {"1.11": ("3.12", "3.11", "3.10"), "1.5": ("3.11", "3.10")}
 
-# Judges of the sandbox: what they need, and how they are run. dbt's second version cannot be built
-# everywhere, and datafold-sdk would take it.
-JUDGES = {
-    "schemathesis": (("schemathesis==4.32.0",), ("-m", "dev.judges.fuzz")),
-    "datafold-sdk": (
-        ("datafold-sdk[mcp]==0.4.1", "fastmcp==4.2.3", "dbt-core~=1.11.0", "pytest"),
-        ("-m", "pytest", "-p", "no:cacheprovider", "-rx", "-v", "dev/judges/datafold_sdk.py"),
-    ),
-}
-JUDGES_PYTHON = ("3.12", "3.11")  # As datafold-sdk asks.
-
 # The same whatever the version of Airflow: `make test` has them, on the newest one.
 LEFT_OUT = ("tests/api", "tests/dev", "tests/docs", "tests/system")
 
@@ -185,25 +174,6 @@ def add_dbt_session(dbt: str, *versions: str) -> None:
         session.run("python", "dev/dbt_project/dbt_artifacts.py", dbt)
 
 
-def add_judge_session(name: str, requirements: Sequence[str], *command: str) -> None:
-    """Add the session of a judge of the sandbox, in an environment of its own.
-
-    :param name: the judge.
-    :param requirements: what to install beside the sandbox.
-    :param command: what to run.
-    """
-    _, python = find_python(JUDGES_PYTHON)
-
-    @nox.session(name=name, python=python or False, default=False, tags=["judges"])
-    def judge(session: nox.Session) -> None:
-        """Let a client or tool that is not ours judge the sandbox."""
-        if python is None:
-            session.skip(f"There is no Python {' or '.join(JUDGES_PYTHON)} on PATH or of pyenv")
-        session.install("pip>=25.1")
-        session.install(*requirements, "--group", "sandbox")
-        session.run("python", *command, *session.posargs)
-
-
 def install(
     session: nox.Session, airflow: str, group: str, missing: Sequence[str], *more: str
 ) -> None:
@@ -234,21 +204,9 @@ for airflow, pythons in (AIRFLOWS | NEXT).items():
 for dbt, interpreters in DBT.items():
     add_dbt_session(dbt, *interpreters)
 
-for name, (requirements, command) in JUDGES.items():
-    add_judge_session(name, requirements, *command)
-
 
 @nox.session(name="cosmos", python=find_python(AIRFLOWS["3.2"])[1] or False, default=False)
 def cosmos(session: nox.Session) -> None:
     """Run the example DAG with Astronomer Cosmos."""
     install(session, "3.2", "dev", (), "astronomer-cosmos>=1.15")
     session.run("python", "-m", "pytest", "tests/cosmos", *session.posargs)
-
-
-@nox.session(name="datafold-sdk-upload", default=False)
-def sdk_upload(session: nox.Session) -> None:
-    """Compare an upload of dbt's artifacts with that of Datafold's SDK."""
-    # dbt 1.12 and newer need more than a registry of packages.
-    session.install("datafold-sdk==0.4.1", "dbt-core<1.12")
-    command = os.path.join(session.bin, "datafold")
-    session.run(sys.executable, "-m", "dev.judges.sdk_upload", command, external=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from urllib.parse import quote
 
+from airflow_provider_datafold import api
+from airflow_provider_datafold.api.operation import Operation as Declared
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.sandbox.bi import FIRST_OTHER
 from dev.sandbox.contract import Operation
-from dev.scripts import api_coverage
 from tests import bodies
 
 BI = "/api/v1/lineage/bi"
@@ -213,14 +217,24 @@ def named(row: Row) -> str:
     return row.operation
 
 
+def name_of(operation: Any) -> str:
+    """Name an operation so that the package's and the contract's, with other fields, are equal."""
+    return f"{operation.method} {re.sub('{.*?}', '{id}', operation.path)}"
+
+
 def declared(row: Row) -> Any:
     """The package's declaration of an operation."""
-    return _declared()[api_coverage.name_of(row.asked)]
+    return declarations()[name_of(row.asked)]
 
 
 @cache
-def _declared() -> dict[str, Any]:
-    found = [(api_coverage.name_of(each), each) for each in api_coverage.declared()]
+def declarations() -> dict[str, Any]:
+    """All operations that the package declares, by their names."""
+    found = []
+    for module in pkgutil.iter_modules(api.__path__, f"{api.__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            values = value.values() if isinstance(value, dict) else [value]
+            found += [(name_of(each), each) for each in values if isinstance(each, Declared)]
     assert len(dict(found)) == len(found)
     return dict(found)
 

@@ -28,7 +28,7 @@ NOT_IN_THE_REFERENCE = {
 
 @pytest.mark.skipif(DEFAULT_RETRY_POLICY is None, reason="older Airflow lacks what some names need")
 def test_no_name_changes_unnoticed() -> None:
-    # If this is meant: `make public-names`, and a line in the CHANGELOG.
+    # If this is meant: `python -m dev.scripts.public_names`, and a line in the CHANGELOG.
     assert public_names.render().splitlines() == KEPT.splitlines()
 
 

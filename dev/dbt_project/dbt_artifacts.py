@@ -19,6 +19,36 @@ PROJECT = Path(__file__).resolve().parent
 TARGETS = {"production": False, "staging": True}
 """What is built, and whether it has the model that is new."""
 
+NODE = frozenset(
+    [
+        "alias",
+        "attached_node",
+        "columns",
+        "compiled_code",
+        "config",
+        "constraints",
+        "database",
+        "depends_on",
+        "fqn",
+        "meta",
+        "name",
+        "original_file_path",
+        "package_name",
+        "primary_key",
+        "relation_name",
+        "resource_type",
+        "schema",
+        "tags",
+        "test_metadata",
+        "unique_id",
+        "version",
+        "latest_version",
+    ]
+)
+RESULT = frozenset(
+    ["adapter_response", "failures", "message", "relation_name", "status", "unique_id"]
+)
+
 
 def main(version: str) -> None:
     """Write the artifacts of both targets into a folder that is named for dbt's version."""
@@ -51,16 +81,33 @@ def build(project: Path, target: str, *, has_new: bool) -> None:
 
 
 def trimmed(content: Any, project: Path) -> str:
-    """Leave out this machine's paths, and dbt's own macros, which are nine tenths of a manifest."""
-    if "macros" in content:
-        macros = content["macros"].items()
-        content["macros"] = {name: each for name, each in macros if name.startswith("macro.shop.")}
-        content["docs"] = {}
-    text = json.dumps(content, indent=1).replace(f"{project}/", "")
+    """Keep what somebody reads, an entry to a line, and no path of this machine."""
+    kept = {"metadata": json.dumps(content["metadata"])}
+    if "nodes" in content:
+        nodes = {name: _kept(node, NODE) for name, node in content["nodes"].items()}
+        disabled = {
+            name: [_kept(node, NODE) for node in versions]
+            for name, versions in content["disabled"].items()
+        }
+        kept |= {"nodes": _lines(nodes), "disabled": _lines(disabled)}
+    else:
+        results = (json.dumps(_kept(result, RESULT)) for result in content["results"])
+        kept |= {"results": "[\n" + ",\n".join(results) + "\n]", "args": "{}"}
+    text = "{\n" + ",\n".join(f'"{name}": {part}' for name, part in kept.items()) + "\n}\n"
+    text = text.replace(f"{project}/", "")
     private = [word for word in (project.parent.name, getpass.getuser()) if f"{word}/" in text]
     if private:
         raise SystemExit(f"An artifact names {', '.join(private)}.")
-    return text + "\n"
+    return text
+
+
+def _kept(entry: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name in names}
+
+
+def _lines(entries: dict[str, Any]) -> str:
+    each = (f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items())
+    return "{\n" + ",\n".join(each) + "\n}"
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ compile 2.11.2 2026-03-25
 compile 3.0.6 2025-09-10
 compile 3.1.8 2026-03-20
 compile 3.2.2 2026-06-05
-ONE_MORE=bench compile 3.3.2 2026-11-10  # The benchmarks run on the newest only.
+ONE_MORE=measure compile 3.3.2 2026-11-10  # Benchmarks and mutmut run on the newest only.
 compile 3.4.0b2 2026-11-26 3.11 apache-airflow-core==3.4.0b2 apache-airflow-task-sdk==1.4.0b2
 
 echo "apache-airflow==3.3.2" |

@@ -215,10 +215,3 @@ def test_what_is_wrong_is_refused(found: dict[str, Any]) -> None:
         assert kind == expected
         assert part in text
         assert TOKEN not in text
-
-
-def test_the_coverage_page_has_it(folder: Path) -> None:
-    run(folder, "-m", "dev.scripts.api_coverage")
-    page = (folder / "docs/coverage.md").read_text()
-    assert f"| `PUT {SNOOZE}` | `snooze_monitor` | - |" in page
-    assert "54 of 54 operations by the hook" in page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 import re
@@ -15,8 +14,8 @@ import pytest
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.sandbox import contract
 from dev.sandbox.journal import Change
-from dev.scripts import api_coverage
 from tests import documents
+from tests.calls import ROWS as CALLS, declarations, name_of
 from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "hook.md"
@@ -143,30 +142,21 @@ def test_every_public_name_of_the_hook_is_in_a_table() -> None:
     assert named == ours
 
 
-@functools.cache
-def called() -> api_coverage.Names:
-    """The hook's methods that call each operation."""
-    return api_coverage.methods()
-
-
-@pytest.mark.parametrize(("method", "operation", "effect"), OPERATIONS)
-def test_a_row_says_what_the_method_calls(method: str, operation: str, effect: str) -> None:
-    pattern = re.escape(operation).replace(r"\{kind\}", "[a-z]+")
-    pattern = re.sub(r"\\{\w+\\}", "{id}", pattern)
-    effects = {api_coverage.name_of(each): each.effect.name for each in api_coverage.declared()}
-
-    found = {name for name, methods in called().items() if method in methods}
-    assert found
-    for name in found:
-        assert re.fullmatch(pattern, name)
-        assert effects[name] == effect
+@pytest.mark.parametrize("row", CALLS, ids=lambda row: row.operation)
+def test_a_row_says_what_the_method_calls(row: Any) -> None:
+    found = [each for each in OPERATIONS if each[0] == row.method]
+    ((_, operation, effect),) = found
+    pattern = re.sub(r"\\{\w+\\}", "{id}", re.escape(operation).replace(r"\{kind\}", "[a-z]+"))
+    name = name_of(row.asked)
+    assert re.fullmatch(pattern, name)
+    assert declarations()[name].effect.name == effect
 
 
 def test_every_operation_is_in_a_table() -> None:
-    assert {method for method, _, _ in OPERATIONS} == {
-        method for methods in called().values() for method in methods
-    }
-    assert len(list(contract.operations(contract.load()))) == 51
+    contracted = {name_of(each) for each in contract.operations(contract.load())}
+    assert {name for name, each in declarations().items() if not each.seen_in} == contracted
+    assert {name_of(row.asked) for row in CALLS} == contracted
+    assert len(contracted) == 51
 
 
 def test_a_row_has_the_method_s_own_argument_names() -> None:
