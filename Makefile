@@ -21,7 +21,7 @@ SIDE_BY_SIDE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo dev install test test-all test-oldest test-next test-contract check unit test-whole \
-  test-ui test-cluster test-kill soak reliability reliability-all mutation coverage-page public-names bench docs \
+  test-ui test-cluster test-kill reliability reliability-all mutation coverage-page public-names bench docs \
   api-diff contract constraints clean
 
 demo: $(INSTALLED)  ## Run the main jobs against the sandbox in a real Airflow.
@@ -89,10 +89,6 @@ test-cluster: $(INSTALLED)-cluster  ## Gates, monitors and changes on Airflow wi
 test-kill: $(INSTALLED)-cluster  ## Gates whose processes are killed, and which people stop and clear.
 	@dev/scripts/install_programs.sh postgresql
 	@$(BIN)/python -m dev.harness kills
-
-soak: $(INSTALLED)-cluster  ## Half an hour of gates, monitors and changes: make soak [MINUTES=5].
-	@dev/scripts/install_programs.sh postgresql
-	@$(BIN)/python -m dev.harness soak $(MINUTES)
 
 coverage-page: $(INSTALLED)  ## Write docs/coverage.md from the code.
 	$(APART) $(BIN)/python -m dev.scripts.api_coverage
