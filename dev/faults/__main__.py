@@ -48,8 +48,7 @@ def main() -> int:
     failures += _differences(measurements)
     failures += (wrong := list(_wait_differences(waits)))
     if is_complete and not arguments.ours:
-        # Half an hour of its own: `make soak` writes the last section.
-        new = page.render(measurements, waits) + page.last_section(_old())
+        new = page.render(measurements, waits)
         failures += _compare(new) if arguments.check else []
         if not (arguments.check or failures):
             page.PATH.write_text(new)

@@ -16,7 +16,6 @@ from dev.faults.table import FAULTS
 
 PATH = Path(__file__).parents[2] / "docs" / "reliability.md"
 
-OVER_TIME = "## Over time"
 """The title of the last section, which the soak writes."""
 _VERSIONS = "Measured with "
 
@@ -27,8 +26,7 @@ _INTRODUCTION = f"""\
 This page shows what a task does when the API, the network or the worker misbehaves. Each row below
 is a fault, caused by a service on real sockets of one machine. The task runs with the connection's
 default of three retries, and with a `timeout` of {TIMEOUT:g} s instead of 30. Faults
-[while a task waits](#while-waiting) have their own tables, and [the last section](#over-time) shows
-what half an hour does to memory and open files.
+[while a task waits](#while-waiting) have their own tables.
 
 Every row holds in a worker, where `DatafoldUpdateHightouchOperator.execute` was measured, and in an
 event loop, where the same client made the same update as a trigger would. `dev/faults/table.py`
@@ -75,24 +73,6 @@ def render(measurements: Mapping[Run, Measurement], waits: section.Waits) -> str
     rows = [_row(fault, measurements[fault.name, THEIRS]) for fault in FAULTS]
     faults = [_INTRODUCTION, *_totals(measurements), "", *_HEADER, *rows, ""]
     return "\n".join([*faults, section.render(waits)])
-
-
-def last_section(page: str) -> str:
-    """Return the section that the soak has written, empty if there is none.
-
-    :param page: Markdown.
-    """
-    _, title, section = page.partition(OVER_TIME)
-    return f"\n{title}{section}" if title else ""
-
-
-def with_last_section(page: str, section: str) -> str:
-    """Return a page with this section instead of the one that it may have.
-
-    :param page: Markdown.
-    :param section: the section.
-    """
-    return f"{page.removesuffix(last_section(page))}\n{section}"
 
 
 def changes(old: str, new: str) -> Iterator[str]:

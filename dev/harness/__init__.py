@@ -1,1 +1,1 @@
-"""The provider on a whole Airflow: ``make test-kill``, ``make test-cluster`` and ``make soak``."""
+"""The provider on a whole Airflow: ``make test-kill`` and ``make test-cluster``."""

@@ -1,11 +1,11 @@
-"""The tests of a whole Airflow: ``make test-kill``, ``make test-cluster`` and ``make soak``."""
+"""The tests of a whole Airflow: ``make test-kill`` and ``make test-cluster``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from dev.harness import cluster, soak
+from dev.harness import cluster
 from dev.harness.kills import run as kills
 from dev.harness.kills.cases import CASES
 from dev.local_airflow.main import play
@@ -18,18 +18,11 @@ def main() -> int:
     killing = tests.add_parser("kills", description=kills.__doc__)
     killing.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}")
     tests.add_parser("cluster", description=cluster.__doc__)
-    soaking = tests.add_parser("soak", description=soak.__doc__)
-    soaking.add_argument("minutes", nargs="?", type=float, default=soak.MINUTES)
     given = parser.parse_args()
     if unknown := set(getattr(given, "cases", ())) - CASES.keys():
         killing.error(f"unknown case: {', '.join(unknown)}")
-    test: kills.Test | cluster.Test | soak.Test
-    if given.test == "kills":
-        test = kills.Test(given.cases or CASES)
-    elif given.test == "cluster":
-        test = cluster.Test()
-    else:
-        test = soak.Test(given.minutes)
+    test: kills.Test | cluster.Test
+    test = kills.Test(given.cases or CASES) if given.test == "kills" else cluster.Test()
     return play(given.test, test.longest, test.service.sandbox, test.run)
 
 

@@ -80,12 +80,18 @@ def test_a_declaration_says_what_the_contract_does_not(row: Row) -> None:
     assert found.noun == ("data source" if found is data_diffs.CREATE else NOUNS[start])
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.args], ids=named)
-def test_an_id_in_a_path_is_checked(row: Row) -> None:
-    values = values_in(row)
-    for name in (name for name in values if name.endswith("_id") or name == "pr_num"):
-        with pytest.raises(DatafoldInputError, match=f"^{name}: must be a positive integer, .*/9'"):
-            declared(row).request(**{**values, name: "7/../9"})
+IDS = [
+    (row, name)
+    for row in ROWS
+    for name in values_in(row)
+    if name.endswith("_id") or name == "pr_num"
+]
+
+
+@pytest.mark.parametrize(("row", "name"), IDS, ids=[f"{named(row)}-{name}" for row, name in IDS])
+def test_an_id_in_a_path_is_checked(row: Row, name: str) -> None:
+    with pytest.raises(DatafoldInputError, match=f"^{name}: must be a positive integer, .*/9'"):
+        declared(row).request(**{**values_in(row), name: "7/../9"})
 
 
 @pytest.mark.parametrize(

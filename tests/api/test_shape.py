@@ -485,9 +485,18 @@ def test_what_does_not_fit_is_refused(said: str, asked: Asked) -> None:
     assert not re.search(f"{SECRET}|5005", "".join(shown))
 
 
-@pytest.mark.parametrize("row", WITH_BODY, ids=named)
-def test_each_required_field_is_missed(row: Row) -> None:
-    for body in bodies.minimal(row.asked):
-        for name in body if isinstance(body, dict) else ():
-            with pytest.raises(DatafoldInputError, match=rf"^{name}: is missing|: has no '{name}'"):
-                fitted(without((declared(row), body), name))
+REQUIRED = [
+    (row, body, name)
+    for row in WITH_BODY
+    for body in bodies.minimal(row.asked)
+    if isinstance(body, dict)
+    for name in body
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "body", "name"), REQUIRED, ids=[f"{named(row)}-{name}" for row, _, name in REQUIRED]
+)
+def test_each_required_field_is_missed(row: Row, body: Any, name: str) -> None:
+    with pytest.raises(DatafoldInputError, match=rf"^{name}: is missing|: has no '{name}'"):
+        fitted(without((declared(row), body), name))

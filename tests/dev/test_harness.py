@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -20,9 +18,6 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from dev.faults.fault import API_KEY, TOKEN
-from dev.faults.page import PATH, last_section, with_last_section
-from dev.harness import page
-from dev.harness.growth import Growth, Sample, Watch, growth
 from dev.harness.metadata import Metadata
 from dev.harness.plan import (
     CHANGE,
@@ -174,46 +169,3 @@ def is_refused(database: str) -> bool:
             if "not currently accepting connections" in str(error):
                 return True
     return False
-
-
-def test_the_first_quarter_is_compared_with_the_last() -> None:
-    memory, files = [100, 100, 500, 500, 500, 500, 100, 102], [9, 9, 50, 50, 50, 50, 9, 9]
-    found = growth([Sample(1, mb, count) for mb, count in zip(memory, files, strict=True)])
-    assert found == (Sample(1, 100, 9), Sample(1, 101, 9))
-    assert found.is_flat
-
-
-@pytest.mark.parametrize("last", [Sample(2, 220, 20), Sample(2, 200, 23)])
-def test_what_grows_is_not_flat(last: Sample) -> None:
-    assert not Growth(Sample(2, 200, 20), last).is_flat
-
-
-def test_a_process_is_measured() -> None:
-    code = (
-        "import os, time; kept = b'x' * 10**8, open(os.devnull); print(flush=True); time.sleep(60)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        process.stdout.readline()
-        watch = Watch({"it": lambda: {process.pid}})
-        watch.look()
-        found = watch.growths()["it"].first
-    finally:
-        process.kill()
-        process.wait()
-    assert found.memory > 100
-    assert found.files >= 4
-
-
-def test_the_section_takes_the_place_of_the_one_before() -> None:
-    old = PATH.read_text()
-    faults = old.removesuffix(last_section(old))
-    growths = {"hook": Growth(Sample(2, 200, 20), Sample(2, 204, 21))}
-    section = page.render(30, {"asked for": "300 gates"}, growths)
-
-    new = with_last_section(old, section)
-
-    assert new == f"{faults}\n{section}"
-    assert with_last_section(new, section) == new
-    assert "| hook | 2 | 200 MB | 204 MB | 20 | 21 |" in section
