@@ -53,7 +53,14 @@ html_show_search_summary = False
 
 _INCLUDED = re.compile(r"^```\{include\} (\S+)\n```$", re.MULTILINE)
 _EXAMPLE = re.compile(r"]\(\.\./example_dags/(\w+)\.py\)")
+_LISTED = re.compile(r"^- \[(\w+\.py)]\(\.\./example_dags/\1\) (.*)$", re.MULTILINE)
 _ROOT_PAGE = re.compile(r"]\((?:\.\./)?([A-Z]+)\.md\b")
+
+
+def _shown(found: re.Match[str]) -> str:
+    return (
+        f"## {found[1]}\n\nIt {found[2]}\n\n```{{literalinclude}} ../example_dags/{found[1]}\n```\n"
+    )
 
 
 def setup(app: Sphinx) -> None:
@@ -66,6 +73,8 @@ def setup(app: Sphinx) -> None:
         text = _INCLUDED.sub(lambda found: Path(app.srcdir, found[1]).read_text("utf-8"), source[0])
         text = text.replace("](docs/", "](")
         text = _ROOT_PAGE.sub(lambda found: f"]({found[1].lower()}.md", text)
+        # On GitHub a link is enough; the site has the code.
+        text = _LISTED.sub(_shown, text)
         source[0] = _EXAMPLE.sub(r"](example_dags.md#\1py)", text)
 
     app.connect("source-read", replace)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.airflow
 README = ROOT / "README.md"
 OPERATORS = ROOT / "docs" / "operators.md"
 CONNECTION = ROOT / "docs" / "connection.md"
-DATA_DIFFS = ROOT / "docs" / "data_diffs.md"
+GATE_PAGES = [ROOT / "docs" / f"{name}.md" for name in ("data_diffs", "gate_verdicts")]
 
 DAG_FILE = """
 from datetime import datetime
@@ -185,19 +185,18 @@ JUDGE = [LOOK, f"{LOOK}/summary_results"]
 GATES = {
     "First gate": [START, *JUDGE],
     "Arguments": [START, *JUDGE],
-    "Samples": [START, *JUDGE],
     "Choosing limits": [START, *JUDGE],
-    "Columns that may differ": [START, *JUDGE],
-    "What the task returns": [START, *JUDGE],
-    "One summary": ["GET /api/v1/datadiffs", START, LOOK, LOOK, *JUDGE],
+    "The sensor": [START, *JUDGE],
     "What waiting costs": ["GET /api/v1/datadiffs", START, LOOK, LOOK, *JUDGE],
-    "The sensor": ["GET /api/v1/datadiffs/1", "GET /api/v1/datadiffs/1/summary_results"],
+    "One summary": ["GET /api/v1/datadiffs", START, LOOK, LOOK, *JUDGE],
+    "Samples": [START, *JUDGE],
 }
-"""What the snippets of docs/data_diffs.md send, by their headings."""
+"""What the snippets of the pages on gates send, by their headings."""
 
 
 def gate(heading: str) -> str:
-    _, _, rest = DATA_DIFFS.read_text().partition(f"# {heading}\n")
+    text = "".join(page.read_text() for page in GATE_PAGES)
+    _, _, rest = text.partition(f"# {heading}\n")
     (found, *_) = documents.blocks_in(rest, "python")
     return found
 
@@ -223,7 +222,9 @@ def test_gate_s_snippet_runs(heading: str, run_dag: Any, sandbox: Any) -> None:
 
 
 def test_every_gate_s_snippet_is_run() -> None:
-    assert [gate(heading) for heading in GATES] == documents.blocks(DATA_DIFFS, "python")
+    assert [gate(heading) for heading in GATES] == [
+        block for page in GATE_PAGES for block in documents.blocks(page, "python")
+    ]
 
 
 @pytest.mark.usefixtures("connections")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -21,10 +20,8 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.alerts import Cursor, Listed, Look, Progress
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.sandbox.course import Course
-from tests import documents
 from tests.alerts import HOST, OTHER_HOST, Service, Store, World, nothing
-from tests.conftest import API_KEY, ROOT, Log
-from tests.docs.test_data_diffs_page import default
+from tests.conftest import API_KEY, Log
 
 try:
     from airflow_provider_datafold.jobs.alert_store import AlertStore
@@ -103,15 +100,6 @@ def test_what_lives_in_databases() -> None:
         "poll_interval": 9.0,
     }
     assert monitors.DatafoldMonitorAlertTrigger(**kwargs).serialize() == (classpath, kwargs)
-
-
-def test_the_page_names_each_argument() -> None:
-    parameters = inspect.signature(monitors.DatafoldMonitorAlertTrigger).parameters
-    page = ROOT / "docs" / "monitors.md"
-    rows = documents.rows(documents.section(page, "Start a DAG when a monitor alerts"))
-    assert [row[:2] for row in rows if row[0].strip("`") in parameters] == [
-        [f"`{name}`", default(parameter)] for name, parameter in parameters.items()
-    ]
 
 
 def test_triggers_of_a_connection_share_a_poll() -> None:

@@ -1,6 +1,6 @@
 """What a data diff that is done proves. Nothing here does I/O.
 
-docs/data_diffs.md says of each rule why it holds. What is merely odd is a doubt.
+docs/gate_verdicts.md says of each rule why it holds. What is merely odd is a doubt.
 """
 
 from __future__ import annotations
