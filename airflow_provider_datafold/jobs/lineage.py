@@ -48,16 +48,7 @@ _DATABASE = ("dbname", "database", "db", "default_db", "projectId")
 def lineage_of(
     hook: JobHook, diff: Mapping[str, Any], verdict: Verdict, severity: str
 ) -> OperatorLineage[Any, Any]:
-    """Return what a data diff compared, and its result.
-
-    :param hook: the hook to call.
-    :param diff: the finished data diff as the API returns it.
-    :param verdict: what is asserted, and whether each holds.
-    :param severity: ``"error"`` if what does not hold stops the DAG, else ``"warn"``.
-    :return: both tables as inputs, with the assertions, and the data diff's page as the
-        external query. A side that is a query or a file is not a dataset; if both are, the
-        assertions are tests of the run.
-    """
+    """Return what a data diff compared, and its result."""
     told = [
         {"assertion": text, "success": holds, "severity": severity, **_details(verdict, text)}
         for text, holds in verdict.assertions

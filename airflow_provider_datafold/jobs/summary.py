@@ -64,11 +64,7 @@ class Summary:
         }
 
     def error(self, *, may_differ: bool, may_leave_out: bool) -> DatafoldError | None:
-        """Return what must stop the DAG.
-
-        :param may_differ: whether differences and alerts stop nothing.
-        :param may_leave_out: whether what was left out stops nothing.
-        """
+        """Return what must stop the DAG."""
         wrong = [
             entry
             for entry in self.entries
@@ -106,16 +102,7 @@ class Summary:
 def summarize(
     context: Context, task_ids: Any, on_difference: Any, on_left_out: Any, log: Any
 ) -> dict[str, Any]:
-    """Log a table, push a message, and stop the DAG if anything did not pass.
-
-    :param context: Airflow's task context.
-    :param task_ids: the ids of the tasks, as Airflow rendered them.
-    :param on_difference: ``"fail"`` or ``"pass"``, as Airflow rendered it.
-    :param on_left_out: ``"warn"`` or ``"fail"``, as Airflow rendered it.
-    :param log: the logger of the task, whose type differs between versions of Airflow.
-    :return: the numbers, and the entries.
-    :raises DatafoldError: something did not pass, or an argument is wrong.
-    """
+    """Log a table, push a message, and stop the DAG if anything did not pass."""
     is_one = isinstance(task_ids, str) and isinstance(fields.literal(task_ids), str)
     names = fields.texts("task_ids", [task_ids] if is_one else task_ids)
     if not names:
@@ -134,12 +121,7 @@ def summarize(
 
 
 def read(context: Context, task_ids: Sequence[str]) -> Summary:
-    """Read what tasks of this DAG run left behind.
-
-    :param context: Airflow's task context.
-    :param task_ids: their ids.
-    :raises DatafoldInputError: the DAG has no such task.
-    """
+    """Read what tasks of this DAG run left behind."""
     known = context["dag"].task_dict
     for task_id in task_ids:
         if task_id not in known:
