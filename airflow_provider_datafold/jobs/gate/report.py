@@ -67,21 +67,16 @@ class Report:
         if data["doubts"]:
             odd = "; ".join(data["doubts"])
             self.hook.log.warning("%s: %s. %s", self.name, odd, "This does not change the verdict.")
-        if "ti" not in self.context:
-            return data
-        try:
-            self.context["ti"].xcom_push(key=KEY, value=data)
-            if verdict.outcome is not Outcome.PASSES:
-                self.context["ti"].xcom_push(key=TEXT, value=self._text(data))
-            self._tell_assets(data)
-        except Exception as error:
-            self.hook.log.warning(
-                "Could not store the verdict on data diff %s (%s), so the tasks after this one do "
-                "not see it.",
-                self.datadiff_id,
-                type(error).__name__,
-            )
+        text = None if verdict.outcome is Outcome.PASSES else self.text(data)
+        store(self.context, data, text, self.hook.log)
         return data
+
+    def text(self, data: Mapping[str, Any]) -> str:
+        """Return a paragraph for people, in Markdown."""
+        label = (data["table2"] or data["table1"] or self.name).replace("`", "")
+        word = data["outcome"].replace("_", " ")
+        details = "".join(f"{self.redactor.excerpt(text)}. " for text in self.details())
+        return f"`{label}` {word}: {data['reason']}. {details}[{self.name}]({data['url']})"
 
     def _data(self, verdict: Verdict) -> dict[str, Any]:
         clean = self.redactor.text
@@ -99,13 +94,6 @@ class Report:
             "sampled": self.figures.is_sampled,
             "doubts": [self.redactor.excerpt(text) for text in doubts(self.figures)],
         }
-
-    def _text(self, data: Mapping[str, Any]) -> str:
-        """Return a paragraph for people, in Markdown."""
-        label = (data["table2"] or data["table1"] or self.name).replace("`", "")
-        word = data["outcome"].replace("_", " ")
-        details = "".join(f"{self.redactor.excerpt(text)}. " for text in self.details())
-        return f"`{label}` {word}: {data['reason']}. {details}[{self.name}]({data['url']})"
 
     def _table(self, side: str) -> str | None:
         """Return the path of a table as the operator takes it; a query or a file has none."""
@@ -125,12 +113,33 @@ class Report:
             for name, count in self.figures.differing_columns[:_MOST_COLUMNS]
         ]
 
-    def _tell_assets(self, data: Mapping[str, Any]) -> None:
-        """Add the figures to the events of the task's assets, which a failed task does not have."""
+
+def store(context: Context, data: Mapping[str, Any], text: str | None, log: Any) -> None:
+    """Store a verdict in XCom and in the events of assets. A failure is only a warning.
+
+    :param context: Airflow's task context.
+    :param data: the verdict.
+    :param text: what people read of it, ``None`` if it passes.
+    :param log: the logger.
+    """
+    if "ti" not in context:
+        return
+    try:
+        context["ti"].xcom_push(key=KEY, value=data)
+        if text is not None:
+            context["ti"].xcom_push(key=TEXT, value=text)
+        # A failed task's assets have no events.
         extra = {name: data[name] for name in ("id", "url", "figures")}
-        for outlet in self.context["task"].outlets:
+        for outlet in context["task"].outlets:
             if isinstance(outlet, Asset):
-                self.context["outlet_events"][outlet].extra.update(extra)
+                context["outlet_events"][outlet].extra.update(extra)
+    except Exception as error:
+        log.warning(
+            "Could not store the verdict on data diff %s (%s), so the tasks after this one do not "
+            "see it.",
+            data["id"],
+            type(error).__name__,
+        )
 
 
 def cause_of(error: BaseException) -> tuple[DatafoldError | None, str]:
