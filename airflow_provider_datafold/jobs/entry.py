@@ -101,7 +101,8 @@ class Entry:
             return f"no verdict: the task is {self.state or 'not started'}"
         if self.outcome == "passes" and self.state != "success":
             return f"its check passes, but the task is {self.state}"
-        by = f"accepted by {self.verdict['accepted_by']}: " if self._is_accepted else ""
+        person = part(self.verdict, "accepted_by").get("name")
+        by = f"accepted by {person}: " if self._is_accepted else ""
         return " ".join(f"{by}{self.verdict.get('reason')}".split())[:_LONGEST_REASON]
 
     @property

@@ -136,7 +136,7 @@ def _tell(
         if diff is not None:
             verdict["figures"] = Figures(diff, {}, {}).shown()
     if "ti" in context:
-        with stored(hook, _name(ids)):
+        with stored(hook.log, _name(ids)):
             context["ti"].xcom_push(key=KEY, value=verdict)
     return verdict
 

@@ -42,7 +42,9 @@ class Summary:
         failed = f", {self.failed} did not" if self.failed else ""
         skipped = f", {_were(self.skipped)} skipped" if self.skipped else ""
         left_out = f"; {_were(len(self.left_out))} left out" if self.left_out else ""
-        return f"{self.passed} of {len(self.entries)} passed{failed}{skipped}{left_out}."
+        accepted = [entry.word for entry in self.entries].count("accepted")
+        by_person = f" ({accepted} accepted by a person)" if accepted else ""
+        return f"{self.passed} of {len(self.entries)} passed{by_person}{failed}{skipped}{left_out}."
 
     def table(self) -> str:
         """Return a row for each entry, the worst first, and what was left out."""

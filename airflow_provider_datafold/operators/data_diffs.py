@@ -18,6 +18,7 @@ from airflow_provider_datafold.operators.job import (
     DEFAULT_DEFERRABLE,
     DEFAULT_TIMEOUT,
     DatafoldJobOperator,
+    seconds,
 )
 from airflow_provider_datafold.operators.names import TakesNames
 from airflow_provider_datafold.operators.wait import Wait
@@ -80,7 +81,8 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
     :param options: any other field of the data diff's creation, by the API's name, e.g.
         ``{"diff_tolerance": 0.01}``. With a sample no limit on a count of rows can be met.
     :param on_difference: what to do if the sides differ by more than the limits allow: ``"fail"``
-        the task, ``"skip"`` it and its downstream tasks, or ``"pass"`` with a warning.
+        the task, ``"skip"`` it and its downstream tasks, ``"pass"`` with a warning, or ``"ask"``
+        a person, who accepts or rejects the difference in Airflow's UI. Asking needs Airflow 3.1.
     :param max_rows_added: how many rows only the second side may have. Without any limit the sides
         must be identical. With at least one limit, the row limits that you do not pass are 0,
         unless you pass ``min_match_ratio``.
@@ -94,6 +96,11 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
     :param allow_schema_changes: whether columns may be added, removed or change their type. Across
         databases the schema is not judged.
     :param on_empty: what to do if neither side has rows: ``"fail"`` or ``"pass"``.
+    :param approvers: who may answer with ``on_difference="ask"``: users of Airflow as its own
+        ``HITLOperator`` takes them, e.g. ``[{"id": "7", "name": "ada"}]``. By default everyone who
+        may answer tasks.
+    :param approval_timeout: how long the task waits for an answer, in seconds or as a
+        :class:`~datetime.timedelta`; 24 hours by default. Without one the difference is rejected.
     :param wait_for_completion: whether to wait for the end and to judge it. If not, the task ends
         as soon as the data diff has been started.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
@@ -110,7 +117,8 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
         password.
     :return: ``{"id", "status", "result", "url", "diff_stats"}``, the same in every mode; it lands
         in XCom. ``result`` and ``diff_stats`` are null if the task does not wait.
-    :raises DatafoldDifferenceError: the sides differ by more than the limits allow.
+    :raises DatafoldDifferenceError: the sides differ by more than the limits allow, and no person
+        who was asked accepted it.
     :raises DatafoldNotComparedError: there is nothing to judge: both sides are empty, primary keys
         are missing or not unique, Datafold did not measure a figure that has a limit, counted rows
         only in a sample, or contradicts itself.
@@ -140,6 +148,8 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
     table1: Sequence[str] | str | None
     table2: Sequence[str] | str | None
     options: Mapping[str, Any] | str | None
+    approvers: Sequence[Mapping[str, str]] | Mapping[str, str]
+    approval_timeout: float | timedelta
 
     _gate: Gate
     _request: Request
@@ -172,6 +182,8 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
         min_match_ratio: float | str | None = None,
         allow_schema_changes: bool | str = False,
         on_empty: str = "fail",
+        approvers: Sequence[Mapping[str, str]] | Mapping[str, str] = (),
+        approval_timeout: float | timedelta = DEFAULT_TIMEOUT,
         wait_for_completion: bool = True,
         deferrable: bool = DEFAULT_DEFERRABLE,
         poll_interval: float | timedelta | None = None,
@@ -181,6 +193,7 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        _check_asking(on_difference)
         store(self, locals())
 
     @classmethod
@@ -189,6 +202,7 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
 
         :param kwargs: the arguments that all of the tasks have.
         """
+        _check_asking(kwargs.get("on_difference"))
         partial = super().partial(**kwargs)
         if partial.kwargs.get("map_index_template") is None:
             partial.kwargs["map_index_template"] = _MAP_INDEX_TEMPLATE
@@ -219,9 +233,16 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
         # Not concealed: a column may have the name of a secret.
         limits = {name: getattr(self, name) for name in PASSING}
         names = (*COMPARED, "options")
+        approval = gate.approval
         self._gate, self._request = hook.checked(
             lambda given, _: (
-                gate.decision.Gate(limits),
+                gate.decision.Gate(
+                    limits,
+                    approval.Approval(
+                        approval.users("approvers", self.approvers),
+                        seconds("approval_timeout", self.approval_timeout),
+                    ),
+                ),
                 jobs.data_diff.creation(given, given["options"]),
             ),
             {**{name: getattr(self, name) for name in names}, **sources},
@@ -279,6 +300,10 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
             self._compared = reading.answer
         return self._gate.decide(hook, context, number, reading, self._request.body)
 
+    def answered(self, context: Context, event: Any = None, **asked: Any) -> dict[str, Any]:
+        """Continue after a person has answered, or nobody has in time."""
+        return gate.approval.settle(context, event, self.log, **asked)
+
     def gave_up(self, hook: JobHook, context: Context, error: Exception) -> None:
         """Cancel the data diff if it may be running, and tell that it was not judged."""
         claim = self._claim
@@ -319,3 +344,9 @@ class DatafoldRunDataDiffOperator(TakesNames, DatafoldJobOperator):
         # Airflow may start the first try of a task that defers twice.
         may_be_twice = self.wait_for_completion and self.deferrable
         return once.claim.Search.BRIEF if may_be_twice else once.claim.Search.NOT
+
+
+def _check_asking(on_difference: Any) -> None:
+    """Refuse to ask where nobody can answer, when the DAG is parsed."""
+    if on_difference == "ask":
+        gate.approval.check_airflow()

@@ -373,5 +373,5 @@ def _limits() -> Limits:
     parameters = signature(DatafoldRunDataDiffOperator).parameters
     defaults = {name: parameters[name].default for name in PASSING}
     return jobs.dbt.settings.Limits(
-        PASSING, lambda given: gate.decision.Gate({**defaults, **given})
+        PASSING, lambda given: gate.decision.Gate({**defaults, **given}, gate.approval.Approval())
     )

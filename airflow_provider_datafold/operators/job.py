@@ -101,14 +101,15 @@ class DatafoldJobOperator(DatafoldOperator, JobWaiter):
         return max(seconds - 10.0, 0.9 * seconds)
 
     def _longest(self) -> float:
-        return _seconds("timeout", self.timeout)
+        return seconds("timeout", self.timeout)
 
     def _interval(self) -> float | None:
         interval = self.poll_interval
-        return None if interval is None else _seconds("poll_interval", interval)
+        return None if interval is None else seconds("poll_interval", interval)
 
 
-def _seconds(field: str, duration: Any) -> float:
+def seconds(field: str, duration: Any) -> float:
+    """Check a duration above 0, in seconds or as a ``timedelta``."""
     if isinstance(duration, timedelta):
         duration = duration.total_seconds()
     return float(positive_number(field, duration))

@@ -191,7 +191,7 @@ def _by_table(ids: Mapping[str, int], keys: Any, arguments: Any) -> dict[str, An
 
     def check(more: Mapping[str, Any]) -> None:
         given = {**defaults, **ids, **side, **more}
-        gate.decision.Gate({name: given[name] for name in PASSING})
+        gate.decision.Gate({name: given[name] for name in PASSING}, gate.approval.Approval())
         jobs.data_diff.creation(given, given["options"])
 
     read = jobs.tables.arguments

@@ -244,9 +244,10 @@ def test_differences_do_not_excuse_what_was_not_compared(make: Any) -> None:
 
 
 def test_a_difference_that_a_person_accepted_has_passed(make: Any) -> None:
-    accepted = verdict("differs", accepted_by="Ada")
+    accepted = verdict("differs", accepted_by={"id": "7", "name": "Ada"})
     run = make({"gate": {-1: ("success", accepted)}})
     assert counts(run.summarize()) == (1, 0, 0, 0)
+    assert run.pushed["text"].startswith("1 of 1 passed (1 accepted by a person).\n")
     assert "| accepted | `DB.T` |" in run.pushed["text"]
     assert run.pushed["text"].endswith("accepted by Ada: it differs |")
     with pytest.raises(DatafoldDifferenceError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from dev.local_airflow import LocalAirflow
+from dev.sandbox.data_diffs import DIFFERENT
 from tests import seed
 from tests.seed import verdict
 from tests.system.window import WINDOW, open_trigger_form, picture, trigger
@@ -49,7 +50,7 @@ def outcomes(rows: int) -> dict[str, Any]:
         ("success", verdict(table="SHOP.PRODUCTS", doubts=["match_ratio is 0.99, not 1"])),
         ("success", verdict(table="SHOP.PRICES", sampled=True)),
         ("failed", differs("SHOP.ORDERS", rows)),
-        ("success", differs("SHOP.CUSTOMERS", 1, accepted_by="ada")),
+        ("success", differs("SHOP.CUSTOMERS", 1, accepted_by={"id": "7", "name": "ada"})),
         ("skipped", verdict("not_compared", "SHOP.EVENTS", reason="primary keys are null")),
         ("failed", verdict("failed", "SHOP.RETURNS", reason="the warehouse is suspended")),
         ("failed", verdict("blocked", "SHOP.NOTES", reason="it waits for a person")),
@@ -137,6 +138,15 @@ def _logged_in(page: Page, airflow: LocalAirflow) -> None:
     expect(page.get_by_text("Stats", exact=True)).to_be_visible()
 
 
+def until(condition: Callable[[], Any]) -> Any:
+    """Wait for what comes when Airflow has noticed that a triggerer is gone, and return it."""
+    deadline = time.monotonic() + 120
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    return found
+
+
 def open_tab(page: Page) -> None:
     page.locator("a[href*='/plugin/datafold-']").click()
 
@@ -150,7 +160,8 @@ def test_a_run_and_the_last_runs(page: Page, airflow: LocalAirflow) -> None:
     page.goto(f"{airflow.url}/dags/{DAG_ID}/runs/{RUN.replace('+', '%2B')}")
     open_tab(page)
     expect(tab(page).get_by_role("heading").first).to_have_text(
-        "4 of 14 passed, 8 did not, 1 was skipped; 1 was left out. 1 not ended yet."
+        "4 of 14 passed (1 accepted by a person), 8 did not, 1 was skipped; 1 was left out. "
+        "1 not ended yet."
     )
     for said in ("differs", "alert", "failed", "blocked", "cancelled", "empty", "not_compared"):
         expect(tab(page).get_by_role("cell", name=said).first).to_be_visible()
@@ -208,6 +219,38 @@ def test_many_gates_are_drawn_in_time(page: Page, airflow: LocalAirflow) -> None
         if not path:
             shoot(page, "page-many")
     print(f"Airflow {AIRFLOW}: drawn after {seconds}")
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_person_accepts_though_the_triggerer_was_killed(
+    page: Page, airflow: LocalAirflow, sandbox: Any
+) -> None:
+    sandbox.state.data_diffs.courses.default = DIFFERENT
+    dag_id, run_id = "datafold_approve_difference", "asks"
+    run = f"dags/{dag_id}/dagRuns/{run_id}"
+    gate = f"{run}/taskInstances/gate"
+    airflow.send("PATCH", f"dags/{dag_id}", json={"is_paused": False})
+    airflow.trigger(dag_id, run_id)
+
+    def triggerer() -> Any:
+        return (airflow.get(gate)["triggerer_job"] or {}).get("id")
+
+    first = until(triggerer)
+    airflow.parts["triggerer"].restart()
+    until(lambda: triggerer() not in (None, first))
+    (question,) = airflow.get(f"{run}/hitlDetails")["hitl_details"]
+    assert question["subject"].startswith("DB.STAGING.ORDERS differs: rows added 3")
+    answer = {"chosen_options": [question["options"][0]], "params_input": {}}
+    airflow.send("PATCH", f"{gate}/-1/hitlDetails", json=answer)
+    until(lambda: airflow.get(run)["state"] == "success")
+    told = airflow.get(f"{gate}/xcomEntries/verdict", deserialize=True)["value"]
+    assert told["outcome"] == "differs"
+    name = told["accepted_by"]["name"]
+    page.goto(f"{airflow.url}/dags/{dag_id}/runs/{run_id}")
+    open_tab(page)
+    expect(tab(page).get_by_role("row").filter(has_text="DB.STAGING.ORDERS")).to_contain_text(
+        f"accepted by {name}"
+    )
 
 
 @pytest.mark.usefixtures("connected")

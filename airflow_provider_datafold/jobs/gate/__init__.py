@@ -7,6 +7,6 @@ from typing import TYPE_CHECKING
 from airflow_provider_datafold.lazy_modules import modules_of
 
 if TYPE_CHECKING:
-    from airflow_provider_datafold.jobs.gate import decision as decision
+    from airflow_provider_datafold.jobs.gate import approval as approval, decision as decision
 else:
     __getattr__ = modules_of(__name__)

@@ -20,6 +20,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldPermissionError,
     DatafoldWaitingForPersonError,
 )
+from airflow_provider_datafold.jobs.gate.approval import Approval, check_airflow
 from airflow_provider_datafold.jobs.gate.figures import READY, Figures, part
 from airflow_provider_datafold.jobs.gate.limits import Limits
 from airflow_provider_datafold.jobs.gate.report import Report, cause_of
@@ -42,16 +43,19 @@ class Gate:
 
     :param arguments: values of :data:`~airflow_provider_datafold.jobs.gate.arguments.PASSING` by
         name, as Airflow rendered them.
+    :param approval: asks people about a difference; ``None`` where nobody may be asked.
     :raises DatafoldInputError: one of them is wrong.
     """
 
     verdict: Verdict | None = None
     """What came of the data diff; ``None`` as long as that was not told."""
 
-    def __init__(self, arguments: Mapping[str, Any]) -> None:
-        self._on_difference = fields.one_of("fail", "skip", "pass")(
-            "on_difference", arguments["on_difference"]
-        )
+    def __init__(self, arguments: Mapping[str, Any], approval: Approval | None = None) -> None:
+        ways = ("fail", "skip", "pass", *(["ask"] if approval else []))
+        self._on_difference = fields.one_of(*ways)("on_difference", arguments["on_difference"])
+        self._approval = approval if self._on_difference == "ask" else None
+        if self._approval:
+            check_airflow()
         self._on_empty = fields.one_of("fail", "pass")("on_empty", arguments["on_empty"])
         rows = ("max_rows_added", "max_rows_removed", "max_rows_different")
         allowed = arguments["allow_schema_changes"]
@@ -87,6 +91,14 @@ class Gate:
         told = report.tell(self.verdict)
         if error is None:
             return _returned(report)
+        if self._approval and self.verdict.outcome is Outcome.DIFFERS:
+            self._approval.ask(
+                context,
+                verdict=told,
+                text=report.text(told),
+                message=str(error),
+                returned=_returned(report),
+            )
         if isinstance(error, DatafoldError):
             error.verdict = told
         raise error
@@ -136,7 +148,7 @@ class Gate:
         if verdict.outcome is not Outcome.DIFFERS:
             return DatafoldNotComparedError(f"{report.name}: {message}")
         message = f"{report.name} differs: {message}"
-        if self._on_difference == "fail":
+        if self._on_difference in ("fail", "ask"):
             return DatafoldDifferenceError(message)
         if self._on_difference == "skip":
             return AirflowSkipException(message)

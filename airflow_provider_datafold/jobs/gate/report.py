@@ -68,14 +68,16 @@ class Report:
         if data["doubts"]:
             odd = "; ".join(data["doubts"])
             self.hook.log.warning("%s: %s. %s", self.name, odd, "This does not change the verdict.")
-        if "ti" not in self.context:
-            return data
-        with stored(self.hook, f"data diff {self.datadiff_id}"):
-            self.context["ti"].xcom_push(key=KEY, value=data)
-            if verdict.outcome is not Outcome.PASSES:
-                self.context["ti"].xcom_push(key=TEXT, value=self._text(data))
-            self._tell_assets(data)
+        text = None if verdict.outcome is Outcome.PASSES else self.text(data)
+        store(self.context, data, text, self.hook.log)
         return data
+
+    def text(self, data: Mapping[str, Any]) -> str:
+        """Return a paragraph for people, in Markdown."""
+        label = (data["table2"] or data["table1"] or self.name).replace("`", "")
+        word = data["outcome"].replace("_", " ")
+        details = "".join(f"{self.redactor.excerpt(text)}. " for text in self.details())
+        return f"`{label}` {word}: {data['reason']}. {details}[{self.name}]({data['url']})"
 
     def _data(self, verdict: Verdict) -> dict[str, Any]:
         clean = self.redactor.text
@@ -93,13 +95,6 @@ class Report:
             "sampled": self.figures.is_sampled,
             "doubts": [self.redactor.excerpt(text) for text in doubts(self.figures)],
         }
-
-    def _text(self, data: Mapping[str, Any]) -> str:
-        """Return a paragraph for people, in Markdown."""
-        label = (data["table2"] or data["table1"] or self.name).replace("`", "")
-        word = data["outcome"].replace("_", " ")
-        details = "".join(f"{self.redactor.excerpt(text)}. " for text in self.details())
-        return f"`{label}` {word}: {data['reason']}. {details}[{self.name}]({data['url']})"
 
     def _table(self, side: str) -> str | None:
         """Return the path of a table as the operator takes it; a query or a file has none."""
@@ -119,21 +114,29 @@ class Report:
             for name, count in self.figures.differing_columns[:_MOST_COLUMNS]
         ]
 
-    def _tell_assets(self, data: Mapping[str, Any]) -> None:
-        """Add the figures to the events of the task's assets, which a failed task does not have."""
+
+def store(context: Context, data: Mapping[str, Any], text: str | None, log: Any) -> None:
+    """Store a verdict, and what people read of it, in XCom and in the events of assets."""
+    if "ti" not in context:
+        return
+    with stored(log, f"data diff {data['id']}"):
+        context["ti"].xcom_push(key=KEY, value=data)
+        if text is not None:
+            context["ti"].xcom_push(key=TEXT, value=text)
+        # A failed task's assets have no events.
         extra = {name: data[name] for name in ("id", "url", "figures")}
-        for outlet in self.context["task"].outlets:
+        for outlet in context["task"].outlets:
             if isinstance(outlet, Asset):
-                self.context["outlet_events"][outlet].extra.update(extra)
+                context["outlet_events"][outlet].extra.update(extra)
 
 
 @contextmanager
-def stored(hook: JobHook, name: str) -> Iterator[None]:
+def stored(log: Any, name: str) -> Iterator[None]:
     """Store a verdict in the block; a failure is only a warning."""
     try:
         yield
     except Exception as error:
-        hook.log.warning(
+        log.warning(
             "Could not store the verdict on %s (%s), so the tasks after this one do not see it.",
             name,
             type(error).__name__,

@@ -1,0 +1,155 @@
+"""A gate that asks a person: its question, and what comes of the answer."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from uuid import uuid4
+
+import airflow
+import pytest
+
+from airflow_provider_datafold.exceptions import (
+    DatafoldDifferenceError,
+    DatafoldError,
+    DatafoldInputError,
+)
+from airflow_provider_datafold.jobs.gate.approval import ACCEPT, REJECT
+from airflow_provider_datafold.jobs.gate.report import KEY, TEXT
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
+from tests.contexts import context_of
+from tests.waits import deferred, event_of, gate, sent
+
+pytestmark = pytest.mark.usefixtures("connections")
+
+ADA = {"id": "7", "name": "ada"}
+NOBODY = "Nobody answered in time"
+VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
+asks = pytest.mark.skipif(VERSION < (3, 1), reason="nobody can be asked")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The questions that Airflow is told to show."""
+    from airflow.sdk.execution_time import hitl
+
+    questions: list[dict[str, Any]] = []
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: questions.append(question))
+    return questions
+
+
+@asks
+@pytest.mark.parametrize(
+    ("user", "chosen", "said", "deferrable"),
+    [
+        (ADA, [ACCEPT], "ada accepted this difference", False),
+        (ADA, [ACCEPT], "ada accepted this difference", True),
+        (ADA, [REJECT], "ada rejected this difference", True),
+        (ADA, [ACCEPT, REJECT], "ada rejected this difference", False),
+        (None, [REJECT], NOBODY, True),
+        # Never without a person.
+        (None, [ACCEPT], NOBODY, False),
+        (None, None, NOBODY, False),
+    ],
+)
+def test_a_person_decides(
+    sandbox: Any, asked: Any, user: Any, chosen: Any, said: str, deferrable: bool
+) -> None:
+    sandbox.state.data_diffs.courses.default = DIFFERENT
+    limits = {"approvers": ADA, "approval_timeout": timedelta(hours=2)}
+    task = gate(on_difference="ask", deferrable=deferrable, **limits)
+    context = context_of(task)
+    context["ti"].id = uuid4()
+    before = datetime.now(timezone.utc)
+    if deferrable:
+        first = deferred(task.execute, context)
+        wait = deferred(task.execute_complete, context, event_of(first.trigger), **first.kwargs)
+    else:
+        wait = deferred(task.execute, context)
+    told, text = context["ti"].pushed[KEY], context["ti"].pushed[TEXT]
+    (question,) = asked
+    assert question["ti_id"] == wait.trigger.ti_id == context["ti"].id
+    assert question["options"] == [ACCEPT, REJECT]
+    assert question["defaults"] == wait.trigger.defaults == [REJECT]
+    assert question["subject"] == f"A.C differs: {told['reason']}"
+    assert (question["body"], question["assigned_users"]) == (text, [ADA])
+    assert timedelta(0) <= wait.trigger.timeout_datetime - before - timedelta(hours=2)
+    # Without a triggerer, Airflow's scheduler ends it.
+    assert wait.timeout > timedelta(hours=2)
+    sent(sandbox)
+
+    event = {"chosen_options": chosen, "responded_by_user": user, "responded_at": before}
+    resume = getattr(gate(on_difference="ask"), wait.method_name)
+    kwargs = json.loads(json.dumps(wait.kwargs))
+    if said == "ada accepted this difference":
+        assert resume(context, event, **kwargs)["result"] == "different"
+        expected = {**told, "accepted_by": ADA}
+    else:
+        with pytest.raises(
+            DatafoldDifferenceError, match=rf"^{said}\. Data diff 3 differs: "
+        ) as caught:
+            resume(context, event, **kwargs)
+        expected = {**told, "reason": f"{told['reason']}. {said}"}
+        assert caught.value.verdict == expected
+    assert context["ti"].pushed[KEY] == expected
+    assert expected["outcome"] == "differs"
+    assert context["ti"].pushed[TEXT] == f"{text} {said}."
+    # The data diff is done, and was judged.
+    assert sent(sandbox) == []
+
+
+@asks
+@pytest.mark.parametrize(
+    "course", [IDENTICAL, done("bad-pks"), done("empty"), failed("timeout", "late")]
+)
+def test_asks_about_nothing_but_a_difference(sandbox: Any, asked: Any, course: Any) -> None:
+    sandbox.state.data_diffs.courses.default = course
+    task = gate(on_difference="ask")
+    if course is IDENTICAL:
+        assert task.execute(context_of(task))["result"] == "identical"
+    else:
+        with pytest.raises(DatafoldError):
+            task.execute(context_of(task))
+    assert asked == []
+
+
+def test_an_airflow_without_answers_refuses_when_the_dag_is_parsed(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow.__version__", "3.0.6")
+    wrong = "on_difference: 'ask' needs Airflow 3.1 or newer.*this is 3.0.6"
+    for make in (gate, lambda **way: DatafoldRunDataDiffOperator.partial(task_id="gates", **way)):
+        with pytest.raises(DatafoldInputError, match=wrong):
+            make(on_difference="ask")
+    task = gate(on_difference="{{ params.way }}")
+    task.on_difference = "ask"
+    with pytest.raises(DatafoldInputError, match=wrong):
+        task.execute(context_of(task))
+    assert sent(sandbox) == []
+
+
+@asks
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        ({"approvers": ["ada"]}, "approvers: must be an object"),
+        ({"approvers": {"id": "7"}}, r"approvers\['name'\]: must be a string"),
+        ({"approval_timeout": 0}, "approval_timeout: must be a number above 0"),
+    ],
+)
+def test_checks_whom_to_ask_before_it_sends(
+    sandbox: Any, arguments: dict[str, Any], wrong: str
+) -> None:
+    task = gate(on_difference="ask", **arguments)
+    with pytest.raises(DatafoldInputError, match=wrong):
+        task.execute(context_of(task))
+    assert sent(sandbox) == []
+
+
+def test_a_sensor_asks_nobody(sandbox: Any) -> None:
+    task = DatafoldDataDiffSensor(task_id="wait", datadiff_id=3, on_difference="ask")
+    with pytest.raises(DatafoldInputError, match="must be one of 'fail', 'skip', 'pass', not"):
+        task.execute(context_of(task))
