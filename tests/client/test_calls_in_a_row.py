@@ -20,7 +20,6 @@ from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.client.worker import Client
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
-    DatafoldConnectionError,
     DatafoldError,
     DatafoldTransientError,
 )
@@ -30,7 +29,6 @@ from tests.drivers import settings_for
 
 EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 PROCESSING = b"HTTP/1.1 102 Processing\r\n\r\n"
-SWITCHES = b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
 
 Calls = Callable[..., list[Any]]
 """Calls the API some times in a row, and returns what each call gave: a number, or an error."""
@@ -112,15 +110,6 @@ def test_calls_share_a_connection_for_a_while(
         monkeypatch.setattr(exchange, "_OLDEST", 0.0)
         assert calls(settings_for(server.port), 3) == [1, 1, 1]
         assert server.connections == 4
-
-
-@each_driver
-def test_a_connection_that_switched_protocols_is_not_used_again(calls: Calls) -> None:
-    behaviours = [says(SWITCHES + response(666), Then.KEEP), says(response(2), Then.KEEP)]
-
-    with FaultServer(behaviours) as server:
-        assert calls(settings_for(server.port), 2) == [DatafoldConnectionError, 2]
-        assert server.connections == 2
 
 
 @each_driver

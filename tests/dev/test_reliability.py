@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import pytest
@@ -16,7 +15,6 @@ from dev.faults.table import FAULTS
 from dev.faults.wait import OPERATORS, WORKER, Wait
 from dev.faults.wait_measurement import Waited, differences as wait_differences
 from dev.faults.wait_table import WAITS
-from tests.conftest import ROOT
 
 whole = pytest.mark.whole
 each_driver = pytest.mark.parametrize("driver", DRIVERS)
@@ -48,17 +46,6 @@ def test_the_page_says_what_is_declared() -> None:
     for fault, row in zip(FAULTS, rows_of(first), strict=True):
         assert row.startswith(page.declared(fault))
     assert rows_of(second) == [section.declared(wait) for wait in WAITS]
-
-
-def test_the_readme_has_the_counts_of_the_page() -> None:
-    (counts,) = re.findall(
-        r"this provider (\d+ of \d+), .+, `HttpOperator` (\d+ of \d+)\*\*", page.PATH.read_text()
-    )
-    ours, theirs = counts
-    assert (
-        f" | {theirs} | {ours} ([measured](docs/reliability.md)) |"
-        in (ROOT / "README.md").read_text()
-    )
 
 
 def rows_of(text: str) -> list[str]:

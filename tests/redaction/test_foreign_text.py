@@ -89,7 +89,6 @@ def test_what_the_hook_logs_is_on_one_line(call: str, serve: Any, log: Any) -> N
         (422, {"detail": FORGED}, {}),
         (404, {"detail": FORGED}, {}),
         (200, FORGED, {"Content-Type": "text/\x1b[31m"}),
-        (200, {FORGED: [2**70]}, {}),
         (200, {}, {"Content-Encoding": "x\x1b[31m"}),
         (302, {}, {"Location": "https://\x1b[31m.example/"}),
     ],
