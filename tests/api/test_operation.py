@@ -69,9 +69,7 @@ IDS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("row", "name"), IDS, ids=lambda it: it if isinstance(it, str) else named(it)
-)
+@pytest.mark.parametrize(("row", "name"), IDS, ids=[f"{named(row)}-{name}" for row, name in IDS])
 def test_an_id_in_a_path_is_checked(row: Row, name: str) -> None:
     with pytest.raises(DatafoldInputError, match=f"^{name}: must be a positive integer, .*/9'"):
         declared(row).request(**{**values_in(row), name: "7/../9"})

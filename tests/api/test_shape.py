@@ -377,7 +377,7 @@ def test_what_does_not_fit_is_refused(said: str, asked: Asked) -> None:
 
 
 REQUIRED = [
-    pytest.param(row, body, name, id=f"{named(row)} {body.get('type', '')} {name}")
+    (row, body, name)
     for row in WITH_BODY
     for body in bodies.minimal(row.asked)
     if isinstance(body, dict)
@@ -385,7 +385,9 @@ REQUIRED = [
 ]
 
 
-@pytest.mark.parametrize(("row", "body", "name"), REQUIRED)
-def test_each_required_field_is_missed(row: Row, body: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize(
+    ("row", "body", "name"), REQUIRED, ids=[f"{named(row)}-{name}" for row, _, name in REQUIRED]
+)
+def test_each_required_field_is_missed(row: Row, body: Any, name: str) -> None:
     with pytest.raises(DatafoldInputError, match=rf"^{name}: is missing|: has no '{name}'"):
         fitted(without((declared(row), body), name))
