@@ -80,9 +80,7 @@ def test_field_that_is_not_given(kind: str) -> None:
             {"repo_id": "3", "project_ids": "['a', 'b']", "bindings": str(BINDINGS)},
             {"repo_id": 3, "project_ids": ["a", "b"], "bindings": BINDINGS},
         ),
-        ("tableau", {"site_id": 5}, {"site_id": "5"}),
         ("powerbi", {"client_secret": " s\n"}, {"client_secret": "s"}),
-        ("dbt", {"ci_config_id": "-4"}, {"ci_config_id": -4}),
     ],
 )
 def test_body_is_made_right(kind: str, config: Any, arrives: Any) -> None:
@@ -91,16 +89,8 @@ def test_body_is_made_right(kind: str, config: Any, arrives: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "config", ['{"ci_config_id": "4", "name": null}', "{'ci_config_id': 4, 'name': None}"]
-)
-def test_config_as_text(config: str) -> None:
-    assert body("dbt", config) == {"ci_config_id": 4, "name": None}
-
-
-@pytest.mark.parametrize(
     ("kind", "config", "said"),
     [
-        ("dbt", {}, "ci_config_id: is missing."),
         ("tableau", {}, "token_name: is missing."),
         (
             "dbt",
@@ -109,11 +99,7 @@ def test_config_as_text(config: str) -> None:
         ),
         ("metabase", {}, "kind: must be one of 'hightouch', "),
         (["x"], {}, "kind: must be one of 'hightouch', "),
-        ("powerbi", {"auth_type": "x"}, "auth_type: must be one of 'delegated', 'service_princi"),
-        *(
-            ("dbt", config, f"config: must be an object, not a value of type {kind}.")
-            for config, kind in [(7, "int"), ("{", "str"), ([("ci_config_id", 4)], "list")]
-        ),
+        ("dbt", 7, "config: must be an object, not a value of type int."),
         # Secrets, as they are and inside JSON.
         ("mode", {"token": ["planted"], "password": "p"}, "token: must be a non-empty string."),
         ("mode", "{'token': ['planted']}", "token: must be a non-empty string."),
@@ -126,49 +112,33 @@ def test_a_configuration_is_refused(kind: Any, config: Any, said: str) -> None:
     assert "planted" not in found
 
 
+PAIR = BINDINGS[:1]
 SAME = [
-    ({"name": "n"}, {"name": "n"}),
     ({"base_url": "https://x/"}, {"base_url": "https://x"}),
-    ({"name": "n"}, {"name": "n/"}),
     ({"project_ids": ["a", "b"]}, {"project_ids": ["b", "a"]}),
     ({"bindings": BINDINGS}, {"bindings": BINDINGS[::-1]}),
-    ({"bindings": BINDINGS[:1]}, {"bindings": [{"boundIds": [2, 1], "remoteId": "1", "id": 5}]}),
+    ({"bindings": PAIR}, {"bindings": [{"boundIds": [2, 1], "remoteId": "1", "id": 5}]}),
     ({"indexing_cron": None}, {"indexing_cron": None, "more": True}),
     ({"name": "n"}, {}),
     *(({"name": "n"}, answer) for answer in (None, ["n"], "text", 7)),
     ({"token": "a"}, {"token": "b"}),
-    ({"repo_id": 3}, {"repo_id": 3}),
 ]
 OTHER = [
     ({"name": "n"}, {"name": None}),
-    ({"workspace": None}, {"workspace": "w"}),
     ({"indexing_cron": None}, {"indexing_cron": "0 0 * * *"}),
-    ({"project_ids": ["a"]}, {"project_ids": ["a", "a"]}),
-    ({"project_ids": ["a"]}, {"project_ids": ["c"]}),
-    ({"project_ids": ["a"]}, {"project_ids": ["a", 5]}),
-    *(
-        ({"bindings": BINDINGS[:1]}, {"bindings": answered})
-        for answered in (
-            [{"remoteId": "1", "boundIds": [1]}],
-            [{"remoteId": "2", "boundIds": [1, 2]}],
-            [7],
-            [{"remoteId": "1"}],
-            [{"remoteId": "1", "boundIds": None}],
-            "x",
-            [],
-            None,
-        )
-    ),
-    ({"repo_id": 3}, {"repo_id": 4}),
+    *(({"project_ids": ["a"]}, {"project_ids": it}) for it in (["a", "a"], ["c"], ["a", 5])),
+    ({"bindings": PAIR}, {"bindings": [{"remoteId": "1", "boundIds": [1]}]}),
+    ({"bindings": PAIR}, {"bindings": [{"remoteId": "2", "boundIds": [1, 2]}]}),
+    *(({"bindings": PAIR}, {"bindings": [it]}) for it in (7, {"remoteId": "1"})),
+    *(({"bindings": PAIR}, {"bindings": it}) for it in ("x", [], None)),
+    ({"bindings": PAIR}, {"bindings": [{"remoteId": "1", "boundIds": None}]}),
     ({"name": "n", "repo_id": 3}, {"name": "o", "repo_id": 4}),
 ]
 
 
-@pytest.mark.parametrize(("sent", "answer"), SAME)
-def test_what_came_back_is_the_same(sent: Any, answer: Any) -> None:
-    assert list(bi.differences(sent, answer)) == []
-
-
-@pytest.mark.parametrize(("sent", "answer"), OTHER)
-def test_what_came_back_is_another(sent: Any, answer: Any) -> None:
-    assert list(bi.differences(sent, answer)) == [(name, sent[name], answer[name]) for name in sent]
+@pytest.mark.parametrize(("sent", "answer"), [*SAME, *OTHER])
+def test_what_came_back_otherwise(sent: Any, answer: Any) -> None:
+    different = [] if (sent, answer) in SAME else sent
+    assert [*bi.differences(sent, answer)] == [
+        (name, sent[name], answer[name]) for name in different
+    ]

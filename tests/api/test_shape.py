@@ -97,44 +97,31 @@ def written(body: Any) -> Any:
 
 
 MEANT: list[tuple[Ask, dict[str, Any], dict[str, Any]]] = [
+    (changes, {"pk": "['a', 'b']"}, {"pk": ["a", "b"]}),
     # A number or a boolean as a string.
     (diff, {"bisection_factor": " 7\n"}, {"bisection_factor": 7}),
     (diff, {"diff_tolerance": "1e-06"}, {"diff_tolerance": 0.000001}),
-    (diff, {"diff_tolerance": "5"}, {"diff_tolerance": 5}),
     (diff, {"purged": "False"}, {"purged": False}),
     (source, {"group_ids": ["1", 2, " 3 "]}, {"group_ids": [1, 2, 3]}),
-    (source, {"groups": {"all": "False"}}, {"groups": {"all": False}}),
     # A list as a string, or another sequence.
     (diff, {"table1": "\n    ['DB', 'T']\n"}, {"table1": ["DB", "T"]}),
     (diff, {"table1": ("DB", "T")}, {"table1": ["DB", "T"]}),
     (diff, {"table1": Lazy("DB", 5)}, {"table1": ["DB", "5"]}),
-    (diff, {"table1": "[]"}, {"table1": []}),
-    (source, {"group_ids": "[1, 2]"}, {"group_ids": [1, 2]}),
     (
         diff,
         {"column_mapping": [("a", "b"), ["c", 5]]},
         {"column_mapping": [["a", "b"], ["c", "5"]]},
     ),
-    (diff, {"column_mapping": "[('a', 'b')]"}, {"column_mapping": [["a", "b"]]}),
     (diff, {"column_mapping": ["['a', 5]"]}, {"column_mapping": [["a", "5"]]}),
-    (changes, {"pk": "['a', 'b']"}, {"pk": ["a", "b"]}),
     # An object as a string, or another mapping.
     (source, {"options": json.dumps(OPTIONS)}, {"options": OPTIONS}),
     (source, {"options": MappingProxyType(OPTIONS)}, {"options": OPTIONS}),
-    (source, {"groups": '{"all": true}'}, {"groups": {"all": True}}),
     (diff, {"file1_options": "{'file_type': 'csv'}"}, {"file1_options": {"file_type": "csv"}}),
-    (diff, {"column_rules": '[{"equal_if": "x"}]'}, {"column_rules": [{"equal_if": "x"}]}),
     (diff, {"column_rules": ['{"equal_if": "x"}']}, {"column_rules": [{"equal_if": "x"}]}),
     (
         compared,
         {"dataset_a": "{'connection_id': '1', 'query': 'q'}"},
         {"dataset_a": {"connection_id": 1, "query": "q"}},
-    ),
-    (compared, {"sampling": "{'rate': '0.5'}"}, {"sampling": {"rate": 0.5}}),
-    (
-        checked,
-        {"schedule": '{"type": "crontab", "cron": "0 6 * * *"}'},
-        {"schedule": {"type": "crontab", "cron": "0 6 * * *"}},
     ),
     (
         checked,
@@ -149,15 +136,11 @@ MEANT: list[tuple[Ask, dict[str, Any], dict[str, Any]]] = [
     # Null as a string, if the field takes no other string.
     (diff, {"bisection_factor": "None"}, {"bisection_factor": None}),
     (diff, {"bisection_factor": "null"}, {"bisection_factor": None}),
-    (diff, {"compare_duplicates": " None "}, {"compare_duplicates": None}),
     (diff, {"table1": "None"}, {"table1": None}),
-    (diff, {"file1_options": "None"}, {"file1_options": None}),
     (diff, {"filter1": "None"}, {"filter1": "None"}),
-    (diff, {"filter1": None}, {"filter1": None}),
     # A string that became a number.
     (diff, {"query1": -1.5}, {"query1": "-1.5"}),
     (diff, {"pk_columns": [1, 2.5, "x"]}, {"pk_columns": ["1", "2.5", "x"]}),
-    (options, {"dbname": 7}, {"dbname": "7"}),
     # A string that stays one, although it looks like something else.
     *(
         (diff, {"query1": text}, {"query1": text})
@@ -170,9 +153,6 @@ MEANT: list[tuple[Ask, dict[str, Any], dict[str, Any]]] = [
         for value in ("7", "[1]", "None", 7, 7.5, [1, 2], [1, "a", 0.5], ["1", "2"], [])
     ),
     (variable, {"value": (1, 0.5)}, {"value": [1, 0.5]}),
-    (variable, {"value": ("a", "b")}, {"value": ["a", "b"]}),
-    (variable, {"value": "a", "quote": "False"}, {"value": "a", "quote": False}),
-    (diff, {"time_travel_point1": 7}, {"time_travel_point1": 7}),
     (
         diff,
         {"data_source1_session_parameters": "{'a': '7', 'b': [True, None]}"},
@@ -182,16 +162,6 @@ MEANT: list[tuple[Ask, dict[str, Any], dict[str, Any]]] = [
     *(
         (diff, {name: MOMENT}, {name: "2024-01-31T06:00:00+01:00"})
         for name in ("time_interval_start", "time_travel_point1")
-    ),
-    (
-        diff,
-        {"time_travel_point1": "2024-01-31T06:00:00Z"},
-        {"time_travel_point1": "2024-01-31T06:00:00+00:00"},
-    ),
-    (
-        source,
-        {"last_test": {"tested_at": MOMENT, "results": ()}},
-        {"last_test": {"tested_at": "2024-01-31T06:00:00+01:00", "results": []}},
     ),
     # The ends of a range.
     *(
@@ -217,16 +187,12 @@ MEANT: list[tuple[Ask, dict[str, Any], dict[str, Any]]] = [
     ),
     # Omitted fields.
     (diff, {"query1": OMITTED, "no_such_field": OMITTED}, {}),
-    (changes, {"pk": OMITTED}, {}),
     (compared, {"sampling": {"rate": 1, "threshold": OMITTED}}, {"sampling": {"rate": 1}}),
-    (options, {"port": OMITTED, "password": OMITTED}, {}),
-    (checked, {"schedule": {"type": "none", "cron": OMITTED}}, {"schedule": {"type": "none"}}),
     (
         checked,
         {"schedule": {"type": OMITTED, "cron": "* * * * *"}},
         {"schedule": {"cron": "* * * * *"}},
     ),
-    (source, {"groups": {"a": OMITTED, "b": True}}, {"groups": {"b": True}}),
 ]
 
 
@@ -244,12 +210,6 @@ def test_a_whole_body_may_be_a_text(form: Any, asked: Asked) -> None:
     found = fitted((operation, form(body)))
     assert written(found) == written(body)
     assert SECRET not in repr(found)
-
-
-@pytest.mark.parametrize("form", [tuple, repr, json.dumps, lambda it: Lazy(*it), lambda it: [*it]])
-def test_a_whole_list_may_be_a_text(form: Any) -> None:
-    for pair in (PAIR, repr(PAIR)):
-        assert fitted((ci.UPLOAD, form([pair]))) == [PAIR]
 
 
 def test_a_shape_that_the_contract_names_is_a_check() -> None:
@@ -292,139 +252,83 @@ HIDDEN = "must be a non-empty string."
 UNKNOWN = "has no field "
 
 WRONG: list[tuple[str, Asked]] = [
+    ("type: must be one of 'athena', ", source(type="x")),
+    ("test.type: must be one of 'unique', ", checked(test={"type": "odd"})),
+    (
+        "schedule.interval.type: must be one of 'hourly', 'daily', not 'x' (str)",
+        checked(schedule={"interval": {"type": "x"}}),
+    ),
+    (
+        "file1_options.file_type: must be one of 'csv', 'excel', 'parquet', not 'xls' (str)",
+        diff(file1_options={"file_type": "xls"}),
+    ),
+    ("options.dbname: is missing.", without(options(), "options", "dbname")),
+    (f"options: {UNKNOWN}'hots'; did you mean 'host'?", options(hots="h")),
+    (
+        f"datadiff.dataset_a: {UNKNOWN}'sesion_parameters'; did you mean 'session_parameters'?",
+        compared(dataset_a={"connection_id": 1, "query": "q", "sesion_parameters": {}}),
+    ),
+    (
+        "alert.sensitivity: must be at least 0, not -1 (int)",
+        metric(alert={"type": "automatic", "sensitivity": "-1"}),
+    ),
     # Something that is required is missing.
     ("data_source1_id: is missing.", (data_diffs.CREATE, {})),
-    ("data_source1_id: is missing.", diff(data_source1_id=OMITTED)),
     ("datadiff.dataset_b: is missing.", without(compared(), "datadiff", "dataset_b")),
     ("datadiff.dataset_a.table: is missing.", compared(dataset_a={"connection_id": 1})),
-    ("alert.sensitivity: is missing.", metric(alert={"type": "automatic"})),
-    ("metric.metric: is missing.", metric(metric={"type": "table"})),
     ("column_rules[1].equal_if: is missing.", diff(column_rules=[{"equal_if": "a"}, {}])),
-    ("options.dbname: is missing.", without(options(), "options", "dbname")),
-    ("changes[1].pr: is missing.", (ci.UPLOAD, [PAIR, {"prod": "a"}])),
     # Another type.
     (f"table1: {LIST}'DB.PUBLIC.T' (str)", diff(table1="DB.PUBLIC.T")),
     (f"table1[1]: {STRING}['T'] (list)", diff(table1=["DB", ["T"]])),
-    (f"pk_columns: {LIST}{{'id': 1}} (dict)", diff(pk_columns={"id": 1})),
     (f"data_source1_id: {INTEGER}1.5 (float)", diff(data_source1_id=1.5)),
-    (f"purged: {BOOLEAN}'maybe' (str)", diff(purged="maybe")),
     (f"diff_tolerance: {NUMBER}True (bool)", diff(diff_tolerance=True)),
     (f"file1_options: {OBJECT}str.", diff(file1_options="csv")),
     (f"time_travel_point1: {INTEGER}{{'a': 1}} (dict)", diff(time_travel_point1={"a": 1})),
-    (f"groups.all: {BOOLEAN}'x' (str)", source(groups={"all": "x"})),
-    (f"group_ids[1]: {INTEGER}[2] (list)", source(group_ids=[1, [2]])),
-    (f"options.port: {INTEGER}'x' (str)", options(port="x")),
-    (f"changes[0]: {OBJECT}int.", (ci.UPLOAD, [7])),
-    (f"test.variables.v.value: {STRING}{{}} (dict)", variable(value={})),
-    (f"test.variables.v.value: {INTEGER}True (bool)", variable(value=True)),
     (f"test.variables.v.value[1]: {STRING}None (NoneType)", variable(value=["a", None])),
     (f"test.variables.v.value[1]: {INTEGER}True (bool)", variable(value=["a", True])),
     (
         f"time_interval_start: {MOMENT_WANTED}'2024-01-31T06:00:00' (str)",
         diff(time_interval_start="2024-01-31T06:00:00"),
     ),
-    (
-        f"last_test.tested_at: {MOMENT_WANTED}'06:00Z' (str)",
-        source(last_test={"tested_at": "06:00Z", "results": []}),
-    ),
-    (
-        "last_test.results[0].step: must be one of 'connection', ",
-        source(last_test={"tested_at": "2024-01-31T06:00:00Z", "results": [{"step": "x"}]}),
-    ),
     (f"config: {OBJECT}str.", (data_diffs.CREATE, "all of it")),
-    (f"config: {OBJECT}NoneType.", (data_diffs.CREATE, None)),
-    (f"config: {OBJECT}list.", (data_sources.CREATE, [{"type": "pg"}])),
-    (f"datadiff.dataset_a: {OBJECT}str.", compared(dataset_a="DB.T")),
     # Null in a field that does not accept it.
     (f"name: {STRING}None (NoneType)", checked(name=None)),
-    (f"options.host: {STRING}None (NoneType)", options(host=None)),
     # Not one of the choices.
     (
         "time_aggregate: must be one of 'minute', 'hour', 'day', 'week', 'month', 'year', not "
         "'fortnight' (str)",
         diff(time_aggregate="fortnight"),
     ),
-    ("test.type: must be one of 'unique', ", checked(test={"type": "odd"})),
-    ("options.sslmode: must be one of 'prefer', ", options(sslmode=5)),
     # The field that selects a shape.
     (
         "schedule.type: must be one of 'crontab', 'none', or left out if you pass 'interval', not ",
         checked(schedule={"type": "weekly"}),
     ),
     (
-        "schedule.interval.type: must be one of 'hourly', 'daily', not 'x' (str)",
-        checked(schedule={"interval": {"type": "x"}}),
-    ),
-    (
         "schedule.interval.every: must be one of 'day', not 'hour' (str)",
         checked(schedule={"interval": {"type": "daily", "every": "hour", "utc_at": None}}),
-    ),
-    ("datadiff.diff_type: must be one of 'indb', 'inmem', not 'x' (str)", compared(diff_type="x")),
-    (
-        "datadiff: has no 'diff_type', which must be one of 'indb', 'inmem'.",
-        without(compared(), "datadiff", "diff_type"),
     ),
     (
         "metric: has no 'type', which must be one of 'column', 'custom', 'table'.",
         metric(metric={"metric": "row_count"}),
     ),
     (
-        "file1_options.file_type: must be one of 'csv', 'excel', 'parquet', not 'xls' (str)",
-        diff(file1_options={"file_type": "xls"}),
-    ),
-    ("file1_options: has no 'file_type', which must be", diff(file1_options={"delimiter": ";"})),
-    (
-        "alert.type: must be one of 'absolute', 'automatic', 'percentage', not None (NoneType)",
-        metric(alert={"type": None}),
-    ),
-    ("type: must be one of 'athena', ", source(type="x")),
-    ("config: has no 'type', which must be", without(source(), "type")),
-    (
         f"schedule: {UNKNOWN}'cron'; its fields are type.",
         checked(schedule={"type": "none", "cron": "* * * * *"}),
     ),
     # An unknown field.
     (f"config: {UNKNOWN}'table'; did you mean 'table2'?", diff(table=["T"])),
-    (f"config: {UNKNOWN}'pk_column'; did you mean 'pk_columns'?", diff(pk_column=["id"])),
     (f"config: {UNKNOWN}'colour'; its fields are ", diff(colour="red")),
-    (f"config: {UNKNOWN}7; its fields are ", (data_diffs.CREATE, {7: 1})),
-    (f"spec: {UNKNOWN}'nam'; did you mean 'name'?", checked(nam="n")),
     (
         f"spec: {UNKNOWN}'connection_id'; its ",
         (monitors.UPDATE, {"type": "test", "connection_id": 1}),
     ),
-    (f"options: {UNKNOWN}'hots'; did you mean 'host'?", options(hots="h")),
     (f"options: {UNKNOWN}'host'; it takes no fields.", source(type="duckdb", options=OPTIONS)),
     (f"groups: {UNKNOWN}1; field names must be strings.", source(groups={1: True})),
-    (
-        f"datadiff.dataset_a: {UNKNOWN}'sesion_parameters'; did you mean 'session_parameters'?",
-        compared(dataset_a={"connection_id": 1, "query": "q", "sesion_parameters": {}}),
-    ),
-    (
-        f"file1_options: {UNKNOWN}'sheet'",
-        diff(file1_options={"file_type": "csv", "sheet": "a"}),
-    ),
-    (f"changes[0]: {UNKNOWN}'keys'; its fields are ", changes(keys=[])),
     # A list in a list.
     (
         f"notifications[1].recipients[0]: {STRING}{{'a': 1}} (dict)",
         checked(notifications=[{"type": "email", "recipients": [it]} for it in ("a", {"a": 1})]),
-    ),
-    (
-        "notifications[0].features[0]: must be one of ",
-        checked(notifications=[{"type": "webhook", "integration": 1, "features": ["x"]}]),
-    ),
-    (
-        "notifications[0]: has no 'type', which must be one of 'email', ",
-        checked(notifications=[{"recipients": []}]),
-    ),
-    (
-        "notifications[0].type: must be one of 'email', ",
-        checked(notifications=[{"type": "pigeon"}]),
-    ),
-    (
-        f"test.tables[0].columns[1]: {STRING}None (NoneType)",
-        checked(test={"type": "unique", "tables": [{"path": "p", "columns": ["a", None]}]}),
     ),
     *(
         (
@@ -433,13 +337,9 @@ WRONG: list[tuple[str, Asked]] = [
         )
         for wrong in (["a"], ["a", "b", "c"])
     ),
-    (f"column_mapping[0][1]: {STRING}None (NoneType)", diff(column_mapping=[["a", None]])),
-    (f"column_mapping[0]: {LIST}'ab' (str)", diff(column_mapping=["ab"])),
     # Duplicates, too long, too short, out of range.
-    ("changes[0].pk: must not contain duplicates, not ['x', 'x'] (list)", changes(pk=["x", "x"])),
     ("changes[0].pk: must not contain duplicates, not ['1', '1'] (list)", changes(pk=["1", 1])),
     ("options.host: must have at most 128 characters, not 129.", options(host="h" * 129)),
-    ("file1: must not be empty, not '' (str)", diff(file1="")),
     (
         "column_rules[0].column: must not be empty, not '' (str)",
         diff(column_rules=[{"equal_if": "x", "column": ""}]),
@@ -448,20 +348,11 @@ WRONG: list[tuple[str, Asked]] = [
         "alert.sensitivity: must be at most 100, not 101 (int)",
         metric(alert={"type": "automatic", "sensitivity": 101}),
     ),
-    (
-        "alert.sensitivity: must be at least 0, not -1 (int)",
-        metric(alert={"type": "automatic", "sensitivity": "-1"}),
-    ),
-    (
-        "alert.match_ratio_min: must be at most 1, not 1.01 (float)",
-        monitor("diff", datadiff=compared()[1]["datadiff"], alert={"match_ratio_min": 1.01}),
-    ),
     # A secret, which is not shown.
     *(
         (f"options.password: {HIDDEN}", options(password=wrong))
         for wrong in (5_0_0_5, [SECRET], {"x": SECRET}, "", " \n")
     ),
-    (f"options.password: {HIDDEN}", source(options=json.dumps({**OPTIONS, "password": [SECRET]}))),
     (
         f"options.password: {HIDDEN}",
         (data_sources.CREATE, str(source(options={"password": {"x": SECRET}})[1])),

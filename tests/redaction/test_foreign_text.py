@@ -5,33 +5,21 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from enum import Enum
 from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.exceptions import DatafoldError, DatafoldInputError
+from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import INTEGRATION, answers
 from tests.conftest import API_KEY
 from tests.drivers import BODY, UPDATE, Call, both, call_sync
 
 FORGED = "x\r\n2026-01-01 INFO forged\u2028\x85\x1b[31m"
-HUGE = 10**5000
-HUGE_TEXT = "1" * 5000
-
-ECHO = Operation(
-    "POST", "/echo", Effect.STARTS, "thing", object, body=lambda body: body, carries_secrets=True
-)
-"""Sends any body to an operation that carries secrets."""
-
-
-# Log forging
 
 
 @both
-@pytest.mark.parametrize("status", [200, 302, 401, 404, 422, 503])
+@pytest.mark.parametrize("status", [200, 404, 503])
 def test_name_of_a_connection_is_logged_by_repr(
     call: Call, status: int, serve: Any, connect: Any, log: Any
 ) -> None:
@@ -102,41 +90,3 @@ def test_what_the_service_says_is_shown_on_one_line(
         call(UPDATE, BODY, bi_datasource_id=7)
     assert str(caught.value).isprintable()
     assert all(part.isprintable() for pair in caught.value.errors for part in pair)
-
-
-@both
-@pytest.mark.parametrize(
-    "token",
-    [73519284, ["planted"], {"planted": 1}, True, b"planted"],
-    ids=["number", "list", "object", "boolean", "bytes"],
-)
-def test_secret_of_a_wrong_type_is_refused_unseen(call: Call, token: Any, serve: Any) -> None:
-    server = serve(answers())
-    with pytest.raises(DatafoldInputError, match="token: must be a non-empty string") as caught:
-        call(UPDATE, {**BODY, "token": token}, bi_datasource_id=7)
-    assert "planted" not in str(caught.value)
-    assert "73519284" not in str(caught.value)
-    assert server.requests == []
-
-
-class Name(str, Enum):
-    """A string with another repr."""
-
-    TABLE = "db.schema.table"
-
-
-class Unshowable:
-    def __repr__(self) -> str:
-        raise TypeError("boom")
-
-
-def test_what_a_text_is_counts_and_not_what_it_shows(serve: Any) -> None:
-    server = serve(answers(200, b"[]"))
-    DatafoldHook().list_table_upstreams(1, Name.TABLE)
-    assert server.requests[0].target.endswith("/tables/db.schema.table/upstreams")
-
-
-def test_object_that_cannot_be_shown_is_refused(serve: Any) -> None:
-    serve(answers(200))
-    with pytest.raises(DatafoldInputError, match="must be a positive integer.*Unshowable"):
-        DatafoldHook().get_data_diff(Unshowable())  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -13,10 +12,10 @@ from airflow.providers.common.compat.sdk import redact
 from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.redaction.redactor import Redactor
-from airflow_provider_datafold.redaction.secret import Secret, conceal, encode, secrets_in
+from airflow_provider_datafold.redaction.secret import Secret, conceal, secrets_in
 from dev.faults.behaviours import answers
 from tests.conftest import API_KEY
-from tests.integrations import KINDS, SECRET_FIELDS
+from tests.integrations import SECRET_FIELDS
 from tests.sending import ask, failure
 
 SECRETS = {"token": "s3cret-key", "password": "my-s3cret-key-longer", "client_secret": "abcd"}
@@ -36,15 +35,12 @@ def redacted(value: Any, sent: Any = SECRETS) -> Any:
         # Too short to be replaced in a string.
         ("abcd", "abcd"),
         (f"x {API_KEY}", "x ***"),
-        (None, None),
-        (True, True),
         (1.5, 1.5),
         (["a", ["s3cret-key"]], ["a", ["***"]]),
         ({"a": {"b": ["x s3cret-key"]}}, {"a": {"b": ["x ***"]}}),
         ({"a": [{"token": "another"}]}, {"a": [{"token": "***"}]}),
         ({"token": None}, {"token": None}),
         ({"token": {"a": "abcd"}}, {"token": "***"}),
-        ({"token": 5}, {"token": "***"}),
         ({"token": False}, {"token": "***"}),
         ({"other": "another"}, {"other": "another"}),
     ],
@@ -109,13 +105,9 @@ def test_airflow_knows_the_key_as_it_is_sent(connect: Any) -> None:
 
 
 PG = {"host": "db", "dbname": "d", "user": "u"}
-LOOKER = KINDS["looker"].required
 CALLS: dict[str, Callable[[DatafoldHook, str], Any]] = {
     "Hj4sBn7Xc1Wd": lambda hook, secret: hook.update_hightouch_integration(
         7, token=f"{secret}\n", bindings=[], indexing_cron=None, name="Gt5yPk0Mv3Ez"
-    ),
-    "Ne3vCp7Qo4Xi": lambda hook, secret: hook.create_integration(
-        "looker", MappingProxyType({**LOOKER, "client_secret": secret})
     ),
     "Uf2mAs6Dk8Wy": lambda hook, secret: hook.run("POST", "/x", {"a": [{"client_secret": secret}]}),
     # Inside a JSON string.
@@ -139,10 +131,4 @@ def test_airflow_knows_the_secrets_of_a_call(serve: Any, secret: str) -> None:
 def test_a_secret_in_a_list_is_concealed(kind: Any) -> None:
     assert repr(conceal(kind([{"password": "abc", "host": "db", "token": None}]))) == (
         "[{'password': ***, 'host': 'db', 'token': None}]"
-    )
-
-
-def test_a_body_is_written_as_utf8() -> None:
-    assert encode({"name": "\u00e9", "token": Secret("\u00fc")}).reveal() == (
-        '{"name": "\u00e9", "token": "\u00fc"}'.encode()
     )
