@@ -185,9 +185,7 @@ JUDGE = [LOOK, f"{LOOK}/summary_results"]
 GATES = {
     "First gate": [START, *JUDGE],
     "Arguments": [START, *JUDGE],
-    "Choosing limits": [START, *JUDGE],
     "The sensor": [START, *JUDGE],
-    "What waiting costs": ["GET /api/v1/datadiffs", START, LOOK, LOOK, *JUDGE],
     "One summary": ["GET /api/v1/datadiffs", START, LOOK, LOOK, *JUDGE],
     "Samples": [START, *JUDGE],
 }
