@@ -226,22 +226,6 @@ def test_a_live_replica(run_dag: Any, sandbox: Any, tmp_path: Path) -> None:
     assert "filter1" not in bodies["countries"]
 
 
-def test_a_migration_wave(run_dag: Any, sandbox: Any, tmp_path: Path) -> None:
-    for number, name in ((1, "a"), (2, "b")):
-        rows = f"select 1 as id, '{name}' as name, now() as loaded_at"
-        same = "select 1 as id, now() as loaded_at"
-        tables = {"orders": rows, "dim_day": same, "DIM_place": same, "later": rows}
-        sandbox.state.data_sources.connect(number, write(tmp_path / f"{number}.duckdb", tables))
-
-    run = run_dag(
-        MAPPED.replace("native_obj=True", "native_obj=False") + recipe("A migration wave") + GATES,
-        "names",
-    )
-
-    assert run.state == "success"
-    assert {each["table1"][1] for each in created(sandbox)} == {"orders", "dim_day", "DIM_place"}
-
-
 def test_which_rows_differ(
     run_dag: Any, sandbox: Any, warehouses: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
