@@ -22,7 +22,7 @@ AIRFLOWS = {
     "3.3": ("3.13", "3.14", "3.12", "3.11"),
 }
 
-# A pre-release, which `make test-next` has: what it breaks does not hold a change up.
+# A pre-release, which `nox --tags next` has: what it breaks does not hold a change up.
 NEXT = {"3.4": ("3.13", "3.12", "3.11")}
 
 # It has Airflow's old interfaces, and the version of `make test` the newest: what breaks on one in

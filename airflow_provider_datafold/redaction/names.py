@@ -1,4 +1,4 @@
-"""Names of the fields that hold secrets. Written by ``make contract``."""
+"""Names of the fields that hold secrets. Written by ``dev.scripts.contract``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Import Datafold's published API contract.
 
-``make contract CONTRACT=FILE`` writes three files, all without the contract's prose: the contract
-itself, for the sandbox and the tests; the shapes of request bodies; and the names of the write-only
-fields, which hold secrets.
+``python -m dev.scripts.contract FILE`` writes three files, all without the contract's prose: the
+contract itself, for the sandbox and the tests; the shapes of request bodies; and the names of the
+write-only fields, which hold secrets. Then run ``ruff format`` on ``redaction/names.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SHAPES = ROOT / "airflow_provider_datafold" / "api" / "shapes.json"
 NAMES = ROOT / "airflow_provider_datafold" / "redaction" / "names.py"
 
 _PROSE = frozenset({"title", "description", "summary", "example", "examples"})
-_NAMES_PAGE = '''"""Names of the fields that hold secrets. Written by ``make contract``."""
+_NAMES_PAGE = '''"""Names of the fields that hold secrets. Written by ``dev.scripts.contract``."""
 
 from __future__ import annotations
 

@@ -146,12 +146,12 @@ def test_gates_of_nothing_are_skipped(run_dag: Any, sandbox: Any) -> None:
 
 
 SNIPPETS = documents.blocks(ROOT / "docs" / "dbt.md", "python")
-COUNTS = (3, 10, 0, 0)
+COUNTS = (3, 0)
 """How many data diffs each of the page's snippets starts."""
 
 UPLOADS = {
     number: [(run_type, ["manifest.json", "run_results.json"])]
-    for number, run_type in ((3, "pull_request"),)
+    for number, run_type in ((1, "pull_request"),)
 }
 """Which of them upload artifacts, and what."""
 
@@ -180,10 +180,5 @@ def test_a_snippet_of_the_page_runs(number: int, project: str, run_dag: Any, san
     assert run.state == "success"
     started = bodies(sandbox)
     assert len(started) == COUNTS[number]
-    if number == 1:
-        assert "loyalty" in started
-    if number == 2:
-        (changes,) = [each for each in sandbox.state.requests if each.method == "POST"]
-        assert len(json.loads(changes.body)) == 9
     uploaded = [(each.run_type, each.files) for each in sandbox.state.seen.artifacts]
     assert uploaded == UPLOADS.get(number, [])

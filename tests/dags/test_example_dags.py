@@ -346,7 +346,5 @@ def test_the_recipes_quote_the_dags() -> None:
     for section in sections:
         (name,) = re.findall(r"\]\(\.\./example_dags/(\w+\.py)\)", section)
         lines = (ROOT / "example_dags" / name).read_text().splitlines()
-        quotes = re.findall(r"^```python\n(.*?)\n```$", section, flags=re.MULTILINE | re.DOTALL)
-        assert quotes
-        for quote in quotes:
+        for quote in re.findall(r"^```python\n(.*?)\n```$", section, re.MULTILINE | re.DOTALL):
             assert dedent(quote) in windows(lines, quote.count("\n") + 1), quote

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from hatch_build import API_PAGES, links, long_description
-from tests.conftest import API_KEY, ROOT, TOKEN
+from tests.conftest import API_KEY, ROOT
 
 pytestmark = pytest.mark.whole
 
@@ -118,16 +118,6 @@ def test_links_beside_the_page_if_there_is_an_address() -> None:
     }
 
 
-def first_dag() -> str:
-    readme = (ROOT / "README.md").read_text()
-    (source,) = re.findall(r"## First schedule change\n\n```python\n(.*?)```", readme, re.DOTALL)
-    return str(source)
-
-
-def test_first_dag_is_short() -> None:
-    assert len(first_dag().strip().splitlines()) < 20
-
-
 def test_dags_run_beside_an_airflow_that_has_only_the_wheel(
     wheel: Path, tmp_path: Path, sandbox: Any
 ) -> None:
@@ -135,38 +125,24 @@ def test_dags_run_beside_an_airflow_that_has_only_the_wheel(
     python = tmp_path / "venv" / "bin" / "python"
     run(python, "-m", "pip", "install", "--quiet", wheel, "--constraint", CONSTRAINTS)
 
-    (tmp_path / "dags").mkdir()
-    (tmp_path / "dags" / "first.py").write_text(first_dag())
+    # An example that needs more than its own file.
+    (examples,) = (tmp_path / "venv").glob(
+        "lib/*/site-packages/airflow_provider_datafold/example_*"
+    )
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(examples),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         "AIRFLOW_CONN_DATAFOLD_DEFAULT": json.dumps(
             {"conn_type": "datafold", "host": sandbox.url, "password": API_KEY}
         ),
-        "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps({"conn_type": "generic", "password": TOKEN}),
     }
     seen = run(python, "-I", ROOT / "dev" / "scripts" / "try_wheel.py", env=environment)
     assert "write_audit_publish: datafold_write_audit_publish" in seen
     assert "No broken requirements found" in seen
     airflow = [python, "-I", "-m", "airflow"]
     run(*airflow, "db", "migrate", env=environment)
-    run(*airflow, "dags", "test", "hightouch_schedule", env=environment)
-    read, request = sandbox.state.requests
-    assert read.method == "GET"
-    assert json.loads(request.body) == {
-        "token": TOKEN,
-        "bindings": [{"remoteId": "1", "boundIds": [1, 2]}],
-        "indexing_cron": "0 6 * * *",
-    }
-    assert sandbox.state.integrations[7]["indexing_cron"] == "0 6 * * *"
-
-    # An example that needs more than its own file.
-    (examples,) = (tmp_path / "venv").glob(
-        "lib/*/site-packages/airflow_provider_datafold/example_*"
-    )
-    environment["AIRFLOW__CORE__DAGS_FOLDER"] = str(examples)
     run(*airflow, "dags", "test", "datafold_monitors_as_code", env=environment)
     made = {monitor["name"] for monitor in sandbox.state.monitors.monitors.values()}
     assert {"Orders come in", "Orders cost something"} <= made
