@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import textwrap
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +226,22 @@ def test_a_live_replica(run_dag: Any, sandbox: Any, tmp_path: Path) -> None:
     assert "filter1" not in bodies["countries"]
 
 
+def test_a_migration_wave(run_dag: Any, sandbox: Any, tmp_path: Path) -> None:
+    for number, name in ((1, "a"), (2, "b")):
+        rows = f"select 1 as id, '{name}' as name, now() as loaded_at"
+        same = "select 1 as id, now() as loaded_at"
+        tables = {"orders": rows, "dim_day": same, "DIM_place": same, "later": rows}
+        sandbox.state.data_sources.connect(number, write(tmp_path / f"{number}.duckdb", tables))
+
+    run = run_dag(
+        MAPPED.replace("native_obj=True", "native_obj=False") + recipe("A migration wave") + GATES,
+        "names",
+    )
+
+    assert run.state == "success"
+    assert {each["table1"][1] for each in created(sandbox)} == {"orders", "dim_day", "DIM_place"}
+
+
 def test_which_rows_differ(
     run_dag: Any, sandbox: Any, warehouses: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -252,3 +270,27 @@ def test_which_rows_differ(
     assert states(run)["show_rows"] == "success"
     assert "exclusives [{'id': 3, 'name': 'planted-row'}]" in "".join(capfd.readouterr())
     assert not run.get_task_instance("show_rows").xcom_pull("show_rows")
+
+
+def test_results_over_time(
+    run_dag: Any, sandbox: Any, warehouses: Path, connect: Any, tmp_path: Path
+) -> None:
+    connect("warehouse_default", conn_type="sqlite", host=str(tmp_path / "results.db"))
+    with closing(sqlite3.connect(tmp_path / "results.db")) as database:
+        database.execute("create table diff_results (run_id, name, outcome, reason)")
+        summary = """
+    from airflow_provider_datafold.operators.summary import DatafoldSummarizeOperator
+    summarize = DatafoldSummarizeOperator(task_id="summarize", task_ids=["tables", "gate"])
+    [tables, gate] >> summarize
+"""
+        run = run_dag(
+            MAPPED.replace("native_obj=True", "native_obj=False")
+            + PLAIN
+            + GATES
+            + summary
+            + recipe("Results over time"),
+            "names",
+        )
+        assert run.state == "success"
+        found = database.execute("select name, outcome from diff_results order by 1").fetchall()
+    assert [outcome for _, outcome in found] == ["passes", "passes"]
