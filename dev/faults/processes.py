@@ -20,7 +20,7 @@ from dev.faults.wait_table import WAITS
 Run = tuple[str, str]
 """Name of the fault, and who meets it: a driver or a mode."""
 
-_AT_ONCE = 20
+_AT_ONCE = 32
 """Most runs spend their time waiting."""
 
 _LONGEST = 300.0

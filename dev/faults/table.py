@@ -45,7 +45,7 @@ TIMEOUT = "DatafoldTimeoutError"
 RATE_LIMIT = "DatafoldRateLimitError"
 SERVER = "DatafoldServerError"
 
-_SHORT, _MIDDLE = 0.7, 2.0
+_SHORT, _MIDDLE = 0.7, 1.5
 """Seconds for a request that stalls, and for one that another follows."""
 
 _OK = answer()

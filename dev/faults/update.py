@@ -136,7 +136,7 @@ class _Task:
 def _build(driver: str) -> Callable[[], Any]:
     from airflow_provider_datafold.client import retry
 
-    retry._FIRST_WAIT = 0.25
+    retry._FIRST_WAIT = 0.15
     schedule: dict[str, Any] = {name: INTEGRATION[name] for name in ("bindings", "indexing_cron")}
     if driver == LOOP:
         # asyncio.run would wait for a resolver that hangs. A triggerer's loop does not.

@@ -47,16 +47,16 @@ _TAKES_OVER = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 2
 
 
 def _responds(status: int, body: bytes = b"{}", **headers: str) -> dict[str, Sequence[Step]]:
-    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    fields: dict[str, Any] = {name.replace("_", "-"): value for name, value in headers.items()}
     return {"steps": [answer(status, body, fields), Then.KEEP]}
 
 
 def _shows(number: int, status: str, state: str) -> bytes:
-    job = {"id": number, "run_id": number, "status": status, "state": state}
+    job: dict[str, Any] = {"id": number, "run_id": number, "status": status, "state": state}
     return answer(200, json.dumps(job).encode())
 
 
-_PAGE = {"body": LOGIN_PAGE, "Content_Type": "text/html"}
+_PAGE: dict[str, Any] = {"body": LOGIN_PAGE, "Content_Type": "text/html"}
 _TWO = _shows(1, "processing", "checking") + _shows(1, "failed", "error")
 
 _TROUBLES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -153,28 +153,33 @@ def _polls(job: str) -> Iterator[Wait]:
     yield from _rows(job, Place.POLL, "another-job", modes=(TRIGGERER,))
     deferred = (TRIGGERER, SENSOR_DEFERRED)
     yield from _rows(job, Place.LAST, "refused reset stalls 429 503 page", modes=deferred)
-    lasting = {"fails": True, "times": FOR_GOOD, "cancels": int(job == DATA_DIFF)}
+    lasting: dict[str, Any] = {"fails": True, "times": FOR_GOOD, "cancels": int(job == DATA_DIFF)}
     yield from _rows(job, Place.LAST, "401", modes=deferred, **lasting)
     field = "status" if job == DATA_DIFF else "state"
-    unknown = {field: "defragmenting"}
+    unknown: dict[str, Any] = {field: "defragmenting"}
     yield from _rows(job, Place.POLL, "none", "-unknown", modes=MODES, times=1, shows=unknown)
 
 
 def _lasting_polls(job: str) -> Iterator[Wait]:
     """Declare faults that last longer than a wait tolerates."""
     can_cancel = int(job == DATA_DIFF)
-    refused = {"modes": MODES, "times": FOR_GOOD, "fails": True, "cancels": can_cancel}
-    hour = {"times": FOR_GOOD, "longest_trouble": 1.0, "fails": True, "made": 2}
+    refused: dict[str, Any] = {
+        "modes": MODES,
+        "times": FOR_GOOD,
+        "fails": True,
+        "cancels": can_cancel,
+    }
+    hour: dict[str, Any] = {"times": FOR_GOOD, "longest_trouble": 1.0, "fails": True, "made": 2}
     refusals = "401 403 404"
-    left = {"cancelled": can_cancel, "left": 1 - can_cancel}
+    left: dict[str, Any] = {"cancelled": can_cancel, "left": 1 - can_cancel}
     yield from _rows(job, Place.POLL, refusals, **left, **refused)
     yield from _rows(job, Place.POLL, "503", "-hour", **left, **hour, cancels=can_cancel)
     yield from _rows(job, Place.POLL, "503", "-hour-deferred", modes=(SENSOR_DEFERRED,), **hour)
-    sensor = {**hour, "modes": (SENSOR,), "error": DEADLINE, "timeout": 2.0}
+    sensor: dict[str, Any] = {**hour, "modes": (SENSOR,), "error": DEADLINE, "timeout": 2.0}
     yield from _rows(job, Place.POLL, "503", "-hour-sensor", **sensor)
     if can_cancel:
         yield from _rows(job, Place.POLL, refusals, "-out", **refused, left=1, is_outage=True)
-        out = {
+        out: dict[str, Any] = {
             **hour,
             "is_outage": True,
             "made": 1 + (not _TAKES_OVER),
@@ -182,20 +187,24 @@ def _lasting_polls(job: str) -> Iterator[Wait]:
             "cancels": TRIES + (not _TAKES_OVER),
         }
         yield from _rows(job, Place.POLL, "503", "-hour-out", **out)
-        asks = {"times": FOR_GOOD, "shows": {"status": "needs_confirmation"}, "error": PERSON}
+        asks: dict[str, Any] = {
+            "times": FOR_GOOD,
+            "shows": {"status": "needs_confirmation"},
+            "error": PERSON,
+        }
         yield from _rows(job, Place.POLL, "none", "-person", modes=MODES, **asks)
 
 
 def _cancels() -> Iterator[Wait]:
     late: dict[str, Any] = {"error": DEADLINE, "timeout": 0.6, "cancelled": 1}
-    lost = {**late, "cancelled": 0, "left": 1}
+    lost: dict[str, Any] = {**late, "cancelled": 0, "left": 1}
     place = Place.DEADLINE
     busy = "reset truncated stalls 429 500 502 503"
     yield from _rows(DATA_DIFF, place, busy, **late, cancels=2)
     yield from _rows(DATA_DIFF, place, "page empty", **lost, cancels=1)
     yield from _rows(DATA_DIFF, place, "page empty", "-taken", **late, cancels=1, is_taken=True)
     yield from _rows(DATA_DIFF, place, "503", "-for-good", **lost, cancels=TRIES, times=FOR_GOOD)
-    killed = {"error": STOPPED, "cancelled": 1}
+    killed: dict[str, Any] = {"error": STOPPED, "cancelled": 1}
     yield from _rows(DATA_DIFF, Place.KILL, "none", **killed, cancels=1)
     yield from _rows(DATA_DIFF, Place.KILL, "reset 500 503", **killed, cancels=2)
 

@@ -219,7 +219,7 @@ def _shorten(wait: Wait) -> None:
     from airflow_provider_datafold.jobs import trouble
     from airflow_provider_datafold.jobs.once import start
 
-    retry._FIRST_WAIT = 0.25
+    retry._FIRST_WAIT = 0.15
     start._PAUSES, start._LAST_PAUSES = (0.0, 0.2, 0.4), (0.4,)
     trouble.LONGEST_REFUSAL, trouble.REFUSAL_PAUSE, trouble.AFTER_TROUBLE = 0.5, _INTERVAL, 0.1
     if wait.longest_trouble is not None:
