@@ -20,7 +20,6 @@ from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.client.worker import Client
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import (
-    DatafoldConnectionError,
     DatafoldError,
     DatafoldTransientError,
 )
@@ -112,15 +111,6 @@ def test_calls_share_a_connection_for_a_while(
         monkeypatch.setattr(exchange, "_OLDEST", 0.0)
         assert calls(settings_for(server.port), 3) == [1, 1, 1]
         assert server.connections == 4
-
-
-@each_driver
-def test_a_connection_that_switched_protocols_is_not_used_again(calls: Calls) -> None:
-    behaviours = [says(SWITCHES + response(666), Then.KEEP), says(response(2), Then.KEEP)]
-
-    with FaultServer(behaviours) as server:
-        assert calls(settings_for(server.port), 2) == [DatafoldConnectionError, 2]
-        assert server.connections == 2
 
 
 @each_driver
