@@ -100,21 +100,6 @@ def add_session(airflow: str, *versions: str) -> None:
         session.run("python", "-m", "pytest", *SIDE_BY_SIDE, *ignored, *session.posargs)
 
 
-def add_reliability_session(airflow: str, *versions: str) -> None:
-    """Add the session that measures all faults with an Airflow, apart from the tests.
-
-    :param airflow: the version that a file of constraints is named for.
-    :param versions: the versions of Python that will do, best first.
-    """
-    _, python = find_python(versions)
-
-    @nox.session(name=f"reliability-{airflow}", python=python or False, default=False)
-    def reliability(session: nox.Session) -> None:
-        """Measure all faults in a worker and in an event loop."""
-        install(session, airflow, "faults", versions if python is None else ())
-        session.run("python", "-m", "dev.faults", "--ours", *session.posargs)
-
-
 def add_lineage_session(airflow: str, *versions: str) -> None:
     """Add the session of an Airflow that has OpenLineage's provider.
 
@@ -197,7 +182,6 @@ def install(
 
 for airflow, pythons in (AIRFLOWS | NEXT).items():
     add_session(airflow, *pythons)
-    add_reliability_session(airflow, *pythons)
     add_lineage_session(airflow, *pythons)
     add_wheel_session(airflow, *pythons)
 

@@ -12,7 +12,8 @@ import trustme
 def make_context(certificate: str, folder: Path) -> ssl.SSLContext | None:
     """Make a service's TLS context, and the files that a client may need.
 
-    :param certificate: see :class:`faults.fault.Fault`.
+    :param certificate: empty for no TLS, ``good``, ``self-signed``, ``expired``,
+        ``other-host``, or ``mutual`` (good, and the service requires a client certificate).
     :param folder: where to put ``ca.pem``, ``other_ca.pem`` and ``netrc``.
     :return: the context, ``None`` for a service without TLS.
     """

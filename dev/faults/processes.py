@@ -1,4 +1,4 @@
-"""Make many runs at once, each in its own process and with its own deadline."""
+"""Run many rows at once, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,75 +8,46 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
-from itertools import chain
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from dev.faults import wait_measurement
-from dev.faults.fault import Fault
-from dev.faults.measurement import OURS, THEIRS, Measurement, prepare, run
+from dev.faults import update, waiting
+from dev.faults.fault import API_KEY
 from dev.faults.table import FAULTS
-from dev.faults.wait import MODES, Wait
-from dev.faults.wait_measurement import Waited
 from dev.faults.wait_table import WAITS
 
 Run = tuple[str, str]
-"""Name of the fault; name of the operator, or the mode."""
+"""Name of the fault, and who meets it: a driver or a mode."""
 
-Found = Measurement | Waited
-
-_AT_ONCE = 20
+_AT_ONCE = 32
 """Most runs spend their time waiting."""
 
-_ROWS: dict[str, Fault | Wait] = {
-    **{fault.name: fault for fault in FAULTS},
-    **{wait.name: wait for wait in WAITS},
-}
-_GRACE = 90.0
 _LONGEST = 300.0
 _FOREIGN = ("AIRFLOW", "REQUESTS_", "CURL_", "SSL_")
+_FAULTS = {fault.name: fault for fault in FAULTS}
+_WAITS = {wait.name: wait for wait in WAITS}
 
 
-def measure(runs: Iterable[Run]) -> dict[Run, Measurement]:
-    """Measure faults with a temporary Airflow home, outside this process.
+def run_all(runs: Iterable[Run]) -> dict[Run, list[str]]:
+    """Run rows with a temporary Airflow home, outside this process.
 
-    :param runs: which faults, with which operator.
-    :return: the outcome of each; a run that broke is missing.
+    :param runs: which rows, with whom.
+    :return: what differs from the declarations, by run.
     """
-    return {key: Measurement(**found) for key, found in _measure(runs)}
-
-
-def measure_waits(runs: Iterable[Run]) -> dict[Run, Waited]:
-    """Measure faults while tasks wait, in the same way.
-
-    :param runs: which faults, in which mode.
-    :return: the outcome of each; a run that broke is missing.
-    """
-    return {key: Waited(**found) for key, found in _measure(runs)}
-
-
-def _measure(runs: Iterable[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
     with tempfile.TemporaryDirectory(prefix="datafold-faults-") as home:
-        results = Path(home, "results.jsonl")
+        results = Path(home, "results.json")
         subprocess.run(  # noqa: S603 - this package's own code
             [sys.executable, "-m", "dev.faults.processes", results],
             input=json.dumps(list(runs)).encode(),
             env=_environment(home),
             cwd=Path(__file__).parents[2],
-            # Airflow writes here. Runs that break report to standard error.
+            # Airflow writes here.
             stdout=subprocess.DEVNULL,
             timeout=_LONGEST,
             check=True,
         )
-        lines = map(json.loads, results.read_text().splitlines())
-        yield from (((name, operator), found) for name, operator, found in lines)
+        return {(name, by): found for (name, by), found in json.loads(results.read_text())}
 
 
 def _environment(home: str) -> dict[str, str]:
@@ -95,80 +66,46 @@ def _environment(home: str) -> dict[str, str]:
     }
 
 
-def _run(runs: Iterable[Run], at_once: int) -> Iterator[tuple[Run, Found]]:
-    waiting = deque(runs)
-    running: dict[Connection, tuple[Run, BaseProcess, float]] = {}
-    while waiting or running:
-        while waiting and len(running) < at_once:
-            name, operator = key = waiting.popleft()
-            receiver, process = _start(name, operator)
-            deadline = time.monotonic() + _ROWS[name].seconds + _GRACE
-            running[receiver] = (key, process, deadline)
-        ready = wait(list(running), timeout=1)
-        for receiver in [receiver for receiver in running if receiver in ready]:
-            (name, operator), process, _ = running.pop(receiver)
-            try:
-                found = receiver.recv()
-            except EOFError:
-                found = "killed, because it did not end"
-            if isinstance(found, Found):
-                yield (name, operator), found
-            else:
-                print(f"{name} ({operator}): {found}", file=sys.stderr)
-            process.kill()
-            process.join()
-        for _, process, deadline in running.values():
-            if time.monotonic() > deadline:
-                process.kill()
-
-
-def _start(name: str, operator: str) -> tuple[Connection, BaseProcess]:
-    # Forked, because importing Airflow takes longer than most runs. If a module must be missing,
-    # the modules that would have imported it must not be loaded either.
-    fork, spawn = multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")
-    receiver, sender = fork.Pipe(duplex=False)
-    make = spawn.Process if _lacks(name) else fork.Process
-    process: BaseProcess = make(target=_work, args=(name, operator, sender))
-    process.start()
-    sender.close()
-    return receiver, process
-
-
-def _work(name: str, operator: str, sender: Connection) -> None:
-    row = _ROWS[name]
+def _run(run: Run) -> tuple[Run, list[str]]:
+    name, by = run
     try:
-        if lacks := _lacks(name):
-            sys.modules.update(dict.fromkeys(lacks))  # type: ignore[arg-type]
-            prepare(operator)
-        sender.send(
-            wait_measurement.follow(row, operator) if isinstance(row, Wait) else run(row, operator)
-        )
+        if name in _FAULTS:
+            return run, update.run(_FAULTS[name], by)
+        return run, waiting.run(_WAITS[name], by)
     except Exception:
-        # Sent to the parent, because the run may already have replaced standard error.
-        sender.send(traceback.format_exc())
+        return run, [traceback.format_exc()]
 
 
-def _is_heavy(name: str, operator: str) -> bool:
-    row = _ROWS[name]
-    return operator == THEIRS and isinstance(row, Fault) and row.heavy
+def _prepare() -> None:
+    """Import what the runs need, so that none of them waits for it."""
+    import airflow_provider_datafold.client.loop
+    import airflow_provider_datafold.client.worker
+    import airflow_provider_datafold.jobs.data_diff
+    import airflow_provider_datafold.jobs.gate.decision
+    import airflow_provider_datafold.jobs.monitor_run
+    import airflow_provider_datafold.jobs.once.claim
+    import airflow_provider_datafold.operators.bi
+    import airflow_provider_datafold.operators.data_diffs
+    import airflow_provider_datafold.operators.monitors
+    import airflow_provider_datafold.sensors.data_diffs
+    import airflow_provider_datafold.sensors.monitors
+    import airflow_provider_datafold.triggers.job  # noqa: F401
+    from airflow_provider_datafold.connection.fetch import fetch_settings
 
-
-def _lacks(name: str) -> Sequence[str]:
-    row = _ROWS[name]
-    return row.without if isinstance(row, Fault) else ()
+    # Airflow before 3.2 imports half of itself for the first connection. This does not use an
+    # event loop, whose threads would be missing after a fork.
+    os.environ["AIRFLOW_CONN_ANY"] = json.dumps({"conn_type": "datafold", "password": API_KEY})
+    fetch_settings("any")
+    del os.environ["AIRFLOW_CONN_ANY"]
 
 
 def _main() -> None:
-    runs: list[Run] = [(fault, operator) for fault, operator in json.load(sys.stdin)]
-    for operator in {operator for _, operator in runs}:
-        prepare(OURS if operator in MODES else operator)
-        if operator in MODES:
-            wait_measurement.prepare()
-    heavy = [key for key in runs if _is_heavy(*key)]
-    light = [key for key in runs if key not in heavy]
-    with Path(sys.argv[1]).open("w") as results:
-        for (fault, operator), found in chain(_run(light, _AT_ONCE), _run(heavy, 1)):
-            print(json.dumps([fault, operator, asdict(found)]), file=results)
+    runs = [(name, by) for name, by in json.load(sys.stdin)]
+    _prepare()
+    # Forked, because importing Airflow takes longer than most runs.
+    with multiprocessing.get_context("fork").Pool(_AT_ONCE, maxtasksperchild=1) as pool:
+        found = list(pool.imap_unordered(_run, runs))
+    Path(sys.argv[1]).write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -86,8 +86,8 @@ class Door(Enum):
     FULL = "full"
 
 
-_LATE = 1.0
-_REFUSES_FOR = 0.5
+_LATE = 0.25
+_REFUSES_FOR = 0.3
 _HANDSHAKE = 0.2
 """Seconds that a client has to begin a handshake."""
 
@@ -99,7 +99,7 @@ class FaultServer:
         applies to all later requests.
     :param reads: whether it reads a request before it behaves. If not, a behaviour applies to a
         connection.
-    :param door: whether it listens; ``LATE`` begins after one second, and ``FULL`` listens with a
+    :param door: whether it listens; ``LATE`` begins after a moment, and ``FULL`` listens with a
         full queue.
     :param tls: the TLS context, ``None`` for plain text.
     :param elsewhere: URL of another service, for redirects.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from dev.faults.fault import Ending
+from dev.faults.fault import TRANSIENT
 from dev.faults.server import Next, Step
 
 WORKER = "worker"
@@ -36,33 +36,24 @@ class Kind(Enum):
 
 
 class Place(Enum):
-    """The step of a wait at which the fault occurs."""
+    """The step of a wait at which the fault occurs, and the kind of request that meets it."""
 
-    START = "the creation"
-    LIST = "the search for an earlier one"
-    SEARCH = "the search after a lost response"
-    FIRST = "the first poll"
-    POLL = "a poll"
-    LAST = "the worker's last poll"
-    DEADLINE = "the cancel at the deadline"
-    KILL = "the cancel when the task is killed"
+    START = ("start", Kind.START)
+    LIST = ("list", Kind.LIST)
+    """The search for a job of an earlier try."""
+    SEARCH = ("search", Kind.LIST)
+    """The search after a lost response."""
+    FIRST = ("first", Kind.READ)
+    POLL = ("poll", Kind.READ)
+    LAST = ("last", Kind.READ)
+    """The last poll, which the worker makes when the triggerer has waited."""
+    DEADLINE = ("deadline", Kind.CANCEL)
+    KILL = ("kill", Kind.CANCEL)
 
     @property
     def kind(self) -> Kind:
         """The kind of request that meets the fault."""
-        return _KINDS[self]
-
-
-_KINDS = {
-    Place.START: Kind.START,
-    Place.LIST: Kind.LIST,
-    Place.SEARCH: Kind.LIST,
-    Place.FIRST: Kind.READ,
-    Place.POLL: Kind.READ,
-    Place.LAST: Kind.READ,
-    Place.DEADLINE: Kind.CANCEL,
-    Place.KILL: Kind.CANCEL,
-}
+        return self.value[1]
 
 
 @dataclass(frozen=True)
@@ -72,12 +63,9 @@ class Wait:
     :param name: short and unique.
     :param job: :data:`DATA_DIFF` or :data:`MONITOR_RUN`.
     :param place: the step at which the fault occurs.
-    :param service: what the service does there.
-    :param ending: how the first try must end. If Airflow may retry it, a second try follows, with a
-        service that works, and must succeed.
+    :param error: name of the error of the first try, empty for success. If Airflow may retry it, a
+        second try follows, with a service that works, and must succeed.
     :param modes: the modes, out of :data:`MODES`.
-    :param requests: how many requests must arrive in a mode, in both tries together; a mode is
-        missing if the number depends on time.
     :param steps: what the service does with a request that meets the fault.
     :param shows: the fields in which an ordinary response differs, instead of ``steps``.
     :param prepares: what happens instead to the connection, so that the request does not arrive.
@@ -98,10 +86,8 @@ class Wait:
     name: str
     job: str
     place: Place
-    service: str
-    ending: Ending
-    modes: Sequence[str]
-    requests: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+    modes: Sequence[str] = OPERATORS
     steps: Sequence[Step] = ()
     shows: Mapping[str, Any] | None = None
     prepares: Next | None = None
@@ -118,13 +104,21 @@ class Wait:
     retry_after: float = 0.0
     is_tls: bool = False
 
-    seconds = 45.0
-    """By when both tries must have ended."""
-
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether the error lets Airflow try the task again."""
+        return self.error in TRANSIENT
 
     @property
     def is_endless(self) -> bool:
         """Whether the job runs until it is cancelled."""
         return self.place in (Place.DEADLINE, Place.KILL)
+
+    @property
+    def costs_money(self) -> bool:
+        """Whether a mistake here makes a second data diff, or leaves one running."""
+        places = (Place.START, Place.SEARCH, Place.DEADLINE, Place.KILL)
+        return self.job == DATA_DIFF and self.place in places

@@ -1,6 +1,6 @@
-"""Let a task wait for a job under one fault, and measure the outcome of both.
+"""Let a task wait for a job under one fault, and compare the outcome with what is declared.
 
-Like :mod:`faults.measurement` it changes its process permanently and needs its own.
+Like :mod:`faults.update` it changes its process permanently and needs its own.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import signal
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,53 +30,12 @@ STOPPED = "DatafoldStoppedError"
 _INTERVAL = 0.05
 
 
-@dataclass(frozen=True)
-class Waited:
-    """Hold the outcome of a task that waited, and of its jobs.
-
-    :param ended: ``success``, or the name of the exception's class, of the first try.
-    :param airflow_may_retry: whether the exception, if there is one, lets Airflow try again.
-    :param retried: how the second try ended, empty where there was none.
-    :param made: how many jobs the task made.
-    :param cancelled: how many of them were cancelled.
-    :param left: how many of them still run.
-    :param requests: how many requests arrived.
-    :param cancels: how many of them were cancels.
-    :param early: how many arrived before the end of ``Retry-After``.
-    :param secrets: how often a secret is in the log, the exceptions and the result.
-    """
-
-    ended: str
-    airflow_may_retry: bool
-    retried: str
-    made: int
-    cancelled: int
-    left: int
-    requests: int
-    cancels: int
-    early: int
-    secrets: int
-
-
-def prepare() -> None:
-    """Import what the tasks need, so that no run waits for it."""
-    import airflow_provider_datafold.jobs.data_diff
-    import airflow_provider_datafold.jobs.gate.decision
-    import airflow_provider_datafold.jobs.monitor_run
-    import airflow_provider_datafold.jobs.once.claim
-    import airflow_provider_datafold.operators.data_diffs
-    import airflow_provider_datafold.operators.monitors
-    import airflow_provider_datafold.sensors.data_diffs
-    import airflow_provider_datafold.sensors.monitors
-    import airflow_provider_datafold.triggers.job  # noqa: F401
-
-
-def follow(wait: Wait, mode: str) -> Waited:
+def run(wait: Wait, mode: str) -> list[str]:
     """Let a task wait.
 
     :param wait: the fault.
     :param mode: the mode, see :mod:`faults.wait`.
-    :return: the outcome of the task and of its jobs.
+    :return: a sentence for each difference from what is declared.
     """
     service = JobService(wait, mode)
     with (
@@ -89,7 +47,7 @@ def follow(wait: Wait, mode: str) -> Waited:
         if wait.prepares and not listens_first(wait, mode):
             server.prepare(wait.prepares)
         _connect(wait, server.port, folder)
-        _shorten_the_hour(wait)
+        _shorten(wait)
         log = leak.capture(Path(folder, "log"))
         logging.getLogger("airflow.task").debug(leak.CANARY)
         said: list[str] = []
@@ -100,18 +58,23 @@ def follow(wait: Wait, mode: str) -> Waited:
             service.recover()
             retried = _end(lambda: _try(wait, mode, 2, service), said)
         is_mine = mode not in SENSORS
-        return Waited(
-            ended=first,
-            airflow_may_retry=may_retry,
-            retried=retried,
-            made=service.made if is_mine else 0,
-            cancelled=service.cancelled,
-            left=service.running if is_mine else 0,
-            requests=sum(service.counts.values()),
-            cancels=service.counts[Kind.CANCEL],
-            early=service.early,
-            secrets=sum(map(leak.count, [log(), *said])),
-        )
+        expected = {
+            "ended": (first, wait.error or "success"),
+            "Airflow may retry": (may_retry, wait.may_be_retried),
+            "the retry": (retried, "success" if wait.may_be_retried else ""),
+            "jobs made": (service.made, wait.made if is_mine else 1),
+            "jobs cancelled": (service.cancelled, wait.cancelled if is_mine else 0),
+            "cancels": (service.counts[Kind.CANCEL], wait.cancels if is_mine else 0),
+            "requests that came too early": (service.early, 0),
+            "secrets": (sum(map(leak.count, [log(), *said])), 0),
+        }
+        if is_mine:
+            expected["jobs left running"] = (service.running, wait.left)
+        return [
+            f"{what}: {found!r}, declared: {declared!r}"
+            for what, (found, declared) in expected.items()
+            if found != declared
+        ]
 
 
 def _end(work: Callable[[], Any], said: list[str]) -> str:
@@ -251,35 +214,13 @@ def _connect(wait: Wait, port: int, folder: str) -> None:
     )
 
 
-def _shorten_the_hour(wait: Wait) -> None:
+def _shorten(wait: Wait) -> None:
+    from airflow_provider_datafold.client import retry
     from airflow_provider_datafold.jobs import trouble
+    from airflow_provider_datafold.jobs.once import start
 
+    retry._FIRST_WAIT = 0.15
+    start._PAUSES, start._LAST_PAUSES = (0.0, 0.2, 0.4), (0.4,)
     trouble.LONGEST_REFUSAL, trouble.REFUSAL_PAUSE, trouble.AFTER_TROUBLE = 0.5, _INTERVAL, 0.1
     if wait.longest_trouble is not None:
         trouble.LONGEST_TROUBLE = wait.longest_trouble
-
-
-def differences(wait: Wait, mode: str, found: Waited) -> Iterator[str]:
-    """Compare a measurement with all that the table declares.
-
-    :param wait: the fault.
-    :param mode: the mode, see :mod:`faults.wait`.
-    :param found: the measurement.
-    :return: a sentence for each difference.
-    """
-    ending, is_mine = wait.ending, mode not in SENSORS
-    pairs = {
-        "ended": (found.ended, ending.error or "success"),
-        "Airflow may retry": (found.airflow_may_retry, ending.airflow_may_retry),
-        "the retry": (found.retried, "success" if ending.airflow_may_retry else ""),
-        "jobs made": (found.made, wait.made if is_mine else 0),
-        "jobs cancelled": (found.cancelled, wait.cancelled if is_mine else 0),
-        "jobs left running": (found.left, wait.left if is_mine else 0),
-        "requests": (found.requests, wait.requests.get(mode, found.requests)),
-        "cancels": (found.cancels, wait.cancels if is_mine else 0),
-        "requests that came too early": (found.early, 0),
-        "secrets": (found.secrets, 0),
-    }
-    for what, (measured, declared) in pairs.items():
-        if measured != declared:
-            yield f"{what}: {measured or 'none'!r}, declared: {declared or 'none'!r}"
