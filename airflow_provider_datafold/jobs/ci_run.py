@@ -120,7 +120,9 @@ def list_runs(hook: JobHook, ci_config_id: int, **facts: Any) -> Iterator[dict[s
     :param facts: what the runs must show, by the list's names. A run that shows nothing of a fact
         is nobody's.
     """
-    count, filters = 0, {name: facts[name] for name in ("pr_sha", "pr_num") if name in facts}
+    # A short sha may find nothing where the service keeps the long one.
+    name = "pr_num" if "pr_num" in facts else "pr_sha"
+    count, filters = 0, {name: facts[name]}
     for _ in range(MOST_PAGES):
         runs = hook.list_ci_runs(ci_config_id, **filters, limit=PAGE_SIZE, offset=count)
         for run in runs:

@@ -121,7 +121,8 @@ def _tell(
 ) -> dict[str, Any]:
     """Put a verdict into XCom, and return it. What cannot be read or stored is only a warning."""
     monitor_id, diff_id = ids["monitor_id"], answer.get("diff_id")
-    name = _read(lambda: hook.get_monitor(monitor_id).get("name"))
+    # Not of a service that was given up: it may not answer before Airflow ends the task.
+    name = _read(lambda: hook.get_monitor(monitor_id).get("name")) if answer else None
     verdict = {
         "kind": "monitor_run",
         "id": ids["run_id"],

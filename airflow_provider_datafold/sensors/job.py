@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
+from airflow_provider_datafold import jobs
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError
 from airflow_provider_datafold.operators.base import HookUser
 from airflow_provider_datafold.operators.wait import JobWaiter, Wait
@@ -83,6 +84,18 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
 
     def begin(self, hook: JobHook, context: Context) -> None:
         """Prepare for reading the job, e.g. store the link."""
+
+    def gave_up(self, hook: JobHook, context: Context, error: Exception) -> None:
+        """Tell of a task that ``soft_fail`` skips before it knows what to wait for.
+
+        Without a verdict, it would look like one that was not needed.
+        """
+        if isinstance(error, AirflowSkipException):
+            report = jobs.gate.report
+            _, reason = report.cause_of(error)
+            verdict = {"kind": self.job.name, "outcome": "failed", "reason": reason}
+            with report.stored(hook, f"the {self.job.noun}"):
+                context["ti"].xcom_push(key=report.KEY, value=verdict)
 
     def _poke_again_and_again(self, context: Context) -> Any:
         try:

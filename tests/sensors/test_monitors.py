@@ -103,6 +103,27 @@ def test_a_wrong_argument_is_named(sandbox: Any, field: str, wrong: Any) -> None
     assert sandbox.state.requests == []
 
 
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"run_id": "x"}, "run_id: must be"),
+        ({"monitor_id": "orders"}, "monitor_id: no monitor is called 'orders'"),
+    ],
+)
+def test_what_soft_fail_skips_is_told_as_failed(
+    sandbox: Any, wrong: Any, reason: str, deferrable: bool
+) -> None:
+    # The summary takes a skipped task without a verdict for one that was not needed.
+    task = sensor(**wrong, deferrable=deferrable, soft_fail=True)
+    context = context_of(task)
+    with pytest.raises(AirflowSkipException):
+        task.execute(context)
+    verdict = context["ti"].pushed["verdict"]
+    assert verdict.pop("reason").startswith(reason)
+    assert verdict == {"kind": "monitor_run", "outcome": "failed"}
+
+
 @pytest.mark.parametrize(("interval", "poke"), [(None, 60.0), (5, 5.0)])
 def test_how_often_it_looks(interval: Any, poke: float) -> None:
     task = sensor(poke_interval=interval)

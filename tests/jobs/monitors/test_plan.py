@@ -995,6 +995,22 @@ def test_a_list_of_monitors_without_an_end_is_not_read_on(
     assert pages == [1, 2, 3]
 
 
+def test_a_monitor_that_is_deleted_meanwhile_hides_no_other(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "_PAGE_SIZE", 2)
+    monitors, read = sandbox.state.monitors.monitors, JobHook.list_monitors
+
+    def delete_first(hook: JobHook, **place: Any) -> Any:
+        answer = read(hook, **place)
+        monitors.pop(1, None)
+        return answer
+
+    monkeypatch.setattr(JobHook, "list_monitors", delete_first)
+    with JobHook() as hook:
+        assert [each.monitor_id for each in account.read_account(hook)] == [2, 3, 4]
+
+
 def test_monitors_are_listed_by_their_ids_so_that_none_is_missed(sandbox: Any) -> None:
     apply({})
 
