@@ -47,10 +47,6 @@ def read_account(hook: JobHook) -> list[Found]:
 
     Without the filter for tags: what it does with case or with parts of tags is published nowhere,
     and a monitor that it missed would be created again.
-
-    :param hook: the hook to call.
-    :raises DatafoldAnswerError: the response is not a list of monitors.
-    :raises DatafoldError: a call failed.
     """
     for _ in range(_MOST_READINGS):
         found, counts = _read(hook)
@@ -82,11 +78,7 @@ def _read(hook: JobHook) -> tuple[dict[int, Found], list[int]]:
 
 
 def by_slug(account: Iterable[Found], set_name: str) -> dict[str, list[Found]]:
-    """Return the monitors of a set by their slugs.
-
-    :param account: all monitors.
-    :param set_name: the set.
-    """
+    """Return the monitors of a set by their slugs."""
     mine: dict[str, list[Found]] = {}
     for monitor in account:
         for owner, slug in monitor.owners:
