@@ -476,9 +476,12 @@ def test_on_kill_cancels_however_often_airflow_cancels_it(
 
 # A sensor's, and a kind that knows no cancel.
 @pytest.mark.parametrize("more", [{"cancel_on_kill": False}, {"job": MONITOR_RUN.name}], ids=repr)
-def test_on_kill_leaves_what_it_may_not_cancel(sandbox: Any, more: dict[str, Any]) -> None:
+def test_on_kill_leaves_what_it_may_not_cancel(
+    sandbox: Any, caplog: pytest.LogCaptureFixture, more: dict[str, Any]
+) -> None:
     asyncio.run(trigger(**more).on_kill())
     assert sandbox.state.requests == []
+    assert "Could not cancel" not in caplog.text
 
 
 @pytest.mark.parametrize(
