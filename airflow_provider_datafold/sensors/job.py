@@ -66,7 +66,14 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
         if time.time() < self._not_before:
             return PokeReturnValue(is_done=False)
         with self.open_hook() as hook:
-            self.check(hook)
+            try:
+                self.check(hook)
+            except jobs.trouble.PASSING as error:
+                # Deferred, it looks a name up once. Here perhaps at each poke.
+                if self.deferrable:
+                    raise
+                self.log.warning("Could not look up what to wait for: %s.", error.summary)
+                return PokeReturnValue(is_done=False)
             job, ids = self.job, self.ids()
             self.begin(hook, context)
             reading = hook.look(job, ids)

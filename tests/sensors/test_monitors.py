@@ -10,10 +10,13 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
+    DatafoldAnswerError,
     DatafoldDeadlineError,
     DatafoldInputError,
     DatafoldNotComparedError,
+    DatafoldServerError,
 )
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.sandbox.course import Course, Job, Step
 from tests.contexts import context_of
@@ -101,6 +104,27 @@ def test_a_wrong_argument_is_named(sandbox: Any, field: str, wrong: Any) -> None
     with pytest.raises(DatafoldInputError, match=rf"^{field}: "):
         task.execute(context_of(task))
     assert sandbox.state.requests == []
+
+
+def test_a_name_that_cannot_be_looked_up_for_a_while_ends_nothing(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each poke looks it up if the sensor reschedules itself.
+    make(sandbox, Course((), "ok"))
+    read, errors = (
+        JobHook.list_monitors,
+        [DatafoldServerError("503: busy"), DatafoldAnswerError("odd")],
+    )
+
+    def fail_first(hook: JobHook, **place: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return read(hook, **place)
+
+    monkeypatch.setattr(JobHook, "list_monitors", fail_first)
+    task = sensor(monitor_id="Orders have an id")
+    assert task.execute(context_of(task))["state"] == "ok"
+    assert errors == []
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
