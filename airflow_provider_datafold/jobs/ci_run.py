@@ -68,7 +68,10 @@ def conclude(hook: JobHook, ids: Mapping[str, Any], reading: JobStatus) -> dict[
     """Let a DAG continue after a CI run, or stop it."""
     name = f"CI run {ids['run_id']} of pull request {ids['pr_num']}"
     if reading.state is State.FAILED:
-        raise DatafoldJobFailedError(f"{name} failed at Datafold. A retry starts a new run.")
+        # An upload starts none, and its retry finds no active one.
+        raise DatafoldJobFailedError(
+            f"{name} failed at Datafold. A retry of DatafoldTriggerCIOperator starts a new run."
+        )
     if reading.was_cancelled:
         raise DatafoldJobCancelledError(f"{name} was cancelled at Datafold.")
     hook.log.info("%s is %s.", name, reading.status)

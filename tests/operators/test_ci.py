@@ -74,10 +74,13 @@ def test_changes_are_uploaded(waits: bool, deferrable: bool, sandbox: Any, task_
     assert f"Uploaded the changes of the pull request to CI run {number}." in task_log.messages
 
 
+STARTS_AGAIN = "failed at Datafold. A retry of DatafoldTriggerCIOperator starts a new run."
+
+
 @pytest.mark.parametrize(
     ("end", "error", "text"),
     [
-        ("failed", DatafoldJobFailedError, "failed at Datafold. A retry starts a new run."),
+        ("failed", DatafoldJobFailedError, STARTS_AGAIN),
         ("cancelled", DatafoldJobCancelledError, "was cancelled at Datafold."),
     ],
 )
