@@ -109,7 +109,6 @@ class World:
         self.time = 1000.0
         self.slept: list[tuple[float, int]] = []
         """Seconds, and how often the store had been written by then."""
-        self.lookup_errors: list[Exception] = []
         # Only Airflow 3 can import them.
         self._triggers = importlib.import_module("airflow_provider_datafold.triggers.monitors")
         store = importlib.import_module("airflow_provider_datafold.jobs.alert_store")
@@ -133,8 +132,6 @@ class World:
         self.slept.append((seconds, self.store.writes if self.store else 0))
 
     async def _fetch(self, conn_id: str) -> Settings:
-        if self.lookup_errors:
-            raise self.lookup_errors.pop(0)
         return Settings(conn_id, self.host, Secret("key"))
 
     def watch(self, *steps: Callable[[], Any], polls_after: int = 3) -> list[int]:

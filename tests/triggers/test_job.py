@@ -439,16 +439,6 @@ def test_a_trigger_that_airflow_cancels(
     assert service.ended.count(CANCEL) == is_cancelled
 
 
-def shut_down(service: Service, waiting: list[DatafoldJobTrigger]) -> None:
-    """Close the event loop of triggers that wait."""
-
-    async def main() -> None:
-        running = [asyncio.ensure_future(events(each)) for each in waiting]
-        await _until(lambda: len(service.seen) >= len(running))
-
-    asyncio.run(main())
-
-
 @pytest.mark.parametrize("knows", [True, False])
 def test_a_triggerer_that_shuts_down_asks_only_where_it_must(
     serving: Any, monkeypatch: pytest.MonkeyPatch, knows: bool
@@ -459,7 +449,13 @@ def test_a_triggerer_that_shuts_down_asks_only_where_it_must(
     monkeypatch.setattr(job_module, "_KNOWS_WHAT_IS_CANCELLED", knows)
     service = serving()
     asked = state_is(monkeypatch, "deferred")
-    shut_down(service, [trigger(), trigger()])
+
+    async def main() -> None:
+        # The event loop closes while they wait.
+        running = [asyncio.ensure_future(events(trigger())) for _ in range(2)]
+        await _until(lambda: len(service.seen) >= len(running))
+
+    asyncio.run(main())
     assert asked == ([] if knows else ["t", "t"])
     assert CANCEL not in service.seen
 

@@ -219,22 +219,27 @@ def first_look() -> Look:
     return asyncio.run(first())
 
 
-def test_all_pages_of_the_monitors_are_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    pages = [
-        {"monitors": [{"id": 1, "last_alert": "a"}, "odd", {"id": "2"}], "total_pages": 2},
-        # More were added meanwhile.
-        {"monitors": [{"id": 3}], "total_pages": 9},
-        {"monitors": [], "total_pages": 9},
-    ]
+@pytest.mark.parametrize(
+    ("pages", "found"),
+    [
+        (
+            [
+                {"monitors": [{"id": 1, "last_alert": "a"}, "odd", {"id": "2"}], "total_pages": 2},
+                # More were added meanwhile.
+                {"monitors": [{"id": 3}], "total_pages": 9},
+                {"monitors": [], "total_pages": 9},
+            ],
+            {1: Listed("a"), 3: Listed()},
+        ),
+        # It repeats its pages.
+        ([{"monitors": [{"id": 1}], "total_pages": 10**9}] * 2, {1: Listed()}),
+    ],
+)
+def test_all_pages_of_the_monitors_are_read(world: World, pages: list[Any], found: Any) -> None:
     world.service.answers = [*pages]
-    assert first_look() == Look(HOST, {1: Listed("a"), 3: Listed()}, 0)
-    assert world.service.requests == [{**LIST, "page": page} for page in (1, 2, 3)]
-
-
-def test_a_list_of_monitors_that_repeats_its_pages_has_an_end(world: World) -> None:
-    world.service.answers = [{"monitors": [{"id": 1}], "total_pages": 10**9} for _ in range(9)]
-    assert first_look() == Look(HOST, {1: Listed()}, 0)
-    assert len(world.service.requests) == 2
+    assert first_look() == Look(HOST, found, 0)
+    asked = [{**LIST, "page": page} for page in range(1, len(pages) + 1)]
+    assert world.service.requests == asked
 
 
 def test_a_list_of_monitors_without_an_end(
@@ -416,21 +421,6 @@ def test_trouble_that_ends_nothing(
     what = "list the monitors" if at_the_list else "read the runs of monitor 7"
     assert warning.startswith(f"Could not {what}: ")
     assert "secret" not in alert_log.text
-
-
-def test_a_lookup_of_the_connection_that_fails(world: World, alert_log: Log) -> None:
-    service = world.service
-    service.end(1)
-
-    def happen() -> None:
-        service.end(2)
-        world.lookup_errors = [RuntimeError("a secret"), KeyError("another")]
-
-    assert world.watch(nothing, happen) == [2]
-    assert alert_log.warnings == [
-        "Could not list the monitors: RuntimeError.",
-        "Could not list the monitors: KeyError.",
-    ]
 
 
 # A monitor whose runs cannot be read holds up the alerts of no other.
