@@ -33,8 +33,6 @@ class Service:
         self.answers: list[Any] = []
         """What the next requests are answered with, or raise."""
         self.requests: list[dict[str, Any]] = []
-        self.hides: set[int] = set()
-        """Runs that are not in their list yet."""
         self.lists: dict[str, Any] = {}
         """What the list of monitors says instead."""
 
@@ -59,9 +57,6 @@ class Service:
         run = {"last_run": last.get("started_at"), "state": last.get("state")}
         return {"id": MONITOR, "last_alert": alerted, **run, **self.lists}
 
-    def show_all(self) -> None:
-        self.hides = set()
-
     def answer(self, path: str, page: int, page_size: int, **more: Any) -> Any:
         self.requests.append({"path": path, "page": page, "page_size": page_size, **more})
         if self.answers:
@@ -70,8 +65,7 @@ class Service:
                 raise answer
             return answer
         if path.endswith("/runs"):
-            listed = sorted(set(self.runs) - self.hides, reverse=True)
-            name, items = "runs", [{**self.runs[run_id]} for run_id in listed]
+            name, items = "runs", [{**self.runs[id_]} for id_ in sorted(self.runs, reverse=True)]
         else:
             name, items = "monitors", [self.listed()]
         return {
@@ -115,7 +109,6 @@ class World:
         self.time = 1000.0
         self.slept: list[tuple[float, int]] = []
         """Seconds, and how often the store had been written by then."""
-        self.lookup_errors: list[Exception] = []
         # Only Airflow 3 can import them.
         self._triggers = importlib.import_module("airflow_provider_datafold.triggers.monitors")
         store = importlib.import_module("airflow_provider_datafold.jobs.alert_store")
@@ -139,8 +132,6 @@ class World:
         self.slept.append((seconds, self.store.writes if self.store else 0))
 
     async def _fetch(self, conn_id: str) -> Settings:
-        if self.lookup_errors:
-            raise self.lookup_errors.pop(0)
         return Settings(conn_id, self.host, Secret("key"))
 
     def watch(self, *steps: Callable[[], Any], polls_after: int = 3) -> list[int]:

@@ -31,13 +31,7 @@ class Page:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any], name: str, id_name: str) -> Page:
-        """Read a page. An item without an id is left out.
-
-        :param answer: the response.
-        :param name: the field with the items.
-        :param id_name: their field with the id.
-        :raises DatafoldAnswerError: it has no items, or does not say how many pages there are.
-        """
+        """Read a page. An item without an id is left out."""
         items, total = answer.get(name), answer.get("total_pages")
         if not isinstance(items, list) or not is_integer(total):
             # An empty list in its place would make old alerts new ones at the next look.
@@ -68,10 +62,8 @@ class Runs:
         """Whether they are at least as new as the last alert that the monitor speaks of.
 
         The list of runs may be behind the list of monitors. The contract does not say whether the
-        time of an alert is the start of its run, or a later moment.
-
-        :param last_alert: when the monitor alerted last, as the list of monitors says.
-        :param is_missed: whether none of them is that alert, so that a later run is no proof.
+        time of an alert is the start of its run, or a later moment. With ``is_missed`` none of
+        them is that alert, so that a later run is no proof.
         """
         alerted = _moment(last_alert)
         ended = {id_: run for id_, run in self.found.items() if has_ended(run)}
@@ -84,10 +76,7 @@ class Runs:
         )
 
     def alerts_after(self, last_alert: Any) -> set[int]:
-        """Return the ids of the alerts whose runs started after an earlier one.
-
-        :param last_alert: when that was, ``None`` if there was none.
-        """
+        """Return the ids of the alerts whose runs started after an earlier one."""
         before = _moment(last_alert)
         alerts = {id_: run for id_, run in self.found.items() if run.get("state") == "alert"}
         begins = {id_: _moment(run.get("started_at")) for id_, run in alerts.items()}
@@ -98,9 +87,7 @@ class Runs:
 def read_back(back_to: float) -> Generator[int, Page, Runs]:
     """Say which pages to read, from the newest run back to an older one.
 
-    :param back_to: the id of the oldest run that is needed.
-    :yield: the number of a page, and receives that page.
-    :return: the runs.
+    It yields the number of a page and receives that page, and returns the runs.
     """
     first = yield 1
     # The contract does not say which end of the list is the newest.
@@ -121,18 +108,12 @@ def read_back(back_to: float) -> Generator[int, Page, Runs]:
 
 
 def has_ended(run: Mapping[str, Any]) -> bool:
-    """Say whether a run has ended; with a state that nobody knows it has not.
-
-    :param run: the run.
-    """
+    """Say whether a run has ended; with a state that nobody knows it has not."""
     return MONITOR_RUN.state_of(run.get("state")) not in (None, State.RUNNING)
 
 
 def is_integer(value: Any) -> TypeGuard[int]:
-    """Say whether a value is an integer, which a boolean is not.
-
-    :param value: the value.
-    """
+    """Say whether a value is an integer, which a boolean is not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

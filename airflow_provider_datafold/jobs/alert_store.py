@@ -39,10 +39,7 @@ class AlertStore:
             )
 
     async def load(self, monitor_id: int) -> Cursor | None:
-        """Return what was kept of a monitor, ``None`` as long as it cannot be read.
-
-        :param monitor_id: the monitor.
-        """
+        """Return what was kept of a monitor, ``None`` as long as it cannot be read."""
         if self._store is None:
             return Cursor()
         try:
@@ -58,9 +55,6 @@ class AlertStore:
 
         What fails is tried again with the next look. What could not be read is not overwritten:
         the next triggerer goes on from there.
-
-        :param monitor_id: the monitor.
-        :param cursor: what to keep.
         """
         value = cursor.dump()
         is_known = self._kept.get(monitor_id) == value

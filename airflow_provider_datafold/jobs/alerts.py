@@ -34,10 +34,7 @@ class Listed(NamedTuple):
 
     @classmethod
     def of(cls, monitor: Mapping[str, Any]) -> Listed:
-        """Read a monitor.
-
-        :param monitor: an item of the list.
-        """
+        """Read a monitor."""
         return cls(*map(monitor.get, cls._fields))
 
 
@@ -80,14 +77,10 @@ class Progress:
         return min(self.pending, default=max(self.seen, default=self.floor) + 1)
 
     def take(self, runs: Runs, last_alert: Any) -> list[int]:
-        """Learn what became of the runs.
+        """Learn what became of the runs, and return those whose alert is new, the oldest first.
 
         At the first look, what has ended needs no report, unless the monitor has alerted since the
         watch began: then the runs could not be read before.
-
-        :param runs: the runs.
-        :param last_alert: when the monitor alerted last, as the list of monitors says.
-        :return: the ids of those whose alert is to be reported, the oldest first.
         """
         found = runs.found
         ended = {run_id for run_id, run in found.items() if has_ended(run)}
@@ -106,11 +99,7 @@ class Progress:
         return sorted(self.pending & alerts)
 
     def give_up(self, runs: Iterable[int]) -> list[int]:
-        """Forget pending runs that are older than all that can be read.
-
-        :param runs: the ids that were read.
-        :return: the ids of those that are forgotten.
-        """
+        """Forget pending runs that are older than all that can be read, and return their ids."""
         oldest = min(runs, default=0)
         lost = {run_id for run_id in self.pending if run_id < oldest}
         self.pending -= lost
@@ -129,8 +118,7 @@ class Cursor:
     def at(self, host: str, last_alert: Any = None) -> Progress:
         """Return what was reported of a host.
 
-        :param host: the host, with its scheme.
-        :param last_alert: when the monitor alerted last there, which counts at the first time.
+        When the monitor alerted last counts only the first time.
         """
         progress = self.hosts.pop(host, None) or Progress(last_alert=last_alert)
         self.hosts[host] = progress
@@ -154,7 +142,7 @@ class Cursor:
     def load(cls, value: Any) -> Cursor:
         """Make a cursor of what :meth:`dump` returned.
 
-        :param value: any JSON; what does not fit is left out.
+        What does not fit is left out.
         """
         hosts = value.items() if isinstance(value, Mapping) else ()
         found = {host: _progress(kept) for host, kept in hosts}
@@ -201,9 +189,7 @@ class Watch:
     def is_due(self, host: str, listed: Listed, now: float) -> bool:
         """Say whether to read its runs: when it has alerted, and when a run has ended.
 
-        :param host: the host.
-        :param listed: what the list of monitors says.
-        :param now: the time of a clock that never goes back.
+        ``now`` is the time of a clock that never goes back.
         """
         self.cursor.at(host, listed.last_alert)
         is_same = host == self._host
@@ -219,10 +205,7 @@ class Watch:
         return now >= self._next_look
 
     def back_to(self, host: str) -> float:
-        """Return the id of the oldest run that must be read.
-
-        :param host: the host.
-        """
+        """Return the id of the oldest run that must be read."""
         return self.cursor.at(host).back_to
 
     def take(self, host: str, listed: Listed, runs: Runs, now: float) -> Found:
@@ -230,11 +213,6 @@ class Watch:
 
         While a run goes on, or the list of runs is behind the list of monitors, another look
         follows: an older run may alert without a change of the monitor's last alert.
-
-        :param host: the host.
-        :param listed: as for :meth:`is_due`.
-        :param runs: what was read.
-        :param now: as for :meth:`is_due`.
         """
         self._failing_since = None
         progress = self.cursor.at(host)
@@ -256,22 +234,14 @@ class Watch:
         return Found(alerts, given_up, is_first)
 
     def fail(self, now: float, retry_after: float | None) -> None:
-        """Take note that its runs could not be read. They are read again less and less often.
-
-        :param now: as for :meth:`is_due`.
-        :param retry_after: the seconds that the service asks for, ``None`` if it does not.
-        """
+        """Take note that its runs could not be read. They are read again less and less often."""
         if self._failing_since is None:
             self._failing_since = now
         pause = max((now - self._failing_since) * _PAUSE, retry_after or 0.0)
         self._next_look = now + min(pause, _LONGEST_PAUSE)
 
     def note(self, host: str, alert: Mapping[str, Any]) -> None:
-        """Take an alert as reported.
-
-        :param host: the host.
-        :param alert: one that :meth:`take` returned.
-        """
+        """Take an alert as reported."""
         self.cursor.at(host).pending.discard(alert["run_id"])
 
 

@@ -33,24 +33,12 @@ _SHORTEST_SHA = 7
 
 
 def upload_request(ids: Mapping[str, int], changes: Any) -> Request:
-    """Make the request that uploads the tables of a pull request.
-
-    :param ids: ``ci_config_id`` and ``pr_number``, checked.
-    :param changes: the tables, concealed.
-    :raises DatafoldInputError: the tables do not fit the contract.
-    """
+    """Make the request that uploads the tables of a pull request."""
     return ci.UPLOAD.request(changes, ci_config_id=ids["ci_config_id"], pr_num=ids["pr_number"])
 
 
 def trigger_once(hook: JobHook, ci_config_id: int, **facts: Any) -> int:
-    """Start CI for a pull request.
-
-    :param hook: the hook to call.
-    :param ci_config_id: id of the CI configuration.
-    :param facts: the values of :data:`FACTS`.
-    :return: the run's id.
-    :raises DatafoldError: it could not be started.
-    """
+    """Start CI for a pull request."""
     newest = _newest_run(hook, ci_config_id, facts)
 
     def start() -> int | None:
@@ -64,15 +52,7 @@ def trigger_once(hook: JobHook, ci_config_id: int, **facts: Any) -> int:
 
 
 def upload(hook: JobHook, request: Request, ids: Mapping[str, int]) -> int:
-    """Upload the tables of a pull request. Only the last upload counts, so a retry does no harm.
-
-    :param hook: the hook to call.
-    :param request: see :func:`upload_request`.
-    :param ids: ``ci_config_id`` and ``pr_number``.
-    :return: the run's id.
-    :raises DatafoldConflictError: the pull request has no active CI run.
-    :raises DatafoldError: a call failed.
-    """
+    """Upload the tables of a pull request. Only the last upload counts, so a retry does no harm."""
     answer = hook.send(request)
     run_id = _run_id(answer)
     if run_id is None or answer.get("run_id") is None:
@@ -85,18 +65,13 @@ def upload(hook: JobHook, request: Request, ids: Mapping[str, int]) -> int:
 
 
 def conclude(hook: JobHook, ids: Mapping[str, Any], reading: JobStatus) -> dict[str, Any]:
-    """Let a DAG continue after a CI run, or stop it.
-
-    :param hook: its log takes how the run ended.
-    :param ids: ``ci_config_id``, ``run_id`` and ``pr_num``.
-    :param reading: the run's end.
-    :return: see :func:`summary`.
-    :raises DatafoldJobFailedError: the run failed at Datafold.
-    :raises DatafoldJobCancelledError: someone cancelled the run.
-    """
+    """Let a DAG continue after a CI run, or stop it."""
     name = f"CI run {ids['run_id']} of pull request {ids['pr_num']}"
     if reading.state is State.FAILED:
-        raise DatafoldJobFailedError(f"{name} failed at Datafold. A retry starts a new run.")
+        # An upload starts none, and its retry finds no active one.
+        raise DatafoldJobFailedError(
+            f"{name} failed at Datafold. A retry of DatafoldTriggerCIOperator starts a new run."
+        )
     if reading.was_cancelled:
         raise DatafoldJobCancelledError(f"{name} was cancelled at Datafold.")
     hook.log.info("%s is %s.", name, reading.status)
@@ -104,23 +79,18 @@ def conclude(hook: JobHook, ids: Mapping[str, Any], reading: JobStatus) -> dict[
 
 
 def summary(ids: Mapping[str, Any], status: str | None) -> dict[str, Any]:
-    """Return the part of a CI run that a task returns.
-
-    :param ids: ``ci_config_id`` and ``run_id``, perhaps with others.
-    :param status: the run's status, ``None`` if the task has not waited.
-    """
+    """Return the part of a CI run that a task returns."""
     return {"ci_config_id": ids["ci_config_id"], "run_id": ids["run_id"], "status": status}
 
 
 def list_runs(hook: JobHook, ci_config_id: int, **facts: Any) -> Iterator[dict[str, Any]]:
     """List CI runs, a page at a time, up to ten pages.
 
-    :param hook: the hook to call.
-    :param ci_config_id: id of the CI configuration.
-    :param facts: what the runs must show, by the list's names. A run that shows nothing of a fact
-        is nobody's.
+    They show all facts, by the list's names: a run that shows nothing of one is nobody's.
     """
-    count, filters = 0, {name: facts[name] for name in ("pr_sha", "pr_num") if name in facts}
+    # A short sha may find nothing where the service keeps the long one.
+    name = "pr_num" if "pr_num" in facts else "pr_sha"
+    count, filters = 0, {name: facts[name]}
     for _ in range(MOST_PAGES):
         runs = hook.list_ci_runs(ci_config_id, **filters, limit=PAGE_SIZE, offset=count)
         for run in runs:

@@ -31,14 +31,7 @@ _MOST_SHOWN = 5
 
 
 def conclude(hook: JobHook, data_source_id: int, reading: JobStatus) -> list[Any]:
-    """Let a DAG continue after a test, or stop it.
-
-    :param hook: knows the secrets.
-    :param data_source_id: the data source's id.
-    :param reading: the test's end.
-    :return: the results of the steps.
-    :raises DatafoldError: the test did not pass; the class says why.
-    """
+    """Let a DAG continue after a test, or stop it."""
     name = f"The test of data source {data_source_id}"
     results = reading.answer.get("results")
     results = results if isinstance(results, list) else []

@@ -47,16 +47,7 @@ class Ending:
     def decide(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], reading: JobStatus
     ) -> dict[str, Any]:
-        """Let a DAG continue after a monitor run, or stop it. In any case tell the verdict first.
-
-        :param hook: knows the host and the secrets.
-        :param context: Airflow's task context, which takes the verdict.
-        :param ids: ``monitor_id`` and ``run_id``.
-        :param reading: the run's end.
-        :return: ``monitor_id``, ``run_id``, ``state``, ``diff_id`` and ``url``.
-        :raises AirflowSkipException: it ended with an alert, and ``on_alert`` is ``"skip"``.
-        :raises DatafoldError: the DAG must not continue; the class says why.
-        """
+        """Tell the verdict of a monitor run, then let a DAG continue or stop it."""
         redactor = hook.redactor()
         result = summary(hook, ids, reading.answer)
         name = _name(ids)
@@ -95,13 +86,7 @@ class Ending:
     def give_up(
         self, hook: JobHook, context: Context, ids: Mapping[str, Any], error: BaseException
     ) -> None:
-        """Tell that a run was not seen to its end, unless its verdict was told.
-
-        :param hook: knows the host.
-        :param context: Airflow's task context.
-        :param ids: ``monitor_id`` and ``run_id``.
-        :param error: why.
-        """
+        """Tell that a run was not seen to its end, unless its verdict was told."""
         if self.is_told:
             return
         found, reason = cause_of(error)
@@ -121,7 +106,8 @@ def _tell(
 ) -> dict[str, Any]:
     """Put a verdict into XCom, and return it. What cannot be read or stored is only a warning."""
     monitor_id, diff_id = ids["monitor_id"], answer.get("diff_id")
-    name = _read(lambda: hook.get_monitor(monitor_id).get("name"))
+    # Not of a service that was given up: it may not answer before Airflow ends the task.
+    name = _read(lambda: hook.get_monitor(monitor_id).get("name")) if answer else None
     verdict = {
         "kind": "monitor_run",
         "id": ids["run_id"],
@@ -152,14 +138,7 @@ def _name(ids: Mapping[str, Any]) -> str:
 
 
 def summary(hook: JobHook, ids: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a monitor run that a task returns.
-
-    :param hook: knows the host.
-    :param ids: ``monitor_id`` and ``run_id``.
-    :param answer: the run as the API returns it.
-    :return: ``monitor_id``, ``run_id``, ``state``, ``diff_id``, and ``url``: the address of the
-        run's data diff, ``None`` if it has none.
-    """
+    """Return the part of a monitor run that a task returns."""
     return {
         **ids,
         "state": answer.get("state"),
@@ -169,23 +148,13 @@ def summary(hook: JobHook, ids: Mapping[str, Any], answer: Mapping[str, Any]) ->
 
 
 def data_diff_url(hook: JobHook, answer: Mapping[str, Any]) -> str | None:
-    """Return the address of a run's data diff, ``None`` if it has none.
-
-    :param hook: knows the host.
-    :param answer: the run as the API returns it.
-    """
+    """Return the address of a run's data diff, ``None`` if it has none."""
     diff_id = answer.get("diff_id")
     return hook.data_diff_url(diff_id) if isinstance(diff_id, int) else None
 
 
 def run_once(hook: JobHook, monitor_id: int) -> int:
-    """Run a monitor once, even if the response is lost.
-
-    :param hook: the hook to call.
-    :param monitor_id: the monitor's id.
-    :return: the run's id.
-    :raises DatafoldError: the monitor could not be run.
-    """
+    """Run a monitor once, even if the response is lost."""
     newest = _newest_run(hook, monitor_id)
 
     def start() -> int | None:

@@ -170,7 +170,7 @@ class DatafoldUploadCIChangesOperator(TakesNames, DatafoldCIOperator):
     :return: ``{"ci_config_id", "run_id", "status"}``; it lands in XCom. ``status`` is null if
         the task does not wait.
     :raises DatafoldConflictError: the pull request has no active CI run.
-    :raises DatafoldJobFailedError: the run failed; Airflow's retry starts a new one.
+    :raises DatafoldJobFailedError: the run failed; DatafoldTriggerCIOperator starts a new one.
     :raises DatafoldJobCancelledError: someone cancelled the run.
     :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
     :raises DatafoldError: see :class:`~airflow_provider_datafold.operators.base.DatafoldOperator`.

@@ -129,3 +129,5 @@ class DatafoldDataDiffSensor(DatafoldJobSensor):
         """Tell that the data diff was not judged."""
         if self._number is not None:
             self._gate.give_up(hook, context, self._number, error)
+        else:
+            super().gave_up(hook, context, error)

@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
+from airflow_provider_datafold import jobs
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError
 from airflow_provider_datafold.operators.base import HookUser
 from airflow_provider_datafold.operators.wait import JobWaiter, Wait
@@ -65,7 +66,14 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
         if time.time() < self._not_before:
             return PokeReturnValue(is_done=False)
         with self.open_hook() as hook:
-            self.check(hook)
+            try:
+                self.check(hook)
+            except jobs.trouble.PASSING as error:
+                # Deferred, it looks a name up once. Here perhaps at each poke.
+                if self.deferrable:
+                    raise
+                self.log.warning("Could not look up what to wait for: %s.", error.summary)
+                return PokeReturnValue(is_done=False)
             job, ids = self.job, self.ids()
             self.begin(hook, context)
             reading = hook.look(job, ids)
@@ -83,6 +91,18 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
 
     def begin(self, hook: JobHook, context: Context) -> None:
         """Prepare for reading the job, e.g. store the link."""
+
+    def gave_up(self, hook: JobHook, context: Context, error: Exception) -> None:
+        """Tell of a task that ``soft_fail`` skips before it knows what to wait for.
+
+        Without a verdict, it would look like one that was not needed.
+        """
+        if isinstance(error, AirflowSkipException):
+            report = jobs.gate.report
+            _, reason = report.cause_of(error)
+            verdict = {"kind": self.job.name, "outcome": "failed", "reason": reason}
+            with report.stored(hook, f"the {self.job.noun}"):
+                context["ti"].xcom_push(key=report.KEY, value=verdict)
 
     def _poke_again_and_again(self, context: Context) -> Any:
         try:

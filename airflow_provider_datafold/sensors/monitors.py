@@ -117,3 +117,5 @@ class DatafoldMonitorRunSensor(TakesNames, DatafoldJobSensor):
         """Tell that the run was not seen to its end."""
         if hasattr(self, "_ending"):
             self._ending.give_up(hook, context, self._ids, error)
+        else:
+            super().gave_up(hook, context, error)

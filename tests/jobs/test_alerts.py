@@ -310,6 +310,15 @@ def test_runs_are_read_again_only_if_there_is_something_to_wait_for() -> None:
         assert not watch.is_due(host, listed, 10**9)
 
 
+def test_a_later_run_is_no_proof_that_the_last_alert_was_found() -> None:
+    watch = Watch(7, Cursor({HOST: Progress(0)}))
+    listed = Listed(EIGHT, NINE, "ok")
+    for seen, runs in ((Listed(), {}), (listed, dict([run(2, "ok", started_at=NINE)]))):
+        assert watch.is_due(HOST, seen, 0)
+        watch.take(HOST, seen, Runs(runs), 0)
+    assert watch.is_due(HOST, listed, 60)
+
+
 @pytest.mark.parametrize(
     "runs",
     [

@@ -74,10 +74,13 @@ def test_changes_are_uploaded(waits: bool, deferrable: bool, sandbox: Any, task_
     assert f"Uploaded the changes of the pull request to CI run {number}." in task_log.messages
 
 
+STARTS_AGAIN = "failed at Datafold. A retry of DatafoldTriggerCIOperator starts a new run."
+
+
 @pytest.mark.parametrize(
     ("end", "error", "text"),
     [
-        ("failed", DatafoldJobFailedError, "failed at Datafold. A retry starts a new run."),
+        ("failed", DatafoldJobFailedError, STARTS_AGAIN),
         ("cancelled", DatafoldJobCancelledError, "was cancelled at Datafold."),
     ],
 )
@@ -181,7 +184,8 @@ def test_a_resume_that_lacks_an_id_is_an_error(missing: str, sandbox: Any) -> No
     assert sandbox.state.requests == []
 
 
-LIST = "/api/v1/ci/2/runs?pr_sha=0a1b2c3&pr_num=8&limit=100&offset="
+# Not by the sha: a service that compares it as it is would hide the run from a short one.
+LIST = "/api/v1/ci/2/runs?pr_num=8&limit=100&offset="
 SHOWN = {
     ("pr_num" if name == "pr_number" else name): str(fact) for name, fact in PULL_REQUEST.items()
 }
@@ -218,7 +222,7 @@ def test_a_run_whose_response_is_lost(
     assert reads == [f"{LIST}0", *last, f"{LIST}0", f"{LIST}{len(after)}"]
 
 
-def test_a_commit_with_endless_runs_is_read_to_the_tenth_page(serve: Any) -> None:
+def test_a_pull_request_with_endless_runs_is_read_to_the_tenth_page(serve: Any) -> None:
     pages = [says([run(5 * page + number) for number in range(5)]) for page in range(10)]
     server = serve(*pages, says({"ci_run_id": 61}))
     assert to_its_end(trigger())["run_id"] == 61

@@ -10,10 +10,13 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
+    DatafoldAnswerError,
     DatafoldDeadlineError,
     DatafoldInputError,
     DatafoldNotComparedError,
+    DatafoldServerError,
 )
+from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.sandbox.course import Course, Job, Step
 from tests.contexts import context_of
@@ -101,6 +104,48 @@ def test_a_wrong_argument_is_named(sandbox: Any, field: str, wrong: Any) -> None
     with pytest.raises(DatafoldInputError, match=rf"^{field}: "):
         task.execute(context_of(task))
     assert sandbox.state.requests == []
+
+
+def test_a_name_that_cannot_be_looked_up_for_a_while_ends_nothing(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each poke looks it up if the sensor reschedules itself.
+    make(sandbox, Course((), "ok"))
+    read, errors = (
+        JobHook.list_monitors,
+        [DatafoldServerError("503: busy"), DatafoldAnswerError("odd")],
+    )
+
+    def fail_first(hook: JobHook, **place: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return read(hook, **place)
+
+    monkeypatch.setattr(JobHook, "list_monitors", fail_first)
+    task = sensor(monitor_id="Orders have an id")
+    assert task.execute(context_of(task))["state"] == "ok"
+    assert errors == []
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"run_id": "x"}, "run_id: must be"),
+        ({"monitor_id": "orders"}, "monitor_id: no monitor is called 'orders'"),
+    ],
+)
+def test_what_soft_fail_skips_is_told_as_failed(
+    sandbox: Any, wrong: Any, reason: str, deferrable: bool
+) -> None:
+    # The summary takes a skipped task without a verdict for one that was not needed.
+    task = sensor(**wrong, deferrable=deferrable, soft_fail=True)
+    context = context_of(task)
+    with pytest.raises(AirflowSkipException):
+        task.execute(context)
+    verdict = context["ti"].pushed["verdict"]
+    assert verdict.pop("reason").startswith(reason)
+    assert verdict == {"kind": "monitor_run", "outcome": "failed"}
 
 
 @pytest.mark.parametrize(("interval", "poke"), [(None, 60.0), (5, 5.0)])

@@ -75,20 +75,19 @@ def test_a_name_is_watched_as_soon_as_a_monitor_has_it(alert_log: Log) -> None:
     assert trigger._ids(Look(HOST, {}, 2.0, {8: "renamed"})) == [7, 8, 9]
 
 
-def test_a_name_is_looked_up_again_if_its_monitor_is_gone(alert_log: Log) -> None:
+@pytest.mark.parametrize(
+    ("host", "names", "ids"),
+    [
+        (HOST, {9: "other"}, [8]),
+        # It was deleted, and created again.
+        (HOST, {9: "other", 12: "orders"}, [12]),
+        (OTHER_HOST, {8: "other", 9: "orders"}, [9]),
+    ],
+)
+def test_a_name_is_looked_up_again(host: str, names: dict[int, str], ids: list[int]) -> None:
     trigger = make(["orders"])
     assert trigger._ids(Look(HOST, {}, 0.0, {8: "orders"})) == [8]
-    assert trigger._ids(Look(HOST, {}, 1.0, {9: "other"})) == [8]
-    (warning,) = alert_log.warnings
-    assert "no monitor is called 'orders'" in warning
-    # It was created again.
-    assert trigger._ids(Look(HOST, {}, 2.0, {9: "other", 12: "orders"})) == [12]
-
-
-def test_a_name_is_looked_up_at_each_host() -> None:
-    trigger = make(["orders"])
-    assert trigger._ids(Look(HOST, {}, 0.0, {8: "orders", 9: "other"})) == [8]
-    assert trigger._ids(Look(OTHER_HOST, {}, 1.0, {8: "other", 9: "orders"})) == [9]
+    assert trigger._ids(Look(host, {}, 1.0, names)) == ids
 
 
 def test_what_lives_in_databases() -> None:
@@ -147,14 +146,6 @@ def test_an_alert_is_kept_as_reported_three_seconds_after_the_event(world: World
     assert world.slept == [(3.0, 1), (3.0, 2)]
     assert store.writes == 3
     assert store.kept == kept(1, seen=[2, 3])
-
-
-def test_an_alert_that_was_not_kept_as_reported_is_reported_again(world: World) -> None:
-    store = world.store = Store()
-    store.kept = kept(3, 2)
-    world.service.end(1, 2, 3)
-    assert world.watch() == [2]
-    assert store.kept == kept(3)
 
 
 def test_without_a_store_nothing_is_kept(world: World, alert_log: Log) -> None:
@@ -228,22 +219,27 @@ def first_look() -> Look:
     return asyncio.run(first())
 
 
-def test_all_pages_of_the_monitors_are_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    pages = [
-        {"monitors": [{"id": 1, "last_alert": "a"}, "odd", {"id": "2"}], "total_pages": 2},
-        # More were added meanwhile.
-        {"monitors": [{"id": 3}], "total_pages": 9},
-        {"monitors": [], "total_pages": 9},
-    ]
+@pytest.mark.parametrize(
+    ("pages", "found"),
+    [
+        (
+            [
+                {"monitors": [{"id": 1, "last_alert": "a"}, "odd", {"id": "2"}], "total_pages": 2},
+                # More were added meanwhile.
+                {"monitors": [{"id": 3}], "total_pages": 9},
+                {"monitors": [], "total_pages": 9},
+            ],
+            {1: Listed("a"), 3: Listed()},
+        ),
+        # It repeats its pages.
+        ([{"monitors": [{"id": 1}], "total_pages": 10**9}] * 2, {1: Listed()}),
+    ],
+)
+def test_all_pages_of_the_monitors_are_read(world: World, pages: list[Any], found: Any) -> None:
     world.service.answers = [*pages]
-    assert first_look() == Look(HOST, {1: Listed("a"), 3: Listed()}, 0)
-    assert world.service.requests == [{**LIST, "page": page} for page in (1, 2, 3)]
-
-
-def test_a_list_of_monitors_that_repeats_its_pages_has_an_end(world: World) -> None:
-    world.service.answers = [{"monitors": [{"id": 1}], "total_pages": 10**9} for _ in range(9)]
-    assert first_look() == Look(HOST, {1: Listed()}, 0)
-    assert len(world.service.requests) == 2
+    assert first_look() == Look(HOST, found, 0)
+    asked = [{**LIST, "page": page} for page in range(1, len(pages) + 1)]
+    assert world.service.requests == asked
 
 
 def test_a_list_of_monitors_without_an_end(
@@ -299,20 +295,6 @@ def test_what_each_look_at_the_list_gives(
 
 
 # No alert is lost, whatever hosts, the store and errors do. Runs: tests/jobs/test_alerts.py.
-
-
-def test_a_host_that_changes_while_it_watches(world: World, alert_log: Log) -> None:
-    first, second = world.service, Service()
-    first.end(1000)
-    second.end(3)
-
-    def move(host: str, service: Service) -> None:
-        world.host, world.service = host, service
-
-    assert world.watch(
-        nothing, lambda: move(OTHER_HOST, second), lambda: second.end(4), polls_after=9
-    ) == [4]
-    assert alert_log.warnings == []
 
 
 def test_a_host_that_changes_between_two_requests(
@@ -374,17 +356,6 @@ def test_a_store_that_cannot_be_written_for_a_while(world: World, alert_log: Log
     assert "secret" not in alert_log.text
 
 
-def test_hundreds_of_runs_in_a_restart(world: World, alert_log: Log) -> None:
-    service = world.service
-    service.end(*range(1, 300), state="ok")
-    world.watch()
-    said = "Watching monitor 7: reporting alerts of runs that end from now on."
-    assert said in alert_log.messages
-    service.end(*range(300, 550), state="ok")
-    service.end(425)
-    assert world.watch() == [425]
-
-
 def test_too_many_runs_in_a_restart(world: World, alert_log: Log) -> None:
     service = world.service
     service.end(1, state="ok")
@@ -405,67 +376,6 @@ def test_too_many_runs_in_a_restart(world: World, alert_log: Log) -> None:
     assert world.watch(lambda: service.end(2000)) == [2000]
 
 
-def fail_to_read_runs(service: Service) -> None:
-    """Let the next reading of the runs fail."""
-    page = {"monitors": [service.listed()], "total_pages": 1}
-    service.answers = [page, DatafoldServerError("503: not now")]
-
-
-@pytest.mark.parametrize("is_restarted", [False, True])
-def test_an_alert_before_the_runs_could_be_read_for_the_first_time(
-    world: World, is_restarted: bool
-) -> None:
-    service = world.service
-    service.end(1, 2)
-    fails = lambda: fail_to_read_runs(service)  # noqa: E731
-    alerts = lambda: service.end(3, 4)  # noqa: E731
-    if is_restarted:
-        assert world.watch(fails, polls_after=0) == []
-        alerts()
-        assert world.watch() == [3, 4]
-    else:
-        assert world.watch(fails, alerts) == [3, 4]
-    assert world.watch() == []
-
-
-def test_the_first_alert_of_all_before_the_runs_could_be_read(world: World) -> None:
-    service = world.service
-    assert world.watch(lambda: fail_to_read_runs(service), lambda: service.end(3)) == [3]
-
-
-@pytest.mark.parametrize("state", ["ok", "alert"])
-def test_a_run_that_becomes_visible_after_a_later_one(world: World, state: str) -> None:
-    service = world.service
-    service.end(*range(1, 9))
-
-    def both() -> None:
-        service.end(10)
-        service.end(11, state=state)
-        service.hides = {10}
-
-    def show() -> None:
-        service.show_all()
-        service.end(12, state="ok")
-
-    reported = world.watch(nothing, both, nothing, show, polls_after=9)
-    assert sorted(reported) == ([10] if state == "ok" else [10, 11])
-    assert world.watch() == []
-
-
-@pytest.mark.parametrize("ends", [["alert"], ["alert", "ok"], ["ok", "alert"]])
-def test_a_last_alert_that_stays_as_it_was(world: World, ends: list[str]) -> None:
-    # It may be the time since when the monitor alerts.
-    service = world.service
-    service.end(1)
-    service.lists = {"last_alert": service.listed()["last_alert"]}
-
-    def end() -> None:
-        for run_id, state in enumerate(ends, 2):
-            service.end(run_id, state=state)
-
-    assert world.watch(nothing, end) == [2 + ends.index("alert")]
-
-
 def test_a_monitor_that_is_not_there_is_an_error_in_the_log(
     world: World, alert_log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -483,17 +393,6 @@ def test_a_monitor_that_is_not_there_is_an_error_in_the_log(
         "alert of it is reported. Check monitor_ids."
     ]
     assert [each["path"] for each in service.requests[:3]] == [LIST["path"]] * 3
-
-
-def test_two_alerts_between_two_looks_with_a_list_that_is_behind(world: World) -> None:
-    service = world.service
-
-    def both() -> None:
-        service.end(10, 11)
-        service.hides = {11}
-
-    behind = [nothing] * 2
-    assert world.watch(nothing, both, *behind, service.show_all, polls_after=30) == [10, 11]
 
 
 TROUBLE: list[Any] = [
@@ -522,21 +421,6 @@ def test_trouble_that_ends_nothing(
     what = "list the monitors" if at_the_list else "read the runs of monitor 7"
     assert warning.startswith(f"Could not {what}: ")
     assert "secret" not in alert_log.text
-
-
-def test_a_lookup_of_the_connection_that_fails(world: World, alert_log: Log) -> None:
-    service = world.service
-    service.end(1)
-
-    def happen() -> None:
-        service.end(2)
-        world.lookup_errors = [RuntimeError("a secret"), KeyError("another")]
-
-    assert world.watch(nothing, happen) == [2]
-    assert alert_log.warnings == [
-        "Could not list the monitors: RuntimeError.",
-        "Could not list the monitors: KeyError.",
-    ]
 
 
 # A monitor whose runs cannot be read holds up the alerts of no other.

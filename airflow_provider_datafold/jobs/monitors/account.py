@@ -16,6 +16,8 @@ _PAGE_SIZE = 100
 _MOST_PAGES = 1000
 """Of the list, so that no service can make a task read without end."""
 
+_MOST_READINGS = 3
+
 
 @dataclass(frozen=True)
 class Found:
@@ -45,12 +47,19 @@ def read_account(hook: JobHook) -> list[Found]:
 
     Without the filter for tags: what it does with case or with parts of tags is published nowhere,
     and a monitor that it missed would be created again.
-
-    :param hook: the hook to call.
-    :raises DatafoldAnswerError: the response is not a list of monitors.
-    :raises DatafoldError: a call failed.
     """
+    for _ in range(_MOST_READINGS):
+        found, counts = _read(hook)
+        # What is deleted meanwhile moves the others to earlier pages, past the one that is next.
+        if counts == sorted(counts):
+            return list(found.values())
+    raise _unreadable("monitors were deleted each time while it was read")
+
+
+def _read(hook: JobHook) -> tuple[dict[int, Found], list[int]]:
+    """Read the list once, and return how many each page says there are, too."""
     found: dict[int, Found] = {}
+    counts: list[int] = []
     page, pages = 1, 1
     while page <= pages:
         if page > _MOST_PAGES:
@@ -62,16 +71,14 @@ def read_account(hook: JobHook) -> list[Found]:
         if not isinstance(listed, list) or not isinstance(total, int):
             raise _unreadable("it has no 'monitors' or 'total_pages'")
         found |= {monitor.monitor_id: monitor for monitor in map(_found, listed)}
+        if isinstance(count := answer.get("count"), int):
+            counts.append(count)
         page, pages = page + 1, total
-    return list(found.values())
+    return found, counts
 
 
 def by_slug(account: Iterable[Found], set_name: str) -> dict[str, list[Found]]:
-    """Return the monitors of a set by their slugs.
-
-    :param account: all monitors.
-    :param set_name: the set.
-    """
+    """Return the monitors of a set by their slugs."""
     mine: dict[str, list[Found]] = {}
     for monitor in account:
         for owner, slug in monitor.owners:

@@ -45,9 +45,7 @@ _PAUSES = (0.0, 2.0, 5.0)
 def apply_plan(hook: JobHook, plan: Plan) -> None:
     """Do what was planned; monitors are deleted only if all else went well.
 
-    :param hook: the hook to call.
-    :param plan: the plan.
-    :raises DatafoldError: a call failed. What was done stays; the next run does the rest.
+    After an error, what was done stays; the next run does the rest.
     """
     problems = Problems(hook.redactor(), *_REFUSALS)
     for wanted in plan.created:

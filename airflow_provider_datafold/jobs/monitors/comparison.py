@@ -75,12 +75,7 @@ class Difference:
 
 
 def compare(kind: str, body: Mapping[str, Any], monitor: Mapping[str, Any]) -> Difference:
-    """Compare a spec with what Datafold returns of a monitor.
-
-    :param kind: the monitor's kind.
-    :param body: a spec that fits the contract's creation.
-    :param monitor: the monitor as the API returns it.
-    """
+    """Compare a spec with what Datafold returns of a monitor."""
     changed, unseen = [], []
     fixed = {}
     hidden = _hidden(kind, body)
@@ -100,9 +95,6 @@ def fingerprint(kind: str, body: Mapping[str, Any]) -> str:
     It has two parts: of fields that an update can change, and of others. To count other fields
     among them, or to write them in another way, would make all applied monitors look changed. To
     write out null or a default is not a change.
-
-    :param kind: the monitor's kind.
-    :param body: a spec that fits the contract's creation.
     """
     hidden = _without_defaults(_hidden(kind, body))
     parts = [
@@ -115,20 +107,12 @@ def fingerprint(kind: str, body: Mapping[str, Any]) -> str:
 
 
 def hidden_and_fixed(kind: str, body: Mapping[str, Any]) -> list[str]:
-    """Return the paths of fields that Datafold neither returns nor changes.
-
-    :param kind: the monitor's kind.
-    :param body: a spec that fits the contract's creation.
-    """
+    """Return the paths of fields that Datafold neither returns nor changes."""
     return [path for path in _hidden(kind, body) if not is_changeable(kind, path)]
 
 
 def is_changeable(kind: str, path: str) -> bool:
-    """Return whether a field of a monitor can be changed.
-
-    :param kind: the monitor's kind.
-    :param path: the field's path.
-    """
+    """Return whether a field of a monitor can be changed."""
     field, _, rest = path.partition(".")
     if field == "datadiff":
         # An update needs diff_type to know its own shape.
@@ -137,11 +121,7 @@ def is_changeable(kind: str, path: str) -> bool:
 
 
 def update_of(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a spec that an update accepts.
-
-    :param kind: the monitor's kind.
-    :param body: a spec that fits the contract's creation.
-    """
+    """Return the fields of a spec that an update accepts."""
     update = {name: item for name, item in body.items() if name in CHANGEABLE[kind]}
     if "datadiff" in update:
         datadiff = update["datadiff"].items()

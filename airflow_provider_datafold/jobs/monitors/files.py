@@ -40,14 +40,8 @@ def read_documents(
 ) -> list[tuple[str, Any]]:
     """Read what the two arguments name: exactly one of them is given.
 
-    :param hook: knows the secrets.
-    :param files: a path, a glob, a URL, or a list of these.
-    :param spec: a mapping, or a mapping as YAML, JSON or a Python literal.
-    :param problems: takes what is wrong with a file.
-    :param folders: where relative paths lie; the first one that has a file counts.
-    :param render: renders a file.
-    :return: what errors call each document, and its value.
-    :raises DatafoldInputError: both or none are given.
+    Of the folders, the first one that has a file counts. Returned is what errors call each
+    document, and its value.
     """
     redactor = hook.redactor()
     files, spec = fields.undo_none(files), fields.undo_none(spec)

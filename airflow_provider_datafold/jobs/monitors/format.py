@@ -86,13 +86,7 @@ class Wanted:
 def translate(
     hook: JobHook, documents: Iterable[tuple[str, Any]], problems: Problems
 ) -> list[Wanted]:
-    """Translate documents, each with a mapping ``monitors`` of slugs.
-
-    :param hook: knows the secrets.
-    :param documents: what errors call each one, and its value.
-    :param problems: takes what is wrong with them.
-    :return: the monitors without those that are wrong.
-    """
+    """Translate documents, each with a mapping ``monitors`` of slugs, without what is wrong."""
     wanted: dict[str, Wanted] = {}
     for source, document in documents:
         specs: Mapping[Any, Any] = {}

@@ -21,60 +21,37 @@ _NOT_PLAIN = re.compile(r"[^a-z0-9_.-]")
 
 
 def tags_of(set_name: str, slug: str, fingerprint: str) -> list[str]:
-    """Return the tags of a monitor.
-
-    :param set_name: the set.
-    :param slug: its slug in the set.
-    :param fingerprint: the fingerprint of its spec.
-    """
+    """Return the tags of a monitor."""
     return [f"{SET}{_quoted(set_name)}/{_quoted(slug)}", f"{SPEC}{fingerprint}"]
 
 
 def owners(tags: Iterable[str]) -> set[tuple[str, str]]:
-    """Return the pairs of set and slug that a monitor's tags name.
-
-    :param tags: all of its tags.
-    """
+    """Return the pairs of set and slug that a monitor's tags name."""
     return {owner for tag in tags if (owner := _owner(tag))}
 
 
 def fingerprint_in(tags: Iterable[str]) -> str:
-    """Return the fingerprint with which a monitor was applied, empty if it has none.
-
-    :param tags: all of its tags.
-    """
+    """Return the fingerprint with which a monitor was applied, empty if it has none."""
     return next(filter(_MARK.fullmatch, map(str.lower, tags)), "")[len(SPEC) :]
 
 
 def pause(fingerprint: str) -> str:
-    """Mark a fingerprint: the monitor is paused only because no file has it any more.
-
-    :param fingerprint: the fingerprint, perhaps with the mark already.
-    """
+    """Mark a fingerprint: the monitor is paused only because no file has it any more."""
     return fingerprint.removesuffix(_PAUSED) + _PAUSED
 
 
 def unpause(fingerprint: str) -> tuple[str, bool]:
-    """Return a fingerprint without that mark, and whether it had it.
-
-    :param fingerprint: the fingerprint.
-    """
+    """Return a fingerprint without that mark, and whether it had it."""
     return fingerprint.removesuffix(_PAUSED), fingerprint.endswith(_PAUSED)
 
 
 def others(tags: Iterable[str]) -> list[str]:
-    """Return the tags that are not ours.
-
-    :param tags: all tags of a monitor.
-    """
+    """Return the tags that are not ours."""
     return [tag for tag in tags if not is_ours(tag)]
 
 
 def is_ours(tag: str) -> bool:
-    """Return whether the operator writes such a tag.
-
-    :param tag: any tag.
-    """
+    """Return whether the operator writes such a tag."""
     return bool(_owner(tag) or _MARK.fullmatch(tag.lower()))
 
 

@@ -87,17 +87,7 @@ class Plan:
 def make_plan(
     hook: JobHook, wanted: Iterable[Wanted], set_name: str, dangling: str, max_deleted: int
 ) -> Plan:
-    """Read the account, and plan what to do.
-
-    :param hook: the hook to call.
-    :param wanted: the monitors of the files.
-    :param set_name: the set that they are.
-    :param dangling: one of :data:`STRATEGIES`.
-    :param max_deleted: the most monitors that it may delete.
-    :raises DatafoldConflictError: no update can make a monitor match its spec, or it is not clear
-        which monitor a spec is for.
-    :raises DatafoldError: the account cannot be read.
-    """
+    """Read the account, and plan what to do."""
     account = read_account(hook)
     mine = by_slug(account, set_name)
     by_id = {monitor.monitor_id: monitor for monitor in account}

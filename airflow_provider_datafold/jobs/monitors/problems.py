@@ -25,10 +25,7 @@ class Problems:
 
     @contextmanager
     def collected(self, *place: str) -> Iterator[None]:
-        """Keep an error of the block, which ends with it; any other one tells what was kept, too.
-
-        :param place: where the block looks, e.g. a file and a slug.
-        """
+        """Keep an error of the block, which ends there; any other one tells what was kept, too."""
         try:
             yield
         except DatafoldError as error:
@@ -41,10 +38,7 @@ class Problems:
             self._found.append((type(error), text))
 
     def raise_all(self, ending: str) -> None:
-        """Raise one error with all that was kept, if anything was. Its class is that of the first.
-
-        :param ending: what the error says was not done.
-        """
+        """Raise one error with all that was kept, if anything was; its class is the first one's."""
         if self._found:
             raise self._found[0][0](f"monitors: {self._listed(f'. {ending}')}")
 

@@ -36,11 +36,7 @@ def find(
 ) -> list[int]:
     """Return the ids of the monitors that fit all that is given.
 
-    :param hook: the hook to call.
-    :param tags: tags that a monitor must have.
-    :param names: names of which it must have one, and of which each must be one of a monitor.
-    :param set_name: the set that it must be in.
-    :raises DatafoldInputError: no monitor fits, or nothing is given.
+    Each of the names must be one of a monitor.
     """
     if (tags, names, set_name) == (None, None, None):
         raise DatafoldInputError(

@@ -27,11 +27,7 @@ _ANOTHER = re.compile(r"[-+]?0[0-9_]|.*:")
 def read(field: str, text: Secret) -> Any:
     """Read a document in YAML or JSON.
 
-    :param field: what the error calls it.
-    :param text: the document, wrapped: a file may hold a secret, and the errors of both parsers
-        quote it.
-    :return: its value.
-    :raises DatafoldInputError: it is neither, or holds what no document of ours needs.
+    It is wrapped: a file may hold a secret, and the errors of both parsers quote it.
     """
     value, reason = _parsed(text)
     if reason:

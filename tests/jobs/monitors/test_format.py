@@ -123,17 +123,6 @@ def test_the_public_api_has_all_fields_of_the_format_but_these(kind: str) -> Non
     assert official(kind) - public(kind) == ONLY_OFFICIAL[kind]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_least_spec_of_a_kind(kind: str, hook: JobHook) -> None:
-    made = body(hook, LEAST[kind])
-
-    given = {name: item for name, item in LEAST[kind].items() if name != "type"}
-    assert {name: made[name] for name in given if name != "datadiff"} == {
-        name: item for name, item in given.items() if name != "datadiff"
-    }
-    assert made.keys() - given.keys() == {"name"}
-
-
 def test_what_is_filled_in(hook: JobHook) -> None:
     assert body(hook, LEAST["schema"], "orders")["name"] == "orders"
     assert body(hook, {**LEAST["schema"], "name": None}, "orders")["name"] == "orders"

@@ -277,15 +277,6 @@ def test_tags_of_others_stay(sandbox: Any) -> None:
         assert of(sandbox)["tags"] == [*tags, *own]
 
 
-def test_a_service_may_write_all_tags_small(sandbox: Any) -> None:
-    specs = {"Orders / Daily": spec("test", tags=["Nightly"])}
-    apply(specs, "My Shop")
-    tags = of(sandbox, "Orders / Daily", "My Shop")["tags"]
-    of(sandbox, "Orders / Daily", "My Shop", tags=[tag.lower() for tag in tags])
-
-    assert apply(specs, "My Shop") == {"unchanged": ["Orders / Daily"]}
-
-
 def test_monitors_whose_tags_name_no_single_owner_are_refused(sandbox: Any) -> None:
     apply({"orders": spec("test"), "sums": spec("metric")})
     first = of(sandbox)
@@ -390,14 +381,6 @@ def test_no_traceback_shows_a_secret_of_a_file(sandbox: Any, tmp_path: Path) -> 
         assert secret not in "".join(f"{frame.locals}" for frame in frames)
 
 
-def test_a_slug_is_renamed_and_its_monitor_kept(sandbox: Any) -> None:
-    apply({"orders": spec("test")})
-    number = of(sandbox, tags=[])["id"]
-
-    assert apply({"sums": spec("test", id=number)}) == {"updated": ["sums"]}
-    assert of(sandbox, "sums")["id"] == number
-
-
 # What changed.
 
 
@@ -500,23 +483,6 @@ def test_what_datafold_neither_returns_nor_changes_is_refused(sandbox: Any) -> N
     assert writes(sandbox) == []
 
 
-def test_a_response_without_the_data_of_a_monitor_is_told(
-    sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    apply({"orders": spec("schema")})
-    read = JobHook.get_monitor
-    monkeypatch.setattr(
-        JobHook, "get_monitor", lambda self, it: {**read(self, it), "dataset": None}
-    )
-
-    assert apply({"orders": spec("schema")}) == {"unchanged": ["orders"]}
-
-    assert log.warnings == [
-        f"Monitor {of(sandbox)['id']}, 'orders': cannot compare, because Datafold does not return: "
-        f"connection_id, table."
-    ]
-
-
 # What is in no file any more.
 
 
@@ -597,28 +563,6 @@ def test_a_monitor_that_cannot_be_marked_is_not_paused(sandbox: Any) -> None:
     assert writes(sandbox) == []
 
 
-def test_monitors_are_deleted_last_and_only_if_all_went_well(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = {"old": spec("test"), "other": spec("test")}
-    after = {"new": spec("schema"), "other": spec("test", owner="ann")}
-    apply(before)
-    old, other = (of(sandbox, slug)["id"] for slug in before)
-    writes(sandbox)
-    with monkeypatch.context() as patch:
-        rejects(patch, "other", DatafoldPermissionError("No"))
-        with pytest.raises(DatafoldPermissionError):
-            apply(after, dangling_monitors_strategy="delete")
-    assert writes(sandbox) == ["POST create/schema"]
-
-    assert apply(after, dangling_monitors_strategy="delete") == {
-        "deleted": ["old"],
-        "unchanged": ["new"],
-        "updated": ["other"],
-    }
-    assert writes(sandbox) == [f"PATCH {other}/update", f"DELETE {old}"]
-
-
 def test_one_that_is_refused_holds_up_no_other(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -675,19 +619,6 @@ def test_a_set_is_not_deleted_because_its_folder_is_half_there(dry_run: bool, sa
     assert apply({"m0": spec("test")}, max_deleted=0, dangling_monitors_strategy="ignore") != {}
 
 
-def test_the_ids_of_all_monitors_in_the_files(sandbox: Any) -> None:
-    apply({"old": spec("test"), "same": spec("test")})
-    specs = {"same": spec("test"), "new": spec("test")}
-
-    def ids(**arguments: Any) -> Any:
-        task = operator(specs, **arguments)
-        return task.execute(context_of(task))["ids"]
-
-    same = of(sandbox, "same")["id"]
-    assert ids(dry_run=True) == {"same": same}
-    assert ids(dangling_monitors_strategy="delete") == {"new": same + 1, "same": same}
-
-
 def test_a_monitor_whose_tag_was_taken_off_meanwhile_is_not_deleted(
     sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -711,17 +642,16 @@ def test_a_monitor_whose_tag_was_taken_off_meanwhile_is_not_deleted(
 # What JSON does not have.
 
 
-@pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize(
     ("value", "kind"),
     [(date(2024, 1, 31), "date"), (math.nan, "float"), (b"x", "bytes"), ({date.min: 1}, "date")],
 )
 def test_what_cannot_be_sent_is_named_before_anything_is(
-    value: Any, kind: str, dry_run: bool, sandbox: Any
+    value: Any, kind: str, sandbox: Any
 ) -> None:
     place = "datadiff.dataset_a.session_parameters"
     specs = {"one": spec("test"), "two": changed(LEAST["diff"], place, {"day": value})}
-    task = operator(specs, dry_run=dry_run)
+    task = operator(specs)
 
     error = failure(DatafoldInputError, lambda: task.execute(context_of(task)))
 
@@ -973,12 +903,6 @@ def test_without_the_whole_account_nothing_is_done(
     assert sandbox.state.requests == []
 
 
-def test_pages_are_read_until_the_last_one(answers: list[Any], sandbox: Any) -> None:
-    answers += [{"monitors": [ONE], "total_pages": 3}] * 3
-
-    assert apply(TWO, dry_run=True) == {"created": ["one", "two"]}
-
-
 def test_a_list_of_monitors_without_an_end_is_not_read_on(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -993,6 +917,22 @@ def test_a_list_of_monitors_without_an_end_is_not_read_on(
     with pytest.raises(DatafoldAnswerError, match="has not ended after 3 pages"):
         apply(TWO)
     assert pages == [1, 2, 3]
+
+
+def test_a_monitor_that_is_deleted_meanwhile_hides_no_other(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "_PAGE_SIZE", 2)
+    monitors, read = sandbox.state.monitors.monitors, JobHook.list_monitors
+
+    def delete_first(hook: JobHook, **place: Any) -> Any:
+        answer = read(hook, **place)
+        monitors.pop(1, None)
+        return answer
+
+    monkeypatch.setattr(JobHook, "list_monitors", delete_first)
+    with JobHook() as hook:
+        assert [each.monitor_id for each in account.read_account(hook)] == [2, 3, 4]
 
 
 def test_monitors_are_listed_by_their_ids_so_that_none_is_missed(sandbox: Any) -> None:
