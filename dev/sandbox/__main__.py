@@ -66,10 +66,10 @@ What a diff says:
   bad-pks      a key is null or occurs twice
 
 It supports tables, queries, filters, included, excluded and renamed columns, infer_pk (within one
-data source, or with two queries), tolerances (relative ones as a fraction of the greater number),
-sampling_ratio, sampling_max_rows and sampling_threshold. Options that only change how a diff runs,
-or without which it only finds more differences, such as materialize_dataset1 and
-datetime_tolerance, are ignored and logged. It refuses other options with a 422.
+data source, or with two queries) and diff_tolerance (a relative one as a fraction of the greater
+number). Options that only change how a diff runs, or without which it only finds more differences,
+such as materialize_dataset1 and datetime_tolerance, are ignored and logged. It refuses other
+options, such as those of sampling, with a 422.
 
 Its SQL changes nothing, and reads no other file, except as a superuser of PostgreSQL: connect with
 a role that may only read tables.
