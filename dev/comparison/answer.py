@@ -22,13 +22,10 @@ _NO_KEY = r"^(FLOAT|DOUBLE|BOOLEAN|BLOB)$|^TIMESTAMP|\[\d*\]$"
 
 
 def answer(question: Question, step: Callable[[int], None] = lambda number: None) -> Answer:
-    """Compare two sides, or show the rows of one.
+    """Compare two sides, or show the rows of one, and tell ``step`` how far it is.
 
-    :param step: is called with the number of completed steps.
-    :return: ``columns`` and ``rows`` of one side as the API has them; for two sides ``result``,
-        ``diff_stats`` and ``pk_columns`` as the API has them, more ``figures``, and ``rows``, the
-        first ones that differ.
-    :raises ReadError: if a side cannot be read.
+    Of one side it returns ``columns`` and ``rows``; of two, what the API shows of a data diff, more
+    ``figures``, and the first ``rows`` that differ.
     """
     addresses = [question[name] for name in ("address1", "address2") if name in question]
     space = Workspace(addresses)

@@ -47,10 +47,7 @@ def routes() -> dict[Operation, Route]:
 
 @cache
 def validation(operation: Operation) -> Validation:
-    """Return the validation for the requests of an operation, which is made once in a process.
-
-    :param operation: an operation of the contract.
-    """
+    """Return the validation for the requests of an operation, which is made once in a process."""
     published = contract.document()
     document = published if operation.path in published["paths"] else contract.seen()
     return Validation(document, operation)
@@ -74,10 +71,7 @@ class Service:
             validation(operation)
 
     async def answer(self, request: Request) -> Response:
-        """Respond to a request, and record it.
-
-        :param request: the request.
-        """
+        """Respond to a request, and record it."""
         body = await request.body()
         path = request.scope["raw_path"].decode("latin-1")
         delay = self._disturbance.delay(request.method, path, body)
@@ -163,13 +157,7 @@ async def _stays(request: Request, seconds: float) -> bool:
 
 
 def create_app(api_key: str, state: State, disturbance: Disturbance) -> FastAPI:
-    """Make the service.
-
-    :param api_key: the key that callers must send.
-    :param state: the state of the service.
-    :param disturbance: what goes wrong.
-    :return: an ASGI application.
-    """
+    """Make the service."""
     app = FastAPI(title="Sandbox of Datafold's API")
     # Serve the contract, not the document that FastAPI would generate.
     app.openapi = contract.document  # type: ignore[method-assign]

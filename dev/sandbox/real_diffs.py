@@ -31,10 +31,7 @@ _IGNORED = {
 
 
 def checked(body: Body) -> Body:
-    """Return the body of a request for a diff that really compares.
-
-    :raises Refusal: if it asks for something that the sandbox does not do.
-    """
+    """Return the body of a request for a diff that really compares."""
     node = contract.resolved(contract.document(), {"$ref": "#/components/schemas/ApiDataDiffData"})
     given = {
         name: value

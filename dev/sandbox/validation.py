@@ -75,11 +75,7 @@ class Parameter:
         self._validator = OAS31Validator(prepared, format_checker=_FORMATS)
 
     def read(self, values: Mapping[str, str], found: list[Problem]) -> Any:
-        """Return the parameter's value.
-
-        :param values: the texts by name.
-        :param found: the list to which problems are added.
-        """
+        """Return the parameter's value."""
         location = (self.place, self.name)
         if self.name not in values:
             if self._required:
@@ -120,12 +116,7 @@ class Body:
         self._validator = OAS31Validator(schema.prepare(document, node), format_checker=_FORMATS)
 
     def read(self, content: bytes, media_type: str, found: list[Problem]) -> Any:
-        """Return the body.
-
-        :param content: its bytes.
-        :param media_type: what the request calls them.
-        :param found: the list to which problems are added.
-        """
+        """Return the body."""
         if not content:
             if self._required:
                 found.append(missing(("body",), None))
@@ -168,14 +159,7 @@ class Validation:
     def arguments(
         self, path: Mapping[str, str], query: Mapping[str, str], content: bytes, media_type: str
     ) -> dict[str, Any]:
-        """Return what the operation is asked with: parameters by name, and the ``body``.
-
-        :param path: the values in the path.
-        :param query: the values in the query.
-        :param content: the body's bytes.
-        :param media_type: what the request calls them.
-        :raises Refusal: if anything is not as the contract asks.
-        """
+        """Return what the operation is asked with: parameters by name, and the ``body``."""
         found: list[Problem] = []
         arguments = {each.name: each.read(path, found) for each in self._path}
         arguments |= {each.name: each.read(query, found) for each in self._query}
