@@ -14,8 +14,6 @@ from pathlib import Path
 
 from dev.comparison.question import is_url
 from dev.comparison.sample import create_sample
-from dev.comparison.table import check
-from dev.comparison.workspace import ReadError
 from dev.sandbox.bi import ASSUMPTION
 from dev.sandbox.disturbance import Disturbance
 from dev.sandbox.server import DEFAULT_API_KEY, Sandbox
@@ -127,11 +125,6 @@ def main() -> None:
     arguments = parser.parse_args()
     if len(arguments.database) > 2:
         parser.error("--database: pass at most two, for the two data sources")
-    for database in arguments.database:
-        try:
-            check(database)
-        except ReadError as error:
-            parser.error(f"--database: {error}")
     sandbox = Sandbox(
         api_key=arguments.api_key,
         port=arguments.port,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -54,12 +53,7 @@ def validation(operation: Operation) -> Validation:
 
 
 class Service:
-    """Serves the operations of the API.
-
-    :param api_key: the key that callers must send.
-    :param state: the state that the handlers use.
-    :param disturbance: what goes wrong.
-    """
+    """Serves the operations of the API."""
 
     def __init__(self, api_key: str, state: State, disturbance: Disturbance) -> None:
         self._authorization = f"Key {api_key}"
@@ -165,20 +159,4 @@ def create_app(api_key: str, state: State, disturbance: Disturbance) -> FastAPI:
     service = Service(api_key, state, disturbance)
     app.add_route("/api/{rest:path}", service.answer, methods=_METHODS)
     app.include_router(create_pages(state))
-
-    @app.get("/sandbox/audit")
-    def show_audit() -> list[dict[str, Any]]:
-        """Show which integrations were changed or synchronized so far."""
-        with state.lock:
-            return [asdict(entry) for entry in state.audit]
-
-    @app.get("/sandbox/requests")
-    def list_requests() -> list[dict[str, Any]]:
-        """Show the calls so far, without their contents."""
-        with state.lock:
-            return [
-                {"method": seen.method, "path": seen.path, "status": seen.status}
-                for seen in state.requests
-            ]
-
     return app

@@ -12,11 +12,7 @@ T = TypeVar("T")
 
 
 class Register(dict[int, T]):
-    """Things of one kind by their ids. Access to a missing one responds 404.
-
-    :param noun: the name of the kind.
-    :param things: the things that exist from the beginning.
-    """
+    """Things of one kind by their ids. Access to a missing one responds 404."""
 
     def __init__(self, noun: str, things: dict[int, T] | None = None) -> None:
         super().__init__(things or {})

@@ -20,11 +20,7 @@ _Function = TypeVar("_Function", bound=Handler)
 
 @dataclass(frozen=True)
 class Route:
-    """The route of an operation.
-
-    :param handler: the function that serves it.
-    :param changes: whether it changes or starts something.
-    """
+    """The route of an operation."""
 
     handler: Handler
     changes: bool
@@ -52,10 +48,7 @@ class Router(dict[Operation, Route]):
 
 
 class Map:
-    """Finds the operation of a request.
-
-    :param operations: the operations to choose from.
-    """
+    """Finds the operation of a request."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         # A fixed name takes precedence over a value: ".../types" before ".../{id}".

@@ -44,10 +44,7 @@ def _refuse(constant: str) -> None:
 
 
 class Refusal(HTTPException):
-    """A request does not fit the contract.
-
-    :param found: its problems.
-    """
+    """A request does not fit the contract."""
 
     def __init__(self, found: list[Problem]) -> None:
         super().__init__(422, found)
@@ -55,11 +52,7 @@ class Refusal(HTTPException):
 
 
 class Parameter:
-    """A value in the path or in the query.
-
-    :param document: an OpenAPI document.
-    :param declared: what it says of the parameter.
-    """
+    """A value in the path or in the query."""
 
     def __init__(self, document: dict[str, Any], declared: dict[str, Any]) -> None:
         self.name: str = declared["name"]
@@ -103,11 +96,7 @@ class Parameter:
 
 
 class Body:
-    """The JSON of a request, or its form.
-
-    :param document: an OpenAPI document.
-    :param declared: what it says of the body.
-    """
+    """The JSON of a request, or its form."""
 
     def __init__(self, document: dict[str, Any], declared: dict[str, Any]) -> None:
         self._required = declared.get("required", False)
@@ -143,11 +132,7 @@ class Body:
 
 
 class Validation:
-    """Judges the requests for one operation.
-
-    :param document: an OpenAPI document.
-    :param operation: one of its operations.
-    """
+    """Judges the requests for one operation."""
 
     def __init__(self, document: dict[str, Any], operation: Operation) -> None:
         declared = contract.declared(document, operation)

@@ -200,7 +200,7 @@ def test_wants_the_key(sandbox: Any, headers: dict[str, str]) -> None:
 
 # As a browser sends it for a page whose name leads to 127.0.0.1.
 @pytest.mark.parametrize("host", ["evil.example:{port}", "localhost.evil.example", ""])
-@pytest.mark.parametrize("path", [PATH, "/sandbox/requests"])
+@pytest.mark.parametrize("path", [PATH, "/settings/integrations"])
 def test_serves_the_loopback_address_only(sandbox: Any, path: str, host: str) -> None:
     headers = {**KEY, "Host": host.format(port=sandbox.port)}
     method = "PUT" if path == PATH else "GET"
