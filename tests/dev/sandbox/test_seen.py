@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 from typing import Any
 
 import pytest
 
-from tests.dev.sandbox.test_real import warehouse
 from tests.dev.test_sandbox import call
 
-__all__ = ["warehouse"]
-
-SOURCE = "/api/v1/data_sources/1"
 SUBMIT = "/api/v1/dbt/submit_artifacts/4"
 CHECK = "/api/v1/dbt/post_upload_check_artifacts/4"
 
@@ -25,35 +20,6 @@ def archive(*names: str) -> bytes:
         for name in names:
             file.writestr(name, "{\r\n--x\r\n}\x00é")
     return content.getvalue()
-
-
-def schema(sandbox: Any, table: str) -> Any:
-    """Read a table's columns as Datafold's MCP server does."""
-    started = call(sandbox, "POST", f"{SOURCE}/dataset_schema", json={"table": [table]}).json()
-    for _ in range(3000):
-        path = f"{SOURCE}/dataset_schema/{started['task_id']}"
-        answer = call(sandbox, "GET", path).json()
-        if answer["status"] != "processing":
-            return answer
-        time.sleep(0.02)
-    raise AssertionError("It does not end")
-
-
-def test_the_columns_of_a_table(warehouse: Any) -> None:
-    answer = schema(warehouse, "orders")
-    names = [column["name"] for column in answer["result"]["columns"]]
-    assert (answer["status"], names) == ("done", ["id", "customer", "amount", "day"])
-    answer = schema(warehouse, "nowhere")
-    assert answer["status"] == "failed"
-    assert "nowhere" in answer["result"]["error"]
-
-
-def test_the_key_of_a_table(warehouse: Any) -> None:
-    path, table = f"{SOURCE}/guess_pk", {"candidates": 1, "sample_size": 5000}
-    answer = call(warehouse, "POST", path, json={**table, "table": ["orders"]}).json()
-    assert answer["candidates"] == [{"pk": ["id"]}]
-    answer = call(warehouse, "POST", path, json={**table, "table": ["doubled_orders"]}).json()
-    assert answer["candidates"] == []
 
 
 def test_artifacts_are_taken_once_they_have_a_manifest(sandbox: Any) -> None:
