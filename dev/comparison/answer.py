@@ -11,7 +11,7 @@ from typing import Any
 
 from dev.comparison.columns import Pair, Pairing
 from dev.comparison.question import STEPS, Question, select
-from dev.comparison.rows import SIDES, Keys, count_keys, count_rows, first_rows, join, sample
+from dev.comparison.rows import SIDES, Keys, count_keys, count_rows, first_rows, join
 from dev.comparison.table import Column, read
 from dev.comparison.workspace import ReadError, Workspace
 
@@ -22,13 +22,10 @@ _NO_KEY = r"^(FLOAT|DOUBLE|BOOLEAN|BLOB)$|^TIMESTAMP|\[\d*\]$"
 
 
 def answer(question: Question, step: Callable[[int], None] = lambda number: None) -> Answer:
-    """Compare two sides, or show the rows of one.
+    """Compare two sides, or show the rows of one, and tell ``step`` how far it is.
 
-    :param step: is called with the number of completed steps.
-    :return: ``columns`` and ``rows`` of one side as the API has them; for two sides ``result``,
-        ``diff_stats`` and ``pk_columns`` as the API has them, more ``figures``, and ``rows``, the
-        first ones that differ.
-    :raises ReadError: if a side cannot be read.
+    Of one side it returns ``columns`` and ``rows``; of two, what the API shows of a data diff, more
+    ``figures``, and the first ``rows`` that differ.
     """
     addresses = [question[name] for name in ("address1", "address2") if name in question]
     space = Workspace(addresses)
@@ -67,13 +64,7 @@ def _key(space: Workspace, question: Question, pairing: Pairing) -> list[Pair]:
     """Return the columns of the key, none if a side lacks one of them."""
     names = question.get("pk_columns") or ()
     if question.get("infer_pk") and not names:
-        avoided = {name.casefold() for name in question.get("infer_pk_avoid_names") or ()}
-        kinds = "|".join([_NO_KEY, *(question.get("infer_pk_avoid_types") or ())])
-        fit = [
-            pair
-            for name, pair in pairing.pairs.items()
-            if name not in avoided and not re.search(kinds, pair.first.kind, re.IGNORECASE)
-        ]
+        fit = [pair for pair in pairing.pairs.values() if not re.search(_NO_KEY, pair.first.kind)]
         each = (list(key) for size in (1, 2) for key in combinations(fit, size))
         return next((key for key in each if _identifies(count_keys(space, key))), [])
     found = [pairing.pairs.get(name.casefold()) for name in names]
@@ -91,7 +82,7 @@ def _compare(
     schema = pairing.schema(key) if is_within else {}
     differing = sum(schema.get("columns_mismatched", ())) + schema.get("column_type_mismatches", 0)
     both = removed = added = changed = ratio = None
-    columns, rows, is_sampled = [], [], False
+    columns, rows = [], []
     if not any(side.rows for side in keys):
         result = "empty"
     elif not key:
@@ -101,7 +92,6 @@ def _compare(
     else:
         values = pairing.values(key)
         join(space, question, key, values)
-        is_sampled = sample(space, question, key, max(side.rows for side in keys))
         total, removed, added, changed, *counts = count_rows(space, values)
         both = total - removed - added
         columns = [
@@ -120,7 +110,7 @@ def _compare(
         "result": result,
         "diff_stats": {
             "version": "1",
-            "sampled": is_sampled,
+            "sampled": False,
             "diff_schema": float(differing),
             "table_a_row_count": keys[0].rows,
             "table_b_row_count": keys[1].rows,

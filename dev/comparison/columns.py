@@ -39,35 +39,18 @@ class Pair:
 
     def differs(self, question: Question) -> str:
         """Return the SQL of whether the values differ, which is never null."""
-        fields = (self.first.field, self.second.field)
         differs = " is distinct from ".join(self.sides)
-        if self._are(_NUMBER):
-            # 2^53 + 1 is 2^53 as a DOUBLE.
-            whole = (f"try_cast({field} as hugeint)" for field in fields)
-            differs = f"({differs} or {' is distinct from '.join(whole)})"
-        value, is_relative = self._tolerance(question)
-        if not value:
+        most = question.get("diff_tolerance")
+        if not most or self._are(_INTEGER) or not self._are(_NUMBER):
             return differs
-        one, other = (f"{field}::double" for field in fields)
+        one, other = (f"{column.field}::double" for column in (self.first, self.second))
         gap = f"abs({one} - {other})"
-        most = f"{value} * greatest(abs({one}), abs({other}))" if is_relative else value
+        if question.get("tolerance_mode") == "relative":
+            most = f"{most} * greatest(abs({one}), abs({other}))"
         return f"({differs} and not coalesce(isfinite({gap}) and {gap} <= {most}, false))"
 
     def _are(self, kinds: str) -> bool:
         return all(re.fullmatch(kinds, column.kind) for column in (self.first, self.second))
-
-    def _tolerance(self, question: Question) -> tuple[float, bool]:
-        """Return the greatest difference that counts as none, and whether it is relative."""
-        for each in question.get("diff_tolerances_per_column") or ():
-            if each["column_name"].casefold() == self.name.casefold():
-                if not self._are(_NUMBER):
-                    types = f"{self.first.kind} and {self.second.kind}"
-                    message = f"{self.name} is {types}: only numbers have a tolerance"
-                    raise ReadError("ToleranceError", message)
-                return each["tolerance_value"], each["tolerance_mode"] == "relative"
-        if self._are(_INTEGER) or not self._are(_NUMBER):
-            return 0.0, False
-        return question.get("diff_tolerance") or 0.0, question.get("tolerance_mode") == "relative"
 
 
 class Pairing:
@@ -76,12 +59,11 @@ class Pairing:
     def __init__(self, question: Question, sides: Sequence[Sequence[Column]]) -> None:
         one, other = ({column.name.casefold(): column for column in side} for side in sides)
         renamed = question.get("column_mapping") or ()
-        included = question.get("include_columns") or question.get("columns_to_compare")
+        included = question.get("include_columns")
         listed = included or question.get("exclude_columns") or ()
-        tolerances = question.get("diff_tolerances_per_column") or ()
         _require((first for first, _ in renamed), one)
         _require((second for _, second in renamed), other)
-        _require([*listed, *(each["column_name"] for each in tolerances)], other | one)
+        _require(listed, other | one)
         names = {second.casefold(): first.casefold() for first, second in renamed}
         other = {names.get(name, name): column for name, column in other.items()}
         self.pairs = {

@@ -55,23 +55,6 @@ def join(space: Workspace, question: Question, key: Sequence[Pair], values: Sequ
     space.run(f"create table joined as select {', '.join(fields)} from {source}")
 
 
-def sample(space: Workspace, question: Question, key: Sequence[Pair], most: int) -> bool:
-    """Keep only a sample of the joined rows, and return whether one is wanted.
-
-    :param most: how many rows the larger side has.
-    """
-    ((total,),) = space.run("select count(*) from joined")
-    ratio, limit = question.get("sampling_ratio") or 1.0, question.get("sampling_max_rows") or total
-    wanted = min(round(total * ratio), limit)
-    if wanted >= total or most < (question.get("sampling_threshold") or 0):
-        return False
-    keys = ", ".join(f"k{place}" for place, _ in enumerate(key))
-    # The same keys in every run.
-    kept = f"select * from joined order by hash({keys}), {keys} limit {wanted}"
-    space.run(f"create or replace table joined as {kept}")
-    return True
-
-
 def count_rows(space: Workspace, values: Sequence[Pair]) -> tuple[int, ...]:
     """Return how many joined rows there are, removed, added, different, and in each column."""
     wanted = [

@@ -18,9 +18,8 @@ from urllib.parse import quote
 
 import psycopg2
 
-from dev.comparison import workspace
 from dev.comparison.question import is_url, quoted
-from dev.comparison.workspace import ReadError, Workspace
+from dev.comparison.workspace import SECONDS_FOR_LOCK, ReadError, Workspace
 
 _WITH_ZONE = "TIMESTAMP WITH TIME ZONE"
 _KINDS = {
@@ -62,7 +61,7 @@ def read(space: Workspace, table: str, address: str, select: str) -> list[Column
     elif not Path(address).is_file():
         raise ReadError("DatabaseNotFound", f"There is no file {address}")
     elif _is_duckdb(address):
-        with space.using(address, workspace.SECONDS_FOR_LOCK):
+        with space.using(address):
             space.run(f"create table memory.sides.{table} as {select}")
         declared = []
     else:
@@ -76,30 +75,15 @@ def read(space: Workspace, table: str, address: str, select: str) -> list[Column
     return columns
 
 
-def check(address: str) -> None:
-    """Check that this DuckDB can read a database, if that is a DuckDB file.
-
-    One that is open for writing is no error, because it can be read later.
-    """
-    if is_url(address) or not Path(address).is_file() or not _is_duckdb(address):
-        return
-    try:
-        with Workspace([address]).using(address, patience=0):
-            pass
-    except ReadError as error:
-        if not error.is_retryable:
-            raise
-
-
 def _is_duckdb(address: str) -> bool:
     with open(address, "rb") as file:
         return file.read(12)[8:] == b"DUCK"
 
 
 def _read_sqlite(space: Workspace, table: str, address: str, select: str) -> list[str]:
-    uri, patience = f"file:{quote(address)}?mode=ro", workspace.SECONDS_FOR_LOCK
+    uri = f"file:{quote(address)}?mode=ro"
     try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=patience)) as database:
+        with closing(sqlite3.connect(uri, uri=True, timeout=SECONDS_FOR_LOCK)) as database:
             database.text_factory = lambda text: text.decode(errors="replace")
             # Its types are only affinities, which is all that any copy of a table keeps.
             database.execute(f"create temp table side as select * from ({select}) limit 0")

@@ -53,9 +53,9 @@ class Workspace:
             raise ReadError("QueryError", str(error)) from error
 
     @contextmanager
-    def using(self, path: str, patience: float) -> Iterator[None]:
+    def using(self, path: str) -> Iterator[None]:
         """Let the names of tables be those of a DuckDB file."""
-        self._attach(path, time.monotonic() + patience)
+        self._attach(path, time.monotonic() + SECONDS_FOR_LOCK)
         ((name,),) = self.run(_FILES)
         self.run(f"use {quoted(name)}")
         yield

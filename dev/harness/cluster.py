@@ -12,20 +12,17 @@ from pathlib import Path
 
 from dev.harness.deployment import IMPATIENT, Deployment, start_redis
 from dev.harness.metadata import Metadata, Task
-from dev.harness.plan import CLUSTER, GATE
+from dev.harness.plan import DAG_ID, GATE, RUN_ID
 from dev.harness.result import Result, report
 from dev.harness.service import PlannedService
 from dev.local_airflow.programs import Program, Programs
 from dev.sandbox.disturbance import Disturbance
 
 DAGS = Path(__file__).parent / "dags"
-"""The DAGs of the plans, also for the soak."""
 
 # The rate is exceeded whenever many tasks and triggers send at once, and is what they can keep to
 # otherwise.
 _FLAKY, _RATE = 0.2, 10.0
-_RUN = 1
-"""The number of the only DAG run."""
 _WORKERS = _TRIGGERERS = 2
 _SLOTS = 4
 """Tasks that a worker runs at a time."""
@@ -140,7 +137,7 @@ class Test:
     """Seconds; enough for two cores that are busy with something else, too."""
 
     def __init__(self) -> None:
-        self.service = PlannedService(CLUSTER, Disturbance(flaky=_FLAKY, rate=_RATE))
+        self.service = PlannedService(Disturbance(flaky=_FLAKY, rate=_RATE))
 
     def run(self, programs: Programs, home: Path) -> int:
         """Run the test, and return the exit code."""
@@ -158,13 +155,13 @@ class Test:
         )
         cluster.say(f"Airflow runs, with {_WORKERS} workers and {_TRIGGERERS} triggerers")
 
-        cluster.trigger(CLUSTER.dag_id, str(_RUN))
+        cluster.trigger(DAG_ID, RUN_ID)
         tasks = cluster.kill_worker(workers[0])
         triggers = cluster.kill_triggerer(triggerer, metadata.triggerers()[0])
         connections = cluster.cut_database()
         programs.until("the DAG run ended", metadata.has_ended, every=1.0)
         cluster.say("the DAG run ended\n")
-        result = Result(CLUSTER, _RUN, metadata, cluster.service, programs.logs)
+        result = Result(metadata, cluster.service, programs.logs)
         return report(
             {
                 **result.counts(),

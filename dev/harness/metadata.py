@@ -24,7 +24,7 @@ class Task(NamedTuple):
 
 
 class Metadata:
-    """Reads Airflow's database, which holds runs of one DAG.
+    """Reads Airflow's database, which holds a run of one DAG.
 
     :param url: where the database is, with the driver's name.
     """
@@ -40,16 +40,14 @@ class Metadata:
         )
 
     def has_ended(self) -> bool:
-        """Say whether the DAG runs are over, for good or ill."""
+        """Say whether the DAG run is over, for good or ill."""
         states = {state for (state,) in self._rows("select state from dag_run")}
         return states <= {"success", "failed"}
 
     def tasks(self) -> list[Task]:
         """List the task instances."""
-        rows = self._rows(
-            "select run_id, task_id, map_index, state, try_number, pid from task_instance"
-        )
-        return [Task(Key(int(run), task_id, index), *rest) for run, task_id, index, *rest in rows]
+        rows = self._rows("select task_id, map_index, state, try_number, pid from task_instance")
+        return [Task(Key(task_id, index), *rest) for task_id, index, *rest in rows]
 
     def triggerers(self) -> list[int]:
         """List the triggerers that have ever run, by the ids of their jobs."""

@@ -1,4 +1,4 @@
-"""What came of a plan: counts, and what must be true of them."""
+"""What became of the plan: counts, and what must be true of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from pathlib import Path
 
 from dev.faults import leak
 from dev.harness.metadata import Metadata
-from dev.harness.plan import CHANGE, GATES, MONITOR, Key, Plan, cron_of, is_good
+from dev.harness.plan import (
+    CHANGE,
+    DAG_ID,
+    GATES,
+    MONITOR,
+    RUN_ID,
+    Key,
+    cron_of,
+    is_good,
+    keys,
+    monitor_of,
+)
 from dev.harness.service import CHECKING, PlannedService
 
 MOST_REQUESTS = 2.0
@@ -32,8 +43,8 @@ def texts(folder: Path) -> Iterable[str]:
 
 
 def verdicts(logs: Path, task: Key) -> set[tuple[int, bool]]:
-    """Return the jobs that a task has judged, and whether it let them pass, from its DAG's logs."""
-    folder = logs / f"run_id={task.run}" / f"task_id={task.task_id}" / f"map_index={task.index}"
+    """Return the jobs that a task has judged, and whether it let them pass, from the run's logs."""
+    folder = logs / f"task_id={task.task_id}" / f"map_index={task.index}"
     return {
         (int(number), verdict == "passes")
         for text in texts(folder)
@@ -42,17 +53,13 @@ def verdicts(logs: Path, task: Key) -> set[tuple[int, bool]]:
 
 
 class Result:
-    """Compares what came of so many runs of a plan with the plan; a folder has all logs."""
+    """Compares what became of the plan with it; a folder has all logs."""
 
-    def __init__(
-        self, plan: Plan, runs: int, metadata: Metadata, service: PlannedService, folder: Path
-    ) -> None:
-        self._asked = plan.keys(runs)
-        self._gates = plan.keys(runs, *GATES)
-        self._monitors = plan.keys(runs, MONITOR)
-        self._changes = plan.keys(runs, CHANGE)
+    def __init__(self, metadata: Metadata, service: PlannedService, folder: Path) -> None:
+        self._asked, self._gates = keys(), keys(*GATES)
+        self._monitors, self._changes = keys(MONITOR), keys(CHANGE)
         self._tasks = {task.key: task for task in metadata.tasks()}
-        self._plan, self._changed = plan, service.changes()
+        self._changed = service.changes()
         self._diffs, self._runs = service.diffs(), service.runs()
         self._ends = Counter(end for made in self._diffs.values() for end in made.values())
         self._left = sum(made[run] == CHECKING for made in self._runs.values() for run in made)
@@ -60,8 +67,8 @@ class Result:
         self._statuses = service.statuses()
         self._in_logs = secrets(texts(folder))
         self._in_tables = secrets(metadata.rows())
-        dag = folder / "tasks" / f"dag_id={plan.dag_id}"
-        self._verdicts = {task: verdicts(dag, task) for task in (*self._gates, *self._monitors)}
+        run = folder / "tasks" / f"dag_id={DAG_ID}" / f"run_id={RUN_ID}"
+        self._verdicts = {task: verdicts(run, task) for task in (*self._gates, *self._monitors)}
 
     def counts(self) -> dict[str, str]:
         """Return what is to be printed."""
@@ -95,10 +102,9 @@ class Result:
             "no data diff was cancelled, none is left running": set(self._ends) == {"done"},
             "each monitor task judged a run of its own rightly": len(judged) == len(set(judged))
             and all(map(self._is_judged, self._monitors)),
-            # In a long soak a monitor is run by several tasks, one after the other.
             "each monitor task made one run, none is left": self._left == 0
             and {number: len(runs) for number, runs in self._runs.items()}
-            == Counter(map(self._plan.monitor_of, self._monitors)),
+            == {monitor_of(task.index): 1 for task in self._monitors},
             "each schedule was changed": all(map(self._is_changed, self._changes)),
             f"at most {MOST_REQUESTS:g} requests per change": self._requests
             <= MOST_REQUESTS * len(self._changes),
@@ -121,12 +127,12 @@ class Result:
         return len(made) == 1 and self._verdicts[gate] == {(*made, is_good(gate))}
 
     def _is_judged(self, monitor: Key) -> bool:
-        made = self._runs.get(self._plan.monitor_of(monitor), ())
+        made = self._runs.get(monitor_of(monitor.index), ())
         found = self._verdicts[monitor]
         return bool(found) and found <= {(number, is_good(monitor)) for number in made}
 
     def _is_changed(self, change: Key) -> bool:
-        return (change.index + 1, cron_of(change)) in self._changed
+        return (change.index + 1, cron_of(change.index)) in self._changed
 
 
 def report(counts: Mapping[str, str], criteria: Mapping[str, bool]) -> int:

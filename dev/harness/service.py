@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dev.faults.fault import API_KEY
-from dev.harness.plan import CHANGE, Key, Plan, gate_of, is_good
+from dev.harness.plan import CHANGE, COUNTS, MONITOR, Key, gate_of, is_good, monitor_of, seconds
 from dev.sandbox import Sandbox
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, DataDiffs
@@ -71,13 +71,12 @@ class Service:
 
 
 class PlannedService(Service):
-    """Datafold for a run of a plan, with what goes wrong."""
+    """Datafold for the plan of the cluster, with what goes wrong."""
 
-    def __init__(self, plan: Plan, disturbance: Disturbance) -> None:
-        self._plan, self._tasks = plan, plan.monitors()
-        super().__init__(self._diff_course, self._run_course, disturbance, plan.counts[CHANGE])
+    def __init__(self, disturbance: Disturbance) -> None:
+        super().__init__(_diff_course, _run_course, disturbance, COUNTS[CHANGE])
         monitors = self.state.monitors
-        while len(monitors.monitors) < len(self._tasks):
+        while len(monitors.monitors) < monitor_of(COUNTS[MONITOR] - 1):
             monitors.add("schema", {"name": "Orders", "connection_id": 1, "table": "DB.PUBLIC.A"})
 
     def diffs(self) -> dict[Key, dict[int, str]]:
@@ -104,16 +103,19 @@ class PlannedService(Service):
         with self.state.lock:
             return {(entry.bi_datasource_id, entry.indexing_cron) for entry in self.state.audit}
 
-    def _diff_course(self, body: dict[str, Any]) -> Course | None:
-        if (gate := gate_of(body)) is None:
-            return None
-        end = IDENTICAL if is_good(gate) else DIFFERENT
-        return Course((self._step("processing", gate),), end.end, end.outcome)
 
-    def _run_course(self, monitor: int) -> Course:
-        task = self._tasks[monitor]
-        return Course((self._step(CHECKING, task),), "ok" if is_good(task) else "alert")
+def _diff_course(body: dict[str, Any]) -> Course | None:
+    if (gate := gate_of(body)) is None:
+        return None
+    end = IDENTICAL if is_good(gate) else DIFFERENT
+    return Course((_step("processing", gate),), end.end, end.outcome)
 
-    def _step(self, status: str, task: Key) -> Step:
-        # It ends only for who looks: a job that nobody waits for any more is left running.
-        return Step(status, reads=1, seconds=self._plan.seconds(task))
+
+def _run_course(monitor: int) -> Course:
+    task = Key(MONITOR, monitor - monitor_of(0))
+    return Course((_step(CHECKING, task),), "ok" if is_good(task) else "alert")
+
+
+def _step(status: str, task: Key) -> Step:
+    # It ends only for who looks: a job that nobody waits for any more is left running.
+    return Step(status, reads=1, seconds=seconds(task))

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from dev.comparison.question import is_url
 from dev.comparison.sample import create_sample
-from dev.comparison.table import check
-from dev.comparison.workspace import ReadError
 from dev.sandbox.bi import ASSUMPTION
 from dev.sandbox.disturbance import Disturbance
 from dev.sandbox.server import DEFAULT_API_KEY, Sandbox
@@ -66,10 +64,10 @@ What a diff says:
   bad-pks      a key is null or occurs twice
 
 It supports tables, queries, filters, included, excluded and renamed columns, infer_pk (within one
-data source, or with two queries), tolerances (relative ones as a fraction of the greater number),
-sampling_ratio, sampling_max_rows and sampling_threshold. Options that only change how a diff runs,
-or without which it only finds more differences, such as materialize_dataset1 and
-datetime_tolerance, are ignored and logged. It refuses other options with a 422.
+data source, or with two queries) and diff_tolerance (a relative one as a fraction of the greater
+number). Options that only change how a diff runs, or without which it only finds more differences,
+such as materialize_dataset1 and datetime_tolerance, are ignored and logged. It refuses other
+options, such as those of sampling, with a 422.
 
 Its SQL changes nothing, and reads no other file, except as a superuser of PostgreSQL: connect with
 a role that may only read tables.
@@ -127,11 +125,6 @@ def main() -> None:
     arguments = parser.parse_args()
     if len(arguments.database) > 2:
         parser.error("--database: pass at most two, for the two data sources")
-    for database in arguments.database:
-        try:
-            check(database)
-        except ReadError as error:
-            parser.error(f"--database: {error}")
     sandbox = Sandbox(
         api_key=arguments.api_key,
         port=arguments.port,

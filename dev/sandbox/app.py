@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -47,22 +46,14 @@ def routes() -> dict[Operation, Route]:
 
 @cache
 def validation(operation: Operation) -> Validation:
-    """Return the validation for the requests of an operation, which is made once in a process.
-
-    :param operation: an operation of the contract.
-    """
+    """Return the validation for the requests of an operation, which is made once in a process."""
     published = contract.document()
     document = published if operation.path in published["paths"] else contract.seen()
     return Validation(document, operation)
 
 
 class Service:
-    """Serves the operations of the API.
-
-    :param api_key: the key that callers must send.
-    :param state: the state that the handlers use.
-    :param disturbance: what goes wrong.
-    """
+    """Serves the operations of the API."""
 
     def __init__(self, api_key: str, state: State, disturbance: Disturbance) -> None:
         self._authorization = f"Key {api_key}"
@@ -74,10 +65,7 @@ class Service:
             validation(operation)
 
     async def answer(self, request: Request) -> Response:
-        """Respond to a request, and record it.
-
-        :param request: the request.
-        """
+        """Respond to a request, and record it."""
         body = await request.body()
         path = request.scope["raw_path"].decode("latin-1")
         delay = self._disturbance.delay(request.method, path, body)
@@ -163,13 +151,7 @@ async def _stays(request: Request, seconds: float) -> bool:
 
 
 def create_app(api_key: str, state: State, disturbance: Disturbance) -> FastAPI:
-    """Make the service.
-
-    :param api_key: the key that callers must send.
-    :param state: the state of the service.
-    :param disturbance: what goes wrong.
-    :return: an ASGI application.
-    """
+    """Make the service."""
     app = FastAPI(title="Sandbox of Datafold's API")
     # Serve the contract, not the document that FastAPI would generate.
     app.openapi = contract.document  # type: ignore[method-assign]
@@ -177,20 +159,4 @@ def create_app(api_key: str, state: State, disturbance: Disturbance) -> FastAPI:
     service = Service(api_key, state, disturbance)
     app.add_route("/api/{rest:path}", service.answer, methods=_METHODS)
     app.include_router(create_pages(state))
-
-    @app.get("/sandbox/audit")
-    def show_audit() -> list[dict[str, Any]]:
-        """Show which integrations were changed or synchronized so far."""
-        with state.lock:
-            return [asdict(entry) for entry in state.audit]
-
-    @app.get("/sandbox/requests")
-    def list_requests() -> list[dict[str, Any]]:
-        """Show the calls so far, without their contents."""
-        with state.lock:
-            return [
-                {"method": seen.method, "path": seen.path, "status": seen.status}
-                for seen in state.requests
-            ]
-
     return app

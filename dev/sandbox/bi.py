@@ -49,11 +49,7 @@ router = Router()
 
 
 def integration(bi_datasource_id: int, kind: str) -> Integration:
-    """Return an integration before its first update.
-
-    :param bi_datasource_id: the integration's id.
-    :param kind: the API's name for its kind.
-    """
+    """Return an integration before its first update."""
     return {
         "id": bi_datasource_id,
         "type": kind,
@@ -64,10 +60,7 @@ def integration(bi_datasource_id: int, kind: str) -> Integration:
 
 
 def first(count: int) -> Register[Integration]:
-    """Return the integrations that exist from the beginning.
-
-    :param count: how many Hightouch integrations there are, with the ids from 1.
-    """
+    """Return the integrations that exist from the beginning."""
     kinds = dict.fromkeys(range(1, count + 1), "hightouch")
     kinds |= dict(enumerate([kind for kind in _CONFIGS if kind != "hightouch"], FIRST_OTHER))
     return Register(
@@ -101,10 +94,7 @@ def delete(integrations: Register[Integration], audit: Audit, bi_datasource_id: 
 
 
 def serve(kind: str) -> None:
-    """Serve the two operations of a kind.
-
-    :param kind: the API's name for it.
-    """
+    """Serve the two operations of a kind."""
     path = f"/api/v1/lineage/bi/{kind}/"
 
     def visible(body: dict[str, Any]) -> dict[str, Any]:

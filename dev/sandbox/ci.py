@@ -30,12 +30,7 @@ class CI:
         self._last = 0
 
     def add(self, ci_config_id: int, details: dict[str, Any]) -> int:
-        """Start a run.
-
-        :param ci_config_id: the CI configuration's id.
-        :param details: the facts of the pull request.
-        :return: the run's id.
-        """
+        """Start a run."""
         self.configs.require(ci_config_id)
         self._last += 1
         self.jobs[self._last] = self.courses.start()
@@ -48,11 +43,7 @@ class CI:
         return self._last
 
     def take_artifacts(self, ci_config_id: int, commit_sha: str) -> None:
-        """Go on with a commit's run, or start one.
-
-        :param ci_config_id: the CI configuration's id.
-        :param commit_sha: the newest commit of a pull request.
-        """
+        """Go on with a commit's run, or start one."""
         runs = self.runs[ci_config_id].items()
         waiting = [
             number
@@ -64,11 +55,7 @@ class CI:
             self.add(ci_config_id, {"pr_number": 1, "pr_sha": commit_sha, **facts})
 
     def active(self, ci_config_id: int, pr_num: int) -> int | None:
-        """Return the newest run for a pull request that has not ended.
-
-        :param ci_config_id: the CI configuration's id.
-        :param pr_num: the pull request's number.
-        """
+        """Return the newest run for a pull request that has not ended."""
         self.configs.require(ci_config_id)
         return max(
             (

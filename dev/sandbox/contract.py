@@ -34,10 +34,7 @@ class Operation:
 
 
 def load() -> dict[str, Any]:
-    """Read the contract.
-
-    :return: an OpenAPI document.
-    """
+    """Read the contract."""
     document: dict[str, Any] = json.loads(PATH.read_text())
     for item in document["paths"].values():
         for operation in item.values():
@@ -61,34 +58,20 @@ def seen() -> dict[str, Any]:
 
 
 def operations(document: dict[str, Any], prefix: str = "/api/") -> Iterator[Operation]:
-    """Find the operations of Datafold's API.
-
-    :param document: an OpenAPI document.
-    :param prefix: the prefix of their paths, :data:`BI` for that section.
-    :return: the operations in the document's order.
-    """
+    """Find the operations of Datafold's API."""
     for path, item in document["paths"].items():
         if path.startswith(prefix):
             yield from (Operation(method.upper(), path) for method in _METHODS if method in item)
 
 
 def declared(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
-    """Return the contract's description of an operation.
-
-    :param document: an OpenAPI document.
-    :param operation: one of its operations.
-    """
+    """Return the contract's description of an operation."""
     found: dict[str, Any] = document["paths"][operation.path][operation.method.lower()]
     return found
 
 
 def config(document: dict[str, Any], operation: Operation) -> dict[str, Any] | None:
-    """Find the body of an operation.
-
-    :param document: an OpenAPI document.
-    :param operation: one of its operations.
-    :return: the schema of the request's body, ``None`` if it has none.
-    """
+    """Find the body of an operation."""
     body = declared(document, operation).get("requestBody")
     if body is None:
         return None
@@ -96,12 +79,7 @@ def config(document: dict[str, Any], operation: Operation) -> dict[str, Any] | N
 
 
 def resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    """Follow a reference.
-
-    :param document: an OpenAPI document.
-    :param node: an object of it.
-    :return: the object that it refers to, or the node itself if it is not a reference.
-    """
+    """Follow a reference."""
     while "$ref" in node:
         reference: str = node["$ref"]
         node = document

@@ -91,10 +91,7 @@ class Job:
         return self.status
 
     def stop(self, status: str) -> None:
-        """End the job at once, unless it has ended.
-
-        :param status: the status from then on.
-        """
+        """End the job at once, unless it has ended."""
         if not self.ended:
             self._steps.clear()
             self._enter(self._clock())

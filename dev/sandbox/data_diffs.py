@@ -50,12 +50,7 @@ router = Router()
 
 
 def done(result: str, **stats: Any) -> Course:
-    """Return the course of a diff that is done after two reads.
-
-    :param result: its result, such as ``"different"``.
-    :param stats: fields of ``diff_stats``; the others are those of two equal tables, or, if the
-        result says that nothing was compared, null. The second table has as many rows as follow.
-    """
+    """Return the course of a diff that is done after two reads."""
     found = _STATS_OF.get(result, STATS) | stats
     grown = (found["rows_added"] or 0) - (found["rows_removed"] or 0)
     if found["table_a_row_count"] is not None:
@@ -64,12 +59,7 @@ def done(result: str, **stats: Any) -> Course:
 
 
 def failed(error_type: str, error_value: str, is_retryable: bool | None = None) -> Course:
-    """Return the course of a diff that fails after two reads.
-
-    :param error_type: the error's name.
-    :param error_value: the error's message.
-    :param is_retryable: whether a retry may succeed.
-    """
+    """Return the course of a diff that fails after two reads."""
     error = {"error_type": error_type, "error_value": error_value, "is_retryable": is_retryable}
     return Course(_WAY, "failed", {"result": "error", "error": error})
 
@@ -96,12 +86,7 @@ class DataDiffs:
             self.add({**body, "pk_columns": ["id"]}, over)
 
     def add(self, body: Diff, job: Job | Comparison) -> Diff:
-        """Create a diff.
-
-        :param body: the body of the request.
-        :param job: its job.
-        :return: the diff as callers see it.
-        """
+        """Create a diff."""
         number = self.diffs.number()
         same = body["data_source1_id"] == body["data_source2_id"]
         self.jobs[number] = job
@@ -119,10 +104,7 @@ class DataDiffs:
         return self.peek(number)
 
     def peek(self, number: int) -> Diff:
-        """Return a diff in its current state; this does not count as a read.
-
-        :param number: its id.
-        """
+        """Return a diff in its current state; this does not count as a read."""
         diff, job = self.diffs[number], self.jobs[number]
         return {
             **diff,
@@ -135,10 +117,7 @@ class DataDiffs:
         }
 
     def read(self, number: int) -> Diff:
-        """Return a diff to a caller, and count that as a read.
-
-        :param number: its id.
-        """
+        """Return a diff to a caller, and count that as a read."""
         self.diffs.require(number)
         self.jobs[number].read()
         return self.peek(number)
@@ -242,11 +221,7 @@ def show_results(data_diffs: DataDiffs, datadiff_id: int) -> Any:
 
 
 def results(diff: Diff, job: Job | Comparison) -> dict[str, Any]:
-    """Return the figures of a diff.
-
-    :param diff: a diff that is done, as callers see it.
-    :param job: what it went through.
-    """
+    """Return the figures of a diff."""
     stats = diff["diff_stats"] or STATS
     figures = _figures(diff, stats) | job.outcome.get("figures", {})
     columns, compared = figures["columns"], figures["compared"]

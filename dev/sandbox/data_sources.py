@@ -29,11 +29,7 @@ router = Router()
 
 
 def checked(failed: str | None = None, message: str = "Not possible") -> Course:
-    """Return the course of a test that ends after two reads.
-
-    :param failed: the step that fails, ``None`` for a test that passes.
-    :param message: the message of the step that fails.
-    """
+    """Return the course of a test that ends after two reads."""
     # As recorded in Datafold's own data-diff: a failed step is "done", and so is its test.
     results: list[dict[str, Any]] = []
     for step in STEPS:
@@ -84,11 +80,7 @@ class DataSources:
         )
 
     def add(self, body: Source) -> Source:
-        """Create a data source.
-
-        :param body: the body of the request.
-        :return: the data source without its secrets.
-        """
+        """Create a data source."""
         number = self.sources.number()
         node = {"$ref": _mapping()[body["type"]]}
         visible = schema.without(body, _secrets())
@@ -96,10 +88,7 @@ class DataSources:
         return self.sources[number]
 
     def shown(self, number: int) -> Source:
-        """Return a data source as callers see it, with its last test.
-
-        :param number: its id.
-        """
+        """Return a data source as callers see it, with its last test."""
         source = self.sources[number]
         for job, tested in reversed(self._tested.items()):
             course = self.jobs[job]
@@ -112,11 +101,7 @@ class DataSources:
         return source
 
     def test(self, number: int) -> int:
-        """Start a test.
-
-        :param number: the data source's id.
-        :return: the test's id.
-        """
+        """Start a test."""
         self.sources.require(number)
         job = self.jobs.number()
         self.jobs[job] = self.courses.start()
@@ -129,27 +114,17 @@ class DataSources:
         Its monitors really run, if they are tests or count rows.
 
         What the API shows of the data source stays as it is.
-
-        :param number: the data source's id.
-        :param address: the path of a DuckDB or SQLite file, or the URL of a PostgreSQL database.
         """
         self.sources.require(number)
         is_path = isinstance(address, Path) or not is_url(address)
         self._addresses[number] = str(Path(address).absolute()) if is_path else str(address)
 
     def address(self, number: int | None) -> str | None:
-        """Return the database behind a data source, ``None`` if there is none.
-
-        :param number: the data source's id.
-        """
+        """Return the database behind a data source, ``None`` if there is none."""
         return None if number is None else self._addresses.get(number)
 
     def addresses(self, body: dict[str, Any]) -> dict[str, str]:
-        """Return the databases that a data diff compares, empty if neither side has one.
-
-        :param body: the body of the data diff, with the ids of two data sources.
-        :raises Refusal: if only one side has a database.
-        """
+        """Return the databases that a data diff compares, empty if neither side has one."""
         found, missing = {}, []
         for place in (1, 2):
             field = f"data_source{place}_id"

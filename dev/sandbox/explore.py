@@ -51,19 +51,13 @@ class Lineage:
         return list({(columns[one], columns[other]): None for one, other in self.edges})
 
     def table(self, path: str) -> dict[str, Any]:
-        """Return a table as callers see it.
-
-        :param path: its path as a string.
-        """
+        """Return a table as callers see it."""
         parts, names = self.tables[path]
         columns = [{"name": name} for name in names]
         return {"type": "Table", "name": parts[-1], "path": parts, "columns": columns}
 
     def column(self, path: str) -> dict[str, Any]:
-        """Return a column as callers see it.
-
-        :param path: its path as a string.
-        """
+        """Return a column as callers see it."""
         table = self.columns()[path]
         parts, _ = self.tables[table]
         name = path.removeprefix(f"{table}.")
@@ -71,12 +65,7 @@ class Lineage:
 
 
 def reached(edges: list[tuple[str, str]], start: str, max_depth: int) -> list[str]:
-    """Return all nodes that can be reached along the edges, nearest first.
-
-    :param edges: pairs of source and target.
-    :param start: the first node, which is not part of the result.
-    :param max_depth: the most edges to follow in a row.
-    """
+    """Return all nodes that can be reached along the edges, nearest first."""
     found = {start: None}
     front = [start]
     for _ in range(max_depth):
@@ -111,11 +100,7 @@ def _columns(
 def _serve(
     direction: str, turned: Callable[[list[tuple[str, str]]], list[tuple[str, str]]]
 ) -> None:
-    """Serve the two operations of a direction.
-
-    :param direction: the API's name for it.
-    :param turned: returns the edges in that direction.
-    """
+    """Serve the two operations of a direction."""
 
     @router.handles("GET", f"{_PATH}/tables/{{table_path}}/{direction}")
     def tables(

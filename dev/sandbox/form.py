@@ -11,13 +11,7 @@ URL_ENCODED = "application/x-www-form-urlencoded"
 
 
 def fields_of(content: bytes, media_type: str) -> dict[str, str]:
-    """Return the fields of a form by their names.
-
-    :param content: the body's bytes.
-    :param media_type: its media type, with its parameters.
-    :return: the fields. The bytes of a file are characters of Latin 1.
-    :raises ValueError: if it is not a form.
-    """
+    """Return the fields of a form by their names; the bytes of a file are characters of Latin 1."""
     kind = media_type.partition(";")[0].strip().lower()
     if kind == URL_ENCODED:
         return dict(parse_qsl(content.decode(), keep_blank_values=True))

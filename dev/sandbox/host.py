@@ -16,8 +16,6 @@ class LoopbackOnly:
 
     The sandbox listens on that address only, but a page could let its own name lead to it, and
     then read everything that needs no key.
-
-    :param app: serves the requests.
     """
 
     def __init__(self, app: ASGIApp) -> None:

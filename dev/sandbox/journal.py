@@ -47,11 +47,7 @@ class Audit(list[Entry]):
     """The audit trail."""
 
     def note(self, action: str, integration: dict[str, Any]) -> None:
-        """Add an entry.
-
-        :param action: what was done.
-        :param integration: the integration that it was done to.
-        """
+        """Add an entry."""
         self.append(Entry(action, integration["id"], integration["indexing_cron"]))
 
 

@@ -11,20 +11,12 @@ def now() -> str:
 
 
 def parse(text: str) -> datetime:
-    """Parse a timestamp of the API.
-
-    :param text: such as ``"2024-01-01T00:00:00Z"``.
-    """
+    """Parse a timestamp of the API."""
     # Before Python 3.11, fromisoformat does not accept the letter Z.
     return datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
 
 
 def is_between(text: str, start: str | None, end: str | None) -> bool:
-    """Return whether a timestamp is in a period.
-
-    :param text: the timestamp.
-    :param start: the beginning of the period, ``None`` for no limit.
-    :param end: the end of the period, ``None`` for no limit.
-    """
+    """Return whether a timestamp is in a period."""
     found = parse(text)
     return (start is None or parse(start) <= found) and (end is None or found <= parse(end))

@@ -24,11 +24,7 @@ router = Router()
 
 
 def run_course(state: str, **outcome: Any) -> Course:
-    """Return the course of a run that ends after two reads.
-
-    :param state: the final state, such as ``"alert"``.
-    :param outcome: ``diff_id``, ``error`` or ``warnings``, if the run has them.
-    """
+    """Return the course of a run that ends after two reads."""
     return Course((Step("queued"), Step("checking")), state, outcome)
 
 
@@ -65,12 +61,7 @@ class Monitors:
         self.add("test", {**watched, "name": "Orders have an id", "query": query})
 
     def add(self, kind: str, body: Spec) -> int:
-        """Create a monitor.
-
-        :param kind: ``"diff"``, ``"metric"``, ``"schema"`` or ``"test"``.
-        :param body: the body of the request.
-        :return: its id.
-        """
+        """Create a monitor."""
         number = self.monitors.number()
         self.monitors[number] = {
             "enabled": True,
@@ -85,12 +76,7 @@ class Monitors:
         return number
 
     def start(self, number: int, job: Job | Count | None) -> int:
-        """Start a run.
-
-        :param number: the monitor's id.
-        :param job: what really counts rows, ``None`` for a run that follows a course.
-        :return: the run's id.
-        """
+        """Start a run."""
         self.monitors.require(number)
         run = self.runs.number()
         self.jobs[run] = job or self.courses.start()
@@ -98,26 +84,17 @@ class Monitors:
         return run
 
     def runs_of(self, number: int) -> list[Spec]:
-        """Return the runs of a monitor in their current state, newest first.
-
-        :param number: the monitor's id.
-        """
+        """Return the runs of a monitor in their current state, newest first."""
         runs = [self.run(run) for run in self.runs if self.runs[run]["monitor_id"] == number]
         return runs[::-1]
 
     def run(self, number: int) -> Spec:
-        """Return a run in its current state.
-
-        :param number: its id.
-        """
+        """Return a run in its current state."""
         run, job = self.runs[number], self.jobs[number]
         return {**run, "state": job.status, "diff_id": job.outcome.get("diff_id")}
 
     def short(self, number: int) -> Spec:
-        """Return a monitor as the list shows it.
-
-        :param number: its id.
-        """
+        """Return a monitor as the list shows it."""
         monitor = self.monitors[number]
         runs = self.runs_of(number)
         alerts = [run for run in runs if run["state"] == "alert"]
@@ -129,10 +106,7 @@ class Monitors:
         }
 
     def full(self, number: int) -> Spec:
-        """Return a monitor as its own operation shows it.
-
-        :param number: its id.
-        """
+        """Return a monitor as its own operation shows it."""
         monitor = self.monitors[number]
         shown = {**self.short(number), **{name: monitor.get(name) for name in _FULL}}
         if monitor["monitor_type"] == "diff" and shown["alert"] is not None:

@@ -21,10 +21,7 @@ _TEMPLATES = Environment(
 
 
 def create_pages(state: State) -> APIRouter:
-    """Return the pages.
-
-    :param state: the state that they show.
-    """
+    """Return the pages."""
     router = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
 
     @router.get("/settings/integrations")

@@ -23,32 +23,17 @@ _CHOICES = ("anyOf", "oneOf")
 
 
 def problem(location: Sequence[str | int], kind: str, message: str, value: Any) -> Problem:
-    """Return an entry of the ``detail`` of a 422.
-
-    :param location: the place of the problem, such as ``("body", "token")``.
-    :param kind: the type of the problem.
-    :param message: a sentence about it.
-    :param value: the value that was sent, which FastAPI repeats, even a secret.
-    """
+    """Return an entry of the ``detail`` of a 422."""
     return {"type": kind, "loc": list(location), "msg": message, "input": value}
 
 
 def missing(location: Sequence[str | int], value: Any) -> Problem:
-    """Return the problem of a missing field.
-
-    :param location: the place of the field.
-    :param value: the object that lacks the field.
-    """
+    """Return the problem of a missing field."""
     return problem(location, "missing", "Field required", value)
 
 
 def problems(errors: Iterator[ValidationError], *place: str) -> list[Problem]:
-    """Translate the errors of a validator.
-
-    :param errors: its errors.
-    :param place: the place of the validated value in the request.
-    :return: the problems, one for each field.
-    """
+    """Translate the errors of a validator."""
     found: dict[str, Problem] = {}
     for error in errors:
         for leaf in _leaves(error):

@@ -22,10 +22,7 @@ class Comparisons(list[Comparison]):
         return self[-1]
 
     def ask(self, question: Question) -> dict[str, Any]:
-        """Answer a question, while the caller waits.
-
-        :raises Refusal: if there is no answer; the message says why.
-        """
+        """Answer a question, while the caller waits."""
         asked = self.start(question)
         asked.wait(_PATIENCE)
         asked.stop("cancelled")

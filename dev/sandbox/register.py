@@ -12,11 +12,7 @@ T = TypeVar("T")
 
 
 class Register(dict[int, T]):
-    """Things of one kind by their ids. Access to a missing one responds 404.
-
-    :param noun: the name of the kind.
-    :param things: the things that exist from the beginning.
-    """
+    """Things of one kind by their ids. Access to a missing one responds 404."""
 
     def __init__(self, noun: str, things: dict[int, T] | None = None) -> None:
         super().__init__(things or {})
@@ -27,10 +23,7 @@ class Register(dict[int, T]):
         raise HTTPException(404, f"{self._noun} not found")
 
     def require(self, number: int) -> None:
-        """Respond 404 unless there is a thing with this id.
-
-        :param number: the id.
-        """
+        """Respond 404 unless there is a thing with this id."""
         self[number]
 
     def number(self) -> int:
@@ -40,13 +33,7 @@ class Register(dict[int, T]):
 
 
 def page_of(things: Sequence[Any], page: int, page_size: int, name: str) -> dict[str, Any]:
-    """Return one page of a list, in the contract's format.
-
-    :param things: the whole list.
-    :param page: the page's number, from 1.
-    :param page_size: how many things are on a page.
-    :param name: the field for the things.
-    """
+    """Return one page of a list, in the contract's format."""
     size = max(page_size, 1)
     start = max(page - 1, 0) * size
     return {
@@ -59,12 +46,7 @@ def page_of(things: Sequence[Any], page: int, page_size: int, name: str) -> dict
 
 
 def ordered(things: Iterable[dict[str, Any]], field: str, order: str) -> list[dict[str, Any]]:
-    """Sort things by a field.
-
-    :param things: the things.
-    :param field: the field; things without it come first.
-    :param order: ``"asc"`` or ``"desc"``.
-    """
+    """Sort things by a field."""
 
     def key(thing: dict[str, Any]) -> tuple[bool, Any, Any]:
         value = thing.get(field)

@@ -20,21 +20,13 @@ _Function = TypeVar("_Function", bound=Handler)
 
 @dataclass(frozen=True)
 class Route:
-    """The route of an operation.
-
-    :param handler: the function that serves it.
-    :param changes: whether it changes or starts something.
-    """
+    """The route of an operation."""
 
     handler: Handler
     changes: bool
 
     def run(self, state: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
-        """Serve a request.
-
-        :param state: the parts of the state, by name.
-        :param arguments: the parameters of the contract and the body.
-        """
+        """Serve a request."""
         parts = inspect.signature(self.handler).parameters.keys() - arguments.keys()
         return self.handler(**arguments, **{name: state[name] for name in parts})
 
@@ -45,13 +37,7 @@ class Router(dict[Operation, Route]):
     def handles(
         self, method: str, path: str, *, changes: bool | None = None
     ) -> Callable[[_Function], _Function]:
-        """Make a function the handler of an operation.
-
-        :param method: the operation's HTTP method.
-        :param path: its path, as in the contract.
-        :param changes: whether it changes something; by default every operation except a GET.
-        :return: a decorator.
-        """
+        """Make a function the handler of an operation; by default only a GET changes nothing."""
 
         def add(function: _Function) -> _Function:
             does = method != "GET" if changes is None else changes
@@ -62,10 +48,7 @@ class Router(dict[Operation, Route]):
 
 
 class Map:
-    """Finds the operation of a request.
-
-    :param operations: the operations to choose from.
-    """
+    """Finds the operation of a request."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         # A fixed name takes precedence over a value: ".../types" before ".../{id}".
@@ -77,9 +60,7 @@ class Map:
     def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
         """Return the operation and the values in the path, ``None`` if there is none.
 
-        :param method: the request's HTTP method.
-        :param path: the path as it was sent: a slash in a value is only told from one between
-            values while it is still percent-encoded.
+        A slash in a value is only told from one between values while it is still percent-encoded.
         """
         for pattern, operation in self._patterns:
             if operation.method == method and (match := pattern.fullmatch(path)):
@@ -88,8 +69,5 @@ class Map:
         return None
 
     def methods(self, path: str) -> set[str]:
-        """Return the methods that a path accepts.
-
-        :param path: the raw path.
-        """
+        """Return the methods that a path accepts."""
         return {each.method for pattern, each in self._patterns if pattern.fullmatch(path)}

@@ -18,9 +18,6 @@ def prepare(document: Schema, node: Any) -> Any:
     the one thing that is stricter than the contract. Where the contract offers a choice, it has
     conditions, so that a validator complains about the one branch that was meant: by the
     discriminator, which must be there as OpenAPI demands, or by not being null.
-
-    :param document: an OpenAPI document.
-    :param node: a schema of it, or any part of one.
     """
     if isinstance(node, list):
         return [prepare(document, item) for item in node]
@@ -46,12 +43,7 @@ def prepare(document: Schema, node: Any) -> Any:
 
 
 def completed(document: Schema, node: Schema, body: Schema) -> Schema:
-    """Return a body with all fields that a caller may read, with defaults for missing ones.
-
-    :param document: an OpenAPI document.
-    :param node: the body's schema.
-    :param body: the body that was sent.
-    """
+    """Return a body with all fields that a caller may read, with defaults for missing ones."""
     properties = contract.resolved(document, node)["properties"]
     return {
         name: body[name] if name in body else copy.deepcopy(schema.get("default"))
@@ -61,12 +53,7 @@ def completed(document: Schema, node: Schema, body: Schema) -> Schema:
 
 
 def secrets(document: Schema, node: Any) -> Iterator[str]:
-    """Find the write-only fields.
-
-    :param document: an OpenAPI document.
-    :param node: a schema of it, or any part of one.
-    :return: names of fields, with repetitions.
-    """
+    """Find the write-only fields."""
     if isinstance(node, list):
         for item in node:
             yield from secrets(document, item)
@@ -82,11 +69,7 @@ def secrets(document: Schema, node: Any) -> Iterator[str]:
 
 
 def is_secret(document: Schema, node: Schema) -> bool:
-    """Return whether a field is write-only.
-
-    :param document: an OpenAPI document.
-    :param node: the field's schema.
-    """
+    """Return whether a field is write-only."""
     node = contract.resolved(document, node)
     return bool(node.get("writeOnly")) or any(
         is_secret(document, branch) for branch in node.get("anyOf", ()) if "$ref" not in branch
@@ -94,11 +77,7 @@ def is_secret(document: Schema, node: Schema) -> bool:
 
 
 def without(value: Any, names: frozenset[str]) -> Any:
-    """Copy a value without some fields, at any depth.
-
-    :param value: any JSON value.
-    :param names: the fields' names.
-    """
+    """Copy a value without some fields, at any depth."""
     if isinstance(value, list):
         return [without(item, names) for item in value]
     if isinstance(value, dict):

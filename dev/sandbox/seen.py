@@ -99,14 +99,8 @@ def guess_key(data_sources: DataSources, data_source_id: int, body: dict[str, An
     if address is None:
         return {"candidates": [{"pk": ["id"]}], "error": None}
     # A comparison with itself infers the key.
-    sides = {"address1": address, "address2": address, "table1": body["table"]}
-    question = {
-        **sides,
-        "table2": body["table"],
-        "infer_pk": True,
-        "infer_pk_avoid_names": body.get("avoid_names"),
-        "infer_pk_avoid_types": body.get("avoid_types"),
-    }
+    sides = {"address1": address, "address2": address}
+    question = {**sides, "table1": body["table"], "table2": body["table"], "infer_pk": True}
 
     def guess() -> Any:
         try:

@@ -17,10 +17,7 @@ _SECONDS_TO_START = 30
 
 
 def listen(port: int) -> socket.socket:
-    """Listen on 127.0.0.1.
-
-    :param port: the port, 0 for a free one.
-    """
+    """Listen on 127.0.0.1."""
     # asyncio sets TCP_NODELAY only where the socket names its protocol, which create_server does
     # not. Without it, each response on a kept connection waits 40 ms for an ACK.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

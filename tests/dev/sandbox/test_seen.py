@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 from typing import Any
 
 import pytest
 
-from tests.dev.sandbox.test_real import warehouse
-from tests.dev.test_sandbox import KEY, call
+from tests.dev.test_sandbox import call
 
-__all__ = ["warehouse"]
-
-SOURCE = "/api/v1/data_sources/1"
 SUBMIT = "/api/v1/dbt/submit_artifacts/4"
 CHECK = "/api/v1/dbt/post_upload_check_artifacts/4"
 
@@ -25,50 +20,6 @@ def archive(*names: str) -> bytes:
         for name in names:
             file.writestr(name, "{\r\n--x\r\n}\x00é")
     return content.getvalue()
-
-
-def schema(sandbox: Any, table: str) -> Any:
-    """Read a table's columns as Datafold's MCP server does."""
-    started = call(sandbox, "POST", f"{SOURCE}/dataset_schema", json={"table": [table]}).json()
-    for _ in range(3000):
-        path = f"{SOURCE}/dataset_schema/{started['task_id']}"
-        answer = call(sandbox, "GET", path).json()
-        if answer["status"] != "processing":
-            return answer
-        time.sleep(0.02)
-    raise AssertionError("It does not end")
-
-
-def test_whose_key_it_is(sandbox: Any) -> None:
-    answer = call(sandbox, "GET", "/api/v1/organization/meta")
-    assert answer.json() == {"org_id": 1, "org_name": "Sandbox", "user_id": 1}
-    assert call(sandbox, "GET", "/api/v1/organization/meta", headers={}).status_code == 401
-
-
-def test_the_columns_of_a_table(warehouse: Any) -> None:
-    answer = schema(warehouse, "orders")
-    names = [column["name"] for column in answer["result"]["columns"]]
-    assert (answer["status"], names) == ("done", ["id", "customer", "amount", "day"])
-    answer = schema(warehouse, "nowhere")
-    assert answer["status"] == "failed"
-    assert "nowhere" in answer["result"]["error"]
-
-
-def test_the_columns_without_a_database(sandbox: Any) -> None:
-    assert schema(sandbox, "orders")["result"]["columns"]
-
-
-def test_the_key_of_a_table(warehouse: Any) -> None:
-    path, table = f"{SOURCE}/guess_pk", {"candidates": 1, "sample_size": 5000}
-    answer = call(warehouse, "POST", path, json={**table, "table": ["orders"]}).json()
-    assert answer["candidates"] == [{"pk": ["id"]}]
-    answer = call(warehouse, "POST", path, json={**table, "table": ["doubled_orders"]}).json()
-    assert answer["candidates"] == []
-
-
-def test_the_key_without_a_database(sandbox: Any) -> None:
-    answer = call(sandbox, "POST", f"{SOURCE}/guess_pk", json={"table": ["orders"]})
-    assert answer.json()["candidates"] == [{"pk": ["id"]}]
 
 
 def test_artifacts_are_taken_once_they_have_a_manifest(sandbox: Any) -> None:
@@ -91,10 +42,8 @@ def test_artifacts_are_taken_once_they_have_a_manifest(sandbox: Any) -> None:
     ("facts", "content", "field"),
     [
         ({}, archive("catalog.json"), "artifacts"),
-        ({}, b"no archive", "artifacts"),
         ({"commit_sha": None}, archive("manifest.json"), "commit_sha"),
         ({"run_type": "nightly"}, archive("manifest.json"), "run_type"),
-        ({"colour": "red"}, archive("manifest.json"), "colour"),
     ],
 )
 def test_wrong_artifacts_are_refused(facts: Any, content: bytes, field: str, sandbox: Any) -> None:
@@ -103,10 +52,3 @@ def test_wrong_artifacts_are_refused(facts: Any, content: bytes, field: str, san
     assert answer.status_code == 422
     assert [problem["loc"] for problem in answer.json()["detail"]] == [["body", field]]
     assert sandbox.state.seen.artifacts == []
-
-
-@pytest.mark.parametrize("kind", ["multipart/form-data", "text/plain", "application/json"])
-def test_what_is_no_form_is_refused(kind: str, sandbox: Any) -> None:
-    headers = {**KEY, "Content-Type": kind}
-    answer = call(sandbox, "POST", SUBMIT, headers=headers, data=b"x")
-    assert answer.status_code == 422
