@@ -197,6 +197,7 @@ DOUBTFUL = {"results": [{"step": "connection", "status": "done", "result": "x"}]
     ("kind", "end", "error"),
     [
         (MONITOR, Course((), "error"), DatafoldJobFailedError),
+        (CI, Course((), "failed"), DatafoldJobFailedError),
         (TEST, Course((), "done", DOUBTFUL), DatafoldJobFailedError),
         # Airflow itself does not retry it, but a policy of the user's may.
         (MONITOR, Course((), "alert"), DatafoldAlertError),
