@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.operators.base import DatafoldOperator
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.faults.behaviours import INTEGRATION, answers
+from tests.contexts import context_of
 from tests.stand_ins import reimport
 
 MASKER = "airflow_provider_datafold.redaction.masker"
@@ -88,20 +89,12 @@ def test_operator_runs_without_a_retry_policy(serve: Any, monkeypatch: pytest.Mo
     task = GetOperator(task_id="get")
     task.datafold_conn_id = "datafold_default"
     before = getattr(task, "retry_policy", None)
-    assert task.execute({}) == INTEGRATION
+    context = context_of(task)
+    assert task.execute(context) == INTEGRATION
     assert len(server.requests) == 1
     assert getattr(task, "retry_policy", None) is before
-
-
-def test_operator_without_a_page_leaves_no_link(serve: Any) -> None:
-    serve(answers())
-    task = GetOperator(task_id="get")
-    task.datafold_conn_id = "datafold_default"
-    pushed: list[Any] = []
-    instance = SimpleNamespace(xcom_push=lambda **pair: pushed.append(pair))
-    context: Any = {"ti": instance}
-    assert task.execute(context) == INTEGRATION
-    assert pushed == []
+    # It has no page of its own.
+    assert context["ti"].pushed == {}
 
 
 def test_older_airflow_is_told_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,12 +18,10 @@ from airflow_provider_datafold.jobs.alerts import Cursor, Listed, Progress, Watc
 from airflow_provider_datafold.jobs.job import JOBS, State
 from airflow_provider_datafold.jobs.once.ownership import owner_of
 from airflow_provider_datafold.jobs.trouble import DEADLINE, TROUBLE
-from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
-from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 from tests.contexts import RUN_START, context_of
-from tests.waits import deferred
+from tests.waits import deferred, gate
 
 try:
     from airflow_provider_datafold.triggers import monitors
@@ -82,12 +80,8 @@ STORED: dict[str, Any] = {
         "data_source_test": ["job_id"],
         "ci_run": ["ci_config_id", "pr_num"],
     },
-    # Of a deferred task: the method that goes on, and its arguments.
-    "deferred operator": (
-        "execute_complete",
-        ["try_number", "ids", "since", "deadline", "is_taken_over", "tag", "is_doubtful"],
-    ),
-    "deferred sensor": (
+    # Of a deferred operator or sensor: the method that goes on, and its arguments.
+    "deferred task": (
         "execute_complete",
         ["try_number", "ids", "since", "deadline", "is_taken_over", "tag", "is_doubtful"],
     ),
@@ -126,19 +120,6 @@ ALERT_OPTIONAL = ("datafold_conn_id", "poll_interval")
 @pytest.fixture(autouse=True)
 def _connected(connections: None) -> None:
     """All of these send to the sandbox, whose first data diff is done, and identical."""
-
-
-def gate(**more: Any) -> DatafoldRunDataDiffOperator:
-    return DatafoldRunDataDiffOperator(
-        task_id="gate",
-        data_source1_id=1,
-        data_source2_id=1,
-        table1="A.B",
-        table2="A.C",
-        pk_columns=["id"],
-        poll_interval=0.01,
-        **more,
-    )
 
 
 def sensor(datadiff_id: Any = 1, **more: Any) -> DatafoldDataDiffSensor:
@@ -191,14 +172,11 @@ def test_kinds_of_job_keep_their_names_and_ids() -> None:
 def test_deferred_tasks_keep_their_method_and_its_arguments() -> None:
     task = gate(deferrable=True)
     found = deferred(task.execute, context_of(task))
-    assert (found.method_name, list(found.kwargs)) == STORED["deferred operator"]
-    run = DatafoldRunMonitorOperator(task_id="run", monitor_id=1, deferrable=True)
-    found = deferred(run.execute, context_of(run))
-    assert (found.method_name, list(found.kwargs)) == STORED["deferred operator"]
+    assert (found.method_name, list(found.kwargs)) == STORED["deferred task"]
     # This one still runs.
     look = sensor(3, deferrable=True)
     found = deferred(look.execute, context_of(look))
-    assert (found.method_name, list(found.kwargs)) == STORED["deferred sensor"]
+    assert (found.method_name, list(found.kwargs)) == STORED["deferred task"]
 
 
 def test_links_keep_their_names_and_keys() -> None:

@@ -37,21 +37,18 @@ def test_an_empty_connection_has_the_defaults_of_the_form(read: Any) -> None:
     assert settings.place == "https://app.datafold.com (Airflow connection 'mine')"
 
 
-@pytest.mark.parametrize("conn_type", ["generic", "http"])
-def test_type_that_says_nothing_of_another_system(read: Any, conn_type: str) -> None:
-    assert read(conn_type=conn_type).api_key.reveal() == API_KEY
+def test_type_that_says_nothing_of_another_system(read: Any) -> None:
+    assert {read(conn_type=each).api_key.reveal() for each in ("generic", "http")} == {API_KEY}
 
 
 @pytest.mark.parametrize(
     ("extra", "found"),
     [
-        ({"timeout": "1.5"}, {"timeout": 1.5}),
         ({"timeout": 0.1, "call_timeout": 0.1}, {"timeout": 0.1, "call_timeout": 0.1}),
         ({"timeout": 86_400, "max_retries": "100"}, {"timeout": 86_400, "max_retries": 100}),
         ({"call_timeout": 86_400, "max_retries": 0}, {"call_timeout": 86_400, "max_retries": 0}),
         ({"max_retries": 100, "ca_bundle": " /ca.pem "}, {"max_retries": 100, "verify": "/ca.pem"}),
         ({"verify_ssl": "True", "ca_bundle": "/ca.pem"}, {"verify": "/ca.pem"}),
-        ({"verify_ssl": False, "ca_bundle": "/ca.pem"}, {"verify": False}),
         ({"verify_ssl": "false"}, {"verify": False}),
         # What is empty counts as not given.
         ({"timeout": "", "max_retries": None}, {"timeout": 30, "max_retries": 3}),
@@ -67,8 +64,6 @@ def test_extra_fields(read: Any, extra: dict[str, Any], found: dict[str, Any]) -
     ("name", "hint"),
     [
         ("max_retry", "; did you mean 'max_retries'?"),
-        ("time_out", "; did you mean 'timeout'?"),
-        ("verify", "; did you mean 'verify_ssl'?"),
         ("colour", "."),
     ],
 )
@@ -81,32 +76,26 @@ def test_unknown_extra_is_warned_of(read: Any, name: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "base_url"),
     [
-        ({"host": "eu.datafold.com"}, "https://eu.datafold.com"),
         ({"host": " eu.datafold.com/ "}, "https://eu.datafold.com"),
         ({"host": "HTTPS://EU.datafold.com/"}, "https://eu.datafold.com"),
-        ({"host": "datafold.acme.io:8443"}, "https://datafold.acme.io:8443"),
         ({"host": "datafold.acme.io", "port": 8443}, "https://datafold.acme.io:8443"),
         ({"host": "datafold.acme.io:8443", "port": 8443}, "https://datafold.acme.io:8443"),
         ({"host": "acme.io:8443", "port": 0}, "https://acme.io:8443"),
         ({"host": "acme.io", "port": 1}, "https://acme.io:1"),
         ({"host": "", "port": 443}, "https://app.datafold.com"),
         ({"host": "acme.io:443", "port": 443}, "https://acme.io"),
-        ({"host": "acme.io", "port": 80}, "https://acme.io:80"),
         ({"host": "http://127.0.0.1", "port": 80}, "http://127.0.0.1"),
         ({"host": "acme.io:65535"}, "https://acme.io:65535"),
-        ({"host": "datafold.acme.io", "schema": "https"}, "https://datafold.acme.io"),
         ({"host": "https://acme.io", "schema": " HTTPS "}, "https://acme.io"),
         ({"host": "https://acme.io/datafold/"}, "https://acme.io/datafold"),
-        ({"host": "acme.io/X/"}, "https://acme.io/X"),
         ({"host": "acme.io."}, "https://acme.io."),
         ({"host": f"{'a' * 63}.io"}, f"https://{'a' * 63}.io"),
         ({"host": "127.0.0.1", "port": 8080, "schema": "http"}, "http://127.0.0.1:8080"),
         ({"host": "http://127.8.9.1"}, "http://127.8.9.1"),
-        ({"host": "http://localhost:8080"}, "http://localhost:8080"),
+        ({"host": "http://localhost"}, "http://localhost"),
         ({"host": "http://[::1]:8080"}, "http://[::1]:8080"),
         ({"host": "::1", "port": 8080, "schema": "http"}, "http://[::1]:8080"),
         ({"host": "2001:db8::5"}, "https://[2001:db8::5]"),
-        ({"host": "http://acme.io", "extra": {"allow_http": True}}, "http://acme.io"),
         ({"host": "acme.io", "schema": "http", "extra": {"allow_http": "true"}}, "http://acme.io"),
     ],
 )
@@ -125,17 +114,9 @@ WANTED = "must be a host, e.g. 'eu.datafold.com', or a URL"
 NO_ADDRESS = [
     *("https://", "acme.io:port", "acme.io:99999", "acme .io", "acme.io\\x", "acme.io?a=b"),
     *("acme.io#a", "/acme.io", "acme..io", f"{'a' * 64}.io", ".acme.io", "https://acme.io:"),
-    *("https://[::1", "https://acme.io]", "https://[::1]:\u0661", "acme.io[::1]"),
-    *(
-        "https://acme.io[::1]",
-        "https://*",
-        "https://[::1]acme.io",
-        "https:/acme.io",
-        "https:acme.io",
-    ),
-    *("https:///acme.io", "https://https://acme.io", "acme.io/x/../y", "acme.io/a/.."),
-    *("acme.io/./y", "acme.io/x y", "acme.io/a//b", "https://acme.io/?a", "https://acme.io/#a"),
-    *("https://acme.io\tx", "https://acme.io\r\nx"),
+    *("https://[::1", "https://acme.io]", "https://[::1]:\u0661", "acme.io[::1]", "https://*"),
+    *("https://[::1]acme.io", "https:/acme.io", "https:///acme.io", "https://https://acme.io"),
+    *("acme.io/x/../y", "acme.io/./y", "acme.io/x y", "acme.io/a//b", "https://acme.io\r\nx"),
     # Clients write these in their own ways.
     *("acme.io/%2e%2e", "acme.io/a%2fb", "acme.io/\u00e4", "https://fa\u00df.de"),
     *("https://a\u200db.com", "http://[::1%lo]"),
@@ -155,24 +136,16 @@ COUNT = "must be a whole number from 0 to 100"
         ({"host": "http://acme.io"}, "host", "'allow_http'"),
         ({"host": "http://10.0.0.1"}, "host", "plain http"),
         ({"host": "http://localhost.acme.io"}, "host", "plain http"),
-        ({"host": "acme.io", "schema": "http"}, "host", "plain http"),
         ({"host": "http://acme.io", "extra": {"allow_http": False}}, "host", "plain http"),
-        ({"host": "x:y@z"}, "host", "'password'"),
         ({"host": f"https://me:{API_KEY}@acme.io"}, "host", "'password'"),
-        ({"host": "https://acme.io@evil.test"}, "host", "'password'"),
         ({"host": "https://acme.io\\@evil.test"}, "host", "'password'"),
         ({"host": "ftp://acme.io"}, "host", "https://"),
-        ({"host": "://acme.io"}, "host", "https://"),
-        ({"host": "http://https:/acme.io"}, "host", ""),
         ({"host": "acme.io", "schema": "ftp"}, "schema", "http or https"),
         ({"schema": f"{API_KEY}@acme.io"}, "schema", "%2F"),
-        ({"host": "https://acme.io", "schema": "http"}, "schema", "is http, but"),
         ({"schema": "http"}, "schema", "is http, but"),
         ({"host": "acme.io:1", "port": 2}, "port", "says 2, but the host says 1"),
         ({"host": "acme.io:0"}, "port", "must be from 1 to 65535"),
-        ({"host": "acme.io", "port": -1}, "port", "must be from 1 to 65535"),
         ({"host": "acme.io", "port": 65536}, "port", "must be from 1 to 65535"),
-        ({"password": ""}, "password", "empty"),
         ({"password": None}, "password", "empty"),
         ({"password": " \n"}, "password", "empty"),
         ({"password": "a\nb"}, "password", "characters"),
@@ -218,7 +191,7 @@ def test_extra_is_no_object(extra: str) -> None:
 HUGE = "1" * 5000
 
 
-@pytest.mark.parametrize("value", [DEEP, HUGE, f"[{HUGE}]"], ids=["deep", "huge", "list"])
+@pytest.mark.parametrize("value", [DEEP, HUGE], ids=["deep", "huge"])
 @pytest.mark.parametrize("is_text", [False, True], ids=["object", "text"])
 def test_extra_that_cannot_be_read_is_named(
     value: str, is_text: bool, monkeypatch: pytest.MonkeyPatch

@@ -31,24 +31,14 @@ def config(options: Any = None, **arguments: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("given", "parts"),
     [
-        ("TABLE", ["TABLE"]),
         ("DB.SCHEMA.TABLE", ["DB", "SCHEMA", "TABLE"]),
         (" DB.SCHEMA.TABLE\n", ["DB", "SCHEMA", "TABLE"]),
-        ("a b.c-d.é", ["a b", "c-d", "é"]),
         ('DB."my.table"', ["DB", "my.table"]),
-        ("`my-project`.set.`a.b`", ["my-project", "set", "a.b"]),
-        ('"DB"."S"."T"', ["DB", "S", "T"]),
-        ('"a.b"', ["a.b"]),
         ('"say ""hi"""', ['say "hi"']),
         ("`a``b`.c", ["a`b", "c"]),
         ('"a`b"."c d "', ["a`b", "c d "]),
         ('DB."{x: 1}"', ["DB", "{x: 1}"]),
-        ("X.XX", ["X", "XX"]),
-        ("true", ["true"]),
-        ("1.5", ["1", "5"]),
         ("None.None", ["None", "None"]),
-        ("2024_01", ["2024_01"]),
-        (["DB", "my.table"], ["DB", "my.table"]),
         (("DB", "T"), ["DB", "T"]),
         ("['DB', 'my.table']", ["DB", "my.table"]),
     ],
@@ -60,10 +50,8 @@ def test_a_table_is_parts_or_a_dotted_text(given: Any, parts: list[str]) -> None
 @pytest.mark.parametrize(
     "given",
     [
-        *("", "  ", ".", "A.", ".A", "A..B", "A. .B", 'A."B', 'A."B"C', 'A"B"', "A.`B", 'A.""'),
-        *("[]", [], [""], ["A", " "], ["A", None], ["A", ["B"]]),
-        *([2024], ["A", 202401], ["A", 1.5], "['A', 2024_01]"),
-        *({"A": "B"}, "{'A': 'B'}", "{'A', 'B'}", b"A.B", 7, 1.5, True),
+        *("", ".", "A..B", "A. .B", 'A."B', 'A."B"C', 'A"B"', 'A.""'),
+        *("[]", [], ["A", " "], ["A", None], ["A", 202401], "['A', 2024_01]", {"A": "B"}, b"A", 7),
     ],
     ids=repr,
 )
@@ -82,10 +70,6 @@ def test_a_wrong_table_is_shown_with_what_is_right() -> None:
     )
 
 
-def test_the_least() -> None:
-    assert config() == BODY
-
-
 def test_all_arguments() -> None:
     more = {
         "include_columns": ["a"],
@@ -97,7 +81,7 @@ def test_all_arguments() -> None:
     assert config(**more) == {**BODY, **more}
 
 
-@pytest.mark.parametrize("none", [None, "None", " None "])
+@pytest.mark.parametrize("none", [None, " None "])
 def test_null_params_are_left_out(none: Any) -> None:
     names = set(COMPARED) - set(LEAST)
     assert config(**dict.fromkeys(names, none), options={"lang": none}) == BODY
@@ -130,11 +114,8 @@ def test_each_side_is_one_thing(kind: str) -> None:
     ("side", "given", "found"),
     [
         (1, {}, "none"),
-        (2, {}, "none"),
         (1, {"table1": "A", "query1": "SELECT 1"}, "table1 and query1"),
         (2, {"table2": "A", "file2": "s3://a"}, "table2 and file2"),
-        (2, {"query2": "SELECT 1", "file2": "s3://a"}, "query2 and file2"),
-        (1, {"table1": "A", "query1": "SELECT 1", "file1": "x"}, "table1 and query1 and file1"),
         (1, {"table1": "None", "query1": None}, "none"),
     ],
 )
@@ -149,18 +130,10 @@ def test_exactly_one_of_table_query_and_file(side: int, given: dict[str, Any], f
     )
 
 
-@pytest.mark.parametrize("query", ["  \n", ["SELECT 1"]], ids=repr)
-@pytest.mark.parametrize("side", [1, 2])
+@pytest.mark.parametrize(("side", "query"), [(1, "  \n"), (2, ["SELECT 1"])])
 def test_a_query_is_a_text_that_is_not_blank(side: int, query: Any) -> None:
     with pytest.raises(DatafoldInputError, match=rf"^query{side}: must be a "):
         config(**{f"table{side}": None, f"query{side}": query})
-
-
-@pytest.mark.parametrize("number", [0, None])
-@pytest.mark.parametrize("name", ["data_source1_id", "data_source2_id"])
-def test_a_data_source_is_a_positive_integer(name: str, number: Any) -> None:
-    with pytest.raises(DatafoldInputError, match=rf"^{name}: "):
-        config(**{name: number})
 
 
 @pytest.mark.parametrize("columns", [None, [], "[]"])
@@ -188,9 +161,7 @@ ACROSS = "works across data sources only with a query on both sides"
         ({"infer_pk": True, "infer_pk_avoid_names": ["a"]}, {"data_source2_id": 1}, None),
         ({"infer_pk_avoid_types": []}, {"pk_columns": ["id"]}, None),
         ({"infer_pk": True}, {}, f"infer_pk {ACROSS}"),
-        ({"infer_pk": "true"}, {}, f"infer_pk {ACROSS}"),
         ({"infer_pk": True}, {"table1": None, "query1": QUERY}, f"infer_pk {ACROSS}"),
-        ({"infer_pk": True}, {"pk_columns": ["id"]}, f"infer_pk {ACROSS}"),
         (
             {"infer_pk": True, "file1": "s3://a"},
             {"table1": None, "data_source2_id": 1},
@@ -206,7 +177,6 @@ ACROSS = "works across data sources only with a query on both sides"
             {"pk_columns": ["id"]},
             "infer_pk_avoid_names needs infer_pk, too",
         ),
-        ({"infer_pk_avoid_names": ["a"]}, {}, "infer_pk_avoid_names needs infer_pk, too"),
     ],
     ids=repr,
 )
@@ -235,29 +205,19 @@ def test_an_option_that_has_an_argument_is_refused(name: str) -> None:
     )
 
 
-def test_an_unknown_option_is_named_with_the_nearest_one() -> None:
-    with pytest.raises(DatafoldInputError) as caught:
-        config({"sampling_ration": 0.1})
-    assert str(caught.value) == (
-        "options: has no field 'sampling_ration'; did you mean 'sampling_ratio'? Nothing was sent."
-    )
-
-
 @pytest.mark.parametrize(
     ("arguments", "options", "field"),
     [
-        ({"pk_columns": [" "]}, {"infer_pk": True}, "pk_columns[0]"),
         ({"pk_columns": ["id", "", "day"]}, None, "pk_columns[1]"),
         # Native rendering made a number of 2024_01.
         ({"pk_columns": [202401]}, None, "pk_columns[0]"),
-        ({"exclude_columns": ["a", 202401]}, None, "exclude_columns[1]"),
-        ({"pk_columns": "['id', '\\t']"}, None, "pk_columns[1]"),
-        ({"include_columns": ["a", "\n"]}, None, "include_columns[1]"),
         ({"exclude_columns": [""]}, None, "exclude_columns[0]"),
         ({}, {"columns_to_compare": ["a", " "]}, "columns_to_compare[1]"),
+        ({"data_source2_id": 0}, None, "data_source2_id"),
         # What the contract allows is checked, too.
         ({"tags": "nightly"}, None, "tags"),
         ({}, {"sampling_ratio": "much"}, "sampling_ratio"),
+        ({}, {"sampling_ration": 0.1}, "options"),
         ({}, ["compare_duplicates"], "options"),
     ],
 )

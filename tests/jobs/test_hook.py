@@ -16,10 +16,8 @@ from airflow_provider_datafold.exceptions import (
     DatafoldServerError,
     DatafoldStoppedError,
 )
-from airflow_provider_datafold.jobs import hook as hook_module
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF, State
-from airflow_provider_datafold.jobs.watch import PollInterval
 from dev.sandbox.course import Course, Step
 from tests.conductor import Conductor
 from tests.conftest import API_KEY, Log
@@ -32,12 +30,6 @@ READ, CANCEL = "GET /datadiffs/3", "POST /datadiffs/3/cancel"
 @pytest.fixture
 def hook(connections: None) -> JobHook:
     return JobHook()
-
-
-def test_a_look(hook: JobHook, sandbox: Any) -> None:
-    add_diff(sandbox, NEVER)
-    reading = hook.look(DATA_DIFF, IDS)
-    assert (reading.state, reading.status, reading.answer["id"]) == (State.RUNNING, "processing", 3)
 
 
 def test_a_look_that_fails_for_the_moment_is_not_made_again(
@@ -60,32 +52,6 @@ def test_a_wait(hook: JobHook, sandbox: Any, monkeypatch: pytest.MonkeyPatch, lo
     assert sent(sandbox) == [READ] * 3
     (warning,) = log.warnings
     assert warning.startswith("Could not check the data diff: 503")
-
-
-@pytest.mark.parametrize(
-    ("given", "asked"),
-    [
-        ({}, {}),
-        ({"poll_interval": 5.0}, {"interval": PollInterval(5.0)}),
-        ({"since": 1.0}, {"since": 1.0}),
-    ],
-    ids=repr,
-)
-def test_what_a_wait_is_asked_for(
-    hook: JobHook, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], asked: Any
-) -> None:
-    seen: list[Any] = []
-
-    def watch(job: Any, ids: Any, settings: Any, log: Any, **how: Any) -> Any:
-        seen.extend((job, ids, how))
-        return "its end"
-        yield
-
-    monkeypatch.setattr(hook_module, "watch", watch)
-    returned: Any = hook.wait(DATA_DIFF, IDS, deadline=2.0, **given)
-    assert returned == "its end"
-    usual = {"deadline": 2.0, "since": None, "interval": PollInterval()}
-    assert seen == [DATA_DIFF, IDS, {**usual, **asked}]
 
 
 def test_a_wait_that_began_elsewhere_is_over(hook: JobHook, sandbox: Any) -> None:
@@ -120,16 +86,9 @@ def test_a_call_after_a_stop(hook: JobHook, sandbox: Any) -> None:
     assert sent(sandbox) == [READ, CANCEL]
 
 
-@pytest.mark.parametrize(
-    ("how", "count"), [({}, 1), ({"max_retries": 1}, 2), ({"max_retries": None}, 3)]
-)
+@pytest.mark.parametrize(("how", "count"), [({}, 1), ({"max_retries": None}, 3)])
 def test_how_often_it_is_tried_after_a_stop(
-    hook: JobHook,
-    sandbox: Any,
-    connect: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    how: dict[str, Any],
-    count: int,
+    hook: JobHook, sandbox: Any, connect: Any, monkeypatch: pytest.MonkeyPatch, how: Any, count: int
 ) -> None:
     monkeypatch.setattr(retry, "_FIRST_WAIT", 0.0)
     connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"max_retries": 2})
@@ -152,23 +111,16 @@ def test_how_long_it_may_take_after_a_stop(
     add_diff(sandbox, NEVER)
     connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"timeout": 5})
     made: list[Any] = []
-    closed: list[Any] = []
-    make_client, close = JobHook._make_client, Client.close
+    make_client = JobHook._make_client
 
     def note(self: JobHook, settings: Any) -> Client:
         made.append(settings)
         return make_client(self, settings)
 
-    def end(client: Client) -> None:
-        closed.append(client)
-        close(client)
-
     monkeypatch.setattr(JobHook, "_make_client", note)
-    monkeypatch.setattr(Client, "close", end)
     hook.call_after_stop(data_diffs.CANCEL, within=within, **IDS)
     (settings,) = made
     assert (settings.timeout, settings.call_timeout) == (timeout, within)
-    assert len(closed) == 1
 
 
 def test_its_host(connect: Any) -> None:

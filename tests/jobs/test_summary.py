@@ -181,43 +181,34 @@ def test_gates_that_passed_pass(make: Any) -> None:
     assert run.pulls == 2
 
 
-NO_VERDICT = [None, "odd", {}, {"outcome": "great", "reason": "it is"}]
-NOT_RUN = ["upstream_failed", "running", "up_for_retry", "restarting", None]
-WRONG = ["empty", "not_compared", "failed", "cancelled", "blocked"]
-
-
 @pytest.mark.parametrize(
     ("state", "told", "outcome"),
     [
         # The task failed after its verdict.
         ("failed", verdict(), "failed"),
-        *((state, told, "failed") for state in ("success", "failed") for told in NO_VERDICT),
+        *(("success", told, "failed") for told in (None, "odd", {}, {"outcome": "great"})),
         # A verdict of an earlier run, which Airflow has not deleted yet.
-        *((state, verdict(word), "failed") for state in NOT_RUN for word in ("passes", "differs")),
+        *((state, verdict("differs"), "failed") for state in ("running", "upstream_failed", None)),
+        *((("success"), verdict(word), word) for word in ("empty", "failed", "blocked")),
         # A sensor with soft_fail is skipped over bad keys: nobody compared anything.
-        *(
-            (state, verdict(word), word)
-            for word in WRONG
-            for state in ("success", "failed", "skipped")
-        ),
+        ("skipped", verdict("not_compared"), "not_compared"),
         # Whoever says that a monitor's run must not be skipped has a failed task.
         ("failed", monitor("not_compared"), "not_compared"),
         ("skipped", monitor("failed"), "failed"),
     ],
 )
-@pytest.mark.parametrize("on_difference", ["fail", "pass"])
 def test_what_is_not_known_to_be_equal_never_passes(
-    make: Any, state: Any, told: Any, outcome: str, on_difference: str
+    make: Any, state: Any, told: Any, outcome: str
 ) -> None:
     run = make({"gate": {-1: (state, told)}})
     with pytest.raises(DatafoldNotComparedError, match=r"0 of 1 passed, 1 did not\. "):
-        run.summarize(on_difference)
+        run.summarize("pass")
     # What it would have returned, for the tasks after it.
     assert counts(run.pushed["return_value"]) == (0, 1, 0, 0)
     assert run.pushed["return_value"]["entries"][0]["outcome"] == outcome
 
 
-@pytest.mark.parametrize("state", ["success", "failed", "skipped"])
+@pytest.mark.parametrize("state", ["success", "skipped"])
 @pytest.mark.parametrize(
     ("told", "error", "words"),
     [
@@ -260,7 +251,6 @@ def test_a_difference_that_a_person_accepted_has_passed(make: Any) -> None:
         ("skipped", None),
         ("skipped", verdict()),
         ("success", monitor("not_compared")),
-        ("skipped", monitor("not_compared")),
     ],
 )
 def test_what_was_skipped_was_not_asked(make: Any, state: str, told: Any) -> None:
@@ -461,7 +451,7 @@ def test_its_arguments(make: Any, task_ids: Any, arguments: tuple[str, str], wor
         summarize(run.context, task_ids, *arguments, LOG)
 
 
-@pytest.mark.parametrize("task_ids", ["gate", "['gate']", ["gate", "gate"], ("gate",)])
+@pytest.mark.parametrize("task_ids", ["gate", "['gate']", ("gate", "gate")])
 def test_one_id_or_a_list(make: Any, task_ids: Any) -> None:
     run = make({"gate": {-1: ("success", verdict())}})
     assert summarize(run.context, task_ids, "fail", "warn", LOG)["passed"] == 1

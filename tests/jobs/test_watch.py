@@ -26,7 +26,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldStoppedError,
     DatafoldValidationError,
 )
-from airflow_provider_datafold.jobs.job import CI_RUN, DATA_DIFF, MONITOR_RUN, Job, State
+from airflow_provider_datafold.jobs.job import CI_RUN, DATA_DIFF, Job, State
 from airflow_provider_datafold.jobs.trouble import LONGEST_REFUSAL, LONGEST_TROUBLE
 from airflow_provider_datafold.jobs.watch import JobStatus, PollInterval, look_surely, watch
 from airflow_provider_datafold.redaction.secret import Secret
@@ -205,17 +205,12 @@ def test_a_fault_at_the_deadline_is_not_the_error(status: int) -> None:
     assert caught.value.__context__ is None
 
 
-PASSING = [
-    refused(503),
-    refused(429),
-    Response(200, {}, b"<html>"),
-    # About another data diff.
-    {"id": 8, "status": "done"},
-    DatafoldConnectionError("broke"),
-]
-
-
-@pytest.mark.parametrize("fault", PASSING, ids=repr)
+@pytest.mark.parametrize(
+    "fault",
+    # The last one is about another data diff.
+    [refused(429), DatafoldConnectionError("broke"), {"id": 8, "status": "done"}],
+    ids=repr,
+)
 def test_a_passing_fault_does_not_end_the_wait(
     fault: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,9 +224,8 @@ def test_a_passing_fault_does_not_end_the_wait(
     assert all(text.endswith(" Still waiting.") for text in warnings)
 
 
-@pytest.mark.parametrize("status", [429, 403])
 @pytest.mark.parametrize(
-    ("asked", "pause"), [("120", 120.0), ("2", 5.0), ("nonsense", 5.0), ("90000", 1000.0)]
+    ("status", "asked", "pause"), [(403, "120", 120.0), (429, "2", 5.0), (429, "90000", 1000.0)]
 )
 def test_a_wait_that_the_service_asks_for_is_honoured(
     status: int, asked: str, pause: float
@@ -241,13 +235,11 @@ def test_a_wait_that_the_service_asks_for_is_honoured(
     assert service.pauses == [pause]
 
 
-@pytest.mark.parametrize(
-    ("said", "kind"),
-    [(refused(503), DatafoldServerError), (Response(200, {}, b"<html>"), DatafoldAnswerError)],
-)
-def test_an_hour_of_trouble_gives_up(said: Any, kind: type[DatafoldError]) -> None:
-    service = Service(said)
-    with pytest.raises(kind, match="GET /api/v1/datadiffs/7 on https://datafold.test"):
+def test_an_hour_of_trouble_gives_up() -> None:
+    service = Service(refused(503))
+    with pytest.raises(
+        DatafoldServerError, match="GET /api/v1/datadiffs/7 on https://datafold.test"
+    ):
         service.wait(interval=600.0)
     assert service.now - START == LONGEST_TROUBLE + 600.0
 
@@ -290,7 +282,7 @@ def test_a_single_refusal_does_not_end_the_wait(
 
 
 @each_refusal
-@pytest.mark.parametrize("interval", [None, 1.0, 600.0])
+@pytest.mark.parametrize("interval", [None, 600.0])
 def test_refusals_for_over_a_minute_end_it(
     said: Any, kind: type[DatafoldError], interval: float | None
 ) -> None:
@@ -346,9 +338,8 @@ def test_a_look_that_fails_for_the_moment_sees_nothing(said: Any, retry_after: f
 @pytest.mark.parametrize(
     ("said", "kind"),
     [
-        *REFUSALS,
+        REFUSALS[0],
         (refused(503), DatafoldServerError),
-        (Response(200, {}, b"<html>"), DatafoldAnswerError),
         ({"id": 8, "status": "done"}, DatafoldAnswerError),
     ],
 )
@@ -378,7 +369,7 @@ def test_a_rate_limit_that_lasts_gives_up_and_is_honoured_until_then() -> None:
     assert min(service.pauses) == 60.0
 
 
-@pytest.mark.parametrize("status", ["paused", None, 5, ["done"], {"done": 1}, "DONE"])
+@pytest.mark.parametrize("status", [None, ["done"], "DONE"])
 def test_an_unknown_status_is_no_end(status: Any, caplog: pytest.LogCaptureFixture) -> None:
     odd = {"id": 7, "status": status}
     service = Service(odd, odd, odd, "processing", odd, "done")
@@ -407,21 +398,12 @@ def test_progress_is_told_once_a_minute_at_most(caplog: pytest.LogCaptureFixture
     assert texts == ["The data diff is processing (3 of 8 steps)."] * 4
 
 
-@pytest.mark.parametrize(
-    "progress", [None, {}, [], "half", {"completed_steps": None, "total_steps": 8}]
-)
+@pytest.mark.parametrize("progress", [None, {}, {"completed_steps": None, "total_steps": 8}])
 def test_progress_may_not_be_known(progress: Any, caplog: pytest.LogCaptureFixture) -> None:
     running = {"id": 7, "status": "queued", "diff_progress": progress}
     service = Service(running, running, "done")
     service.wait(interval=100.0)
     assert [record.getMessage() for record in caplog.records] == ["The data diff is queued."]
-
-
-def test_other_kinds_of_job_are_found_by_their_ids() -> None:
-    service = Service({"id": 5, "state": "checking"}, {"id": 5, "state": "alert"})
-    reading = service.wait(job=MONITOR_RUN, ids={"monitor_id": 3, "run_id": 5})
-    assert (reading.state, reading.status) == (State.SUCCEEDED, "alert")
-    assert service.paths == ["/api/v1/monitors/3/runs/5"] * 2
 
 
 CI_IDS = {"ci_config_id": 4, "run_id": 9, "pr_num": 2}
@@ -462,22 +444,18 @@ def test_a_run_may_appear_late_in_a_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pages", "reads", "count"), [([[]], 1, 0), ([page(1)], 10, 10)], ids=["empty", "endless"]
+    ("answer", "reads", "count"), [([], 1, 0), (page(1), 10, 10)], ids=["empty", "endless"]
 )
 def test_a_run_that_is_in_no_list_is_an_error_after_a_minute(
-    pages: list[Any], reads: int, count: int
+    answer: Any, reads: int, count: int
 ) -> None:
-    service = Service(*pages)
+    service = Service(answer)
     with pytest.raises(DatafoldNotFoundError) as caught:
         service.wait(job=CI_RUN, ids=CI_IDS, interval=10.0)
     assert str(caught.value).startswith(
         "GET /api/v1/ci/4/runs?pr_num=2 on https://datafold.test (Airflow connection "
         f"'datafold_default'): CI run 9 is not among the {count} runs listed. "
     )
-    error = caught.value
-    assert error.summary == f"CI run 9 is not among the {count} runs listed"
-    assert (error.status_code, error.method) == (200, "GET")
-    assert error.path == "/api/v1/ci/4/runs?pr_num=2"
     assert service.pauses == [10.0] * 7
     assert len(service.paths) == 8 * reads
 

@@ -72,18 +72,7 @@ def test_only_the_arguments_of_a_constructor_are_stored() -> None:
     assert (sensor.timeout, sensor.poke_interval) == (86_400.0, 60.0)
 
 
-def classes() -> list[Any]:
-    """The operators and sensors that a DAG imports."""
-    modules = (bi, ci, data_diffs, data_sources, dbt, monitors, of_data_diffs, of_runs)
-    return [
-        value
-        for module in modules
-        for value in vars(module).values()
-        if getattr(value, "__module__", None) == module.__name__ and "__init__" in vars(value)
-    ]
-
-
-@pytest.mark.parametrize("kind", classes())
+@pytest.mark.parametrize("kind", KINDS)
 def test_airflows_own_arguments_reach_airflow(kind: Any) -> None:
     # The last parameter stands for those of Airflow.
     *own, _ = signature(kind).parameters.values()

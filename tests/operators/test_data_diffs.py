@@ -16,7 +16,6 @@ import pytest
 from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
     DatafoldDeadlineError,
-    DatafoldDifferenceError,
     DatafoldError,
     DatafoldInputError,
     DatafoldJobCancelledError,
@@ -35,9 +34,8 @@ from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOp
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, Step, Then
 from dev.sandbox.course import Course, Job, Step as OnTheWay
-from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done, failed
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done
 from tests.conductor import Conductor, changed, lost
-from tests.conftest import API_KEY
 from tests.contexts import context_of
 from tests.waits import NEVER, Waits, deferred, event_of, gate, sent, to_its_end
 
@@ -149,14 +147,6 @@ def test_checks_before_it_sends(
     assert sent(sandbox) == []
 
 
-def test_a_wrong_argument_that_holds_the_api_key_is_not_shown() -> None:
-    for arguments in ({"on_empty": API_KEY}, {"table1": [f"A{API_KEY}", None]}, {"tags": API_KEY}):
-        task = gate(**arguments)
-        with pytest.raises(DatafoldInputError) as caught:
-            task.execute(context_of(task))
-        assert API_KEY not in str(caught.value)
-
-
 # How long it waits.
 
 
@@ -191,7 +181,7 @@ def test_what_was_taken_over_has_the_rest_of_its_time(sandbox: Any) -> None:
 DONE = {"state": "succeeded", "status": "done", "job": "data_diff", "ids": {"datadiff_id": 3}}
 
 
-@pytest.mark.parametrize("event", [None, {}, "odd", ["ids"], {"ids": "3"}, {"ids": {"other": 3}}])
+@pytest.mark.parametrize("event", [None, ["ids"], {"ids": "3"}, {"ids": {"other": 3}}])
 def test_a_resume_that_names_no_data_diff_is_an_error(sandbox: Any, event: Any) -> None:
     task = gate(deferrable=True)
     with pytest.raises(DatafoldInputError, match="ids: must have datadiff_id of the data diff"):
@@ -200,23 +190,13 @@ def test_a_resume_that_names_no_data_diff_is_an_error(sandbox: Any, event: Any) 
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-@pytest.mark.parametrize("fields", [{}, {"status": "done", "result": "identical"}])
 def test_does_not_judge_what_has_the_tags_of_something_else(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], deferrable: bool
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, deferrable: bool
 ) -> None:
-    of_another = changed(tags=["seen"], **fields)
+    of_another = changed(tags=["seen"], status="done", result="identical")
     Conductor(monkeypatch, faults={"mine": {"read": [of_another, ...]}})
     with pytest.raises(DatafoldNotComparedError, match="Data diff 3 has tags, but not this task's"):
         to_its_end(gate(tags=["mine"], deferrable=deferrable))
-
-
-def test_judges_what_it_started_before_the_run_was_cleared(sandbox: Any) -> None:
-    task = gate(deferrable=True)
-    before = context_of(task, try_number=2)
-    wait = deferred(task.execute, before)
-    after = context_of(task, try_number=2, start=None)
-    event = event_of(wait.trigger)
-    assert task.execute_complete(after, event, **wait.kwargs)["result"] == "identical"
 
 
 def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:
@@ -232,29 +212,6 @@ def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:
 # One data diff for each verdict.
 
 
-@pytest.mark.parametrize(
-    ("tells", "clears", "is_old_green"),
-    [(True, 0, True), (True, 1, False), (False, 0, False), (False, 1, False)],
-)
-def test_a_clear_while_it_runs_makes_another_even_if_the_first_is_identical(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, tells: bool, clears: int, is_old_green: bool
-) -> None:
-    monkeypatch.setattr(ownership, "tells_of_each_clear", lambda: tells)
-    courses(sandbox, Course((), "done", IDENTICAL.outcome), DIFFERENT)
-    task = gate(wait_for_completion=False)
-    assert task.execute(context_of(task))["id"] == 3
-    # The worker was killed, and someone cleared load and gate: the load broke the data. max_tries
-    # stays as it was.
-    task = gate()
-    context = context_of(task, try_number=2, clear_number=clears)
-    if is_old_green:
-        # A retry without a clear: the data is the same.
-        assert task.execute(context)["id"] == 3
-    else:
-        with pytest.raises(DatafoldDifferenceError, match="Data diff 4 differs"):
-            task.execute(context)
-
-
 @pytest.mark.parametrize("arguments", [{"cancel_on_kill": False}, {"wait_for_completion": False}])
 def test_what_must_not_cancel_leaves_what_an_earlier_generation_started(
     sandbox: Any, arguments: dict[str, Any]
@@ -267,8 +224,7 @@ def test_what_must_not_cancel_leaves_what_an_earlier_generation_started(
     assert status(sandbox, 3) == "processing"
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-@pytest.mark.parametrize("end", ["done", "failed"])
+@pytest.mark.parametrize(("deferrable", "end"), [(False, "failed"), (True, "done")])
 def test_a_second_one_that_appears_late_is_cancelled_before_the_verdict(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch, deferrable: bool, end: str
 ) -> None:
@@ -420,18 +376,6 @@ def test_tells_that_it_was_not_judged_in_time(sandbox: Any, deferrable: bool) ->
     assert status(sandbox, 3) == "cancelled"
 
 
-@pytest.mark.parametrize(
-    ("end", "outcome"), [(CANCELLED, "cancelled"), (failed("Error", "no table"), "failed")]
-)
-def test_tells_the_verdict_before_it_fails(sandbox: Any, end: Course, outcome: str) -> None:
-    courses(sandbox, end)
-    task = gate()
-    context = context_of(task)
-    with pytest.raises(DatafoldError):
-        to_its_end(task, context)
-    assert context["ti"].pushed[KEY]["outcome"] == outcome
-
-
 def test_tells_nothing_of_a_data_diff_that_it_could_not_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -460,11 +404,8 @@ def test_a_sample_that_was_sent_is_no_count(sandbox: Any, deferrable: bool) -> N
         to_its_end(task)
 
 
-@pytest.mark.parametrize("fields", [{"id": None}, {"id": "3"}])
-def test_the_id_in_a_response_may_be_null(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
-) -> None:
-    Conductor(monkeypatch, faults={"mine": {"read": [changed(**fields), ...]}})
+def test_the_id_in_a_response_may_be_null(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    Conductor(monkeypatch, faults={"mine": {"read": [changed(id=None), ...]}})
     task = gate(tags=["mine"])
     returned = task.execute(context_of(task))
     assert returned["id"] == 3

@@ -40,20 +40,16 @@ class Kind:
     :param section: where the sandbox keeps it.
     :param operator: what starts it.
     :param given: its arguments.
-    :param other: another value for one of them.
     :param way: its status before its end.
     :param end: how it ends well.
-    :param failed: how it fails.
     :param id_name: its id in the return value.
     """
 
     section: str
     operator: Any
     given: dict[str, Any]
-    other: dict[str, Any]
     way: str
     end: Course
-    failed: str
     id_name: str = "run_id"
 
     def task(self, **arguments: Any) -> Any:
@@ -87,28 +83,22 @@ MONITOR = Kind(
     "monitors",
     DatafoldRunMonitorOperator,
     {"monitor_id": 4},
-    {"monitor_id": 3},
     "checking",
     Course((), "ok"),
-    "error",
 )
 CI = Kind(
     "ci",
     DatafoldTriggerCIOperator,
     {"ci_config_id": 2, **PULL_REQUEST, "wait_for_completion": True},
-    {"pr_sha": "ffffff1"},
     "processing",
     Course((), "done"),
-    "failed",
 )
 TEST = Kind(
     "data_sources",
     DatafoldTestDataSourceOperator,
     {"data_source_id": 2},
-    {"data_source_id": 1},
     "processing",
     Course((), "done", PASSED),
-    "failed",
     "job_id",
 )
 each_kind = pytest.mark.parametrize("kind", [MONITOR, CI, TEST], ids=["monitor", "CI", "test"])
@@ -164,11 +154,10 @@ def test_another_generation_starts_its_own(
     assert len(changes(sandbox)) == 2
 
 
-@each_kind
-def test_who_asks_for_something_else_starts_it(kind: Kind, sandbox: Any, store: Store) -> None:
-    kind.lose(sandbox, store)
-    kind.end_all(sandbox)
-    assert kind.retry(store, given=kind.other) == 2
+def test_who_asks_for_something_else_starts_it(sandbox: Any, store: Store) -> None:
+    MONITOR.lose(sandbox, store)
+    MONITOR.end_all(sandbox)
+    assert MONITOR.retry(store, given={"monitor_id": 3}) == 2
 
 
 def test_another_host_has_other_jobs(sandbox: Any, store: Store, connect: Any) -> None:
@@ -180,15 +169,12 @@ def test_another_host_has_other_jobs(sandbox: Any, store: Store, connect: Any) -
         assert len(changes(other)) == 1
 
 
-@each_kind
-@pytest.mark.parametrize("end", ["failed", "cancelled"])
-def test_what_came_to_nothing_is_started_again(
-    kind: Kind, end: str, sandbox: Any, store: Store
-) -> None:
-    kind.lose(sandbox, store)
-    kind.end_all(sandbox, Course((), kind.failed if end == "failed" else end))
-    getattr(sandbox.state, kind.section).courses.default = kind.end
-    assert kind.retry(store) == 2
+@pytest.mark.parametrize("end", ["error", "cancelled"])
+def test_what_came_to_nothing_is_started_again(end: str, sandbox: Any, store: Store) -> None:
+    MONITOR.lose(sandbox, store)
+    MONITOR.end_all(sandbox, Course((), end))
+    sandbox.state.monitors.courses.default = MONITOR.end
+    assert MONITOR.retry(store) == 2
 
 
 def test_who_cancels_the_job_later_cancels_the_task(sandbox: Any, store: Store) -> None:
@@ -212,7 +198,6 @@ DOUBTFUL = {"results": [{"step": "connection", "status": "done", "result": "x"}]
     [
         (MONITOR, Course((), "error"), DatafoldJobFailedError),
         (CI, Course((), "failed"), DatafoldJobFailedError),
-        (TEST, Course((), "failed"), DatafoldJobFailedError),
         (TEST, Course((), "done", DOUBTFUL), DatafoldJobFailedError),
         # Airflow itself does not retry it, but a policy of the user's may.
         (MONITOR, Course((), "alert"), DatafoldAlertError),
@@ -336,15 +321,14 @@ def test_what_somebody_else_has_kept_is_nothing(kept: str, sandbox: Any, store: 
     assert MONITOR.retry(store) == 1
 
 
-@each_kind
-def test_a_job_without_all_its_ids_is_nothing(kind: Kind, sandbox: Any, store: Store) -> None:
+def test_a_job_without_all_its_ids_is_nothing(sandbox: Any, store: Store) -> None:
     # As another version of this package may have kept it.
-    kind.lose(sandbox, store)
+    MONITOR.lose(sandbox, store)
     kept = json.loads(store.kept["datafold_job"])
-    del kept["ids"][kind.id_name]
+    del kept["ids"]["run_id"]
     store.kept["datafold_job"] = json.dumps(kept)
-    kind.end_all(sandbox)
-    assert kind.retry(store) == 2
+    MONITOR.end_all(sandbox)
+    assert MONITOR.retry(store) == 2
 
 
 def test_without_a_store_it_is_started_again(sandbox: Any) -> None:

@@ -119,7 +119,7 @@ def tables(**more: Any) -> dict[str, Any]:
 def test_tables_are_paired_and_their_keys_found(warehouses: Any) -> None:
     found, left_out = run(one_sided="skip", missing_pk="skip", primary_keys=GIVEN)
 
-    assert isinstance(found, list)
+    assert json.loads(json.dumps(found)) == found
     assert left_out == {**LEFT, "keyless": NO_KEY}
     assert [each["table1"] for each in found] == [
         ["main", name] for name in sorted([*COMMON, "Loud", "Quiet"])
@@ -272,23 +272,18 @@ ARGUMENTS = "Tables, data sources and keys come from the other arguments of the 
     [
         ({"schema1": " "}, "schema1: must be a list of path parts or a dotted string, e.g. ['DB'"),
         ({"schema1": ["main", 202401]}, "schema1[1]: must be a name, a string that is not blank"),
-        ({"schema1": None}, "schema1: must be"),
         ({"data_source1_id": 0}, "data_source1_id: must be a positive integer"),
-        ({"data_source1_id": "lak"}, "data_source1_id: no data source is called 'lak'; did you"),
         ({"data_source2_id": "1", "schema2": "main"}, "schema2: both sides are main of data sou"),
         ({"missing_pk": "infer"}, "missing_pk: must be one of 'fail', 'skip', not 'infer'"),
         ({"one_sided": "warn"}, "one_sided: must be one of 'fail', 'skip', not 'warn'"),
         ({"include": "t01"}, "include: must be a list of strings"),
         ({"include": []}, "include: no table on either side fits an empty list."),
-        ({"include": ["t01", "x*"]}, "include: no table on either side fits 'x*'."),
         (
             {"exclude": ["*"]},
             "one_sided: no table is on both sides: include and exclude leave none",
         ),
-        ({"primary_keys": ["id"]}, "primary_keys: must be an object, not a value of type list."),
         ({"primary_keys": {"t01": "id"}}, "primary_keys['t01']: must be a list of strings"),
         ({"primary_keys": {"t01": []}}, "primary_keys['t01']: must name a column"),
-        ({"primary_keys": {"t01": [7]}}, "primary_keys['t01'][0]: must be a name, a string"),
         ({"primary_keys": {"x": ["id"]}}, "primary_keys: no table on either side is called 'x'."),
         ({"arguments": {"x": {}}}, "arguments: no table on either side is called 'x'."),
         ({"arguments": {"t01": 7}}, "arguments['t01']: must be an object"),
@@ -297,16 +292,10 @@ ARGUMENTS = "Tables, data sources and keys come from the other arguments of the 
             f"arguments['*']: has no argument 'max_row_added'; did you mean 'max_rows_added'? "
             f"{ARGUMENTS} Nothing was sent.",
         ),
-        ({"arguments": {"*": {"pk_columns": ["id"]}}}, "arguments['*']: has no argument 'pk_colu"),
-        ({"arguments": {"*": {"table1": "a"}}}, "arguments['*']: has no argument 'table1';"),
         ({"arguments": {"*": {"query2": "a"}}}, "arguments['*']: has no argument 'query2';"),
         (
             {"arguments": {"*": {"max_rows_added": -1}}},
             "arguments['*']: max_rows_added: must be an integer from 0",
-        ),
-        (
-            {"arguments": {"t01": {"options": {"sampling_ration": 1}}}},
-            "arguments['t01']: options: has no field 'sampling_ration';",
         ),
         (
             {"arguments": {"*": {"options": {"infer_pk": True}}}},
@@ -401,8 +390,3 @@ def test_at_most_eight_guesses_at_a_time_and_a_stop_ends_them(
     assert seen == [8]
     assert not any(path.endswith("guess_pk") for path in sent(sandbox))
     assert len(set(map(id, running))) == 8
-
-
-def test_the_arguments_are_plain_json(warehouses: Any) -> None:
-    found, _ = run(include=["t01"], primary_keys=GIVEN)
-    assert json.loads(json.dumps(found)) == found

@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from itertools import cycle
 from pathlib import Path
 from traceback import walk_stack
 from types import FrameType, SimpleNamespace
@@ -119,7 +120,6 @@ ATTEMPTS = {
     "operator": by_operator,
     "async": by_client,
 }
-each_way = pytest.mark.parametrize("attempt", ATTEMPTS.values(), ids=ATTEMPTS)
 with_each_driver = pytest.mark.parametrize("attempt", [by_hook, by_client], ids=["hook", "async"])
 
 
@@ -163,23 +163,13 @@ def shown(error: BaseException, *, with_rich: bool = False) -> str:
                 texts += map(repr, list(frame_object.f_locals.values()))
         texts += [repr(found), repr(vars(found))]
     if with_rich:
-        texts.append(shown_by_rich(error))
+        out = io.StringIO()
+        most: Any = {"locals_max_string": 100_000, "locals_max_length": 1_000}
+        of = (type(error), error, error.__traceback__)
+        found = Traceback.from_exception(*of, show_locals=True, suppress=[HERE], **most)
+        Console(file=out, width=10_000).print(found)
+        texts.append(out.getvalue())
     return "\n".join(texts)
-
-
-def shown_by_rich(error: BaseException) -> str:
-    out = io.StringIO()
-    found = Traceback.from_exception(
-        type(error),
-        error,
-        error.__traceback__,
-        show_locals=True,
-        locals_max_string=100_000,
-        locals_max_length=1_000,
-        suppress=[HERE],
-    )
-    Console(file=out, width=10_000).print(found)
-    return out.getvalue()
 
 
 def secrets_in(text: str) -> list[str]:
@@ -201,25 +191,26 @@ def check(attempt: Attempt, kind: str, *, with_rich: bool = False) -> None:
     assert secrets_in(shown(error, with_rich=with_rich)) == []
 
 
-@each_way
-@pytest.mark.parametrize("case", SERVED)
-def test_error_of_a_service(case: str, attempt: Attempt, served: Any) -> None:
+@pytest.mark.parametrize(
+    ("attempt", "case"),
+    [
+        *((way, case) for case in SERVED for way in ("hook", "async")),
+        *((way, "422") for way in ("method", "run", "operator")),
+    ],
+)
+def test_error_of_a_service(case: str, attempt: str, served: Any) -> None:
     kind, act = SERVED[case]
     server = served(act)
     # rich takes a second for a traceback.
-    check(attempt, kind, with_rich=case in ("422", "silent"))
+    check(ATTEMPTS[attempt], kind, with_rich=attempt == "operator")
     assert any(TOKEN in request.text for request in server.requests)
     assert any(API_KEY in request.text for request in server.requests)
 
 
 @with_each_driver
-def test_host_that_cannot_be_reached(attempt: Attempt, served: Any) -> None:
+def test_no_connection_can_be_made(attempt: Attempt, served: Any) -> None:
     served(says(), door=Door.CLOSED)
     check(attempt, "DatafoldUnreachableError")
-
-
-@with_each_driver
-def test_certificate_that_is_refused(attempt: Attempt, served: Any) -> None:
     served(says(), tls=tls(trustme.CA()))
     check(attempt, "DatafoldCertificateError")
 
@@ -229,10 +220,7 @@ def test_certificate_that_is_refused(attempt: Attempt, served: Any) -> None:
     "fields",
     [
         None,
-        {"conn_type": "postgres"},
-        {"password": f"Key {API_KEY}"},
         {"host": f"https://user:{API_KEY}@127.0.0.1"},
-        {"schema": API_KEY},
         {"extra": {"timeout": API_KEY}},
         {"extra": f'{{"token": "{API_KEY}"'},
     ],
@@ -270,8 +258,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
-@each_way
-@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize(("attempt", "wrong"), [*zip(cycle(ATTEMPTS.values()), WRONG)])
 def test_field_that_is_wrong(wrong: Any, attempt: Attempt, served: Any) -> None:
     served(says())
     if attempt is by_free_request:
@@ -284,16 +271,15 @@ def test_field_that_is_wrong(wrong: Any, attempt: Attempt, served: Any) -> None:
     assert secrets_in("\n".join(texts)) == []
 
 
-@with_each_driver
-@pytest.mark.parametrize("token", [7, ["PLANTED"], {"token": "PLANTED"}, "", None, b"PLANTED"])
-def test_token_that_is_wrong(token: Any, attempt: Attempt, served: Any) -> None:
+@pytest.mark.parametrize("token", [["PLANTED"], {"token": "PLANTED"}, "", b"PLANTED"])
+def test_token_that_is_wrong(token: Any, served: Any) -> None:
     served(says())
-    check(lambda: attempt(token=planted_in(token)), "DatafoldInputError")
+    check(lambda: by_hook(token=planted_in(token)), "DatafoldInputError")
 
 
 def test_body_that_cannot_be_written(served: Any) -> None:
     served(says())
-    for wrong in (float("nan"), {1}, "\ud800", ssl.SSLError):
+    for wrong in (float("nan"), {1}, "\ud800"):
         check(lambda wrong=wrong: by_free_request(wrong=wrong), "DatafoldInputError")
 
 
@@ -311,11 +297,10 @@ def test_hook_that_was_stopped(served: Any) -> None:
 @with_each_driver
 def test_error_while_the_caller_handles_one(attempt: Attempt, served: Any) -> None:
     served(says())
-    handling = ssl.SSLError("x")
 
     def within() -> None:
         try:
-            raise handling
+            raise ssl.SSLError("x")
         except ssl.SSLError:
             attempt()
 
@@ -415,7 +400,7 @@ def half(asked: Asked) -> Iterable[Step]:
     return [content[: len(content) // 2], FOR_EVER]
 
 
-@each_way
+@with_each_driver
 @pytest.mark.parametrize(
     "act", [says(FOR_EVER), half, echoes(503)], ids=["silent", "half", "pause"]
 )
@@ -424,7 +409,7 @@ def test_task_that_is_interrupted(
 ) -> None:
     server = served(act, extra={"timeout": 30, "max_retries": 9})
     interrupt(lambda: server.requests)
-    assert secrets_in(shown(raised(attempt, Interrupted), with_rich=True)) == []
+    assert secrets_in(shown(raised(attempt, Interrupted))) == []
 
 
 CLIENT = os.path.join(PACKAGE, "client") + os.sep

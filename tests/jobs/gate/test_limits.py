@@ -34,34 +34,23 @@ def judged(limits: dict[str, Any], stats: dict[str, Any], values: Any = None) ->
         # Each limit: reached, and passed by one.
         ({MOST_ADDED: 3}, {ADDED: 3}, PASSES, "rows added 3 (at most 3)"),
         ({MOST_ADDED: 3}, {ADDED: 4}, DIFFERS, "rows added 4 (at most 3)"),
-        ({MOST_ADDED: 3}, {ADDED: 12345678}, DIFFERS, "rows added 12345678 (at most 3)"),
-        ({MOST_REMOVED: 3}, {REMOVED: 3}, PASSES, "rows removed 3 (at most 3)"),
         ({MOST_REMOVED: 3}, {REMOVED: 4}, DIFFERS, "rows removed 4 (at most 3)"),
-        ({MOST_DIFFERENT: 3}, {DIFFERENT: 3}, PASSES, "different 3 (at most 3)"),
         ({MOST_DIFFERENT: 3}, {DIFFERENT: 4}, DIFFERS, "rows different 4 (at most 3)"),
         ({LEAST: 0.9}, {DIFFERENT: 9, RATIO: 0.9}, PASSES, "ratio 0.9 (at least 0.9)"),
         ({LEAST: 0.9}, {DIFFERENT: 9, RATIO: 0.89}, DIFFERS, "match ratio 0.89 (at least 0.9)"),
         ({LEAST: 0.5}, {DIFFERENT: 9, RATIO: 0.0}, DIFFERS, "match ratio 0 (at least 0.5)"),
-        ({LEAST: 1}, {ADDED: 1, RATIO: 1}, PASSES, "ratio 1 (at least 1)"),
         ({LEAST: 0}, {DIFFERENT: 9, RATIO: 0.0}, PASSES, "ratio 0 (at least 0)"),
         # With at least one limit, the others are 0.
         ({MOST_ADDED: 0}, {REMOVED: 1}, DIFFERS, "rows removed 1 (at most 0)"),
         ({MOST_ADDED: 9}, {DIFFERENT: 1}, DIFFERS, "rows different 1 (at most 0)"),
         ({MOST_REMOVED: 9}, {ADDED: 1}, DIFFERS, "rows added 1 (at most 0)"),
         ({ANY_SCHEMA: True}, {ADDED: 1}, DIFFERS, "rows added 1 (at most 0)"),
-        ({MOST_ADDED: 9}, {ADDED: 9}, PASSES, "added 9 (at most 9), rows removed 0 (at most 0)"),
         # ... unless the ratio replaces them.
         (
             {LEAST: 0.9},
             {ADDED: 50, REMOVED: 50, DIFFERENT: 50, RATIO: 0.95},
             PASSES,
             "within the limits: match ratio 0.95 (at least 0.9), schema unchanged",
-        ),
-        (
-            {LEAST: 0.9, MOST_ADDED: 9},
-            {ADDED: 10, RATIO: 0.95},
-            DIFFERS,
-            "rows added 10 (at most 9)",
         ),
         (
             {LEAST: 0.9, MOST_ADDED: 9},
@@ -80,18 +69,11 @@ def judged(limits: dict[str, Any], stats: dict[str, Any], values: Any = None) ->
         ({MOST_ADDED: 1}, {SCHEMA: 0.5}, DIFFERS, "schema changed"),
         ({LEAST: 0.5}, {SCHEMA: 1}, DIFFERS, "schema changed"),
         ({ANY_SCHEMA: True}, {SCHEMA: 0.5}, PASSES, "rows different 0 (at most 0)"),
-        (
-            {MOST_ADDED: 1, ANY_SCHEMA: True},
-            {ADDED: 1, SCHEMA: None},
-            PASSES,
-            "added 1 (at most 1)",
-        ),
         # What was not measured.
         ({MOST_ADDED: 1}, {ADDED: None}, NOT_COMPARED, "rows added"),
         ({MOST_ADDED: 1}, {REMOVED: None}, NOT_COMPARED, "rows removed"),
         ({MOST_ADDED: 1}, {DIFFERENT: None}, NOT_COMPARED, "rows different"),
         ({LEAST: 0.9}, {ADDED: 1, RATIO: None}, NOT_COMPARED, "match ratio"),
-        ({MOST_ADDED: 1, LEAST: 0.9}, {ADDED: 5, RATIO: None}, NOT_COMPARED, "match ratio"),
         ({LEAST: 0.9}, dict.fromkeys((ADDED, REMOVED, DIFFERENT)), PASSES, "match ratio 1 (at"),
     ],
 )
@@ -156,7 +138,6 @@ def test_columns_within_their_limits_pass() -> None:
     [
         ({"amount": 4, "loaded_at": None}, "'amount' 5 (at most 4)"),
         ({"amount": 5}, "other columns 8 (at most 0)"),
-        ({"loaded_at": None}, "other columns 5 (at most 0)"),
         ({}, "other columns 13 (at most 0)"),
         ({"amount": 5, "LOADED_AT": None}, "other columns 8 (at most 0)"),
     ],
@@ -210,10 +191,7 @@ def test_rows_of_one_side_have_no_values_that_differ() -> None:
     assert of(ALL, stats=stats, others={MOST_ADDED: 1}).outcome is PASSES
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [("amuont", " (did you mean 'amount'?)"), ("AMOUNT", " (did you mean 'amount'?)"), ("z", "")],
-)
+@pytest.mark.parametrize(("name", "hint"), [("AMOUNT", " (did you mean 'amount'?)"), ("z", "")])
 def test_a_limit_on_a_column_that_was_not_compared_never_passes(name: str, hint: str) -> None:
     others = {"amount": None, "loaded_at": None}
     assert of({name: 5, **others}) == Verdict(NOT_COMPARED, f"{UNKNOWN}{name!r}{hint}")

@@ -118,10 +118,6 @@ def test_fifty_columns_are_told_at_most(tell: Any) -> None:
     assert names == [f"c{n}" for n in range(99, 49, -1)]
 
 
-def test_a_sample_is_told(tell: Any) -> None:
-    assert tell("done", done("identical", sampled=True).outcome)["sampled"] is True
-
-
 def test_results_that_cannot_be_read_are_told(tell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     Conductor(monkeypatch, faults={"mine": {"results": [503, ...]}})
     told = tell("done", IDENTICAL.outcome)

@@ -36,30 +36,22 @@ def not_compared(verdict: Verdict) -> str:
         ("missing-pks", NOT_COMPARED, "a side lacks primary key columns"),
         ("bad-pks", NOT_COMPARED, "primary keys are null or not unique"),
         (None, NOT_COMPARED, "Datafold gives no result"),
-        *(
-            (result, NOT_COMPARED, f"the result is {result!r}")
-            for result in ("partly", "Identical", 7, ["identical"], "")
-        ),
+        ("Identical", NOT_COMPARED, "the result is 'Identical'"),
+        (["identical"], NOT_COMPARED, "the result is ['identical']"),
     ],
 )
-@pytest.mark.parametrize("limits", [{}, COUNTS, RATIO, {"allow_schema_changes": True}], ids=repr)
-def test_each_result(result: Any, outcome: Outcome, reason: str, limits: Any) -> None:
-    assert of(evidence(result), **limits) == Verdict(outcome, reason)
+def test_each_result(result: Any, outcome: Outcome, reason: str) -> None:
+    for limits in ({}, COUNTS, RATIO):
+        assert of(evidence(result), **limits) == Verdict(outcome, reason)
 
 
-@pytest.mark.parametrize("limits", [{}, COUNTS, RATIO], ids=repr)
 @pytest.mark.parametrize(
     ("stats", "results", "words"),
     [
-        *(
-            ({name: 5}, {}, words)
-            for name, words in (
-                ("errors", "errors 5"),
-                ("rows_added", "rows added 5"),
-                ("rows_removed", "rows removed 5"),
-                ("diff_rows_count", "rows different 5"),
-            )
-        ),
+        ({"errors": 5}, {}, "errors 5"),
+        ({"rows_added": 5}, {}, "rows added 5"),
+        ({"rows_removed": 5}, {}, "rows removed 5"),
+        ({"diff_rows_count": 5}, {}, "rows different 5"),
         ({}, {"pks": {"exclusives": [0, 1]}}, "rows added in the results 1"),
         ({}, {"pks": {"exclusives": [1, 0]}}, "rows removed in the results 1"),
         ({}, {"values": {"rows_with_differences": 3}}, "rows different in the results 3"),
@@ -74,8 +66,8 @@ def test_each_result(result: Any, outcome: Outcome, reason: str, limits: Any) ->
         ({}, {"values": {"columns_with_differences": 1}}, "columns with differences 1"),
     ],
 )
-def test_identical_has_no_difference(stats: Any, results: Any, words: str, limits: Any) -> None:
-    reason = not_compared(of(evidence("identical", stats, results), **limits))
+def test_identical_has_no_difference(stats: Any, results: Any, words: str) -> None:
+    reason = not_compared(of(evidence("identical", stats, results), **RATIO))
     assert reason == f"Datafold's answer contradicts itself: the result is 'identical', but {words}"
 
 
@@ -86,9 +78,7 @@ def test_identical_has_no_difference(stats: Any, results: Any, words: str, limit
         ({"rows_added": -1}, {}, "rows added is -1"),
         ({"rows_removed": float("nan")}, {}, "rows removed is nan"),
         ({"diff_rows_count": "0"}, {}, "rows different is '0'"),
-        ({"table_b_row_count": float("inf")}, {}, f"{SECOND} is inf"),
         ({"match_ratio": -0.1}, {}, "match ratio is -0.1"),
-        ({}, {"values": {"total_rows": -1}}, "rows compared is -1"),
         ({}, {"pks": {"exclusives": [True, 0]}}, "rows removed in the results is True"),
     ],
     ids=repr,
@@ -119,9 +109,7 @@ def test_results_that_failed_stop(result: str) -> None:
     [
         evidence("identical"),
         evidence("identical", diff_stats=None),
-        evidence("identical", dict.fromkeys(("rows_added", "match_ratio", "diff_schema"))),
         evidence("identical", results=STATUS_ONLY),
-        evidence("identical", results=STATUS_ONLY, kind="cross_db"),
         evidence("identical", results={"status": "running"}),
         evidence("identical", results={"values": None, "schema": None}),
         evidence("identical", results={"pks": "odd", "values": [1]}),
@@ -137,7 +125,6 @@ def test_results_that_failed_stop(result: str) -> None:
         evidence("identical", {"match_ratio": 0.9999999}),
         # Results may list only the rows that differ.
         evidence("identical", COUNTED, {"values": {"total_rows": 0}}),
-        evidence("identical", results={"values": {"total_rows": 0}}),
         # Nothing but keys.
         evidence(
             "identical",
@@ -154,7 +141,6 @@ def test_good_data_is_identical(found: Any) -> None:
     ("found", "limits"),
     [
         (evidence("different", {**GROWN, "table_b_row_count": 120}), COUNTS),
-        (evidence("different", {**GROWN, "table_b_row_count": 109}), RATIO),
         (evidence("different", GROWN, {"values": {"total_rows": 2}}), COUNTS),
         (evidence("different", GROWN, STATUS_ONLY), COUNTS),
         # Other sums, which prove nothing.
@@ -176,7 +162,7 @@ def test_good_data_is_identical(found: Any) -> None:
             {**COUNTS, "max_rows_different": 5},
         ),
     ],
-    ids=["filter", "live", "join", "status only", "sums", "columns", "rows"],
+    ids=["filter", "join", "status only", "sums", "columns", "rows"],
 )
 def test_good_data_is_within_its_limits(found: Any, limits: Any) -> None:
     assert of(found, **limits).outcome is PASSES
@@ -227,7 +213,6 @@ LOST = {"columns_mismatched": [1, 0], "exclusive_columns": [["old"], []]}
     ("stats", "results", "more"),
     [
         ({"diff_schema": 1}, {}, {}),
-        ({"diff_schema": 0.5}, {}, {"kind": "cross_db"}),
         ({}, {"schema": LOST}, {}),
         ({"diff_schema": None}, {"schema": {"column_type_mismatches": 2}}, {}),
         # Of the score's cells, half are in columns of one side.
@@ -238,7 +223,6 @@ LOST = {"columns_mismatched": [1, 0], "exclusive_columns": [["old"], []]}
         # Another column was left out.
         ({"diff_schema": 1}, {"schema": LOST}, {"sent": {"exclude_columns": ["new"]}}),
         ({"diff_schema": 1}, {"schema": LOST}, {"sent": {"include_columns": ["Old"]}}),
-        ({}, {"schema": {"column_type_differs": ["a"]}}, {"exclude_columns": ["b"]}),
         ({}, {"schema": {"column_type_differs": ["a"]}}, {"column_mapping": [["a", "b"]]}),
         # Beside columns to include, those to exclude are ignored.
         ({}, {"schema": LOST}, {"include_columns": ["old"], "exclude_columns": ["old"]}),
@@ -432,7 +416,6 @@ def test_a_sample_has_no_counts() -> None:
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        (32, "identical, in a sample of 32 rows"),
         (1, "identical, in a sample of 1 row"),
         (None, "identical, in a sample"),
     ],
@@ -458,7 +441,6 @@ def test_a_sample_without_rows_proves_nothing() -> None:
         evidence("identical", sampling_threshold=5),
         # The service shows its defaults.
         evidence("identical", sent={"table1": ["A"]}, sampling_tolerance=0.001),
-        evidence("identical", sampling_tolerance=0.001, sampling_confidence=99),
         evidence("identical", sent={"table1": ["A"]}, sampling_max_rows=10**9),
     ],
 )
@@ -479,7 +461,6 @@ CUT = (
 )
 
 
-@pytest.mark.parametrize("limits", [COUNTS, RATIO, {"max_values_different": {"a": 9}}], ids=repr)
 @pytest.mark.parametrize(
     ("results", "fields"),
     [
@@ -491,14 +472,14 @@ CUT = (
     ],
     ids=repr,
 )
-def test_a_search_that_ended_early_proves_nothing(results: Any, fields: Any, limits: Any) -> None:
+def test_a_search_that_ended_early_proves_nothing(results: Any, fields: Any) -> None:
     stats = {"diff_rows_count": 5, "match_ratio": 0.9}
-    for asked in ({"sent": fields}, fields):
+    for asked, limits in (({"sent": fields}, COUNTS), (fields, RATIO)):
         found = evidence("different", stats, results, kind="cross_db", **asked)
         assert not_compared(of(found, **limits)) == CUT
         assert of(found).outcome is DIFFERS
     equal = evidence("identical", results={}, kind="cross_db", sent=fields)
-    assert of(equal, **limits) == IDENTICAL
+    assert of(equal, **COUNTS) == IDENTICAL
 
 
 @pytest.mark.parametrize(
@@ -517,14 +498,8 @@ def test_a_search_that_reached_its_end_counts(results: Any, more: Any) -> None:
     assert of(found, **COUNTS).outcome is PASSES
 
 
-@pytest.mark.parametrize(
-    "stats",
-    [
-        {"rows_removed": 100, "table_a_row_count": 100, "table_b_row_count": 0},
-        {"rows_added": 100, "table_a_row_count": 0, "table_b_row_count": 100},
-    ],
-)
-def test_a_ratio_of_one_side_says_nothing(stats: Any) -> None:
+def test_a_ratio_of_one_side_says_nothing() -> None:
+    stats = {"rows_added": 100, "table_a_row_count": 0, "table_b_row_count": 100}
     found = evidence("different", stats, UNCOUNTED)
     reason = not_compared(of(found, min_match_ratio=0.0))
     assert reason == "no row is on both sides, so the match ratio says nothing"

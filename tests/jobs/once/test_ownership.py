@@ -85,7 +85,6 @@ def test_another_run_is_another_task(other: dict[str, Any]) -> None:
         {"max_tries": 3, "retries": 3},
         # A clear of a task that runs leaves no other trace.
         {"clears": 1},
-        {"clears": 2},
         {"body": {**BODY, "table1": ["C"]}},
     ],
     ids=repr,
@@ -109,8 +108,7 @@ def test_a_retry_is_another_generation_only_where_it_may_be_a_clear(
 
 @pytest.mark.parametrize(
     ("version", "tells_of_each"),
-    [("2.11.2", False), ("3.0.6", False), ("3.1.8", False), ("3.2.0", True), ("3.3.2", True)]
-    + [("3.4.0b2", True), ("3.10.0", True), ("4.0", True)],
+    [("2.11.2", False), ("3.1.8", False), ("3.2.0", True), ("3.10.0", True), ("4.0", True)],
 )
 def test_airflow_counts_each_clear_from_3_2_on(
     monkeypatch: pytest.MonkeyPatch, version: str, tells_of_each: bool
@@ -154,9 +152,7 @@ THIS, EARLIER, COPY, OTHERS = Whose
         ([OTHER_GENERATION, OWNER.tag], THIS),
         ([OWNER.task], OTHERS),
         ([f"{OWNER.task}x:0-ba9876543210"], OTHERS),
-        (["airflow:another-task:0-ba9876543210"], OTHERS),
         ([None, 5, {"a": 1}], OTHERS),
-        ([], OTHERS),
         (None, OTHERS),
         (OWNER.tag, OTHERS),
     ],
@@ -170,7 +166,6 @@ def test_the_tag_tells_whose_it_is(tags: Any, whose: Whose) -> None:
     [
         # A service may show no tags, and a person add some.
         (None, False),
-        ([], False),
         ([None, 5], False),
         (["seen", OWNER.tag.upper()], False),
         ([OTHER_GENERATION], False),
@@ -185,9 +180,7 @@ def test_what_the_tags_of_an_end_exclude(tags: Any, is_excluded: bool) -> None:
 
 @pytest.mark.parametrize("tag", [OWNER.tag, OTHER_GENERATION])
 @pytest.mark.parametrize(
-    ("source", "is_ours"),
-    [(None, True), ("api", True)]
-    + [(word, False) for word in ("interactive", "manual", "ci", "schedule", "auto", 5)],
+    ("source", "is_ours"), [(None, True), ("api", True), ("manual", False), (5, False)]
 )
 @pytest.mark.parametrize("status", ["processing", "done"])
 def test_what_was_not_made_through_the_api_is_a_copy(
@@ -222,13 +215,9 @@ MINE, OLD = OWNER.tag, OTHER_GENERATION
         ([diff(1, "processing"), diff(2, "done", "nightly")], None, (), ()),
         # One of this generation that runs, is done, or is in an unknown state.
         ([diff(1, "processing", MINE)], 1, (1,), ()),
-        ([diff(1, "needs_confirmation", MINE)], 1, (1,), ()),
         ([diff(1, "done", MINE)], 1, (), ()),
         ([diff(1, "paused", MINE)], 1, (1,), ()),
-        ([diff(1, None, MINE)], 1, (1,), ()),
         # Never one that failed or was cancelled.
-        ([diff(1, "failed", MINE)], None, (), ()),
-        ([diff(1, "cancelled", MINE)], None, (), ()),
         ([diff(3, "cancelled", MINE), diff(2, "failed", MINE), diff(1, "done", MINE)], 1, (), ()),
         # The newest; an older one may still run.
         ([diff(2, "processing", MINE), diff(1, "processing", MINE)], 2, (2, 1), ()),
@@ -236,15 +225,12 @@ MINE, OLD = OWNER.tag, OTHER_GENERATION
         ([diff(2, "done", MINE), diff(1, "waiting", MINE)], 2, (1,), ()),
         # One of another generation, if it still runs.
         ([diff(1, "processing", OLD)], None, (), (1,)),
-        ([diff(1, "needs_confirmation", OLD)], None, (), (1,)),
         ([diff(1, "paused", OLD)], None, (), (1,)),
-        ([diff(1, "done", OLD)], None, (), ()),
         ([diff(1, "cancelled", OLD), diff(2, "failed", OLD)], None, (), ()),
         ([diff(3, "queued", OLD), diff(2, "done", MINE), diff(1, "queued", OLD)], 2, (), (3, 1)),
         # The contract lets an id be null.
         ([diff(None, "processing", MINE)], None, (), ()),
         ([diff("1", "processing", OLD)], None, (), ()),
-        ([diff([1], "processing", MINE), diff({}, "done", MINE)], None, (), ()),
         ([{"status": "processing", "tags": [MINE]}], None, (), ()),
         # Pages shift while others make diffs: one diff may appear twice.
         ([diff(2, "processing", MINE), diff(2, "done", MINE)], 2, (), ()),
@@ -267,11 +253,9 @@ def test_finds_its_own(
     [
         ("2024-05-01T06:00:00Z", SINCE),
         ("2024-05-01T08:00:00+02:00", SINCE),
-        ("2024-05-01T06:00:00.000000+00:00", SINCE),
         # The API's times are UTC.
         ("2024-05-01T06:00:00", SINCE),
         ("yesterday", None),
-        ("", None),
         (None, None),
         (1714543200, None),
     ],
