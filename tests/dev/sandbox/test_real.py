@@ -114,7 +114,10 @@ def test_the_program_compares_and_leaves_nothing_when_it_is_killed() -> None:
         fields = {"data_source1_id": 1, "data_source2_id": 1, "pk_columns": ["id"]}
         body = {**fields, "query1": ENDLESS, "table2": ["orders"]}
         assert requests.post(url + DIFFS, json=body, headers=KEY, timeout=10).ok
-        (child,) = psutil.Process(running.pid).children()
+        until = time.monotonic() + 30
+        while not (children := psutil.Process(running.pid).children()) and time.monotonic() < until:
+            time.sleep(0.05)
+        (child,) = children
     finally:
         running.kill()
         running.communicate()
