@@ -129,7 +129,7 @@ def served(serve: Any, connect: Any) -> Callable[..., FaultServer]:
     connect("hightouch_default", conn_type="generic", password=TOKEN)
 
     def start(act: Behaviour, extra: Any = None, **more: Any) -> Any:
-        return serve(act, extra={"timeout": 0.3, **(extra or {})}, **more)
+        return serve(act, extra={"timeout": 1, **(extra or {})}, **more)
 
     return start
 
@@ -209,9 +209,9 @@ def test_error_of_a_service(case: str, attempt: str, served: Any) -> None:
 
 @with_each_driver
 def test_no_connection_can_be_made(attempt: Attempt, served: Any) -> None:
-    served(says(), door=Door.CLOSED)
+    served(says(), {"timeout": 30}, door=Door.CLOSED)
     check(attempt, "DatafoldUnreachableError")
-    served(says(), tls=tls(trustme.CA()))
+    served(says(), {"timeout": 30}, tls=tls(trustme.CA()))
     check(attempt, "DatafoldCertificateError")
 
 
