@@ -226,6 +226,7 @@ source:shop.raw.orders
 shop.shop.orders
 shop.shop.unique_orders_order_id
 shop.finance.prices
+shop.finance.payments
 exposure:shop.dashboard
 """
 
@@ -234,7 +235,7 @@ exposure:shop.dashboard
 @pytest.mark.parametrize(
     ("listed", "names"),
     [
-        (LISTED, ["orders", "prices"]),
+        (LISTED, ["orders", "payments", "prices"]),
         ("orders\n", ["orders"]),
         # A person has added a line.
         ("orders\npath:models/finance/prices.sql\n", ["orders", "prices"]),
@@ -250,8 +251,10 @@ def test_what_dbt_lists_is_selected(
     listed: str, names: list[str], is_file: bool, read: Read, tmp_path: Path
 ) -> None:
     content = manifest()
-    test = next(node for node in content["nodes"].values() if node["resource_type"] == "test")
-    test["fqn"] = ["shop", "shop", "unique_orders_order_id"]
+    tests = [node for node in content["nodes"].values() if node["resource_type"] == "test"]
+    tests[0]["fqn"] = ["shop", "shop", "unique_orders_order_id"]
+    # A test in SQL may have the name of the model that it is about.
+    tests[1]["fqn"] = ["shop", "finance", "payments"]
     file = tmp_path / "listed.txt"
     file.write_text(listed)
     assert compared(read(content, select=str(file) if is_file else listed)) == names

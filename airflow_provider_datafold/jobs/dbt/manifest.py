@@ -154,9 +154,14 @@ def read_manifest(argument: str, content: Mapping[str, Any]) -> Manifest:
 
 
 def other_names(content: Mapping[str, Any]) -> set[str]:
-    """Return how ``dbt ls`` prints what is not a model, such as tests and seeds."""
-    nodes = content["nodes"].values()
-    return {_fqn(node) for node in nodes if node.get("resource_type") != "model"}
+    """Return how ``dbt ls`` prints what is not a model, such as tests and seeds.
+
+    A test in SQL may have the name of a model. That counts as the model.
+    """
+    models, others = set[str](), set[str]()
+    for node in content["nodes"].values():
+        (models if node.get("resource_type") == "model" else others).add(_fqn(node))
+    return others - models
 
 
 def _nodes(
