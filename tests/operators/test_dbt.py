@@ -17,7 +17,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.operators.dbt import DatafoldDbtModelsOperator
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.dbt import VERSIONS, a_model, artifact, manifest
+from tests.dbt import VERSIONS, a_model, a_test, artifact, manifest
 
 NOTHING = "Nothing was sent."
 pytestmark = pytest.mark.usefixtures("connections")
@@ -869,6 +869,31 @@ def test_what_upper_case_leaves_alone(read: Read) -> None:
     (found,) = read([node], upper_case=True, **TO_PUBLIC)
     # A sharp s has no upper case of one letter. A column that is quoted has the case that it has.
     assert found["pk_columns"] == ["ID", "GRÖßE", "Ÿ", "orderId", "Order Id"]
+
+
+LINES = {"combination_of_columns": ["orderId", "line"], "quote_columns": True}
+
+
+@pytest.mark.parametrize(
+    ("key", "test", "found"),
+    [
+        # dbt quotes the columns of all tests of a model with quote_columns.
+        ([], {"column_name": '"orderId"'}, ["orderId"]),
+        (['"orderId"'], {"column_name": '"orderId"'}, ["orderId"]),
+        ([], {"column_name": """"orderId" || '-' || line"""}, ["orderId", "LINE"]),
+        ([], {"column_name": '"ORDERID"'}, ["ORDERID"]),
+        ([], LINES, ["orderId", "line"]),
+        (["line", "orderId"], LINES, ["orderId", "line"]),
+    ],
+)
+def test_a_key_that_its_test_quotes_keeps_its_case(
+    key: list[str], test: Any, found: list[str], read: Read
+) -> None:
+    node = a_model("orders", columns={"orderId": {}, "line": {}}, primary_key=key)
+    kind = "unique" if "column_name" in test else "unique_combination_of_columns"
+    (gate_of_it,) = read([node, a_test(kind, "orders", **test)], upper_case=True, **TO_PUBLIC)
+    assert gate_of_it["pk_columns"] == found
+    assert {type(name) for name in gate_of_it["pk_columns"]} == {str}
 
 
 def test_a_data_source_that_is_not_there(read: Read) -> None:

@@ -152,7 +152,14 @@ def test_the_first_place_counts() -> None:
 
 @pytest.mark.parametrize(
     ("adapter", "strategy", "counts"),
-    [("spark", None, False), ("spark", "merge", True), ("databricks", None, True)],
+    [
+        ("spark", None, False),
+        ("spark", "merge", True),
+        ("databricks", None, True),
+        ("dremio", None, False),
+        ("teradata", None, False),
+        ("vertica", None, False),
+    ],
 )
 def test_not_each_adapter_merges_by_default(adapter: str, strategy: Any, counts: bool) -> None:
     node = a_model("orders", **incremental("id", incremental_strategy=strategy))
@@ -284,17 +291,22 @@ def test_a_test_that_is_disabled_shows_no_key() -> None:
         ("concat(`Order Id`, b)", [], ["Order Id", "b"]),
         # A column, or a string of BigQuery's?
         ('concat("Order Id", b)', [], []),
-        ('concat("Order Id", b)', ["order id", "b"], ["order id", "b"]),
-        ('"Order ""Id""" || x', ['order "id"'], ['order "id"', "x"]),
+        ('concat("Order Id", b)', ["order id", "b"], ["Order Id", "b"]),
+        ('"Order ""Id""" || x', ['order "id"', "x"], ['Order "Id"', "x"]),
         ("A || B", ["a", "b"], ["a", "b"]),
         ("a || a", [], ["a"]),
-        # It does more: only columns that the project describes are sure to be columns.
+        # It does more: only columns that the project describes are sure to be columns. A part of a
+        # key is none.
+        ("md5(a || b)", ["a"], []),
+        ("coalesce(a, 0) || cast(b as varchar)", ["a"], []),
+        ("a::text || cast(b as numeric(9, 2))", ["a", "b"], ["a", "b"]),
+        ('md5(concat(a, "-", b))', ["a", "b"], ["a", "b"]),
         ("coalesce(a, 0) || cast(b as varchar)", ["a", "b"], ["a", "b"]),
         ("coalesce(a, 0) || cast(b as varchar)", [], []),
         ("md5(a)", [], []),
-        ("a::text || b", ["a"], ["a"]),
         ("a collate nocase", [], []),
-        ("t.a || b", ["b"], ["b"]),
+        ("t.a || b", ["b"], []),
+        ("t.a || t.b", ["a", "b"], ["a", "b"]),
         ("{{ dbt_utils.generate_surrogate_key(['a', 'b']) }}", ["a", "b"], []),
         ("'a'", ["a"], []),
         ("", ["a"], []),
