@@ -242,8 +242,8 @@ def _read_tests(nodes: Iterable[tuple[Mapping[str, Any], bool]]) -> Mapping[str,
             continue
         test = _mapping(node.get("test_metadata"))
         name, arguments = test.get("name"), _mapping(test.get("kwargs"))
-        column = _text(arguments.get("column_name"))
-        columns = [column] if column else _texts(arguments.get("combination_of_columns"))
+        columns = _texts(arguments.get("combination_of_columns"))
+        columns = columns or _texts([arguments.get("column_name")])
         if arguments.get("quote_columns") is True:
             columns = [f'"{name}"' for name in columns]
         tests = found[_tested(node)]

@@ -186,6 +186,12 @@ UNIQUE_ID = a_test("unique", "orders", column_name="id")
 UNIQUE_KIND = a_test("unique", "orders", column_name="kind")
 NOT_NULL_KIND = a_test("not_null", "orders", column_name="kind")
 BOTH = a_test("unique_combination_of_columns", "orders", combination_of_columns=["id", "kind"])
+AT_ID = a_test(
+    "unique_combination_of_columns",
+    "orders",
+    column_name="id",
+    combination_of_columns=["id", "kind"],
+)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +201,8 @@ BOTH = a_test("unique_combination_of_columns", "orders", combination_of_columns=
         # A null is not unique.
         ([UNIQUE_ID, UNIQUE_KIND, NOT_NULL_KIND], ["kind"]),
         ([BOTH, NOT_NULL_KIND], ["id", "kind"]),
+        # The project has it at a column.
+        ([AT_ID], ["id", "kind"]),
         ([PARTLY_UNIQUE_ID], None),
         *(
             ([a_test("unique", "orders", config=config, column_name="id")], found)
