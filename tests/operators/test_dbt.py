@@ -863,12 +863,12 @@ def test_what_is_quoted_keeps_its_case(
 
 
 def test_what_upper_case_leaves_alone(read: Read) -> None:
-    names = ["id", "größe", "ÿ", "orderId", "Order Id"]
+    names = ["id", "größe", "ÿ", "orderId", "Order Id", '"lineNo"']
     columns = {"orderId": {"name": "orderId", "quote": True}, "id": {"name": "id", "quote": None}}
     node = model(meta={"primary-key": names}, columns=columns)
     (found,) = read([node], upper_case=True, **TO_PUBLIC)
     # A sharp s has no upper case of one letter. A column that is quoted has the case that it has.
-    assert found["pk_columns"] == ["ID", "GRÖßE", "Ÿ", "orderId", "Order Id"]
+    assert found["pk_columns"] == ["ID", "GRÖßE", "Ÿ", "orderId", "Order Id", "lineNo"]
 
 
 LINES = {"combination_of_columns": ["orderId", "line"], "quote_columns": True}

@@ -98,7 +98,7 @@ def _from_meta(model: Model, tag: str) -> list[str]:
         return split(value, _names(model))
     names = value if isinstance(value, list) else []
     if names and all(isinstance(name, str) and name.strip() for name in names):
-        return names
+        return [split(name)[0] if _QUOTED.fullmatch(name) else name for name in names]
     raise fields.input_error(
         f"model {model.label!r}: {tag!r} in its meta",
         value,
@@ -151,7 +151,7 @@ def _from_constraints(model: Model, tag: str) -> list[str]:
         for constraint in model.constraints:
             columns = constraint.get("columns")
             if constraint.get("type") == kind and isinstance(columns, list) and columns:
-                return [str(name) for name in columns]
+                return _split_all(map(str, columns), model)
         if columns := [column.name for column in model.columns if kind in column.constraints]:
             return columns if kind == "primary_key" else columns[:1]
     return []

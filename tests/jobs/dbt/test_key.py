@@ -110,6 +110,11 @@ COLUMNS = {"id": {"name": "id"}, "kind": {"name": "kind"}}
             {"constraints": [{"type": "primary_key", "columns": ["id", "kind"]}]},
             ("constraints", ["id", "kind"]),
         ),
+        # dbt writes them into SQL as they are.
+        (
+            {"constraints": [{"type": "primary_key", "columns": ['"Id"', "kind"]}]},
+            ("constraints", ["Id", "kind"]),
+        ),
         (
             {
                 "columns": {
