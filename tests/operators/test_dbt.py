@@ -14,7 +14,7 @@ from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.operators.dbt import DatafoldDbtModelsOperator
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
-from tests.dbt import VERSIONS, a_model, artifact, manifest
+from tests.dbt import VERSIONS, a_model, a_test, artifact, manifest
 
 NOTHING = "Nothing was sent."
 pytestmark = pytest.mark.usefixtures("connections")
@@ -221,6 +221,7 @@ source:shop.raw.orders
 shop.shop.orders
 shop.shop.unique_orders_order_id
 shop.finance.prices
+shop.finance.payments
 exposure:shop.dashboard
 """
 
@@ -229,7 +230,7 @@ exposure:shop.dashboard
 @pytest.mark.parametrize(
     ("listed", "names"),
     [
-        (LISTED, ["orders", "prices"]),
+        (LISTED, ["orders", "payments", "prices"]),
         ("orders\n", ["orders"]),
         # A person has added a line.
         ("orders\npath:models/finance/prices.sql\n", ["orders", "prices"]),
@@ -245,8 +246,10 @@ def test_what_dbt_lists_is_selected(
     listed: str, names: list[str], is_file: bool, read: Read, tmp_path: Path
 ) -> None:
     content = manifest()
-    test = next(node for node in content["nodes"].values() if node["resource_type"] == "test")
-    test["fqn"] = ["shop", "shop", "unique_orders_order_id"]
+    tests = [node for node in content["nodes"].values() if node["resource_type"] == "test"]
+    tests[0]["fqn"] = ["shop", "shop", "unique_orders_order_id"]
+    # A test in SQL may have the name of the model that it is about.
+    tests[1]["fqn"] = ["shop", "finance", "payments"]
     file = tmp_path / "listed.txt"
     file.write_text(listed, encoding="utf-8-sig")
     assert compared(read(content, select=str(file) if is_file else listed)) == names
@@ -777,12 +780,37 @@ def test_what_is_quoted_keeps_its_case(
 
 
 def test_what_upper_case_leaves_alone(read: Read) -> None:
-    names = ["id", "größe", "ÿ", "orderId", "Order Id"]
+    names = ["id", "größe", "ÿ", "orderId", "Order Id", '"lineNo"']
     columns = {"orderId": {"name": "orderId", "quote": True}, "id": {"name": "id", "quote": None}}
     node = model(meta={"primary-key": names}, columns=columns)
     (found,) = read([node], upper_case=True, **TO_PUBLIC)
     # A sharp s has no upper case of one letter. A column that is quoted has the case that it has.
-    assert found["pk_columns"] == ["ID", "GRÖßE", "Ÿ", "orderId", "Order Id"]
+    assert found["pk_columns"] == ["ID", "GRÖßE", "Ÿ", "orderId", "Order Id", "lineNo"]
+
+
+LINES = {"combination_of_columns": ["orderId", "line"], "quote_columns": True}
+
+
+@pytest.mark.parametrize(
+    ("key", "test", "found"),
+    [
+        # dbt quotes the columns of all tests of a model with quote_columns.
+        ([], {"column_name": '"orderId"'}, ["orderId"]),
+        (['"orderId"'], {"column_name": '"orderId"'}, ["orderId"]),
+        ([], {"column_name": """"orderId" || '-' || line"""}, ["orderId", "LINE"]),
+        ([], {"column_name": '"ORDERID"'}, ["ORDERID"]),
+        ([], LINES, ["orderId", "line"]),
+        (["line", "orderId"], LINES, ["orderId", "line"]),
+    ],
+)
+def test_a_key_that_its_test_quotes_keeps_its_case(
+    key: list[str], test: Any, found: list[str], read: Read
+) -> None:
+    node = a_model("orders", columns={"orderId": {}, "line": {}}, primary_key=key)
+    kind = "unique" if "column_name" in test else "unique_combination_of_columns"
+    (gate_of_it,) = read([node, a_test(kind, "orders", **test)], upper_case=True, **TO_PUBLIC)
+    assert gate_of_it["pk_columns"] == found
+    assert {type(name) for name in gate_of_it["pk_columns"]} == {str}
 
 
 # What a model says

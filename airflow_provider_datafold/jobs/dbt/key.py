@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from airflow_provider_datafold.api import fields
-from airflow_provider_datafold.jobs.dbt.manifest import Model
+from airflow_provider_datafold.jobs.dbt.manifest import Model, Quoted
 
 _TOKEN = re.compile(
     r"""
@@ -17,7 +17,8 @@ _TOKEN = re.compile(
     | "(?P<quoted>(?:[^"]|"")+)"
     | `(?P<ticked>[^`]+)`
     | (?P<function> concat(?:_ws)? (?=\s*\() )
-    | (?P<other> [^\W\d][\w$]* (?=\s*\() )
+    | (?P<type> (?: \bas\s+ | :: \s* ) [^\W\d][\w$]* )
+    | (?P<other> [^\W\d][\w$]* (?=\s*[(.]) )
     | (?P<bare> [^\W\d][\w$]* )
     | (?P<glue> \|\| | [,()] )
     | (?P<unknown> \S )
@@ -53,30 +54,36 @@ def split(expression: str, known: Iterable[str] = ()) -> list[str]:
     spellings = {name.lower(): name for name in known}
     whole = expression.strip()
     if _QUOTED.fullmatch(whole):
-        whole = whole[1:-1].replace('""', '"')
-        return [spellings.get(whole.lower(), whole)]
+        return [_unquoted(whole, spellings)]
     if whole.lower() in spellings:
         return [spellings[whole.lower()]]
     tokens = list(_TOKEN.finditer(expression))
     concatenates = _concatenates(tokens)
     names = []
     for token in tokens:
-        name = token["bare"] or token["ticked"] or (token["quoted"] or "").replace('""', '"')
-        if name.lower() in spellings:
-            names.append(spellings[name.lower()])
-        elif not concatenates:
-            continue
-        elif token["ticked"] or IDENTIFIER.fullmatch(name):
-            names.append(name)
-        # BigQuery puts strings, such as a dash, into double quotes, too.
+        found = token["bare"] or token["ticked"] or token["quoted"] or ""
+        name = found.replace('""', '"')
+        is_sure = concatenates and (token["ticked"] or IDENTIFIER.fullmatch(name))
+        if is_sure or name.lower() in spellings:
+            names.append(_unquoted(token[0], spellings))
+        # What may be a column, too, makes the others a part of a key. BigQuery also puts strings,
+        # such as a dash, into double quotes.
         elif re.search(r"\w", name):
             return []
     return list(dict.fromkeys(names))
 
 
+def _unquoted(name: str, spellings: Mapping[str, str]) -> str:
+    """Return a name without its quotes, and in the project's spelling unless they keep its case."""
+    if name.startswith('"'):
+        return Quoted(name[1:-1].replace('""', '"'))
+    name = name.strip("`")
+    return spellings.get(name.lower(), name)
+
+
 def _concatenates(tokens: Sequence[re.Match[str]]) -> bool:
     """Whether an expression does nothing but concatenate columns and constants."""
-    if any(token["other"] or token["unknown"] for token in tokens):
+    if any(token["type"] or token["other"] or token["unknown"] for token in tokens):
         return False
     # Two words side by side are a type, a collation or the like.
     is_glue = [bool(token["glue"] or token["function"]) for token in tokens]
@@ -91,7 +98,7 @@ def _from_meta(model: Model, tag: str) -> list[str]:
         return split(value, _names(model))
     names = value if isinstance(value, list) else []
     if names and all(isinstance(name, str) and name.strip() for name in names):
-        return names
+        return [split(name)[0] if _QUOTED.fullmatch(name) else name for name in names]
     raise fields.input_error(
         f"model {model.label!r}: {tag!r} in its meta",
         value,
@@ -120,6 +127,9 @@ def _from_primary_key(model: Model, tag: str) -> Sequence[str]:
         key=lambda name: order.index(name) if name in order else len(order),
     )
     keys = _tested_keys(model)
+    # What a test quotes is not quoted in dbt's own.
+    spellings = {name: name for tested in keys for name in tested}
+    key = [spellings.get(name, name) for name in key]
     is_constraint = set(key) <= set(_from_constraints(model, tag))
     if is_constraint or any(set(tested) <= set(key) for tested in keys):
         return key
@@ -141,7 +151,7 @@ def _from_constraints(model: Model, tag: str) -> list[str]:
         for constraint in model.constraints:
             columns = constraint.get("columns")
             if constraint.get("type") == kind and isinstance(columns, list) and columns:
-                return [str(name) for name in columns]
+                return _split_all(map(str, columns), model)
         if columns := [column.name for column in model.columns if kind in column.constraints]:
             return columns if kind == "primary_key" else columns[:1]
     return []

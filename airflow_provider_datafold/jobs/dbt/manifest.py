@@ -22,7 +22,7 @@ _ANY_FAILURE = ("None", "!=0", ">0", ">=1")
 _MERGING = ("merge", "delete+insert")
 """The incremental strategies that make a ``unique_key`` unique. So do most adapters' defaults."""
 
-_APPENDING = ("athena", "glue", "spark", "trino")
+_APPENDING = ("athena", "dremio", "glue", "spark", "teradata", "trino", "vertica")
 """The adapters whose default does not."""
 
 _PART = re.compile(r'"(?:[^"]|"")*"|[^".]+')
@@ -32,7 +32,7 @@ Manifest = Mapping[str, "Model"]
 
 
 class Quoted(str):
-    """A name that dbt quotes in SQL, so that it keeps its case."""
+    """A name that the project quotes in SQL, so that it keeps its case."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,14 @@ def read_manifest(argument: str, content: Mapping[str, Any]) -> Manifest:
 
 
 def other_names(content: Mapping[str, Any]) -> set[str]:
-    """Return how ``dbt ls`` prints what is not a model, such as tests and seeds."""
-    nodes = content["nodes"].values()
-    return {_fqn(node) for node in nodes if node.get("resource_type") != "model"}
+    """Return how ``dbt ls`` prints what is not a model, such as tests and seeds.
+
+    A test in SQL may have the name of a model. That counts as the model.
+    """
+    models, others = set[str](), set[str]()
+    for node in content["nodes"].values():
+        (models if node.get("resource_type") == "model" else others).add(_fqn(node))
+    return others - models
 
 
 def _nodes(
@@ -237,8 +242,10 @@ def _read_tests(nodes: Iterable[tuple[Mapping[str, Any], bool]]) -> Mapping[str,
             continue
         test = _mapping(node.get("test_metadata"))
         name, arguments = test.get("name"), _mapping(test.get("kwargs"))
-        column = _text(arguments.get("column_name"))
-        columns = [column] if column else _texts(arguments.get("combination_of_columns"))
+        columns = _texts(arguments.get("combination_of_columns"))
+        columns = columns or _texts([arguments.get("column_name")])
+        if arguments.get("quote_columns") is True:
+            columns = [f'"{name}"' for name in columns]
         tests = found[_tested(node)]
         is_proof = is_enabled and _finds_all(_mapping(node.get("config")))
         if name in _UNIQUE and not is_proof:

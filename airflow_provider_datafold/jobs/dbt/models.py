@@ -235,7 +235,9 @@ def _renamed(columns: Iterable[str], comparison: Comparison, rename: Rename) -> 
     """Rename columns, except those that are quoted, because the project says so or they must be."""
     quoted = comparison.model.quoted_columns
     return [
-        name if name in quoted or not IDENTIFIER.fullmatch(name) else rename(name)
+        str(name)
+        if isinstance(name, Quoted) or name in quoted or not IDENTIFIER.fullmatch(name)
+        else rename(name)
         for name in columns
     ]
 

@@ -102,6 +102,11 @@ COLUMNS = {"id": {"name": "id"}, "kind": {"name": "kind"}}
             {"constraints": [{"type": "primary_key", "columns": ["id", "kind"]}]},
             ("constraints", ["id", "kind"]),
         ),
+        # dbt writes them into SQL as they are.
+        (
+            {"constraints": [{"type": "primary_key", "columns": ['"Id"', "kind"]}]},
+            ("constraints", ["Id", "kind"]),
+        ),
         (
             {
                 "columns": {
@@ -144,7 +149,14 @@ def test_the_first_place_counts() -> None:
 
 @pytest.mark.parametrize(
     ("adapter", "strategy", "counts"),
-    [("spark", None, False), ("spark", "merge", True), ("databricks", None, True)],
+    [
+        ("spark", None, False),
+        ("spark", "merge", True),
+        ("databricks", None, True),
+        ("dremio", None, False),
+        ("teradata", None, False),
+        ("vertica", None, False),
+    ],
 )
 def test_not_each_adapter_merges_by_default(adapter: str, strategy: Any, counts: bool) -> None:
     node = a_model("orders", **incremental("id", incremental_strategy=strategy))
@@ -177,6 +189,12 @@ def together(*columns: str) -> dict[str, Any]:
 
 
 BOTH = together("id", "kind")
+AT_ID = a_test(
+    "unique_combination_of_columns",
+    "orders",
+    column_name="id",
+    combination_of_columns=["id", "kind"],
+)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +204,8 @@ BOTH = together("id", "kind")
         # A null is not unique.
         ([UNIQUE_ID, UNIQUE_KIND, NOT_NULL_KIND], ["kind"]),
         ([BOTH, NOT_NULL_KIND], ["id", "kind"]),
+        # The project has it at a column.
+        ([AT_ID], ["id", "kind"]),
         ([PARTLY_UNIQUE_ID], None),
         *(
             ([a_test("unique", "orders", config=config, column_name="id")], found)
@@ -260,17 +280,22 @@ def test_a_test_that_is_disabled_shows_no_key() -> None:
         ("concat(`Order Id`, b)", [], ["Order Id", "b"]),
         # A column, or a string of BigQuery's?
         ('concat("Order Id", b)', [], []),
-        ('concat("Order Id", b)', ["order id", "b"], ["order id", "b"]),
-        ('"Order ""Id""" || x', ['order "id"'], ['order "id"', "x"]),
+        ('concat("Order Id", b)', ["order id", "b"], ["Order Id", "b"]),
+        ('"Order ""Id""" || x', ['order "id"', "x"], ['Order "Id"', "x"]),
         ("A || B", ["a", "b"], ["a", "b"]),
         ("a || a", [], ["a"]),
-        # It does more: only columns that the project describes are sure to be columns.
+        # It does more: only columns that the project describes are sure to be columns. A part of a
+        # key is none.
+        ("md5(a || b)", ["a"], []),
+        ("coalesce(a, 0) || cast(b as varchar)", ["a"], []),
+        ("a::text || cast(b as numeric(9, 2))", ["a", "b"], ["a", "b"]),
+        ('md5(concat(a, "-", b))', ["a", "b"], ["a", "b"]),
         ("coalesce(a, 0) || cast(b as varchar)", ["a", "b"], ["a", "b"]),
         ("coalesce(a, 0) || cast(b as varchar)", [], []),
         ("md5(a)", [], []),
-        ("a::text || b", ["a"], ["a"]),
         ("a collate nocase", [], []),
-        ("t.a || b", ["b"], ["b"]),
+        ("t.a || b", ["b"], []),
+        ("t.a || t.b", ["a", "b"], ["a", "b"]),
         ("{{ dbt_utils.generate_surrogate_key(['a', 'b']) }}", ["a", "b"], []),
         ("'a'", ["a"], []),
         ("", ["a"], []),
