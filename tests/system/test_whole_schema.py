@@ -35,7 +35,7 @@ def test_the_report_of_a_whole_schema(page: Page, airflow: LocalAirflow, sandbox
 
     page.get_by_role("row").get_by_role("link", name="summarize").click(timeout=60_000)
     report = page.get_by_text("4 of 5 passed, 1 did not; 1 was left out.").first
-    expect(report).to_be_visible(timeout=120_000)
+    expect(report).to_be_visible(timeout=400_000)
     page.goto(page.url.split("/tasks/")[0] + "/tasks/gate/mapped")
     for name in ("customers", "events", "order_lines", "orders", "products"):
         expect(page.get_by_role("row").filter(has_text=f"shop.{name}")).to_be_visible()
