@@ -140,10 +140,12 @@ def main() -> None:
         sandbox,
     ):
         databases = arguments.database or [create_sample(Path(folder) / "warehouse.duckdb")]
+        data_sources = ((1, databases[0]), (2, databases[-1]))
+        for number, database in data_sources:
+            sandbox.state.data_sources.connect(number, database)
         print(f"The sandbox listens at {sandbox.url}", flush=True)
         print(f"Its API is described at {sandbox.url}/docs", flush=True)
-        for number, database in ((1, databases[0]), (2, databases[-1])):
-            sandbox.state.data_sources.connect(number, database)
+        for number, database in data_sources:
             print(f"Data source {number} is {_shown(database)}", flush=True)
         connection = {"conn_type": "datafold", "host": sandbox.url, "password": sandbox.api_key}
         hightouch = {"conn_type": "generic", "password": "any-token-will-do"}

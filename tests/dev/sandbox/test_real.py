@@ -115,9 +115,9 @@ def test_the_program_compares_and_leaves_nothing_when_it_is_killed() -> None:
         body = {**fields, "query1": ENDLESS, "table2": ["orders"]}
         assert requests.post(url + DIFFS, json=body, headers=KEY, timeout=10).ok
         until = time.monotonic() + 30
-        while not (children := psutil.Process(running.pid).children()) and time.monotonic() < until:
+        while not (found := psutil.Process(running.pid).children()) and time.monotonic() < until:
             time.sleep(0.05)
-        (child,) = children
+        (child,) = found
     finally:
         running.kill()
         running.communicate()
