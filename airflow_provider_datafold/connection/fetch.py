@@ -78,6 +78,7 @@ class _Search:
 
     def note(self, error: Exception) -> None:
         """Note that a look failed."""
+        # Only the type: text and frames may show a secret.
         self._failure = type(error)
 
     def pause(self) -> float:

@@ -17,7 +17,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotComparedError,
 )
 from airflow_provider_datafold.jobs.gate.figures import Figures
-from airflow_provider_datafold.jobs.gate.report import KEY, cause_of, stored
+from airflow_provider_datafold.jobs.gate.report import cause_of, push
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
@@ -121,9 +121,7 @@ def _tell(
         diff = _read(lambda: hook.get_data_diff(diff_id))
         if diff is not None:
             verdict["figures"] = Figures(diff, {}, {}).shown()
-    if "ti" in context:
-        with stored(hook.log, _name(ids)):
-            context["ti"].xcom_push(key=KEY, value=verdict)
+    push(context, verdict, _name(ids), hook.log)
     return verdict
 
 

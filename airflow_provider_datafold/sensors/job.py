@@ -101,8 +101,7 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
             report = jobs.gate.report
             _, reason = report.cause_of(error)
             verdict = {"kind": self.job.name, "outcome": "failed", "reason": reason}
-            with report.stored(self.log, f"the {self.job.noun}"):
-                context["ti"].xcom_push(key=report.KEY, value=verdict)
+            report.push(context, verdict, f"the {self.job.noun}", self.log)
 
     def _poke_again_and_again(self, context: Context) -> Any:
         try:

@@ -245,7 +245,7 @@ def _read_tests(nodes: Iterable[tuple[Mapping[str, Any], bool]]) -> Mapping[str,
         columns = _texts(arguments.get("combination_of_columns"))
         columns = columns or _texts([arguments.get("column_name")])
         if arguments.get("quote_columns") is True:
-            columns = [f'"{name}"' for name in columns]
+            columns = [f'"{column}"' for column in columns]
         tests = found[_tested(node)]
         is_proof = is_enabled and _finds_all(_mapping(node.get("config")))
         if name in _UNIQUE and not is_proof:

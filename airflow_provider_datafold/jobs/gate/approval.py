@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldDifferenceError, DatafoldInputError
+from airflow_provider_datafold.jobs.airflow_version import is_airflow
 from airflow_provider_datafold.jobs.gate.report import store
 
 if TYPE_CHECKING:
@@ -105,8 +106,7 @@ def check_airflow() -> None:
 
     :raises DatafoldInputError: Airflow is older than 3.1.
     """
-    major, minor = airflow.__version__.split(".")[:2]
-    if (int(major), int(minor)) < (3, 1):
+    if not is_airflow((3, 1)):
         raise DatafoldInputError(
             f"on_difference: 'ask' needs Airflow 3.1 or newer, where people can answer a task; "
             f"this is {airflow.__version__}. Pass 'fail', 'skip' or 'pass'. Nothing was sent."

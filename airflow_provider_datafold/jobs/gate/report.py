@@ -119,7 +119,7 @@ def store(context: Context, data: Mapping[str, Any], text: str | None, log: Any)
     """Store a verdict, and what people read of it, in XCom and in the events of assets."""
     if "ti" not in context:
         return
-    with stored(log, f"data diff {data['id']}"):
+    with _stored(log, f"data diff {data['id']}"):
         context["ti"].xcom_push(key=KEY, value=data)
         if text is not None:
             context["ti"].xcom_push(key=TEXT, value=text)
@@ -130,8 +130,15 @@ def store(context: Context, data: Mapping[str, Any], text: str | None, log: Any)
                 context["outlet_events"][outlet].extra.update(extra)
 
 
+def push(context: Context, data: Mapping[str, Any], name: str, log: Any) -> None:
+    """Store a verdict in XCom, without what people read of it."""
+    if "ti" in context:
+        with _stored(log, name):
+            context["ti"].xcom_push(key=KEY, value=data)
+
+
 @contextmanager
-def stored(log: Any, name: str) -> Iterator[None]:
+def _stored(log: Any, name: str) -> Iterator[None]:
     """Store a verdict in the block; a failure is only a warning."""
     try:
         yield

@@ -20,8 +20,7 @@ from datetime import datetime, timedelta, timezone
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-import airflow
-
+from airflow_provider_datafold.jobs.airflow_version import is_airflow
 from airflow_provider_datafold.jobs.job import DATA_DIFF, State
 
 if TYPE_CHECKING:
@@ -112,8 +111,7 @@ def _signs(ti: Any, run: Any) -> list[int]:
 
 def tells_of_each_clear() -> bool:
     """Return whether this Airflow counts each clear of a run: those before 3.2 count few."""
-    major, minor = airflow.__version__.split(".")[:2]
-    return (int(major), int(minor)) >= (3, 2)
+    return is_airflow((3, 2))
 
 
 @dataclass(frozen=True)

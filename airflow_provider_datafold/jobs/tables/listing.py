@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.hook import JobHook
 
 _MOST_PARTS = 2
-_UNCOUNTED = (
-    *(DatafoldRejectedError, DatafoldValidationError),
-    *(IndexError, TypeError, ValueError),  # Not a number.
-)
 
 
 @dataclass(frozen=True)
