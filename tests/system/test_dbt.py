@@ -39,7 +39,7 @@ def test_the_gates_have_the_names_of_the_tables(
     trigger(form)
 
     page.get_by_role("row").get_by_role("link", name="summary").click(timeout=60_000)
-    expect(page.get_by_text("8 of 9 passed, 1 did not").first).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("8 of 9 passed, 1 did not").first).to_be_visible(timeout=400_000)
     page.goto(page.url.split("/tasks/")[0] + "/tasks/gate/mapped")
     gate = page.get_by_role("row").filter(has_text=STOPPED)
     expect(gate).to_contain_text("Failed")
