@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import textwrap
 from pathlib import Path
@@ -164,12 +163,10 @@ def test_a_snippet_of_the_page_runs(number: int, project: str, run_dag: Any, san
     sandbox.state.data_diffs.courses.default = Course((Step("waiting"),), "done", IDENTICAL.outcome)
     sandbox.state.ci.courses.default = Course((Step("processing"),), "done")
     sandbox.state.ci.add(2, {"pr_number": 12, "pr_sha": "a" * 40})
+    dag_id = f"dbt_page_{number}"
     source = SNIPPETS[number].replace("/dbt/", f"{project}/")
-    found = re.search(r'DAG\(\s*"(\w+)"', source)
-    assert found
 
-    conf = {"pr_number": 12, "commit_sha": SHA, "build": "true", "bucket": f"{project}/bucket"}
-    run = run_dag(source, found[1], conf=conf)
+    run = run_dag(source_of(dag_id, source, {"commit_sha": SHA}), dag_id)
 
     assert run.state == "success"
     started = bodies(sandbox)
