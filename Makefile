@@ -55,9 +55,9 @@ docs: $(DOCS_INSTALLED)  ## Build the site in build/docs; a link inside it that 
 	@rm -rf $(SITE)
 	@$(DOCS_BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs $(SITE)
 
-api-diff: $(DOCS_INSTALLED)  ## Compare the public names and arguments with those of the last release.
-	@tag=$$(git describe --tags --abbrev=0 2>/dev/null) || { echo "No release to compare with."; exit 0; }; \
-	  $(DOCS_BIN)/griffe check airflow_provider_datafold --against $$tag
+api-diff: $(DOCS_INSTALLED)  ## List what would break users of the last release, or of main before it.
+	$(DOCS_BIN)/griffe check airflow_provider_datafold \
+	  --against $$(git describe --tags --abbrev=0 2>/dev/null || echo origin/main)
 
 test-ui: $(INSTALLED) docs  ## Test Airflow's UI, and the site, in a real browser.
 	@dev/scripts/install_programs.sh chromium
