@@ -9,12 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold import retry_policy
-from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.operators.base import DatafoldOperator
 from airflow_provider_datafold.redaction.secret import Secret
-from dev.faults.behaviours import INTEGRATION, answers
-from tests.contexts import context_of
 from tests.stand_ins import reimport
 
 MASKER = "airflow_provider_datafold.redaction.masker"
@@ -74,27 +69,6 @@ def test_airflow_without_retry_policies(
     found = reimport("airflow_provider_datafold.retry_policy", monkeypatch)
     assert found.DEFAULT_RETRY_POLICY is None
     assert not hasattr(found, "DatafoldRetryPolicy")
-
-
-class GetOperator(DatafoldOperator):
-    """A user's operator that defines only ``call``."""
-
-    def call(self, hook: DatafoldHook) -> Any:
-        return hook.get_integration(7)
-
-
-def test_operator_runs_without_a_retry_policy(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry_policy, "DEFAULT_RETRY_POLICY", None)
-    server = serve(answers())
-    task = GetOperator(task_id="get")
-    task.datafold_conn_id = "datafold_default"
-    before = getattr(task, "retry_policy", None)
-    context = context_of(task)
-    assert task.execute(context) == INTEGRATION
-    assert len(server.requests) == 1
-    assert getattr(task, "retry_policy", None) is before
-    # It has no page of its own.
-    assert context["ti"].pushed == {}
 
 
 def test_older_airflow_is_told_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
