@@ -28,16 +28,6 @@ def test_all_load_without_an_error(page: Page, airflow: LocalAirflow) -> None:
         expect(page.get_by_role("link", name=dag_id, exact=True).first).to_be_visible()
 
 
-def test_monitors_are_created_as_the_files_say(
-    page: Page, airflow: LocalAirflow, sandbox: Any, warehouse: Path
-) -> None:
-    trigger(open_trigger_form(page, airflow, "datafold_monitors_as_code", "Logical Date"))
-    # The run's badge, and that of its task.
-    expect(page.get_by_text("Success", exact=True)).to_have_count(2, timeout=90_000)
-    names = {monitor["name"] for monitor in sandbox.state.monitors.monitors.values()}
-    assert names >= {"Orders come in", "Orders cost something"}
-
-
 def test_a_monitor_that_alerts(
     page: Page, airflow: LocalAirflow, sandbox: Any, warehouse: Path
 ) -> None:

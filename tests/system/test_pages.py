@@ -39,14 +39,6 @@ def test_the_saved_connection_works_and_hides_its_key(page: Page, airflow: Local
     expect(page.get_by_role("dialog").get_by_label("API key")).to_have_value("***")
 
 
-def test_the_providers_page_describes_the_package(page: Page, airflow: LocalAirflow) -> None:
-    page.goto(f"{airflow.url}/providers")
-    row = page.get_by_role("row").filter(has_text="airflow-provider-datafold")
-    expect(row).to_contain_text("BI lineage of Datafold https://www.datafold.com/")
-    link = row.get_by_role("link", name="https://www.datafold.com/")
-    expect(link).to_have_attribute("href", "https://www.datafold.com/")
-
-
 @pytest.mark.usefixtures("connected")
 def test_a_run_from_the_form_to_datafold(page: Page, airflow: LocalAirflow, sandbox: Any) -> None:
     form = open_trigger_form(page, airflow, DAG_ID, LAST)
@@ -84,12 +76,3 @@ def test_a_run_from_the_form_to_datafold(page: Page, airflow: LocalAirflow, sand
         page.get_by_role("link", name="Datafold", exact=True).click()
     assert opened.value.url == f"{sandbox.url}/settings/integrations"
     expect(opened.value.get_by_role("row").filter(has_text=CRON)).to_contain_text("Hightouch 7")
-
-
-@pytest.mark.usefixtures("connected")
-def test_an_empty_schedule_is_none(page: Page, airflow: LocalAirflow, sandbox: Any) -> None:
-    form = open_trigger_form(page, airflow, DAG_ID, LAST)
-    cron_in(form).fill("")
-    trigger(form)
-    wait_for_success(page)
-    assert sandbox.state.integrations[7]["indexing_cron"] is None
