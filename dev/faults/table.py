@@ -61,10 +61,10 @@ _SOCKS = "socks5h://127.0.0.1:{port}"
 
 def _no_connection() -> Iterator[Fault]:
     name, service = "https://datafold.test", "https://datafold.test:{port}"
-    yield Fault("refused", UNREACHABLE, requests=0, door=Door.CLOSED)
+    yield Fault("refused", UNREACHABLE, requests=0, door=Door.CLOSED, says="connect (refused)")
     yield Fault("late", door=Door.LATE)
     yield Fault("queue-full", UNREACHABLE, requests=0, door=Door.FULL, timeout=_SHORT)
-    yield Fault("no-such-host", UNREACHABLE, requests=0, host=name)
+    yield Fault("no-such-host", UNREACHABLE, requests=0, host=name, says="no such host")
     for row, addresses, resolver in (("six-addresses", 6, 0), ("resolver-hangs", 1, FOR_EVER)):
         yield Fault(
             row,
@@ -90,7 +90,7 @@ def _broken_connection() -> Iterator[Fault]:
         "no-http": (b"SSH-2.0-OpenSSH_9.6\r\n",),
     }
     for name, steps in broken.items():
-        yield Fault(name, CONNECTION, [says(*steps)])
+        yield Fault(name, CONNECTION, [says(*steps)], says="the connection broke")
     yield Fault("truncated-tls", CONNECTION, [says(_HALF)], certificate="good")
     yield Fault("resets-twice", "", [says(Then.RESET), says(Then.RESET), answers()])
     yield Fault("closed-in-between", "", [says(answer(503, b"{}")), answers()])
@@ -105,9 +105,11 @@ def _slow() -> Iterator[Fault]:
         "stalls-in-body": says(_HALF, FOR_EVER),
         "drips-headers": drips(b"", _OK),
         "drips-body": _DRIPPING,
+        "drips-unannounced": drips(head(), b" " * 1000),
+        "drips-chunk": drips(_CHUNKED + b"1\r\n \r\n", b"0" * 1000),
     }
     for name, behaviour in slow.items():
-        yield Fault(name, TIMEOUT, [behaviour], timeout=_SHORT)
+        yield Fault(name, TIMEOUT, [behaviour], timeout=_SHORT, says="no complete response within")
     yield Fault("drips-tls", TIMEOUT, [_DRIPPING], certificate="good", timeout=_SHORT)
     yield Fault("stalls-once", "", [says(FOR_EVER), answers()], timeout=_MIDDLE)
     for status, error in ((500, SERVER), (401, AUTHENTICATION)):
@@ -159,6 +161,7 @@ def _statuses() -> Iterator[Fault]:
         yield Fault(f"redirect-{status}", REDIRECT, [redirects(status, elsewhere=True)])
     yield Fault("redirect-here", REDIRECT, [redirects(307, elsewhere=False)])
     yield Fault("redirect-nowhere", REDIRECT, [answers(302, b"")])
+    yield Fault("redirect-unreadable", REDIRECT, [is_huge(302, {"Location": "http://[x"})])
 
 
 def _waits() -> Iterator[Fault]:
@@ -178,7 +181,8 @@ def _waits() -> Iterator[Fault]:
 def _tls() -> Iterator[Fault]:
     for certificate in ("self-signed", "other-host", "expired", "mutual"):
         yield Fault(f"certificate-{certificate}", CERTIFICATE, requests=0, certificate=certificate)
-    yield Fault("plain-http", CERTIFICATE, [answers(400)], 0, reads=False, host=_HTTPS)
+    hint = "begin the connection's host with http://"
+    yield Fault("plain-http", CERTIFICATE, [answers(400)], 0, reads=False, host=_HTTPS, says=hint)
     broken = {
         "closed": (CONNECTION, says()),
         "reset": (CONNECTION, says(0.2, Then.RESET)),
@@ -216,15 +220,21 @@ def _proxies() -> Iterator[Fault]:
         connections=TRIES,
         **short,
     )
-    for name, url in (
-        ("nonsense", "nonsense://127.0.0.1:{port}"),
-        ("no-port", f"{http[:16]}:port"),
-    ):
+    wrong = {
+        "nonsense": "nonsense://127.0.0.1:{port}",
+        "no-host": "http://",
+        "no-url": "http://[x",
+        "no-port": "http://127.0.0.1:port",
+        "no-name": "http://a..test:3128",
+    }
+    for name, url in wrong.items():
         yield through(name, CONFIGURATION, url, says="the proxy cannot be used")
     reply = b"\5\0" + b"\5\0\0\3\xff" + bytes(257)
     socks = {
         "closed": says(),
         "stalls": says(FOR_EVER),
+        "stalls-later": says(b"\5\0", FOR_EVER),
+        "wants-user": says(b"\5\xff"),
         "drips": drips(b"", reply),
         "no-route": says(b"\5\0", 0.1, b"\5\4\0\1" + bytes(6)),
         "garbage": answers(400),
@@ -237,7 +247,7 @@ def _proxies() -> Iterator[Fault]:
             behaviour,
             reads=False,
             connections=TRIES,
-            timeout=_SHORT if name in ("stalls", "drips") else 10.0,
+            timeout=_SHORT if name in ("stalls", "stalls-later", "drips") else 10.0,
             says="could not connect through the proxy",
         )
 

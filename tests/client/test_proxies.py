@@ -310,28 +310,6 @@ def test_proxy_that_makes_no_tunnel(
 
 
 @both
-@pytest.mark.parametrize(
-    "steps",
-    [
-        [],
-        [FOR_EVER],
-        [b"\5\xff"],
-        [b"\5\0", 0.1, b"\5\4\0\1" + bytes(6)],
-        [b"\5\0", FOR_EVER],
-        [answer(400)],
-    ],
-    ids=["closes", "silent", "wants a user", "no route", "silent later", "speaks HTTP"],
-)
-def test_socks_proxy_that_does_not_connect(
-    steps: list[bytes | float], call: Call, to: Any, proxy: Any
-) -> None:
-    found = proxy(says(*steps), "socks5h", login=None, reads=False)
-    to(timeout=0.5 if FOR_EVER in steps else 30)
-    fails(call, DatafoldUnreachableError, UNREACHABLE)
-    assert found.connections == 1
-
-
-@both
 def test_socks_proxy_that_does_not_know_the_user(
     call: Call, secured: FaultServer, proxy: Any
 ) -> None:
@@ -424,21 +402,6 @@ def test_bytes_after_a_response_are_not_the_next_one(
             assert hook.get_integration(7) == {"id": number}
             time.sleep(0.2)
     assert service.connections == 3
-
-
-@both
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("nonsense://127.0.0.1:1", "http://", "http://[x", "http://127.0.0.1:port"),
-        *("http://a..test:3128", f"http://{'a' * 64}.test:3128"),
-    ],
-)
-def test_proxy_that_is_none(url: str, call: Call, to: Any, environ: Any) -> None:
-    environ(HTTPS_PROXY=url)
-    to()
-    said = fails(call, DatafoldConfigurationError, UNUSABLE)
-    assert "install requests[socks]" in said
 
 
 @both

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +11,13 @@ import trustme
 
 from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
-    DatafoldRedirectError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from dev.faults.behaviours import answer, answers, head, is_huge, redirects, says
+from dev.faults.behaviours import answer, answers, head, says
 from dev.faults.server import FaultServer, Then
 from tests.certificates import tls
 from tests.conftest import API_KEY
-from tests.drivers import call_sync, fails, update
+from tests.drivers import call_sync, update
 from tests.relay import Relay
 
 OK = answer(200, b"{}")
@@ -36,22 +34,6 @@ def test_sends_what_the_session_has(serve: Any) -> None:
     assert "cookie" not in server.requests[1].headers
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirect_is_not_followed(serve: Any, status: int) -> None:
-    with FaultServer([answers()]) as other:
-        elsewhere = f"http://127.0.0.1:{other.port}"
-        server = serve(redirects(status, elsewhere=True), elsewhere=elsewhere)
-        assert fails(call_sync, DatafoldRedirectError).status_code == status
-    assert len(server.requests) == 1
-    assert other.requests == []
-
-
-@pytest.mark.parametrize("location", ["http://[x", "http://127.0.0.1:1/"])
-def test_where_a_redirect_points_is_not_looked_at(serve: Any, location: str) -> None:
-    serve(is_huge(302, {"Location": location, "Content-Length": str(300 << 20)}))
-    assert fails(call_sync, DatafoldRedirectError).status_code == 302
-
-
 def test_connection_is_kept_and_a_new_one_made_when_the_service_closes_it(
     serve: Any, to: Any
 ) -> None:
@@ -65,17 +47,6 @@ def test_connection_is_kept_and_a_new_one_made_when_the_service_closes_it(
             time.sleep(pause)
     assert len(server.requests) == 4
     assert relay.connections == 2
-
-
-def test_netrc_does_not_replace_the_key(
-    serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login me password other")
-    monkeypatch.setenv("NETRC", str(netrc))
-    server = serve(says(OK))
-    update(call_sync)
-    assert server.requests[0].headers["authorization"] == f"Key {API_KEY}"
 
 
 def test_only_what_the_hook_itself_sends_is_kept_out_of_the_library_s_log(

@@ -30,11 +30,10 @@ from airflow_provider_datafold.exceptions import (
     DatafoldConnectionError,
     DatafoldError,
     DatafoldPermissionError,
-    DatafoldTimeoutError,
     DatafoldUnreachableError,
 )
-from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, drips, head, is_huge, says
-from dev.faults.server import Behaviour, Door, FaultServer, Then
+from dev.faults.behaviours import INTEGRATION, answer, answers, drips, head, is_huge, says
+from dev.faults.server import Behaviour, FaultServer, Then
 from tests.certificates import tls
 from tests.conftest import API_KEY
 from tests.drivers import BODY, CREATE, UPDATE, Call, both, call_sync, fails, update
@@ -105,34 +104,6 @@ def test_host_with_a_dot_at_its_end(
 
 
 @both
-@pytest.mark.parametrize(
-    "act",
-    [
-        pytest.param(drips(b"", OK), id="headers"),
-        pytest.param(drips(head(200, {"Content-Length": "50"}), b" " * 50), id="body"),
-        pytest.param(drips(head(200), b" " * 50), id="body without a length"),
-        pytest.param(
-            drips(head(200, {"Transfer-Encoding": "chunked"}) + b"1\r\n \r\n", b"0" * 50),
-            id="chunk",
-        ),
-        pytest.param(says(FOR_EVER), id="silence"),
-    ],
-)
-def test_time_is_for_the_whole_response(call: Call, serve: Any, act: Behaviour) -> None:
-    serve(act, extra={"timeout": 0.7})
-    error = fails(call, DatafoldTimeoutError, "no complete response within 0.7 s")
-    assert error.status_code is None
-    assert "'timeout'" in str(error)
-
-
-@both
-def test_dripping_tls_response(call: Call, serve: Any, authority: trustme.CA, bundle: str) -> None:
-    extra = {"timeout": 0.7, "ca_bundle": bundle}
-    serve(drips(b"", OK), tls=tls(authority), extra=extra)
-    fails(call, DatafoldTimeoutError, "within 0.7 s")
-
-
-@both
 def test_slow_response_within_the_time(call: Call, serve: Any) -> None:
     serve(says(0.3, OK[:-1], 0.3, OK[-1:]), extra=WHOLE)
     assert update(call) == {}
@@ -183,27 +154,6 @@ def test_a_refusal_is_a_refusal_whatever_its_body(
 # Faults.
 
 
-@both
-@pytest.mark.parametrize(
-    "act",
-    [
-        says(),
-        says(Then.RESET),
-        says(b"nonsense\r\n\r\n"),
-        says(head(200, {"Content-Length": "50"}) + b"{"),
-        says(head(200, {"Content-Length": "50"}) + b"{", Then.RESET),
-        says(head(200, {"Transfer-Encoding": "chunked"}) + b"5\r\n{"),
-        says(head(200, {"Transfer-Encoding": "chunked"}) + b"zz\r\n{"),
-        # Less than nothing.
-        says(head(200, {"Transfer-Encoding": "chunked"}) + b"-8\r\n{}\r\n"),
-        answers(200, b"{}", {"Content-Length": "2, 3"}),
-    ],
-)
-def test_broken_connection(call: Call, serve: Any, act: Behaviour) -> None:
-    serve(act)
-    assert fails(call, DatafoldConnectionError, "the connection broke").status_code is None
-
-
 # Bodies that the connection ends, without the end of TLS.
 
 
@@ -230,37 +180,6 @@ def test_body_that_the_end_of_the_connection_ends(
         assert update(call) == {"id": 7}
     else:
         fails(call, kind)
-
-
-@both
-def test_tls_that_breaks_off_is_a_broken_connection(call: Call, serve: Any, to: Any) -> None:
-    server = serve(says(), reads=False)
-    to(f"https://127.0.0.1:{server.port}")
-    fails(call, DatafoldConnectionError, "the connection broke")
-
-
-@both
-def test_refused(call: Call, serve: Any) -> None:
-    serve(door=Door.CLOSED)
-    error = fails(call, DatafoldUnreachableError, "could not connect (refused)")
-    assert "scheme (https if it has none) and port" in str(error)
-
-
-@both
-def test_no_room_for_a_connection(call: Call, serve: Any) -> None:
-    serve(door=Door.FULL, extra={"timeout": 0.5})
-    fails(call, DatafoldUnreachableError, "could not connect (timed out)")
-
-
-@both
-def test_no_such_host(call: Call, to: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(*_: Any, **__: Any) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    to("https://no-such-host.invalid")
-    error = fails(call, DatafoldUnreachableError, "there is no such host")
-    assert "no-such-host.invalid" in str(error)
 
 
 @both

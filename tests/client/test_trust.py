@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from airflow_provider_datafold.exceptions import (
 from dev.faults.behaviours import INTEGRATION, answer, answers, says
 from tests.certificates import tls
 from tests.conftest import API_KEY
-from tests.drivers import Call, both, call_sync, fails, update
+from tests.drivers import Call, both, fails, update
 
 OK = answer(200, b"{}")
 
@@ -69,13 +68,6 @@ def test_certificate_that_is_refused(
 
 
 @both
-def test_no_tls(call: Call, serve: Any, to: Any) -> None:
-    server = serve(says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), reads=False)
-    to(f"https://127.0.0.1:{server.port}")
-    fails(call, DatafoldCertificateError, "begin the connection's host with http://")
-
-
-@both
 @pytest.mark.parametrize("size", [None, 0, 300], ids=["missing", "empty", "half-written"])
 def test_bundle_that_is_none(
     call: Call, serve: Any, bundle: str, tmp_path: Path, size: int | None
@@ -86,19 +78,6 @@ def test_bundle_that_is_none(
     server = serve(says(OK), tls=tls(trustme.CA()), extra={"ca_bundle": str(file)})
     error = fails(call, DatafoldConfigurationError, "the CA bundle cannot be read")
     assert "'ca_bundle'" in str(error)
-    assert server.requests == []
-
-
-def test_certificate_of_the_client_is_wanted(
-    serve: Any, authority: trustme.CA, bundle: str
-) -> None:
-    context = tls(authority)
-    authority.configure_trust(context)
-    context.verify_mode = ssl.CERT_REQUIRED
-    server = serve(says(OK), tls=context, extra={"ca_bundle": bundle})
-    # The service often closes while the request is being sent.
-    for _ in range(5):
-        fails(call_sync, DatafoldCertificateError)
     assert server.requests == []
 
 
