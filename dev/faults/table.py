@@ -225,7 +225,6 @@ def _proxies() -> Iterator[Fault]:
         "no-host": "http://",
         "no-url": "http://[x",
         "no-port": "http://127.0.0.1:port",
-        "no-name": "http://a..test:3128",
     }
     for name, url in wrong.items():
         yield through(name, CONFIGURATION, url, says="the proxy cannot be used")

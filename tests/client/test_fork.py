@@ -1,4 +1,4 @@
-"""Two processes that share a client after a fork each get their own responses."""
+"""Two processes that share a hook after a fork each get their own responses."""
 
 from __future__ import annotations
 
@@ -8,39 +8,23 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
-import pytest
-
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, FaultServer, Step, Then
 from tests.conftest import API_KEY, ROOT
 
-SYNC = """
-hook = DatafoldHook()
-ask = hook.get_integration
-"""
-
-ASYNC = """
-client = AsyncClient(fetch_settings("datafold_default"), "tests")
-ask = lambda number: asyncio.run(client.call(bi.GET, bi_datasource_id=number))
-"""
-
 # The parent sends while the child's response is in transit, which the parent must not read.
 FORK = """
-import asyncio
 import os
 import signal
 import time
 
-from airflow_provider_datafold.api import bi
-from airflow_provider_datafold.client.loop import AsyncClient
-from airflow_provider_datafold.connection.fetch import fetch_settings
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
-DRIVER
+hook = DatafoldHook()
 
 def is_wrong(number):
     try:
-        return ask(number) != {"id": number}
+        return hook.get_integration(number) != {"id": number}
     except Exception:
         return True
 
@@ -72,14 +56,13 @@ def tells_the_id(call: Call) -> Iterable[Step]:
     return [pause, answer(200, json.dumps({"id": number}).encode()), Then.KEEP]
 
 
-@pytest.mark.parametrize("driver", [SYNC, ASYNC], ids=["sync", "async"])
-def test_each_process_gets_its_own_responses(driver: str) -> None:
+def test_each_process_gets_its_own_responses() -> None:
     with FaultServer([tells_the_id]) as server:
         extra = {"timeout": 5, "max_retries": 0}
         fields = {"host": f"http://127.0.0.1:{server.port}", "password": API_KEY, "extra": extra}
         connection = json.dumps({"conn_type": "datafold", **fields})
         done = subprocess.run(
-            [sys.executable, "-c", FORK.replace("DRIVER", driver)],
+            [sys.executable, "-c", FORK],
             env={
                 **os.environ,
                 "PYTHONPATH": str(ROOT),

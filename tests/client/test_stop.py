@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -13,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +79,10 @@ def on_signal() -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
-def hook(connect: Callable[..., None]) -> Callable[..., JobHook]:
-    def make(port: int, scheme: str = "http", host: str = "127.0.0.1") -> JobHook:
-        connect("datafold_default", host=f"{scheme}://{host}:{port}", password=API_KEY)
+def hook(connect: Callable[..., None], bundle: str) -> Callable[[str], JobHook]:
+    def make(host: str) -> JobHook:
+        extra = {"ca_bundle": bundle, "timeout": 2 * PATIENCE}
+        connect("datafold_default", host=host, password=API_KEY, extra=extra)
         return JobHook()
 
     return make
@@ -95,89 +94,64 @@ def test_ends_at_once_and_sends_nothing_more(
     before: int, hook: Any, on_signal: Any, act: Any
 ) -> None:
     behaviours = [answers()] * before + [act, answers()]
-    with FaultServer(behaviours) as server, hook(server.port) as stopped:
+    with FaultServer(behaviours) as server, hook(f"http://127.0.0.1:{server.port}") as stopped:
         for _ in range(before):
             stopped.get_integration(7)
         on_signal(stopped.stop, lambda: len(server.requests) > before)
         with pytest.raises(DatafoldStoppedError, match="no further request was sent"):
             stopped.get_integration(7)
-        with pytest.raises(DatafoldStoppedError):
-            stopped.get_integration(8)
-        stopped.close()
-        with pytest.raises(DatafoldStoppedError):
-            stopped.get_integration(9)
+        for number in (8, 9):
+            with pytest.raises(DatafoldStoppedError):
+                stopped.get_integration(number)
+            stopped.close()
         assert len(server.requests) == before + 1
 
 
-@pytest.mark.parametrize("is_proxied", [False, True])
-@pytest.mark.parametrize("before", [0, 1])
-def test_breaks_off_a_tls_response(
-    before: int,
-    is_proxied: bool,
-    connect: Any,
+@pytest.mark.parametrize(
+    ("phase", "scheme"),
+    [
+        ("tunnel", "http"),
+        *(("handshake", scheme) for scheme in ("direct", "http", "https", "socks5h")),
+        *((phase, scheme) for phase in ("response", "kept") for scheme in ("direct", "https")),
+    ],
+)
+def test_breaks_off_tls(
+    phase: str,
+    scheme: str,
+    hook: Any,
     on_signal: Any,
     authority: trustme.CA,
-    bundle: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     context = tls(authority, "127.0.0.1", "datafold.test")
-    with FaultServer([answers()] * before + [silent], tls=context) as server, ExitStack() as stack:
-        host = f"https://127.0.0.1:{server.port}"
-        if is_proxied:
-            proxy = stack.enter_context(Tunnel(server.port, tls=context))
+    before = [answers()] if phase == "kept" else []
+    is_tls = phase in ("response", "kept")
+    service = FaultServer([*before, silent], reads=is_tls, tls=context if is_tls else None)
+    with service, Tunnel(service.port, tls=context if scheme == "https" else None) as proxy:
+        host = f"https://127.0.0.1:{service.port}"
+        if scheme != "direct":
             host = "https://datafold.test"
-            monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
-        connect("datafold_default", host=host, password=API_KEY, extra={"ca_bundle": bundle})
-        with JobHook() as stopped:
-            for _ in range(before):
+            port = service.port if phase == "tunnel" else proxy.port
+            monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{port}")
+        with hook(host) as stopped:
+            for _ in before:
                 stopped.get_integration(7)
-            on_signal(stopped.stop, lambda: len(server.requests) > before)
+            on_signal(
+                stopped.stop,
+                lambda: len(service.requests) > len(before) if is_tls else service.connections,
+            )
             with pytest.raises(DatafoldStoppedError):
                 stopped.get_integration(7)
-        assert (len(server.requests), server.connections) == (before + 1, 1)
+        assert service.connections == 1
 
 
 def test_breaks_off_a_connection_that_is_not_taken(hook: Any, on_signal: Any) -> None:
-    with FaultServer([answers()], door=Door.FULL) as server, hook(server.port) as stopped:
+    with FaultServer([answers()], door=Door.FULL) as server:
+        stopped = hook(f"http://127.0.0.1:{server.port}")
         on_signal(stopped.stop, lambda: True)
         with pytest.raises(DatafoldStoppedError):
             stopped.get_integration(7)
         assert server.requests == []
-
-
-def test_breaks_off_a_proxy(hook: Any, on_signal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with FaultServer([silent]) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        with hook(443, "https", "datafold.example") as stopped:
-            on_signal(stopped.stop, lambda: proxy.requests)
-            with pytest.raises(DatafoldStoppedError):
-                stopped.get_integration(7)
-        assert [request.method for request in proxy.requests] == ["CONNECT"]
-
-
-@pytest.mark.parametrize("scheme", ["direct", "http", "https", "socks5h"])
-def test_breaks_off_a_handshake(
-    scheme: str,
-    connect: Any,
-    on_signal: Any,
-    authority: trustme.CA,
-    bundle: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with (
-        FaultServer([silent], reads=False) as server,
-        Tunnel(server.port, tls=tls(authority) if scheme == "https" else None) as proxy,
-        JobHook() as stopped,
-    ):
-        host = f"https://127.0.0.1:{server.port}"
-        if scheme != "direct":
-            host = "https://datafold.test"
-            monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
-        extra = {"ca_bundle": bundle, "timeout": 2 * PATIENCE}
-        connect("datafold_default", host=host, password=API_KEY, extra=extra)
-        on_signal(stopped.stop, lambda: server.connections)
-        with pytest.raises(DatafoldStoppedError):
-            stopped.get_integration(7)
 
 
 def test_breaks_off_the_look_up_of_a_host(
@@ -189,16 +163,16 @@ def test_breaks_off_the_look_up_of_a_host(
         over.wait(FOR_EVER)
         raise socket.gaierror(socket.EAI_NONAME, "x")
 
-    with hook(443, "https", "datafold.example") as stopped:
-        monkeypatch.setattr(socket, "getaddrinfo", look_up)
-        on_signal(stopped.stop, lambda: True)
-        with pytest.raises(DatafoldStoppedError):
-            stopped.get_integration(7)
+    stopped = hook("https://datafold.example")
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    on_signal(stopped.stop, lambda: True)
+    with pytest.raises(DatafoldStoppedError):
+        stopped.get_integration(7)
     over.set()
 
 
 def test_hook_that_is_stopped_before_it_is_used_sends_nothing(hook: Any) -> None:
-    with FaultServer([answers()]) as server, hook(server.port) as stopped:
+    with FaultServer([answers()]) as server, hook(f"http://127.0.0.1:{server.port}") as stopped:
         stopped.stop()
         with pytest.raises(DatafoldStoppedError):
             stopped.get_integration(7)
@@ -260,7 +234,7 @@ def test_nothing_is_sent_after_it_wherever_it_comes(hook: Any, first: int) -> No
             with contextlib.suppress(DatafoldStoppedError):
                 stopped.get_integration(7)
 
-        with hook(server.port) as stopped:
+        with hook(f"http://127.0.0.1:{server.port}") as stopped:
             for _ in range(first):
                 stopped.get_integration(7)
             server.requests.clear()
@@ -295,38 +269,39 @@ if __name__ == "__main__":
 
 
 @pytest.mark.airflow
-def test_terminated_task_sends_nothing_more(tmp_path: Path, airflow_database: None) -> None:
+def test_terminated_task_sends_nothing_more(
+    tmp_path: Path, airflow_database: None, connect: Any
+) -> None:
     # Airflow's processes have time limits of their own below.
     signal.setitimer(signal.ITIMER_REAL, 0)
-    file = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "dag_to_stop.py")
+    file, output = tmp_path / "dag_to_stop.py", tmp_path / "output.txt"
     file.write_text(DAG_FILE)
+    connect("hightouch_default", conn_type="http", password=TOKEN)
     pausing = answers(503, b"{}", {"Retry-After": "8"})
-    with FaultServer([pausing]) as server, (tmp_path / "output.txt").open("w") as output:
-        host = f"http://127.0.0.1:{server.port}"
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "AIRFLOW_CONN_DATAFOLD_DEFAULT": json.dumps(
-                {"conn_type": "datafold", "host": host, "password": API_KEY}
-            ),
-            "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps({"conn_type": "http", "password": TOKEN}),
-        }
+    with FaultServer([pausing]) as server, output.open("w") as stream:
+        connect("datafold_default", host=f"http://127.0.0.1:{server.port}", password=API_KEY)
         task = subprocess.Popen(
-            [sys.executable, str(file)], env=environment, stdout=output, stderr=output
+            [sys.executable, str(file)],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path),
+            },
+            stdout=stream,
+            stderr=stream,
         )
         try:
             end = time.monotonic() + 120
             while not server.requests and task.poll() is None and time.monotonic() < end:
                 time.sleep(0.1)
             time.sleep(1)
-            assert task.poll() is None, (tmp_path / "output.txt").read_text()[-3000:]
+            assert task.poll() is None, output.read_text()[-3000:]
             task.send_signal(signal.SIGTERM)
             task.wait(timeout=150)
         finally:
             task.kill()
             task.wait()
-            file.unlink()
         assert len(server.requests) == 1
-    said = (tmp_path / "output.txt").read_text()
     # Airflow 2 itself ends the task, by an error that it raises in the signal's handler.
+    said = output.read_text()
     assert "no further request was sent" in said or "Task received SIGTERM" in said

@@ -1,4 +1,4 @@
-"""Which certificates are trusted, in a worker and in an event loop."""
+"""Which certificates are trusted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from airflow_provider_datafold.exceptions import (
     DatafoldCertificateError,
     DatafoldConfigurationError,
 )
-from dev.faults.behaviours import INTEGRATION, answer, answers, says
+from dev.faults.behaviours import INTEGRATION, answers
 from tests.certificates import tls
-from tests.conftest import API_KEY
-from tests.drivers import Call, both, fails, update
+from tests.drivers import Call, both, call_sync, fails, update
 
-OK = answer(200, b"{}")
+REFUSED = "the TLS certificate was refused"
 
 
 @both
@@ -37,33 +36,19 @@ def test_trusted_certificate(
     trustme.CA().cert_pem.write_to_path(str(other))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle if is_environments else str(other))
     extra = {} if is_environments else {"ca_bundle": bundle}
-    server = serve(says(OK), tls=tls(authority), extra=extra)
-    assert update(call) == {}
-    assert server.requests[0].headers["authorization"] == f"Key {API_KEY}"
+    serve(answers(), tls=tls(authority), extra=extra)
+    assert update(call) == INTEGRATION
 
 
-@both
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_no_verification_is_for_its_connection_only(
-    call: Call, serve: Any, bundle: str, monkeypatch: pytest.MonkeyPatch
+    serve: Any, bundle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
-    serve(says(OK), tls=tls(trustme.CA()), extra={"verify_ssl": False})
-    assert update(call) == {}
-    server = serve(says(OK), tls=tls(trustme.CA()))
-    fails(call, DatafoldCertificateError, "the TLS certificate was refused")
-    assert server.requests == []
-
-
-@both
-@pytest.mark.parametrize("is_known", [False, True], ids=["unknown authority", "another host"])
-def test_certificate_that_is_refused(
-    is_known: bool, call: Call, serve: Any, authority: trustme.CA, bundle: str
-) -> None:
-    context = tls(authority, "acme.io") if is_known else tls(trustme.CA())
-    server = serve(says(OK), tls=context, extra={"ca_bundle": bundle} if is_known else {})
-    error = fails(call, DatafoldCertificateError, "the TLS certificate was refused")
-    assert "'ca_bundle'" in str(error)
+    serve(answers(), tls=tls(trustme.CA()), extra={"verify_ssl": False})
+    assert update(call_sync) == INTEGRATION
+    server = serve(answers(), tls=tls(trustme.CA()))
+    assert "'ca_bundle'" in str(fails(call_sync, DatafoldCertificateError, REFUSED))
     assert server.requests == []
 
 
@@ -75,9 +60,8 @@ def test_bundle_that_is_none(
     file = tmp_path / "ca.pem"
     if size is not None:
         file.write_text(Path(bundle).read_text()[:size])
-    server = serve(says(OK), tls=tls(trustme.CA()), extra={"ca_bundle": str(file)})
-    error = fails(call, DatafoldConfigurationError, "the CA bundle cannot be read")
-    assert "'ca_bundle'" in str(error)
+    server = serve(answers(), tls=tls(trustme.CA()), extra={"ca_bundle": str(file)})
+    fails(call, DatafoldConfigurationError, "the CA bundle cannot be read")
     assert server.requests == []
 
 
@@ -90,16 +74,15 @@ def name_in_folder(authority: trustme.CA) -> str:
     return f"{int.from_bytes(hashlib.sha1(encoded).digest()[:4], 'little'):08x}.0"
 
 
-@both
-def test_ca_folder(call: Call, serve: Any, authority: trustme.CA, tmp_path: Path) -> None:
+def test_ca_folder(serve: Any, authority: trustme.CA, tmp_path: Path) -> None:
     file = tmp_path / name_in_folder(authority)
     authority.cert_pem.write_to_path(str(file))
     # Such folders are full of links, and some lead nowhere.
     (tmp_path / "gone.pem").symlink_to("nowhere")
     serve(answers(), tls=tls(authority), extra={"ca_bundle": str(tmp_path)})
-    assert update(call) == INTEGRATION
+    assert update(call_sync) == INTEGRATION
     file.unlink()
-    fails(call, DatafoldCertificateError, "the TLS certificate was refused")
+    fails(call_sync, DatafoldCertificateError, REFUSED)
 
 
 @both
@@ -109,7 +92,7 @@ def test_cas_that_were_replaced_are_read_again(
     file, new = tmp_path / "ca.pem", tmp_path / "new.pem"
     trustme.CA().cert_pem.write_to_path(str(file))
     serve(answers(), tls=tls(authority), extra={"ca_bundle": str(file)})
-    fails(call, DatafoldCertificateError, "the TLS certificate was refused")
+    fails(call, DatafoldCertificateError, REFUSED)
     authority.cert_pem.write_to_path(str(new))
     new.replace(file)
     assert update(call) == INTEGRATION
