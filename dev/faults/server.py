@@ -115,7 +115,7 @@ class FaultServer:
         elsewhere: str = "",
     ) -> None:
         self.requests: list[Request] = []
-        self.connections = 0
+        self.connections = self.open = 0
         self._behaviours = behaviours
         self._reads = reads
         self._door = door
@@ -231,9 +231,13 @@ class FaultServer:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
-            with connection, connection.makefile("rb") as stream:
-                while self._answer(connection, stream):
-                    pass
+            self.open += 1
+            try:
+                with connection, connection.makefile("rb") as stream:
+                    while self._answer(connection, stream):
+                        pass
+            finally:
+                self.open -= 1
 
     def _answer(self, connection: socket.socket, stream: BinaryIO) -> bool:
         """Behave once, and return whether the connection stays open."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from typing import Any
 
 import pytest
@@ -17,8 +16,6 @@ from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldError
 from airflow_provider_datafold.redaction.secret import Secret
-from dev.faults.behaviours import INTEGRATION, answers
-from tests.drivers import Call, both, update
 
 KEY = "Kp7sVt2Xw9Yz"
 LOG = logging.getLogger(__name__)
@@ -129,13 +126,3 @@ def test_an_answer_about_something_else_is_an_error(answered: Any) -> None:
     assert error.reason.startswith("200, but the response is about another data diff: its id is ")
     assert ", not 7. " in error.reason
     assert KEY not in str(error)
-
-
-@both
-def test_each_driver_pauses_and_sends_the_same_again(call: Call, serve: Any) -> None:
-    server = serve(answers(429, b"", {"Retry-After": "0.3"}), answers(), extra={"max_retries": 1})
-    start = time.monotonic()
-    assert update(call) == INTEGRATION
-    assert 0.3 <= time.monotonic() - start < 5
-    first, second = ((request.target, request.body) for request in server.requests)
-    assert first == second

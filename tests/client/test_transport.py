@@ -28,11 +28,10 @@ from airflow_provider_datafold.exceptions import (
     DatafoldUnreachableError,
 )
 from dev.faults.behaviours import INTEGRATION, answer, answers, drips, head, is_huge, says
-from dev.faults.server import Behaviour, Door, FaultServer, Then
+from dev.faults.server import Behaviour, Door, Then
 from tests.certificates import tls
 from tests.conftest import API_KEY
 from tests.drivers import BODY, CREATE, UPDATE, Call, both, call_sync, fails, update
-from tests.tunnel import Tunnel
 
 OK = answer(200, b"{}")
 MOST = 10 << 20
@@ -56,16 +55,6 @@ def test_sends_what_it_is_told(call: Call, serve: Any, to: Any) -> None:
     assert headers["user-agent"] == (agent if call is call_sync else "tests")
     assert "content-type" not in other.headers
     assert other.body == b""
-
-
-def test_host_with_a_dot_at_its_end(
-    to: Any, authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context = tls(authority, "datafold.test")
-    with FaultServer([answers()], tls=context) as service, Tunnel(service.port) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        to("https://datafold.test.", ca_bundle=bundle)
-        assert update(call_sync) == INTEGRATION
 
 
 @both
