@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, FaultServer, Step, Then
-from tests.conftest import API_KEY, ROOT
+from tests.conftest import ROOT
 
 # The parent sends while the child's response is in transit, which the parent must not read.
 FORK = """
@@ -56,19 +57,15 @@ def tells_the_id(call: Call) -> Iterable[Step]:
     return [pause, answer(200, json.dumps({"id": number}).encode()), Then.KEEP]
 
 
-def test_each_process_gets_its_own_responses() -> None:
+def test_each_process_gets_its_own_responses(connect: Any) -> None:
     with FaultServer([tells_the_id]) as server:
         extra = {"timeout": 5, "max_retries": 0}
-        fields = {"host": f"http://127.0.0.1:{server.port}", "password": API_KEY, "extra": extra}
-        connection = json.dumps({"conn_type": "datafold", **fields})
+        connect(
+            "datafold_default", host=f"http://127.0.0.1:{server.port}", extra=extra, password="k"
+        )
         done = subprocess.run(
             [sys.executable, "-c", FORK],
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "AIRFLOW_CONN_DATAFOLD_DEFAULT": connection,
-                "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-            },
+            env={**os.environ, "PYTHONPATH": str(ROOT), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"},
             capture_output=True,
             text=True,
             timeout=120,

@@ -24,6 +24,7 @@ from dev.faults.behaviours import FOR_EVER, answers, drips, head, says
 from dev.faults.server import Door, FaultServer
 from tests.certificates import tls
 from tests.conftest import API_KEY, ROOT, TOKEN
+from tests.interruptions import on_signal
 from tests.tunnel import Tunnel
 
 PATIENCE = 12.0
@@ -53,32 +54,6 @@ def watchdog() -> Iterator[None]:
 
 
 @pytest.fixture
-def on_signal() -> Iterator[Callable[..., None]]:
-    """Do something in a real signal handler, half a second after a condition holds."""
-    before = signal.getsignal(signal.SIGUSR1)
-    # A signal after a test that failed early would end the whole process.
-    over, threads = threading.Event(), list[threading.Thread]()
-
-    def arrange(do: Callable[[], object], condition: Callable[[], object]) -> None:
-        def wait() -> None:
-            end = time.monotonic() + PATIENCE
-            while not condition() and not over.is_set() and time.monotonic() < end:
-                over.wait(0.02)
-            if not over.wait(0.5):
-                os.kill(os.getpid(), signal.SIGUSR1)
-
-        signal.signal(signal.SIGUSR1, lambda *_: do())
-        threads.append(threading.Thread(target=wait, daemon=True))
-        threads[-1].start()
-
-    yield arrange
-    over.set()
-    for thread in threads:
-        thread.join(PATIENCE)
-    signal.signal(signal.SIGUSR1, before)
-
-
-@pytest.fixture
 def hook(connect: Callable[..., None], bundle: str) -> Callable[[str], JobHook]:
     def make(host: str) -> JobHook:
         extra = {"ca_bundle": bundle, "timeout": 2 * PATIENCE}
@@ -90,15 +65,17 @@ def hook(connect: Callable[..., None], bundle: str) -> Callable[[str], JobHook]:
 
 @pytest.mark.parametrize("act", [busy, silent, drip], ids=["pause", "silent", "drip"])
 @pytest.mark.parametrize("before", [0, 1], ids=["new connection", "kept connection"])
-def test_ends_at_once_and_sends_nothing_more(
-    before: int, hook: Any, on_signal: Any, act: Any
-) -> None:
-    behaviours = [answers()] * before + [act, answers()]
-    with FaultServer(behaviours) as server, hook(f"http://127.0.0.1:{server.port}") as stopped:
+def test_ends_at_once_and_sends_nothing_more(before: int, hook: Any, act: Any) -> None:
+    with (
+        FaultServer([answers()] * before + [act, answers()]) as server,
+        hook(f"http://127.0.0.1:{server.port}") as stopped,
+    ):
         for _ in range(before):
             stopped.get_integration(7)
-        on_signal(stopped.stop, lambda: len(server.requests) > before)
-        with pytest.raises(DatafoldStoppedError, match="no further request was sent"):
+        with (
+            on_signal(stopped.stop, lambda: len(server.requests) > before),
+            pytest.raises(DatafoldStoppedError, match="no further request was sent"),
+        ):
             stopped.get_integration(7)
         for number in (8, 9):
             with pytest.raises(DatafoldStoppedError):
@@ -116,12 +93,7 @@ def test_ends_at_once_and_sends_nothing_more(
     ],
 )
 def test_breaks_off_tls(
-    phase: str,
-    scheme: str,
-    hook: Any,
-    on_signal: Any,
-    authority: trustme.CA,
-    monkeypatch: pytest.MonkeyPatch,
+    phase: str, scheme: str, hook: Any, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = tls(authority, "127.0.0.1", "datafold.test")
     before = [answers()] if phase == "kept" else []
@@ -133,40 +105,29 @@ def test_breaks_off_tls(
             host = "https://datafold.test"
             port = service.port if phase == "tunnel" else proxy.port
             monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{port}")
-        with hook(host) as stopped:
-            for _ in before:
-                stopped.get_integration(7)
-            on_signal(
-                stopped.stop,
-                lambda: len(service.requests) > len(before) if is_tls else service.connections,
-            )
-            with pytest.raises(DatafoldStoppedError):
-                stopped.get_integration(7)
+        stopped = hook(host)
+        for _ in before:
+            stopped.get_integration(7)
+
+        def is_under_way() -> bool:
+            return len(service.requests) > len(before) if is_tls else service.connections > 0
+
+        with on_signal(stopped.stop, is_under_way), pytest.raises(DatafoldStoppedError):
+            stopped.get_integration(7)
         assert service.connections == 1
 
 
-def test_breaks_off_a_connection_that_is_not_taken(hook: Any, on_signal: Any) -> None:
+def test_breaks_off_what_is_not_connected_yet(hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultServer([answers()], door=Door.FULL) as server:
         stopped = hook(f"http://127.0.0.1:{server.port}")
-        on_signal(stopped.stop, lambda: True)
-        with pytest.raises(DatafoldStoppedError):
+        with on_signal(stopped.stop, lambda: True), pytest.raises(DatafoldStoppedError):
             stopped.get_integration(7)
         assert server.requests == []
 
-
-def test_breaks_off_the_look_up_of_a_host(
-    hook: Any, on_signal: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
     over = threading.Event()
-
-    def look_up(*_: object, **__: object) -> Any:
-        over.wait(FOR_EVER)
-        raise socket.gaierror(socket.EAI_NONAME, "x")
-
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(FOR_EVER))
     stopped = hook("https://datafold.example")
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    on_signal(stopped.stop, lambda: True)
-    with pytest.raises(DatafoldStoppedError):
+    with on_signal(stopped.stop, lambda: True), pytest.raises(DatafoldStoppedError):
         stopped.get_integration(7)
     over.set()
 

@@ -23,17 +23,15 @@ from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
     DatafoldAuthenticationError,
     DatafoldConnectionError,
-    DatafoldError,
     DatafoldPermissionError,
     DatafoldUnreachableError,
 )
-from dev.faults.behaviours import INTEGRATION, answer, answers, drips, head, is_huge, says
+from dev.faults.behaviours import INTEGRATION, answers, drips, head, is_huge, says
 from dev.faults.server import Behaviour, Door, Then
 from tests.certificates import tls
 from tests.conftest import API_KEY
 from tests.drivers import BODY, CREATE, UPDATE, Call, both, call_sync, fails, update
 
-OK = answer(200, b"{}")
 MOST = 10 << 20
 """Size of the largest response that is read."""
 LONG = {"Content-Length": "50"}
@@ -55,12 +53,6 @@ def test_sends_what_it_is_told(call: Call, serve: Any, to: Any) -> None:
     assert headers["user-agent"] == (agent if call is call_sync else "tests")
     assert "content-type" not in other.headers
     assert other.body == b""
-
-
-@both
-def test_slow_response_within_the_time(call: Call, serve: Any) -> None:
-    serve(says(0.3, OK[:-1], 0.3, OK[-1:]), extra={"timeout": 60})
-    assert update(call) == {}
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Length": str(MOST)}])
@@ -124,27 +116,12 @@ def test_broken_connection(serve: Any, act: Behaviour) -> None:
     assert fails(call_sync, DatafoldConnectionError, "the connection broke").status_code is None
 
 
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
-        (head(200) + b'{"id": 7}', None),
-        (head(200) + b'{"id": 7', DatafoldAnswerError),
-        (head(200, LONG) + b'{"id": 7', DatafoldConnectionError),
-    ],
-    ids=["whole", "cut off", "shorter than announced"],
-)
 def test_body_that_ends_with_the_connection_but_without_the_end_of_tls(
-    content: bytes,
-    kind: type[DatafoldError] | None,
-    serve: Any,
-    authority: trustme.CA,
-    bundle: str,
+    serve: Any, authority: trustme.CA, bundle: str
 ) -> None:
+    content = head(200) + b'{"id": 7}'
     serve(says(content), tls=tls(authority), extra={"ca_bundle": bundle})
-    if kind is None:
-        assert update(call_sync) == {"id": 7}
-    else:
-        fails(call_sync, kind)
+    assert update(call_sync) == {"id": 7}
 
 
 @both

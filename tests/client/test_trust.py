@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from cryptography import x509
 
 from airflow_provider_datafold.exceptions import (
     DatafoldCertificateError,
@@ -63,26 +61,6 @@ def test_bundle_that_is_none(
     server = serve(answers(), tls=tls(trustme.CA()), extra={"ca_bundle": str(file)})
     fails(call, DatafoldConfigurationError, "the CA bundle cannot be read")
     assert server.requests == []
-
-
-def name_in_folder(authority: trustme.CA) -> str:
-    """The name that OpenSSL looks for: a hash of the subject, in small letters and in UTF-8."""
-    subject = x509.load_pem_x509_certificate(authority.cert_pem.bytes()).subject
-    small = [x509.Name([x509.NameAttribute(part.oid, str(part.value).lower())]) for part in subject]
-    # Each without the tag and the length of the sequence.
-    encoded = b"".join(name.public_bytes()[2:] for name in small)
-    return f"{int.from_bytes(hashlib.sha1(encoded).digest()[:4], 'little'):08x}.0"
-
-
-def test_ca_folder(serve: Any, authority: trustme.CA, tmp_path: Path) -> None:
-    file = tmp_path / name_in_folder(authority)
-    authority.cert_pem.write_to_path(str(file))
-    # Such folders are full of links, and some lead nowhere.
-    (tmp_path / "gone.pem").symlink_to("nowhere")
-    serve(answers(), tls=tls(authority), extra={"ca_bundle": str(tmp_path)})
-    assert update(call_sync) == INTEGRATION
-    file.unlink()
-    fails(call_sync, DatafoldCertificateError, REFUSED)
 
 
 @both

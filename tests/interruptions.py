@@ -1,0 +1,32 @@
+"""Interrupt a test by a real signal, as Airflow interrupts a task."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def on_signal(do: Callable[[], object], condition: Callable[[], object]) -> Iterator[None]:
+    """Do something in a signal handler, half a second after a condition holds."""
+    before = signal.signal(signal.SIGUSR1, lambda *_: do())
+    over = threading.Event()
+
+    def wait() -> None:
+        while not condition() and not over.wait(0.02):
+            pass
+        # A signal after a test that failed early would end the whole process.
+        if not over.wait(0.5):
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
