@@ -1,4 +1,4 @@
-"""The kinds of BI integration: their configurations are those of the contract, and comparisons."""
+"""The kinds of BI integration: their configurations, and what came back otherwise."""
 
 from __future__ import annotations
 
@@ -9,56 +9,12 @@ import pytest
 from airflow_provider_datafold.api import bi
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.redaction.secret import Secret
-from dev.sandbox import contract, schema
-from dev.sandbox.contract import Operation
 from tests.integrations import BINDINGS, KINDS, NOT_GIVEN
-
-CONTRACT = contract.load()
-
-
-def config_of(kind: str) -> dict[str, Any]:
-    """The contract's schema for a kind's configuration, the same in its two operations."""
-    path = f"/api/v1/lineage/bi/{kind}/"
-    found = contract.config(CONTRACT, Operation("POST", path))
-    assert found is not None
-    assert found == contract.config(CONTRACT, Operation("PUT", path + "{bi_datasource_id}/"))
-    return found
 
 
 def body(kind: str, config: Any) -> Any:
     made = bi.find(kind).body(config)
     return {name: it.reveal() if isinstance(it, Secret) else it for name, it in made.items()}
-
-
-def refused(kind: str, config: Any) -> str:
-    with pytest.raises(DatafoldInputError) as caught:
-        body(kind, config)
-    assert str(caught.value).endswith("Nothing was sent.")
-    return str(caught.value)
-
-
-def is_nullable(node: dict[str, Any]) -> bool:
-    return {"type": "null"} in node.get("anyOf", ())
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_tests_know_what_the_contract_does(kind: str) -> None:
-    fields = config_of(kind)["properties"]
-    assert set(KINDS[kind].fields) == set(fields)
-    assert set(KINDS[kind].required) == set(config_of(kind).get("required", ()))
-    assert KINDS[kind].secrets == {
-        name for name, node in fields.items() if schema.is_secret(CONTRACT, node)
-    }
-    assert KINDS[kind].nullable == {name for name, node in fields.items() if is_nullable(node)}
-
-
-def test_the_package_knows_the_contract_s_kinds() -> None:
-    created = [
-        operation.path.split("/")[-2]
-        for operation in contract.operations(CONTRACT, contract.BI)
-        if operation.method == "POST"
-    ]
-    assert set(bi.KINDS) == set(KINDS) == set(created)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -107,9 +63,17 @@ def test_body_is_made_right(kind: str, config: Any, arrives: Any) -> None:
     ],
 )
 def test_a_configuration_is_refused(kind: Any, config: Any, said: str) -> None:
-    found = refused(kind, config)
-    assert found.startswith(said)
-    assert "planted" not in found
+    with pytest.raises(DatafoldInputError) as caught:
+        body(kind, config)
+    assert str(caught.value).startswith(said)
+    assert str(caught.value).endswith("Nothing was sent.")
+    assert "planted" not in str(caught.value)
+
+
+def test_a_declaration_alone_checks_a_configuration() -> None:
+    for operation in (bi.CREATE["dbt"], bi.UPDATE["dbt"]):
+        with pytest.raises(DatafoldInputError, match="^indexing_cron: must be a cron"):
+            operation.fit({"ci_config_id": 4, "indexing_cron": "daily"})
 
 
 PAIR = BINDINGS[:1]
