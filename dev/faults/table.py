@@ -17,12 +17,10 @@ from dev.faults.behaviours import (
     answers,
     asks_to_wait,
     drips,
-    echoes,
     head,
     html,
     is_huge,
     redirects,
-    refuses_with_input,
     says,
     wants_key,
 )
@@ -55,27 +53,18 @@ _LONG = head(200, {"Content-Length": "1000"})
 _DRIPPING = drips(_LONG, b" " * 1000)
 _UNAVAILABLE = answers(503, b'{"detail": "Not now"}')
 _HTTPS = "https://127.0.0.1:{port}"
-_PROXIED = "https://datafold.test"
-_SOCKS = "socks5h://127.0.0.1:{port}"
 
 
 def _no_connection() -> Iterator[Fault]:
-    name, service = "https://datafold.test", "https://datafold.test:{port}"
-    yield Fault("refused", UNREACHABLE, requests=0, door=Door.CLOSED, says="connect (refused)")
+    none: dict[str, Any] = {"error": UNREACHABLE, "requests": 0}
+    yield Fault("refused", **none, door=Door.CLOSED, says="connect (refused)")
     yield Fault("late", door=Door.LATE)
-    yield Fault("queue-full", UNREACHABLE, requests=0, door=Door.FULL, timeout=_SHORT)
-    yield Fault("no-such-host", UNREACHABLE, requests=0, host=name, says="no such host")
-    for row, addresses, resolver in (("six-addresses", 6, 0), ("resolver-hangs", 1, FOR_EVER)):
-        yield Fault(
-            row,
-            UNREACHABLE,
-            requests=0,
-            door=Door.FULL,
-            host=service,
-            addresses=addresses,
-            resolver=resolver,
-            timeout=_SHORT,
-        )
+    yield Fault("no-such-host", **none, host="https://datafold.test", says="no such host")
+    full: dict[str, Any] = {**none, "door": Door.FULL, "timeout": _SHORT, "says": "(timed out)"}
+    yield Fault("queue-full", **full)
+    full["host"] = "https://datafold.test:{port}"
+    yield Fault("six-addresses", **full, addresses=6)
+    yield Fault("resolver-hangs", **full, addresses=1, resolver=FOR_EVER)
 
 
 def _broken_connection() -> Iterator[Fault]:
@@ -87,6 +76,8 @@ def _broken_connection() -> Iterator[Fault]:
         "truncated": (_HALF,),
         "truncated-chunks": (_CHUNKED, b'8\r\n{"id": 7\r\n'),
         "broken-chunks": (_CHUNKED, b'eight\r\n{"id": 7\r\n0\r\n\r\n'),
+        "negative-chunk": (_CHUNKED, b'-8\r\n{"id": 7\r\n'),
+        "two-lengths": (answer(200, b"{}", {"Content-Length": "2, 3"}),),
         "no-http": (b"SSH-2.0-OpenSSH_9.6\r\n",),
     }
     for name, steps in broken.items():
@@ -136,30 +127,25 @@ def _bodies() -> Iterator[Fault]:
     yield Fault("gzip", UNUSABLE, [packed], says="is compressed (gzip), which was not requested")
     for name, body in (("null", b"null"), ("byte-order-mark", b'\xef\xbb\xbf{"id": 7}')):
         yield Fault(name, "", [answers(200, body)])
-    yield Fault("echo", "", [echoes(200)])
 
 
 def _statuses() -> Iterator[Fault]:
     refusals = {
-        400: REJECTED,
         401: AUTHENTICATION,
         403: PERMISSION,
         404: NOT_FOUND,
         409: CONFLICT,
-        413: REJECTED,
+        422: VALIDATION,
     }
-    failures = {408: SERVER, 425: SERVER, 429: RATE_LIMIT, 500: SERVER, 503: SERVER, 504: SERVER}
-    for status, error in {**refusals, **failures}.items():
+    others = {400: REJECTED, 413: REJECTED, 429: RATE_LIMIT}
+    failures = dict.fromkeys((408, 425, 500, 503, 504), SERVER)
+    for status, error in {**refusals, **others, **failures}.items():
         yield Fault(str(status), error, [answers(status, b'{"detail": "No"}')])
-    yield Fault("404-page", NOT_FOUND, [html(404)])
-    yield Fault("422-page", VALIDATION, [html(422)])
-    yield Fault("422-echo", VALIDATION, [refuses_with_input])
-    yield Fault("502-page", SERVER, [html(502)])
-    yield Fault("500-echo", SERVER, [echoes(500)])
+    for status, error in ((404, NOT_FOUND), (422, VALIDATION), (502, SERVER)):
+        yield Fault(f"{status}-page", error, [html(status)])
     yield Fault("503-twice", "", [_UNAVAILABLE, _UNAVAILABLE, answers()])
     for status in (301, 302, 303, 307, 308):
-        yield Fault(f"redirect-{status}", REDIRECT, [redirects(status, elsewhere=True)])
-    yield Fault("redirect-here", REDIRECT, [redirects(307, elsewhere=False)])
+        yield Fault(f"redirect-{status}", REDIRECT, [redirects(status)])
     yield Fault("redirect-nowhere", REDIRECT, [answers(302, b"")])
     yield Fault("redirect-unreadable", REDIRECT, [is_huge(302, {"Location": "http://[x"})])
 
@@ -169,8 +155,6 @@ def _waits() -> Iterator[Fault]:
         return answers(429, b"{}", {"Retry-After": value})
 
     yield Fault("retry-after", "", [busy("2"), answers()], no_sooner=2.0)
-    # A date has no fractions of a second.
-    yield Fault("retry-after-date", "", [asks_to_wait(503, 3.0), answers()], no_sooner=2.0)
     for name, ahead in (("ahead", 3600.0), ("behind", -3600.0)):
         later = asks_to_wait(503, 2.0, ahead=ahead)
         yield Fault(f"retry-after-clock-{name}", "", [later, answers()], no_sooner=2.0)
@@ -198,28 +182,27 @@ def _tls() -> Iterator[Fault]:
 
 def _proxies() -> Iterator[Fault]:
     def through(name: str, error: str, url: str, *behaviours: Behaviour, **fields: Any) -> Fault:
-        environment = {"HTTPS_PROXY": url}
-        given = {"requests": 0, "host": _PROXIED, "environment": environment, **fields}
-        return Fault(f"proxy-{name}", error, behaviours, **given)
+        given = {"requests": 0, "environment": {"HTTPS_PROXY": url}, **fields}
+        return Fault(f"proxy-{name}", error, behaviours, host="https://datafold.test", **given)
 
-    http, short = "http://127.0.0.1:{port}", {"timeout": _SHORT}
-    yield through("refused", UNREACHABLE, "http://127.0.0.1:{closed_port}")
-    yield through("closed", CONNECTION, http, says(), connections=TRIES)
-    yield through("502", UNREACHABLE, http, says(answer(502, b"")), connections=TRIES)
-    yield through("stalls", TIMEOUT, http, says(FOR_EVER), connections=TRIES, **short)
-    for status in (403, 407):
+    http, https = "http://127.0.0.1:{port}", "https://127.0.0.1:{port}"
+    each: dict[str, Any] = {"connections": TRIES}
+    slow: dict[str, Any] = {**each, "timeout": _SHORT}
+    no_way: dict[str, Any] = {"says": "could not connect through the proxy"}
+    yield through("refused", UNREACHABLE, "http://127.0.0.1:{closed_port}", **no_way)
+    yield through("unknown", UNREACHABLE, "http://unknown.test:3128", **no_way)
+    for status in (404, 502):
+        refuses = says(answer(status, b""))
+        yield through(str(status), UNREACHABLE, http, refuses, **each, **no_way)
+    for status in (401, 403, 407):
         refuses = says(answer(status, b""))
         yield through(str(status), CONFIGURATION, http, refuses, connections=1)
-    record = b"\x16\3\3\x40\0" + bytes(1 << 14)
-    yield through(
-        "drips",
-        TIMEOUT,
-        "https://127.0.0.1:{port}",
-        drips(answer(200, b""), record),
-        certificate="good",
-        connections=TRIES,
-        **short,
-    )
+    yield through("closed", CONNECTION, http, says(), **each)
+    yield through("stalls", TIMEOUT, http, says(FOR_EVER), **slow)
+    then_closes = says(answer(200, b""))
+    yield through("tls-closed", CONNECTION, https, then_closes, certificate="good", **each)
+    record = drips(answer(200, b""), b"\x16\3\3\x40\0" + bytes(1 << 14))
+    yield through("drips", TIMEOUT, https, record, certificate="good", **slow)
     wrong = {
         "nonsense": "nonsense://127.0.0.1:{port}",
         "no-host": "http://",
@@ -228,55 +211,36 @@ def _proxies() -> Iterator[Fault]:
     }
     for name, url in wrong.items():
         yield through(name, CONFIGURATION, url, says="the proxy cannot be used")
-    reply = b"\5\0" + b"\5\0\0\3\xff" + bytes(257)
     socks = {
         "closed": says(),
-        "stalls": says(FOR_EVER),
-        "stalls-later": says(b"\5\0", FOR_EVER),
         "wants-user": says(b"\5\xff"),
-        "drips": drips(b"", reply),
         "no-route": says(b"\5\0", 0.1, b"\5\4\0\1" + bytes(6)),
         "garbage": answers(400),
+        "stalls": says(FOR_EVER),
+        "stalls-later": says(b"\5\0", FOR_EVER),
+        "drips": drips(b"", b"\5\0" + b"\5\0\0\3\xff" + bytes(257)),
     }
     for name, behaviour in socks.items():
-        yield through(
-            f"socks-{name}",
-            UNREACHABLE,
-            _SOCKS,
-            behaviour,
-            reads=False,
-            connections=TRIES,
-            timeout=_SHORT if name in ("stalls", "stalls-later", "drips") else 10.0,
-            says="could not connect through the proxy",
-        )
+        limit = slow if name.startswith(("stalls", "drips")) else each
+        url = "socks5h://127.0.0.1:{port}"
+        yield through(f"socks-{name}", UNREACHABLE, url, behaviour, reads=False, **limit, **no_way)
 
 
 def _worker() -> Iterator[Fault]:
-    wrong = {"REQUESTS_CA_BUNDLE": "{folder}/other_ca.pem"}
-    missing = "{folder}/no-such-file"
+    tls: dict[str, Any] = {"certificate": "good"}
     yield Fault("netrc", "", [wants_key(API_KEY)], environment={"NETRC": "{folder}/netrc"})
-    yield Fault("other-ca-bundle", certificate="good", environment=wrong)
     yield Fault(
-        "no-ca-bundle",
-        CONFIGURATION,
-        requests=0,
-        certificate="good",
-        environment={"REQUESTS_CA_BUNDLE": missing},
-        ca_bundle=None,
+        "other-ca-bundle", environment={"REQUESTS_CA_BUNDLE": "{folder}/other_ca.pem"}, **tls
     )
-    yield Fault(
-        "no-conn-ca-bundle", CONFIGURATION, requests=0, certificate="good", ca_bundle=missing
-    )
+    missing = "{folder}/no-such-file"
+    environment = {"REQUESTS_CA_BUNDLE": missing}
+    none: dict[str, Any] = {**tls, "error": CONFIGURATION, "requests": 0}
+    yield Fault("no-ca-bundle", **none, environment=environment, ca_bundle=None)
+    yield Fault("no-conn-ca-bundle", **none, ca_bundle=missing)
 
 
-FAULTS: tuple[Fault, ...] = (
-    *_no_connection(),
-    *_broken_connection(),
-    *_slow(),
-    *_bodies(),
-    *_statuses(),
-    *_waits(),
-    *_tls(),
-    *_proxies(),
-    *_worker(),
+_ROOMS = (
+    *(_no_connection, _broken_connection, _slow, _bodies, _statuses, _waits, _tls),
+    *(_proxies, _worker),
 )
+FAULTS: tuple[Fault, ...] = tuple(fault for room in _ROOMS for fault in room())

@@ -39,12 +39,7 @@ _MOST_MEMORY = 50.0
 
 
 def run(fault: Fault, driver: str) -> list[str]:
-    """Run a task under a fault.
-
-    :param fault: the fault.
-    :param driver: one of :data:`DRIVERS`.
-    :return: a sentence for each difference from what is declared.
-    """
+    """Run a task under a fault; return a sentence for each difference from what is declared."""
     with (
         tempfile.TemporaryDirectory(prefix="datafold-faults-") as folder,
         FaultServer([answers()]) as other,
