@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from dev.faults.behaviours import answers
 from dev.faults.server import Behaviour, Door
@@ -69,3 +70,12 @@ class Fault:
         if self.requests is not None:
             return self.requests
         return TRIES if self.may_be_retried else len(self.behaviours)
+
+
+def differences(expected: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    """Return a sentence for each thing that is found otherwise than declared."""
+    return [
+        f"{what}: {found!r}, declared: {declared!r}"
+        for what, (found, declared) in expected.items()
+        if found != declared
+    ]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import Enum
-from types import TracebackType
 from typing import BinaryIO
 
 _PATIENCE = 20.0
@@ -21,12 +20,9 @@ _LONGEST_REQUEST = 1 << 20
 
 @dataclass(frozen=True)
 class Request:
-    """Hold a request that arrived completely.
+    """Hold a request that arrived completely, with the names of its header fields in lower case.
 
-    :param method: the HTTP method, ``CONNECT`` if a client uses the service as a proxy.
-    :param target: the path, or the host and port of ``CONNECT``.
-    :param headers: the header fields, names in lower case.
-    :param body: the body's bytes.
+    The method is ``CONNECT`` if a client uses the service as a proxy.
     """
 
     method: str
@@ -42,11 +38,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Call:
-    """Hold the input of a behaviour.
-
-    :param request: the request, ``None`` if the service does not read any.
-    :param elsewhere: URL of another service.
-    """
+    """Hold the input of a behaviour: a request, if the service reads any, and another's URL."""
 
     request: Request | None
     elsewhere: str
@@ -66,8 +58,6 @@ class Next(Enum):
     """The service stops listening for a moment."""
     UNREAD = "unread"
     """The connection is closed before anything is read, which also ends a TLS handshake."""
-    RESET = "reset"
-    """The connection is reset soon after, in the middle of a TLS handshake."""
 
 
 Step = bytes | float | Then | Next
@@ -78,7 +68,7 @@ Behaviour = Callable[[Call], Iterable[Step]]
 
 
 class Door(Enum):
-    """List how a service may accept connections."""
+    """List how a service may accept connections: late is after a moment, full is with no room."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -88,21 +78,15 @@ class Door(Enum):
 
 _LATE = 0.25
 _REFUSES_FOR = 0.3
-_HANDSHAKE = 0.2
-"""Seconds that a client has to begin a handshake."""
 
 
 class FaultServer:
-    """Run the service in threads of this process, on 127.0.0.1 only.
+    """Run the service in threads of this process.
 
     :param behaviours: what to do with the first request, the second and so on; the last one also
         applies to all later requests.
     :param reads: whether it reads a request before it behaves. If not, a behaviour applies to a
         connection.
-    :param door: whether it listens; ``LATE`` begins after a moment, and ``FULL`` listens with a
-        full queue.
-    :param tls: the TLS context, ``None`` for plain text.
-    :param elsewhere: URL of another service, for redirects.
     """
 
     def __init__(
@@ -115,31 +99,23 @@ class FaultServer:
         elsewhere: str = "",
     ) -> None:
         self.requests: list[Request] = []
-        self.connections = self.open = 0
+        self.connections = self.open = self.port = 0
         self._behaviours = behaviours
         self._reads = reads
         self._door = door
         self._tls = tls
         self._elsewhere = elsewhere
         self._done = 0
-        self._is_refusing = False
-        self._next: Next | None = None
+        self._is_refusing = self._is_unread = False
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._listener = socket.socket()
-        self._port = 0
         self._stack = ExitStack()
-
-    @property
-    def port(self) -> int:
-        """The port on 127.0.0.1, which is bound from the beginning even if nothing listens."""
-        return self._port
 
     def __enter__(self) -> FaultServer:
         self._stack.callback(self._stop_listening)
         self._stack.callback(self._closing.set)
+        # Bound from the beginning, even if nothing listens.
         self._bind()
-        self._port = self._listener.getsockname()[1]
         if self._door is Door.FULL:
             self._fill()
         elif self._door is not Door.CLOSED:
@@ -148,17 +124,22 @@ class FaultServer:
             threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def prepare(self, step: Next) -> None:
+        """Decide what happens to the next connection."""
+        if step is Next.UNREAD:
+            self._is_unread = True
+        else:
+            self._is_refusing = True
+            self._stop_listening()
+
     def _bind(self) -> None:
+        self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", self._port))
+        self._listener.bind(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
 
     def _fill(self) -> None:
         self._listener.listen(0)
@@ -177,7 +158,6 @@ class FaultServer:
                 self._take_connections()
                 self._closing.wait(_REFUSES_FOR)
                 self._is_refusing = False
-                self._listener = socket.socket()
                 self._bind()
                 self._listener.listen(64)
 
@@ -191,31 +171,11 @@ class FaultServer:
                     raise
                 return
             self.connections += 1
-            if self._next is None:
-                serve = self._serve
+            if self._is_unread:
+                self._is_unread = False
+                connection.close()
             else:
-                serve = self._close if self._next is Next.UNREAD else self._reset
-                self._next = None
-            threading.Thread(target=serve, args=[connection], daemon=True).start()
-
-    def _close(self, connection: socket.socket) -> None:
-        connection.close()
-
-    def _reset(self, connection: socket.socket) -> None:
-        self._closing.wait(_HANDSHAKE)
-        _linger_for_no_time(connection)
-        connection.close()
-
-    def prepare(self, step: Next) -> None:
-        """Decide what happens to the next connection.
-
-        :param step: what happens.
-        """
-        if step is not Next.REFUSED:
-            self._next = step
-        else:
-            self._is_refusing = True
-            self._stop_listening()
+                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     def _stop_listening(self) -> None:
         # A close alone would not end the wait for a connection.
@@ -231,13 +191,17 @@ class FaultServer:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
-            self.open += 1
+            self._count(1)
             try:
                 with connection, connection.makefile("rb") as stream:
                     while self._answer(connection, stream):
                         pass
             finally:
-                self.open -= 1
+                self._count(-1)
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self.open += more
 
     def _answer(self, connection: socket.socket, stream: BinaryIO) -> bool:
         """Behave once, and return whether the connection stays open."""
@@ -253,7 +217,9 @@ class FaultServer:
             if step is Then.KEEP:
                 return True
             if step is Then.RESET:
-                _linger_for_no_time(connection)
+                # Turns the close that follows into a reset.
+                linger = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 return False
             if isinstance(step, Next):
                 self.prepare(step)
@@ -267,11 +233,6 @@ class FaultServer:
             while connection.recv(1 << 16):
                 pass
         return False
-
-
-def _linger_for_no_time(connection: socket.socket) -> None:
-    """Turn the close that follows into a reset."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _read(stream: BinaryIO) -> Request | None:

@@ -22,9 +22,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_datafold.api import bi
+from airflow_provider_datafold.client import retry
+from airflow_provider_datafold.client.loop import AsyncClient
+from airflow_provider_datafold.connection.fetch import fetch_settings_async
+from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
+from airflow_provider_datafold.redaction.masker import mask
+from airflow_provider_datafold.redaction.secret import Secret, conceal
 from dev.faults import certificate, leak
 from dev.faults.behaviours import INTEGRATION, answers
-from dev.faults.fault import API_KEY, TOKEN, Fault
+from dev.faults.fault import API_KEY, TOKEN, Fault, differences
 from dev.faults.server import Door, FaultServer
 
 WORKER = "worker"
@@ -69,13 +78,7 @@ def run(fault: Fault, driver: str) -> list[str]:
         }
         if fault.connections is not None:
             expected["connections"] = (server.connections, fault.connections)
-        return [*_differences(expected), *_limits(fault, task)]
-
-
-def _differences(expected: dict[str, tuple[Any, Any]]) -> Iterator[str]:
-    for what, (found, declared) in expected.items():
-        if found != declared:
-            yield f"{what}: {found!r}, declared: {declared!r}"
+        return [*differences(expected), *_limits(fault, task)]
 
 
 def _limits(fault: Fault, task: _Task) -> Iterator[str]:
@@ -107,11 +110,6 @@ class _Task:
         self.memory = _peak() - before
 
     def _run(self) -> None:
-        from airflow.providers.common.compat.sdk import AirflowFailException
-
-        from airflow_provider_datafold.redaction.masker import mask
-        from airflow_provider_datafold.redaction.secret import Secret
-
         try:
             # Detects a log that is not captured or is masked: it would show no secret either.
             mask([Secret(leak.CANARY)])
@@ -129,16 +127,12 @@ class _Task:
 
 
 def _build(driver: str) -> Callable[[], Any]:
-    from airflow_provider_datafold.client import retry
-
     retry._FIRST_WAIT = 0.15
     schedule: dict[str, Any] = {name: INTEGRATION[name] for name in ("bindings", "indexing_cron")}
     if driver == LOOP:
         # asyncio.run would wait for a resolver that hangs. A triggerer's loop does not.
         loop = asyncio.new_event_loop()
         return lambda: loop.run_until_complete(_update({"token": TOKEN, **schedule}))
-
-    from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 
     task = DatafoldUpdateHightouchOperator(task_id="updates", bi_datasource_id=7, **schedule)
     # Without Airflow 2's wrapper, which only the main thread may call.
@@ -147,11 +141,6 @@ def _build(driver: str) -> Callable[[], Any]:
 
 
 async def _update(config: dict[str, Any]) -> Any:
-    from airflow_provider_datafold.api import bi
-    from airflow_provider_datafold.client.loop import AsyncClient
-    from airflow_provider_datafold.connection.fetch import fetch_settings_async
-    from airflow_provider_datafold.redaction.secret import conceal
-
     settings = await fetch_settings_async("datafold_default")
     async with AsyncClient(settings, "faults") as client:
         return await client.call(bi.UPDATE["hightouch"], conceal(config), bi_datasource_id=7)
