@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,10 +16,7 @@ SECRETS = (API_KEY, TOKEN)
 """With characters that URLs, JSON and HTML encode."""
 
 TRIES = 4
-TRANSIENT = {
-    f"Datafold{name}Error"
-    for name in ("Connection", "Unreachable", "Timeout", "RateLimit", "Server")
-}
+TRANSIENT = ("Connection", "Unreachable", "Timeout", "RateLimit", "Server")
 """The errors after which the call is tried again, and then Airflow may retry the task."""
 
 
@@ -32,7 +30,7 @@ class Fault:
 
     name: str
     error: str = ""
-    """The name of the error, empty for success."""
+    """Its name without Datafold and Error, empty for success."""
     behaviours: Sequence[Behaviour] = (answers(),)
     requests: int | None = None
     """How many must arrive, where behaviours and error do not tell."""
@@ -70,6 +68,12 @@ class Fault:
         if self.requests is not None:
             return self.requests
         return TRIES if self.may_be_retried else len(self.behaviours)
+
+
+def name_of(error: Exception) -> str:
+    """Name an error as the tables do, if it is one of the provider's."""
+    name = type(error).__name__
+    return re.sub("^Datafold(.+)Error$", r"\1", name)
 
 
 def differences(expected: Mapping[str, tuple[Any, Any]]) -> list[str]:

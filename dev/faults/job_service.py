@@ -65,13 +65,14 @@ class JobService:
         """Stop misbehaving."""
         self._is_well = True
 
-    def count(self, *, is_running: bool = False, status: str = "") -> int:
-        """Count the jobs: all, those with a status, or those that run and wait for no person."""
-        ends = ("done", "ok", "cancelled", "needs_confirmation")
-        found = [job["status"] for job in self._jobs]
-        if is_running:
-            return sum(each not in ends for each in found)
-        return found.count(status) if status else len(found)
+    def count(self, *states: str) -> int:
+        """Count the jobs in these states, or all."""
+        return sum(not states or job["status"] in states for job in self._jobs)
+
+    @property
+    def running(self) -> int:
+        """How many jobs neither ended nor wait for a person."""
+        return self.count() - self.count("done", "ok", "cancelled", "needs_confirmation")
 
     def _behave(self, request: Request) -> Iterable[Step]:
         if request.target.endswith("/summary_results"):

@@ -68,15 +68,13 @@ Behaviour = Callable[[Call], Iterable[Step]]
 
 
 class Door(Enum):
-    """List how a service may accept connections: late is after a moment, full is with no room."""
+    """List how a service may accept connections: not at all, or with no room for one."""
 
     OPEN = "open"
     CLOSED = "closed"
-    LATE = "late"
     FULL = "full"
 
 
-_LATE = 0.25
 _REFUSES_FOR = 0.3
 
 
@@ -118,9 +116,8 @@ class FaultServer:
         self._bind()
         if self._door is Door.FULL:
             self._fill()
-        elif self._door is not Door.CLOSED:
-            if self._door is Door.OPEN:
-                self._listener.listen(64)
+        elif self._door is Door.OPEN:
+            self._listener.listen(64)
             threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -151,9 +148,6 @@ class FaultServer:
 
     def _accept(self) -> None:
         with suppress(OSError):
-            if self._door is Door.LATE:
-                self._closing.wait(_LATE)
-                self._listener.listen(64)
             while not self._closing.is_set():
                 self._take_connections()
                 self._closing.wait(_REFUSES_FOR)

@@ -27,22 +27,6 @@ from dev.faults.behaviours import (
 from dev.faults.fault import API_KEY, TRIES, Fault
 from dev.faults.server import Behaviour, Door, Then
 
-CONFIGURATION = "DatafoldConfigurationError"
-CERTIFICATE = "DatafoldCertificateError"
-REDIRECT = "DatafoldRedirectError"
-AUTHENTICATION = "DatafoldAuthenticationError"
-PERMISSION = "DatafoldPermissionError"
-NOT_FOUND = "DatafoldNotFoundError"
-CONFLICT = "DatafoldConflictError"
-VALIDATION = "DatafoldValidationError"
-REJECTED = "DatafoldRejectedError"
-UNUSABLE = "DatafoldAnswerError"
-CONNECTION = "DatafoldConnectionError"
-UNREACHABLE = "DatafoldUnreachableError"
-TIMEOUT = "DatafoldTimeoutError"
-RATE_LIMIT = "DatafoldRateLimitError"
-SERVER = "DatafoldServerError"
-
 _SHORT, _MIDDLE = 0.7, 1.5
 """Seconds for a request that stalls, and for one that another follows."""
 
@@ -56,9 +40,8 @@ _HTTPS = "https://127.0.0.1:{port}"
 
 
 def _no_connection() -> Iterator[Fault]:
-    none: dict[str, Any] = {"error": UNREACHABLE, "requests": 0}
+    none: dict[str, Any] = {"error": "Unreachable", "requests": 0}
     yield Fault("refused", **none, door=Door.CLOSED, says="connect (refused)")
-    yield Fault("late", door=Door.LATE)
     yield Fault("no-such-host", **none, host="https://datafold.test", says="no such host")
     full: dict[str, Any] = {**none, "door": Door.FULL, "timeout": _SHORT, "says": "(timed out)"}
     yield Fault("queue-full", **full)
@@ -68,7 +51,7 @@ def _no_connection() -> Iterator[Fault]:
 
 
 def _broken_connection() -> Iterator[Fault]:
-    yield Fault("closed-at-once", CONNECTION, [says()], 0, TRIES, reads=False)
+    yield Fault("closed-at-once", "Connection", [says()], 0, TRIES, reads=False)
     broken = {
         "closed-unanswered": (),
         "reset-unanswered": (Then.RESET,),
@@ -81,8 +64,8 @@ def _broken_connection() -> Iterator[Fault]:
         "no-http": (b"SSH-2.0-OpenSSH_9.6\r\n",),
     }
     for name, steps in broken.items():
-        yield Fault(name, CONNECTION, [says(*steps)], says="the connection broke")
-    yield Fault("truncated-tls", CONNECTION, [says(_HALF)], certificate="good")
+        yield Fault(name, "Connection", [says(*steps)], says="the connection broke")
+    yield Fault("truncated-tls", "Connection", [says(_HALF)], certificate="good")
     yield Fault("resets-twice", "", [says(Then.RESET), says(Then.RESET), answers()])
     yield Fault("closed-in-between", "", [says(answer(503, b"{}")), answers()])
     yield Fault("closed-on-reuse", "", [_UNAVAILABLE, says(), answers()])
@@ -100,10 +83,12 @@ def _slow() -> Iterator[Fault]:
         "drips-chunk": drips(_CHUNKED + b"1\r\n \r\n", b"0" * 1000),
     }
     for name, behaviour in slow.items():
-        yield Fault(name, TIMEOUT, [behaviour], timeout=_SHORT, says="no complete response within")
-    yield Fault("drips-tls", TIMEOUT, [_DRIPPING], certificate="good", timeout=_SHORT)
+        yield Fault(
+            name, "Timeout", [behaviour], timeout=_SHORT, says="no complete response within"
+        )
+    yield Fault("drips-tls", "Timeout", [_DRIPPING], certificate="good", timeout=_SHORT)
     yield Fault("stalls-once", "", [says(FOR_EVER), answers()], timeout=_MIDDLE)
-    for status, error in ((500, SERVER), (401, AUTHENTICATION)):
+    for status, error in ((500, "Server"), (401, "Authentication")):
         unfinished = says(head(status, {"Content-Length": "100"}), FOR_EVER)
         yield Fault(f"{status}-without-end", error, [unfinished], timeout=_MIDDLE)
 
@@ -122,32 +107,32 @@ def _bodies() -> Iterator[Fault]:
         "huge-unannounced": is_huge(200),
     }
     for name, behaviour in unusable.items():
-        yield Fault(name, UNUSABLE, [behaviour])
+        yield Fault(name, "Answer", [behaviour])
     packed = answers(200, gzip.compress(b'{"id": 7}'), {"Content-Encoding": "gzip"})
-    yield Fault("gzip", UNUSABLE, [packed], says="is compressed (gzip), which was not requested")
+    yield Fault("gzip", "Answer", [packed], says="is compressed (gzip), which was not requested")
     for name, body in (("null", b"null"), ("byte-order-mark", b'\xef\xbb\xbf{"id": 7}')):
         yield Fault(name, "", [answers(200, body)])
 
 
 def _statuses() -> Iterator[Fault]:
     refusals = {
-        401: AUTHENTICATION,
-        403: PERMISSION,
-        404: NOT_FOUND,
-        409: CONFLICT,
-        422: VALIDATION,
+        401: "Authentication",
+        403: "Permission",
+        404: "NotFound",
+        409: "Conflict",
+        422: "Validation",
     }
-    others = {400: REJECTED, 413: REJECTED, 429: RATE_LIMIT}
-    failures = dict.fromkeys((408, 425, 500, 503, 504), SERVER)
+    others = {400: "Rejected", 413: "Rejected", 429: "RateLimit"}
+    failures = dict.fromkeys((408, 425, 500, 503, 504), "Server")
     for status, error in {**refusals, **others, **failures}.items():
         yield Fault(str(status), error, [answers(status, b'{"detail": "No"}')])
-    for status, error in ((404, NOT_FOUND), (422, VALIDATION), (502, SERVER)):
+    for status, error in ((404, "NotFound"), (422, "Validation"), (502, "Server")):
         yield Fault(f"{status}-page", error, [html(status)])
     yield Fault("503-twice", "", [_UNAVAILABLE, _UNAVAILABLE, answers()])
     for status in (301, 302, 303, 307, 308):
-        yield Fault(f"redirect-{status}", REDIRECT, [redirects(status)])
-    yield Fault("redirect-nowhere", REDIRECT, [answers(302, b"")])
-    yield Fault("redirect-unreadable", REDIRECT, [is_huge(302, {"Location": "http://[x"})])
+        yield Fault(f"redirect-{status}", "Redirect", [redirects(status)])
+    yield Fault("redirect-nowhere", "Redirect", [answers(302, b"")])
+    yield Fault("redirect-unreadable", "Redirect", [is_huge(302, {"Location": "http://[x"})])
 
 
 def _waits() -> Iterator[Fault]:
@@ -159,22 +144,24 @@ def _waits() -> Iterator[Fault]:
         later = asks_to_wait(503, 2.0, ahead=ahead)
         yield Fault(f"retry-after-clock-{name}", "", [later, answers()], no_sooner=2.0)
     yield Fault("retry-after-garbage", "", [busy("soon"), answers()])
-    yield Fault("retry-after-hour", RATE_LIMIT, [busy("3600")], 1, retry_after=3600.0)
+    yield Fault("retry-after-hour", "RateLimit", [busy("3600")], 1, retry_after=3600.0)
 
 
 def _tls() -> Iterator[Fault]:
     for certificate in ("self-signed", "other-host", "expired", "mutual"):
-        yield Fault(f"certificate-{certificate}", CERTIFICATE, requests=0, certificate=certificate)
+        yield Fault(
+            f"certificate-{certificate}", "Certificate", requests=0, certificate=certificate
+        )
     hint = "begin the connection's host with http://"
-    yield Fault("plain-http", CERTIFICATE, [answers(400)], 0, reads=False, host=_HTTPS, says=hint)
+    yield Fault("plain-http", "Certificate", [answers(400)], 0, reads=False, host=_HTTPS, says=hint)
     broken = {
-        "closed": (CONNECTION, says()),
-        "reset": (CONNECTION, says(0.2, Then.RESET)),
-        "stalls": (TIMEOUT, says(FOR_EVER)),
-        "drips": (TIMEOUT, drips(b"\x16\x03\x03\x40\x00", bytes(1000))),
+        "closed": ("Connection", says()),
+        "reset": ("Connection", says(0.2, Then.RESET)),
+        "stalls": ("Timeout", says(FOR_EVER)),
+        "drips": ("Timeout", drips(b"\x16\x03\x03\x40\x00", bytes(1000))),
     }
     for name, (error, behaviour) in broken.items():
-        timeout = _SHORT if error == TIMEOUT else 10.0
+        timeout = _SHORT if error == "Timeout" else 10.0
         yield Fault(
             f"tls-{name}", error, [behaviour], 0, TRIES, reads=False, host=_HTTPS, timeout=timeout
         )
@@ -189,20 +176,20 @@ def _proxies() -> Iterator[Fault]:
     each: dict[str, Any] = {"connections": TRIES}
     slow: dict[str, Any] = {**each, "timeout": _SHORT}
     no_way: dict[str, Any] = {"says": "could not connect through the proxy"}
-    yield through("refused", UNREACHABLE, "http://127.0.0.1:{closed_port}", **no_way)
-    yield through("unknown", UNREACHABLE, "http://unknown.test:3128", **no_way)
+    yield through("refused", "Unreachable", "http://127.0.0.1:{closed_port}", **no_way)
+    yield through("unknown", "Unreachable", "http://unknown.test:3128", **no_way)
     for status in (404, 502):
         refuses = says(answer(status, b""))
-        yield through(str(status), UNREACHABLE, http, refuses, **each, **no_way)
+        yield through(str(status), "Unreachable", http, refuses, **each, **no_way)
     for status in (401, 403, 407):
         refuses = says(answer(status, b""))
-        yield through(str(status), CONFIGURATION, http, refuses, connections=1)
-    yield through("closed", CONNECTION, http, says(), **each)
-    yield through("stalls", TIMEOUT, http, says(FOR_EVER), **slow)
+        yield through(str(status), "Configuration", http, refuses, connections=1)
+    yield through("closed", "Connection", http, says(), **each)
+    yield through("stalls", "Timeout", http, says(FOR_EVER), **slow)
     then_closes = says(answer(200, b""))
-    yield through("tls-closed", CONNECTION, https, then_closes, certificate="good", **each)
+    yield through("tls-closed", "Connection", https, then_closes, certificate="good", **each)
     record = drips(answer(200, b""), b"\x16\3\3\x40\0" + bytes(1 << 14))
-    yield through("drips", TIMEOUT, https, record, certificate="good", **slow)
+    yield through("drips", "Timeout", https, record, certificate="good", **slow)
     wrong = {
         "nonsense": "nonsense://127.0.0.1:{port}",
         "no-host": "http://",
@@ -210,7 +197,7 @@ def _proxies() -> Iterator[Fault]:
         "no-port": "http://127.0.0.1:port",
     }
     for name, url in wrong.items():
-        yield through(name, CONFIGURATION, url, says="the proxy cannot be used")
+        yield through(name, "Configuration", url, says="the proxy cannot be used")
     socks = {
         "closed": says(),
         "wants-user": says(b"\5\xff"),
@@ -223,7 +210,9 @@ def _proxies() -> Iterator[Fault]:
     for name, behaviour in socks.items():
         limit = slow if name.startswith(("stalls", "drips")) else each
         url = "socks5h://127.0.0.1:{port}"
-        yield through(f"socks-{name}", UNREACHABLE, url, behaviour, reads=False, **limit, **no_way)
+        yield through(
+            f"socks-{name}", "Unreachable", url, behaviour, reads=False, **limit, **no_way
+        )
 
 
 def _worker() -> Iterator[Fault]:
@@ -234,7 +223,7 @@ def _worker() -> Iterator[Fault]:
     )
     missing = "{folder}/no-such-file"
     environment = {"REQUESTS_CA_BUNDLE": missing}
-    none: dict[str, Any] = {**tls, "error": CONFIGURATION, "requests": 0}
+    none: dict[str, Any] = {**tls, "error": "Configuration", "requests": 0}
     yield Fault("no-ca-bundle", **none, environment=environment, ca_bundle=None)
     yield Fault("no-conn-ca-bundle", **none, ca_bundle=missing)
 

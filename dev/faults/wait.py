@@ -64,8 +64,8 @@ class Wait:
     job: str
     place: Place
     error: str = ""
-    """The name of the first try's error, empty for success. If Airflow may retry it, a second try
-    follows, with a service that works, and must succeed."""
+    """Of the first try, empty for success. If Airflow may retry it, a second try follows, with a
+    service that works, and must succeed."""
     modes: Sequence[str] = OPERATORS
     steps: Sequence[Step] = ()
     """What the service does with a request that meets the fault."""

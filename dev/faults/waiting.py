@@ -31,12 +31,11 @@ from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOpera
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.faults import certificate, leak
-from dev.faults.fault import API_KEY, differences
+from dev.faults.fault import API_KEY, differences, name_of
 from dev.faults.job_service import MONITOR, JobService, listens_first
 from dev.faults.server import FaultServer
 from dev.faults.wait import DATA_DIFF, SENSOR_DEFERRED, SENSORS, TRIGGERER, Kind, Place, Wait
 
-STOPPED = "DatafoldStoppedError"
 _INTERVAL = 0.05
 
 
@@ -57,41 +56,36 @@ def run(wait: Wait, mode: str) -> list[str]:
         logging.getLogger("airflow.task").debug(leak.CANARY)
         said: list[str] = []
         first = _end(lambda: _try(wait, mode, 1, service), said)
-        retried = ""
-        final = exceptions.DatafoldFinalError
-        may_retry = first not in ("success", STOPPED) and not issubclass(
-            getattr(exceptions, first, Exception), final
-        )
+        retried = None
+        final = (exceptions.DatafoldFinalError, exceptions.DatafoldStoppedError)
+        may_retry = first is not None and not isinstance(first, final)
         if may_retry:
             service.recover()
             retried = _end(lambda: _try(wait, mode, 2, service), said)
         is_mine = mode not in SENSORS
         expected = {
-            "ended": (first, wait.error or "success"),
+            "ended": (name_of(first) if first else "", wait.error),
             "Airflow may retry": (may_retry, wait.may_be_retried),
-            "the retry": (retried, "success" if wait.may_be_retried else ""),
+            "the retry": (retried, None),
             "jobs made": (service.count(), wait.made if is_mine else 1),
-            "jobs cancelled": (
-                service.count(status="cancelled"),
-                wait.cancelled if is_mine else 0,
-            ),
+            "jobs cancelled": (service.count("cancelled"), wait.cancelled if is_mine else 0),
             "cancels": (service.counts[Kind.CANCEL], wait.cancels if is_mine else 0),
             "requests that came too early": (service.early, 0),
             "secrets": (sum(map(leak.count, [log(), *said])), 0),
         }
         if is_mine:
-            expected["jobs left running"] = (service.count(is_running=True), wait.left)
+            expected["jobs left running"] = (service.running, wait.left)
         return differences(expected)
 
 
-def _end(work: Callable[[], Any], said: list[str]) -> str:
-    """Return how a try ended, and record its result or exception."""
+def _end(work: Callable[[], Any], said: list[str]) -> Exception | None:
+    """Return the error with which a try ended, and record its result or error."""
     try:
         said.append(json.dumps(work()))
     except Exception as error:
         said.append("".join(traceback.format_exception(error)) + repr(vars(error)))
-        return type(error).__name__
-    return "success"
+        return error
+    return None
 
 
 def _try(wait: Wait, mode: str, number: int, service: JobService) -> Any:
@@ -162,7 +156,12 @@ def _task(wait: Wait, mode: str) -> Any:
         return DatafoldMonitorRunSensor(monitor_id=MONITOR, run_id=1, **shared)
     if wait.job != DATA_DIFF:
         return DatafoldRunMonitorOperator(monitor_id=MONITOR, **shared)
-    sides = {"data_source1_id": 1, "data_source2_id": 1, "table1": "A.B.C", "table2": "A.B.D"}
+    sides: dict[str, Any] = {
+        "data_source1_id": 1,
+        "data_source2_id": 1,
+        "table1": "A.B.C",
+        "table2": "A.B.D",
+    }
     return DatafoldRunDataDiffOperator(**sides, pk_columns=["id"], **shared)
 
 
