@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 
 @contextmanager
@@ -30,3 +33,33 @@ def on_signal(do: Callable[[], object], condition: Callable[[], object]) -> Iter
         over.set()
         thread.join()
         signal.signal(signal.SIGUSR1, before)
+
+
+def at_each_line(
+    do: Callable[[], object],
+    at: Callable[[str], object],
+    of: tuple[str, ...],
+    *,
+    in_threads: bool = False,
+) -> None:
+    """Do something, with a call before each line of files whose paths end so.
+
+    A handler of a signal runs between two steps of the program, as this does.
+    """
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if not frame.f_code.co_filename.endswith(of):
+            return None
+        if event == "line":
+            at(f"{frame.f_code.co_filename}:{frame.f_lineno}")
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    if in_threads:
+        threading.settrace(trace)
+    try:
+        do()
+    finally:
+        sys.settrace(before)
+        threading.settrace(None)  # type: ignore[arg-type]

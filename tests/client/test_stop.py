@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from dev.faults.behaviours import FOR_EVER, answers, drips, head, says
 from dev.faults.server import Door, FaultServer
 from tests.certificates import tls
 from tests.conftest import API_KEY, ROOT, TOKEN
-from tests.interruptions import on_signal
+from tests.interruptions import at_each_line, on_signal
 from tests.tunnel import Tunnel
 
 PATIENCE = 12.0
@@ -140,35 +141,6 @@ def test_hook_that_is_stopped_before_it_is_used_sends_nothing(hook: Any) -> None
         assert server.requests == []
 
 
-def call_at_lines(do: Callable[[], object], at: Callable[[int], object]) -> None:
-    """Do something, with a call at each line of the package's client and hook, numbered from 1.
-
-    A handler of a signal runs between two steps of the program, as this does.
-    """
-    count = 0
-
-    def trace(frame: Any, event: str, _: Any) -> Any:
-        nonlocal count
-        if not frame.f_code.co_filename.endswith(TRACED):
-            return None
-        if event == "line":
-            count += 1
-            at(count)
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    threading.settrace(trace)
-    try:
-        do()
-    finally:
-        sys.settrace(before)
-        threading.settrace(None)  # type: ignore[arg-type]
-        for thread in threading.enumerate():
-            if thread.name == "datafold":
-                thread.join(PATIENCE)
-
-
 TRACED = (
     *("client/worker.py", "client/sender.py", "client/exchange.py"),
     *("hooks/datafold.py", "jobs/hook.py"),
@@ -182,10 +154,10 @@ def test_nothing_is_sent_after_it_wherever_it_comes(hook: Any, first: int) -> No
 
     def requests_after(line: int, patience: float) -> int | None:
         """Stop a call at a line; say what arrived later, ``None`` where there is no such line."""
-        arrived: list[int] = []
+        lines, arrived = count(1), list[int]()
 
-        def at(number: int) -> None:
-            if number == line:
+        def at(_: str) -> None:
+            if next(lines) == line:
                 stopped.stop()
                 # Time for requests in progress to arrive.
                 time.sleep(patience)
@@ -199,7 +171,10 @@ def test_nothing_is_sent_after_it_wherever_it_comes(hook: Any, first: int) -> No
             for _ in range(first):
                 stopped.get_integration(7)
             server.requests.clear()
-            call_at_lines(do, at)
+            at_each_line(do, at, TRACED, in_threads=True)
+            for thread in threading.enumerate():
+                if thread.name == "datafold":
+                    thread.join(PATIENCE)
         time.sleep(patience)
         return len(server.requests) - arrived[0] if arrived else None
 

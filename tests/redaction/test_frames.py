@@ -36,7 +36,7 @@ from dev.faults.server import Behaviour, Call as Asked, Door, FaultServer, Step,
 from tests.certificates import tls
 from tests.conftest import API_KEY, TOKEN
 from tests.drivers import UPDATE, call_async
-from tests.interruptions import on_signal
+from tests.interruptions import at_each_line, on_signal
 
 HERE = str(Path(__file__).parents[1])
 PACKAGE = str(Path(airflow_provider_datafold.__file__).parent)
@@ -343,8 +343,7 @@ def test_task_that_is_interrupted(attempt: Attempt, act: Behaviour, served: Any)
     assert secrets_in(shown(error)) == []
 
 
-CLIENT = os.path.join(PACKAGE, "client") + os.sep
-Place = tuple[str, int]
+CLIENT = tuple(str(path) for path in Path(PACKAGE, "client").glob("*.py"))
 
 
 @pytest.mark.whole
@@ -354,9 +353,9 @@ def test_task_that_is_interrupted_anywhere_in_the_client(
     attempt: Attempt, status: int, served: Any
 ) -> None:
     served(echoes(status), extra={"timeout": 30})
-    places: list[Place] = []
+    places: list[str] = []
     with contextlib.suppress(exceptions.DatafoldError):
-        trace_client(attempt, places.append)
+        at_each_line(attempt, places.append, CLIENT)
     assert len(set(places)) > 100
     leaks = {}
     for place in dict.fromkeys(places):
@@ -365,37 +364,19 @@ def test_task_that_is_interrupted_anywhere_in_the_client(
     assert leaks == {}
 
 
-def shown_if_interrupted(attempt: Attempt, place: Place) -> list[str]:
+def shown_if_interrupted(attempt: Attempt, place: str) -> list[str]:
     """Raise at a line of the client, as a signal handler may, and search for secrets."""
 
-    def at(reached: Place) -> None:
+    def at(reached: str) -> None:
         if reached == place:
             sys.settrace(None)
             raise Interrupted
 
     try:
         # What is set in a context is not always put back: the next line may not be reached.
-        contextvars.copy_context().run(trace_client, attempt, at)
+        contextvars.copy_context().run(at_each_line, attempt, at, CLIENT)
     except Interrupted as error:
         return secrets_in(shown(error))
     except Exception:
         return []
     return []
-
-
-def trace_client(attempt: Attempt, at: Callable[[Place], object]) -> None:
-    """Make an attempt, with a call at each line of the client."""
-
-    def trace(frame: Any, event: str, _: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(CLIENT):
-            return None
-        if event == "line":
-            at((frame.f_code.co_filename[len(CLIENT) :], frame.f_lineno))
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        attempt()
-    finally:
-        sys.settrace(before)
