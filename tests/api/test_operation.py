@@ -47,20 +47,12 @@ def test_an_id_in_a_path_is_checked(row: Row) -> None:
             declared(row).request(**{**values, name: "7/../9"})
 
 
-@pytest.mark.parametrize(
-    ("operation", "text"),
-    [
-        (explore.TABLE_UPSTREAMS, "."),
-        (explore.TABLE_DOWNSTREAMS, ".."),
-        (explore.COLUMN_UPSTREAMS, ""),
-        (explore.COLUMN_DOWNSTREAMS, None),
-    ],
-)
+@pytest.mark.parametrize("text", [".", "..", "", None])
+@pytest.mark.parametrize("operation", [explore.TABLE_UPSTREAMS, explore.COLUMN_DOWNSTREAMS])
 def test_text_that_would_leave_its_place_is_refused(operation: Operation[Any], text: Any) -> None:
     name = "table_path" if "table_path" in operation.path else "column_path"
-    with pytest.raises(DatafoldInputError, match=f"^{name}: must ") as caught:
+    with pytest.raises(DatafoldInputError, match=f"^{name}: must "):
         operation.request(data_connection_id=1, **{name: text})
-    assert repr(text) in str(caught.value)
 
 
 WRONG: dict[str, dict[str, Any]] = {
@@ -103,12 +95,7 @@ def test_a_body_and_its_secrets() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), {1, 2}, "\ud800"])
 def test_a_body_that_json_cannot_have_is_refused(value: Any) -> None:
-    body = {
-        "data_source1_id": 1,
-        "data_source2_id": 2,
-        "data_source1_session_parameters": {"a": value},
-    }
-    request = data_diffs.CREATE.request(body)
+    request = free_request("POST", "/x", {"a": value}, is_repeatable=None, may_be_empty=False)
     with pytest.raises(DatafoldInputError, match=r"^the body cannot be encoded as JSON: "):
         _ = request.content
 
@@ -137,16 +124,15 @@ def test_whether_a_request_may_be_sent_twice(method: str, given: Any, effect: Ef
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "said"),
+    ("method", "path", "said"),
     [
-        ("GET IT", "/a", None, "method: must be an HTTP method, e.g. 'GET', not 'GET IT' (str)"),
-        ("GET", "/a/../b", None, "path: must be a path that begins with '/' and has no '..', e.g."),
-        ("POST", "/a", {1, 2}, "the body cannot be encoded as JSON: "),
+        ("GET IT", "/a", "method: must be an HTTP method, e.g. 'GET', not 'GET IT' (str)"),
+        ("GET", "/a/../b", "path: must be a path that begins with '/' and has no '..', e.g."),
     ],
 )
-def test_no_request_is_refused(method: Any, path: Any, body: Any, said: str) -> None:
+def test_no_request_is_refused(method: Any, path: Any, said: str) -> None:
     with pytest.raises(DatafoldInputError) as caught:
-        _ = free_request(method, path, body, is_repeatable=None, may_be_empty=False).content
+        free_request(method, path, None, is_repeatable=None, may_be_empty=False)
     assert str(caught.value).startswith(said)
 
 
