@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta, timezone
-from email.utils import format_datetime
+from collections.abc import Iterator, Mapping
 
 from dev.faults.server import Behaviour, Call, Step, Then
 
@@ -85,26 +83,3 @@ def is_huge(status: int, headers: Mapping[str, str] | None = None) -> Behaviour:
 def redirects(status: int) -> Behaviour:
     """Redirect to another host."""
     return lambda call: [answer(status, b"", {"Location": f"{call.elsewhere}/moved"}), Then.KEEP]
-
-
-def asks_to_wait(status: int, seconds: float, *, ahead: float) -> Behaviour:
-    """Refuse until a date, by a clock that is so many seconds ahead of ours."""
-
-    def behave(_: Call) -> Iterable[Step]:
-        now = datetime.now(timezone.utc) + timedelta(seconds=ahead)
-        until = format_datetime(now + timedelta(seconds=seconds), True)
-        fields = {"Date": format_datetime(now, True), "Retry-After": until}
-        return [answer(status, b"{}", fields), Then.KEEP]
-
-    return behave
-
-
-def wants_key(key: str) -> Behaviour:
-    """Accept the API key, and respond 401 to anything else."""
-
-    def behave(call: Call) -> Iterable[Step]:
-        headers = {} if call.request is None else call.request.headers
-        status = 200 if headers.get("authorization") == f"Key {key}" else 401
-        return [answer(status), Then.KEEP]
-
-    return behave

@@ -98,13 +98,13 @@ class JobService:
         is_last_before = (kind, self.counts[kind] + 1) == self._first or (
             self._wait.place is Place.START and kind is Kind.LIST and self.counts[kind] == 1
         )
-        if self._wait.prepares and is_last_before and not self._is_well:
-            return [self._wait.prepares, response]
+        if self._wait.is_refused and is_last_before and not self._is_well:
+            return [Then.REFUSE, response]
         return [response, Then.KEEP]
 
     def _is_hit(self, kind: Kind) -> bool:
         place, first = self._first
-        if self._is_well or self._wait.prepares:
+        if self._is_well or self._wait.is_refused:
             return False
         is_there = kind is place and first <= self.counts[kind] < first + self._wait.times
         return self._is_out or is_there

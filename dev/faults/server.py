@@ -45,23 +45,16 @@ class Call:
 
 
 class Then(Enum):
-    """List how a behaviour may end, other than by closing the connection."""
+    """List what a behaviour may do other than to send, to wait and to close the connection."""
 
     RESET = "reset"
     KEEP = "keep"
+    REFUSE = "refuse"
+    """Stop listening for a moment, and go on."""
 
 
-class Next(Enum):
-    """List what may happen to the next connection."""
-
-    REFUSED = "refused"
-    """The service stops listening for a moment."""
-    UNREAD = "unread"
-    """The connection is closed before anything is read, which also ends a TLS handshake."""
-
-
-Step = bytes | float | Then | Next
-"""Bytes to send, seconds to wait, how to end, or what happens to the next connection."""
+Step = bytes | float | Then
+"""Bytes to send, seconds to wait, or what else to do."""
 
 Behaviour = Callable[[Call], Iterable[Step]]
 """What the service does with one request, step by step; after the last it closes."""
@@ -104,7 +97,7 @@ class FaultServer:
         self._tls = tls
         self._elsewhere = elsewhere
         self._done = 0
-        self._is_refusing = self._is_unread = False
+        self._is_refusing = False
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._stack = ExitStack()
@@ -124,13 +117,10 @@ class FaultServer:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def prepare(self, step: Next) -> None:
-        """Decide what happens to the next connection."""
-        if step is Next.UNREAD:
-            self._is_unread = True
-        else:
-            self._is_refusing = True
-            self._stop_listening()
+    def refuse(self) -> None:
+        """Refuse connections for a moment."""
+        self._is_refusing = True
+        self._stop_listening()
 
     def _bind(self) -> None:
         self._listener = socket.socket()
@@ -165,11 +155,7 @@ class FaultServer:
                     raise
                 return
             self.connections += 1
-            if self._is_unread:
-                self._is_unread = False
-                connection.close()
-            else:
-                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+            threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     def _stop_listening(self) -> None:
         # A close alone would not end the wait for a connection.
@@ -215,8 +201,8 @@ class FaultServer:
                 linger = struct.pack("ii", 1, 0)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 return False
-            if isinstance(step, Next):
-                self.prepare(step)
+            if step is Then.REFUSE:
+                self.refuse()
             elif isinstance(step, bytes):
                 connection.sendall(step)
             elif isinstance(step, (int, float)) and self._closing.wait(step):

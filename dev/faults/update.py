@@ -78,11 +78,13 @@ def run(fault: Fault, driver: str) -> list[str]:
             shown = "".join(traceback.format_exception(error)) + repr(vars(error))
         seconds, memory = time.monotonic() - start, _peak() - before
         requests = [request for request in server.requests if request.method != "CONNECT"]
+        keys = {request.headers["authorization"] for request in requests}
         may_be_retried = error is not None and not isinstance(error, AirflowFailException)
         expected = {
             "ended": (name_of(error) if error else "", fault.error),
             "Airflow may retry": (may_be_retried, fault.may_be_retried),
             "requests": (len(requests), fault.arriving),
+            "other keys": (keys - {f"Key {API_KEY}"}, set()),
             "requests elsewhere": (len(other.requests), 0),
             "retry_after": (getattr(error, "retry_after", None), fault.retry_after),
             "secrets": (leak.count(f"{log()} {shown}"), 0),

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from dev.faults.fault import TRANSIENT
-from dev.faults.server import Next, Step
+from dev.faults.server import Step
 
 WORKER = "worker"
 TRIGGERER = "triggerer"
@@ -71,8 +71,8 @@ class Wait:
     """What the service does with a request that meets the fault."""
     shows: Mapping[str, Any] | None = None
     """The fields in which an ordinary response differs, instead of ``steps``."""
-    prepares: Next | None = None
-    """What happens instead to the connection, so that the request does not arrive."""
+    is_refused: bool = False
+    """Whether the connection is refused instead, so that the request does not arrive."""
     is_taken: bool = False
     """Whether the service processes the request nevertheless."""
     times: int = 1

@@ -14,7 +14,7 @@ from typing import Any
 from dev.faults import wait as by
 from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer
 from dev.faults.fault import TRIES
-from dev.faults.server import Next, Step, Then
+from dev.faults.server import Step, Then
 from dev.faults.wait import DATA_DIFF, FOR_GOOD, MONITOR_RUN, Place, Wait
 
 _TAKES_OVER = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 2)
@@ -35,9 +35,7 @@ _PAGE: dict[str, Any] = {"body": LOGIN_PAGE, "Content_Type": "text/html"}
 _TWO = _shows(1, "processing", "checking") + _shows(1, "failed", "error")
 
 _TROUBLES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "refused": ("", {"prepares": Next.REFUSED}),
-    "unread": ("Connection", {"prepares": Next.UNREAD}),
-    "tls-closed": ("Connection", {"prepares": Next.UNREAD, "is_tls": True}),
+    "refused": ("", {"is_refused": True}),
     "reset": ("Connection", {"steps": [Then.RESET]}),
     "truncated": ("Connection", {"steps": [answer(200, b'{"id": 1, "run_id": 1}')[:-4]]}),
     "stalls": ("Timeout", {"steps": [FOR_EVER], "answers_within": 2.0}),
@@ -77,7 +75,7 @@ def _rows(
 
 def _starts(job: str) -> Iterator[Wait]:
     is_diff = job == DATA_DIFF
-    broken = "unread tls-closed reset truncated stalls 500 502" if is_diff else "reset stalls 500"
+    broken = "reset truncated stalls 500 502" if is_diff else "reset stalls 500"
     refused = "page empty 401 403 404 422" if is_diff else "page 401"
     lost = (
         "reset truncated stalls 500 502 503 page empty no-fields" if is_diff else "reset 503 page"
@@ -103,7 +101,7 @@ def _searches(job: str) -> Iterator[Wait]:
 
 
 def _polls(job: str) -> Iterator[Wait]:
-    each = "refused unread tls-closed reset truncated stalls 429 500 502 503 page empty no-fields"
+    each = "refused reset truncated stalls 429 500 502 503 page empty no-fields"
     polls = each if job == DATA_DIFF else "refused reset stalls 429 500 503 page"
     yield from _rows(job, Place.FIRST, "429 503 403 404", modes=by.SENSORS)
     yield from _rows(job, Place.POLL, polls, modes=by.MODES)

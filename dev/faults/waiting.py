@@ -48,8 +48,8 @@ def run(wait: Wait, mode: str) -> list[str]:
             [service], tls=certificate.make_context("good" if wait.is_tls else "", Path(folder))
         ) as server,
     ):
-        if wait.prepares and not listens_first(wait, mode):
-            server.prepare(wait.prepares)
+        if wait.is_refused and not listens_first(wait, mode):
+            server.refuse()
         _connect(wait, server.port, folder)
         _shorten(wait)
         log = leak.capture(Path(folder, "log"))

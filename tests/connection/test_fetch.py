@@ -159,15 +159,11 @@ def test_a_task_of_airflow_3_asks_the_api_server(monkeypatch: pytest.MonkeyPatch
 def test_a_hook_that_is_stopped_looks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     airflow, hook = Airflow(monkeypatch, VaultError(), ...), JobHook()
     monkeypatch.setattr(fetch, "_PAUSES", (60.0,))
-    look = BaseHook.get_connection
-
-    def look_and_stop_later(conn_id: str) -> Any:
-        threading.Timer(0.1, hook.stop).start()
-        return look(conn_id)
-
-    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(look_and_stop_later))
+    timer = threading.Timer(0.3, hook.stop)
+    timer.start()
     with pytest.raises(DatafoldStoppedError):
         hook.get_data_diff(3)
+    timer.join()
     assert airflow.looks == 1
 
 
