@@ -54,7 +54,8 @@ def at_each_line(
             at(f"{frame.f_code.co_filename}:{frame.f_lineno}")
         return trace
 
-    before = sys.gettrace()
+    # Coverage has its own.
+    before, before_in_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(trace)
     if in_threads:
         threading.settrace(trace)
@@ -62,4 +63,4 @@ def at_each_line(
         do()
     finally:
         sys.settrace(before)
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(before_in_threads)  # type: ignore[arg-type]

@@ -125,7 +125,7 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
     (fields.positive_number, "a number above 0", [0, -1, "0", "-0.5"]),
     (fields.share, "a number from 0 to 1", [-0.1, 1.1, "2"]),
     (fields.boolean, "true or false", [1, 0, None, "yes", "", "1", []]),
-    (fields.text, "a string, not", [True, None, b"x", math.nan, math.inf, [], {}]),
+    (fields.text, "a string", ["\ud800", True, None, b"x", math.nan, math.inf, [], {}]),
     (fields.texts, "a list of strings", ["a", None, b"a", {"a": 1}]),
     (
         fields.date_time,
