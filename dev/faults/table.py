@@ -105,21 +105,12 @@ def _bodies() -> Iterator[Fault]:
 
 
 def _statuses() -> Iterator[Fault]:
-    refusals = {
-        401: "Authentication",
-        403: "Permission",
-        404: "NotFound",
-        409: "Conflict",
-        422: "Validation",
-    }
-    others = {400: "Rejected", 413: "Rejected", 429: "RateLimit"}
-    failures = dict.fromkeys((408, 425, 500, 503, 504), "Server")
-    for status, error in {**refusals, **others, **failures}.items():
+    for status, error in ((401, "Authentication"), (404, "NotFound"), (429, "RateLimit")):
         yield Fault(str(status), error, [answers(status, b'{"detail": "No"}')])
     for status, error in ((404, "NotFound"), (422, "Validation"), (502, "Server")):
         yield Fault(f"{status}-page", error, [html(status)])
     yield Fault("503-twice", "", [_UNAVAILABLE, _UNAVAILABLE, answers()])
-    for status in (301, 302, 303, 307, 308):
+    for status in (302, 307):
         yield Fault(f"redirect-{status}", "Redirect", [redirects(status)])
     yield Fault("redirect-nowhere", "Redirect", [answers(302, b"")])
     yield Fault("redirect-unreadable", "Redirect", [is_huge(302, {"Location": "http://[x"})])
