@@ -6,7 +6,6 @@ import select
 import socket
 import ssl
 import threading
-import time
 from contextlib import ExitStack, suppress
 
 PATIENCE = 20.0
@@ -19,23 +18,13 @@ class Tunnel:
     """Forwards every connection to the same service, regardless of host and port.
 
     :param port: the service's port on 127.0.0.1.
-    :param user: user and password that a SOCKS client has to have, ``None`` for none.
     :param tls: how the proxy itself speaks TLS, ``None`` if it does not.
     """
 
-    pace = 0.0
-    """Seconds before each byte for the client; 0 sends all that there is at once."""
-
-    def __init__(
-        self,
-        port: int,
-        user: tuple[str, str] | None = None,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[tuple[str, int]] = []
         """Host and port of each requested connection."""
         self._service = port
-        self._user = user
         self._tls = tls
         self._stack = ExitStack()
 
@@ -76,16 +65,7 @@ class Tunnel:
                     data = readable.recv(_MOST)
                     if not data:
                         return
-                    if readable is client:
-                        service.sendall(data)
-                    else:
-                        self._send(client, data)
-
-    def _send(self, client: socket.socket, data: bytes) -> None:
-        size = 1 if self.pace else len(data)
-        for start in range(0, len(data), size):
-            time.sleep(self.pace)
-            client.sendall(data[start : start + size])
+                    (service if readable is client else client).sendall(data)
 
     def _connect(self, client: socket.socket, stream: socket.SocketIO) -> bool:
         head = b""
@@ -97,18 +77,8 @@ class Tunnel:
         return True
 
     def _socks(self, client: socket.socket, stream: socket.SocketIO) -> bool:
-        offered = _text(stream)
-        wanted = 0 if self._user is None else 2
-        if wanted not in offered:
-            client.sendall(b"\5\xff")
-            return False
-        client.sendall(bytes([5, wanted]))
-        if self._user is not None:
-            _exactly(stream, 1)
-            is_known = (_text(stream).decode(), _text(stream).decode()) == self._user
-            client.sendall(b"\1\0" if is_known else b"\1\1")
-            if not is_known:
-                return False
+        _text(stream)
+        client.sendall(b"\5\0")
         _, _, _, kind = _exactly(stream, 4)
         host = _text(stream).decode() if kind == 3 else socket.inet_ntoa(_exactly(stream, 4))
         self.asked.append((host, int.from_bytes(_exactly(stream, 2), "big")))

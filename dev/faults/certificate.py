@@ -10,12 +10,10 @@ import trustme
 
 
 def make_context(certificate: str, folder: Path) -> ssl.SSLContext | None:
-    """Make a service's TLS context, and the files that a client may need.
+    """Make a service's TLS context, and the files ``ca.pem``, ``other_ca.pem`` and ``netrc``.
 
-    :param certificate: empty for no TLS, ``good``, ``self-signed``, ``expired``,
-        ``other-host``, or ``mutual`` (good, and the service requires a client certificate).
-    :param folder: where to put ``ca.pem``, ``other_ca.pem`` and ``netrc``.
-    :return: the context, ``None`` for a service without TLS.
+    The certificate is empty for no TLS, ``good``, ``self-signed``, ``expired``, ``other-host``, or
+    ``mutual``: good, and the service requires a client certificate.
     """
     trusted, other = trustme.CA(), trustme.CA()
     trusted.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -23,12 +21,11 @@ def make_context(certificate: str, folder: Path) -> ssl.SSLContext | None:
     (folder / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
     if not certificate:
         return None
-    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
-    issuer = other if certificate == "self-signed" else trusted
-    leaf = issuer.issue_cert(
+    now, day = datetime.now(timezone.utc), timedelta(days=1)
+    leaf = (other if certificate == "self-signed" else trusted).issue_cert(
         "other.test" if certificate == "other-host" else "127.0.0.1",
-        not_before=yesterday - timedelta(days=1),
-        not_after=yesterday if certificate == "expired" else yesterday + timedelta(days=2),
+        not_before=now - 2 * day,
+        not_after=now - day if certificate == "expired" else now + day,
     )
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     leaf.configure_cert(context)

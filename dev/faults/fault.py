@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from dev.faults.behaviours import answers
 from dev.faults.server import Behaviour, Door
@@ -14,47 +16,26 @@ SECRETS = (API_KEY, TOKEN)
 """With characters that URLs, JSON and HTML encode."""
 
 TRIES = 4
-TRANSIENT = {
-    f"Datafold{name}Error"
-    for name in ("Connection", "Unreachable", "Timeout", "RateLimit", "Server")
-}
+TRANSIENT = ("Connection", "Unreachable", "Timeout", "RateLimit", "Server")
 """The errors after which the call is tried again, and then Airflow may retry the task."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Declare a fault, and how a task must end.
+    """A fault, and how a task must end: what the service does, what the worker has, what is seen.
 
-    The placeholders ``{port}``, ``{closed_port}`` and ``{folder}`` in ``host``, ``environment`` and
-    ``extra`` stand for the service's port, a port where nothing listens, and a folder with the
-    files ``ca.pem``, ``other_ca.pem`` and ``netrc``.
-
-    :param name: short and unique.
-    :param error: name of the error, empty for success.
-    :param behaviours: see :class:`faults.server.FaultServer`.
-    :param requests: how many must arrive: four by default if the error is transient, and one for
-        each behaviour otherwise.
-    :param connections: how many must arrive, where the requests do not tell.
-    :param reads: see :class:`faults.server.FaultServer`.
-    :param door: see :class:`faults.server.FaultServer`.
-    :param certificate: see :func:`faults.certificate.make_context`.
-    :param host: host of the Airflow connection.
-    :param environment: environment variables of the worker.
-    :param timeout: seconds for a request, few where it stalls.
-    :param ca_bundle: CA file of the connection, the right one by default.
-    :param addresses: how many addresses of the service the name ``datafold.test`` has, 0 if the
-        name does not exist.
-    :param resolver: seconds that the worker's resolver takes.
-    :param says: what the error's text must contain.
-    :param no_sooner: the least number of seconds that the task must wait.
-    :param retry_after: seconds that the error must pass on to Airflow.
+    ``{port}``, ``{closed_port}`` and ``{folder}`` in a text stand for the service's port, a port
+    where nothing listens, and a folder with ``ca.pem``, ``other_ca.pem`` and ``netrc``.
     """
 
     name: str
     error: str = ""
+    """Its name without Datafold and Error, empty for success."""
     behaviours: Sequence[Behaviour] = (answers(),)
     requests: int | None = None
+    """How many must arrive, where behaviours and error do not tell."""
     connections: int | None = None
+    """How many must arrive, where the requests do not tell."""
     reads: bool = True
     door: Door = Door.OPEN
     certificate: str = ""
@@ -63,10 +44,15 @@ class Fault:
     timeout: float = 10.0
     ca_bundle: str | None = "{folder}/ca.pem"
     addresses: int = 0
+    """How many the name ``datafold.test`` has, 0 if it does not exist."""
     resolver: float = 0.0
+    """Seconds that the worker's resolver takes."""
     says: str = ""
+    """What the error must say."""
     no_sooner: float = 0.0
+    """The least number of seconds that the task must wait."""
     retry_after: float | None = None
+    """Seconds that the error must pass on to Airflow."""
 
     def __str__(self) -> str:
         return self.name
@@ -82,3 +68,18 @@ class Fault:
         if self.requests is not None:
             return self.requests
         return TRIES if self.may_be_retried else len(self.behaviours)
+
+
+def name_of(error: Exception) -> str:
+    """Name an error as the tables do, if it is one of the provider's."""
+    name = type(error).__name__
+    return re.sub("^Datafold(.+)Error$", r"\1", name)
+
+
+def differences(expected: Mapping[str, tuple[Any, Any]]) -> list[str]:
+    """Return a sentence for each thing that is found otherwise than declared."""
+    return [
+        f"{what}: {found!r}, declared: {declared!r}"
+        for what, (found, declared) in expected.items()
+        if found != declared
+    ]

@@ -13,15 +13,7 @@ from typing import Any
 
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, Request, Step, Then
-from dev.faults.wait import (
-    DATA_DIFF,
-    OPERATORS,
-    SENSORS,
-    TRIGGERER,
-    Kind,
-    Place,
-    Wait,
-)
+from dev.faults.wait import DATA_DIFF, OPERATORS, SENSORS, TRIGGERER, Kind, Place, Wait
 
 MONITOR = 7
 
@@ -35,24 +27,15 @@ _STATES = {
     "data_diff": ("waiting", "processing", "done"),
     "monitor_run": ("created", "checking", "ok"),
 }
+_ROWS = {"rows_added": 0, "rows_removed": 0, "diff_rows_count": 0}
 _SAME = {
     "result": "identical",
-    "diff_stats": {
-        "rows_added": 0,
-        "rows_removed": 0,
-        "diff_rows_count": 0,
-        "match_ratio": 1.0,
-        "sampled": False,
-    },
+    "diff_stats": {**_ROWS, "match_ratio": 1.0, "sampled": False},
 }
 
 
 class JobService:
-    """Behaves as a service whose jobs end when they are read for the third time.
-
-    :param wait: the fault.
-    :param mode: the mode, see :mod:`faults.wait`.
-    """
+    """Behaves as a service whose jobs end when they are read for the third time."""
 
     def __init__(self, wait: Wait, mode: str) -> None:
         self.counts: Counter[Kind] = Counter()
@@ -73,10 +56,7 @@ class JobService:
             self._start({})
 
     def __call__(self, call: Call) -> Iterable[Step]:
-        """Process a request, or misbehave.
-
-        :param call: the request.
-        """
+        """Process a request, or misbehave."""
         assert call.request is not None  # noqa: S101 - the service reads each request
         with self._lock:
             return self._behave(call.request)
@@ -85,21 +65,14 @@ class JobService:
         """Stop misbehaving."""
         self._is_well = True
 
-    @property
-    def made(self) -> int:
-        """How many jobs there are."""
-        return len(self._jobs)
-
-    @property
-    def cancelled(self) -> int:
-        """How many jobs were cancelled."""
-        return sum(job["status"] == "cancelled" for job in self._jobs)
+    def count(self, *states: str) -> int:
+        """Count the jobs in these states, or all."""
+        return sum(not states or job["status"] in states for job in self._jobs)
 
     @property
     def running(self) -> int:
         """How many jobs neither ended nor wait for a person."""
-        ends = ("done", "ok", "cancelled", "needs_confirmation")
-        return sum(job["status"] not in ends for job in self._jobs)
+        return self.count() - self.count("done", "ok", "cancelled", "needs_confirmation")
 
     def _behave(self, request: Request) -> Iterable[Step]:
         if request.target.endswith("/summary_results"):
@@ -107,7 +80,8 @@ class JobService:
         kind = _kind(request)
         self.counts[kind] += 1
         self.early += time.monotonic() < self._not_before
-        if self._is_lost(kind):
+        if self._wait.place is Place.SEARCH and (kind, self.counts[kind]) == (Kind.START, 1):
+            # The response is lost, so that the task must search.
             self._do(kind, request)
             return [Then.RESET]
         if not self._is_hit(kind):
@@ -124,18 +98,13 @@ class JobService:
         is_last_before = (kind, self.counts[kind] + 1) == self._first or (
             self._wait.place is Place.START and kind is Kind.LIST and self.counts[kind] == 1
         )
-        if self._wait.prepares and is_last_before and not self._is_well:
-            return [self._wait.prepares, response]
+        if self._wait.is_refused and is_last_before and not self._is_well:
+            return [Then.REFUSE, response]
         return [response, Then.KEEP]
-
-    def _is_lost(self, kind: Kind) -> bool:
-        """Return whether the response to the creation is lost, so that the task must search."""
-        is_first = kind is Kind.START and self.counts[kind] == 1
-        return is_first and self._wait.place is Place.SEARCH
 
     def _is_hit(self, kind: Kind) -> bool:
         place, first = self._first
-        if self._is_well or self._wait.prepares:
+        if self._is_well or self._wait.is_refused:
             return False
         is_there = kind is place and first <= self.counts[kind] < first + self._wait.times
         return self._is_out or is_there
@@ -200,11 +169,7 @@ def _first(wait: Wait, mode: str) -> tuple[Kind, int]:
 
 
 def listens_first(wait: Wait, mode: str) -> bool:
-    """Return whether any request precedes the one that meets the fault.
-
-    :param wait: the fault.
-    :param mode: the mode, see :mod:`faults.wait`.
-    """
+    """Return whether any request precedes the one that meets the fault."""
     if wait.place is Place.START:
         return wait.job != DATA_DIFF or mode == TRIGGERER
     return wait.place is not Place.LIST or mode not in OPERATORS

@@ -22,11 +22,7 @@ _URL_SAFE = str.maketrans("+/", "-_")
 
 
 def capture(path: Path) -> Callable[[], str]:
-    """Send everything that the process writes and logs, from DEBUG on, into a file.
-
-    :param path: the path of the file.
-    :return: a function that reads the file.
-    """
+    """Send everything that the process writes and logs into a file; return what reads it."""
     with path.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -45,10 +41,7 @@ def capture(path: Path) -> Callable[[], str]:
 
 
 def count(text: str) -> int:
-    """Count the secrets in a string, plain and encoded for URLs, JSON, HTML and base64.
-
-    :param text: the string.
-    """
+    """Count the secrets in a string, plain and encoded for URLs, JSON, HTML and base64."""
     # No secret contains a backslash, and JSON in JSON adds several.
     spelled_out = html.unescape(unquote(text)).replace("\\", "")
     decoded = [decoded for run in _BASE64.findall(text) for decoded in _decoded(run)]

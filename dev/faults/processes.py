@@ -10,8 +10,10 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
+from airflow_provider_datafold.connection.fetch import fetch_settings
 from dev.faults import update, waiting
 from dev.faults.fault import API_KEY
 from dev.faults.table import FAULTS
@@ -30,11 +32,7 @@ _WAITS = {wait.name: wait for wait in WAITS}
 
 
 def run_all(runs: Iterable[Run]) -> dict[Run, list[str]]:
-    """Run rows with a temporary Airflow home, outside this process.
-
-    :param runs: which rows, with whom.
-    :return: what differs from the declarations, by run.
-    """
+    """Return what differs from the declarations, by run, with a temporary Airflow home."""
     with tempfile.TemporaryDirectory(prefix="datafold-faults-") as home:
         results = Path(home, "results.json")
         subprocess.run(  # noqa: S603 - this package's own code
@@ -77,21 +75,9 @@ def _run(run: Run) -> tuple[Run, list[str]]:
 
 
 def _prepare() -> None:
-    """Import what the runs need, so that none of them waits for it."""
-    import airflow_provider_datafold.client.loop
-    import airflow_provider_datafold.client.worker
-    import airflow_provider_datafold.jobs.data_diff
-    import airflow_provider_datafold.jobs.gate.decision
-    import airflow_provider_datafold.jobs.monitor_run
-    import airflow_provider_datafold.jobs.once.claim
-    import airflow_provider_datafold.operators.bi
-    import airflow_provider_datafold.operators.data_diffs
-    import airflow_provider_datafold.operators.monitors
-    import airflow_provider_datafold.sensors.data_diffs
-    import airflow_provider_datafold.sensors.monitors
-    import airflow_provider_datafold.triggers.job  # noqa: F401
-    from airflow_provider_datafold.connection.fetch import fetch_settings
-
+    """Import what the runs need and operators load late, so that none of them waits for it."""
+    for name in ("client.worker", "jobs.data_diff", "jobs.gate.decision", "jobs.monitor_run"):
+        import_module(f"airflow_provider_datafold.{name}")
     # Airflow before 3.2 imports half of itself for the first connection. This does not use an
     # event loop, whose threads would be missing after a fork.
     os.environ["AIRFLOW_CONN_ANY"] = json.dumps({"conn_type": "datafold", "password": API_KEY})

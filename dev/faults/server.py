@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import Enum
-from types import TracebackType
 from typing import BinaryIO
 
 _PATIENCE = 20.0
@@ -21,12 +20,9 @@ _LONGEST_REQUEST = 1 << 20
 
 @dataclass(frozen=True)
 class Request:
-    """Hold a request that arrived completely.
+    """Hold a request that arrived completely, with the names of its header fields in lower case.
 
-    :param method: the HTTP method, ``CONNECT`` if a client uses the service as a proxy.
-    :param target: the path, or the host and port of ``CONNECT``.
-    :param headers: the header fields, names in lower case.
-    :param body: the body's bytes.
+    The method is ``CONNECT`` if a client uses the service as a proxy.
     """
 
     method: str
@@ -42,67 +38,46 @@ class Request:
 
 @dataclass(frozen=True)
 class Call:
-    """Hold the input of a behaviour.
-
-    :param request: the request, ``None`` if the service does not read any.
-    :param elsewhere: URL of another service.
-    """
+    """Hold the input of a behaviour: a request, if the service reads any, and another's URL."""
 
     request: Request | None
     elsewhere: str
 
 
 class Then(Enum):
-    """List how a behaviour may end, other than by closing the connection."""
+    """List what a behaviour may do other than to send, to wait and to close the connection."""
 
     RESET = "reset"
     KEEP = "keep"
+    REFUSE = "refuse"
+    """Stop listening for a moment, and go on."""
 
 
-class Next(Enum):
-    """List what may happen to the next connection."""
-
-    REFUSED = "refused"
-    """The service stops listening for a moment."""
-    UNREAD = "unread"
-    """The connection is closed before anything is read, which also ends a TLS handshake."""
-    RESET = "reset"
-    """The connection is reset soon after, in the middle of a TLS handshake."""
-
-
-Step = bytes | float | Then | Next
-"""Bytes to send, seconds to wait, how to end, or what happens to the next connection."""
+Step = bytes | float | Then
+"""Bytes to send, seconds to wait, or what else to do."""
 
 Behaviour = Callable[[Call], Iterable[Step]]
 """What the service does with one request, step by step; after the last it closes."""
 
 
 class Door(Enum):
-    """List how a service may accept connections."""
+    """List how a service may accept connections: not at all, or with no room for one."""
 
     OPEN = "open"
     CLOSED = "closed"
-    LATE = "late"
     FULL = "full"
 
 
-_LATE = 0.25
 _REFUSES_FOR = 0.3
-_HANDSHAKE = 0.2
-"""Seconds that a client has to begin a handshake."""
 
 
 class FaultServer:
-    """Run the service in threads of this process, on 127.0.0.1 only.
+    """Run the service in threads of this process.
 
     :param behaviours: what to do with the first request, the second and so on; the last one also
         applies to all later requests.
     :param reads: whether it reads a request before it behaves. If not, a behaviour applies to a
         connection.
-    :param door: whether it listens; ``LATE`` begins after a moment, and ``FULL`` listens with a
-        full queue.
-    :param tls: the TLS context, ``None`` for plain text.
-    :param elsewhere: URL of another service, for redirects.
     """
 
     def __init__(
@@ -115,7 +90,7 @@ class FaultServer:
         elsewhere: str = "",
     ) -> None:
         self.requests: list[Request] = []
-        self.connections = 0
+        self.connections = self.open = self.port = 0
         self._behaviours = behaviours
         self._reads = reads
         self._door = door
@@ -123,42 +98,35 @@ class FaultServer:
         self._elsewhere = elsewhere
         self._done = 0
         self._is_refusing = False
-        self._next: Next | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._listener = socket.socket()
-        self._port = 0
         self._stack = ExitStack()
-
-    @property
-    def port(self) -> int:
-        """The port on 127.0.0.1, which is bound from the beginning even if nothing listens."""
-        return self._port
 
     def __enter__(self) -> FaultServer:
         self._stack.callback(self._stop_listening)
         self._stack.callback(self._closing.set)
+        # Bound from the beginning, even if nothing listens.
         self._bind()
-        self._port = self._listener.getsockname()[1]
         if self._door is Door.FULL:
             self._fill()
-        elif self._door is not Door.CLOSED:
-            if self._door is Door.OPEN:
-                self._listener.listen(64)
+        elif self._door is Door.OPEN:
+            self._listener.listen(64)
             threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def refuse(self) -> None:
+        """Refuse connections for a moment."""
+        self._is_refusing = True
+        self._stop_listening()
+
     def _bind(self) -> None:
+        self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", self._port))
+        self._listener.bind(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
 
     def _fill(self) -> None:
         self._listener.listen(0)
@@ -170,14 +138,10 @@ class FaultServer:
 
     def _accept(self) -> None:
         with suppress(OSError):
-            if self._door is Door.LATE:
-                self._closing.wait(_LATE)
-                self._listener.listen(64)
             while not self._closing.is_set():
                 self._take_connections()
                 self._closing.wait(_REFUSES_FOR)
                 self._is_refusing = False
-                self._listener = socket.socket()
                 self._bind()
                 self._listener.listen(64)
 
@@ -191,31 +155,7 @@ class FaultServer:
                     raise
                 return
             self.connections += 1
-            if self._next is None:
-                serve = self._serve
-            else:
-                serve = self._close if self._next is Next.UNREAD else self._reset
-                self._next = None
-            threading.Thread(target=serve, args=[connection], daemon=True).start()
-
-    def _close(self, connection: socket.socket) -> None:
-        connection.close()
-
-    def _reset(self, connection: socket.socket) -> None:
-        self._closing.wait(_HANDSHAKE)
-        _linger_for_no_time(connection)
-        connection.close()
-
-    def prepare(self, step: Next) -> None:
-        """Decide what happens to the next connection.
-
-        :param step: what happens.
-        """
-        if step is not Next.REFUSED:
-            self._next = step
-        else:
-            self._is_refusing = True
-            self._stop_listening()
+            threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     def _stop_listening(self) -> None:
         # A close alone would not end the wait for a connection.
@@ -231,9 +171,17 @@ class FaultServer:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
-            with connection, connection.makefile("rb") as stream:
-                while self._answer(connection, stream):
-                    pass
+            self._count(1)
+            try:
+                with connection, connection.makefile("rb") as stream:
+                    while self._answer(connection, stream):
+                        pass
+            finally:
+                self._count(-1)
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self.open += more
 
     def _answer(self, connection: socket.socket, stream: BinaryIO) -> bool:
         """Behave once, and return whether the connection stays open."""
@@ -249,10 +197,12 @@ class FaultServer:
             if step is Then.KEEP:
                 return True
             if step is Then.RESET:
-                _linger_for_no_time(connection)
+                # Turns the close that follows into a reset.
+                linger = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 return False
-            if isinstance(step, Next):
-                self.prepare(step)
+            if step is Then.REFUSE:
+                self.refuse()
             elif isinstance(step, bytes):
                 connection.sendall(step)
             elif isinstance(step, (int, float)) and self._closing.wait(step):
@@ -263,11 +213,6 @@ class FaultServer:
             while connection.recv(1 << 16):
                 pass
         return False
-
-
-def _linger_for_no_time(connection: socket.socket) -> None:
-    """Turn the close that follows into a reset."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _read(stream: BinaryIO) -> Request | None:

@@ -15,35 +15,15 @@ from dev.faults.behaviours import (
     HUGE,
     answer,
     answers,
-    asks_to_wait,
     drips,
-    echoes,
     head,
     html,
     is_huge,
     redirects,
-    refuses_with_input,
     says,
-    wants_key,
 )
-from dev.faults.fault import API_KEY, TRIES, Fault
+from dev.faults.fault import TRIES, Fault
 from dev.faults.server import Behaviour, Door, Then
-
-CONFIGURATION = "DatafoldConfigurationError"
-CERTIFICATE = "DatafoldCertificateError"
-REDIRECT = "DatafoldRedirectError"
-AUTHENTICATION = "DatafoldAuthenticationError"
-PERMISSION = "DatafoldPermissionError"
-NOT_FOUND = "DatafoldNotFoundError"
-CONFLICT = "DatafoldConflictError"
-VALIDATION = "DatafoldValidationError"
-REJECTED = "DatafoldRejectedError"
-UNUSABLE = "DatafoldAnswerError"
-CONNECTION = "DatafoldConnectionError"
-UNREACHABLE = "DatafoldUnreachableError"
-TIMEOUT = "DatafoldTimeoutError"
-RATE_LIMIT = "DatafoldRateLimitError"
-SERVER = "DatafoldServerError"
 
 _SHORT, _MIDDLE = 0.7, 1.5
 """Seconds for a request that stalls, and for one that another follows."""
@@ -55,31 +35,21 @@ _LONG = head(200, {"Content-Length": "1000"})
 _DRIPPING = drips(_LONG, b" " * 1000)
 _UNAVAILABLE = answers(503, b'{"detail": "Not now"}')
 _HTTPS = "https://127.0.0.1:{port}"
-_PROXIED = "https://datafold.test"
-_SOCKS = "socks5h://127.0.0.1:{port}"
 
 
 def _no_connection() -> Iterator[Fault]:
-    name, service = "https://datafold.test", "https://datafold.test:{port}"
-    yield Fault("refused", UNREACHABLE, requests=0, door=Door.CLOSED)
-    yield Fault("late", door=Door.LATE)
-    yield Fault("queue-full", UNREACHABLE, requests=0, door=Door.FULL, timeout=_SHORT)
-    yield Fault("no-such-host", UNREACHABLE, requests=0, host=name)
-    for row, addresses, resolver in (("six-addresses", 6, 0), ("resolver-hangs", 1, FOR_EVER)):
-        yield Fault(
-            row,
-            UNREACHABLE,
-            requests=0,
-            door=Door.FULL,
-            host=service,
-            addresses=addresses,
-            resolver=resolver,
-            timeout=_SHORT,
-        )
+    none: dict[str, Any] = {"error": "Unreachable", "requests": 0}
+    yield Fault("refused", **none, door=Door.CLOSED, says="connect (refused)")
+    yield Fault("no-such-host", **none, host="https://datafold.test", says="no such host")
+    full: dict[str, Any] = {**none, "door": Door.FULL, "timeout": _SHORT, "says": "(timed out)"}
+    yield Fault("queue-full", **full)
+    full["host"] = "https://datafold.test:{port}"
+    yield Fault("six-addresses", **full, addresses=6)
+    yield Fault("resolver-hangs", **full, addresses=1, resolver=FOR_EVER)
 
 
 def _broken_connection() -> Iterator[Fault]:
-    yield Fault("closed-at-once", CONNECTION, [says()], 0, TRIES, reads=False)
+    yield Fault("closed-at-once", "Connection", [says()], 0, TRIES, reads=False)
     broken = {
         "closed-unanswered": (),
         "reset-unanswered": (Then.RESET,),
@@ -87,11 +57,13 @@ def _broken_connection() -> Iterator[Fault]:
         "truncated": (_HALF,),
         "truncated-chunks": (_CHUNKED, b'8\r\n{"id": 7\r\n'),
         "broken-chunks": (_CHUNKED, b'eight\r\n{"id": 7\r\n0\r\n\r\n'),
+        "negative-chunk": (_CHUNKED, b'-8\r\n{"id": 7\r\n'),
+        "two-lengths": (answer(200, b"{}", {"Content-Length": "2, 3"}),),
         "no-http": (b"SSH-2.0-OpenSSH_9.6\r\n",),
     }
     for name, steps in broken.items():
-        yield Fault(name, CONNECTION, [says(*steps)])
-    yield Fault("truncated-tls", CONNECTION, [says(_HALF)], certificate="good")
+        yield Fault(name, "Connection", [says(*steps)], says="the connection broke")
+    yield Fault("truncated-tls", "Connection", [says(_HALF)], certificate="good")
     yield Fault("resets-twice", "", [says(Then.RESET), says(Then.RESET), answers()])
     yield Fault("closed-in-between", "", [says(answer(503, b"{}")), answers()])
     yield Fault("closed-on-reuse", "", [_UNAVAILABLE, says(), answers()])
@@ -105,88 +77,68 @@ def _slow() -> Iterator[Fault]:
         "stalls-in-body": says(_HALF, FOR_EVER),
         "drips-headers": drips(b"", _OK),
         "drips-body": _DRIPPING,
+        "drips-unannounced": drips(head(), b" " * 1000),
+        "drips-chunk": drips(_CHUNKED + b"1\r\n \r\n", b"0" * 1000),
     }
     for name, behaviour in slow.items():
-        yield Fault(name, TIMEOUT, [behaviour], timeout=_SHORT)
-    yield Fault("drips-tls", TIMEOUT, [_DRIPPING], certificate="good", timeout=_SHORT)
+        yield Fault(
+            name, "Timeout", [behaviour], timeout=_SHORT, says="no complete response within"
+        )
+    yield Fault("drips-tls", "Timeout", [_DRIPPING], certificate="good", timeout=_SHORT)
     yield Fault("stalls-once", "", [says(FOR_EVER), answers()], timeout=_MIDDLE)
-    for status, error in ((500, SERVER), (401, AUTHENTICATION)):
+    for status, error in ((500, "Server"), (401, "Authentication")):
         unfinished = says(head(status, {"Content-Length": "100"}), FOR_EVER)
         yield Fault(f"{status}-without-end", error, [unfinished], timeout=_MIDDLE)
 
 
 def _bodies() -> Iterator[Fault]:
-    unusable: dict[str, Behaviour] = {
-        "login-page": html(200),
-        "no-content": says(head(204)),
-        "empty": answers(200, b""),
-        "text": answers(200, b"OK"),
-        "half-json": answers(200, b'{"id": 7, "name'),
-        "bad-utf-8": answers(200, b'{"name": "\xc3\x28\xff"}'),
-        "nan": answers(200, b'{"id": NaN}'),
-        "deep": answers(200, b"[" * 100_000 + b"]" * 100_000),
-        "huge": is_huge(200, {"Content-Length": str(HUGE)}),
-        "huge-unannounced": is_huge(200),
+    unusable = {
+        "login-page": (html(200), "is not JSON (text/html, "),
+        "no-content": (says(head(204)), "is not JSON"),
+        "half-json": (answers(200, b'{"id": 7, "name'), "is not JSON"),
+        "huge": (is_huge(200, {"Content-Length": str(HUGE)}), "larger than 10 MiB"),
+        "huge-unannounced": (is_huge(200), "larger than 10 MiB"),
+        "gzip": (answers(200, gzip.compress(b"{}"), {"Content-Encoding": "gzip"}), "is compressed"),
     }
-    for name, behaviour in unusable.items():
-        yield Fault(name, UNUSABLE, [behaviour])
-    packed = answers(200, gzip.compress(b'{"id": 7}'), {"Content-Encoding": "gzip"})
-    yield Fault("gzip", UNUSABLE, [packed], says="is compressed (gzip), which was not requested")
-    for name, body in (("null", b"null"), ("byte-order-mark", b'\xef\xbb\xbf{"id": 7}')):
-        yield Fault(name, "", [answers(200, body)])
-    yield Fault("echo", "", [echoes(200)])
+    for name, (behaviour, text) in unusable.items():
+        yield Fault(name, "Answer", [behaviour], says=text)
 
 
 def _statuses() -> Iterator[Fault]:
-    refusals = {
-        400: REJECTED,
-        401: AUTHENTICATION,
-        403: PERMISSION,
-        404: NOT_FOUND,
-        409: CONFLICT,
-        413: REJECTED,
-    }
-    failures = {408: SERVER, 425: SERVER, 429: RATE_LIMIT, 500: SERVER, 503: SERVER, 504: SERVER}
-    for status, error in {**refusals, **failures}.items():
+    for status, error in ((401, "Authentication"), (404, "NotFound"), (429, "RateLimit")):
         yield Fault(str(status), error, [answers(status, b'{"detail": "No"}')])
-    yield Fault("404-page", NOT_FOUND, [html(404)])
-    yield Fault("422-page", VALIDATION, [html(422)])
-    yield Fault("422-echo", VALIDATION, [refuses_with_input])
-    yield Fault("502-page", SERVER, [html(502)])
-    yield Fault("500-echo", SERVER, [echoes(500)])
+    for status, error in ((404, "NotFound"), (422, "Validation"), (502, "Server")):
+        yield Fault(f"{status}-page", error, [html(status)])
     yield Fault("503-twice", "", [_UNAVAILABLE, _UNAVAILABLE, answers()])
-    for status in (301, 302, 303, 307, 308):
-        yield Fault(f"redirect-{status}", REDIRECT, [redirects(status, elsewhere=True)])
-    yield Fault("redirect-here", REDIRECT, [redirects(307, elsewhere=False)])
-    yield Fault("redirect-nowhere", REDIRECT, [answers(302, b"")])
+    for status in (302, 307):
+        yield Fault(f"redirect-{status}", "Redirect", [redirects(status)])
+    yield Fault("redirect-nowhere", "Redirect", [answers(302, b"")])
+    yield Fault("redirect-unreadable", "Redirect", [is_huge(302, {"Location": "http://[x"})])
 
 
 def _waits() -> Iterator[Fault]:
-    def busy(value: str) -> Behaviour:
-        return answers(429, b"{}", {"Retry-After": value})
+    def busy(seconds: int) -> Behaviour:
+        return answers(429, b"{}", {"Retry-After": str(seconds)})
 
-    yield Fault("retry-after", "", [busy("2"), answers()], no_sooner=2.0)
-    # A date has no fractions of a second.
-    yield Fault("retry-after-date", "", [asks_to_wait(503, 3.0), answers()], no_sooner=2.0)
-    for name, ahead in (("ahead", 3600.0), ("behind", -3600.0)):
-        later = asks_to_wait(503, 2.0, ahead=ahead)
-        yield Fault(f"retry-after-clock-{name}", "", [later, answers()], no_sooner=2.0)
-    yield Fault("retry-after-garbage", "", [busy("soon"), answers()])
-    yield Fault("retry-after-hour", RATE_LIMIT, [busy("3600")], 1, retry_after=3600.0)
+    yield Fault("retry-after", "", [busy(2), answers()], no_sooner=2.0)
+    yield Fault("retry-after-hour", "RateLimit", [busy(3600)], 1, retry_after=3600.0)
 
 
 def _tls() -> Iterator[Fault]:
     for certificate in ("self-signed", "other-host", "expired", "mutual"):
-        yield Fault(f"certificate-{certificate}", CERTIFICATE, requests=0, certificate=certificate)
-    yield Fault("plain-http", CERTIFICATE, [answers(400)], 0, reads=False, host=_HTTPS)
+        yield Fault(
+            f"certificate-{certificate}", "Certificate", requests=0, certificate=certificate
+        )
+    hint = "begin the connection's host with http://"
+    yield Fault("plain-http", "Certificate", [answers(400)], 0, reads=False, host=_HTTPS, says=hint)
     broken = {
-        "closed": (CONNECTION, says()),
-        "reset": (CONNECTION, says(0.2, Then.RESET)),
-        "stalls": (TIMEOUT, says(FOR_EVER)),
-        "drips": (TIMEOUT, drips(b"\x16\x03\x03\x40\x00", bytes(1000))),
+        "closed": ("Connection", says()),
+        "reset": ("Connection", says(0.2, Then.RESET)),
+        "stalls": ("Timeout", says(FOR_EVER)),
+        "drips": ("Timeout", drips(b"\x16\x03\x03\x40\x00", bytes(1000))),
     }
     for name, (error, behaviour) in broken.items():
-        timeout = _SHORT if error == TIMEOUT else 10.0
+        timeout = _SHORT if error == "Timeout" else 10.0
         yield Fault(
             f"tls-{name}", error, [behaviour], 0, TRIES, reads=False, host=_HTTPS, timeout=timeout
         )
@@ -194,80 +146,67 @@ def _tls() -> Iterator[Fault]:
 
 def _proxies() -> Iterator[Fault]:
     def through(name: str, error: str, url: str, *behaviours: Behaviour, **fields: Any) -> Fault:
-        environment = {"HTTPS_PROXY": url}
-        given = {"requests": 0, "host": _PROXIED, "environment": environment, **fields}
-        return Fault(f"proxy-{name}", error, behaviours, **given)
+        given = {"requests": 0, "environment": {"HTTPS_PROXY": url}, **fields}
+        return Fault(f"proxy-{name}", error, behaviours, host="https://datafold.test", **given)
 
-    http, short = "http://127.0.0.1:{port}", {"timeout": _SHORT}
-    yield through("refused", UNREACHABLE, "http://127.0.0.1:{closed_port}")
-    yield through("closed", CONNECTION, http, says(), connections=TRIES)
-    yield through("502", UNREACHABLE, http, says(answer(502, b"")), connections=TRIES)
-    yield through("stalls", TIMEOUT, http, says(FOR_EVER), connections=TRIES, **short)
-    for status in (403, 407):
+    http, https = "http://127.0.0.1:{port}", "https://127.0.0.1:{port}"
+    each: dict[str, Any] = {"connections": TRIES}
+    slow: dict[str, Any] = {**each, "timeout": _SHORT}
+    no_way: dict[str, Any] = {"says": "could not connect through the proxy"}
+    yield through("refused", "Unreachable", "http://127.0.0.1:{closed_port}", **no_way)
+    yield through("unknown", "Unreachable", "http://unknown.test:3128", **no_way)
+    for status in (404, 502):
         refuses = says(answer(status, b""))
-        yield through(str(status), CONFIGURATION, http, refuses, connections=1)
-    record = b"\x16\3\3\x40\0" + bytes(1 << 14)
-    yield through(
-        "drips",
-        TIMEOUT,
-        "https://127.0.0.1:{port}",
-        drips(answer(200, b""), record),
-        certificate="good",
-        connections=TRIES,
-        **short,
-    )
-    for name, url in (
-        ("nonsense", "nonsense://127.0.0.1:{port}"),
-        ("no-port", f"{http[:16]}:port"),
-    ):
-        yield through(name, CONFIGURATION, url, says="the proxy cannot be used")
-    reply = b"\5\0" + b"\5\0\0\3\xff" + bytes(257)
+        yield through(str(status), "Unreachable", http, refuses, **each, **no_way)
+    for status in (401, 403, 407):
+        refuses = says(answer(status, b""))
+        yield through(str(status), "Configuration", http, refuses, connections=1)
+    yield through("closed", "Connection", http, says(), **each)
+    yield through("stalls", "Timeout", http, says(FOR_EVER), **slow)
+    then_closes = says(answer(200, b""))
+    yield through("tls-closed", "Connection", https, then_closes, certificate="good", **each)
+    record = drips(answer(200, b""), b"\x16\3\3\x40\0" + bytes(1 << 14))
+    yield through("drips", "Timeout", https, record, certificate="good", **slow)
+    wrong = {
+        "nonsense": "nonsense://127.0.0.1:{port}",
+        "no-host": "http://",
+        "no-url": "http://[x",
+        "no-port": "http://127.0.0.1:port",
+    }
+    for name, url in wrong.items():
+        yield through(name, "Configuration", url, says="the proxy cannot be used")
     socks = {
         "closed": says(),
-        "stalls": says(FOR_EVER),
-        "drips": drips(b"", reply),
+        "wants-user": says(b"\5\xff"),
         "no-route": says(b"\5\0", 0.1, b"\5\4\0\1" + bytes(6)),
         "garbage": answers(400),
+        "stalls": says(FOR_EVER),
+        "stalls-later": says(b"\5\0", FOR_EVER),
+        "drips": drips(b"", b"\5\0" + b"\5\0\0\3\xff" + bytes(257)),
     }
     for name, behaviour in socks.items():
+        limit = slow if name.startswith(("stalls", "drips")) else each
+        url = "socks5h://127.0.0.1:{port}"
         yield through(
-            f"socks-{name}",
-            UNREACHABLE,
-            _SOCKS,
-            behaviour,
-            reads=False,
-            connections=TRIES,
-            timeout=_SHORT if name in ("stalls", "drips") else 10.0,
-            says="could not connect through the proxy",
+            f"socks-{name}", "Unreachable", url, behaviour, reads=False, **limit, **no_way
         )
 
 
 def _worker() -> Iterator[Fault]:
-    wrong = {"REQUESTS_CA_BUNDLE": "{folder}/other_ca.pem"}
+    tls: dict[str, Any] = {"certificate": "good"}
+    yield Fault("netrc", environment={"NETRC": "{folder}/netrc"})
+    yield Fault(
+        "other-ca-bundle", environment={"REQUESTS_CA_BUNDLE": "{folder}/other_ca.pem"}, **tls
+    )
     missing = "{folder}/no-such-file"
-    yield Fault("netrc", "", [wants_key(API_KEY)], environment={"NETRC": "{folder}/netrc"})
-    yield Fault("other-ca-bundle", certificate="good", environment=wrong)
-    yield Fault(
-        "no-ca-bundle",
-        CONFIGURATION,
-        requests=0,
-        certificate="good",
-        environment={"REQUESTS_CA_BUNDLE": missing},
-        ca_bundle=None,
-    )
-    yield Fault(
-        "no-conn-ca-bundle", CONFIGURATION, requests=0, certificate="good", ca_bundle=missing
-    )
+    environment = {"REQUESTS_CA_BUNDLE": missing}
+    none: dict[str, Any] = {**tls, "error": "Configuration", "requests": 0}
+    yield Fault("no-ca-bundle", **none, environment=environment, ca_bundle=None)
+    yield Fault("no-conn-ca-bundle", **none, ca_bundle=missing)
 
 
-FAULTS: tuple[Fault, ...] = (
-    *_no_connection(),
-    *_broken_connection(),
-    *_slow(),
-    *_bodies(),
-    *_statuses(),
-    *_waits(),
-    *_tls(),
-    *_proxies(),
-    *_worker(),
+_ROOMS = (
+    *(_no_connection, _broken_connection, _slow, _bodies, _statuses, _waits, _tls),
+    *(_proxies, _worker),
 )
+FAULTS: tuple[Fault, ...] = tuple(fault for room in _ROOMS for fault in room())

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from dev.faults.fault import TRANSIENT
-from dev.faults.server import Next, Step
+from dev.faults.server import Step
 
 WORKER = "worker"
 TRIGGERER = "triggerer"
@@ -58,50 +58,41 @@ class Place(Enum):
 
 @dataclass(frozen=True)
 class Wait:
-    """Declare a fault while a task waits for a job, and how the task must end.
-
-    :param name: short and unique.
-    :param job: :data:`DATA_DIFF` or :data:`MONITOR_RUN`.
-    :param place: the step at which the fault occurs.
-    :param error: name of the error of the first try, empty for success. If Airflow may retry it, a
-        second try follows, with a service that works, and must succeed.
-    :param modes: the modes, out of :data:`MODES`.
-    :param steps: what the service does with a request that meets the fault.
-    :param shows: the fields in which an ordinary response differs, instead of ``steps``.
-    :param prepares: what happens instead to the connection, so that the request does not arrive.
-    :param is_taken: whether the service processes the request nevertheless.
-    :param times: how many such requests meet the fault.
-    :param is_outage: whether all later requests meet the fault, of any kind.
-    :param made: how many jobs the task must make.
-    :param cancelled: how many of them must be cancelled.
-    :param left: how many of them may be left running.
-    :param cancels: how many cancels must arrive.
-    :param timeout: the task's ``timeout``, in seconds.
-    :param longest_trouble: seconds of failing polls before the task gives up, instead of an hour.
-    :param answers_within: the connection's ``timeout``.
-    :param retry_after: seconds for which no request may follow the fault.
-    :param is_tls: whether the service speaks TLS.
-    """
+    """A fault while a task waits for a job, and how the task must end."""
 
     name: str
     job: str
     place: Place
     error: str = ""
+    """Of the first try, empty for success. If Airflow may retry it, a second try follows, with a
+    service that works, and must succeed."""
     modes: Sequence[str] = OPERATORS
     steps: Sequence[Step] = ()
+    """What the service does with a request that meets the fault."""
     shows: Mapping[str, Any] | None = None
-    prepares: Next | None = None
+    """The fields in which an ordinary response differs, instead of ``steps``."""
+    is_refused: bool = False
+    """Whether the connection is refused instead, so that the request does not arrive."""
     is_taken: bool = False
+    """Whether the service processes the request nevertheless."""
     times: int = 1
+    """How many such requests meet the fault."""
     is_outage: bool = False
+    """Whether all later requests meet the fault, of any kind."""
     made: int = 1
+    """How many jobs the task must make, of which so many must be cancelled or may be left."""
     cancelled: int = 0
     left: int = 0
     cancels: int = 0
+    """How many cancels must arrive."""
     timeout: float = 60.0
+    """The task's."""
     longest_trouble: float | None = None
+    """Seconds of failing polls before the task gives up, instead of an hour."""
     answers_within: float = 10.0
+    """The connection's timeout."""
     retry_after: float = 0.0
+    """Seconds for which no request may follow the fault."""
     is_tls: bool = False
 
     def __str__(self) -> str:

@@ -11,36 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from dev.faults import wait as by
 from dev.faults.behaviours import FOR_EVER, LOGIN_PAGE, answer
 from dev.faults.fault import TRIES
-from dev.faults.server import Next, Step, Then
-from dev.faults.table import (
-    AUTHENTICATION,
-    CONNECTION,
-    NOT_FOUND,
-    PERMISSION,
-    SERVER,
-    TIMEOUT,
-    UNUSABLE,
-    VALIDATION,
-)
-from dev.faults.wait import (
-    DATA_DIFF,
-    FOR_GOOD,
-    MODES,
-    MONITOR_RUN,
-    OPERATORS,
-    SENSOR,
-    SENSOR_DEFERRED,
-    SENSORS,
-    TRIGGERER,
-    Place,
-    Wait,
-)
-
-DEADLINE = "DatafoldDeadlineError"
-PERSON = "DatafoldWaitingForPersonError"
-STOPPED = "DatafoldStoppedError"
+from dev.faults.server import Step, Then
+from dev.faults.wait import DATA_DIFF, FOR_GOOD, MONITOR_RUN, Place, Wait
 
 _TAKES_OVER = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 2)
 """Whether a retry takes over the data diff of the try before. If not, it cancels it."""
@@ -60,23 +35,21 @@ _PAGE: dict[str, Any] = {"body": LOGIN_PAGE, "Content_Type": "text/html"}
 _TWO = _shows(1, "processing", "checking") + _shows(1, "failed", "error")
 
 _TROUBLES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "refused": ("", {"prepares": Next.REFUSED}),
-    "unread": (CONNECTION, {"prepares": Next.UNREAD}),
-    "tls-closed": (CONNECTION, {"prepares": Next.UNREAD, "is_tls": True}),
-    "reset": (CONNECTION, {"steps": [Then.RESET]}),
-    "truncated": (CONNECTION, {"steps": [answer(200, b'{"id": 1, "run_id": 1}')[:-4]]}),
-    "stalls": (TIMEOUT, {"steps": [FOR_EVER], "answers_within": 2.0}),
+    "refused": ("", {"is_refused": True}),
+    "reset": ("Connection", {"steps": [Then.RESET]}),
+    "truncated": ("Connection", {"steps": [answer(200, b'{"id": 1, "run_id": 1}')[:-4]]}),
+    "stalls": ("Timeout", {"steps": [FOR_EVER], "answers_within": 2.0}),
     "429": ("", {**_responds(429, Retry_After="1"), "retry_after": 1.0}),
-    "500": (SERVER, _responds(500)),
-    "502": (SERVER, _responds(502, **_PAGE)),
-    "503": (SERVER, _responds(503)),
-    "page": (UNUSABLE, _responds(200, **_PAGE)),
-    "empty": (UNUSABLE, _responds(200, b"")),
-    "no-fields": (UNUSABLE, _responds(200)),
-    "401": (AUTHENTICATION, _responds(401)),
-    "403": (PERMISSION, _responds(403)),
-    "404": (NOT_FOUND, _responds(404)),
-    "422": (VALIDATION, _responds(422)),
+    "500": ("Server", _responds(500)),
+    "502": ("Server", _responds(502, **_PAGE)),
+    "503": ("Server", _responds(503)),
+    "page": ("Answer", _responds(200, **_PAGE)),
+    "empty": ("Answer", _responds(200, b"")),
+    "no-fields": ("Answer", _responds(200)),
+    "401": ("Authentication", _responds(401)),
+    "403": ("Permission", _responds(403)),
+    "404": ("NotFound", _responds(404)),
+    "422": ("Validation", _responds(422)),
     "closed-on-reuse": ("", {"steps": []}),
     "more-bytes": ("", {"steps": [_TWO, Then.KEEP]}),
     "more-bytes-tls": ("", {"steps": [_TWO, Then.KEEP], "is_tls": True}),
@@ -89,11 +62,7 @@ _TROUBLES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 def _rows(
     job: str, place: Place, troubles: str, more: str = "", *, fails: bool = False, **fields: Any
 ) -> Iterator[Wait]:
-    """Make a row of each trouble.
-
-    :param more: the end of the rows' names.
-    :param fails: whether the task ends with the error of a single request.
-    """
+    """Make a row of each trouble; one that ``fails`` ends the task with its error."""
     for name in troubles.split():
         error, given = _TROUBLES[name]
         yield Wait(
@@ -106,7 +75,7 @@ def _rows(
 
 def _starts(job: str) -> Iterator[Wait]:
     is_diff = job == DATA_DIFF
-    broken = "unread tls-closed reset truncated stalls 500 502" if is_diff else "reset stalls 500"
+    broken = "reset truncated stalls 500 502" if is_diff else "reset stalls 500"
     refused = "page empty 401 403 404 422" if is_diff else "page 401"
     lost = (
         "reset truncated stalls 500 502 503 page empty no-fields" if is_diff else "reset 503 page"
@@ -120,83 +89,61 @@ def _starts(job: str) -> Iterator[Wait]:
 
 def _searches(job: str) -> Iterator[Wait]:
     is_diff = job == DATA_DIFF
-    modes = (TRIGGERER,) if is_diff else OPERATORS
+    modes = (by.TRIGGERER,) if is_diff else by.OPERATORS
     yield from _rows(job, Place.LIST, "refused reset stalls 429 500 503", modes=modes)
     yield from _rows(job, Place.LIST, "page 401", modes=modes, fails=True, made=0)
     yield from _rows(job, Place.SEARCH, "reset stalls 429 503 page")
     is_cancelled = int(is_diff and not _TAKES_OVER)
-    yield from _rows(
-        job,
-        Place.SEARCH,
-        "503",
-        "-for-good",
-        times=FOR_GOOD,
-        error=CONNECTION,
-        # A monitor run has no tag: the next try cannot find it, and it cannot be cancelled.
-        made=1 + (not is_diff or is_cancelled),
-        left=int(not is_diff),
-        cancelled=is_cancelled,
-        cancels=is_cancelled,
-    )
+    # A monitor run has no tag: the next try cannot find it, and it cannot be cancelled.
+    made: dict[str, Any] = {"made": 1 + (not is_diff or is_cancelled), "left": int(not is_diff)}
+    cut: dict[str, Any] = {"times": FOR_GOOD, "cancelled": is_cancelled, "cancels": is_cancelled}
+    yield from _rows(job, Place.SEARCH, "503", "-for-good", error="Connection", **made, **cut)
 
 
 def _polls(job: str) -> Iterator[Wait]:
-    each = "refused unread tls-closed reset truncated stalls 429 500 502 503 page empty no-fields"
+    each = "refused reset truncated stalls 429 500 502 503 page empty no-fields"
     polls = each if job == DATA_DIFF else "refused reset stalls 429 500 503 page"
-    yield from _rows(job, Place.FIRST, "429 503 403 404", modes=SENSORS)
-    yield from _rows(job, Place.POLL, polls, modes=MODES)
-    yield from _rows(job, Place.POLL, "503 page", "-often", modes=MODES, times=10)
-    yield from _rows(job, Place.POLL, "403 404", "-once", modes=MODES)
+    yield from _rows(job, Place.FIRST, "429 503 403 404", modes=by.SENSORS)
+    yield from _rows(job, Place.POLL, polls, modes=by.MODES)
+    yield from _rows(job, Place.POLL, "503 page", "-often", modes=by.MODES, times=10)
+    yield from _rows(job, Place.POLL, "403 404", "-once", modes=by.MODES)
     # A connection that is kept from one poll to the next. In a worker it belongs to one job.
     kept = "closed-on-reuse more-bytes more-bytes-tls"
-    yield from _rows(job, Place.POLL, kept, modes=MODES)
-    yield from _rows(job, Place.POLL, "another-job", modes=(TRIGGERER,))
-    deferred = (TRIGGERER, SENSOR_DEFERRED)
+    yield from _rows(job, Place.POLL, kept, modes=by.MODES)
+    yield from _rows(job, Place.POLL, "another-job", modes=(by.TRIGGERER,))
+    deferred = (by.TRIGGERER, by.SENSOR_DEFERRED)
     yield from _rows(job, Place.LAST, "refused reset stalls 429 503 page", modes=deferred)
     lasting: dict[str, Any] = {"fails": True, "times": FOR_GOOD, "cancels": int(job == DATA_DIFF)}
     yield from _rows(job, Place.LAST, "401", modes=deferred, **lasting)
     field = "status" if job == DATA_DIFF else "state"
     unknown: dict[str, Any] = {field: "defragmenting"}
-    yield from _rows(job, Place.POLL, "none", "-unknown", modes=MODES, times=1, shows=unknown)
+    yield from _rows(job, Place.POLL, "none", "-unknown", modes=by.MODES, times=1, shows=unknown)
 
 
 def _lasting_polls(job: str) -> Iterator[Wait]:
     """Declare faults that last longer than a wait tolerates."""
-    can_cancel = int(job == DATA_DIFF)
-    refused: dict[str, Any] = {
-        "modes": MODES,
-        "times": FOR_GOOD,
-        "fails": True,
-        "cancels": can_cancel,
-    }
-    hour: dict[str, Any] = {"times": FOR_GOOD, "longest_trouble": 1.0, "fails": True, "made": 2}
+    poll, cancels = Place.POLL, int(job == DATA_DIFF)
+    refused: dict[str, Any] = {"modes": by.MODES, "times": FOR_GOOD, "cancels": cancels}
+    hour: dict[str, Any] = {"times": FOR_GOOD, "longest_trouble": 1.0, "made": 2, "fails": True}
     refusals = "401 403 404"
-    left: dict[str, Any] = {"cancelled": can_cancel, "left": 1 - can_cancel}
-    yield from _rows(job, Place.POLL, refusals, **left, **refused)
-    yield from _rows(job, Place.POLL, "503", "-hour", **left, **hour, cancels=can_cancel)
-    yield from _rows(job, Place.POLL, "503", "-hour-deferred", modes=(SENSOR_DEFERRED,), **hour)
-    sensor: dict[str, Any] = {**hour, "modes": (SENSOR,), "error": DEADLINE, "timeout": 2.0}
-    yield from _rows(job, Place.POLL, "503", "-hour-sensor", **sensor)
-    if can_cancel:
-        yield from _rows(job, Place.POLL, refusals, "-out", **refused, left=1, is_outage=True)
-        out: dict[str, Any] = {
-            **hour,
-            "is_outage": True,
-            "made": 1 + (not _TAKES_OVER),
-            "cancelled": int(not _TAKES_OVER),
-            "cancels": TRIES + (not _TAKES_OVER),
-        }
-        yield from _rows(job, Place.POLL, "503", "-hour-out", **out)
-        asks: dict[str, Any] = {
-            "times": FOR_GOOD,
-            "shows": {"status": "needs_confirmation"},
-            "error": PERSON,
-        }
-        yield from _rows(job, Place.POLL, "none", "-person", modes=MODES, **asks)
+    left: dict[str, Any] = {"cancelled": cancels, "left": 1 - cancels}
+    yield from _rows(job, poll, refusals, fails=True, **left, **refused)
+    yield from _rows(job, poll, "503", "-hour", **left, **hour, cancels=cancels)
+    yield from _rows(job, poll, "503", "-hour-deferred", modes=(by.SENSOR_DEFERRED,), **hour)
+    sensor: dict[str, Any] = {**hour, "modes": (by.SENSOR,), "error": "Deadline", "timeout": 2.0}
+    yield from _rows(job, poll, "503", "-hour-sensor", **sensor)
+    if not cancels:
+        return
+    yield from _rows(job, poll, refusals, "-out", fails=True, **refused, left=1, is_outage=True)
+    again = int(not _TAKES_OVER)
+    out: dict[str, Any] = {**hour, "made": 1 + again, "cancelled": again, "cancels": TRIES + again}
+    yield from _rows(job, poll, "503", "-hour-out", **out, is_outage=True)
+    asks: dict[str, Any] = {"times": FOR_GOOD, "shows": {"status": "needs_confirmation"}}
+    yield from _rows(job, poll, "none", "-person", modes=by.MODES, **asks, error="WaitingForPerson")
 
 
 def _cancels() -> Iterator[Wait]:
-    late: dict[str, Any] = {"error": DEADLINE, "timeout": 0.6, "cancelled": 1}
+    late: dict[str, Any] = {"error": "Deadline", "timeout": 0.6, "cancelled": 1}
     lost: dict[str, Any] = {**late, "cancelled": 0, "left": 1}
     place = Place.DEADLINE
     busy = "reset truncated stalls 429 500 502 503"
@@ -204,7 +151,7 @@ def _cancels() -> Iterator[Wait]:
     yield from _rows(DATA_DIFF, place, "page empty", **lost, cancels=1)
     yield from _rows(DATA_DIFF, place, "page empty", "-taken", **late, cancels=1, is_taken=True)
     yield from _rows(DATA_DIFF, place, "503", "-for-good", **lost, cancels=TRIES, times=FOR_GOOD)
-    killed: dict[str, Any] = {"error": STOPPED, "cancelled": 1}
+    killed: dict[str, Any] = {"error": "Stopped", "cancelled": 1}
     yield from _rows(DATA_DIFF, Place.KILL, "none", **killed, cancels=1)
     yield from _rows(DATA_DIFF, Place.KILL, "reset 500 503", **killed, cancels=2)
 

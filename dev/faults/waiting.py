@@ -20,23 +20,27 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_datafold import exceptions
+from airflow_provider_datafold.client import retry
+from airflow_provider_datafold.jobs import trouble
+from airflow_provider_datafold.jobs.once import start
+from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
+from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
+from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
+from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.faults import certificate, leak
-from dev.faults.fault import API_KEY
+from dev.faults.fault import API_KEY, differences, name_of
 from dev.faults.job_service import MONITOR, JobService, listens_first
 from dev.faults.server import FaultServer
 from dev.faults.wait import DATA_DIFF, SENSOR_DEFERRED, SENSORS, TRIGGERER, Kind, Place, Wait
 
-STOPPED = "DatafoldStoppedError"
 _INTERVAL = 0.05
 
 
 def run(wait: Wait, mode: str) -> list[str]:
-    """Let a task wait.
-
-    :param wait: the fault.
-    :param mode: the mode, see :mod:`faults.wait`.
-    :return: a sentence for each difference from what is declared.
-    """
+    """Let a task wait; return a sentence for each difference from what is declared."""
     service = JobService(wait, mode)
     with (
         tempfile.TemporaryDirectory(prefix="datafold-faults-") as folder,
@@ -44,60 +48,48 @@ def run(wait: Wait, mode: str) -> list[str]:
             [service], tls=certificate.make_context("good" if wait.is_tls else "", Path(folder))
         ) as server,
     ):
-        if wait.prepares and not listens_first(wait, mode):
-            server.prepare(wait.prepares)
+        if wait.is_refused and not listens_first(wait, mode):
+            server.refuse()
         _connect(wait, server.port, folder)
         _shorten(wait)
         log = leak.capture(Path(folder, "log"))
         logging.getLogger("airflow.task").debug(leak.CANARY)
         said: list[str] = []
         first = _end(lambda: _try(wait, mode, 1, service), said)
-        retried = ""
-        may_retry = first not in ("success", STOPPED) and first not in _final_errors()
+        retried = None
+        final = (exceptions.DatafoldFinalError, exceptions.DatafoldStoppedError)
+        may_retry = first is not None and not isinstance(first, final)
         if may_retry:
             service.recover()
             retried = _end(lambda: _try(wait, mode, 2, service), said)
         is_mine = mode not in SENSORS
         expected = {
-            "ended": (first, wait.error or "success"),
+            "ended": (name_of(first) if first else "", wait.error),
             "Airflow may retry": (may_retry, wait.may_be_retried),
-            "the retry": (retried, "success" if wait.may_be_retried else ""),
-            "jobs made": (service.made, wait.made if is_mine else 1),
-            "jobs cancelled": (service.cancelled, wait.cancelled if is_mine else 0),
+            "the retry": (retried, None),
+            "jobs made": (service.count(), wait.made if is_mine else 1),
+            "jobs cancelled": (service.count("cancelled"), wait.cancelled if is_mine else 0),
             "cancels": (service.counts[Kind.CANCEL], wait.cancels if is_mine else 0),
             "requests that came too early": (service.early, 0),
             "secrets": (sum(map(leak.count, [log(), *said])), 0),
         }
         if is_mine:
             expected["jobs left running"] = (service.running, wait.left)
-        return [
-            f"{what}: {found!r}, declared: {declared!r}"
-            for what, (found, declared) in expected.items()
-            if found != declared
-        ]
+        return differences(expected)
 
 
-def _end(work: Callable[[], Any], said: list[str]) -> str:
-    """Return how a try ended, and record its result or exception."""
+def _end(work: Callable[[], Any], said: list[str]) -> Exception | None:
+    """Return the error with which a try ended, and record its result or error."""
     try:
         said.append(json.dumps(work()))
     except Exception as error:
         said.append("".join(traceback.format_exception(error)) + repr(vars(error)))
-        return type(error).__name__
-    return "success"
-
-
-def _final_errors() -> set[str]:
-    from airflow_provider_datafold import exceptions
-
-    errors = (getattr(exceptions, name) for name in dir(exceptions) if name.startswith("Datafold"))
-    return {error.__name__ for error in errors if issubclass(error, exceptions.DatafoldFinalError)}
+        return error
+    return None
 
 
 def _try(wait: Wait, mode: str, number: int, service: JobService) -> Any:
     """Do what Airflow does with one try of a task."""
-    from airflow.providers.common.compat.sdk import TaskDeferred
-
     task, context = _task(wait, mode), _context(number)
     context["task"] = task
     is_killed = wait.place is Place.KILL
@@ -114,18 +106,11 @@ def _try(wait: Wait, mode: str, number: int, service: JobService) -> Any:
             trigger = type(deferral.trigger)(**json.loads(json.dumps(fields)))
             event = asyncio.run(_trigger(trigger, service if is_killed else None))
             if is_killed:
-                raise _error(STOPPED) from None
+                raise exceptions.DatafoldStoppedError("A person stopped the task") from None
             # Airflow usually resumes a task in another process.
             task = context["task"] = _task(wait, mode)
             resume = getattr(type(task), deferral.method_name)
             arguments = {"event": event, **json.loads(json.dumps(deferral.kwargs))}
-
-
-def _error(name: str) -> Exception:
-    from airflow_provider_datafold import exceptions
-
-    error: Exception = getattr(exceptions, name)("A person stopped the task")
-    return error
 
 
 async def _trigger(trigger: Any, service: JobService | None) -> Any:
@@ -158,11 +143,6 @@ def _kill_when_waited_for(service: JobService, task: Any) -> None:
 
 
 def _task(wait: Wait, mode: str) -> Any:
-    from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
-    from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
-    from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
-    from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
-
     shared: dict[str, Any] = {
         "task_id": "waits",
         "retries": 1,
@@ -176,49 +156,31 @@ def _task(wait: Wait, mode: str) -> Any:
         return DatafoldMonitorRunSensor(monitor_id=MONITOR, run_id=1, **shared)
     if wait.job != DATA_DIFF:
         return DatafoldRunMonitorOperator(monitor_id=MONITOR, **shared)
-    return DatafoldRunDataDiffOperator(
-        data_source1_id=1,
-        data_source2_id=1,
-        table1="DB.PUBLIC.ORDERS",
-        table2="DB.STAGING.ORDERS",
-        pk_columns=["id"],
-        **shared,
-    )
+    sides: dict[str, Any] = {
+        "data_source1_id": 1,
+        "data_source2_id": 1,
+        "table1": "A.B.C",
+        "table2": "A.B.D",
+    }
+    return DatafoldRunDataDiffOperator(**sides, pk_columns=["id"], **shared)
 
 
 def _context(try_number: int) -> dict[str, Any]:
-    ti = SimpleNamespace(
-        dag_id="dag",
-        task_id="waits",
-        run_id="manual__1",
-        map_index=-1,
-        try_number=try_number,
-        max_tries=1,
-        xcom_push=lambda **_: None,
-    )
+    names = {"dag_id": "dag", "task_id": "waits", "run_id": "manual__1", "map_index": -1}
+    ti = SimpleNamespace(**names, try_number=try_number, max_tries=1, xcom_push=lambda **_: None)
     run = SimpleNamespace(start_date=datetime(2024, 1, 1, tzinfo=timezone.utc))
     return {"ti": ti, "dag_run": run}
 
 
 def _connect(wait: Wait, port: int, folder: str) -> None:
-    os.environ["AIRFLOW_CONN_DATAFOLD_DEFAULT"] = json.dumps(
-        {
-            "conn_type": "datafold",
-            "host": f"{'https' if wait.is_tls else 'http'}://127.0.0.1:{port}",
-            "password": API_KEY,
-            "extra": {
-                "timeout": wait.answers_within,
-                "ca_bundle": f"{folder}/ca.pem" if wait.is_tls else None,
-            },
-        }
-    )
+    host = f"{'https' if wait.is_tls else 'http'}://127.0.0.1:{port}"
+    bundle = f"{folder}/ca.pem" if wait.is_tls else None
+    extra = {"timeout": wait.answers_within, "ca_bundle": bundle}
+    fields = {"conn_type": "datafold", "host": host, "password": API_KEY, "extra": extra}
+    os.environ["AIRFLOW_CONN_DATAFOLD_DEFAULT"] = json.dumps(fields)
 
 
 def _shorten(wait: Wait) -> None:
-    from airflow_provider_datafold.client import retry
-    from airflow_provider_datafold.jobs import trouble
-    from airflow_provider_datafold.jobs.once import start
-
     retry._FIRST_WAIT = 0.15
     start._PAUSES, start._LAST_PAUSES = (0.0, 0.2, 0.4), (0.4,)
     trouble.LONGEST_REFUSAL, trouble.REFUSAL_PAUSE, trouble.AFTER_TROUBLE = 0.5, _INTERVAL, 0.1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -19,7 +20,6 @@ from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldIn
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from dev.faults.behaviours import answers
 from dev.sandbox import contract
-from dev.sandbox.contract import Operation
 from dev.sandbox.journal import Request
 from tests import bodies
 from tests.calls import (
@@ -27,7 +27,6 @@ from tests.calls import (
     MONITOR_KINDS,
     MONITORS,
     ROWS,
-    START,
     TABLE,
     WITH_BODY,
     Row,
@@ -37,7 +36,6 @@ from tests.calls import (
     values_in,
 )
 from tests.conftest import API_KEY
-from tests.drivers import Call, both
 
 EMPTY = {"delete_integration", "sync_integration", "delete_monitor"}
 """Methods to which the sandbox responds with null or nothing."""
@@ -88,7 +86,6 @@ def responses(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_no_operation_is_left_out() -> None:
     contracted = list(map(str, contract.operations(bodies.CONTRACT)))
-
     assert sorted(map(named, ROWS)) == sorted(contracted)
     assert len(ROWS) == 51
     assert sorted(str(row.asked) for row in WITH_BODY) == sorted(map(str, bodies.operations()))
@@ -119,48 +116,26 @@ def test_a_method_sends_its_operation_once_and_returns_the_response(
 
 @pytest.mark.parametrize("row", ROWS, ids=named)
 def test_a_declaration_returns_what_the_contract_says(row: Row) -> None:
-    schema = contract.declared(bodies.CONTRACT, row.asked)["responses"]["200"]
-    schema = schema.get("content", {}).get("application/json", {}).get("schema", {})
+    operation = contract.declared(bodies.CONTRACT, row.asked)
+    schema = operation["responses"]["200"].get("content", {}).get("application/json", {})
+    schema = schema.get("schema", {})
     wanted = object if schema == {} else list if schema.get("type") == "array" else dict
     assert declared(row).returns is wanted
     assert wanted is object or not declared(row).may_be_empty
+    names = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
+    assert set(row.query) == names - {"poll", "stream"}
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.query], ids=named)
 def test_an_optional_argument_that_is_left_out_is_not_sent(
     row: Row, hook: DatafoldHook, sandbox: Any
 ) -> None:
+    *names, last = row.query
     row.call(hook)
-    row.call(hook, **dict.fromkeys(row.query))
-    for name, value in row.query.items():
-        row.call(hook, **{name: value})
-
-    nothing, nulls, *single = sandbox.state.requests
-    assert nothing.query == nulls.query == ""
-    assert [parse_qsl(request.query) for request in single] == [
-        [(name, text_of(value))] for name, value in row.query.items()
-    ]
-
-
-def test_rows_try_every_argument_of_every_query() -> None:
-    for row in ROWS:
-        declared = contract.declared(bodies.CONTRACT, row.asked).get("parameters", ())
-        names = {each["name"] for each in declared if each["in"] == "query"}
-        assert set(row.query) == names - {"poll", "stream"}, row.operation
-
-
-@pytest.mark.parametrize(
-    "body", [{}, {"start_date": START}, {"end_date": END}], ids=["none", "start", "end"]
-)
-def test_audit_logs_are_asked_for_with_what_was_given(
-    body: dict[str, str], hook: DatafoldHook, sandbox: Any
-) -> None:
-    hook.list_audit_logs(**body)
-
-    (request,) = sandbox.state.requests
-    assert (json.loads(request.body) if request.body else {}) == body
-    assert ("content-type" in request.headers) == bool(body)
-    validator().validate_request(Arrived(request))
+    row.call(hook, **{**dict.fromkeys(names), last: row.query[last]})
+    nothing, one = sandbox.state.requests
+    assert nothing.query == ""
+    assert parse_qsl(one.query) == [(last, text_of(row.query[last]))]
 
 
 def test_null_is_not_sent_where_it_means_to_leave_something_as_it_is(
@@ -168,80 +143,67 @@ def test_null_is_not_sent_where_it_means_to_leave_something_as_it_is(
 ) -> None:
     hook.update_data_diff(1, archived=None, purged=False)
     hook.query_data_source(1, "select 1", params=None)
+    hook.list_audit_logs(end_date=END)
+    hook.list_audit_logs()
 
-    assert [json.loads(request.body) for request in sandbox.state.requests] == [
+    *sent, nothing = sandbox.state.requests
+    assert [json.loads(request.body) for request in sent] == [
         {"purged": False},
         {"query": "select 1"},
+        {"end_date": END},
     ]
+    assert nothing.body == b""
+    assert "content-type" not in nothing.headers
 
 
 # Bodies.
 
 
-def check_arrival(request: Request, row: Row, body: Any) -> None:
-    shown = f"{row.operation} {body}"
-    assert request.status == 200, shown
-    assert (request.method, request.path) == (row.asked.method, row.path or row.asked.path)
-    assert json.loads(request.body) == body, shown
-    # In Python, but not in JSON, 1 is True and 1.0.
-    assert repr_of(json.loads(request.body)) == repr_of(body), shown
-    validator().validate_request(Arrived(request))
+def typed(row: Row, hook: DatafoldHook, body: Any) -> tuple[str, Any]:
+    """Call a method with a body; return path and body of the request that it must make."""
+    if row.method == "update_monitor":
+        number = 1 + MONITOR_KINDS.index(body["type"])
+        hook.update_monitor(body["type"], number, body)
+        return f"{MONITORS}/{number}/update", body
+    row.call(hook, body)
+    if row.spread:
+        # No null where that means nothing.
+        body = {name: value for name, value in body.items() if value is not None}
+    return row.path or row.asked.path, body
 
 
-def repr_of(value: Any) -> str:
+@pytest.mark.parametrize("row", WITH_BODY, ids=named)
+def test_a_body_arrives_as_it_was_given(row: Row, hook: DatafoldHook, sandbox: Any) -> None:
+    for body in chain(*(make(row.asked) for make in (bodies.minimal, bodies.full, bodies.null))):
+        ways = [typed] if body is not None and (not row.spread or any_of(body)) else []
+        for send in [*ways, *([as_declared] if row.spread and body is not None else [])]:
+            sandbox.state.requests.clear()
+            path, wanted = send(row, hook, body)
+            (request,) = sandbox.state.requests
+            assert request.status == 200, body
+            assert (request.method, request.path) == (row.asked.method, path)
+            # As JSON: in Python 1 is True and 1.0.
+            assert sorted_json(json.loads(request.body)) == sorted_json(wanted)
+            validator().validate_request(Arrived(request))
+
+
+def as_declared(row: Row, hook: DatafoldHook, body: Any) -> tuple[str, Any]:
+    """Call an operation with a body, in which null is null."""
+    hook.call(declared(row), body, **values_in(row))
+    return row.path or row.asked.path, body
+
+
+def any_of(body: dict[str, Any]) -> bool:
+    return any(value is not None for value in body.values())
+
+
+def sorted_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def send_as_typed(row: Row, hook: DatafoldHook, body: Any) -> Any:
-    """Call a method with a body; what is sent has no null where that means nothing."""
-    if row.operation.endswith("{id}/update"):
-        kind = body["type"]
-        number = 1 + MONITOR_KINDS.index(kind)
-        hook.update_monitor(kind, number, body)
-        return row.__class__(row.operation, "", path=f"{MONITORS}/{number}/update"), body
-    row.call(hook, body)
-    if row.spread:
-        return row, {name: value for name, value in body.items() if value is not None}
-    return row, body
-
-
-@pytest.mark.parametrize(
-    "make", [bodies.minimal, bodies.full, bodies.null], ids=lambda f: f.__name__
-)
-@pytest.mark.parametrize("row", WITH_BODY, ids=named)
-def test_a_body_arrives_as_it_was_given(
-    row: Row, make: Callable[[Operation], Iterator[Any]], hook: DatafoldHook, sandbox: Any
-) -> None:
-    for body in make(row.asked):
-        if body is None or (row.spread and not any(value is not None for value in body.values())):
-            continue  # Nothing that the typed method could send; see the next test.
-        sandbox.state.requests.clear()
-        expected, sent = send_as_typed(row, hook, body)
-        (request,) = sandbox.state.requests
-        check_arrival(request, expected, sent)
-
-
-@pytest.mark.parametrize("row", [row for row in WITH_BODY if row.spread], ids=named)
-def test_a_declaration_sends_null_as_null(row: Row, hook: DatafoldHook, sandbox: Any) -> None:
-    for body in [*bodies.minimal(row.asked), *bodies.null(row.asked)]:
-        sandbox.state.requests.clear()
-        hook.call(declared(row), body, **values_in(row))
-        (request,) = sandbox.state.requests
-        check_arrival(request, row, body)
-
-
-# Paths.
-
 ODD_TEXTS = [
-    TABLE,
-    "?x=1#y",
-    "%2F",
-    "../../lineage/bi/",
-    "Ünïcödé.日本.🦀",
-    "a b+c&d;e=f",
-    "a\nb\r\n",
-    "\\..\\x",
-    "~!$'()*,:@",
+    *(TABLE, "?x=1#y", "%2F", "../../lineage/bi/", "Ünïcödé.日本.🦀", "a b+c&d;e=f", "a\nb\r\n"),
+    *("\\..\\x", "~!$'()*,:@"),
 ]
 LINEAGE = (
     (explore.TABLE_UPSTREAMS, "table_path", "tables/{}/upstreams"),
@@ -251,12 +213,12 @@ LINEAGE = (
 )
 
 
-@both
 @pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
-def test_text_in_a_path_stays_in_its_place(text: str, call: Call, serve: Any) -> None:
+def test_text_in_a_path_stays_in_its_place(text: str, serve: Any) -> None:
     server = serve(answers(200, b"[]"))
-    for operation, name, _ in LINEAGE:
-        call(operation, data_connection_id=3, max_depth=2, **{name: text})
+    with DatafoldHook() as hook:
+        for operation, name, _ in LINEAGE:
+            hook.call(operation, data_connection_id=3, max_depth=2, **{name: text})
 
     quoted = "".join(
         chr(byte) if byte in b"-._~" or (byte < 128 and chr(byte).isalnum()) else f"%{byte:02X}"
@@ -270,30 +232,23 @@ def test_text_in_a_path_stays_in_its_place(text: str, call: Call, serve: Any) ->
 # Results.
 
 
-VALUES = {"list": b"[]", "object": b"{}", "null": b"null", "text": b'"x"', "number": b"7"}
-
-
-@pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize(
     ("operation", "right", "wanted"),
-    [
-        (data_sources.LIST, "list", "a list"),
-        (data_diffs.LIST, "object", "an object"),
-        (bi.LIST, None, ""),
-    ],
+    [(data_sources.LIST, [[]], "a list"), (data_diffs.LIST, [{}], "an object")]
+    + [(bi.LIST, [[], {}, None, "x", 7], "")],
 )
 def test_a_response_has_the_type_that_is_documented(
-    operation: Any, right: str | None, wanted: str, name: str, serve: Any
+    operation: Any, right: list[Any], wanted: str, serve: Any
 ) -> None:
-    serve(answers(200, VALUES[name]))
+    values: list[Any] = [[], {}, None, "x", 7]
+    serve(*(answers(200, json.dumps(value).encode()) for value in values))
     with DatafoldHook() as hook:
-        if right in (name, None):
-            assert hook.call(operation) == json.loads(VALUES[name])
-            return
-        with pytest.raises(DatafoldAnswerError) as caught:
-            hook.call(operation)
-    assert f"200, but the response is not {wanted}, as the API documents." in str(caught.value)
-    assert caught.value.status_code == 200
+        for value in values:
+            if value in right:
+                assert hook.call(operation) == value
+                continue
+            with pytest.raises(DatafoldAnswerError, match=f"200, but the .* is not {wanted}, as"):
+                hook.call(operation)
 
 
 def test_an_empty_response_is_accepted_only_if_nothing_is_documented(serve: Any) -> None:
@@ -307,22 +262,18 @@ def test_an_empty_response_is_accepted_only_if_nothing_is_documented(serve: Any)
 # What the methods check before they send.
 
 
-@pytest.mark.parametrize("kind", ["table", None, API_KEY])
-@pytest.mark.parametrize("args", [(), (4,)])
-def test_a_kind_that_is_unknown_is_refused(
-    kind: Any, args: tuple[Any, ...], hook: DatafoldHook, sandbox: Any
+def test_the_kind_of_a_monitor_and_an_update_of_one_are_checked(
+    hook: DatafoldHook, sandbox: Any
 ) -> None:
-    call = hook.update_monitor if args else hook.create_monitor
-    with pytest.raises(DatafoldInputError, match="^kind: ") as caught:
-        call(kind, *args, {})
-    assert API_KEY not in str(caught.value)
-    assert sandbox.state.requests == []
-
-
-def test_an_update_of_a_monitor_is_checked(hook: DatafoldHook, sandbox: Any) -> None:
-    for spec in ({"colour": "red"}, [API_KEY]):
-        with pytest.raises(DatafoldInputError, match="^spec: ") as caught:
-            hook.update_monitor("test", 4, spec)  # type: ignore[arg-type]
+    wrong: list[tuple[str, Callable[[], Any]]] = [
+        *(("kind", lambda kind=kind: hook.create_monitor(kind, {})) for kind in (None, API_KEY)),
+        *(("kind", lambda kind=kind: hook.update_monitor(kind, 4, {})) for kind in (None, API_KEY)),
+        ("spec", lambda: hook.update_monitor("test", 4, {"colour": "red"})),
+        ("spec", lambda: hook.update_monitor("test", 4, [API_KEY])),  # type: ignore[arg-type]
+    ]
+    for name, call in wrong:
+        with pytest.raises(DatafoldInputError, match=f"^{name}: ") as caught:
+            call()
         assert API_KEY not in str(caught.value)
     assert sandbox.state.requests == []
     hook.update_monitor("test", 4, '{"name": "other"}')  # type: ignore[arg-type]

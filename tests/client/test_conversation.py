@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from typing import Any
 
 import pytest
@@ -12,16 +11,11 @@ import pytest
 from airflow_provider_datafold.api import data_diffs
 from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.client import failure
-from airflow_provider_datafold.client.conversation import Pause, Send, converse
+from airflow_provider_datafold.client.conversation import Conversation, Pause, Send, converse
 from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings
-from airflow_provider_datafold.exceptions import (
-    DatafoldAnswerError,
-    DatafoldError,
-)
+from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldError
 from airflow_provider_datafold.redaction.secret import Secret
-from dev.faults.behaviours import INTEGRATION, answers
-from tests.drivers import Call, both, update
 
 KEY = "Kp7sVt2Xw9Yz"
 LOG = logging.getLogger(__name__)
@@ -31,6 +25,10 @@ READ = Operation("GET", "/things/{number}", Effect.READS, "thing", dict)
 def settings(**fields: Any) -> Settings:
     given = {"conn_id": "mine", "base_url": "https://datafold.test", "api_key": Secret(KEY)}
     return Settings(**{**given, **fields})
+
+
+def talk(given: Settings, **more: Any) -> Conversation:
+    return converse(READ.request(number=7), given, LOG, **more)
 
 
 def failing(status: int, headers: dict[str, str] | None = None) -> Response:
@@ -58,14 +56,8 @@ def ends(found: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize(("limit", "is_tried"), [(5.0, True), (4.999, False)])
 def test_a_wait_must_end_within_the_time_of_the_call(limit: float, is_tried: bool) -> None:
-    conversation = converse(
-        READ.request(number=7),
-        settings(call_timeout=limit),
-        LOG,
-        clock=lambda: 100.0,
-        jitter=lambda: 0.0,
-    )
-    found = steps(conversation, failing(503, {"Retry-After": "5"}), Response(200, {}, b"{}"))
+    call = talk(settings(call_timeout=limit), clock=lambda: 100.0, jitter=lambda: 0.0)
+    found = steps(call, failing(503, {"Retry-After": "5"}), Response(200, {}, b"{}"))
     assert ends(found) == (
         ["Send", "Pause", "Send", "dict"] if is_tried else ["Send", "DatafoldServerError"]
     )
@@ -73,42 +65,33 @@ def test_a_wait_must_end_within_the_time_of_the_call(limit: float, is_tried: boo
 
 def test_the_time_of_the_call_begins_with_its_first_attempt() -> None:
     clock = iter([100.0, 100.0, 103.0])
-    call = converse(
-        READ.request(number=7),
-        settings(call_timeout=3.0),
-        LOG,
-        clock=lambda: next(clock),
-        jitter=lambda: 0.5,
-    )
+    call = talk(settings(call_timeout=3.0), clock=lambda: next(clock), jitter=lambda: 0.5)
     found = steps(call, failing(500), failing(500))
     assert ends(found) == ["Send", "Pause", "Send", "DatafoldServerError"]
     assert found[-1].reason.endswith("Try again later. This was attempt 2.")
 
 
 def test_retries_come_to_an_end(caplog: pytest.LogCaptureFixture) -> None:
-    call = converse(READ.request(number=7), settings(), LOG, jitter=lambda: 0.5)
+    call = talk(settings(), jitter=lambda: 0.5)
     found = steps(call, failing(500), failure.broke(), failing(503), failing(500))
     assert ends(found) == ["Send", "Pause"] * 3 + ["Send", "DatafoldServerError"]
     assert [step.seconds for step in found if isinstance(step, Pause)] == [0.5, 1.0, 2.0]
-    for text, start, seconds in zip(
-        caplog.messages,
-        ("Attempt 1 failed: 500, ", "Attempt 2 failed: the connection broke", "Attempt 3 failed"),
-        (0.5, 1.0, 2.0),
-        strict=True,
-    ):
-        assert text.startswith(start)
-        assert text.endswith(f"Retrying in {seconds} s.")
+    assert [(text[:23], text[-19:]) for text in caplog.messages] == [
+        ("Attempt 1 failed: 500, ", " Retrying in 0.5 s."),
+        ("Attempt 2 failed: the c", " Retrying in 1.0 s."),
+        ("Attempt 3 failed: 503, ", " Retrying in 2.0 s."),
+    ]
 
 
 @pytest.mark.parametrize("given", [{"max_retries": 0}, {}])
 def test_there_may_be_no_retries(given: dict[str, Any]) -> None:
     own = settings(max_retries=5 if given else 0)
-    (_, error) = steps(converse(READ.request(number=7), own, LOG, **given), failing(500))
+    (_, error) = steps(talk(own, **given), failing(500))
     assert error.reason.endswith("Try again later.")
 
 
 def test_not_all_tasks_retry_at_the_same_moment() -> None:
-    calls = (converse(READ.request(number=7), settings(max_retries=1), LOG) for _ in range(20))
+    calls = (talk(settings(max_retries=1)) for _ in range(20))
     pauses = {steps(call, failing(500), failing(500))[1].seconds for call in calls}
     assert len(pauses) > 1
     assert all(0.375 <= seconds <= 0.625 for seconds in pauses)
@@ -116,7 +99,7 @@ def test_not_all_tasks_retry_at_the_same_moment() -> None:
 
 def test_an_error_says_what_was_asked_of_which_connection() -> None:
     refusal = failing(429, {"Retry-After": "700"})
-    (_, error) = steps(converse(READ.request(number=7), settings(), LOG), refusal)
+    (_, error) = steps(talk(settings()), refusal)
     assert str(error).startswith(
         "GET /things/7 on https://datafold.test (Airflow connection 'mine')"
     )
@@ -143,13 +126,3 @@ def test_an_answer_about_something_else_is_an_error(answered: Any) -> None:
     assert error.reason.startswith("200, but the response is about another data diff: its id is ")
     assert ", not 7. " in error.reason
     assert KEY not in str(error)
-
-
-@both
-def test_each_driver_pauses_and_sends_the_same_again(call: Call, serve: Any) -> None:
-    server = serve(answers(429, b"", {"Retry-After": "0.3"}), answers(), extra={"max_retries": 1})
-    start = time.monotonic()
-    assert update(call) == INTEGRATION
-    assert 0.3 <= time.monotonic() - start < 5
-    first, second = ((request.target, request.body) for request in server.requests)
-    assert first == second

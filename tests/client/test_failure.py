@@ -12,79 +12,61 @@ from airflow_provider_datafold.client.failure import Causes
 from airflow_provider_datafold.exceptions import DatafoldCertificateError
 
 
-def tls_error(reason: str | None, kind: type[ssl.SSLError] = ssl.SSLError) -> ssl.SSLError:
+def said(kind: type[ssl.SSLError] = ssl.SSLError, **fields: Any) -> str | None:
+    """Return what is said of an error of TLS."""
     error = kind(1, "tls")
-    error.reason = reason  # type: ignore[assignment]
-    return error
-
-
-def said(error: BaseException) -> str | None:
+    for name, value in fields.items():
+        setattr(error, name, value)
     found = failure.tls(Causes(error))
     assert found is None or type(found) is DatafoldCertificateError
     return str(found) if found else None
 
 
+FAILED = "the TLS handshake failed "
+REFUSED = "the TLS certificate was refused "
+NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+
+
 @pytest.mark.parametrize(
-    ("reason", "is_plain"),
+    ("kind", "fields", "text"),
     [
-        ("WRONG_VERSION_NUMBER", True),
-        ("RECORD_LAYER_FAILURE", True),
-        ("PACKET_LENGTH_TOO_LONG", True),
-        ("UNKNOWN_PROTOCOL", True),
-        ("TLSV1_ALERT_UNKNOWN_CA", False),
+        *(
+            (ssl.SSLError, {"reason": name}, f"{FAILED}({name}). The service on this port does not")
+            for name in (*NO_TLS, "UNKNOWN_PROTOCOL")
+        ),
+        (
+            ssl.SSLError,
+            {"reason": "TLSV1_ALERT_UNKNOWN_CA"},
+            f"{FAILED}(TLSV1_ALERT_UNKNOWN_CA). Check that the host speaks https",
+        ),
+        (ssl.SSLError, {"reason": None}, f"{FAILED}(no reason given). Check that the host speaks"),
+        (ssl.SSLCertVerificationError, {"verify_message": "expired"}, f"{REFUSED}(expired). If"),
+        (ssl.SSLCertVerificationError, {"verify_message": ""}, f"{REFUSED}(it cannot be verified)"),
+        (ssl.SSLCertVerificationError, {}, f"{REFUSED}(it cannot be verified)"),
     ],
 )
-def test_a_port_without_tls(reason: str, is_plain: bool) -> None:
-    text = said(tls_error(reason)) or ""
-    assert text.startswith(f"the TLS handshake failed ({reason}). ")
-    assert ("does not speak https" in text) is is_plain
-    assert ("'ca_bundle' or REQUESTS_CA_BUNDLE" in text) is not is_plain
+def test_tls_that_fails(kind: type[ssl.SSLError], fields: Any, text: str) -> None:
+    assert (said(kind, **fields) or "").startswith(text)
 
 
-def test_a_handshake_that_fails_for_no_reason() -> None:
-    assert (said(tls_error(None)) or "").startswith(
-        "the TLS handshake failed (no reason given). Check that the host speaks https"
-    )
-
-
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [("expired", "expired"), ("", "it cannot be verified"), (None, "it cannot be verified")],
-)
-def test_a_certificate_that_is_refused(message: str | None, reason: str) -> None:
-    error = tls_error("CERTIFICATE_VERIFY_FAILED", ssl.SSLCertVerificationError)
-    if message is not None:
-        error.verify_message = message  # type: ignore[attr-defined]
-    text = said(error) or ""
-    assert text.startswith(f"the TLS certificate was refused ({reason}). If your own CA")
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError],
-)
+@pytest.mark.parametrize("kind", [ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError])
 def test_a_connection_that_breaks_during_tls_is_not_about_tls(kind: type[ssl.SSLError]) -> None:
-    assert said(tls_error("EOF", kind)) is None
-    assert said(OSError("other")) is None
+    assert said(kind, reason="EOF") is None
+    # A system that cannot send.
+    assert said(reason=None, library="SYS") is None
 
 
-def test_a_system_that_cannot_send_during_tls_is_not_about_tls() -> None:
-    error = tls_error(None)
-    error.library = "SYS"
-    assert said(error) is None
-
-
-def chain(**links: Any) -> BaseException:
-    error = ValueError(links.pop("argument", "text"))
-    for name, value in links.items():
-        setattr(error, name, value)
+def chain(link: str, value: object) -> BaseException:
+    error = ValueError(value if link == "argument" else "text")
+    if link != "argument":
+        setattr(error, link, value)
     return error
 
 
 @pytest.mark.parametrize("link", ["argument", "__cause__", "__context__"])
 def test_an_exception_is_found_wherever_another_keeps_it(link: str) -> None:
     inner = KeyError("inner")
-    outermost = chain(**{link: chain(**{link: inner})})
+    outermost = chain(link, chain(link, inner))
     assert Causes(outermost).first(KeyError) is inner
     assert Causes(outermost).first(OSError) is None
 
@@ -93,9 +75,10 @@ def test_an_exception_is_found_wherever_another_keeps_it(link: str) -> None:
     ("link", "other"), [("__context__", "__cause__"), ("__cause__", "__context__")]
 )
 def test_the_nearest_of_several_exceptions_is_found(link: str, other: str) -> None:
-    near, far = KeyError("near"), KeyError("far")
-    deep = chain(__cause__=far)
-    assert Causes(chain(**{link: near, other: deep})).first(KeyError) is near
+    near = KeyError("near")
+    error = chain(link, near)
+    setattr(error, other, chain("__cause__", KeyError("far")))
+    assert Causes(error).first(KeyError) is near
 
 
 def test_exceptions_in_a_circle_have_an_end() -> None:

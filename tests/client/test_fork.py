@@ -1,4 +1,4 @@
-"""Two processes that share a client after a fork each get their own responses."""
+"""Two processes that share a hook after a fork each get their own responses."""
 
 from __future__ import annotations
 
@@ -7,40 +7,25 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
-
-import pytest
+from typing import Any
 
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, FaultServer, Step, Then
-from tests.conftest import API_KEY, ROOT
-
-SYNC = """
-hook = DatafoldHook()
-ask = hook.get_integration
-"""
-
-ASYNC = """
-client = AsyncClient(fetch_settings("datafold_default"), "tests")
-ask = lambda number: asyncio.run(client.call(bi.GET, bi_datasource_id=number))
-"""
+from tests.conftest import ROOT
 
 # The parent sends while the child's response is in transit, which the parent must not read.
 FORK = """
-import asyncio
 import os
 import signal
 import time
 
-from airflow_provider_datafold.api import bi
-from airflow_provider_datafold.client.loop import AsyncClient
-from airflow_provider_datafold.connection.fetch import fetch_settings
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 
-DRIVER
+hook = DatafoldHook()
 
 def is_wrong(number):
     try:
-        return ask(number) != {"id": number}
+        return hook.get_integration(number) != {"id": number}
     except Exception:
         return True
 
@@ -72,20 +57,15 @@ def tells_the_id(call: Call) -> Iterable[Step]:
     return [pause, answer(200, json.dumps({"id": number}).encode()), Then.KEEP]
 
 
-@pytest.mark.parametrize("driver", [SYNC, ASYNC], ids=["sync", "async"])
-def test_each_process_gets_its_own_responses(driver: str) -> None:
+def test_each_process_gets_its_own_responses(connect: Any) -> None:
     with FaultServer([tells_the_id]) as server:
         extra = {"timeout": 5, "max_retries": 0}
-        fields = {"host": f"http://127.0.0.1:{server.port}", "password": API_KEY, "extra": extra}
-        connection = json.dumps({"conn_type": "datafold", **fields})
+        connect(
+            "datafold_default", host=f"http://127.0.0.1:{server.port}", extra=extra, password="k"
+        )
         done = subprocess.run(
-            [sys.executable, "-c", FORK.replace("DRIVER", driver)],
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "AIRFLOW_CONN_DATAFOLD_DEFAULT": connection,
-                "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-            },
+            [sys.executable, "-c", FORK],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"},
             capture_output=True,
             text=True,
             timeout=120,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
-import re
 import socket
 import threading
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
 import pytest
@@ -19,14 +17,11 @@ from airflow_provider_datafold.api import bi, ci, data_diffs
 from airflow_provider_datafold.client import loop
 from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.connection.settings import Settings
-from airflow_provider_datafold.exceptions import (
-    DatafoldTimeoutError,
-    DatafoldUnreachableError,
-)
+from airflow_provider_datafold.exceptions import DatafoldTimeoutError, DatafoldUnreachableError
 from airflow_provider_datafold.redaction.secret import Secret, conceal
-from dev.faults.behaviours import FOR_EVER, INTEGRATION, answer, answers, drips, head, says
-from dev.faults.server import Behaviour, Door, FaultServer, Then
-from tests.conftest import API_KEY, TOKEN
+from dev.faults.behaviours import FOR_EVER, answer, answers, drips, head, says
+from dev.faults.server import Behaviour, Call, Door, FaultServer, Step, Then
+from tests.conftest import API_KEY
 from tests.drivers import BODY, UPDATE, settings_for
 
 FAR = 4e9
@@ -41,11 +36,6 @@ resolve = socket.getaddrinfo
 
 def run(work: Coroutine[Any, Any, Done]) -> Done:
     return asyncio.run(asyncio.wait_for(work, PATIENCE))
-
-
-def shows(number: int = 7, **more: Any) -> bytes:
-    """A response that shows a data diff."""
-    return answer(200, json.dumps({"id": number, "status": "processing", **more}).encode())
 
 
 async def poll(client: AsyncClient, number: int = 7) -> Any:
@@ -75,39 +65,31 @@ def our_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "datafold"} - others
 
 
-class Service:
-    """Shows data diffs, and knows how many connections it has had, and which are open."""
+@pytest.fixture
+def may_respond() -> threading.Event:
+    """Whether the service responds."""
+    event = threading.Event()
+    event.set()
+    return event
 
-    def __init__(self) -> None:
-        self.open: set[int] = set()
-        self.connections = 0
-        self.asked: list[int] = []
-        self.may_respond = asyncio.Event()
-        self.may_respond.set()
 
-    async def __aenter__(self) -> Service:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", backlog=500)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
+def number_in(target: str) -> int:
+    return int(target.rpartition("/")[2])
 
-    async def __aexit__(self, *_: object) -> None:
-        self.may_respond.set()
-        self._server.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        mine = self.connections
-        self.open.add(mine)
-        try:
-            while True:
-                found = re.search(rb"/datadiffs/(\d+)", await reader.readuntil(b"\r\n\r\n"))
-                assert found is not None
-                self.asked.append(int(found[1]))
-                await self.may_respond.wait()
-                writer.write(shows(int(found[1]), n=mine))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            self.open.remove(mine)
-            writer.close()
+@pytest.fixture
+def service(may_respond: threading.Event) -> Iterator[FaultServer]:
+    """A service that shows the data diff that it is asked for."""
+
+    def shows(call: Call) -> Iterable[Step]:
+        assert call.request is not None
+        may_respond.wait(PATIENCE)
+        shown = {"id": number_in(call.request.target), "status": "processing"}
+        return [answer(200, json.dumps(shown).encode()), Then.KEEP]
+
+    with FaultServer([shows]) as server:
+        yield server
+        may_respond.set()
 
 
 @pytest.fixture
@@ -124,44 +106,42 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return may_end
 
 
-def test_what_libraries_log_shows_no_secret(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    server = serve(answers(200, b"{}", {"Set-Cookie": "session=planted-cookie"}))
-    asyncio.run(send(AsyncClient(settings_for(server.port), "tests")), debug=True)
-    assert [secret for secret in (API_KEY, TOKEN, "planted-cookie") if secret in caplog.text] == []
-
-
 # A cancel.
 
 
-@pytest.mark.parametrize(
-    "act",
-    [
-        pytest.param(answers(503, b"{}", {"Retry-After": "25"}), id="pause"),
-        pytest.param(says(FOR_EVER), id="silent"),
-        pytest.param(drips(head(200), b" " * 100), id="drip"),
-    ],
-)
-def test_cancelled_call_sends_nothing_more_and_leaves_no_frame_that_shows_it(
-    serve: Any, act: Behaviour
+CANCELS: dict[str, Behaviour] = {
+    "look-up": answers(),
+    "connect": answers(),
+    "silence": says(FOR_EVER),
+    "drip": drips(head(200), b" " * 100),
+    "pause": answers(503, b"{}", {"Retry-After": "25"}),
+}
+
+
+@pytest.mark.parametrize("during", CANCELS)
+def test_a_cancel_waits_for_no_thread_sends_nothing_more_and_shows_no_key(
+    during: str, hanging: threading.Event
 ) -> None:
-    async def cancelled() -> BaseException:
-        client = AsyncClient(settings_for(server.port, max_retries=1), "tests")
-        task = asyncio.create_task(send(client))
-        await until(lambda: server.requests)
+    async def cancelled(server: FaultServer) -> BaseException:
+        host = "hangs.test" if during == "look-up" else "127.0.0.1"
+        settings = settings_for(f"http://{host}:{server.port}", timeout=600, max_retries=1)
+        task = asyncio.create_task(send(AsyncClient(settings, "tests")))
+        is_sent = during not in ("look-up", "connect")
+        await until(lambda: server.requests if is_sent else our_threads())
         # Time for the response to come, and for a pause to begin.
         await asyncio.sleep(0.2)
         task.cancel()
-        try:
+        with pytest.raises(asyncio.CancelledError) as caught:
             await task
-        except asyncio.CancelledError as error:
-            assert len(server.requests) == 1
-            assert await send(client) == INTEGRATION
-            return error
-        raise AssertionError("It ended by itself.")
+        assert during != "look-up" or our_threads()
+        hanging.set()
+        await until(lambda: not our_threads())
+        assert len(server.requests) == is_sent
+        return caught.value
 
-    server = serve(act, answers())
-    error: BaseException | None = run(cancelled())
+    door = Door.FULL if during == "connect" else Door.OPEN
+    with FaultServer([CANCELS[during]], door=door) as server:
+        error: BaseException | None = run(cancelled(server))
     # Before Python 3.11 each await of a task that was cancelled adds an error to the chain.
     while error is not None:
         for frame, _ in traceback.walk_tb(error.__traceback__):
@@ -169,103 +149,75 @@ def test_cancelled_call_sends_nothing_more_and_leaves_no_frame_that_shows_it(
         error = error.__context__
 
 
-@pytest.mark.parametrize("during", ["look-up", "connect", "silence"])
-def test_a_cancel_waits_for_no_thread_and_nothing_is_sent_afterwards(
-    during: str, hanging: threading.Event
-) -> None:
-    async def cancelled(server: FaultServer) -> None:
-        host = "hangs.test" if during == "look-up" else "127.0.0.1"
-        client = AsyncClient(settings_for(f"http://{host}:{server.port}", timeout=600), "tests")
-        task = asyncio.create_task(send(client))
-        await until(our_threads)
-        await until(lambda: during != "silence" or server.requests)
-        before = len(server.requests)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert during != "look-up" or our_threads()
-        hanging.set()
-        await until(lambda: not our_threads())
-        assert len(server.requests) == before
-
-    door = Door.FULL if during == "connect" else Door.OPEN
-    with FaultServer([says(FOR_EVER)], door=door) as server:
-        run(cancelled(server))
-
-
 def test_a_look_up_that_is_given_up_sends_nothing_afterwards(
-    hanging: threading.Event, serve: Any
+    hanging: threading.Event, service: FaultServer
 ) -> None:
-    server = serve(answers())
-
     async def given_up() -> None:
-        settings = settings_for(f"http://hangs.test:{server.port}", timeout=0.3)
+        settings = settings_for(f"http://hangs.test:{service.port}", timeout=0.3)
         with pytest.raises(DatafoldUnreachableError, match=r"could not connect \(timed out\)"):
-            await send(AsyncClient(settings, "tests"))
+            await poll(AsyncClient(settings, "tests"))
         hanging.set()
         await until(lambda: not our_threads())
-        assert server.requests == []
 
     run(given_up())
+    assert service.requests == []
 
 
 # Turns.
 
 
-def test_waits_take_turns_and_what_is_urgent_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waits_take_turns_and_what_is_urgent_takes_none(
+    service: FaultServer, may_respond: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "MOST_AT_ONCE", 3)
+    may_respond.clear()
 
-    async def calls() -> None:
-        async with Service() as service:
-            settings = settings_for(service.port)
-            service.may_respond.clear()
-            async with AsyncClient(settings, "a", waits_until=FAR) as client:
-                waiting = [asyncio.create_task(poll(client, number)) for number in range(1, 11)]
-                await until(lambda: len(service.asked) == 3)
-                urgent = AsyncClient(settings, "a", is_urgent=True)
-                last = asyncio.create_task(poll(urgent, 99))
-                await until(lambda: len(service.asked) == 4)
-                assert sorted(service.asked) == [1, 2, 3, 99]
-                # Nobody waits for it any more, so it is not sent.
-                waiting.pop(4).cancel()
-                service.may_respond.set()
-                await asyncio.gather(*waiting, last)
-                assert 5 not in service.asked
-                assert service.connections == 4
+    async def calls(settings: Settings) -> None:
+        async with AsyncClient(settings, "a", waits_until=FAR) as client:
+            waiting = [asyncio.create_task(poll(client, number)) for number in range(1, 11)]
+            await until(lambda: len(service.requests) == 3)
+            last = asyncio.create_task(poll(AsyncClient(settings, "a", is_urgent=True), 99))
+            await until(lambda: len(service.requests) == 4)
+            assert sorted(asked()) == [1, 2, 3, 99]
+            # Nobody waits for it any more, so it is not sent.
+            waiting.pop(4).cancel()
+            may_respond.set()
+            await asyncio.gather(*waiting, last)
 
-    run(calls())
+    def asked() -> list[int]:
+        return [number_in(request.target) for request in service.requests]
+
+    run(calls(settings_for(service.port)))
+    assert 5 not in asked()
+    assert service.connections == 4
 
 
 def test_a_turn_is_not_waited_for_longer_than_the_job_may_take(
-    monkeypatch: pytest.MonkeyPatch,
+    service: FaultServer, may_respond: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "MOST_AT_ONCE", 1)
+    may_respond.clear()
 
-    async def calls() -> None:
-        async with Service() as service:
-            settings = settings_for(service.port)
-            service.may_respond.clear()
-            async with AsyncClient(settings, "a"):
-                busy = asyncio.create_task(poll(AsyncClient(settings, "a"), 1))
-                await until(lambda: service.asked)
-                with pytest.raises(DatafoldTimeoutError, match="because 1 other requests"):
-                    await poll(AsyncClient(settings, "a", waits_until=0.0), 2)
-                service.may_respond.set()
-                await busy
-            assert service.asked == [1]
+    async def calls(settings: Settings) -> None:
+        busy = asyncio.create_task(poll(AsyncClient(settings, "a")))
+        await until(lambda: service.requests)
+        with pytest.raises(DatafoldTimeoutError, match="because 1 other requests"):
+            await poll(AsyncClient(settings, "a", waits_until=0.0))
+        may_respond.set()
+        await busy
 
-    run(calls())
+    run(calls(settings_for(service.port)))
+    assert len(service.requests) == 1
 
 
 @pytest.mark.parametrize("where", ["look-up", "connect", "response"])
 def test_a_host_that_hangs_holds_up_its_own_waits_only(
-    where: str, hanging: threading.Event
+    where: str, hanging: threading.Event, service: FaultServer
 ) -> None:
     async def calls(port: int) -> None:
         host = "hangs.test" if where == "look-up" else "127.0.0.1"
         stuck = settings_for(f"http://{host}:{port}", timeout=600)
         async with (
-            Service() as service,
             AsyncClient(stuck, "a") as hangs,
             AsyncClient(settings_for(service.port), "a") as works,
         ):
@@ -288,21 +240,6 @@ def test_a_host_that_hangs_holds_up_its_own_waits_only(
 # What is shared, and how long.
 
 
-def test_all_waits_share_and_take_what_was_given_back_last() -> None:
-    async def calls() -> list[int]:
-        async with Service() as service:
-            settings = settings_for(service.port)
-            async with AsyncClient(settings, "a") as one, AsyncClient(settings, "a") as other:
-                service.may_respond.clear()
-                at_once = [asyncio.create_task(poll(one, number)) for number in (1, 2, 3)]
-                await until(lambda: service.connections == 3)
-                service.may_respond.set()
-                await asyncio.gather(*at_once)
-                return [(await poll(client))["n"] for client in (one, other, one)]
-
-    assert len(set(run(calls()))) == 1
-
-
 @pytest.mark.parametrize(
     ("operation", "values", "response"),
     [
@@ -318,8 +255,8 @@ def test_what_is_not_known_by_its_response_has_a_new_connection(
             await poll(client)
             assert await client.call(operation, **values) == response
 
-    other = answer(200, json.dumps(response).encode())
-    with FaultServer([says(shows(), Then.KEEP), says(other, Then.KEEP)]) as server:
+    contents = [b'{"id": 7}', json.dumps(response).encode()]
+    with FaultServer([answers(200, content) for content in contents]) as server:
         run(calls(settings_for(server.port)))
         assert server.connections == 2
 
@@ -334,66 +271,62 @@ def test_what_is_not_known_by_its_response_has_a_new_connection(
         ({"timeout": 5}, 2),
     ],
 )
-def test_only_equal_settings_share(change: dict[str, Any], connections: int) -> None:
+def test_only_equal_settings_share(
+    change: dict[str, Any], connections: int, service: FaultServer
+) -> None:
     async def calls(settings: Settings, others: Settings) -> None:
         async with AsyncClient(settings, "a") as one, AsyncClient(others, "a") as other:
             for _ in range(2):
                 await poll(one)
                 await poll(other)
 
-    with FaultServer([says(shows(), Then.KEEP)]) as server:
-        run(calls(settings_for(server.port), settings_for(server.port, **change)))
-        assert server.connections == connections
+    run(calls(settings_for(service.port), settings_for(service.port, **change)))
+    assert service.connections == connections
 
 
-def test_the_last_user_ends_connections_and_threads() -> None:
-    async def calls() -> None:
-        async with Service() as service:
-            settings = settings_for(service.port)
-            one, other = AsyncClient(settings, "a"), AsyncClient(settings, "a")
-            async with one:
-                async with other:
-                    await poll(one)
-                    await poll(other)
-                assert (await poll(one))["n"] == 1
-            await until(lambda: not service.open and not our_threads())
-            # A call on its own keeps nothing.
-            assert (await poll(one))["n"] == 2
-            await until(lambda: not service.open and not our_threads())
+def test_the_last_user_ends_connections_and_threads(service: FaultServer) -> None:
+    async def calls(settings: Settings) -> None:
+        one, other = AsyncClient(settings, "a"), AsyncClient(settings, "a")
+        async with one:
+            async with other:
+                await poll(one)
+                await poll(other)
+            await poll(one)
+            assert (service.connections, service.open) == (1, 1)
+        await until(lambda: not service.open and not our_threads())
+        # A call on its own keeps nothing.
+        await poll(one)
+        assert service.connections == 2
+        await until(lambda: not service.open and not our_threads())
 
-    run(calls())
+    run(calls(settings_for(service.port)))
     assert loop._pools == {}
 
 
-def test_another_event_loop_has_a_pool_of_its_own() -> None:
-    found: list[set[int]] = []
+def test_another_event_loop_and_a_fork_have_pools_of_their_own(
+    service: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(service.port)
+    pools: list[int] = []
 
-    async def calls(settings: Settings, is_last: bool) -> None:
+    async def call(*more: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async with AsyncClient(settings, "tests") as client:
             await poll(client)
-            if not is_last:
-                # Of another thread, while this one's pool lives.
-                await asyncio.to_thread(lambda: asyncio.run(calls(settings, True)))
-            found.append({id(pool) for pool in loop._pools.values()})
-
-    with FaultServer([says(shows(), Then.KEEP)]) as server:
-        run(calls(settings_for(server.port), False))
-        assert server.connections == 2
-    assert [len(pools) for pools in found] == [2, 1]
-
-
-def test_a_fork_has_no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def calls(settings: Settings) -> None:
-        async with AsyncClient(settings, "tests"):
-            client = AsyncClient(settings, "tests")
-            await poll(client)
-            # As after a fork, which copies no thread.
-            with monkeypatch.context() as child:
-                child.setattr(os, "getpid", lambda: 1)
-                async with AsyncClient(settings, "tests"):
-                    await poll(client)
+            for do in more:
+                await do()
+            pools.append(len(loop._pools))
             await poll(client)
 
-    with FaultServer([says(shows(), Then.KEEP)]) as server:
-        run(calls(settings_for(server.port)))
-        assert server.connections == 2
+    async def in_another_loop() -> None:
+        # Of another thread, while this one's pool lives.
+        await asyncio.to_thread(lambda: asyncio.run(call()))
+
+    async def after_a_fork() -> None:
+        # Which copies no thread.
+        with monkeypatch.context() as child:
+            child.setattr(os, "getpid", lambda: 1)
+            await call()
+
+    run(call(in_another_loop, after_a_fork))
+    assert service.connections == 3
+    assert pools == [2, 2, 1]

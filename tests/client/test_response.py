@@ -17,13 +17,14 @@ from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.client.conversation import Conversation, converse
 from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.redaction.secret import conceal
-from dev.faults.behaviours import answers, bomb
-from dev.faults.server import Behaviour
+from dev.faults.behaviours import answers
 from tests.conftest import NOW, TOKEN
-from tests.drivers import settings_for
+from tests.drivers import call_sync, fails, settings_for
 from tests.sending import failure
 
 PUT = Operation("PUT", "/path/", Effect.SETS, "thing", object, body=lambda body: body)
+GZIP = {"Content-Encoding": "gzip"}
+DEEP = b"[" * 100_000
 
 
 def asked() -> Conversation:
@@ -55,9 +56,8 @@ def error_of(
 
 
 @pytest.mark.parametrize("value", [None, True, 7, 1.5, "text", "\U0001f600", [], {"id": 7}])
-@pytest.mark.parametrize("status", [200, 201, 299])
-def test_any_json(value: Any, status: int) -> None:
-    assert made_of(json.dumps(value).encode(), status) == value
+def test_any_json(value: Any) -> None:
+    assert made_of(json.dumps(value).encode(), 299, {"Content-Encoding": "IDENTITY"}) == value
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32-le"])
@@ -65,70 +65,33 @@ def test_json_of_any_unicode_encoding(encoding: str) -> None:
     assert made_of('{"name": "\U0001f600"}'.encode(encoding)) == {"name": "\U0001f600"}
 
 
-def wrong(content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> str:
-    """Return what is said of a response that cannot be used."""
-    said = str(error_of(exceptions.DatafoldAnswerError, content, status, headers))
-    assert "may have been carried out" in said
-    return said
-
-
 @pytest.mark.parametrize(
     "content",
     [
-        *(b"", b"<html>log in</html>", b"\xff\xfe\x00", b'{"a": NaN}', b"Infinity", b"{" * 9),
-        *(
-            b"'x'",
-            b"1e999",
-            b'{"id": ' + b"1" * 5000 + b"}",
-            b"[" * 100_000,
-            b'"\xed\xa0\x80"',
-        ),
+        *(b"\xff\xfe\x00", b'{"a": NaN}', b"Infinity", b"{" * 9, b"'x'", b"1e999", DEEP),
+        *(b'{"id": ' + b"1" * 5000 + b"}", DEEP + b"]" * 100_000, b'"\xed\xa0\x80"'),
     ],
 )
 def test_no_json(content: bytes) -> None:
-    wrong(content)
+    said = str(error_of(exceptions.DatafoldAnswerError, content))
+    assert "is not JSON (no content type, " in said
+    assert "may have been carried out" in said
 
 
 def test_no_json_says_what_came_in_its_place() -> None:
-    said = wrong(b"<html>log in</html>", headers={"Content-Type": f"text/html; {TOKEN}"})
+    headers = {"Content-Type": f"text/html; {TOKEN}"}
+    said = str(error_of(exceptions.DatafoldAnswerError, b"<html>log in</html>", 200, headers))
     assert "is not JSON (text/html; ***, 19 bytes)" in said
     assert "log in<" not in said
-    assert "no content type" in wrong(b"", 204)
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "encoding"),
-    [
-        (answers(200, gzip.compress(b'{"a": 1}'), {"Content-Encoding": "gzip"}), "gzip"),
-        (answers(200, b"no gzip", {"Content-Encoding": "gzip"}), "gzip"),
-        (answers(200, b'{"a": 1}', {"Content-Encoding": "br"}), "br"),
-        (bomb(1), "gzip"),
-        (bomb(2), "gzip, gzip"),
-    ],
-    ids=["packed", "broken", "another encoding", "huge", "huge twice"],
-)
-def test_compressed_response_is_refused(serve: Any, behaviour: Behaviour, encoding: str) -> None:
-    server = serve(behaviour, extra={"timeout": 60, "max_retries": 3})
-    error = failure(exceptions.DatafoldAnswerError)
-    assert error.status_code == 200
-    assert f"compressed ({encoding})" in str(error)
-    assert "may have been carried out" in str(error)
-    (request,) = server.requests
-    assert request.headers["accept-encoding"] == "identity"
-
-
-@pytest.mark.parametrize("encoding", ["identity", "IDENTITY"])
-def test_response_that_says_it_is_not_compressed_is_accepted(encoding: str) -> None:
-    assert made_of(b'{"a": 1}', headers={"Content-Encoding": encoding}) == {"a": 1}
+def test_compressed_response_is_not_unpacked(serve: Any) -> None:
+    serve(answers(200, gzip.compress(b" " * (300 << 20), 1), GZIP), extra={"timeout": 60})
+    fails(call_sync, exceptions.DatafoldAnswerError, "the response is compressed (gzip)")
 
 
 def test_packed_refusal_is_told_by_its_status() -> None:
-    packed = gzip.compress(b"{}")
-    error_of(exceptions.DatafoldAuthenticationError, packed, 401, {"Content-Encoding": "gzip"})
-
-
-def test_too_deep() -> None:
-    assert "is not JSON" in wrong(b"[" * 100_000 + b"]" * 100_000)
+    error_of(exceptions.DatafoldAuthenticationError, gzip.compress(b"{}"), 401, GZIP)
 
 
 def test_response_is_shown_without_what_it_says() -> None:
@@ -147,7 +110,7 @@ class Interrupts(dict[str, str]):
         raise Interrupted
 
 
-@pytest.mark.parametrize("status", [200, 422, 503])
+@pytest.mark.parametrize("status", [200, 422])
 def test_task_that_is_interrupted_while_it_reads_a_response(status: int) -> None:
     conversation = asked()
     with pytest.raises(Interrupted) as caught:
@@ -159,32 +122,26 @@ def test_task_that_is_interrupted_while_it_reads_a_response(status: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "said"),
+    ("statuses", "kind", "said"),
     [
-        (401, exceptions.DatafoldAuthenticationError, "API key"),
-        (403, exceptions.DatafoldPermissionError, "permission"),
-        (404, exceptions.DatafoldNotFoundError, "there is no such thing, or no Datafold API"),
-        (409, exceptions.DatafoldConflictError, "state of the thing"),
-        (422, exceptions.DatafoldValidationError, "refused"),
-        (400, exceptions.DatafoldRejectedError, "refused"),
-        (405, exceptions.DatafoldRejectedError, "refused"),
-        (499, exceptions.DatafoldRejectedError, "refused"),
-        (408, exceptions.DatafoldServerError, "again later"),
-        (425, exceptions.DatafoldServerError, "again later"),
-        (429, exceptions.DatafoldRateLimitError, "too many requests"),
-        (500, exceptions.DatafoldServerError, "again later"),
-        (503, exceptions.DatafoldServerError, "again later"),
-        (599, exceptions.DatafoldServerError, "again later"),
-        (300, exceptions.DatafoldRedirectError, "not followed"),
-        (399, exceptions.DatafoldRedirectError, "not followed"),
+        ([401], exceptions.DatafoldAuthenticationError, "API key"),
+        ([403], exceptions.DatafoldPermissionError, "permission"),
+        ([404], exceptions.DatafoldNotFoundError, "there is no such thing, or no Datafold API"),
+        ([409], exceptions.DatafoldConflictError, "state of the thing"),
+        ([422], exceptions.DatafoldValidationError, "refused"),
+        ([400, 405, 499], exceptions.DatafoldRejectedError, "refused"),
+        ([408, 425, 500, 503, 599], exceptions.DatafoldServerError, "again later"),
+        ([429], exceptions.DatafoldRateLimitError, "too many requests"),
+        ([300, 399], exceptions.DatafoldRedirectError, "not followed"),
     ],
 )
-def test_status(status: int, kind: type[Any], said: str) -> None:
-    error = error_of(kind, f"<html>{TOKEN}</html>".encode(), status)
-    assert (error.method, error.path) == ("PUT", "/path/")
-    assert said in str(error)
-    assert "html" not in str(error)
-    assert (error.errors, error.retry_after) == ((), None)
+def test_status(statuses: list[int], kind: type[Any], said: str) -> None:
+    for status in statuses:
+        error = error_of(kind, f"<html>{TOKEN}</html>".encode(), status)
+        assert (error.method, error.path) == ("PUT", "/path/")
+        assert said in str(error)
+        assert "html" not in str(error)
+        assert (error.errors, error.retry_after) == ((), None)
 
 
 def http_date(seconds: float) -> str:
@@ -192,7 +149,6 @@ def http_date(seconds: float) -> str:
     return format_datetime(datetime.fromtimestamp(NOW + seconds, timezone.utc), True)
 
 
-@pytest.mark.parametrize("status", [429, 503, 500])
 @pytest.mark.parametrize(
     "headers",
     [
@@ -201,30 +157,29 @@ def http_date(seconds: float) -> str:
         {"Retry-After": http_date(3600), "Date": http_date(0)},
     ],
 )
-def test_wait_that_the_service_asks_for(status: int, headers: dict[str, str]) -> None:
-    is_limit = status == 429
-    kind = exceptions.DatafoldRateLimitError if is_limit else exceptions.DatafoldServerError
-    error = error_of(kind, b"", status, headers)
-    assert error.retry_after == 3600
-    assert "the service asks to wait 3600 s" in str(error)
+def test_wait_that_the_service_asks_for(headers: dict[str, str]) -> None:
+    for status, kind in (
+        (429, exceptions.DatafoldRateLimitError),
+        (500, exceptions.DatafoldServerError),
+    ):
+        error = error_of(kind, b"", status, headers)
+        assert error.retry_after == 3600
+        assert "the service asks to wait 3600 s" in str(error)
 
 
-@pytest.mark.parametrize(("ahead", "least", "most"), [(3600, 3500, 3600), (-86_400, 0, 0)])
-def test_wait_until_a_date_by_our_own_clock(ahead: float, least: float, most: float) -> None:
-    date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=ahead), True)
+def test_wait_until_a_date_by_our_own_clock() -> None:
+    date = format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), True)
     error = error_of(exceptions.DatafoldServerError, b"", 503, {"Retry-After": date})
-    assert least <= (error.retry_after or 0) <= most
+    assert 3000 <= error.retry_after <= 3600
 
 
 @pytest.mark.parametrize(
     ("location", "shown"),
     [
-        (f"https://login.acme.io/sso?key={TOKEN}", "to login.acme.io. "),
-        (f"https://{TOKEN}.acme.io/", "to ***.acme.io. "),
+        (f"https://{TOKEN}.acme.io/sso?key={TOKEN}", "to ***.acme.io. "),
         ("/login", "to the same host. "),
         ("https://[bad", "to the same host. "),
         ("https://" + "a" * 500, "to " + "a" * 200 + "..."),
-        ("https://PLANTED-" + "x", "to planted-x. "),
     ],
 )
 def test_redirect(location: str, shown: str) -> None:
@@ -243,36 +198,22 @@ def refusal(content: Any, status: int = 422) -> Any:
 
 
 def test_validation_errors_name_the_fields_and_nothing_that_was_sent() -> None:
+    given = {"token": TOKEN, "note": "planted"}
     detail = [
-        {
-            "loc": ["body", "bindings", 0, "remoteId"],
-            "msg": "Field required",
-            "type": "missing",
-            "input": {"token": TOKEN, "note": "an input"},
-        },
+        {"loc": ["body", "bindings", 0, "remoteId"], "msg": "Field required", "input": given},
         {"loc": ["body", TOKEN], "msg": f"no {TOKEN}\nhere"},
+        {"loc": ["body", {"token": "planted-a"}], "msg": {"token": "planted-b", "echo": [TOKEN]}},
+        *({"loc": "body", "msg": "no list"}, {"loc": {"token": "planted-c"}, "msg": "planted-d"}),
+        *({"msg": "no loc"}, "no object", {"loc": [], "msg": ["planted-e"]}),
     ]
     error = refusal({"detail": detail})
     assert error.errors == (
         ("body.bindings.0.remoteId", "Field required"),
         ("body.***", "no ***?here"),
+        ("body", "is wrong"),
+        ("", "is wrong"),
     )
-    assert "body.bindings.0.remoteId: Field required; body.***: no ***?here" in str(error)
-    assert "an input" not in str(error)
-
-
-def test_validation_errors_of_odd_shapes() -> None:
-    detail = [
-        {"loc": "body", "msg": "no list"},
-        {"loc": ["body", {"token": "planted-a"}], "msg": {"token": "planted-b", "echo": [TOKEN]}},
-        {"loc": {"token": "planted-c"}, "msg": "planted-d"},
-        {"msg": "no loc"},
-        "no object",
-        {"loc": [], "msg": ["planted-e"]},
-        {"loc": ["name"], "msg": 5},
-    ]
-    error = refusal({"detail": detail})
-    assert error.errors == (("body", "is wrong"), ("", "is wrong"), ("name", "is wrong"))
+    assert "body.bindings.0.remoteId: Field required; body.***: no ***?here; body:" in str(error)
     assert "planted" not in str(error)
 
 
@@ -287,8 +228,7 @@ def test_long_validation_errors_are_cut_after_the_secrets_are_out() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff", b"[]", b"5", b'{"detail": "text"}', b'{"detail": {"loc": []}}', b"{}"]
-    + [b"[" * 100_000, b"null"],
+    [b"", b"\xff", b"[]", b"5", b'{"detail": "text"}', b'{"detail": {"loc": []}}', b"{}", DEEP],
 )
 def test_validation_error_of_another_shape(content: bytes) -> None:
     assert refusal(content).errors == ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import signal
@@ -13,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from dev.faults.behaviours import FOR_EVER, answers, drips, head, says
 from dev.faults.server import Door, FaultServer
 from tests.certificates import tls
 from tests.conftest import API_KEY, ROOT, TOKEN
+from tests.interruptions import at_each_line, on_signal
 from tests.tunnel import Tunnel
 
 PATIENCE = 12.0
@@ -55,35 +55,10 @@ def watchdog() -> Iterator[None]:
 
 
 @pytest.fixture
-def on_signal() -> Iterator[Callable[..., None]]:
-    """Do something in a real signal handler, half a second after a condition holds."""
-    before = signal.getsignal(signal.SIGUSR1)
-    # A signal after a test that failed early would end the whole process.
-    over, threads = threading.Event(), list[threading.Thread]()
-
-    def arrange(do: Callable[[], object], condition: Callable[[], object]) -> None:
-        def wait() -> None:
-            end = time.monotonic() + PATIENCE
-            while not condition() and not over.is_set() and time.monotonic() < end:
-                over.wait(0.02)
-            if not over.wait(0.5):
-                os.kill(os.getpid(), signal.SIGUSR1)
-
-        signal.signal(signal.SIGUSR1, lambda *_: do())
-        threads.append(threading.Thread(target=wait, daemon=True))
-        threads[-1].start()
-
-    yield arrange
-    over.set()
-    for thread in threads:
-        thread.join(PATIENCE)
-    signal.signal(signal.SIGUSR1, before)
-
-
-@pytest.fixture
-def hook(connect: Callable[..., None]) -> Callable[..., JobHook]:
-    def make(port: int, scheme: str = "http", host: str = "127.0.0.1") -> JobHook:
-        connect("datafold_default", host=f"{scheme}://{host}:{port}", password=API_KEY)
+def hook(connect: Callable[..., None], bundle: str) -> Callable[[str], JobHook]:
+    def make(host: str) -> JobHook:
+        extra = {"ca_bundle": bundle, "timeout": 2 * PATIENCE}
+        connect("datafold_default", host=host, password=API_KEY, extra=extra)
         return JobHook()
 
     return make
@@ -91,147 +66,79 @@ def hook(connect: Callable[..., None]) -> Callable[..., JobHook]:
 
 @pytest.mark.parametrize("act", [busy, silent, drip], ids=["pause", "silent", "drip"])
 @pytest.mark.parametrize("before", [0, 1], ids=["new connection", "kept connection"])
-def test_ends_at_once_and_sends_nothing_more(
-    before: int, hook: Any, on_signal: Any, act: Any
-) -> None:
-    behaviours = [answers()] * before + [act, answers()]
-    with FaultServer(behaviours) as server, hook(server.port) as stopped:
+def test_ends_at_once_and_sends_nothing_more(before: int, hook: Any, act: Any) -> None:
+    with (
+        FaultServer([answers()] * before + [act, answers()]) as server,
+        hook(f"http://127.0.0.1:{server.port}") as stopped,
+    ):
         for _ in range(before):
             stopped.get_integration(7)
-        on_signal(stopped.stop, lambda: len(server.requests) > before)
-        with pytest.raises(DatafoldStoppedError, match="no further request was sent"):
+        with (
+            on_signal(stopped.stop, lambda: len(server.requests) > before),
+            pytest.raises(DatafoldStoppedError, match="no further request was sent"),
+        ):
             stopped.get_integration(7)
-        with pytest.raises(DatafoldStoppedError):
-            stopped.get_integration(8)
-        stopped.close()
-        with pytest.raises(DatafoldStoppedError):
-            stopped.get_integration(9)
+        for number in (8, 9):
+            with pytest.raises(DatafoldStoppedError):
+                stopped.get_integration(number)
+            stopped.close()
         assert len(server.requests) == before + 1
 
 
-@pytest.mark.parametrize("is_proxied", [False, True])
-@pytest.mark.parametrize("before", [0, 1])
-def test_breaks_off_a_tls_response(
-    before: int,
-    is_proxied: bool,
-    connect: Any,
-    on_signal: Any,
-    authority: trustme.CA,
-    bundle: str,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("phase", "scheme"),
+    [
+        ("tunnel", "http"),
+        *(("handshake", scheme) for scheme in ("direct", "http", "https", "socks5h")),
+        *((phase, scheme) for phase in ("response", "kept") for scheme in ("direct", "https")),
+    ],
+)
+def test_breaks_off_tls(
+    phase: str, scheme: str, hook: Any, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = tls(authority, "127.0.0.1", "datafold.test")
-    with FaultServer([answers()] * before + [silent], tls=context) as server, ExitStack() as stack:
-        host = f"https://127.0.0.1:{server.port}"
-        if is_proxied:
-            proxy = stack.enter_context(Tunnel(server.port, tls=context))
+    before = [answers()] if phase == "kept" else []
+    is_tls = phase in ("response", "kept")
+    service = FaultServer([*before, silent], reads=is_tls, tls=context if is_tls else None)
+    with service, Tunnel(service.port, tls=context if scheme == "https" else None) as proxy:
+        host = f"https://127.0.0.1:{service.port}"
+        if scheme != "direct":
             host = "https://datafold.test"
-            monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
-        connect("datafold_default", host=host, password=API_KEY, extra={"ca_bundle": bundle})
-        with JobHook() as stopped:
-            for _ in range(before):
-                stopped.get_integration(7)
-            on_signal(stopped.stop, lambda: len(server.requests) > before)
-            with pytest.raises(DatafoldStoppedError):
-                stopped.get_integration(7)
-        assert (len(server.requests), server.connections) == (before + 1, 1)
+            port = service.port if phase == "tunnel" else proxy.port
+            monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{port}")
+        stopped = hook(host)
+        for _ in before:
+            stopped.get_integration(7)
+
+        def is_under_way() -> bool:
+            return len(service.requests) > len(before) if is_tls else service.connections > 0
+
+        with on_signal(stopped.stop, is_under_way), pytest.raises(DatafoldStoppedError):
+            stopped.get_integration(7)
+        assert service.connections == 1
 
 
-def test_breaks_off_a_connection_that_is_not_taken(hook: Any, on_signal: Any) -> None:
-    with FaultServer([answers()], door=Door.FULL) as server, hook(server.port) as stopped:
-        on_signal(stopped.stop, lambda: True)
-        with pytest.raises(DatafoldStoppedError):
+def test_breaks_off_what_is_not_connected_yet(hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer([answers()], door=Door.FULL) as server:
+        stopped = hook(f"http://127.0.0.1:{server.port}")
+        with on_signal(stopped.stop, lambda: True), pytest.raises(DatafoldStoppedError):
             stopped.get_integration(7)
         assert server.requests == []
 
-
-def test_breaks_off_a_proxy(hook: Any, on_signal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with FaultServer([silent]) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        with hook(443, "https", "datafold.example") as stopped:
-            on_signal(stopped.stop, lambda: proxy.requests)
-            with pytest.raises(DatafoldStoppedError):
-                stopped.get_integration(7)
-        assert [request.method for request in proxy.requests] == ["CONNECT"]
-
-
-@pytest.mark.parametrize("scheme", ["direct", "http", "https", "socks5h"])
-def test_breaks_off_a_handshake(
-    scheme: str,
-    connect: Any,
-    on_signal: Any,
-    authority: trustme.CA,
-    bundle: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with (
-        FaultServer([silent], reads=False) as server,
-        Tunnel(server.port, tls=tls(authority) if scheme == "https" else None) as proxy,
-        JobHook() as stopped,
-    ):
-        host = f"https://127.0.0.1:{server.port}"
-        if scheme != "direct":
-            host = "https://datafold.test"
-            monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
-        extra = {"ca_bundle": bundle, "timeout": 2 * PATIENCE}
-        connect("datafold_default", host=host, password=API_KEY, extra=extra)
-        on_signal(stopped.stop, lambda: server.connections)
-        with pytest.raises(DatafoldStoppedError):
-            stopped.get_integration(7)
-
-
-def test_breaks_off_the_look_up_of_a_host(
-    hook: Any, on_signal: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
     over = threading.Event()
-
-    def look_up(*_: object, **__: object) -> Any:
-        over.wait(FOR_EVER)
-        raise socket.gaierror(socket.EAI_NONAME, "x")
-
-    with hook(443, "https", "datafold.example") as stopped:
-        monkeypatch.setattr(socket, "getaddrinfo", look_up)
-        on_signal(stopped.stop, lambda: True)
-        with pytest.raises(DatafoldStoppedError):
-            stopped.get_integration(7)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(FOR_EVER))
+    stopped = hook("https://datafold.example")
+    with on_signal(stopped.stop, lambda: True), pytest.raises(DatafoldStoppedError):
+        stopped.get_integration(7)
     over.set()
 
 
 def test_hook_that_is_stopped_before_it_is_used_sends_nothing(hook: Any) -> None:
-    with FaultServer([answers()]) as server, hook(server.port) as stopped:
+    with FaultServer([answers()]) as server, hook(f"http://127.0.0.1:{server.port}") as stopped:
         stopped.stop()
         with pytest.raises(DatafoldStoppedError):
             stopped.get_integration(7)
         assert server.requests == []
-
-
-def call_at_lines(do: Callable[[], object], at: Callable[[int], object]) -> None:
-    """Do something, with a call at each line of the package's client and hook, numbered from 1.
-
-    A handler of a signal runs between two steps of the program, as this does.
-    """
-    count = 0
-
-    def trace(frame: Any, event: str, _: Any) -> Any:
-        nonlocal count
-        if not frame.f_code.co_filename.endswith(TRACED):
-            return None
-        if event == "line":
-            count += 1
-            at(count)
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    threading.settrace(trace)
-    try:
-        do()
-    finally:
-        sys.settrace(before)
-        threading.settrace(None)  # type: ignore[arg-type]
-        for thread in threading.enumerate():
-            if thread.name == "datafold":
-                thread.join(PATIENCE)
 
 
 TRACED = (
@@ -247,10 +154,10 @@ def test_nothing_is_sent_after_it_wherever_it_comes(hook: Any, first: int) -> No
 
     def requests_after(line: int, patience: float) -> int | None:
         """Stop a call at a line; say what arrived later, ``None`` where there is no such line."""
-        arrived: list[int] = []
+        lines, arrived = count(1), list[int]()
 
-        def at(number: int) -> None:
-            if number == line:
+        def at(_: str) -> None:
+            if next(lines) == line:
                 stopped.stop()
                 # Time for requests in progress to arrive.
                 time.sleep(patience)
@@ -260,11 +167,14 @@ def test_nothing_is_sent_after_it_wherever_it_comes(hook: Any, first: int) -> No
             with contextlib.suppress(DatafoldStoppedError):
                 stopped.get_integration(7)
 
-        with hook(server.port) as stopped:
+        with hook(f"http://127.0.0.1:{server.port}") as stopped:
             for _ in range(first):
                 stopped.get_integration(7)
             server.requests.clear()
-            call_at_lines(do, at)
+            at_each_line(do, at, TRACED, in_threads=True)
+            for thread in threading.enumerate():
+                if thread.name == "datafold":
+                    thread.join(PATIENCE)
         time.sleep(patience)
         return len(server.requests) - arrived[0] if arrived else None
 
@@ -295,38 +205,39 @@ if __name__ == "__main__":
 
 
 @pytest.mark.airflow
-def test_terminated_task_sends_nothing_more(tmp_path: Path, airflow_database: None) -> None:
+def test_terminated_task_sends_nothing_more(
+    tmp_path: Path, airflow_database: None, connect: Any
+) -> None:
     # Airflow's processes have time limits of their own below.
     signal.setitimer(signal.ITIMER_REAL, 0)
-    file = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "dag_to_stop.py")
+    file, output = tmp_path / "dag_to_stop.py", tmp_path / "output.txt"
     file.write_text(DAG_FILE)
+    connect("hightouch_default", conn_type="http", password=TOKEN)
     pausing = answers(503, b"{}", {"Retry-After": "8"})
-    with FaultServer([pausing]) as server, (tmp_path / "output.txt").open("w") as output:
-        host = f"http://127.0.0.1:{server.port}"
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "AIRFLOW_CONN_DATAFOLD_DEFAULT": json.dumps(
-                {"conn_type": "datafold", "host": host, "password": API_KEY}
-            ),
-            "AIRFLOW_CONN_HIGHTOUCH_DEFAULT": json.dumps({"conn_type": "http", "password": TOKEN}),
-        }
+    with FaultServer([pausing]) as server, output.open("w") as stream:
+        connect("datafold_default", host=f"http://127.0.0.1:{server.port}", password=API_KEY)
         task = subprocess.Popen(
-            [sys.executable, str(file)], env=environment, stdout=output, stderr=output
+            [sys.executable, str(file)],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path),
+            },
+            stdout=stream,
+            stderr=stream,
         )
         try:
             end = time.monotonic() + 120
             while not server.requests and task.poll() is None and time.monotonic() < end:
                 time.sleep(0.1)
             time.sleep(1)
-            assert task.poll() is None, (tmp_path / "output.txt").read_text()[-3000:]
+            assert task.poll() is None, output.read_text()[-3000:]
             task.send_signal(signal.SIGTERM)
             task.wait(timeout=150)
         finally:
             task.kill()
             task.wait()
-            file.unlink()
         assert len(server.requests) == 1
-    said = (tmp_path / "output.txt").read_text()
     # Airflow 2 itself ends the task, by an error that it raises in the signal's handler.
+    said = output.read_text()
     assert "no further request was sent" in said or "Task received SIGTERM" in said

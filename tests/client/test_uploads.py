@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import socket
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -56,31 +55,15 @@ def test_a_large_file_comes_in_small_blocks() -> None:
     assert [*found] == blocks
 
 
-@pytest.fixture
-def listener(to: Any) -> Iterator[socket.socket]:
-    """A service, with a second for each request."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        to(f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=1)
-        yield listening
-
-
 @both
-@pytest.mark.usefixtures("listener")
-def test_a_service_that_does_not_read_ends_the_attempt(
-    call: Call, monkeypatch: pytest.MonkeyPatch
+def test_a_service_that_does_not_read_ends_the_attempt_when_a_slow_network_would_have_sent_all(
+    call: Call, to: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operation, "_SLOWEST", 1 << 40)
-    body = {**FACTS, "run_id": None, "artifacts": io.BytesIO(bytes(30 << 20))}
-    with pytest.raises(DatafoldTimeoutError):
-        call(dbt.SUBMIT, body, ci_config_id=4)
-
-
-@both
-def test_a_network_that_is_slow_has_longer(call: Call, listener: socket.socket) -> None:
     size = 3 << 20
+    body = {**FACTS, "run_id": None, "artifacts": io.BytesIO(bytes(size))}
 
-    def serve() -> None:
-        connection, _ = listener.accept()
+    def read_late() -> None:
+        connection, _ = listening.accept()
         with connection:
             # Longer than the timeout of the connection.
             threading.Event().wait(1.5)
@@ -89,8 +72,13 @@ def test_a_network_that_is_slow_has_longer(call: Call, listener: socket.socket) 
                 left -= len(connection.recv(1 << 20))
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
-    thread = threading.Thread(target=serve)
-    thread.start()
-    body = {**FACTS, "run_id": None, "artifacts": io.BytesIO(bytes(size))}
-    assert call(dbt.SUBMIT, body, ci_config_id=4) == {}
-    thread.join()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        to(f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=1)
+        thread = threading.Thread(target=read_late)
+        thread.start()
+        assert call(dbt.SUBMIT, body, ci_config_id=4) == {}
+        thread.join()
+        monkeypatch.setattr(operation, "_SLOWEST", 1 << 40)
+        body["artifacts"] = io.BytesIO(bytes(30 << 20))
+        with pytest.raises(DatafoldTimeoutError):
+            call(dbt.SUBMIT, body, ci_config_id=4)
