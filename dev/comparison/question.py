@@ -12,9 +12,6 @@ from typing import Any
 
 Question = dict[str, Any]
 
-STEPS = 4
-"""Reading each side, judging the key, comparing the values."""
-
 
 def is_url(address: str) -> bool:
     """Return whether the address of a database is a PostgreSQL URL, not a path."""

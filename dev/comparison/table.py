@@ -88,6 +88,7 @@ def _read_sqlite(space: Workspace, table: str, address: str, select: str) -> lis
             # Its types are only affinities, which is all that any copy of a table keeps.
             database.execute(f"create temp table side as select * from ({select}) limit 0")
             types = [row[2] for row in database.execute("pragma table_info(side)")]
+            space.cancel = database.interrupt
             _fill(space, table, database.execute(select))
             return types
     # Up to Python 3.11, a second statement is a Warning.
@@ -101,6 +102,7 @@ def _read_postgresql(space: Workspace, table: str, address: str, select: str) ->
     try:
         with closing(psycopg2.connect(address, connect_timeout=10)) as database:
             database.set_session(readonly=True, isolation_level="REPEATABLE READ")
+            space.cancel = database.cancel
             cursor = database.cursor()
             # PostgreSQL 14 and later can then stop the query if this process is killed.
             cursor.execute(

@@ -98,9 +98,8 @@ def serve(kind: str) -> None:
     path = f"/api/v1/lineage/bi/{kind}/"
 
     def visible(body: dict[str, Any]) -> dict[str, Any]:
-        document = contract.document()
-        config = contract.config(document, Operation("POST", path))
-        return schema.completed(document, config or {}, body)
+        config = contract.config(contract.document(), Operation("POST", path))
+        return schema.completed(config or {}, body)
 
     @router.handles("POST", path)
     def create(integrations: Register[Integration], audit: Audit, body: dict[str, Any]) -> Any:

@@ -75,11 +75,6 @@ class Job:
         return (self._started_at + timedelta(seconds=self._entered - self._started)).isoformat()
 
     @property
-    def progress(self) -> dict[str, Any] | None:
-        """The progress, which a course does not have."""
-        return None
-
-    @property
     def outcome(self) -> Mapping[str, Any]:
         """The job's result, empty before the end."""
         return self._outcome if self.ended else {}

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dev.comparison.comparison import Comparison
-from dev.sandbox import contract, real_diffs, schema
+from dev.sandbox import real_diffs, schema
 from dev.sandbox.course import Course, Courses, Job, Step
 from dev.sandbox.data_sources import DataSources
 from dev.sandbox.moment import now
-from dev.sandbox.problem import problem
 from dev.sandbox.register import Register, ordered, page_of
 from dev.sandbox.router import Router
-from dev.sandbox.validation import Refusal
 
 Diff = dict[str, Any]
 
@@ -91,7 +89,7 @@ class DataDiffs:
         same = body["data_source1_id"] == body["data_source2_id"]
         self.jobs[number] = job
         self.diffs[number] = {
-            **schema.completed(contract.document(), _FULL, body),
+            **schema.completed(_FULL, body),
             "pk_columns": body.get("pk_columns", []),
             "id": number,
             "kind": "in_db" if same else "cross_db",
@@ -126,26 +124,11 @@ class DataDiffs:
 @router.handles("POST", "/api/v1/datadiffs")
 def create(data_diffs: DataDiffs, data_sources: DataSources, body: Diff) -> Any:
     """Create a diff. It really compares if there are databases, otherwise it follows a course."""
-    _check_inference(body)
     addresses = data_sources.addresses(body)
     if not addresses:
         return data_diffs.add(body, data_diffs.courses.start())
     question = {**real_diffs.checked(body), **addresses, "delay": data_diffs.delay}
     return data_diffs.add(body, data_sources.comparisons.start(question))
-
-
-def _check_inference(body: Diff) -> None:
-    """Refuse to infer a key where the contract says that it is not supported."""
-    avoids = any(body.get(f"infer_pk_avoid_{what}") for what in ("names", "types"))
-    if avoids and (body.get("pk_columns") or not body.get("infer_pk")):
-        message = "infer_pk_avoid_... requires infer_pk=true and pk_columns empty"
-        raise Refusal([problem(("body", "infer_pk"), "value_error", message, None)])
-    is_cross = body["data_source1_id"] != body["data_source2_id"]
-    has_query = body.get("query1") and body.get("query2")
-    has_file = body.get("file1") or body.get("file2")
-    if body.get("infer_pk") and (has_file or (is_cross and not has_query)):
-        message = "infer_pk is not supported for files, nor for tables of two data sources"
-        raise Refusal([problem(("body", "infer_pk"), "value_error", message, True)])
 
 
 @router.handles("GET", "/api/v1/datadiffs")
@@ -165,8 +148,7 @@ def list_page(
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}")
 def show(data_diffs: DataDiffs, datadiff_id: int, poll: Any) -> Any:
     """Show a diff. This moves it on by a step."""
-    diff = data_diffs.read(datadiff_id)
-    return {**diff, "diff_progress": data_diffs.jobs[datadiff_id].progress}
+    return {**data_diffs.read(datadiff_id), "diff_progress": None}
 
 
 @router.handles("PATCH", "/api/v1/datadiffs/{datadiff_id}")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dev.comparison.question import is_url
+from dev.comparison.comparison import Comparison
+from dev.comparison.question import Question, is_url
 from dev.sandbox import contract, schema
 from dev.sandbox.course import Course, Courses, Job, Step
-from dev.sandbox.later import Later
-from dev.sandbox.problem import problem
-from dev.sandbox.real_queries import Comparisons
 from dev.sandbox.register import Register
-from dev.sandbox.router import Router
-from dev.sandbox.validation import Refusal
+from dev.sandbox.router import Later, Router
+from dev.sandbox.validation import refusal
 
 Source = dict[str, Any]
 
@@ -24,6 +21,8 @@ STEPS = ("connection", "temp_schema", "schema_download", "lineage_download")
 MOST_ROWS = 10_000
 """How many rows the response to a real query has at most."""
 _ROWS = 3
+_PATIENCE = 60.0
+"""Seconds after which a query is stopped."""
 
 router = Router()
 
@@ -40,6 +39,30 @@ def checked(failed: str | None = None, message: str = "Not possible") -> Course:
         result = {"code": code, "message": said, "outcome": outcome}
         results.append({"step": step, "status": "done", "result": result})
     return Course((Step("queued"), Step("processing")), "done", {"results": results})
+
+
+class Comparisons(list[Comparison]):
+    """What was asked about the databases behind data sources."""
+
+    def start(self, question: Question) -> Comparison:
+        """Start to answer a question."""
+        self.append(Comparison(question))
+        return self[-1]
+
+    def ask(self, question: Question) -> dict[str, Any]:
+        """Answer a question, while the caller waits."""
+        asked = self.start(question)
+        asked.thread.join(_PATIENCE)
+        asked.stop("cancelled")
+        if asked.answer is None:
+            message = asked.error["error_value"] if asked.error else f"No answer in {_PATIENCE:g} s"
+            raise refusal(message, "body")
+        return asked.answer
+
+    def close(self) -> None:
+        """Stop all that has not ended."""
+        for asked in self:
+            asked.stop("cancelled")
 
 
 class DataSources:
@@ -83,8 +106,8 @@ class DataSources:
         """Create a data source."""
         number = self.sources.number()
         node = {"$ref": _mapping()[body["type"]]}
-        visible = schema.without(body, _secrets())
-        self.sources[number] = schema.completed(contract.document(), node, visible) | {"id": number}
+        visible = schema.without_secrets(body)
+        self.sources[number] = schema.completed(node, visible) | {"id": number}
         return self.sources[number]
 
     def shown(self, number: int) -> Source:
@@ -137,25 +160,14 @@ class DataSources:
             message = (
                 "The sandbox has no database behind this data source, but one behind the other"
             )
-            raise Refusal([problem(("body", missing[0]), "value_error", message, body[missing[0]])])
+            raise refusal(message, "body", missing[0])
         return found
-
-
-def _form() -> dict[str, Any]:
-    return contract.resolved(
-        contract.document(), {"$ref": "#/components/schemas/ApiDataSourceForm"}
-    )
 
 
 def _mapping() -> dict[str, str]:
     """Return the references to the schemas of the data source types."""
-    mapping: dict[str, str] = _form()["discriminator"]["mapping"]
-    return mapping
-
-
-@cache
-def _secrets() -> frozenset[str]:
-    return frozenset(schema.secrets(contract.document(), _form()))
+    form = contract.document()["components"]["schemas"]["ApiDataSourceForm"]
+    return dict(form["discriminator"]["mapping"])
 
 
 @router.handles("GET", "/api/v1/data_sources")
@@ -191,7 +203,7 @@ def _configuration(document: Source, source: Source) -> Source:
     node = next((node for node in options.get("anyOf", [options]) if "$ref" in node), options)
     reference = node.get("$ref", "")
     found = {"required": [], "properties": {}, **contract.resolved(document, node)}
-    names = [name for name, each in found["properties"].items() if schema.is_secret(document, each)]
+    names = [name for name in found["properties"] if name in schema.secrets()]
     return {"title": reference.rpartition("/")[2], **found, "secret": names}
 
 
@@ -226,19 +238,16 @@ def query(
     data_sources: DataSources, data_source_id: int, body: dict[str, Any], stream: bool
 ) -> Any:
     """Run a query if there is a database, otherwise respond with numbers in its columns."""
-    source = data_sources.sources[data_source_id]
+    data_sources.sources.require(data_source_id)
     text = body["query"].strip()
     if text in data_sources.answers:
         return data_sources.answers[text]
     if address := data_sources.address(data_source_id):
         if body.get("params"):
             message = "The sandbox does not support parameters of real queries"
-            raise Refusal([problem(("body", "params"), "not_supported", message, body["params"])])
+            raise refusal(message, "body", "params")
         question = {"address1": address, "query1": text, "limit": MOST_ROWS}
         return Later(lambda: data_sources.comparisons.ask(question))
-    if source["options"] is None:
-        message = "This data source has no options, so nobody can log in to it"
-        raise Refusal([problem(("path", "data_source_id"), "value_error", message, data_source_id)])
     names = _columns(text)
     columns = [
         {"name": name, "number": place, "type": "integer"} for place, name in enumerate(names)

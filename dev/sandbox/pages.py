@@ -51,7 +51,6 @@ def _data_diff(state: State, number: int) -> dict[str, Any]:
     columns = [column for column in compared if column["values_different"]]
     return {
         "diff": diff,
-        "progress": job.progress,
         "error": job.outcome.get("error"),
         "sides": [_side(state, diff, place) for place in (1, 2)],
         "stats": stats and {**data_diffs.STATS, **stats},

@@ -19,6 +19,13 @@ _Function = TypeVar("_Function", bound=Handler)
 
 
 @dataclass(frozen=True)
+class Later:
+    """A response that is made in another thread, without the state's lock."""
+
+    work: Callable[[], Any]
+
+
+@dataclass(frozen=True)
 class Route:
     """The route of an operation."""
 
@@ -67,7 +74,3 @@ class Map:
                 values = {name: unquote(text) for name, text in match.groupdict().items()}
                 return operation, values
         return None
-
-    def methods(self, path: str) -> set[str]:
-        """Return the methods that a path accepts."""
-        return {each.method for pattern, each in self._patterns if pattern.fullmatch(path)}

@@ -11,14 +11,14 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastapi import HTTPException
+
 from dev.comparison.comparison import Comparison
 from dev.sandbox.ci import CI
 from dev.sandbox.data_sources import DataSources
-from dev.sandbox.later import Later
-from dev.sandbox.problem import problem
 from dev.sandbox.register import Register
-from dev.sandbox.router import Router
-from dev.sandbox.validation import Refusal
+from dev.sandbox.router import Later, Router
+from dev.sandbox.validation import refusal
 
 router = Router()
 
@@ -100,13 +100,15 @@ def guess_key(data_sources: DataSources, data_source_id: int, body: dict[str, An
         return {"candidates": [{"pk": ["id"]}], "error": None}
     # A comparison with itself infers the key.
     sides = {"address1": address, "address2": address}
-    question = {**sides, "table1": body["table"], "table2": body["table"], "infer_pk": True}
+    avoid = {f"infer_pk_{name}": body.get(name) for name in ("avoid_names", "avoid_types")}
+    tables = {"table1": body["table"], "table2": body["table"], "infer_pk": True}
+    question = {**sides, **tables, **avoid}
 
     def guess() -> Any:
         try:
             key = data_sources.comparisons.ask(question)["pk_columns"]
-        except Refusal as refusal:
-            return {"candidates": [], "error": refusal.found[0]["msg"]}
+        except HTTPException as refused:
+            return {"candidates": [], "error": str(refused.detail)}
         return {"candidates": [{"pk": key}] if key else [], "error": None}
 
     return Later(guess)
@@ -119,7 +121,7 @@ def submit_artifacts(ci: CI, seen: Seen, ci_config_id: int, body: dict[str, str]
     files = _files(body["artifacts"].encode("latin-1"))
     if not any(name.rpartition("/")[2] == "manifest.json" for name in files):
         message = "Input should be a zip archive with a manifest.json"
-        raise Refusal([problem(("body", "artifacts"), "value_error", message, None)])
+        raise refusal(message, "body", "artifacts")
     seen.artifacts.append(
         Artifacts(ci_config_id, body["run_type"], body["commit_sha"], body.get("run_id"), files)
     )

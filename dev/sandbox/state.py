@@ -9,7 +9,6 @@ from dev.sandbox import bi
 from dev.sandbox.ci import CI
 from dev.sandbox.data_diffs import DataDiffs
 from dev.sandbox.data_sources import DataSources
-from dev.sandbox.explore import Lineage
 from dev.sandbox.journal import Audit, Change, Request
 from dev.sandbox.monitors import Monitors
 from dev.sandbox.register import Register
@@ -29,7 +28,6 @@ class State:
     monitors: Monitors = field(init=False)
     ci: CI = field(init=False)
     data_sources: DataSources = field(init=False)
-    explore: Lineage = field(init=False)
     seen: Seen = field(init=False)
     requests: list[Request] = field(default_factory=list)
     audit: Audit = field(default_factory=Audit)
@@ -58,5 +56,4 @@ class State:
         self.monitors = Monitors()
         self.ci = CI()
         self.data_sources = DataSources()
-        self.explore = Lineage()
         self.seen = Seen()
