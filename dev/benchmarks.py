@@ -81,7 +81,6 @@ print((time.perf_counter() - start) * 1e3)
 
 
 def main() -> int:
-    """Run the command, and return its exit code: 0 if every limit is kept."""
     parser = argparse.ArgumentParser(prog="python -m dev.benchmarks")
     # For the processes that it starts.
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
@@ -104,7 +103,6 @@ def main() -> int:
 
 
 def table(figures: Figures) -> str:
-    """Return the figures as a table of Markdown."""
     rows = [("", *CONTENDERS, "at most"), ("---",) * (len(CONTENDERS) + 2)]
     for name, values in figures.items():
         limits = [
@@ -174,7 +172,6 @@ def measure_updates() -> Figures:
         """The operator of a user without a provider: it checks, retries and masks nothing."""
 
         def execute(self, context: object) -> Any:
-            """Update the integration."""
             datafold = BaseHook.get_connection("datafold_default")
             hightouch = BaseHook.get_connection("hightouch_default")
             key = {"Authorization": f"Key {datafold.password}"}
@@ -218,7 +215,6 @@ def measure_updates() -> Figures:
 
 
 def measure_waits() -> Figures:
-    """Wait for many jobs in one event loop."""
     figures: Figures = {}
     for who in (OURS, DBT):
         for name, value in _waits(who).items():
@@ -419,7 +415,6 @@ def _service() -> Iterator[tuple[str, str]]:
 
 
 def _connections(url: str, ca: str) -> dict[str, str]:
-    """Return the environment variables of the Airflow connections to a service."""
     host = url.partition("://")[2]
     trust = {"ca_bundle": ca}
     fields: dict[str, dict[str, Any]] = {

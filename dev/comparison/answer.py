@@ -166,7 +166,6 @@ def _count_keys(space: Workspace, key: Sequence[Pair], place: int) -> Keys:
 
 
 def _schema(first: Side, second: Side, pairs: dict[str, Pair]) -> Answer:
-    """Return how the columns of the sides differ, as far as they are compared."""
     alone = [
         [column.name for name, column in side.items() if name not in pairs]
         for side in (first, second)

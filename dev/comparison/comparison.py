@@ -27,12 +27,10 @@ class Comparison:
 
     @property
     def status(self) -> str:
-        """The current status."""
         return self._end
 
     @property
     def ended(self) -> bool:
-        """Whether the status is final."""
         return self.finished_at is not None
 
     @property
@@ -41,7 +39,6 @@ class Comparison:
         return {"result": "error", "error": self.error} if self.error else self.answer or {}
 
     def read(self) -> str:
-        """Return the status to a caller."""
         return self.status
 
     def stop(self, status: str) -> None:

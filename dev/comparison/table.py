@@ -46,8 +46,6 @@ end $$
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a side."""
-
     name: str
     declared: str  # its type in its database; SQLite has none for what is computed
     kind: str  # its type in the workspace
@@ -121,7 +119,6 @@ def _read_postgresql(space: Workspace, table: str, address: str, select: str) ->
 
 
 def _fill(space: Workspace, table: str, cursor: Any) -> None:
-    """Put a cursor's rows into a new table."""
     rows, columns = cursor.fetchall(), cursor.description
     kinds = [_kind(column, [row[place] for row in rows]) for place, column in enumerate(columns)]
     fields = (f"{quoted(column[0])} {kind}" for column, kind in zip(columns, kinds, strict=True))
@@ -135,7 +132,6 @@ def _fill(space: Workspace, table: str, cursor: Any) -> None:
 
 
 def _kind(column: Sequence[Any], values: list[Any]) -> str:
-    """Return DuckDB's type for a column and its values."""
     *_, digits, scale, _ = column
     if digits and 0 <= scale <= digits <= 38:
         return f"DECIMAL({digits}, {scale})"

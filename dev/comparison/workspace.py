@@ -48,7 +48,6 @@ class Workspace:
         self.run("set lock_configuration = true")
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run a statement and return its rows."""
         if self.stopped.is_set():
             raise ReadError("Stopped", "Somebody has stopped it")
         try:

@@ -12,7 +12,6 @@ from dev.local_airflow.main import play
 
 
 def main() -> int:
-    """Run a test, and return the exit code, 0 when all is as it must be."""
     parser = argparse.ArgumentParser(prog="python -m dev.harness", description=__doc__)
     tests = parser.add_subparsers(dest="test", required=True)
     killing = tests.add_parser("kills", description=kills.__doc__)

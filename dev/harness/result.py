@@ -11,6 +11,7 @@ from dev.faults import leak
 from dev.harness.metadata import Metadata
 from dev.harness.plan import (
     CHANGE,
+    COUNTS,
     DAG_ID,
     GATES,
     MONITOR,
@@ -38,7 +39,6 @@ def secrets(texts: Iterable[str]) -> tuple[int, int]:
 
 
 def texts(folder: Path) -> Iterable[str]:
-    """Read all logs in a folder, and in its folders."""
     return (path.read_text(errors="replace") for path in folder.rglob("*.log"))
 
 
@@ -71,21 +71,17 @@ class Result:
         self._verdicts = {task: verdicts(run, task) for task in (*self._gates, *self._monitors)}
 
     def counts(self) -> dict[str, str]:
-        """Return what is to be printed."""
-        gates, monitors, changes = map(len, (self._gates, self._monitors, self._changes))
         answers = (f"{count} x {status}" for status, count in sorted(self._statuses.items()))
+        diffs = (f"{count} {status}" for status, count in sorted(self._ends.items()))
         return {
-            "asked for": f"{gates} gates, {monitors} monitor runs, {changes} schedule changes",
+            "asked for": ", ".join(f"{COUNTS[name]} {name}s" for name in COUNTS),
             "done": f"{sum(map(self._is_done, self._asked))} of {len(self._asked)}",
-            "data diffs made": f"{sum(map(len, self._diffs.values()))}",
-            "data diffs cancelled": f"{self._ends['cancelled']}",
-            "data diffs left running": f"{self._ends['processing']}",
-            "monitor runs made": f"{sum(map(len, self._runs.values()))}",
-            "monitor runs left": f"{self._left}",
+            "data diffs": ", ".join(diffs),
+            "monitor runs": f"{sum(map(len, self._runs.values()))}, {self._left} left",
             "schedules changed": f"{sum(map(self._is_changed, self._changes))}",
             "tries": f"{sum(task.tries for task in self._tasks.values())}",
             "requests": f"{self._statuses.total()}: {', '.join(answers)}",
-            "requests per change": f"{self._requests / changes:.2f}",
+            "requests per change": f"{self._requests / len(self._changes):.2f}",
             "secrets": f"{self._in_logs[1]} in {self._in_logs[0]} logs, "
             f"{self._in_tables[1]} in {self._in_tables[0]} rows",
         }

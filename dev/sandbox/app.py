@@ -36,14 +36,11 @@ _SECTIONS = (bi, data_diffs, monitors, ci, data_sources, explore, audit_logs, se
 
 
 def routes() -> dict[Operation, Route]:
-    """Return the route of each operation."""
     routers: list[Router] = [section.router for section in _SECTIONS]
     return {operation: router[operation] for router in routers for operation in router}
 
 
 class Service:
-    """Serves the operations of the API."""
-
     def __init__(self, api_key: str, state: State, disturbance: Disturbance) -> None:
         self._authorization = f"Key {api_key}"
         self._state = state
@@ -53,7 +50,6 @@ class Service:
         self._validations = {operation: Validation(operation) for operation in self._routes}
 
     async def answer(self, request: Request) -> Response:
-        """Respond to a request, and record it."""
         body = await request.body()
         path = request.scope["raw_path"].decode("latin-1")
         delay = self._disturbance.delay(request.method, path, body)
@@ -130,7 +126,6 @@ async def _stays(request: Request, seconds: float) -> bool:
 
 
 def create_app(api_key: str, state: State, disturbance: Disturbance) -> FastAPI:
-    """Make the service."""
     app = FastAPI(title="Sandbox of Datafold's API")
     # Serve the contract, not the document that FastAPI would generate.
     app.openapi = contract.document  # type: ignore[method-assign]

@@ -70,13 +70,11 @@ def first(count: int) -> Register[Integration]:
 
 @router.handles("GET", "/api/v1/lineage/bi/")
 def list_all(integrations: Register[Integration]) -> Any:
-    """List the integrations."""
     return list(integrations.values())
 
 
 @router.handles("GET", "/api/v1/lineage/bi/{bi_datasource_id}/")
 def show(integrations: Register[Integration], bi_datasource_id: int) -> Any:
-    """Show an integration."""
     return integrations[bi_datasource_id]
 
 
@@ -88,7 +86,6 @@ def sync(integrations: Register[Integration], audit: Audit, bi_datasource_id: in
 
 @router.handles("DELETE", "/api/v1/lineage/bi/{bi_datasource_id}/")
 def delete(integrations: Register[Integration], audit: Audit, bi_datasource_id: int) -> None:
-    """Delete an integration."""
     audit.note("delete", integrations[bi_datasource_id])
     del integrations[bi_datasource_id]
 

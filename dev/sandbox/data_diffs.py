@@ -67,8 +67,6 @@ DIFFERENT = done("different", rows_added=3, rows_removed=2, diff_rows_count=5, m
 
 
 class DataDiffs:
-    """All data diffs."""
-
     def __init__(self) -> None:
         self.courses = Courses(IDENTICAL)
         """The courses of the next diffs."""
@@ -84,7 +82,6 @@ class DataDiffs:
             self.add({**body, "pk_columns": ["id"]}, over)
 
     def add(self, body: Diff, job: Job | Comparison) -> Diff:
-        """Create a diff."""
         number = self.diffs.number()
         same = body["data_source1_id"] == body["data_source2_id"]
         self.jobs[number] = job
@@ -126,7 +123,7 @@ def create(data_diffs: DataDiffs, data_sources: DataSources, body: Diff) -> Any:
     """Create a diff. It really compares if there are databases, otherwise it follows a course."""
     addresses = data_sources.addresses(body)
     if not addresses:
-        return data_diffs.add(body, data_diffs.courses.start())
+        return data_diffs.add(body, data_diffs.courses.start(body))
     question = {**real_diffs.checked(body), **addresses, "delay": data_diffs.delay}
     return data_diffs.add(body, data_sources.comparisons.start(question))
 
@@ -140,7 +137,6 @@ def list_page(
     order_by: str,
     accessible_only: bool,
 ) -> Any:
-    """List a page of the diffs, all of which are accessible."""
     diffs = [data_diffs.peek(number) for number in data_diffs.diffs]
     return page_of(ordered(diffs, order_by, sort_order), page, page_size, "results")
 
@@ -161,7 +157,6 @@ def update(data_diffs: DataDiffs, datadiff_id: int, body: Diff | None) -> Any:
 
 @router.handles("POST", "/api/v1/datadiffs/{datadiff_id}/cancel")
 def cancel(data_diffs: DataDiffs, datadiff_id: int) -> Any:
-    """Stop a diff that has not ended."""
     diff = data_diffs.diffs[datadiff_id]
     job = data_diffs.jobs[datadiff_id]
     job.stop("cancelled")
@@ -170,7 +165,6 @@ def cancel(data_diffs: DataDiffs, datadiff_id: int) -> Any:
 
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}/summary")
 def show_summary(data_diffs: DataDiffs, data_sources: DataSources, datadiff_id: int) -> Any:
-    """Show the summary of a diff."""
     diff = data_diffs.read(datadiff_id)
     sources = data_sources.sources
     fields = ("id", "status", "result", "diff_stats", "created_at", "finished_at", "pk_columns")

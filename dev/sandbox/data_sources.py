@@ -45,7 +45,6 @@ class Comparisons(list[Comparison]):
     """What was asked about the databases behind data sources."""
 
     def start(self, question: Question) -> Comparison:
-        """Start to answer a question."""
         self.append(Comparison(question))
         return self[-1]
 
@@ -60,21 +59,16 @@ class Comparisons(list[Comparison]):
         return asked.answer
 
     def close(self) -> None:
-        """Stop all that has not ended."""
         for asked in self:
             asked.stop("cancelled")
 
 
 class DataSources:
-    """All data sources and their tests."""
-
     def __init__(self) -> None:
         self.courses = Courses(checked())
         """The courses of the next tests."""
         self.sources: Register[Source] = Register("Data source")
         self.jobs: Register[Job] = Register("Test")
-        self._tested: dict[int, int] = {}
-        """The data source of each test."""
         self.comparisons = Comparisons()
         """What runs in the databases."""
         self.answers: dict[str, dict[str, Any]] = {}
@@ -103,41 +97,20 @@ class DataSources:
         )
 
     def add(self, body: Source) -> Source:
-        """Create a data source."""
         number = self.sources.number()
         node = {"$ref": _mapping()[body["type"]]}
         visible = schema.without_secrets(body)
         self.sources[number] = schema.completed(node, visible) | {"id": number}
         return self.sources[number]
 
-    def shown(self, number: int) -> Source:
-        """Return a data source as callers see it, with its last test."""
-        source = self.sources[number]
-        for job, tested in reversed(self._tested.items()):
-            course = self.jobs[job]
-            if tested == number and course.ended:
-                results = course.outcome.get("results") or []
-                return {
-                    **source,
-                    "last_test": {"tested_at": course.finished_at, "results": results},
-                }
-        return source
-
     def test(self, number: int) -> int:
-        """Start a test."""
         self.sources.require(number)
         job = self.jobs.number()
         self.jobs[job] = self.courses.start()
-        self._tested[job] = number
         return job
 
     def connect(self, number: int, address: str | Path) -> None:
-        """Put a database behind a data source, so that its data diffs really compare.
-
-        Its monitors really run, if they are tests or count rows.
-
-        What the API shows of the data source stays as it is.
-        """
+        """Put a database behind a data source, so that its data diffs and monitors really run."""
         self.sources.require(number)
         is_path = isinstance(address, Path) or not is_url(address)
         self._addresses[number] = str(Path(address).absolute()) if is_path else str(address)
@@ -172,57 +145,34 @@ def _mapping() -> dict[str, str]:
 
 @router.handles("GET", "/api/v1/data_sources")
 def list_all(data_sources: DataSources) -> Any:
-    """List the data sources."""
-    return [data_sources.shown(number) for number in data_sources.sources]
+    return list(data_sources.sources.values())
 
 
 @router.handles("POST", "/api/v1/data_sources")
 def create(data_sources: DataSources, body: Source) -> Any:
-    """Create a data source."""
     return data_sources.add(body)
 
 
 @router.handles("GET", "/api/v1/data_sources/types")
 def list_types() -> Any:
-    """List the types of data sources that the contract knows."""
-    document = contract.document()
-    return [
-        {
-            "type": name,
-            "name": name.replace("_", " ").title(),
-            "features": ["datadiff"],
-            "configuration_schema": _configuration(document, {"$ref": reference}),
-        }
-        for name, reference in _mapping().items()
-    ]
-
-
-def _configuration(document: Source, source: Source) -> Source:
-    """Return the schema of a type's options, with the names of its secrets."""
-    options = contract.resolved(document, source)["properties"]["options"]
-    node = next((node for node in options.get("anyOf", [options]) if "$ref" in node), options)
-    reference = node.get("$ref", "")
-    found = {"required": [], "properties": {}, **contract.resolved(document, node)}
-    names = [name for name in found["properties"] if name in schema.secrets()]
-    return {"title": reference.rpartition("/")[2], **found, "secret": names}
+    options: Source = {"required": [], "properties": {}, "secret": []}
+    more = {"features": ["datadiff"], "configuration_schema": options}
+    return [{"type": name, "name": name, **more} for name in _mapping()]
 
 
 @router.handles("GET", "/api/v1/data_sources/{data_source_id}")
 def show(data_sources: DataSources, data_source_id: int) -> Any:
-    """Show a data source."""
-    return data_sources.shown(data_source_id)
+    return data_sources.sources[data_source_id]
 
 
 @router.handles("GET", "/api/v1/data_sources/{data_source_id}/summary")
 def show_summary(data_sources: DataSources, data_source_id: int) -> Any:
-    """Show the summary of a data source."""
     source = data_sources.sources[data_source_id]
     return {name: source[name] for name in ("id", "name", "type")}
 
 
 @router.handles("POST", "/api/v1/data_sources/{data_source_id}/test")
 def test(data_sources: DataSources, data_source_id: int) -> Any:
-    """Start a test of a data source."""
     return {"job_id": data_sources.test(data_source_id)}
 
 

@@ -42,7 +42,6 @@ def _reached(path: str, direction: str, max_depth: int) -> list[str]:
 
 
 def _serve(direction: str) -> None:
-    """Serve the two operations of a direction."""
 
     @router.handles("GET", f"{_PATH}/tables/{{table_path}}/{direction}")
     def tables(

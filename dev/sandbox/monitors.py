@@ -24,13 +24,10 @@ router = Router()
 
 
 def run_course(state: str, **outcome: Any) -> Course:
-    """Return the course of a run that ends after two reads."""
     return Course((Step("queued"), Step("checking")), state, outcome)
 
 
 class Monitors:
-    """All monitors and their runs."""
-
     def __init__(self) -> None:
         self.courses = Courses(run_course("ok"))
         """The courses of the next runs."""
@@ -61,7 +58,6 @@ class Monitors:
         self.add("test", {**watched, "name": "Orders have an id", "query": query})
 
     def add(self, kind: str, body: Spec) -> int:
-        """Create a monitor."""
         number = self.monitors.number()
         self.monitors[number] = {
             "enabled": True,
@@ -76,10 +72,9 @@ class Monitors:
         return number
 
     def start(self, number: int, job: Job | Count | None) -> int:
-        """Start a run."""
         self.monitors.require(number)
         run = self.runs.number()
-        self.jobs[run] = job or self.courses.start()
+        self.jobs[run] = job or self.courses.start(number)
         self.runs[run] = {"run_id": run, "monitor_id": number, "started_at": now()}
         return run
 
@@ -89,12 +84,10 @@ class Monitors:
         return runs[::-1]
 
     def run(self, number: int) -> Spec:
-        """Return a run in its current state."""
         run, job = self.runs[number], self.jobs[number]
         return {**run, "state": job.status, "diff_id": job.outcome.get("diff_id")}
 
     def short(self, number: int) -> Spec:
-        """Return a monitor as the list shows it."""
         monitor = self.monitors[number]
         runs = self.runs_of(number)
         alerts = [run for run in runs if run["state"] == "alert"]
@@ -106,7 +99,6 @@ class Monitors:
         }
 
     def full(self, number: int) -> Spec:
-        """Return a monitor as its own operation shows it."""
         monitor = self.monitors[number]
         shown = {**self.short(number), **{name: monitor.get(name) for name in _FULL}}
         if monitor["monitor_type"] == "diff" and shown["alert"] is not None:
@@ -129,25 +121,21 @@ def _datasets(monitor: Spec) -> list[Spec]:
 
 @router.handles("POST", "/api/v1/monitors/create/diff")
 def create_diff(monitors: Monitors, body: Spec) -> Any:
-    """Create a monitor that compares data."""
     return {"id": monitors.add("diff", body)}
 
 
 @router.handles("POST", "/api/v1/monitors/create/metric")
 def create_metric(monitors: Monitors, body: Spec) -> Any:
-    """Create a monitor that computes a metric."""
     return {"id": monitors.add("metric", body)}
 
 
 @router.handles("POST", "/api/v1/monitors/create/schema")
 def create_schema(monitors: Monitors, body: Spec) -> Any:
-    """Create a monitor that checks the columns."""
     return {"id": monitors.add("schema", body)}
 
 
 @router.handles("POST", "/api/v1/monitors/create/test")
 def create_test(monitors: Monitors, body: Spec) -> Any:
-    """Create a monitor that tests the data."""
     return {"id": monitors.add("test", body)}
 
 
@@ -160,7 +148,6 @@ def list_page(
     sort_order: str,
     tags: str | None,
 ) -> Any:
-    """List a page of the monitors that have all of the tags."""
     wanted = {tag.strip() for tag in (tags or "").split(",") if tag.strip()}
     every = [monitors.short(number) for number in monitors.monitors]
     found = [monitor for monitor in every if wanted <= set(monitor["tags"])]
@@ -170,7 +157,6 @@ def list_page(
 
 @router.handles("GET", "/api/v1/monitors/{id}")
 def show(monitors: Monitors, id: int) -> Any:
-    """Show a monitor."""
     return monitors.full(id)
 
 
@@ -196,14 +182,12 @@ def update(monitors: Monitors, id: int, body: Spec) -> Any:
 
 @router.handles("PUT", "/api/v1/monitors/{id}/toggle")
 def toggle(monitors: Monitors, id: int, body: Spec) -> Any:
-    """Switch a monitor on or off."""
     monitors.monitors[id].update(enabled=body["enabled"], modified_at=now())
     return monitors.full(id)
 
 
 @router.handles("DELETE", "/api/v1/monitors/{id}")
 def delete(monitors: Monitors, id: int) -> None:
-    """Delete a monitor and its runs."""
     monitors.monitors.require(id)
     del monitors.monitors[id]
     for run in [run["run_id"] for run in monitors.runs_of(id)]:
@@ -212,7 +196,6 @@ def delete(monitors: Monitors, id: int) -> None:
 
 @router.handles("POST", "/api/v1/monitors/{id}/run")
 def run(data_sources: DataSources, monitors: Monitors, id: int) -> Any:
-    """Start a run of a monitor."""
     monitor = monitors.monitors[id]
     address = data_sources.address(monitor.get("connection_id"))
     job = count(monitor, address) if address else None
@@ -230,7 +213,6 @@ def list_runs(
     start_time: str | None,
     end_time: str | None,
 ) -> Any:
-    """List a page of a monitor's runs, newest first."""
     monitors.monitors.require(id)
     runs = [
         run

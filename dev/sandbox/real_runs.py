@@ -23,7 +23,6 @@ class Count(Comparison):
 
     @property
     def status(self) -> str:
-        """The current state."""
         if self.answer is None:
             return _STATES.get(super().status, super().status)
         least, most = self._limits
@@ -31,7 +30,6 @@ class Count(Comparison):
 
     @property
     def outcome(self) -> Mapping[str, Any]:
-        """The error, if there is one."""
         return {"error": self.error["error_value"]} if self.error else {}
 
 

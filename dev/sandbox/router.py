@@ -27,20 +27,15 @@ class Later:
 
 @dataclass(frozen=True)
 class Route:
-    """The route of an operation."""
-
     handler: Handler
     changes: bool
 
     def run(self, state: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
-        """Serve a request."""
         parts = inspect.signature(self.handler).parameters.keys() - arguments.keys()
         return self.handler(**arguments, **{name: state[name] for name in parts})
 
 
 class Router(dict[Operation, Route]):
-    """The operations of a section."""
-
     def handles(
         self, method: str, path: str, *, changes: bool | None = None
     ) -> Callable[[_Function], _Function]:

@@ -30,14 +30,7 @@ _COLUMNS = [
 
 @dataclass(frozen=True)
 class Artifacts:
-    """What was uploaded of a dbt project.
-
-    :param ci_config_id: the CI configuration's id.
-    :param run_type: ``"production"`` or ``"pull_request"``.
-    :param commit_sha: the commit.
-    :param run_id: links the two, where it was sent.
-    :param files: the names of the files in the archive.
-    """
+    """What was uploaded of a dbt project."""
 
     ci_config_id: int
     run_type: str
@@ -48,8 +41,6 @@ class Artifacts:
 
 @dataclass
 class Seen:
-    """The state behind these operations."""
-
     artifacts: list[Artifacts] = field(default_factory=list)
     schemas: Register[Comparison | None] = field(default_factory=lambda: Register("Task"))
     """The tasks that read a table's columns, ``None`` where there is no database."""
@@ -57,7 +48,6 @@ class Seen:
 
 @router.handles("GET", "/api/v1/organization/meta")
 def show_organization() -> Any:
-    """Show whose key it is."""
     return {"org_id": 1, "org_name": "Sandbox", "user_id": 1}
 
 
@@ -65,7 +55,6 @@ def show_organization() -> Any:
 def read_schema(
     data_sources: DataSources, seen: Seen, data_source_id: int, body: dict[str, Any]
 ) -> Any:
-    """Start to read the columns of a table."""
     data_sources.sources.require(data_source_id)
     address = data_sources.address(data_source_id)
     task = seen.schemas.number()
@@ -79,7 +68,6 @@ def read_schema(
 
 @router.handles("GET", "/api/v1/data_sources/{data_source_id}/dataset_schema/{task_id}")
 def show_schema(data_sources: DataSources, seen: Seen, data_source_id: int, task_id: int) -> Any:
-    """Show the columns of a table, once they are read."""
     data_sources.sources.require(data_source_id)
     reading = seen.schemas[task_id]
     if reading is None:
@@ -116,7 +104,6 @@ def guess_key(data_sources: DataSources, data_source_id: int, body: dict[str, An
 
 @router.handles("POST", "/api/v1/dbt/submit_artifacts/{ci_config_id}")
 def submit_artifacts(ci: CI, seen: Seen, ci_config_id: int, body: dict[str, str]) -> Any:
-    """Take the artifacts of a dbt run, an archive with a manifest."""
     ci.configs.require(ci_config_id)
     files = _files(body["artifacts"].encode("latin-1"))
     if not any(name.rpartition("/")[2] == "manifest.json" for name in files):

@@ -17,7 +17,6 @@ _SECONDS_TO_START = 30
 
 
 def listen(port: int) -> socket.socket:
-    """Listen on 127.0.0.1."""
     # asyncio sets TCP_NODELAY only where the socket names its protocol, which create_server does
     # not. Without it, each response on a kept connection waits 40 ms for an ACK.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -38,11 +37,6 @@ class Sandbox:
 
         with Sandbox() as sandbox:
             print(sandbox.url)
-
-    :param api_key: the key that callers must send.
-    :param port: the port on 127.0.0.1, 0 for a free one.
-    :param state: the state of the service, by default a new one.
-    :param disturbance: what goes wrong, nothing by default.
     """
 
     def __init__(
@@ -71,7 +65,6 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """The port that the service listens on."""
         return self._port
 
     @property

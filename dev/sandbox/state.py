@@ -17,10 +17,7 @@ from dev.sandbox.seen import Seen
 
 @dataclass
 class State:
-    """Everything that requests can see or change. Handlers name the fields that they use.
-
-    :param count: how many Hightouch integrations there are, with the ids from 1.
-    """
+    """Everything that requests can see or change. Handlers name the fields that they use."""
 
     count: int = 10
     integrations: Register[bi.Integration] = field(init=False)

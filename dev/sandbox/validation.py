@@ -52,8 +52,6 @@ def _problem(kind: str, message: str, place: tuple[str | int, ...], value: Any) 
 
 
 class Validation:
-    """Judges the requests for one operation."""
-
     def __init__(self, operation: Operation) -> None:
         in_contract = operation.path in contract.document()["paths"]
         self._document = _strict(in_contract=in_contract)

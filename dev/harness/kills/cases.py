@@ -34,23 +34,15 @@ try which run the one before has started."""
 
 @dataclass(frozen=True)
 class Case:
-    """Something that happens to a gate.
-
-    :param name: the name of the case, and the gate's DAG.
-    :param steps: what happens, one after the other.
-    :param jobs: how many jobs there must be.
-    :param cancelled: how many of them must be cancelled; all others must be done.
-    :param state: the task's final state.
-    """
+    """Something that happens to a gate."""
 
     name: str
     steps: tuple[Callable[[Gate], None], ...]
-    jobs: int = 1
-    cancelled: int = 0
+    jobs: int = 1  # that there must be
+    cancelled: int = 0  # all others must be done
     state: str = "success"
 
     def play(self, scene: Scene) -> str:
-        """Play the case, and return what was found."""
         gate = Gate(scene, self.name)
 
         def statuses() -> Counter[str]:

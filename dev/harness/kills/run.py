@@ -30,7 +30,6 @@ class Test:
         self.service = ControlledService()
 
     def run(self, programs: Programs, home: Path) -> int:
-        """Play cases, and return the exit code, 0 if all passed."""
         scene = Scene(programs, home, self.service)
         scene.start_with({name for name, case in CASES.items() if isinstance(case, Case)})
         print(f"Airflow started in {programs.seconds:.0f} s\n", flush=True)
