@@ -8,7 +8,6 @@ import sys
 from dev.harness import cluster
 from dev.harness.kills import run as kills
 from dev.harness.kills.cases import CASES
-from dev.local_airflow.main import play
 
 
 def main() -> int:
@@ -18,11 +17,11 @@ def main() -> int:
     killing.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}")
     tests.add_parser("cluster", description=cluster.__doc__)
     given = parser.parse_args()
-    if unknown := set(getattr(given, "cases", ())) - CASES.keys():
+    if given.test == "cluster":
+        return cluster.main()
+    if unknown := set(given.cases) - CASES.keys():
         killing.error(f"unknown case: {', '.join(unknown)}")
-    test: kills.Test | cluster.Test
-    test = kills.Test(given.cases or CASES) if given.test == "kills" else cluster.Test()
-    return play(given.test, test.longest, test.service.sandbox, test.run)
+    return kills.main(given.cases or CASES)
 
 
 if __name__ == "__main__":
