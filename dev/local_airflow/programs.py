@@ -49,11 +49,6 @@ class Program:
         self._process = self._start()
 
     @property
-    def pid(self) -> int:
-        """The id of its first process."""
-        return self._process.pid
-
-    @property
     def exit_code(self) -> int | None:
         """How it ended, ``None`` while it runs."""
         return self._process.poll()

@@ -119,24 +119,14 @@ def _datasets(monitor: Spec) -> list[Spec]:
     return [{name: side.get(name) for name in names} for side in sides]
 
 
-@router.handles("POST", "/api/v1/monitors/create/diff")
-def create_diff(monitors: Monitors, body: Spec) -> Any:
-    return {"id": monitors.add("diff", body)}
+def _serve(kind: str) -> None:
+    @router.handles("POST", f"/api/v1/monitors/create/{kind}")
+    def create(monitors: Monitors, body: Spec) -> Any:
+        return {"id": monitors.add(kind, body)}
 
 
-@router.handles("POST", "/api/v1/monitors/create/metric")
-def create_metric(monitors: Monitors, body: Spec) -> Any:
-    return {"id": monitors.add("metric", body)}
-
-
-@router.handles("POST", "/api/v1/monitors/create/schema")
-def create_schema(monitors: Monitors, body: Spec) -> Any:
-    return {"id": monitors.add("schema", body)}
-
-
-@router.handles("POST", "/api/v1/monitors/create/test")
-def create_test(monitors: Monitors, body: Spec) -> Any:
-    return {"id": monitors.add("test", body)}
+for _kind in ("diff", "metric", "schema", "test"):
+    _serve(_kind)
 
 
 @router.handles("GET", "/api/v1/monitors")

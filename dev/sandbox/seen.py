@@ -96,7 +96,8 @@ def guess_key(data_sources: DataSources, data_source_id: int, body: dict[str, An
         try:
             key = data_sources.comparisons.ask(question)["pk_columns"]
         except HTTPException as refused:
-            return {"candidates": [], "error": str(refused.detail)}
+            problems: Any = refused.detail
+            return {"candidates": [], "error": problems[0]["msg"]}
         return {"candidates": [{"pk": key}] if key else [], "error": None}
 
     return Later(guess)

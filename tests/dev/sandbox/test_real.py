@@ -99,6 +99,13 @@ def test_a_query_runs(warehouse: Any) -> None:
     assert query("selec 1")["detail"][0]["type"] == "value_error"
 
 
+@pytest.mark.parametrize(("avoided", "keys"), [([], [{"pk": ["id"]}]), (["id"], [])])
+def test_a_key_is_guessed_without_what_is_avoided(avoided: Any, keys: Any, warehouse: Any) -> None:
+    body = {"table": ["orders"], "avoid_names": avoided}
+    answer = call(warehouse, "POST", "/api/v1/data_sources/1/guess_pk", json=body)
+    assert answer.json() == {"candidates": keys, "error": None}
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "state"),
     [
