@@ -6,22 +6,19 @@ import argparse
 import json
 import re
 import signal
-import tempfile
 import textwrap
 import threading
 from contextlib import suppress
 from pathlib import Path
 
 from dev.comparison.question import is_url
-from dev.comparison.sample import create_sample
 from dev.sandbox.bi import ASSUMPTION
 from dev.sandbox.server import Sandbox
 
 _HELP = """\
 Data diffs really compare the tables and queries of the databases that --database names, and
 change nothing; docs/first_gate.md has an example. Queries of the hook's query_data_source run in
-them, too, and so do monitors of data source 1 that are tests (which alert if their query returns
-rows) or metrics "row_count" with absolute thresholds.
+them, too. Without a database, all jobs follow a course, and data diffs are identical.
 
 What a diff says:
 
@@ -56,27 +53,23 @@ def main() -> None:
     parser.add_argument(
         "--database",
         action="append",
+        default=[],
         metavar="FILE_OR_URL",
         help="a DuckDB or SQLite file, which may not exist yet, or a PostgreSQL URL, once or twice "
-        "for data sources 1 and 2 (default: a DuckDB file with orders and orders_staging)",
+        "for data sources 1 and 2",
     )
     given = parser.parse_args()
+    # One is behind both data sources.
+    databases = [*given.database, *given.database][:2]
     sandbox = Sandbox(port=given.port)
     # So that nothing stays behind when it is stopped in the usual way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with (
-        suppress(KeyboardInterrupt),
-        tempfile.TemporaryDirectory(prefix="datafold-sandbox-") as folder,
-        sandbox,
-    ):
-        databases = given.database or [create_sample(Path(folder) / "warehouse.duckdb")]
-        data_sources = {1: databases[0], 2: databases[-1]}
-        for number, database in data_sources.items():
+    with suppress(KeyboardInterrupt), sandbox:
+        for number, database in enumerate(databases, 1):
             sandbox.state.data_sources.connect(number, database)
+            print(f"Data source {number} is {_shown(database)}", flush=True)
         print(f"The sandbox listens at {sandbox.url}", flush=True)
         print(f"Its API is described at {sandbox.url}/docs", flush=True)
-        for number, database in data_sources.items():
-            print(f"Data source {number} is {_shown(database)}", flush=True)
         connection = {"conn_type": "datafold", "host": sandbox.url, "password": sandbox.api_key}
         hightouch = {"conn_type": "generic", "password": "any-token-will-do"}
         print("For the shell in which Airflow runs:", flush=True)

@@ -8,9 +8,7 @@ from fastapi import HTTPException
 
 from dev.sandbox import moment
 from dev.sandbox.course import Course, Courses, Job, Step
-from dev.sandbox.data_sources import DataSources
 from dev.sandbox.moment import now
-from dev.sandbox.real_runs import Count, count
 from dev.sandbox.register import Register, ordered, page_of
 from dev.sandbox.router import Router
 
@@ -33,7 +31,7 @@ class Monitors:
         """The courses of the next runs."""
         self.monitors: Register[Spec] = Register("Monitor")
         self.runs: Register[Spec] = Register("Run")
-        self.jobs: dict[int, Job | Count] = {}
+        self.jobs: dict[int, Job] = {}
         hourly = {"interval": {"type": "hourly", "every": "hour"}}
         daily = {"type": "crontab", "cron": "0 6 * * *"}
         side = {"connection_id": 1, "table": "DB.PUBLIC.ORDERS"}
@@ -71,10 +69,10 @@ class Monitors:
         }
         return number
 
-    def start(self, number: int, job: Job | Count | None) -> int:
+    def start(self, number: int) -> int:
         self.monitors.require(number)
         run = self.runs.number()
-        self.jobs[run] = job or self.courses.start(number)
+        self.jobs[run] = self.courses.start(number)
         self.runs[run] = {"run_id": run, "monitor_id": number, "started_at": now()}
         return run
 
@@ -185,13 +183,8 @@ def delete(monitors: Monitors, id: int) -> None:
 
 
 @router.handles("POST", "/api/v1/monitors/{id}/run")
-def run(data_sources: DataSources, monitors: Monitors, id: int) -> Any:
-    monitor = monitors.monitors[id]
-    address = data_sources.address(monitor.get("connection_id"))
-    job = count(monitor, address) if address else None
-    if job is not None:
-        data_sources.comparisons.append(job)
-    return {"run_id": monitors.start(id, job)}
+def run(monitors: Monitors, id: int) -> Any:
+    return {"run_id": monitors.start(id)}
 
 
 @router.handles("GET", "/api/v1/monitors/{id}/runs")

@@ -94,7 +94,7 @@ class ControlledService(Service):
         with self.state.lock:
             monitors = self.state.monitors
             monitors.courses.coming.append(_ALERT)
-            return monitors.start(monitor_id, None)
+            return monitors.start(monitor_id)
 
 
 def _is_tagged(diff: dict[str, Any], tag: str) -> bool:

@@ -104,24 +104,3 @@ def test_a_key_is_guessed_without_what_is_avoided(avoided: Any, keys: Any, wareh
     body = {"table": ["orders"], "avoid_names": avoided}
     answer = call(warehouse, "POST", "/api/v1/data_sources/1/guess_pk", json=body)
     assert answer.json() == {"candidates": keys, "error": None}
-
-
-@pytest.mark.parametrize(
-    ("kind", "spec", "state"),
-    [
-        ("test", {"query": "select * from orders where id > 100"}, "ok"),
-        ("test", {"query": "select * from orders where id > 4;"}, "alert"),
-        ("test", {"query": "select * from nowhere"}, "error"),
-        ("metric", {"alert": {"type": "absolute", "min": 5, "max": 5}}, "ok"),
-        ("metric", {"alert": {"type": "absolute", "min": 5.5}}, "alert"),
-    ],
-)
-def test_a_monitor_counts_rows(kind: str, spec: Any, state: str, warehouse: Any) -> None:
-    body = {"name": "Orders", "schedule": {"type": "none"}, "connection_id": 1, **spec}
-    if kind == "metric":
-        body["metric"] = {"type": "table", "metric": "row_count", "table": "orders"}
-    created = call(warehouse, "POST", f"/api/v1/monitors/create/{kind}", json=body)
-    one = f"/api/v1/monitors/{created.json()['id']}"
-    path = f"{one}/runs/{call(warehouse, 'POST', f'{one}/run').json()['run_id']}"
-    run = wait(warehouse, path, lambda found: found["state"] not in ("queued", "checking"))
-    assert run["state"] == state
