@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from dev.faults.fault import API_KEY
@@ -45,21 +46,20 @@ class PlannedService(Service):
 
     def diffs(self) -> dict[Key, dict[int, str]]:
         """Return the data diffs that were made, with their statuses, by their gates."""
-        made: dict[Key, dict[int, str]] = defaultdict(dict)
         diffs = self.state.data_diffs
-        with self.state.lock:
-            for number, diff in diffs.diffs.items():
-                if (gate := gate_of(diff)) is not None:
-                    made[gate][number] = diffs.jobs[number].status
-        return made
+        return self._made(diffs.diffs, diffs.jobs, gate_of)
 
     def runs(self) -> dict[int, dict[int, str]]:
         """Return the runs that were started, with their statuses, by their monitors."""
-        made: dict[int, dict[int, str]] = defaultdict(dict)
         monitors = self.state.monitors
+        return self._made(monitors.runs, monitors.jobs, lambda run: run["monitor_id"])
+
+    def _made(self, records: Any, jobs: Any, about: Callable[[Any], Any]) -> dict[Any, Any]:
+        made: dict[Any, dict[int, str]] = defaultdict(dict)
         with self.state.lock:
-            for number, run in monitors.runs.items():
-                made[run["monitor_id"]][number] = monitors.jobs[number].status
+            for number, record in records.items():
+                made[about(record)][number] = jobs[number].status
+        made.pop(None, None)
         return made
 
     def changes(self) -> set[tuple[int, str | None]]:
