@@ -27,13 +27,13 @@ STATS: dict[str, Any] = {
     "table_b_row_count": 100,
     "sampled": False,
 }
-_UNMEASURED: dict[str, Any] = dict.fromkeys(
+_UNMEASURED = STATS | dict.fromkeys(
     ("diff_rows_count", "rows_added", "rows_removed", "match_ratio")
 )
 _STATS_OF: dict[str, dict[str, Any]] = {
-    "empty": STATS | _UNMEASURED | {"table_a_row_count": 0, "table_b_row_count": 0},
-    "missing-pks": STATS | _UNMEASURED,
-    "bad-pks": STATS | _UNMEASURED,
+    "empty": _UNMEASURED | {"table_a_row_count": 0, "table_b_row_count": 0},
+    "missing-pks": _UNMEASURED,
+    "bad-pks": _UNMEASURED,
 }
 """The figures by result; otherwise those of two equal tables."""
 

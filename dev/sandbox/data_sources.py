@@ -75,26 +75,10 @@ class DataSources:
         """The responses to queries, by their SQL. Without a database, all other queries get
         rows of numbers."""
         self._addresses: dict[int, str] = {}
-        self.add(
-            {
-                "type": "pg",
-                "name": "Warehouse",
-                "temp_schema": "datafold_tmp",
-                "options": {
-                    "host": "warehouse.example.com",
-                    "port": 5432,
-                    "user": "datafold",
-                    "dbname": "warehouse",
-                },
-            }
-        )
-        self.add(
-            {
-                "type": "snowflake",
-                "name": "Lake",
-                "options": {"account": "lake", "user": "DATAFOLD", "default_db": "DB"},
-            }
-        )
+        warehouse = {"host": "warehouse.example.com", "user": "datafold", "dbname": "warehouse"}
+        self.add({"type": "pg", "name": "Warehouse", "options": {"port": 5432, **warehouse}})
+        lake = {"account": "lake", "user": "DATAFOLD", "default_db": "DB"}
+        self.add({"type": "snowflake", "name": "Lake", "options": lake})
 
     def add(self, body: Source) -> Source:
         number = self.sources.number()

@@ -36,19 +36,8 @@ class Monitors:
         daily = {"type": "crontab", "cron": "0 6 * * *"}
         side = {"connection_id": 1, "table": "DB.PUBLIC.ORDERS"}
         watched = {"connection_id": 1, "schedule": hourly}
-        self.add(
-            "diff",
-            {
-                "name": "Orders are copied",
-                "schedule": daily,
-                "datadiff": {
-                    "diff_type": "indb",
-                    "dataset_a": side,
-                    "dataset_b": side,
-                    "primary_key": ["id"],
-                },
-            },
-        )
+        diff = {"diff_type": "indb", "dataset_a": side, "dataset_b": side, "primary_key": ["id"]}
+        self.add("diff", {"name": "Orders are copied", "schedule": daily, "datadiff": diff})
         metric = {"type": "table", "metric": "row_count", "table": "DB.PUBLIC.ORDERS"}
         self.add("metric", {**watched, "name": "Orders grow", "metric": metric})
         self.add("schema", {**watched, "name": "Orders keep their columns", "table": side["table"]})

@@ -48,7 +48,7 @@ class Sandbox:
     ) -> None:
         self.api_key = api_key
         self.state = state or State()
-        self._port = port
+        self.port = port
         app = create_app(api_key, self.state, disturbance or Disturbance())
         config = uvicorn.Config(
             app,
@@ -64,17 +64,13 @@ class Sandbox:
         self._thread: threading.Thread | None = None
 
     @property
-    def port(self) -> int:
-        return self._port
-
-    @property
     def url(self) -> str:
         """The service's address, as the host of an Airflow connection."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Sandbox:
-        listener = listen(self._port)
-        self._port = listener.getsockname()[1]
+        listener = listen(self.port)
+        self.port = listener.getsockname()[1]
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listener]}, daemon=True
         )
