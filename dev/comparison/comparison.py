@@ -44,9 +44,11 @@ class Comparison:
     def stop(self, status: str) -> None:
         """End it at once with a status, unless it has ended."""
         self._finish(status)
-        while self.thread.is_alive():
-            self._space.stop()
-            self.thread.join(0.05)
+        # Again and again: one may come between two queries. Who waits for a lock ends later.
+        for _ in range(40):
+            if self.thread.is_alive():
+                self._space.stop()
+                self.thread.join(0.05)
 
     def _answer(self, question: Question) -> None:
         try:

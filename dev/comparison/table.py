@@ -82,11 +82,11 @@ def _read_sqlite(space: Workspace, table: str, address: str, select: str) -> lis
     uri = f"file:{quote(address)}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=SECONDS_FOR_LOCK)) as database:
+            space.cancel = database.interrupt
             database.text_factory = lambda text: text.decode(errors="replace")
             # Its types are only affinities, which is all that any copy of a table keeps.
             database.execute(f"create temp table side as select * from ({select}) limit 0")
             types = [row[2] for row in database.execute("pragma table_info(side)")]
-            space.cancel = database.interrupt
             _fill(space, table, database.execute(select))
             return types
     # Up to Python 3.11, a second statement is a Warning.
