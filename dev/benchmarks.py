@@ -1,4 +1,4 @@
-"""What the provider costs, beside its alternatives: ``python -m dev.benchmarks [--waits]``.
+"""What the provider costs, beside its alternatives: ``python -m dev.benchmarks``.
 
 It prints one table, the one in docs/performance.md, and a sentence for each limit that is missed.
 The contenders take turns, A B C A B C, so that a noisy moment meets all of them. Waits have fresh
@@ -27,11 +27,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 from urllib.request import urlopen
 
-OURS, BARE, THEIRS, BY_HAND, DBT = (
-    *("this provider", "`requests.put`", "`HttpOperator`", "ten lines by hand"),
-    "`dbt-cloud`, every 2 s",
-)
-CONTENDERS = (OURS, BARE, BY_HAND, THEIRS, DBT)
+CONTENDERS = OURS, THEIRS, DBT = "this provider", "`HttpOperator`", "`dbt-cloud`, every 2 s"
 
 IMPORT, IMPORT_ALL = "import of one section's operators, ms", "import of everything, ms"
 UPDATE = "one update, from operator to response, ms"
@@ -42,16 +38,12 @@ MEMORY, CPU = "memory, MB", "CPU for 1,000 polls, s"
 LIMITS: tuple[tuple[str, float, str | None], ...] = (
     (IMPORT, 6, None),
     (IMPORT_ALL, 15, None),
-    (UPDATE, 1.25, BY_HAND),
     (UPDATE, 1.25, THEIRS),
-    *(
-        (f"{scheme}: {what}", most, None)
-        for scheme in ("http", "https")
-        for what, most in ((LAG, 0.5), (LATE, 8.5), (MEMORY, 16))
-    ),
+    (LAG, 0.5, None),
+    (LATE, 8.5, None),
+    (MEMORY, 16, None),
     # Measured in turn with the other one: how fast the machine is does not matter.
-    (f"http: {CPU}", 0.9, DBT),
-    (f"https: {CPU}", 0.6, DBT),
+    (CPU, 0.6, DBT),
 )
 """The most that a figure of this provider may be, or that it may be of a contender's figure."""
 
@@ -72,7 +64,6 @@ _SCHEDULE: dict[str, Any] = {
 }
 _HEADERS = {"Authorization": f"Key {_KEY}", "Content-Type": "application/json"}
 _ITSELF = [sys.executable, "-m", "dev.benchmarks"]
-_ROOT = Path(__file__).parents[1]
 
 # A DAG file imports the DAG and the base classes anyway, so that they do not count.
 _IMPORT = """
@@ -86,28 +77,22 @@ print((time.perf_counter() - start) * 1e3)
 """
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command, and return its exit code: 0 if every limit is kept."""
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dev.benchmarks")
-    parser.add_argument("--waits", action="store_true", help="only the waits")
-    parser.add_argument("--jobs", type=int, default=JOBS, help="how many to wait for")
-    # What follows is for the processes that it starts.
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    # For the processes that it starts.
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--wait-as", help=argparse.SUPPRESS)
-    parser.add_argument("--chain", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
-    chosen = parser.parse_args(words)
+    chosen = parser.parse_args()
     if chosen.serve:
-        asyncio.run(_serve(lengths(chosen.jobs), chosen.chain))
+        asyncio.run(_serve(chosen.serve))
         return 0
     if chosen.wait_as:
         with _silenced():
-            found = asyncio.run(_wait_for(chosen.jobs, chosen.wait_as, is_plain=chosen.plain))
+            found = asyncio.run(_wait_for(chosen.wait_as))
         print(json.dumps(found))
         return 0
     with _airflow_home():
-        figures = {} if chosen.waits else {**measure_imports(), **measure_updates()}
-        figures |= measure_waits(chosen.jobs)
+        figures = measure_imports() | measure_updates() | measure_waits()
     print(table(figures))
     too_much = missed(figures)
     print(*too_much, sep="\n", file=sys.stderr)
@@ -115,7 +100,6 @@ def main(words: list[str] | None = None) -> int:
 
 
 def table(figures: Figures) -> str:
-    """Return the figures as a table of Markdown."""
     rows = [("", *CONTENDERS, "at most"), ("---",) * (len(CONTENDERS) + 2)]
     for name, values in figures.items():
         limits = [
@@ -166,30 +150,13 @@ def measure_imports() -> Figures:
     }
 
 
-def measure_updates(rounds: int = UPDATES) -> Figures:
+def measure_updates() -> Figures:
     """Measure an update, with everything new: connections of Airflow and of the network."""
-    import requests
     from airflow.providers.http.operators.http import HttpOperator
-    from airflow.sdk import BaseHook, BaseOperator
+    from airflow.sdk import BaseOperator
     from airflow.sdk.bases.operator import ExecutorSafeguard
 
     from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
-
-    def put(url: str, token: str, headers: Mapping[str, str]) -> Any:
-        body = {"token": token, **_SCHEDULE}
-        response = requests.put(url + _PATH, json=body, headers=headers, timeout=30)
-        response.raise_for_status()
-        return response.json()
-
-    class ByHand(BaseOperator):
-        """The operator of a user without a provider: it checks, retries and masks nothing."""
-
-        def execute(self, context: object) -> Any:
-            """Update the integration."""
-            datafold = BaseHook.get_connection("datafold_default")
-            hightouch = BaseHook.get_connection("hightouch_default")
-            key = {"Authorization": f"Key {datafold.password}"}
-            return put(str(datafold.host), str(hightouch.password), key)
 
     def ours() -> BaseOperator:
         return DatafoldUpdateHightouchOperator(task_id="update", bi_datasource_id=7, **_SCHEDULE)
@@ -204,59 +171,39 @@ def measure_updates(rounds: int = UPDATES) -> Figures:
             response_filter=lambda response: response.json(),
         )
 
-    def execute(operator: BaseOperator) -> None:
+    def timed(make: Callable[[], BaseOperator]) -> float:
+        gc.collect()  # else one contender would pay for what another has left
+        start = time.perf_counter()
+        operator = make()
         # Otherwise each execution would log a warning that no task runner called it.
         ExecutorSafeguard.tracker.set(operator)
         operator.execute({})
+        return (time.perf_counter() - start) * 1e3
 
-    def timed(way: Callable[[], object]) -> Callable[[], float]:
-        def watch() -> float:
-            gc.collect()  # else one contender would pay for what another has left
-            start = time.perf_counter()
-            way()
-            return (time.perf_counter() - start) * 1e3
-
-        return watch
-
-    with _silenced(), _service(0) as url:
-        os.environ.update(_connections(url))
-        ways = {
-            OURS: timed(lambda: execute(ours())),
-            BARE: timed(lambda: put(url, _TOKEN, _HEADERS)),
-            THEIRS: timed(lambda: execute(theirs())),
-            BY_HAND: timed(lambda: execute(ByHand(task_id="update"))),
-        }
-        return {UPDATE: _medians(ways, rounds)}
+    with _silenced(), _service() as (url, ca):
+        os.environ.update(_connections(url, ca))
+        ways = {OURS: lambda: timed(ours), THEIRS: lambda: timed(theirs)}
+        return {UPDATE: _medians(ways, UPDATES)}
 
 
-def measure_waits(count: int) -> Figures:
-    """Wait for many jobs in one event loop, over http and over https."""
+def measure_waits() -> Figures:
     figures: Figures = {}
-    for scheme in ("http", "https"):
-        with TemporaryDirectory(prefix="datafold-benchmarks-") as folder:
-            chain, ca = _certificates(Path(folder)) if scheme == "https" else (None, None)
-            for who in (OURS, DBT):
-                for name, value in _waits(who, count, chain, ca).items():
-                    figures.setdefault(f"{scheme}: {name}", {})[who] = value
+    for who in (OURS, DBT):
+        for name, value in _waits(who).items():
+            figures.setdefault(name, {})[who] = value
     return figures
 
 
-def _waits(who: str, count: int, chain: Path | None, ca: str | None) -> dict[str, float]:
-    with _service(count, chain) as url:
-        command = [*_ITSELF, "--wait-as", who, "--jobs", str(count)]
-        done = subprocess.run(
-            command if chain else [*command, "--plain"],
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | _connections(url, ca),
-            cwd=_ROOT,
-        )
-        context = ssl.create_default_context(cafile=ca) if ca else None
+def _waits(who: str) -> dict[str, float]:
+    with _service() as (url, ca):
+        command = [*_ITSELF, "--wait-as", who]
+        env = os.environ | _connections(url, ca)
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
+        context = ssl.create_default_context(cafile=ca)
         with urlopen(f"{url}/counts", context=context) as response:
             counted = json.load(response)
     seen = json.loads(done.stdout.splitlines()[-1])
-    pairs = zip(seen["noticed"], counted["ends"], lengths(count), strict=True)
+    pairs = zip(seen["noticed"], counted["ends"], lengths(), strict=True)
     shares = [100 * (noticed - end) / length for noticed, end, length in pairs]
     return {
         LAG: seen["lag"],
@@ -268,13 +215,11 @@ def _waits(who: str, count: int, chain: Path | None, ca: str | None) -> dict[str
     }
 
 
-async def _wait_for(count: int, who: str, *, is_plain: bool) -> dict[str, Any]:
+async def _wait_for(who: str) -> dict[str, Any]:
     """Start triggers one after the other, as Airflow's triggerer does, and say what was seen."""
     import psutil
 
     make = _our_trigger if who == OURS else _their_trigger
-    if who != OURS and is_plain:
-        _allow_http()
     await _end_of(make(WARM_UP))  # this loads everything
     gc.collect()
     memory = psutil.Process().memory_info
@@ -292,7 +237,7 @@ async def _wait_for(count: int, who: str, *, is_plain: bool) -> dict[str, Any]:
     looking = asyncio.create_task(look())
     cpu = time.process_time()
     waiting = []
-    for number in range(1, count + 1):
+    for number in range(1, JOBS + 1):
         waiting.append(asyncio.create_task(_end_of(make(number))))
         await asyncio.sleep(0)
     noticed = await asyncio.gather(*waiting)
@@ -339,23 +284,10 @@ def _their_trigger(number: int) -> Any:
     )
 
 
-def _allow_http() -> None:
-    """Let dbt Cloud's hook use plain http, for which it has no setting."""
-    from airflow.providers.dbt.cloud.hooks.dbt import DbtCloudHook
-
-    make = DbtCloudHook.get_request_url_params
-
-    def make_plain(*arguments: Any, **more: Any) -> tuple[str, dict[str, Any]]:
-        url, query = make(*arguments, **more)
-        return url.replace("https://", "http://", 1), query
-
-    DbtCloudHook.get_request_url_params = staticmethod(make_plain)  # type: ignore[method-assign]
-
-
-def lengths(jobs: int) -> list[float]:
+def lengths() -> list[float]:
     """Return the seconds of each job, the same in each process: many short ones, few long ones."""
     dice = random.Random(7)
-    return [SHORTEST * (LONGEST / SHORTEST) ** dice.random() for _ in range(jobs)]
+    return [SHORTEST * (LONGEST / SHORTEST) ** dice.random() for _ in range(JOBS)]
 
 
 class _Jobs:
@@ -364,8 +296,8 @@ class _Jobs:
     It shows a job as a data diff or as a run of dbt Cloud, of as many bytes.
     """
 
-    def __init__(self, seconds: list[float]) -> None:
-        self._seconds = dict(enumerate(seconds, start=1)) | {WARM_UP: 0.0}
+    def __init__(self) -> None:
+        self._seconds = dict(enumerate(lengths(), start=1)) | {WARM_UP: 0.0}
         self._begun: dict[int, float] = {}
         self._looks = dict.fromkeys(self._seconds, 0)
         self._diff = _data_diff()
@@ -425,12 +357,11 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
 
-async def _serve(seconds: list[float], chain: Path | None) -> None:
+async def _serve(chain: Path) -> None:
     """Print a port of 127.0.0.1 and serve there until the standard input ends."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if chain else None
-    if context and chain:
-        context.load_cert_chain(chain)
-    jobs = _Jobs(seconds)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain)
+    jobs = _Jobs()
     # A thousand triggers begin together.
     server = await asyncio.get_running_loop().create_server(
         lambda: _Connection(jobs), "127.0.0.1", 0, ssl=context, backlog=2048
@@ -440,39 +371,33 @@ async def _serve(seconds: list[float], chain: Path | None) -> None:
 
 
 @contextmanager
-def _service(jobs: int, chain: Path | None = None) -> Iterator[str]:
-    command = [*_ITSELF, "--serve", "--jobs", str(jobs)]
-    command += ["--chain", str(chain)] if chain else []
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=_ROOT) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        yield f"{'https' if chain else 'http'}://localhost:{port}"
-
-
-def _certificates(folder: Path) -> tuple[Path, str]:
+def _service() -> Iterator[tuple[str, str]]:
+    """Run the service, and return its URL and what trusts its certificate."""
     import trustme
 
-    chain, ca = folder / "chain.pem", folder / "ca.pem"
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(ca))
-    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(chain))
-    return chain, str(ca)
+    with TemporaryDirectory(prefix="datafold-benchmarks-") as folder:
+        chain, ca = Path(folder, "chain.pem"), Path(folder, "ca.pem")
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(ca))
+        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(chain))
+        command, pipe = [*_ITSELF, "--serve", str(chain)], subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+            assert process.stdout is not None
+            yield f"https://localhost:{int(process.stdout.readline())}", str(ca)
 
 
-def _connections(url: str, ca: str | None = None) -> dict[str, str]:
-    """Return the environment variables of the Airflow connections to a service."""
+def _connections(url: str, ca: str) -> dict[str, str]:
     host = url.partition("://")[2]
+    trust = {"ca_bundle": ca}
     fields: dict[str, dict[str, Any]] = {
-        "datafold": {"conn_type": "datafold", "host": url, "password": _KEY},
+        "datafold": {"conn_type": "datafold", "host": url, "password": _KEY, "extra": trust},
         "hightouch": {"conn_type": "generic", "password": _TOKEN},
         "http": {"conn_type": "http", "host": url},
         "dbt_cloud": {"conn_type": "dbt_cloud", "host": host, "password": _KEY},
     }
-    fields["datafold"]["extra"] = {"ca_bundle": ca}
     found = {f"AIRFLOW_CONN_{name.upper()}_DEFAULT": json.dumps(fields[name]) for name in fields}
-    # dbt Cloud's hook has no setting for a CA; this variable is Python's own.
-    return found | ({"SSL_CERT_FILE": ca} if ca else {})
+    # For what has no setting for a CA: these variables are those of Python and of requests.
+    return found | {"SSL_CERT_FILE": ca, "REQUESTS_CA_BUNDLE": ca}
 
 
 def _medians(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
@@ -490,18 +415,13 @@ def _medians(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, 
 @contextmanager
 def _airflow_home() -> Iterator[None]:
     """Set the environment of this process and its children; import no Airflow before."""
-    before = dict(os.environ)
     with TemporaryDirectory(prefix="datafold-benchmarks-") as home:
         for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
             del os.environ[name]
         os.environ.update(AIRFLOW_HOME=home, AIRFLOW__CORE__LOAD_EXAMPLES="False")
         # An installed package has its bytecode, and so the measured one needs it.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        yield
 
 
 @contextmanager

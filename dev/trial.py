@@ -57,10 +57,7 @@ _HIDDEN = {
 
 
 def hidden(value: Any) -> Any:
-    """Return a JSON value without secrets and the account's names.
-
-    :param value: a body or a response.
-    """
+    """Return a JSON value without secrets and the account's names."""
     if isinstance(value, list):
         return [hidden(item) for item in value]
     if isinstance(value, Mapping):
@@ -102,20 +99,13 @@ class RecordingHook(DatafoldHook):
 
 
 class Trial:
-    """Asks, and says what holds.
-
-    :param hook: a hook of the account.
-    :param data_source_id: a data source that understands SQL.
-    """
+    """Asks, and says what holds."""
 
     def __init__(self, hook: RecordingHook, data_source_id: int) -> None:
         self.hook, self.source = hook, data_source_id
 
     def run(self, table: str | None) -> None:
-        """Try everything, and clean up.
-
-        :param table: the table whose primary key is guessed, if any.
-        """
+        """Try everything, and clean up."""
         try:
             with self.part("start"):
                 started = {case: self.start(fields) for case, fields in CASES.items()}
@@ -223,7 +213,6 @@ class Trial:
 
 
 def expect(name: str, wanted: Any, found: Any) -> None:
-    """Say whether an assumption holds."""
     print(
         f"  holds  {name}: {found}"
         if found == wanted
@@ -232,7 +221,6 @@ def expect(name: str, wanted: Any, found: Any) -> None:
 
 
 def learn(name: str, found: Any) -> None:
-    """Say what nobody knew."""
     print(f"  learnt {name} {found}")
 
 
@@ -248,11 +236,7 @@ def meaning(ratio: Any) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the trial.
-
-    :param arguments: the command line.
-    :return: 0 if the account could be reached.
-    """
+    """Run the trial."""
     parser = argparse.ArgumentParser(prog="python -m dev.trial", description=__doc__)
     parser.add_argument("--data-source", type=int, required=True, help="id of a SQL data source")
     parser.add_argument("--host", default="", help="where you log in (default: app.datafold.com)")

@@ -12,22 +12,16 @@ from typing import Any
 
 Question = dict[str, Any]
 
-STEPS = 4
-"""Reading each side, judging the key, comparing the values."""
-
 
 def is_url(address: str) -> bool:
-    """Return whether the address of a database is a PostgreSQL URL, not a path."""
     return address.startswith(("postgresql://", "postgres://"))
 
 
 def quoted(name: str) -> str:
-    """Return a name as SQL has it."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def select(question: Question, place: int) -> str:
-    """Return the query for the rows of a side."""
     table, query, where = (question.get(f"{name}{place}") for name in ("table", "query", "filter"))
     # What we did not write is on lines of its own, because it may end with a comment.
     source = (

@@ -46,8 +46,6 @@ end $$
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a side."""
-
     name: str
     declared: str  # its type in its database; SQLite has none for what is computed
     kind: str  # its type in the workspace
@@ -84,6 +82,7 @@ def _read_sqlite(space: Workspace, table: str, address: str, select: str) -> lis
     uri = f"file:{quote(address)}?mode=ro"
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=SECONDS_FOR_LOCK)) as database:
+            space.cancel = database.interrupt
             database.text_factory = lambda text: text.decode(errors="replace")
             # Its types are only affinities, which is all that any copy of a table keeps.
             database.execute(f"create temp table side as select * from ({select}) limit 0")
@@ -101,6 +100,7 @@ def _read_postgresql(space: Workspace, table: str, address: str, select: str) ->
     try:
         with closing(psycopg2.connect(address, connect_timeout=10)) as database:
             database.set_session(readonly=True, isolation_level="REPEATABLE READ")
+            space.cancel = database.cancel
             cursor = database.cursor()
             # PostgreSQL 14 and later can then stop the query if this process is killed.
             cursor.execute(
@@ -119,7 +119,6 @@ def _read_postgresql(space: Workspace, table: str, address: str, select: str) ->
 
 
 def _fill(space: Workspace, table: str, cursor: Any) -> None:
-    """Put a cursor's rows into a new table."""
     rows, columns = cursor.fetchall(), cursor.description
     kinds = [_kind(column, [row[place] for row in rows]) for place, column in enumerate(columns)]
     fields = (f"{quoted(column[0])} {kind}" for column, kind in zip(columns, kinds, strict=True))
@@ -133,7 +132,6 @@ def _fill(space: Workspace, table: str, cursor: Any) -> None:
 
 
 def _kind(column: Sequence[Any], values: list[Any]) -> str:
-    """Return DuckDB's type for a column and its values."""
     *_, digits, scale, _ = column
     if digits and 0 <= scale <= digits <= 38:
         return f"DECIMAL({digits}, {scale})"

@@ -19,35 +19,13 @@ PROJECT = Path(__file__).resolve().parent
 TARGETS = {"production": False, "staging": True}
 """What is built, and whether it has the model that is new."""
 
-NODE = frozenset(
-    [
-        "alias",
-        "attached_node",
-        "columns",
-        "compiled_code",
-        "config",
-        "constraints",
-        "database",
-        "depends_on",
-        "fqn",
-        "meta",
-        "name",
-        "original_file_path",
-        "package_name",
-        "primary_key",
-        "relation_name",
-        "resource_type",
-        "schema",
-        "tags",
-        "test_metadata",
-        "unique_id",
-        "version",
-        "latest_version",
-    ]
-)
-RESULT = frozenset(
-    ["adapter_response", "failures", "message", "relation_name", "status", "unique_id"]
-)
+NODE = {
+    *("alias", "attached_node", "columns", "compiled_code", "config", "constraints", "database"),
+    *("depends_on", "fqn", "meta", "name", "original_file_path", "package_name", "primary_key"),
+    *("relation_name", "resource_type", "schema", "tags", "test_metadata", "unique_id", "version"),
+    "latest_version",
+}
+RESULT = {"adapter_response", "failures", "message", "relation_name", "status", "unique_id"}
 
 
 def main(version: str) -> None:
@@ -101,7 +79,7 @@ def trimmed(content: Any, project: Path) -> str:
     return text
 
 
-def _kept(entry: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+def _kept(entry: dict[str, Any], names: set[str]) -> dict[str, Any]:
     return {name: value for name, value in entry.items() if name in names}
 
 

@@ -8,22 +8,20 @@ import sys
 from dev.harness import cluster
 from dev.harness.kills import run as kills
 from dev.harness.kills.cases import CASES
-from dev.local_airflow.main import play
 
 
 def main() -> int:
-    """Run a test, and return the exit code, 0 when all is as it must be."""
     parser = argparse.ArgumentParser(prog="python -m dev.harness", description=__doc__)
     tests = parser.add_subparsers(dest="test", required=True)
     killing = tests.add_parser("kills", description=kills.__doc__)
     killing.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}")
     tests.add_parser("cluster", description=cluster.__doc__)
     given = parser.parse_args()
-    if unknown := set(getattr(given, "cases", ())) - CASES.keys():
+    if given.test == "cluster":
+        return cluster.main()
+    if unknown := set(given.cases) - CASES.keys():
         killing.error(f"unknown case: {', '.join(unknown)}")
-    test: kills.Test | cluster.Test
-    test = kills.Test(given.cases or CASES) if given.test == "kills" else cluster.Test()
-    return play(given.test, test.longest, test.service.sandbox, test.run)
+    return kills.main(given.cases or CASES)
 
 
 if __name__ == "__main__":

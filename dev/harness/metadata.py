@@ -24,10 +24,7 @@ class Task(NamedTuple):
 
 
 class Metadata:
-    """Reads Airflow's database, which holds a run of one DAG.
-
-    :param url: where the database is, with the driver's name.
-    """
+    """Reads Airflow's database, which holds a run of one DAG."""
 
     def __init__(self, url: str) -> None:
         # No pool: a connection that was cut would come back out of it.
@@ -45,7 +42,6 @@ class Metadata:
         return states <= {"success", "failed"}
 
     def tasks(self) -> list[Task]:
-        """List the task instances."""
         rows = self._rows("select task_id, map_index, state, try_number, pid from task_instance")
         return [Task(Key(task_id, index), *rest) for task_id, index, *rest in rows]
 

@@ -13,12 +13,12 @@ DEFERRED_GATE, GATE, MONITOR, CHANGE = "deferred_gate", "gate", "monitor", "chan
 """The tasks; a ``gate`` waits in its worker."""
 
 GATES = (DEFERRED_GATE, GATE)
-COUNTS = {DEFERRED_GATE: 180, GATE: 20, MONITOR: 60, CHANGE: 40}
+COUNTS = {DEFERRED_GATE: 54, GATE: 6, MONITOR: 20, CHANGE: 20}
 """How many there are of each task."""
 DAG_ID, RUN_ID = "cluster", "1"
 
 _SCHEMA = "DB.STAGING"
-_LONGEST = 40.0
+_LONGEST = 30.0
 """Seconds that the data diff of a deferred gate takes at most."""
 
 

@@ -8,19 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dev.faults import leak
+from dev.harness import plan
 from dev.harness.metadata import Metadata
-from dev.harness.plan import (
-    CHANGE,
-    DAG_ID,
-    GATES,
-    MONITOR,
-    RUN_ID,
-    Key,
-    cron_of,
-    is_good,
-    keys,
-    monitor_of,
-)
+from dev.harness.plan import Key
 from dev.harness.service import CHECKING, PlannedService
 
 MOST_REQUESTS = 2.0
@@ -38,7 +28,6 @@ def secrets(texts: Iterable[str]) -> tuple[int, int]:
 
 
 def texts(folder: Path) -> Iterable[str]:
-    """Read all logs in a folder, and in its folders."""
     return (path.read_text(errors="replace") for path in folder.rglob("*.log"))
 
 
@@ -56,8 +45,8 @@ class Result:
     """Compares what became of the plan with it; a folder has all logs."""
 
     def __init__(self, metadata: Metadata, service: PlannedService, folder: Path) -> None:
-        self._asked, self._gates = keys(), keys(*GATES)
-        self._monitors, self._changes = keys(MONITOR), keys(CHANGE)
+        self._asked, self._gates = plan.keys(), plan.keys(*plan.GATES)
+        self._monitors, self._changes = plan.keys(plan.MONITOR), plan.keys(plan.CHANGE)
         self._tasks = {task.key: task for task in metadata.tasks()}
         self._changed = service.changes()
         self._diffs, self._runs = service.diffs(), service.runs()
@@ -67,25 +56,21 @@ class Result:
         self._statuses = service.statuses()
         self._in_logs = secrets(texts(folder))
         self._in_tables = secrets(metadata.rows())
-        run = folder / "tasks" / f"dag_id={DAG_ID}" / f"run_id={RUN_ID}"
+        run = folder / "tasks" / f"dag_id={plan.DAG_ID}" / f"run_id={plan.RUN_ID}"
         self._verdicts = {task: verdicts(run, task) for task in (*self._gates, *self._monitors)}
 
     def counts(self) -> dict[str, str]:
-        """Return what is to be printed."""
-        gates, monitors, changes = map(len, (self._gates, self._monitors, self._changes))
         answers = (f"{count} x {status}" for status, count in sorted(self._statuses.items()))
+        diffs = (f"{count} {status}" for status, count in sorted(self._ends.items()))
         return {
-            "asked for": f"{gates} gates, {monitors} monitor runs, {changes} schedule changes",
+            "asked for": ", ".join(f"{plan.COUNTS[name]} {name}s" for name in plan.COUNTS),
             "done": f"{sum(map(self._is_done, self._asked))} of {len(self._asked)}",
-            "data diffs made": f"{sum(map(len, self._diffs.values()))}",
-            "data diffs cancelled": f"{self._ends['cancelled']}",
-            "data diffs left running": f"{self._ends['processing']}",
-            "monitor runs made": f"{sum(map(len, self._runs.values()))}",
-            "monitor runs left": f"{self._left}",
+            "data diffs": ", ".join(diffs),
+            "monitor runs": f"{sum(map(len, self._runs.values()))}, {self._left} left",
             "schedules changed": f"{sum(map(self._is_changed, self._changes))}",
             "tries": f"{sum(task.tries for task in self._tasks.values())}",
             "requests": f"{self._statuses.total()}: {', '.join(answers)}",
-            "requests per change": f"{self._requests / changes:.2f}",
+            "requests per change": f"{self._requests / len(self._changes):.2f}",
             "secrets": f"{self._in_logs[1]} in {self._in_logs[0]} logs, "
             f"{self._in_tables[1]} in {self._in_tables[0]} rows",
         }
@@ -104,7 +89,7 @@ class Result:
             and all(map(self._is_judged, self._monitors)),
             "each monitor task made one run, none is left": self._left == 0
             and {number: len(runs) for number, runs in self._runs.items()}
-            == {monitor_of(task.index): 1 for task in self._monitors},
+            == {plan.monitor_of(task.index): 1 for task in self._monitors},
             "each schedule was changed": all(map(self._is_changed, self._changes)),
             f"at most {MOST_REQUESTS:g} requests per change": self._requests
             <= MOST_REQUESTS * len(self._changes),
@@ -120,19 +105,19 @@ class Result:
 
     def _is_done(self, key: Key) -> bool:
         task = self._tasks.get(key)
-        return task is not None and task.state == ("success" if is_good(key) else "failed")
+        return task is not None and task.state == ("success" if plan.is_good(key) else "failed")
 
     def _is_judged_once(self, gate: Key) -> bool:
         made = self._diffs.get(gate, {})
-        return len(made) == 1 and self._verdicts[gate] == {(*made, is_good(gate))}
+        return len(made) == 1 and self._verdicts[gate] == {(*made, plan.is_good(gate))}
 
     def _is_judged(self, monitor: Key) -> bool:
-        made = self._runs.get(monitor_of(monitor.index), ())
+        made = self._runs.get(plan.monitor_of(monitor.index), ())
         found = self._verdicts[monitor]
-        return bool(found) and found <= {(number, is_good(monitor)) for number in made}
+        return bool(found) and found <= {(number, plan.is_good(monitor)) for number in made}
 
     def _is_changed(self, change: Key) -> bool:
-        return (change.index + 1, cron_of(change.index)) in self._changed
+        return (change.index + 1, plan.cron_of(change.index)) in self._changed
 
 
 def report(counts: Mapping[str, str], criteria: Mapping[str, bool]) -> int:

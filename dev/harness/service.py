@@ -10,54 +10,18 @@ from typing import Any
 from dev.faults.fault import API_KEY
 from dev.harness.plan import CHANGE, COUNTS, MONITOR, Key, gate_of, is_good, monitor_of, seconds
 from dev.sandbox import Sandbox
-from dev.sandbox.course import Course, Job, Step
-from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, DataDiffs
+from dev.sandbox.course import Course, Step
+from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
 from dev.sandbox.disturbance import Disturbance
-from dev.sandbox.monitors import Monitors
 from dev.sandbox.state import State
 
 CHECKING = "checking"
 """The status of a monitor's run that nobody has seen end."""
 
-DiffCourse = Callable[[dict[str, Any]], Course | None]
-"""Returns how a data diff goes, given the body of its creation; ``None`` for its usual course."""
-RunCourse = Callable[[int], Course | None]
-"""Returns how a monitor's run goes, given the monitor's id."""
-
-
-class _DataDiffs(DataDiffs):
-    def __init__(self, course_of: DiffCourse) -> None:
-        self._course_of = course_of
-        super().__init__()
-
-    def add(self, body: dict[str, Any], job: Any) -> dict[str, Any]:
-        course = self._course_of(body)
-        return super().add(body, job if course is None else Job(course))
-
-
-class _Monitors(Monitors):
-    def __init__(self, course_of: RunCourse) -> None:
-        self._course_of = course_of
-        super().__init__()
-
-    def start(self, number: int, job: Any) -> int:
-        course = self._course_of(number)
-        return super().start(number, job if course is None else Job(course))
-
 
 class Service:
-    """Datafold, with what goes wrong, and so many Hightouch integrations."""
-
-    def __init__(
-        self,
-        diff_course: DiffCourse,
-        run_course: RunCourse,
-        disturbance: Disturbance,
-        integrations: int = 1,
-    ) -> None:
+    def __init__(self, disturbance: Disturbance, integrations: int = 1) -> None:
         self.state = State(count=integrations)
-        self.state.data_diffs = _DataDiffs(diff_course)
-        self.state.monitors = _Monitors(run_course)
         self.sandbox = Sandbox(API_KEY, state=self.state, disturbance=disturbance)
 
     def statuses(self, method: str = ".*", path: str = ".*") -> Counter[int]:
@@ -74,28 +38,28 @@ class PlannedService(Service):
     """Datafold for the plan of the cluster, with what goes wrong."""
 
     def __init__(self, disturbance: Disturbance) -> None:
-        super().__init__(_diff_course, _run_course, disturbance, COUNTS[CHANGE])
+        super().__init__(disturbance, COUNTS[CHANGE])
         monitors = self.state.monitors
+        self.state.data_diffs.courses.of, monitors.courses.of = _diff_course, _run_course
         while len(monitors.monitors) < monitor_of(COUNTS[MONITOR] - 1):
             monitors.add("schema", {"name": "Orders", "connection_id": 1, "table": "DB.PUBLIC.A"})
 
     def diffs(self) -> dict[Key, dict[int, str]]:
         """Return the data diffs that were made, with their statuses, by their gates."""
-        made: dict[Key, dict[int, str]] = defaultdict(dict)
         diffs = self.state.data_diffs
-        with self.state.lock:
-            for number, diff in diffs.diffs.items():
-                if (gate := gate_of(diff)) is not None:
-                    made[gate][number] = diffs.jobs[number].status
-        return made
+        return self._made(diffs.diffs, diffs.jobs, gate_of)
 
     def runs(self) -> dict[int, dict[int, str]]:
         """Return the runs that were started, with their statuses, by their monitors."""
-        made: dict[int, dict[int, str]] = defaultdict(dict)
         monitors = self.state.monitors
+        return self._made(monitors.runs, monitors.jobs, lambda run: run["monitor_id"])
+
+    def _made(self, records: Any, jobs: Any, about: Callable[[Any], Any]) -> dict[Any, Any]:
+        made: dict[Any, dict[int, str]] = defaultdict(dict)
         with self.state.lock:
-            for number, run in monitors.runs.items():
-                made[run["monitor_id"]][number] = monitors.jobs[number].status
+            for number, record in records.items():
+                made[about(record)][number] = jobs[number].status
+        made.pop(None, None)
         return made
 
     def changes(self) -> set[tuple[int, str | None]]:

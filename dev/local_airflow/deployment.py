@@ -35,11 +35,6 @@ class LocalAirflow:
     """Airflow as its own programs run it, not ``airflow standalone``.
 
     That would have its log servers listen on every interface, on ports that may be taken.
-
-    :param programs: what Airflow's programs belong to.
-    :param home: a throw-away folder, which has to exist.
-    :param dags: the folder of the DAGs.
-    :param settings: environment variables that count beside, and before, those set here.
     """
 
     def __init__(
@@ -67,11 +62,7 @@ class LocalAirflow:
         }
 
     def start(self, *parts: str, restarts: bool = False) -> dict[str, Program]:
-        """Make the database, start the API server and parts such as ``"scheduler"``, and wait.
-
-        :param restarts: whether to start again what ends by itself.
-        :return: the parts, which are well then.
-        """
+        """Make the database, start the API server and parts such as ``"scheduler"``, and wait."""
         self.run("db-migrate", "db", "migrate")
         where = ("--host=127.0.0.1", f"--port={self._port}", "--workers=1")
         self.launch("api-server", "api-server", *where, restarts=restarts)
@@ -106,10 +97,7 @@ class LocalAirflow:
         return self.send("GET", path, params=query)
 
     def send(self, method: str, path: str, **more: Any) -> Any:
-        """Send a request to Airflow's REST API, with what else :func:`requests.request` takes.
-
-        :param path: the path behind the version, such as ``"dags"``.
-        """
+        """Send a request to Airflow's REST API, with what else :func:`requests.request` takes."""
         response = requests.request(
             method,
             f"{self.url}/api/v2/{path}",

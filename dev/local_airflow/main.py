@@ -17,11 +17,7 @@ INTERRUPTED = 130
 
 
 def play(name: str, seconds: float, sandbox: Sandbox, run: Callable[[Programs, Path], int]) -> int:
-    """Run something, for so many seconds at most. None of its programs outlives it.
-
-    :param name: what to call it, and the folder of its logs.
-    :param run: gets the programs and a throw-away folder, and returns an exit code.
-    """
+    """Run something, for so many seconds at most. None of its programs outlives it."""
     logs = ROOT / "build" / name
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)

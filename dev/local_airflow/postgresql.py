@@ -14,10 +14,7 @@ from dev.local_airflow.programs import Command, ProgramError, Programs
 
 
 def start_postgresql(programs: Programs, home: Path) -> str:
-    """Start PostgreSQL with an empty database, and return the part of its URL behind ``://``.
-
-    :param home: a throw-away folder; every account can enter it afterwards.
-    """
+    """Start PostgreSQL with an empty database, and return the part of its URL behind ``://``."""
     binaries = _postgresql_binaries()
     # It refuses to run as root.
     account = "postgres" if os.geteuid() == 0 else None

@@ -24,19 +24,14 @@ class ProgramError(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """How to start a program; what is not given is that of this process.
-
-    :param name: what to call it, and its log.
-    :param account: the user that it runs as.
-    :param stop_signal: the signal that stops it at once.
-    """
+    """How to start a program; what is not given is that of this process."""
 
     name: str
     arguments: Sequence[str | Path]
     environment: Mapping[str, str] | None = None
     folder: Path | None = None
     account: str | None = None
-    stop_signal: signal.Signals = signal.SIGKILL
+    stop_signal: signal.Signals = signal.SIGKILL  # stops it at once
 
 
 class Program:
@@ -52,11 +47,6 @@ class Program:
         """Whether it was killed or stopped: another program may have the ids of its processes."""
         self._log = log
         self._process = self._start()
-
-    @property
-    def pid(self) -> int:
-        """The id of its first process."""
-        return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
@@ -120,9 +110,6 @@ class Programs:
 
     Whoever wants to end the run early calls :meth:`interrupt`. It is heeded in :meth:`until`
     only, and so never between the start of a program and the note of it.
-
-    :param logs: a folder for the programs' output.
-    :param seconds: how long the run may take.
     """
 
     def __init__(self, logs: Path, seconds: float) -> None:

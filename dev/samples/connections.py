@@ -15,11 +15,7 @@ from dev.sandbox import Sandbox
 def connections_to(
     sandbox: Sandbox, warehouse: Path | None = None, hightouch_token: str | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Return the connections, by their ids.
-
-    :param warehouse: the file of an SQLite database.
-    :param hightouch_token: the secret that updates of Hightouch send; a random one by default.
-    """
+    """Return the connections, by their ids."""
     url = urlsplit(sandbox.url)
     datafold = {
         "conn_type": "datafold",

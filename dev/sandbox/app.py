@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import JSONResponse
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from dev.sandbox import (
     audit_logs,
@@ -23,49 +23,33 @@ from dev.sandbox import (
 )
 from dev.sandbox.contract import Operation
 from dev.sandbox.disturbance import Disturbance
-from dev.sandbox.host import LoopbackOnly
 from dev.sandbox.journal import Change, Request as Seen
-from dev.sandbox.later import Later
 from dev.sandbox.pages import create_pages
-from dev.sandbox.router import Map, Route, Router
+from dev.sandbox.router import Later, Map, Route, Router
 from dev.sandbox.state import State
 from dev.sandbox.validation import Validation
 
 __all__ = ["Disturbance", "create_app", "routes"]
 
-# The last four are refused by the service, which knows what each path allows.
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "QUERY"]
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _SECTIONS = (bi, data_diffs, monitors, ci, data_sources, explore, audit_logs, seen)
 
 
 def routes() -> dict[Operation, Route]:
-    """Return the route of each operation."""
     routers: list[Router] = [section.router for section in _SECTIONS]
     return {operation: router[operation] for router in routers for operation in router}
 
 
-@cache
-def validation(operation: Operation) -> Validation:
-    """Return the validation for the requests of an operation, which is made once in a process."""
-    published = contract.document()
-    document = published if operation.path in published["paths"] else contract.seen()
-    return Validation(document, operation)
-
-
 class Service:
-    """Serves the operations of the API."""
-
     def __init__(self, api_key: str, state: State, disturbance: Disturbance) -> None:
         self._authorization = f"Key {api_key}"
         self._state = state
         self._disturbance = disturbance
         self._routes = routes()
         self._map = Map(self._routes)
-        for operation in self._routes:
-            validation(operation)
+        self._validations = {operation: Validation(operation) for operation in self._routes}
 
     async def answer(self, request: Request) -> Response:
-        """Respond to a request, and record it."""
         body = await request.body()
         path = request.scope["raw_path"].decode("latin-1")
         delay = self._disturbance.delay(request.method, path, body)
@@ -97,27 +81,18 @@ class Service:
             raise HTTPException(refusal, "Not now", {"Retry-After": "1"})
         found = self._map.find(request.method, path)
         if found is None:
-            return self._elsewhere(request, path)
+            raise HTTPException(404, "Not Found")
         operation, values = found
         if request.headers.get("Authorization") != self._authorization:
             raise HTTPException(401, "Not authenticated")
         media_type = request.headers.get("Content-Type", "")
-        arguments = validation(operation).arguments(values, request.query_params, body, media_type)
+        validation = self._validations[operation]
+        arguments = validation.arguments(values, request.query_params, body, media_type)
         route = self._routes[operation]
         answer = route.run(vars(self._state), arguments)
         if route.changes:
             self._note(operation, route, path, arguments, answer)
         return answer
-
-    def _elsewhere(self, request: Request, path: str) -> Response:
-        """Respond to a request that matches no operation, as FastAPI does."""
-        if methods := self._map.methods(path):
-            raise HTTPException(405, "Method Not Allowed", {"Allow": ", ".join(sorted(methods))})
-        other = path[:-1] if path.endswith("/") else path + "/"
-        if self._map.methods(other):
-            query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(f"{request.base_url}{other[1:]}{query}")
-        raise HTTPException(404, "Not Found")
 
     def _note(
         self, operation: Operation, route: Route, path: str, arguments: dict[str, Any], answer: Any
@@ -151,11 +126,11 @@ async def _stays(request: Request, seconds: float) -> bool:
 
 
 def create_app(api_key: str, state: State, disturbance: Disturbance) -> FastAPI:
-    """Make the service."""
     app = FastAPI(title="Sandbox of Datafold's API")
     # Serve the contract, not the document that FastAPI would generate.
     app.openapi = contract.document  # type: ignore[method-assign]
-    app.add_middleware(LoopbackOnly)
+    # A page in a browser could let its own name lead to this address.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
     service = Service(api_key, state, disturbance)
     app.add_route("/api/{rest:path}", service.answer, methods=_METHODS)
     app.include_router(create_pages(state))

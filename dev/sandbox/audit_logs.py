@@ -13,7 +13,6 @@ router = Router()
 
 @router.handles("GET", "/api/v1/audit_logs")
 def list_all(changes: list[Change], body: dict[str, Any] | None) -> Any:
-    """List changes and starts, in a period or all of them."""
     span = body or {}
     return {
         "logs": [

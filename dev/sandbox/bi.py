@@ -70,13 +70,11 @@ def first(count: int) -> Register[Integration]:
 
 @router.handles("GET", "/api/v1/lineage/bi/")
 def list_all(integrations: Register[Integration]) -> Any:
-    """List the integrations."""
     return list(integrations.values())
 
 
 @router.handles("GET", "/api/v1/lineage/bi/{bi_datasource_id}/")
 def show(integrations: Register[Integration], bi_datasource_id: int) -> Any:
-    """Show an integration."""
     return integrations[bi_datasource_id]
 
 
@@ -88,7 +86,6 @@ def sync(integrations: Register[Integration], audit: Audit, bi_datasource_id: in
 
 @router.handles("DELETE", "/api/v1/lineage/bi/{bi_datasource_id}/")
 def delete(integrations: Register[Integration], audit: Audit, bi_datasource_id: int) -> None:
-    """Delete an integration."""
     audit.note("delete", integrations[bi_datasource_id])
     del integrations[bi_datasource_id]
 
@@ -98,9 +95,8 @@ def serve(kind: str) -> None:
     path = f"/api/v1/lineage/bi/{kind}/"
 
     def visible(body: dict[str, Any]) -> dict[str, Any]:
-        document = contract.document()
-        config = contract.config(document, Operation("POST", path))
-        return schema.completed(document, config or {}, body)
+        config = contract.config(contract.document(), Operation("POST", path))
+        return schema.completed(config or {}, body)
 
     @router.handles("POST", path)
     def create(integrations: Register[Integration], audit: Audit, body: dict[str, Any]) -> Any:

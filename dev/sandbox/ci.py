@@ -14,8 +14,6 @@ router = Router()
 
 
 class CI:
-    """All CI configurations and their runs."""
-
     def __init__(self) -> None:
         self.courses = Courses(Course((Step("processing", reads=2),), "done"))
         """The courses of the next runs."""
@@ -30,7 +28,6 @@ class CI:
         self._last = 0
 
     def add(self, ci_config_id: int, details: dict[str, Any]) -> int:
-        """Start a run."""
         self.configs.require(ci_config_id)
         self._last += 1
         self.jobs[self._last] = self.courses.start()
@@ -69,7 +66,6 @@ class CI:
 
 @router.handles("POST", "/api/v1/ci/{ci_config_id}/trigger")
 def trigger(ci: CI, ci_config_id: int, body: dict[str, Any]) -> Any:
-    """Start a run for a pull request."""
     return {"ci_run_id": ci.add(ci_config_id, body)}
 
 

@@ -20,11 +20,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation of the API.
-
-    :param method: the HTTP method.
-    :param path: the path, with a placeholder such as ``{bi_datasource_id}`` for each value.
-    """
+    """An operation of the API."""
 
     method: str
     path: str
@@ -34,7 +30,6 @@ class Operation:
 
 
 def load() -> dict[str, Any]:
-    """Read the contract."""
     document: dict[str, Any] = json.loads(PATH.read_text())
     for item in document["paths"].values():
         for operation in item.values():
@@ -58,20 +53,17 @@ def seen() -> dict[str, Any]:
 
 
 def operations(document: dict[str, Any], prefix: str = "/api/") -> Iterator[Operation]:
-    """Find the operations of Datafold's API."""
     for path, item in document["paths"].items():
         if path.startswith(prefix):
             yield from (Operation(method.upper(), path) for method in _METHODS if method in item)
 
 
 def declared(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
-    """Return the contract's description of an operation."""
     found: dict[str, Any] = document["paths"][operation.path][operation.method.lower()]
     return found
 
 
 def config(document: dict[str, Any], operation: Operation) -> dict[str, Any] | None:
-    """Find the body of an operation."""
     body = declared(document, operation).get("requestBody")
     if body is None:
         return None
@@ -79,7 +71,6 @@ def config(document: dict[str, Any], operation: Operation) -> dict[str, Any] | N
 
 
 def resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    """Follow a reference."""
     while "$ref" in node:
         reference: str = node["$ref"]
         node = document

@@ -14,26 +14,16 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Step:
-    """A status before the end.
-
-    :param status: the API's name for it.
-    :param reads: the least number of times that a caller sees it.
-    :param seconds: the least time that it lasts, ``math.inf`` for a job that never ends.
-    """
+    """A status before the end."""
 
     status: str
-    reads: int = 1
-    seconds: float = 0.0
+    reads: int = 1  # the least number of times that a caller sees it
+    seconds: float = 0.0  # the least time that it lasts
 
 
 @dataclass(frozen=True)
 class Course:
-    """The statuses and the end of a job.
-
-    :param steps: the statuses before the end.
-    :param end: the final status.
-    :param outcome: the fields that the job has at its end, by the section's names.
-    """
+    """The statuses and the end of a job."""
 
     steps: tuple[Step, ...]
     end: str
@@ -41,11 +31,7 @@ class Course:
 
 
 class Job:
-    """A job that follows a course.
-
-    :param course: the course.
-    :param clock: returns the time in seconds.
-    """
+    """A job that follows a course."""
 
     def __init__(self, course: Course, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -57,13 +43,11 @@ class Job:
 
     @property
     def status(self) -> str:
-        """The current status; this does not count as a read."""
         self._go_on(reading=False)
         return self._steps[0].status if self._steps else self._end
 
     @property
     def ended(self) -> bool:
-        """Whether the status is final."""
         self._go_on(reading=False)
         return not self._steps
 
@@ -75,13 +59,7 @@ class Job:
         return (self._started_at + timedelta(seconds=self._entered - self._started)).isoformat()
 
     @property
-    def progress(self) -> dict[str, Any] | None:
-        """The progress, which a course does not have."""
-        return None
-
-    @property
     def outcome(self) -> Mapping[str, Any]:
-        """The job's result, empty before the end."""
         return self._outcome if self.ended else {}
 
     def read(self) -> str:
@@ -116,16 +94,14 @@ class Job:
 
 
 class Courses:
-    """The courses of the jobs of one kind.
-
-    :param default: the course of a job for which no other course is set.
-    """
+    """The courses of the jobs of one kind."""
 
     def __init__(self, default: Course) -> None:
         self.default = default
         self.coming: deque[Course] = deque()
         """The courses of the next jobs, one each."""
+        self.of: Callable[[Any], Course | None] = lambda asked: None
+        """Returns the course of a job, given what asks for it; ``None`` for the default."""
 
-    def start(self) -> Job:
-        """Start the next job."""
-        return Job(self.coming.popleft() if self.coming else self.default)
+    def start(self, asked: Any = None) -> Job:
+        return Job(self.coming.popleft() if self.coming else self.of(asked) or self.default)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dev.comparison.comparison import Comparison
-from dev.sandbox import contract, real_diffs, schema
+from dev.sandbox import real_diffs, schema
 from dev.sandbox.course import Course, Courses, Job, Step
 from dev.sandbox.data_sources import DataSources
 from dev.sandbox.moment import now
-from dev.sandbox.problem import problem
 from dev.sandbox.register import Register, ordered, page_of
 from dev.sandbox.router import Router
-from dev.sandbox.validation import Refusal
 
 Diff = dict[str, Any]
 
@@ -29,13 +27,13 @@ STATS: dict[str, Any] = {
     "table_b_row_count": 100,
     "sampled": False,
 }
-_UNMEASURED: dict[str, Any] = dict.fromkeys(
+_UNMEASURED = STATS | dict.fromkeys(
     ("diff_rows_count", "rows_added", "rows_removed", "match_ratio")
 )
 _STATS_OF: dict[str, dict[str, Any]] = {
-    "empty": STATS | _UNMEASURED | {"table_a_row_count": 0, "table_b_row_count": 0},
-    "missing-pks": STATS | _UNMEASURED,
-    "bad-pks": STATS | _UNMEASURED,
+    "empty": _UNMEASURED | {"table_a_row_count": 0, "table_b_row_count": 0},
+    "missing-pks": _UNMEASURED,
+    "bad-pks": _UNMEASURED,
 }
 """The figures by result; otherwise those of two equal tables."""
 
@@ -69,8 +67,6 @@ DIFFERENT = done("different", rows_added=3, rows_removed=2, diff_rows_count=5, m
 
 
 class DataDiffs:
-    """All data diffs."""
-
     def __init__(self) -> None:
         self.courses = Courses(IDENTICAL)
         """The courses of the next diffs."""
@@ -86,12 +82,11 @@ class DataDiffs:
             self.add({**body, "pk_columns": ["id"]}, over)
 
     def add(self, body: Diff, job: Job | Comparison) -> Diff:
-        """Create a diff."""
         number = self.diffs.number()
         same = body["data_source1_id"] == body["data_source2_id"]
         self.jobs[number] = job
         self.diffs[number] = {
-            **schema.completed(contract.document(), _FULL, body),
+            **schema.completed(_FULL, body),
             "pk_columns": body.get("pk_columns", []),
             "id": number,
             "kind": "in_db" if same else "cross_db",
@@ -126,26 +121,11 @@ class DataDiffs:
 @router.handles("POST", "/api/v1/datadiffs")
 def create(data_diffs: DataDiffs, data_sources: DataSources, body: Diff) -> Any:
     """Create a diff. It really compares if there are databases, otherwise it follows a course."""
-    _check_inference(body)
     addresses = data_sources.addresses(body)
     if not addresses:
-        return data_diffs.add(body, data_diffs.courses.start())
+        return data_diffs.add(body, data_diffs.courses.start(body))
     question = {**real_diffs.checked(body), **addresses, "delay": data_diffs.delay}
     return data_diffs.add(body, data_sources.comparisons.start(question))
-
-
-def _check_inference(body: Diff) -> None:
-    """Refuse to infer a key where the contract says that it is not supported."""
-    avoids = any(body.get(f"infer_pk_avoid_{what}") for what in ("names", "types"))
-    if avoids and (body.get("pk_columns") or not body.get("infer_pk")):
-        message = "infer_pk_avoid_... requires infer_pk=true and pk_columns empty"
-        raise Refusal([problem(("body", "infer_pk"), "value_error", message, None)])
-    is_cross = body["data_source1_id"] != body["data_source2_id"]
-    has_query = body.get("query1") and body.get("query2")
-    has_file = body.get("file1") or body.get("file2")
-    if body.get("infer_pk") and (has_file or (is_cross and not has_query)):
-        message = "infer_pk is not supported for files, nor for tables of two data sources"
-        raise Refusal([problem(("body", "infer_pk"), "value_error", message, True)])
 
 
 @router.handles("GET", "/api/v1/datadiffs")
@@ -157,7 +137,6 @@ def list_page(
     order_by: str,
     accessible_only: bool,
 ) -> Any:
-    """List a page of the diffs, all of which are accessible."""
     diffs = [data_diffs.peek(number) for number in data_diffs.diffs]
     return page_of(ordered(diffs, order_by, sort_order), page, page_size, "results")
 
@@ -165,8 +144,7 @@ def list_page(
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}")
 def show(data_diffs: DataDiffs, datadiff_id: int, poll: Any) -> Any:
     """Show a diff. This moves it on by a step."""
-    diff = data_diffs.read(datadiff_id)
-    return {**diff, "diff_progress": data_diffs.jobs[datadiff_id].progress}
+    return {**data_diffs.read(datadiff_id), "diff_progress": None}
 
 
 @router.handles("PATCH", "/api/v1/datadiffs/{datadiff_id}")
@@ -179,7 +157,6 @@ def update(data_diffs: DataDiffs, datadiff_id: int, body: Diff | None) -> Any:
 
 @router.handles("POST", "/api/v1/datadiffs/{datadiff_id}/cancel")
 def cancel(data_diffs: DataDiffs, datadiff_id: int) -> Any:
-    """Stop a diff that has not ended."""
     diff = data_diffs.diffs[datadiff_id]
     job = data_diffs.jobs[datadiff_id]
     job.stop("cancelled")
@@ -188,7 +165,6 @@ def cancel(data_diffs: DataDiffs, datadiff_id: int) -> Any:
 
 @router.handles("GET", "/api/v1/datadiffs/{datadiff_id}/summary")
 def show_summary(data_diffs: DataDiffs, data_sources: DataSources, datadiff_id: int) -> Any:
-    """Show the summary of a diff."""
     diff = data_diffs.read(datadiff_id)
     sources = data_sources.sources
     fields = ("id", "status", "result", "diff_stats", "created_at", "finished_at", "pk_columns")

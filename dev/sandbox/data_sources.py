@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dev.comparison.question import is_url
+from dev.comparison.comparison import Comparison
+from dev.comparison.question import Question, is_url
 from dev.sandbox import contract, schema
 from dev.sandbox.course import Course, Courses, Job, Step
-from dev.sandbox.later import Later
-from dev.sandbox.problem import problem
-from dev.sandbox.real_queries import Comparisons
 from dev.sandbox.register import Register
-from dev.sandbox.router import Router
-from dev.sandbox.validation import Refusal
+from dev.sandbox.router import Later, Router
+from dev.sandbox.validation import refusal
 
 Source = dict[str, Any]
 
@@ -24,6 +21,8 @@ STEPS = ("connection", "temp_schema", "schema_download", "lineage_download")
 MOST_ROWS = 10_000
 """How many rows the response to a real query has at most."""
 _ROWS = 3
+_PATIENCE = 60.0
+"""Seconds after which a query is stopped."""
 
 router = Router()
 
@@ -42,79 +41,60 @@ def checked(failed: str | None = None, message: str = "Not possible") -> Course:
     return Course((Step("queued"), Step("processing")), "done", {"results": results})
 
 
-class DataSources:
-    """All data sources and their tests."""
+class Comparisons(list[Comparison]):
+    """What was asked about the databases behind data sources."""
 
+    def start(self, question: Question) -> Comparison:
+        self.append(Comparison(question))
+        return self[-1]
+
+    def ask(self, question: Question) -> dict[str, Any]:
+        """Answer a question, while the caller waits."""
+        asked = self.start(question)
+        asked.thread.join(_PATIENCE)
+        asked.stop("cancelled")
+        if asked.answer is None:
+            message = asked.error["error_value"] if asked.error else f"No answer in {_PATIENCE:g} s"
+            raise refusal(message, "body")
+        return asked.answer
+
+    def close(self) -> None:
+        for asked in self:
+            asked.stop("cancelled")
+
+
+class DataSources:
     def __init__(self) -> None:
         self.courses = Courses(checked())
         """The courses of the next tests."""
         self.sources: Register[Source] = Register("Data source")
         self.jobs: Register[Job] = Register("Test")
-        self._tested: dict[int, int] = {}
-        """The data source of each test."""
         self.comparisons = Comparisons()
         """What runs in the databases."""
         self.answers: dict[str, dict[str, Any]] = {}
         """The responses to queries, by their SQL. Without a database, all other queries get
         rows of numbers."""
         self._addresses: dict[int, str] = {}
-        self.add(
-            {
-                "type": "pg",
-                "name": "Warehouse",
-                "temp_schema": "datafold_tmp",
-                "options": {
-                    "host": "warehouse.example.com",
-                    "port": 5432,
-                    "user": "datafold",
-                    "dbname": "warehouse",
-                },
-            }
-        )
-        self.add(
-            {
-                "type": "snowflake",
-                "name": "Lake",
-                "options": {"account": "lake", "user": "DATAFOLD", "default_db": "DB"},
-            }
-        )
+        warehouse = {"host": "warehouse.example.com", "user": "datafold", "dbname": "warehouse"}
+        self.add({"type": "pg", "name": "Warehouse", "options": {"port": 5432, **warehouse}})
+        lake = {"account": "lake", "user": "DATAFOLD", "default_db": "DB"}
+        self.add({"type": "snowflake", "name": "Lake", "options": lake})
 
     def add(self, body: Source) -> Source:
-        """Create a data source."""
         number = self.sources.number()
         node = {"$ref": _mapping()[body["type"]]}
-        visible = schema.without(body, _secrets())
-        self.sources[number] = schema.completed(contract.document(), node, visible) | {"id": number}
+        visible = schema.without_secrets(body)
+        self.sources[number] = schema.completed(node, visible) | {"id": number}
         return self.sources[number]
 
-    def shown(self, number: int) -> Source:
-        """Return a data source as callers see it, with its last test."""
-        source = self.sources[number]
-        for job, tested in reversed(self._tested.items()):
-            course = self.jobs[job]
-            if tested == number and course.ended:
-                results = course.outcome.get("results") or []
-                return {
-                    **source,
-                    "last_test": {"tested_at": course.finished_at, "results": results},
-                }
-        return source
-
     def test(self, number: int) -> int:
-        """Start a test."""
         self.sources.require(number)
         job = self.jobs.number()
         self.jobs[job] = self.courses.start()
-        self._tested[job] = number
         return job
 
     def connect(self, number: int, address: str | Path) -> None:
-        """Put a database behind a data source, so that its data diffs really compare.
-
-        Its monitors really run, if they are tests or count rows.
-
-        What the API shows of the data source stays as it is.
-        """
+        """Put a database behind a data source, so that its data diffs and monitors really run."""
         self.sources.require(number)
         is_path = isinstance(address, Path) or not is_url(address)
         self._addresses[number] = str(Path(address).absolute()) if is_path else str(address)
@@ -137,80 +117,46 @@ class DataSources:
             message = (
                 "The sandbox has no database behind this data source, but one behind the other"
             )
-            raise Refusal([problem(("body", missing[0]), "value_error", message, body[missing[0]])])
+            raise refusal(message, "body", missing[0])
         return found
-
-
-def _form() -> dict[str, Any]:
-    return contract.resolved(
-        contract.document(), {"$ref": "#/components/schemas/ApiDataSourceForm"}
-    )
 
 
 def _mapping() -> dict[str, str]:
     """Return the references to the schemas of the data source types."""
-    mapping: dict[str, str] = _form()["discriminator"]["mapping"]
-    return mapping
-
-
-@cache
-def _secrets() -> frozenset[str]:
-    return frozenset(schema.secrets(contract.document(), _form()))
+    form = contract.document()["components"]["schemas"]["ApiDataSourceForm"]
+    return dict(form["discriminator"]["mapping"])
 
 
 @router.handles("GET", "/api/v1/data_sources")
 def list_all(data_sources: DataSources) -> Any:
-    """List the data sources."""
-    return [data_sources.shown(number) for number in data_sources.sources]
+    return list(data_sources.sources.values())
 
 
 @router.handles("POST", "/api/v1/data_sources")
 def create(data_sources: DataSources, body: Source) -> Any:
-    """Create a data source."""
     return data_sources.add(body)
 
 
 @router.handles("GET", "/api/v1/data_sources/types")
 def list_types() -> Any:
-    """List the types of data sources that the contract knows."""
-    document = contract.document()
-    return [
-        {
-            "type": name,
-            "name": name.replace("_", " ").title(),
-            "features": ["datadiff"],
-            "configuration_schema": _configuration(document, {"$ref": reference}),
-        }
-        for name, reference in _mapping().items()
-    ]
-
-
-def _configuration(document: Source, source: Source) -> Source:
-    """Return the schema of a type's options, with the names of its secrets."""
-    options = contract.resolved(document, source)["properties"]["options"]
-    node = next((node for node in options.get("anyOf", [options]) if "$ref" in node), options)
-    reference = node.get("$ref", "")
-    found = {"required": [], "properties": {}, **contract.resolved(document, node)}
-    names = [name for name, each in found["properties"].items() if schema.is_secret(document, each)]
-    return {"title": reference.rpartition("/")[2], **found, "secret": names}
+    options: Source = {"required": [], "properties": {}, "secret": []}
+    more = {"features": ["datadiff"], "configuration_schema": options}
+    return [{"type": name, "name": name, **more} for name in _mapping()]
 
 
 @router.handles("GET", "/api/v1/data_sources/{data_source_id}")
 def show(data_sources: DataSources, data_source_id: int) -> Any:
-    """Show a data source."""
-    return data_sources.shown(data_source_id)
+    return data_sources.sources[data_source_id]
 
 
 @router.handles("GET", "/api/v1/data_sources/{data_source_id}/summary")
 def show_summary(data_sources: DataSources, data_source_id: int) -> Any:
-    """Show the summary of a data source."""
     source = data_sources.sources[data_source_id]
     return {name: source[name] for name in ("id", "name", "type")}
 
 
 @router.handles("POST", "/api/v1/data_sources/{data_source_id}/test")
 def test(data_sources: DataSources, data_source_id: int) -> Any:
-    """Start a test of a data source."""
     return {"job_id": data_sources.test(data_source_id)}
 
 
@@ -226,19 +172,16 @@ def query(
     data_sources: DataSources, data_source_id: int, body: dict[str, Any], stream: bool
 ) -> Any:
     """Run a query if there is a database, otherwise respond with numbers in its columns."""
-    source = data_sources.sources[data_source_id]
+    data_sources.sources.require(data_source_id)
     text = body["query"].strip()
     if text in data_sources.answers:
         return data_sources.answers[text]
     if address := data_sources.address(data_source_id):
         if body.get("params"):
             message = "The sandbox does not support parameters of real queries"
-            raise Refusal([problem(("body", "params"), "not_supported", message, body["params"])])
+            raise refusal(message, "body", "params")
         question = {"address1": address, "query1": text, "limit": MOST_ROWS}
         return Later(lambda: data_sources.comparisons.ask(question))
-    if source["options"] is None:
-        message = "This data source has no options, so nobody can log in to it"
-        raise Refusal([problem(("path", "data_source_id"), "value_error", message, data_source_id)])
     names = _columns(text)
     columns = [
         {"name": name, "number": place, "type": "integer"} for place, name in enumerate(names)

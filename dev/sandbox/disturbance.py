@@ -10,11 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Delay:
-    """How a request is slowed.
-
-    :param before: seconds until it is served; nobody serves it if the caller has left by then.
-    :param after: seconds between serving it and the response.
-    """
+    """How many seconds a request waits: a caller who leaves before is not served."""
 
     before: float = 0.0
     after: float = 0.0
@@ -24,26 +20,18 @@ NO_DELAY = Delay()
 
 
 class Disturbance:
-    """Refuses or slows a part of the requests.
-
-    :param flaky: share of calls, from 0 to 1, that are answered with 429 or 503 at random.
-    :param rate: calls a second that are let through, the rest is answered with 429; 0 for no
-        limit.
-    :param seed: seed of the random numbers, so that a run can be repeated.
-    :param delay: how a request is slowed, given its method, path and body.
-    """
+    """Refuses or slows a part of the requests: a share, or above a rate a second."""
 
     def __init__(
         self,
         flaky: float = 0.0,
         rate: float = 0.0,
-        seed: int = 0,
         delay: Callable[[str, str, bytes], Delay] = lambda method, path, body: NO_DELAY,
     ) -> None:
         self.delay = delay
         self._flaky = flaky
         self._rate = rate
-        self._random = random.Random(seed)  # noqa: S311 - nothing secret
+        self._random = random.Random(0)  # noqa: S311 - nothing secret
         # One at least, or a rate below one would let nothing through.
         self._most = self._tokens = max(1.0, rate)
         self._seen = time.monotonic()

@@ -6,17 +6,14 @@ from datetime import datetime, timezone
 
 
 def now() -> str:
-    """Return the current time."""
     return datetime.now(timezone.utc).isoformat()
 
 
 def parse(text: str) -> datetime:
-    """Parse a timestamp of the API."""
     # Before Python 3.11, fromisoformat does not accept the letter Z.
     return datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
 
 
 def is_between(text: str, start: str | None, end: str | None) -> bool:
-    """Return whether a timestamp is in a period."""
     found = parse(text)
     return (start is None or parse(start) <= found) and (end is None or found <= parse(end))

@@ -21,12 +21,10 @@ _TEMPLATES = Environment(
 
 
 def create_pages(state: State) -> APIRouter:
-    """Return the pages."""
     router = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
 
     @router.get("/settings/integrations")
     def show_integrations() -> str:
-        """Show the integrations."""
         with state.lock:
             shown = [dict(integration) for integration in state.integrations.values()]
         columns = ("id", "type", "name", "indexing_cron")
@@ -34,7 +32,6 @@ def create_pages(state: State) -> APIRouter:
 
     @router.get("/datadiffs/{datadiff_id}/overview")
     def show_data_diff(datadiff_id: int) -> str:
-        """Show a data diff."""
         with state.lock:
             return _page("data_diff.html", **_data_diff(state, datadiff_id))
 
@@ -42,7 +39,6 @@ def create_pages(state: State) -> APIRouter:
 
 
 def _data_diff(state: State, number: int) -> dict[str, Any]:
-    """Return the values for the page of a data diff."""
     diff = state.data_diffs.peek(number)
     job = state.data_diffs.jobs[number]
     stats = diff["diff_stats"]
@@ -51,7 +47,6 @@ def _data_diff(state: State, number: int) -> dict[str, Any]:
     columns = [column for column in compared if column["values_different"]]
     return {
         "diff": diff,
-        "progress": job.progress,
         "error": job.outcome.get("error"),
         "sides": [_side(state, diff, place) for place in (1, 2)],
         "stats": stats and {**data_diffs.STATS, **stats},
@@ -62,7 +57,6 @@ def _data_diff(state: State, number: int) -> dict[str, Any]:
 
 
 def _side(state: State, diff: dict[str, Any], place: int) -> dict[str, Any]:
-    """Return the table or query on a side of a diff."""
     table = ".".join(diff[f"table{place}"] or ())
     number = diff[f"data_source{place}_id"]
     return {

@@ -23,7 +23,6 @@ class Register(dict[int, T]):
         raise HTTPException(404, f"{self._noun} not found")
 
     def require(self, number: int) -> None:
-        """Respond 404 unless there is a thing with this id."""
         self[number]
 
     def number(self) -> int:
@@ -33,7 +32,6 @@ class Register(dict[int, T]):
 
 
 def page_of(things: Sequence[Any], page: int, page_size: int, name: str) -> dict[str, Any]:
-    """Return one page of a list, in the contract's format."""
     size = max(page_size, 1)
     start = max(page - 1, 0) * size
     return {
@@ -46,7 +44,6 @@ def page_of(things: Sequence[Any], page: int, page_size: int, name: str) -> dict
 
 
 def ordered(things: Iterable[dict[str, Any]], field: str, order: str) -> list[dict[str, Any]]:
-    """Sort things by a field."""
 
     def key(thing: dict[str, Any]) -> tuple[bool, Any, Any]:
         value = thing.get(field)

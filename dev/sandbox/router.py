@@ -19,21 +19,23 @@ _Function = TypeVar("_Function", bound=Handler)
 
 
 @dataclass(frozen=True)
-class Route:
-    """The route of an operation."""
+class Later:
+    """A response that is made in another thread, without the state's lock."""
 
+    work: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Route:
     handler: Handler
     changes: bool
 
     def run(self, state: Mapping[str, Any], arguments: Mapping[str, Any]) -> Any:
-        """Serve a request."""
         parts = inspect.signature(self.handler).parameters.keys() - arguments.keys()
         return self.handler(**arguments, **{name: state[name] for name in parts})
 
 
 class Router(dict[Operation, Route]):
-    """The operations of a section."""
-
     def handles(
         self, method: str, path: str, *, changes: bool | None = None
     ) -> Callable[[_Function], _Function]:
@@ -67,7 +69,3 @@ class Map:
                 values = {name: unquote(text) for name, text in match.groupdict().items()}
                 return operation, values
         return None
-
-    def methods(self, path: str) -> set[str]:
-        """Return the methods that a path accepts."""
-        return {each.method for pattern, each in self._patterns if pattern.fullmatch(path)}

@@ -1,9 +1,9 @@
-"""The contract's schemas, prepared for the validation of requests."""
+"""The contract's schemas."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from dev.sandbox import contract
@@ -11,104 +11,54 @@ from dev.sandbox import contract
 Schema = dict[str, Any]
 
 
-def prepare(document: Schema, node: Any) -> Any:
-    """Return a schema of a request in the form in which its errors name the right field.
+def strict(document: Schema) -> Schema:
+    """Copy a contract so that its objects have no fields that it does not name."""
+    tags: list[tuple[str, str]] = []
 
-    It has no references. Its objects have no fields that the contract does not name, which is
-    the one thing that is stricter than the contract. Where the contract offers a choice, it has
-    conditions, so that a validator complains about the one branch that was meant: by the
-    discriminator, which must be there as OpenAPI demands, or by not being null.
-    """
-    if isinstance(node, list):
-        return [prepare(document, item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        return prepare(document, contract.resolved(document, node))
-    if "discriminator" in node:
-        return _discriminated(document, node)
-    if len(_values(node)) == 1 and len(node["anyOf"]) == 2:
-        return {"if": {"type": "null"}, "else": prepare(document, _values(node)[0])}
-    prepared = {
-        key: {name: prepare(document, schema) for name, schema in value.items()}
-        if key == "properties"
-        else prepare(document, value)
-        for key, value in node.items()
-        if key not in {"default", "enum", "const"}
-    }
-    prepared |= {key: node[key] for key in ("default", "enum", "const") if key in node}
-    if "properties" in node:
-        prepared.setdefault("additionalProperties", False)
-    return prepared
+    def copied(node: Any) -> Any:
+        if isinstance(node, list):
+            return [copied(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        found = {key: copied(value) for key, value in node.items() if key != "properties"}
+        if "properties" in node:
+            fields = {name: copied(schema) for name, schema in node["properties"].items()}
+            found = {"additionalProperties": False, **found, "properties": fields}
+        if choice := node.get("discriminator"):
+            tags.extend((choice["propertyName"], branch) for branch in choice["mapping"].values())
+        return found
+
+    made: Schema = copied(document)
+    # Not every branch of a choice names the field by which it is chosen.
+    for name, branch in tags:
+        contract.resolved(made, {"$ref": branch})["properties"].setdefault(name, {})
+    return made
 
 
-def completed(document: Schema, node: Schema, body: Schema) -> Schema:
+@cache
+def secrets() -> frozenset[str]:
+    """Return the names of the write-only fields. No other field has such a name."""
+    schemas = contract.document()["components"]["schemas"].values()
+    fields = [item for each in schemas for item in each.get("properties", {}).items()]
+    return frozenset(name for name, schema in fields if "writeOnly" in str(schema))
+
+
+def completed(node: Schema, body: Schema) -> Schema:
     """Return a body with all fields that a caller may read, with defaults for missing ones."""
-    properties = contract.resolved(document, node)["properties"]
+    properties = contract.resolved(contract.document(), node)["properties"]
     return {
         name: body[name] if name in body else copy.deepcopy(schema.get("default"))
         for name, schema in properties.items()
-        if not is_secret(document, schema)
+        if name not in secrets()
     }
 
 
-def secrets(document: Schema, node: Any) -> Iterator[str]:
-    """Find the write-only fields."""
-    if isinstance(node, list):
-        for item in node:
-            yield from secrets(document, item)
-    elif isinstance(node, dict):
-        node = contract.resolved(document, node)
-        for name, schema in node.get("properties", {}).items():
-            if is_secret(document, schema):
-                yield name
-            else:
-                yield from secrets(document, schema)
-        for key in ("anyOf", "oneOf", "items"):
-            yield from secrets(document, node.get(key))
-
-
-def is_secret(document: Schema, node: Schema) -> bool:
-    """Return whether a field is write-only."""
-    node = contract.resolved(document, node)
-    return bool(node.get("writeOnly")) or any(
-        is_secret(document, branch) for branch in node.get("anyOf", ()) if "$ref" not in branch
-    )
-
-
-def without(value: Any, names: frozenset[str]) -> Any:
-    """Copy a value without some fields, at any depth."""
+def without_secrets(value: Any) -> Any:
+    """Copy a value without write-only fields, at any depth."""
     if isinstance(value, list):
-        return [without(item, names) for item in value]
+        return [without_secrets(item) for item in value]
     if isinstance(value, dict):
-        return {key: without(item, names) for key, item in value.items() if key not in names}
+        return {
+            name: without_secrets(item) for name, item in value.items() if name not in secrets()
+        }
     return value
-
-
-def _values(node: Schema) -> list[Any]:
-    """Return the branches of a choice that are not for null."""
-    return [branch for branch in node.get("anyOf", ()) if branch != {"type": "null"}]
-
-
-def _discriminated(document: Schema, node: Schema) -> Schema:
-    name = node["discriminator"]["propertyName"]
-    mapping = node["discriminator"]["mapping"]
-
-    def chosen(value: str) -> Schema:
-        # A condition on a field also holds for other types, and for objects without the field.
-        return {"type": "object", "required": [name], "properties": {name: {"const": value}}}
-
-    return {
-        "type": "object",
-        "required": [name],
-        "properties": {name: {"enum": list(mapping)}},
-        "allOf": [
-            {"if": chosen(value), "then": _with(name, prepare(document, {"$ref": reference}))}
-            for value, reference in mapping.items()
-        ],
-    }
-
-
-def _with(name: str, branch: Schema) -> Schema:
-    """Add the discriminator to a branch, because not every branch names it."""
-    return {**branch, "properties": {name: {}, **branch["properties"]}}

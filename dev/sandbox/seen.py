@@ -11,14 +11,14 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastapi import HTTPException
+
 from dev.comparison.comparison import Comparison
 from dev.sandbox.ci import CI
 from dev.sandbox.data_sources import DataSources
-from dev.sandbox.later import Later
-from dev.sandbox.problem import problem
 from dev.sandbox.register import Register
-from dev.sandbox.router import Router
-from dev.sandbox.validation import Refusal
+from dev.sandbox.router import Later, Router
+from dev.sandbox.validation import refusal
 
 router = Router()
 
@@ -30,14 +30,7 @@ _COLUMNS = [
 
 @dataclass(frozen=True)
 class Artifacts:
-    """What was uploaded of a dbt project.
-
-    :param ci_config_id: the CI configuration's id.
-    :param run_type: ``"production"`` or ``"pull_request"``.
-    :param commit_sha: the commit.
-    :param run_id: links the two, where it was sent.
-    :param files: the names of the files in the archive.
-    """
+    """What was uploaded of a dbt project."""
 
     ci_config_id: int
     run_type: str
@@ -48,8 +41,6 @@ class Artifacts:
 
 @dataclass
 class Seen:
-    """The state behind these operations."""
-
     artifacts: list[Artifacts] = field(default_factory=list)
     schemas: Register[Comparison | None] = field(default_factory=lambda: Register("Task"))
     """The tasks that read a table's columns, ``None`` where there is no database."""
@@ -57,7 +48,6 @@ class Seen:
 
 @router.handles("GET", "/api/v1/organization/meta")
 def show_organization() -> Any:
-    """Show whose key it is."""
     return {"org_id": 1, "org_name": "Sandbox", "user_id": 1}
 
 
@@ -65,7 +55,6 @@ def show_organization() -> Any:
 def read_schema(
     data_sources: DataSources, seen: Seen, data_source_id: int, body: dict[str, Any]
 ) -> Any:
-    """Start to read the columns of a table."""
     data_sources.sources.require(data_source_id)
     address = data_sources.address(data_source_id)
     task = seen.schemas.number()
@@ -79,7 +68,6 @@ def read_schema(
 
 @router.handles("GET", "/api/v1/data_sources/{data_source_id}/dataset_schema/{task_id}")
 def show_schema(data_sources: DataSources, seen: Seen, data_source_id: int, task_id: int) -> Any:
-    """Show the columns of a table, once they are read."""
     data_sources.sources.require(data_source_id)
     reading = seen.schemas[task_id]
     if reading is None:
@@ -100,13 +88,16 @@ def guess_key(data_sources: DataSources, data_source_id: int, body: dict[str, An
         return {"candidates": [{"pk": ["id"]}], "error": None}
     # A comparison with itself infers the key.
     sides = {"address1": address, "address2": address}
-    question = {**sides, "table1": body["table"], "table2": body["table"], "infer_pk": True}
+    avoid = {f"infer_pk_{name}": body.get(name) for name in ("avoid_names", "avoid_types")}
+    tables = {"table1": body["table"], "table2": body["table"], "infer_pk": True}
+    question = {**sides, **tables, **avoid}
 
     def guess() -> Any:
         try:
             key = data_sources.comparisons.ask(question)["pk_columns"]
-        except Refusal as refusal:
-            return {"candidates": [], "error": refusal.found[0]["msg"]}
+        except HTTPException as refused:
+            problems: Any = refused.detail
+            return {"candidates": [], "error": problems[0]["msg"]}
         return {"candidates": [{"pk": key}] if key else [], "error": None}
 
     return Later(guess)
@@ -114,12 +105,11 @@ def guess_key(data_sources: DataSources, data_source_id: int, body: dict[str, An
 
 @router.handles("POST", "/api/v1/dbt/submit_artifacts/{ci_config_id}")
 def submit_artifacts(ci: CI, seen: Seen, ci_config_id: int, body: dict[str, str]) -> Any:
-    """Take the artifacts of a dbt run, an archive with a manifest."""
     ci.configs.require(ci_config_id)
     files = _files(body["artifacts"].encode("latin-1"))
     if not any(name.rpartition("/")[2] == "manifest.json" for name in files):
         message = "Input should be a zip archive with a manifest.json"
-        raise Refusal([problem(("body", "artifacts"), "value_error", message, None)])
+        raise refusal(message, "body", "artifacts")
     seen.artifacts.append(
         Artifacts(ci_config_id, body["run_type"], body["commit_sha"], body.get("run_id"), files)
     )

@@ -17,7 +17,6 @@ _SECONDS_TO_START = 30
 
 
 def listen(port: int) -> socket.socket:
-    """Listen on 127.0.0.1."""
     # asyncio sets TCP_NODELAY only where the socket names its protocol, which create_server does
     # not. Without it, each response on a kept connection waits 40 ms for an ACK.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -38,11 +37,6 @@ class Sandbox:
 
         with Sandbox() as sandbox:
             print(sandbox.url)
-
-    :param api_key: the key that callers must send.
-    :param port: the port on 127.0.0.1, 0 for a free one.
-    :param state: the state of the service, by default a new one.
-    :param disturbance: what goes wrong, nothing by default.
     """
 
     def __init__(
@@ -54,7 +48,7 @@ class Sandbox:
     ) -> None:
         self.api_key = api_key
         self.state = state or State()
-        self._port = port
+        self.port = port
         app = create_app(api_key, self.state, disturbance or Disturbance())
         config = uvicorn.Config(
             app,
@@ -70,18 +64,13 @@ class Sandbox:
         self._thread: threading.Thread | None = None
 
     @property
-    def port(self) -> int:
-        """The port that the service listens on."""
-        return self._port
-
-    @property
     def url(self) -> str:
         """The service's address, as the host of an Airflow connection."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Sandbox:
-        listener = listen(self._port)
-        self._port = listener.getsockname()[1]
+        listener = listen(self.port)
+        self.port = listener.getsockname()[1]
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [listener]}, daemon=True
         )

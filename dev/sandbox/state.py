@@ -9,7 +9,6 @@ from dev.sandbox import bi
 from dev.sandbox.ci import CI
 from dev.sandbox.data_diffs import DataDiffs
 from dev.sandbox.data_sources import DataSources
-from dev.sandbox.explore import Lineage
 from dev.sandbox.journal import Audit, Change, Request
 from dev.sandbox.monitors import Monitors
 from dev.sandbox.register import Register
@@ -18,10 +17,7 @@ from dev.sandbox.seen import Seen
 
 @dataclass
 class State:
-    """Everything that requests can see or change. Handlers name the fields that they use.
-
-    :param count: how many Hightouch integrations there are, with the ids from 1.
-    """
+    """Everything that requests can see or change. Handlers name the fields that they use."""
 
     count: int = 10
     integrations: Register[bi.Integration] = field(init=False)
@@ -29,7 +25,6 @@ class State:
     monitors: Monitors = field(init=False)
     ci: CI = field(init=False)
     data_sources: DataSources = field(init=False)
-    explore: Lineage = field(init=False)
     seen: Seen = field(init=False)
     requests: list[Request] = field(default_factory=list)
     audit: Audit = field(default_factory=Audit)
@@ -58,5 +53,4 @@ class State:
         self.monitors = Monitors()
         self.ci = CI()
         self.data_sources = DataSources()
-        self.explore = Lineage()
         self.seen = Seen()

@@ -34,10 +34,7 @@ WRITE_ONLY = frozenset(
 
 
 def without_prose(node: Any, *, names_fields: bool = False) -> Any:
-    """Copy a part of the contract without titles, descriptions, summaries and examples.
-
-    :param names_fields: whether its keys are names of fields, one of which may be "title".
-    """
+    """Copy a part of the contract without titles, descriptions, summaries and examples."""
     if isinstance(node, list):
         return [without_prose(item) for item in node]
     if not isinstance(node, dict):
@@ -65,7 +62,6 @@ def objects(node: Any, field: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def references(node: Any) -> list[str]:
-    """Return the names of the schemas that a part of the contract refers to."""
     return [each["$ref"].rpartition("/")[2] for _, each in objects(node) if "$ref" in each]
 
 

@@ -34,8 +34,6 @@ FIGURES = ("rows_added", "rows_removed", "diff_rows_count", "match_ratio")
 
 
 class Demo:
-    """The demo, in a temporary home."""
-
     def __init__(self, programs: Programs, home: Path, sandbox: Sandbox) -> None:
         self._home, self._sandbox = home, sandbox
         self._warehouse = home / "warehouse.db"
@@ -130,7 +128,6 @@ def _show(title: str, integration: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Run the demo, and return the exit code."""
     sandbox = Sandbox()
     return play("demo", 300, sandbox, lambda programs, home: Demo(programs, home, sandbox).run())
 

@@ -27,7 +27,6 @@ SETTINGS = {
 
 
 def main() -> int:
-    """Run until interrupted, which is no failure."""
     print("Airflow is starting, which takes half a minute.", flush=True)
     sandbox = Sandbox()
 

@@ -20,7 +20,6 @@ NEEDS = {"on_alert": (3, 0), "approve_difference": (3, 1)}
 
 
 def main() -> None:
-    """Print what is there, and fail where something is missing."""
     airflow = version("apache-airflow")
     print(f"Airflow {airflow}, {NAME} {version(NAME)}")
     print(f"links of the package's page: {metadata(NAME).get_all('Project-URL')}")

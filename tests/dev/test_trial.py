@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from dev import trial
-from dev.comparison.sample import create_sample
 from tests.conftest import API_KEY
+from tests.dev.sandbox.test_comparison import fill_duckdb
 
 
 def test_a_trial(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path
 ) -> None:
-    sandbox.state.data_sources.connect(1, create_sample(tmp_path / "warehouse.duckdb"))
+    sandbox.state.data_sources.connect(1, fill_duckdb(tmp_path / "warehouse.duckdb"))
     monkeypatch.setenv("DATAFOLD_API_KEY", API_KEY)
     monkeypatch.setattr(trial, "SECONDS_BETWEEN_READS", 0.05)
     output = tmp_path / "trial.jsonl"

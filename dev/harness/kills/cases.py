@@ -9,18 +9,8 @@ from importlib.metadata import version
 from signal import SIGTERM
 from threading import Thread
 
+from dev.harness.kills import plan
 from dev.harness.kills.gate import CaseError, Gate, wait_until
-from dev.harness.kills.plan import (
-    CI_RUN,
-    LOAD,
-    LOAD_BREAKS,
-    MONITOR_RUN,
-    NEIGHBOUR,
-    ONE_MORE_RETRY,
-    RETRIES,
-    RETRIES_CHANGED,
-    switch_on,
-)
 from dev.harness.kills.scene import Scene
 from dev.harness.kills.watch import WATCH_CASES, WatchCase
 
@@ -34,23 +24,15 @@ try which run the one before has started."""
 
 @dataclass(frozen=True)
 class Case:
-    """Something that happens to a gate.
-
-    :param name: the name of the case, and the gate's DAG.
-    :param steps: what happens, one after the other.
-    :param jobs: how many jobs there must be.
-    :param cancelled: how many of them must be cancelled; all others must be done.
-    :param state: the task's final state.
-    """
+    """Something that happens to a gate."""
 
     name: str
     steps: tuple[Callable[[Gate], None], ...]
-    jobs: int = 1
-    cancelled: int = 0
+    jobs: int = 1  # that there must be
+    cancelled: int = 0  # all others must be done
     state: str = "success"
 
     def play(self, scene: Scene) -> str:
-        """Play the case, and return what was found."""
         gate = Gate(scene, self.name)
 
         def statuses() -> Counter[str]:
@@ -102,20 +84,20 @@ def clear_with_load(gate: Gate) -> None:
     wait_until("the data diff ended", lambda: gate.jobs.status(gate.job) == "done")
     if [task["state"] for task in gate.tasks] != ["running"]:
         raise CaseError("Airflow noticed too early that the worker is dead")
-    switch_on(LOAD_BREAKS, gate.scene.home)
-    gate.clear(LOAD)
+    plan.switch_on(plan.LOAD_BREAKS, gate.scene.home)
+    gate.clear(plan.LOAD)
 
 
 def change_retries(gate: Gate) -> None:
     """Change the number of retries in the DAG's file, during the run."""
-    switch_on(ONE_MORE_RETRY, gate.scene.home)
+    plan.switch_on(plan.ONE_MORE_RETRY, gate.scene.home)
     task = f"dags/{gate.dag_id}/tasks/{gate.task_id}"
-    wait_until("it was read", lambda: int(gate.scene.get(task)["retries"]) == RETRIES + 1)
+    wait_until("it was read", lambda: int(gate.scene.get(task)["retries"]) == plan.RETRIES + 1)
 
 
 def finish_neighbour(gate: Gate) -> None:
     """Let the other task of the DAG end, which keeps the run going."""
-    neighbour = Gate(gate.scene, gate.dag_id, NEIGHBOUR)
+    neighbour = Gate(gate.scene, gate.dag_id, plan.NEIGHBOUR)
     neighbour.wait_for_job()
     neighbour.finish()
 
@@ -142,7 +124,9 @@ _CLEAR = (Gate.begin, Gate.clear, Gate.wait_for_job, Gate.go_on)
 _CLEAR_ENDED = (Gate.wait_for_run, Gate.clear, Gate.wait_for_job, Gate.finish)
 _KILL_WORKER = (Gate.begin, Gate.kill_worker, Gate.go_on)
 
-_RUNS = tuple((Case(name, (*_KILL_WORKER, *_CLEAR_ENDED), 2),) for name in (MONITOR_RUN, CI_RUN))
+_RUNS = tuple(
+    (Case(name, (*_KILL_WORKER, *_CLEAR_ENDED), 2),) for name in (plan.MONITOR_RUN, plan.CI_RUN)
+)
 _EARLY = (
     (Case("worker_killed", _KILL_WORKER),),
     *(_RUNS if _HAS_STORES else ()),
@@ -184,7 +168,7 @@ _EARLY = (
 _LATE = (
     (
         Case(
-            RETRIES_CHANGED,
+            plan.RETRIES_CHANGED,
             (
                 *(Gate.start, Gate.wait_for_job, Gate.finish, change_retries),
                 *(Gate.clear, Gate.wait_for_job, Gate.finish, finish_neighbour),

@@ -54,11 +54,9 @@ class Gate:
         return self.jobs.ids(f"{self.dag_id}.{self.task_id}")
 
     def values(self) -> list[Any]:
-        """Return what its task instances returned, ``None`` for nothing."""
         return [self._value(task["map_index"]) for task in self.tasks]
 
     def start(self, run_id: str = RUN_ID) -> None:
-        """Start the DAG's run."""
         self._run_id = run_id
         body = {"dag_run_id": run_id, "logical_date": LOGICAL_DATE}
         self.scene.send("POST", f"dags/{self.dag_id}/dagRuns", json=body)
@@ -75,7 +73,6 @@ class Gate:
         wait_until(f"it looked at job {number}", lambda: self.jobs.reads(number) > before)
 
     def begin(self) -> None:
-        """Start the DAG's run, and wait until the gate waits for its job."""
         self.start()
         self.wait_for_job()
         self.wait_for_look()
@@ -91,12 +88,10 @@ class Gate:
         self.finish()
 
     def fail(self) -> None:
-        """Mark it as failed."""
         path = f"{self._run}/taskInstances/{self.task_id}"
         self.scene.send("PATCH", path, json={"new_state": "failed"})
 
     def clear(self, *others: str) -> None:
-        """Clear it, and other tasks with it."""
         body = {
             "dry_run": False,
             "dag_run_id": self._run_id,
@@ -116,12 +111,10 @@ class Gate:
                 each.kill()
 
     def restart_triggerer(self) -> None:
-        """Kill the triggerer, and start another one."""
         self.scene.triggerer.kill()
         self.scene.start_triggerer()
 
     def wait_for_end(self) -> None:
-        """Wait until Airflow has finished with it."""
 
         def has_ended() -> bool:
             tasks = self.tasks

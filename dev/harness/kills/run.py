@@ -17,40 +17,39 @@ from dev.harness.kills.cases import CASES, ROUNDS, Case
 from dev.harness.kills.scene import Scene
 from dev.harness.kills.service import ControlledService
 from dev.harness.kills.watch import WatchCase
+from dev.local_airflow.main import play
 from dev.local_airflow.programs import Programs
 
 
-class Test:
-    """What ``python -m dev.harness kills`` runs: some of the cases."""
+def main(chosen: Collection[str]) -> int:
+    """Play some of the cases, and return the exit code, 0 if all passed."""
+    service = ControlledService()
+    return play("kills", 600, service.sandbox, lambda *where: _run(chosen, service, *where))
 
-    longest = 600.0
 
-    def __init__(self, chosen: Collection[str]) -> None:
-        self._chosen = chosen
-        self.service = ControlledService()
+def _run(
+    chosen: Collection[str], service: ControlledService, programs: Programs, home: Path
+) -> int:
+    scene = Scene(programs, home, service)
+    scene.start_with({name for name, case in CASES.items() if isinstance(case, Case)})
+    print(f"Airflow started in {programs.seconds:.0f} s\n", flush=True)
+    passed: list[str] = []
 
-    def run(self, programs: Programs, home: Path) -> int:
-        """Play cases, and return the exit code, 0 if all passed."""
-        scene = Scene(programs, home, self.service)
-        scene.start_with({name for name, case in CASES.items() if isinstance(case, Case)})
-        print(f"Airflow started in {programs.seconds:.0f} s\n", flush=True)
-        passed: list[str] = []
+    def play_all(cases: Iterable[Case | WatchCase]) -> None:
+        for case in cases:
+            if case.name not in chosen:
+                continue
+            try:
+                print(f"{'ok':8}{case.name:32}{case.play(scene)}", flush=True)
+                passed.append(case.name)
+            except Exception as error:
+                print(f"{'FAILED':8}{case.name:32}{type(error).__name__}: {error}", flush=True)
 
-        def play_all(cases: Iterable[Case | WatchCase]) -> None:
-            for case in cases:
-                if case.name not in self._chosen:
-                    continue
-                try:
-                    print(f"{'ok':8}{case.name:32}{case.play(scene)}", flush=True)
-                    passed.append(case.name)
-                except Exception as error:
-                    print(f"{'FAILED':8}{case.name:32}{type(error).__name__}: {error}", flush=True)
-
-        for lines in ROUNDS:
-            threads = [Thread(target=play_all, args=[line], daemon=True) for line in lines]
-            for thread in threads:
-                thread.start()
-            programs.until("the cases ended", lambda: not any(map(Thread.is_alive, threads)))  # noqa: B023
-        failed = len(self._chosen) - len(passed)
-        print(f"\n{len(passed)} passed, {failed} failed in {programs.seconds:.0f} s")
-        return 1 if failed else 0
+    for lines in ROUNDS:
+        threads = [Thread(target=play_all, args=[line], daemon=True) for line in lines]
+        for thread in threads:
+            thread.start()
+        programs.until("the cases ended", lambda: not any(map(Thread.is_alive, threads)))  # noqa: B023
+    failed = len(chosen) - len(passed)
+    print(f"\n{len(passed)} passed, {failed} failed in {programs.seconds:.0f} s")
+    return 1 if failed else 0

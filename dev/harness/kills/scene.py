@@ -53,16 +53,13 @@ class Scene(Deployment):
         self.programs.until("Airflow had read the DAGs", has_read)
 
     def start_triggerer(self) -> None:
-        """Start the triggerer, or another one."""
         self.triggerer = self.launch("triggerer", "triggerer", "--skip-serve-logs")
 
     def run_elsewhere(self, dag_id: str) -> None:
-        """Run a DAG to its end in another Airflow."""
         self._elsewhere.run("elsewhere-migrate", "db", "migrate")
         self._elsewhere.run("elsewhere-run", "dags", "test", dag_id, LOGICAL_DATE)
 
     def run_id_elsewhere(self) -> str:
-        """Return the id that the other Airflow has given to its only run."""
         with closing(sqlite3.connect(self._elsewhere.home / "airflow.db")) as connection:
             ((run_id,),) = connection.execute("select run_id from dag_run")
         return str(run_id)

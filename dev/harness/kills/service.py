@@ -42,12 +42,10 @@ class Jobs:
         section.courses.default = course
 
     def ids(self, tag: str) -> list[int]:
-        """Return the ids of a case's jobs, in the order of their starts."""
         with self._service.state.lock:
             return sorted(key for key, each in self._records.items() if _belongs(each, tag))
 
     def reads(self, number: int) -> int:
-        """Return how often a job was read."""
         return self._service.statuses("GET", self._path.format(number)).total()
 
     def status(self, number: int) -> str:
@@ -57,7 +55,6 @@ class Jobs:
             return str(job.status) if job.ended else "processing"
 
     def finish(self, number: int) -> None:
-        """Let a job end."""
         with self._service.state.lock:
             if not self._jobs[number].ended:
                 self._jobs[number] = Job(self._ended)
@@ -67,8 +64,9 @@ class ControlledService(Service):
     """A sandbox that takes three seconds to cancel a data diff."""
 
     def __init__(self) -> None:
-        super().__init__(_diff_course, lambda monitor: None, Disturbance(delay=_delay))
+        super().__init__(Disturbance(delay=_delay))
         diffs, monitors, ci = self.state.data_diffs, self.state.monitors, self.state.ci
+        diffs.courses.of = _diff_course
         # Those that really compare take a while.
         diffs.delay = _TO_COMPARE
         self._diffs = Jobs(self, diffs, diffs.diffs, "/api/v1/datadiffs/{}", _ENDLESS)
@@ -80,7 +78,6 @@ class ControlledService(Service):
         }
 
     def jobs_of(self, dag_id: str) -> Jobs:
-        """Return the jobs of the kind that a case waits for."""
         return self._runs.get(dag_id, self._diffs)
 
     def add_strangers(self, count: int) -> None:
@@ -97,7 +94,7 @@ class ControlledService(Service):
         with self.state.lock:
             monitors = self.state.monitors
             monitors.courses.coming.append(_ALERT)
-            return monitors.start(monitor_id, None)
+            return monitors.start(monitor_id)
 
 
 def _is_tagged(diff: dict[str, Any], tag: str) -> bool:

@@ -29,7 +29,6 @@ class Watch:
         self._before = Counter(self._reported())
 
     def alert(self, dag_id: str) -> None:
-        """Make the monitor alert that a DAG watches."""
         self.alerts.add((dag_id, self.scene.service.alert(WATCHES[dag_id])))
 
     def reported(self) -> Counter[tuple[str, int]]:
@@ -37,7 +36,6 @@ class Watch:
         return Counter(self._reported()) - self._before
 
     def polls(self) -> int:
-        """Return how often the monitors were listed."""
         return self.scene.service.statuses("GET", _MONITORS).total()
 
     def looks(self, dag_id: str) -> int:
@@ -45,11 +43,9 @@ class Watch:
         return self.scene.service.statuses("GET", f"{_MONITORS}/{WATCHES[dag_id]}/runs").total()
 
     def wait_for_look(self, dag_id: str, before: int = 0) -> None:
-        """Wait until a trigger has read a monitor's runs more often than before."""
         wait_until(f"{dag_id} looked", lambda: self.looks(dag_id) > before)
 
     def wait_until_reported(self) -> None:
-        """Wait until the DAGs have started for all alerts."""
         wait_until(
             f"DAGs had started for {sorted(self.alerts)}",
             lambda: self.alerts <= self.reported().keys(),
@@ -77,19 +73,13 @@ class Watch:
 
 @dataclass(frozen=True)
 class WatchCase:
-    """Something that happens to watches.
-
-    :param name: the name of the case.
-    :param act: makes it happen.
-    :param most: how often a DAG may start for the same alert.
-    """
+    """Something that happens to watches."""
 
     name: str
     act: Callable[[Watch], None]
     most: int = 1
 
     def play(self, scene: Scene) -> str:
-        """Play the case, and return what was found."""
         watch = Watch(scene)
         self.act(watch)
         watch.wait_until_reported()

@@ -87,6 +87,7 @@ def figures(answer: dict[str, Any]) -> tuple[Any, ...]:
 
 AMOUNT = {"include_columns": ["amount"]}
 INFERRED = {"pk_columns": [], "infer_pk": True}
+TYPES = ["Integer", "int", "int4"]
 QUERY = {"table1": None, "query1": "select id, amount from orders -- all of them\n;"}
 FILTERS = {"filter1": "id between 2 and 5 -- not the first", "filter2": "id < 6"}
 SAME = ("identical", 0, 0, 0, 0)
@@ -104,6 +105,8 @@ NONE = (None, None, None, 0)
         ("same_orders", "orders", {"pk_columns": ["ID"]}, SAME),
         ("orders", "other_orders", INFERRED, ("different", 1, 1, 2, 0)),
         ("orders", "doubled_orders", INFERRED, ("missing-pks", *NONE)),
+        ("orders", "orders", {**INFERRED, "infer_pk_avoid_names": ["ID"]}, ("missing-pks", *NONE)),
+        ("orders", "orders", {**INFERRED, "infer_pk_avoid_types": TYPES}, ("missing-pks", *NONE)),
         # Columns: of one side, of another type, of another name, and not compared.
         ("orders", "wider_orders", {}, ("different", 0, 0, 0, 1)),
         ("orders", "wider_orders", {"exclude_columns": ["more"]}, SAME),
