@@ -27,7 +27,7 @@ def test_an_alert_starts_a_dag(page: Page, airflow: LocalAirflow, sandbox: Any) 
     monitors = sandbox.state.monitors
     with sandbox.state.lock:
         monitors.courses.default = Course((), "alert", {"diff_id": 1})
-        monitors.start(3, None)
+        monitors.start(3)
 
     page.goto(f"{airflow.url}/dags/{DAG_ID}/runs")
     expect(page.get_by_text("Success", exact=True)).to_have_count(1, timeout=90_000)

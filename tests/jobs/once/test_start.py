@@ -235,7 +235,7 @@ def make(sandbox: Any, name: str, count: int) -> None:
     """Let there be runs from before."""
     for _ in range(count):
         if name == "run_monitor":
-            sandbox.state.monitors.start(4, None)
+            sandbox.state.monitors.start(4)
         else:
             sandbox.state.ci.add(2, FACTS)
 
