@@ -15,10 +15,6 @@ from dev.faults.wait import Wait
 from dev.faults.wait_table import WAITS
 
 
-def test_each_row_has_its_own_name() -> None:
-    assert len({row.name for row in (*FAULTS, *WAITS)}) == len(FAULTS) + len(WAITS)
-
-
 @pytest.fixture(scope="module")
 def found(request: pytest.FixtureRequest) -> Mapping[Run, list[str]]:
     """Run the selected rows all at once, because most of them wait."""

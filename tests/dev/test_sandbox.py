@@ -13,7 +13,6 @@ from openapi_core.datatypes import RequestParameters
 
 from dev.sandbox import Sandbox, contract, seen as seen_in_sdk
 from dev.sandbox.app import Disturbance, routes
-from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.state import State
 from tests.calls import ROWS, Row, named, prepare
 from tests.conftest import API_KEY, TOKEN
@@ -158,23 +157,12 @@ def test_names_what_is_wrong(
     assert sandbox.state.changes == []
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff", b'{"pr_number": NaN}'])
-def test_wants_json(sandbox: Any, content: bytes) -> None:
-    headers = {**KEY, "Content-Type": "application/json"}
-    answer = call(sandbox, "POST", "/api/v1/ci/1/trigger", data=content, headers=headers)
-    assert (answer.status_code, answer.json()["detail"][0]["type"]) == (422, "json_invalid")
-
-
 @pytest.mark.parametrize(
     ("method", "path", "body", "noun"),
     [
         ("GET", "/api/v1/lineage/bi/99/", None, "Integration"),
-        ("PUT", "/api/v1/lineage/bi/mode/7/", KINDS["mode"].required, "Integration"),
-        ("POST", f"{DIFFS}/99/cancel", None, "Data diff"),
         ("POST", DIFFS, {**DIFF, "data_source2_id": 99}, "Data source"),
         ("GET", "/api/v1/monitors/1/runs/99", None, "Run"),
-        ("PATCH", "/api/v1/monitors/1/update", {"type": "test"}, "Monitor"),
-        ("POST", "/api/v1/ci/99/7", [], "CI config"),
         ("GET", f"{EXPLORE}/{UPSTREAMS}", None, "Table"),
     ],
 )
@@ -242,19 +230,6 @@ def test_data_diff_can_be_cancelled(sandbox: Any) -> None:
     failed = call(sandbox, "GET", f"{path}/summary_results").json()
     assert failed["error"]["error_type"] == "Cancelled"
     assert call(sandbox, "POST", f"{DIFFS}/1/cancel").json()["status"] == "done"
-
-
-def test_course_by_time() -> None:
-    now = [0.0]
-    way = (Step("waiting", reads=0, seconds=2), Step("processing", reads=1, seconds=3))
-    job = Job(Course(way, "done", {"result": "different"}), lambda: now[0])
-    assert [job.read(), job.read(), job.outcome] == ["waiting", "waiting", {}]
-    now[0] = 2
-    assert [job.read(), job.read()] == ["processing", "processing"]
-    now[0] = 5
-    assert (job.read(), job.ended, job.outcome) == ("done", True, {"result": "different"})
-    job.stop("cancelled")
-    assert job.status == "done"
 
 
 def test_data_source_comes_back_without_its_secrets(sandbox: Any) -> None:
