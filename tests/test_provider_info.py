@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from importlib.metadata import entry_points, version
@@ -16,7 +15,6 @@ import jsonschema
 import pytest
 
 import airflow_provider_datafold
-from tests.conftest import ROOT
 
 AIRFLOW = tuple(int(part) for part in airflow.__version__.split(".")[:2])
 
@@ -86,32 +84,6 @@ found = [
 
 
 KINDS = ("hooks", "operators", "sensors", "triggers")
-
-
-def test_provider_info_says_what_it_is_for() -> None:
-    info = airflow_provider_datafold.get_provider_info()
-    assert info["package-name"] == "airflow-provider-datafold"
-    assert info["name"] == "Datafold"
-    (integration,) = info["integrations"]
-    assert integration["external-doc-url"] == "https://docs.datafold.com/"
-    assert integration["tags"] == ["service"]
-    assert (ROOT / integration["logo"].lstrip("/")).is_file()
-    names = {part["integration-name"] for kind in KINDS for part in info[kind]}
-    assert names == {integration["integration-name"]} == {"Datafold"}
-
-
-def test_the_providers_page_shows_the_description_as_it_is_meant() -> None:
-    """Airflow 3 takes the marks of a link out, and links up to the next blank."""
-    description = airflow_provider_datafold.get_provider_info()["description"]
-    shown = re.sub("[`_<>]", "", description)
-    assert shown.strip(" \n.") == (
-        "Data diffs, monitors, CI, data sources and BI lineage of Datafold "
-        "https://www.datafold.com/"
-    )
-    if AIRFLOW >= (3, 3):
-        from airflow.api_fastapi.core_api.services.public import providers
-
-        assert providers._remove_rst_syntax(description) == shown
 
 
 def test_provider_info_names_modules_that_exist() -> None:

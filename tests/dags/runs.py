@@ -30,15 +30,22 @@ from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG, Asset, TaskGroup, task, task_group
 
-from airflow_provider_datafold.operators.ci import *
+from airflow_provider_datafold.operators.ci import (
+    DatafoldTriggerCIOperator,
+    DatafoldUploadCIChangesOperator,
+)
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator as Gate
-from airflow_provider_datafold.operators.data_sources import *
-from airflow_provider_datafold.operators.dbt import *
-from airflow_provider_datafold.operators.monitors import *
-from airflow_provider_datafold.operators.summary import *
-from airflow_provider_datafold.operators.tables import *
+from airflow_provider_datafold.operators.data_sources import DatafoldTestDataSourceOperator
+from airflow_provider_datafold.operators.dbt import DatafoldDbtModelsOperator
+from airflow_provider_datafold.operators.monitors import (
+    DatafoldApplyMonitorsOperator,
+    DatafoldRunMonitorOperator,
+    DatafoldToggleMonitorOperator,
+)
+from airflow_provider_datafold.operators.summary import DatafoldSummarizeOperator
+from airflow_provider_datafold.operators.tables import DatafoldTablesOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor as Sensor
-from airflow_provider_datafold.sensors.monitors import *
+from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 
 LEAST = {least!r}
 TABLELESS = {{name: value for name, value in LEAST.items() if not name.startswith("table")}}

@@ -70,30 +70,6 @@ def test_a_comparison_and_its_page(warehouse: Any) -> None:
     assert '<span class="badge bad">different</span>' in page
 
 
-def test_page_of_a_diff_that_failed(warehouse: Any) -> None:
-    path = start(warehouse, query1="select '<i>' as", table2=["orders"])
-    diff = wait(warehouse, path, lambda diff: diff["done"])
-    page = call(warehouse, "GET", f"/datadiffs/{diff['id']}/overview", headers={}).text
-    assert "QueryError" in page
-    assert "&lt;i&gt;" in page
-    assert "<i>'" not in page
-
-
-@pytest.mark.parametrize(
-    ("fields", "place"),
-    [
-        ({"data_source1_id": 2}, "data_source1_id"),
-        ({"sampling_ratio": 0.5}, "sampling_ratio"),
-        ({"query2": "select 1"}, "table2"),
-        ({"diff_tolerance": -1}, "diff_tolerance"),
-    ],
-)
-def test_refuses_what_it_does_not_do(warehouse: Any, fields: Any, place: str) -> None:
-    answer = ask(warehouse, **{**TABLES, **fields})
-    assert answer.status_code == 422
-    assert [problem["loc"] for problem in answer.json()["detail"]] == [["body", place]]
-
-
 def test_is_cancelled_in_mid_run(warehouse: Any) -> None:
     path = start(warehouse, query1=ENDLESS, table2=["orders"])
     wait(warehouse, path, lambda diff: diff["status"] == "processing")
@@ -122,35 +98,3 @@ def test_the_program_compares_and_leaves_nothing_when_it_is_killed() -> None:
         running.kill()
         running.communicate()
     assert is_gone(child.pid)
-
-
-def test_a_query_runs(warehouse: Any) -> None:
-    def query(text: str) -> Any:
-        path = "/api/v1/data_sources/1/query"
-        return call(warehouse, "POST", path, json={"query": text}).json()
-
-    assert query("select id, day from orders where id = 4 -- some")["rows"] == [
-        {"id": 4, "day": "2024-01-02"}
-    ]
-    assert query("selec 1")["detail"][0]["type"] == "query_error"
-
-
-@pytest.mark.parametrize(
-    ("kind", "spec", "state"),
-    [
-        ("test", {"query": "select * from orders where id > 100"}, "ok"),
-        ("test", {"query": "select * from orders where id > 4;"}, "alert"),
-        ("test", {"query": "select * from nowhere"}, "error"),
-        ("metric", {"alert": {"type": "absolute", "min": 5, "max": 5}}, "ok"),
-        ("metric", {"alert": {"type": "absolute", "min": 5.5}}, "alert"),
-    ],
-)
-def test_a_monitor_counts_rows(kind: str, spec: Any, state: str, warehouse: Any) -> None:
-    body = {"name": "Orders", "schedule": {"type": "none"}, "connection_id": 1, **spec}
-    if kind == "metric":
-        body["metric"] = {"type": "table", "metric": "row_count", "table": "orders"}
-    created = call(warehouse, "POST", f"/api/v1/monitors/create/{kind}", json=body)
-    one = f"/api/v1/monitors/{created.json()['id']}"
-    path = f"{one}/runs/{call(warehouse, 'POST', f'{one}/run').json()['run_id']}"
-    run = wait(warehouse, path, lambda found: found["state"] not in ("queued", "checking"))
-    assert run["state"] == state
