@@ -34,7 +34,7 @@ from airflow_provider_datafold.sensors.monitors import DatafoldMonitorRunSensor
 from dev.sandbox.course import Course
 from dev.sandbox.data_diffs import IDENTICAL
 from tests import waits
-from tests.conductor import Conductor, busy
+from tests.conductor import Conductor, busy, changed
 from tests.conftest import NOW, Log
 from tests.contexts import context_of
 from tests.waits import NEVER, Waits, add_diff, deferred, event_of, sent
@@ -273,6 +273,12 @@ def test_trouble_after_the_deadline_is_the_deadline(sandbox: Any) -> None:
     assert sent(sandbox)[-1] == CANCEL
 
 
+def test_what_has_ended_already_is_not_deferred(sandbox: Any) -> None:
+    sandbox.state.data_diffs.courses.default = Course((), "done", IDENTICAL.outcome)
+    task = gate(deferrable=True)
+    assert task.execute(context_of(task))["result"] == "identical"
+
+
 @pytest.mark.parametrize(("field", "wrong"), [("timeout", "soon"), ("poll_interval", timedelta(0))])
 def test_a_wrong_duration_is_named(sandbox: Any, field: str, wrong: Any) -> None:
     task = gate(**{field: wrong})
@@ -312,6 +318,18 @@ def test_what_is_its_own_is_not_replaced(
     with pytest.raises(DatafoldJobCancelledError):
         task.execute_complete(context_of(task), {"ids": IDS, "state": "cancelled"}, **wait)
     assert sent(sandbox) == []
+
+
+def test_its_time_begins_when_it_starts_the_data_diff(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, now: float
+) -> None:
+    # Datafold's clock may be late.
+    early = changed(created_at="2020-01-01T00:00:00Z")
+    Conductor(monkeypatch, faults={"mine": {"create": [early]}})
+    asked_of = Waits(monkeypatch, "done")
+    task = gate()
+    task.execute(context_of(task))
+    assert asked_of.asked[0]["since"] == now
 
 
 # Who cancels.
