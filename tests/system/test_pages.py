@@ -84,12 +84,3 @@ def test_a_run_from_the_form_to_datafold(page: Page, airflow: LocalAirflow, sand
         page.get_by_role("link", name="Datafold", exact=True).click()
     assert opened.value.url == f"{sandbox.url}/settings/integrations"
     expect(opened.value.get_by_role("row").filter(has_text=CRON)).to_contain_text("Hightouch 7")
-
-
-@pytest.mark.usefixtures("connected")
-def test_an_empty_schedule_is_none(page: Page, airflow: LocalAirflow, sandbox: Any) -> None:
-    form = open_trigger_form(page, airflow, DAG_ID, LAST)
-    cron_in(form).fill("")
-    trigger(form)
-    wait_for_success(page)
-    assert sandbox.state.integrations[7]["indexing_cron"] is None

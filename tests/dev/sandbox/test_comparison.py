@@ -153,13 +153,3 @@ def test_runs_one_query_only(query: str, address: str) -> None:
     with pytest.raises(ReadError):
         answer({"address1": address, "query1": query})
     assert answer({"address1": address, "table1": ["orders"], "limit": 1})["rows"]
-
-
-@pytest.mark.parametrize("source", ["read_text('{}')", "'{}'", "read_csv('http://127.0.0.1:1/')"])
-def test_reads_no_other_file(source: str, tmp_path: Path) -> None:
-    (tmp_path / "secret.csv").write_text("a,b\n1,2\n")
-    query = f"select * from {source.format(tmp_path / 'secret.csv')}"
-    address = fill_duckdb(tmp_path / "warehouse.duckdb")
-    for side in ({"query1": query}, {"table1": ["orders"], "filter1": f"id in ({query})"}):
-        with pytest.raises(ReadError):
-            answer({"address1": address, **side})
