@@ -48,3 +48,12 @@ def unpacked(archive: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(archive)) as found:
         assert {each.compress_type for each in found.infolist()} == {zipfile.ZIP_DEFLATED}
         return {name: found.read(name) for name in found.namelist()}
+
+
+def archive(*names: str) -> bytes:
+    """Return a zip archive of files with odd content."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for name in names:
+            file.writestr(name, "{\r\n--x\r\n}\x00é")
+    return content.getvalue()

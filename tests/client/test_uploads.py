@@ -20,7 +20,7 @@ FACTS = {"commit_sha": SHA, "run_type": "production"}
 
 @both
 def test_a_form_with_a_file(call: Call, connections: None, sandbox: Any) -> None:
-    from tests.dev.sandbox.test_seen import archive
+    from tests.artifacts import archive
 
     content = archive("manifest.json")
     body = {**FACTS, "run_id": "r7", "artifacts": io.BytesIO(content)}

@@ -1,19 +1,19 @@
-"""What the tests of gates share."""
+"""A real Airflow with short pauses, in which DAGs run."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.links import DatafoldDataDiffLink
 from tests import pauses
-from tests.gates import ERRORS, recorded, source_of
+from tests.dags.runs import Run, source_of
 
-_IN_ONE_DAG = 5
 _LONGEST_SLEEP = 0.05
 
 
@@ -39,31 +39,36 @@ def _plain_tracebacks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run_gates(
-    run_dag: Any, sandbox: Any, connections: None
-) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Run tasks, and return by task id the tasks' states, XComs and links."""
+def run_file(run_dag: Any) -> Callable[..., Run]:
+    """Run a DAG, given as the source of its file."""
+    return lambda *given, **more: Run(run_dag(*given, **more))
 
-    def run_tasks(dag_id: str, tasks: list[str], **more: Any) -> dict[str, Any]:
-        recorded()
-        sandbox.state.requests.clear()
-        found: dict[str, Any] = {}
-        # Airflow 3.0 processes the whole DAG for each of its tasks.
-        for begin in range(0, len(tasks), _IN_ONE_DAG):
-            some = "\n".join(tasks[begin : begin + _IN_ONE_DAG])
-            found |= run_some(f"{dag_id}_{begin}", some, **more)
-        return found
 
-    def run_some(dag_id: str, tasks: str, **more: Any) -> dict[str, Any]:
-        dag_run = run_dag(source_of(dag_id, tasks, **more), dag_id)
-        found: dict[str, Any] = {}
-        for ti in sorted(dag_run.get_task_instances(), key=lambda ti: (ti.task_id, ti.map_index)):
-            returned, link = (
-                ti.xcom_pull(ti.task_id, key=key, map_indexes=ti.map_index)
-                for key in ("return_value", DatafoldDataDiffLink.xcom_key)
-            )
-            found.setdefault(ti.task_id, []).append((str(ti.state), returned, link or None))
-        return found
+@pytest.fixture
+def run_tasks(run_file: Any) -> Callable[..., Run]:
+    """Run tasks, given as source that stands under ``with DAG(...)``."""
+    return lambda tasks, params=None, **more: run_file(*source_of(tasks, params, **more))
 
-    yield run_tasks
-    ERRORS.unlink(missing_ok=True)
+
+@pytest.fixture
+def printed(capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Return what was printed, on one line: Airflow 3.0 wraps the lines."""
+    return lambda: " ".join("".join(capfd.readouterr()).split())
+
+
+@pytest.fixture
+def created(sandbox: Any) -> Callable[[], list[dict[str, Any]]]:
+    """Return what each data diff so far was asked for."""
+    return lambda: [
+        json.loads(request.body)
+        for request in sandbox.state.requests
+        if (request.method, request.path) == ("POST", "/api/v1/datadiffs")
+    ]
+
+
+@pytest.fixture
+def warehouse(connect: Callable[..., None], tmp_path: Path) -> Path:
+    """The file of an empty warehouse, with a connection to it."""
+    file = tmp_path / "warehouse.db"
+    connect("warehouse_default", conn_type="sqlite", host=str(file))
+    return file

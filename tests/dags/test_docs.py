@@ -1,4 +1,4 @@
-"""The pages' own snippets, run as users would: tasks in a real Airflow, commands in a shell."""
+"""The commands that add connections, in a shell, and BI snippets, which then run with these."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import json
 import os
 import re
 import subprocess
-import textwrap
 from typing import Any
 
 import pytest
 
 from dev.sandbox.bi import integration
-from dev.sandbox.course import Course, Step
-from dev.sandbox.data_diffs import done
 from tests import documents
 from tests.conftest import ROOT
 from tests.integrations import KINDS
@@ -23,26 +20,6 @@ pytestmark = pytest.mark.airflow
 README = ROOT / "README.md"
 OPERATORS = ROOT / "docs" / "operators.md"
 CONNECTION = ROOT / "docs" / "connection.md"
-GATE_PAGES = [ROOT / "docs" / f"{name}.md" for name in ("data_diffs", "gate_verdicts")]
-
-DAG_FILE = """
-from datetime import datetime
-
-from airflow.providers.common.compat.sdk import DAG
-
-with DAG(
-    "{heading}",
-    schedule=None,
-    start_date=datetime(2024, 1, 1),
-    default_args={{"retries": 0}},
-    params={{"datadiff_id": 1}},
-) as dag:
-{snippet}
-"""
-
-HEADINGS = re.findall(r"^## (Datafold\w+)$", OPERATORS.read_text(), re.MULTILINE)
-KIND = {f"datafoldupdate{kind}operator": kind for kind in KINDS}
-"""By the operators' names in small letters."""
 
 SECRETS = {
     "HIGHTOUCH_API_TOKEN": "planted-1",
@@ -138,101 +115,26 @@ def test_a_connection_holds_what_the_kind_wants(kind: str, sandbox: Any) -> None
     assert {name: body[name] for name in body if name not in others} == FROM_CONNECTION[kind]
 
 
-def snippet(heading: str) -> str:
-    (found,) = documents.blocks_in(documents.section(OPERATORS, heading), "python")
-    return found
+KIND = {kind.operator.__name__: name for name, kind in KINDS.items()}
 
 
 @pytest.mark.usefixtures("connected")
-@pytest.mark.parametrize("heading", HEADINGS)
-def test_operator_s_snippet_runs(heading: str, run_dag: Any, sandbox: Any) -> None:
-    source = snippet(heading)
-    assert f"\n{heading}(" in source
-    (number,) = (int(text) for text in re.findall(r"bi_datasource_id=(\d+)", source))
-    kind = KIND.get(heading.lower())
-    sandbox.state.integrations[number] = integration(number, kind or "hightouch")
+def test_the_snippets_run(run_tasks: Any, sandbox: Any) -> None:
+    snippets = documents.blocks(OPERATORS, "python")
+    headings = re.findall(r"^## (Datafold\w+)$", OPERATORS.read_text(), re.MULTILINE)
+    numbers = [int(re.findall(r"bi_datasource_id=(\d+)", each)[0]) for each in snippets]
+    for heading, number in zip(headings, numbers, strict=True):
+        sandbox.state.integrations[number] = integration(number, KIND.get(heading, "hightouch"))
 
-    # A separate DAG for each: Airflow 3.1 does not notice changed tasks at once.
-    file = DAG_FILE.format(heading=heading, snippet=textwrap.indent(source, "    "))
-    run = run_dag(file, heading)
+    assert run_tasks("\n".join(snippets)).state == "success"
 
-    assert run.state == "success"
-    (entry,) = sandbox.state.audit
-    assert (entry.action, entry.bi_datasource_id) == ("update" if kind else "sync", number)
-    if kind:
-        request = sandbox.state.requests[-1]
-        assert (request.method, request.path) == ("PUT", f"/api/v1/lineage/bi/{kind}/{number}/")
-        body = json.loads(request.body)
-        assert (
-            body.items()
-            >= {
-                name: value
-                for name, value in FROM_CONNECTION.get(kind, {}).items()
-                if f"{name}=" not in source
-            }.items()
-        )
-        assert sandbox.state.integrations[number]["indexing_cron"] == body["indexing_cron"]
+    sent = {request.path: request.body for request in sandbox.state.requests if request.body}
+    for heading, number, source in zip(headings, numbers, snippets, strict=True):
+        assert f"\n{heading}(" in source
+        if not (kind := KIND.get(heading)):
+            continue
+        body = json.loads(sent[f"/api/v1/lineage/bi/{kind}/{number}/"])
         cron = re.findall(r'indexing_cron=(?:None|"(.*)")', source)
         assert [body["indexing_cron"] or ""] == cron
-
-
-def test_every_snippet_is_run() -> None:
-    assert [snippet(heading) for heading in HEADINGS] == documents.blocks(OPERATORS, "python")
-
-
-START, LOOK = "POST /api/v1/datadiffs", "GET /api/v1/datadiffs/3"
-JUDGE = [LOOK, f"{LOOK}/summary_results"]
-GATES = {
-    "Arguments": [START, *JUDGE],
-    "The sensor": [START, *JUDGE],
-    "One summary": ["GET /api/v1/datadiffs", START, LOOK, LOOK, *JUDGE],
-}
-"""What the snippets of the pages on gates send, by their headings."""
-
-
-def gate(heading: str) -> str:
-    text = "".join(page.read_text() for page in GATE_PAGES)
-    _, _, rest = text.partition(f"# {heading}\n")
-    (found, *_) = documents.blocks_in(rest, "python")
-    return found
-
-
-@pytest.mark.usefixtures("connections")
-@pytest.mark.parametrize("heading", GATES)
-def test_gate_s_snippet_runs(heading: str, run_dag: Any, sandbox: Any) -> None:
-    # It has ended at the first poll. No task would defer for that.
-    way = (Step("waiting"),) if "deferrable=True" in gate(heading) else ()
-    end = done("identical")
-    sandbox.state.data_diffs.courses.default = Course(way, "done", end.outcome)
-    name = heading.replace(" ", "_")
-
-    source = textwrap.indent(gate(heading), "    ")
-    run = run_dag(DAG_FILE.format(heading=name, snippet=source), name)
-
-    assert run.state == "success"
-    sent = [f"{request.method} {request.path}" for request in sandbox.state.requests]
-    assert sent == GATES[heading]
-    (judged,) = (task for task in run.get_task_instances() if task.task_id == "gate")
-    returned = judged.xcom_pull("gate", map_indexes=judged.map_index)
-    assert returned["result"] == "identical"
-
-
-def test_every_gate_s_snippet_is_run() -> None:
-    assert [gate(heading) for heading in GATES] == [
-        block for page in GATE_PAGES for block in documents.blocks(page, "python")
-    ]
-
-
-@pytest.mark.usefixtures("connections")
-def test_readme_s_hook_snippet_runs(sandbox: Any) -> None:
-    # The other one, the first DAG, runs in tests/dev/test_wheel.py, beside nothing but the wheel.
-    (source,) = (block for block in documents.blocks(README, "python") if "with DAG(" not in block)
-
-    names: dict[str, Any] = {}
-    exec(source, names)
-
-    assert [(request.method, request.path) for request in sandbox.state.requests] == [
-        ("GET", "/api/v1/lineage/bi/7/"),
-        ("GET", "/api/v1/lineage/bi/"),
-    ]
-    assert names["integration"] == sandbox.state.integrations[7]
+    synced = [entry.bi_datasource_id for entry in sandbox.state.audit if entry.action == "sync"]
+    assert synced == numbers[: len(headings) - len(KIND)]

@@ -1,34 +1,24 @@
-"""The example DAGs of monitors and of the recipes, in a real Airflow."""
+"""The example DAGs of monitors, CI and the audit log, in a real Airflow."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
 from dev.sandbox.data_sources import checked
 from dev.sandbox.journal import Change
 from tests.conftest import HOME, ROOT
+from tests.dags.runs import example, execute
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
 
-MONITORS, WARN, KEEP, PULL_REQUEST = (
-    (ROOT / "example_dags" / f"{name}.py").read_text()
-    for name in ("monitors_as_code", "warn_downstream", "keep_audit_log", "pull_request")
-)
 NAMES = {"Orders come in", "Orders cost something"}
-
-
-def states(run: Any) -> dict[str, str]:
-    return {task.task_id: str(task.state) for task in run.get_task_instances()}
 
 
 @pytest.fixture
@@ -41,12 +31,10 @@ def specs() -> Iterator[Path]:
 
 
 @pytest.fixture
-def warehouse(connect: Callable[..., None], sandbox: Any, tmp_path: Path) -> Path:
-    """The file of an empty warehouse, which is data source 1, too."""
-    file = tmp_path / "warehouse.db"
-    connect("warehouse_default", conn_type="sqlite", host=str(file))
-    sandbox.state.data_sources.connect(1, file)
-    return file
+def source1(warehouse: Path, sandbox: Any) -> Path:
+    """The warehouse is data source 1, too."""
+    sandbox.state.data_sources.connect(1, warehouse)
+    return warehouse
 
 
 def named(sandbox: Any) -> dict[str, Any]:
@@ -55,7 +43,7 @@ def named(sandbox: Any) -> dict[str, Any]:
     return {each["name"]: each for each in monitors if each["name"] in NAMES}
 
 
-def test_monitors_as_code(run_dag: Any, sandbox: Any, specs: Path) -> None:
+def test_monitors_as_code(run_file: Any, sandbox: Any, specs: Path) -> None:
     slugs = ["orders_come_in", "orders_cost_something"]
     empty: dict[str, Any] = {
         name: [] for name in ("created", "updated", "unchanged", "paused", "deleted")
@@ -63,9 +51,9 @@ def test_monitors_as_code(run_dag: Any, sandbox: Any, specs: Path) -> None:
     nothing = {**empty, "ids": dict(zip(slugs, (5, 6), strict=True))}
 
     def run(**conf: Any) -> Any:
-        task = run_dag(MONITORS, "datafold_monitors_as_code", conf=conf).get_task_instance("apply")
-        assert str(task.state) == "success"
-        return task.xcom_pull("apply")
+        run = run_file(example("monitors_as_code"), "datafold_monitors_as_code", conf=conf)
+        assert run.state == "success"
+        return run.xcom("apply")
 
     assert run(dry_run=True) == {**nothing, "created": slugs, "ids": {}}
     assert named(sandbox) == {}
@@ -84,12 +72,16 @@ def test_monitors_as_code(run_dag: Any, sandbox: Any, specs: Path) -> None:
     assert "amount <= 1" in monitors["Orders cost something"]["query"]
 
 
-def window(run_dag: Any, sandbox: Any) -> Any:
+def window(run_file: Any, sandbox: Any) -> Any:
     """Apply the specs, and load while the test of the orders is paused."""
-    run_dag(MONITORS, "datafold_monitors_as_code")
+    run_file(example("monitors_as_code"), "datafold_monitors_as_code")
     monitor = named(sandbox)["Orders cost something"]
     sandbox.state.requests.clear()
-    run = run_dag(MONITORS, "datafold_maintenance_window", conf={"monitor_id": monitor["id"]})
+    run = run_file(
+        example("monitors_as_code"),
+        "datafold_maintenance_window",
+        conf={"monitor_id": monitor["id"]},
+    )
     switched = [
         json.loads(seen.body)["enabled"] for seen in sandbox.state.requests if seen.method == "PUT"
     ]
@@ -98,23 +90,23 @@ def window(run_dag: Any, sandbox: Any) -> Any:
     return run
 
 
-@pytest.mark.usefixtures("specs", "warehouse")
-def test_maintenance_window(run_dag: Any, sandbox: Any) -> None:
-    run = window(run_dag, sandbox)
+@pytest.mark.usefixtures("specs", "source1")
+def test_maintenance_window(run_file: Any, sandbox: Any) -> None:
+    run = window(run_file, sandbox)
 
     assert run.state == "success"
-    check = run.get_task_instance("check").xcom_pull("check")
+    check = run.xcom("check")
     assert check["state"] == "ok"
 
 
-@pytest.mark.usefixtures("specs", "warehouse")
-def test_a_load_that_fails(run_dag: Any, sandbox: Any, connect: Callable[..., None]) -> None:
+@pytest.mark.usefixtures("specs", "source1")
+def test_a_load_that_fails(run_file: Any, sandbox: Any, connect: Callable[..., None]) -> None:
     connect("warehouse_default", conn_type="sqlite", host="/nowhere/warehouse.db")
 
-    run = window(run_dag, sandbox)
+    run = window(run_file, sandbox)
 
     assert run.state == "failed"
-    assert states(run) == {
+    assert run.states == {
         "pause": "success",
         "load_orders": "failed",
         "resume": "success",
@@ -122,31 +114,7 @@ def test_a_load_that_fails(run_dag: Any, sandbox: Any, connect: Callable[..., No
     }
 
 
-def test_no_owner_is_warned_if_the_gate_passes(run_dag: Any, sandbox: Any) -> None:
-    sandbox.state.data_diffs.courses.default = IDENTICAL
-
-    run = run_dag(WARN, "datafold_warn_downstream")
-
-    assert run.state == "success"
-    assert states(run) == {"gate": "success", "publish": "success", "warn": "skipped"}
-
-
-def test_owners_are_warned_if_the_gate_stops_the_table(
-    run_dag: Any, sandbox: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
-    sandbox.state.data_diffs.courses.default = DIFFERENT
-
-    run = run_dag(WARN, "datafold_warn_downstream")
-
-    assert run.state == "failed"
-    assert states(run) == {"gate": "failed", "publish": "upstream_failed", "warn": "success"}
-    warned = run.get_task_instance("warn").xcom_pull("warn")
-    assert warned == {"sales@example.com": ["DB.PUBLIC.ORDERS"]}
-    printed = capfd.readouterr()
-    assert "To sales@example.com: DB.PUBLIC.RAW was not published." in printed.out + printed.err
-
-
-def test_the_audit_log_of_a_day_is_kept(run_dag: Any, sandbox: Any, tmp_path: Path) -> None:
+def test_the_audit_log_of_a_day_is_kept(run_file: Any, sandbox: Any, tmp_path: Path) -> None:
     now = datetime.now(timezone.utc)
     for days in range(4):
         moment = (now - timedelta(days=days)).isoformat()
@@ -155,25 +123,28 @@ def test_the_audit_log_of_a_day_is_kept(run_dag: Any, sandbox: Any, tmp_path: Pa
     folder = tmp_path / "new" / "log"
 
     for _ in range(2):
-        run = run_dag(KEEP, "datafold_keep_audit_log", conf={"folder": f"file://{folder}"})
+        run = run_file(
+            example("keep_audit_log"),
+            "datafold_keep_audit_log",
+            conf={"folder": f"file://{folder}"},
+        )
         assert run.state == "success"
 
     (file,) = folder.iterdir()
     (entry,) = map(json.loads, file.read_text().splitlines())
-    assert run.get_task_instance("keep").xcom_pull("keep") == 1
+    assert run.xcom("keep") == 1
     assert entry["timestamp"].startswith(file.stem)
     assert entry["action"] in {"change 1", "change 2"}
 
 
 def test_ci_compares_what_a_pull_request_has_built(
-    run_dag: Any, sandbox: Any, warehouse: Path
+    run_file: Any, sandbox: Any, source1: Path
 ) -> None:
-    run = run_dag(PULL_REQUEST, "datafold_pull_request", conf={"pr_number": 34})
+    run = run_file(example("pull_request"), "datafold_pull_request", conf={"pr_number": 34})
 
     assert run.state == "success"
-    with closing(sqlite3.connect(warehouse)) as connection:
-        assert connection.execute("SELECT count(*) FROM orders_pr_34").fetchall() == [(3,)]
-    ended = run.get_task_instance("compare").xcom_pull("compare")
+    assert execute(source1, "SELECT count(*) FROM orders_pr_34") == [(3,)]
+    ended = run.xcom("compare")
     assert ended["status"] == "done"
     assert sandbox.state.ci.runs[2][ended["run_id"]]["pr_num"] == "34"
     assert sandbox.state.ci.changes[ended["run_id"]] == [
@@ -182,14 +153,14 @@ def test_ci_compares_what_a_pull_request_has_built(
 
 
 def test_nothing_is_built_in_a_warehouse_that_datafold_cannot_read(
-    run_dag: Any, sandbox: Any, warehouse: Path
+    run_file: Any, sandbox: Any, source1: Path
 ) -> None:
     sandbox.state.data_sources.courses.default = checked("connection", "no route to host")
 
-    run = run_dag(PULL_REQUEST, "datafold_pull_request")
+    run = run_file(example("pull_request"), "datafold_pull_request")
 
     assert run.state == "failed"
-    assert states(run) == {
+    assert run.states == {
         "test_warehouse": "failed",
         "build": "upstream_failed",
         "start_ci": "upstream_failed",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -59,19 +58,4 @@ def test_shows_a_schedule_that_changes_and_a_gate_that_opens_and_closes(tmp_path
         "8 of 9 passed, 1 did not; 4 were left out.",
     ):
         assert f"  {line}\n" in printed
-    assert left(tmp_path, printed) == []
-
-
-def test_cleans_up_when_interrupted(tmp_path: Path) -> None:
-    demo = start(tmp_path)
-    assert demo.stdout is not None
-    printed = ""
-    while "$ airflow dags test" not in printed:
-        line = demo.stdout.readline()
-        assert line, printed
-        printed += line
-    demo.send_signal(signal.SIGTERM)
-    rest, _ = demo.communicate(timeout=60)
-    assert demo.returncode == 130
-    assert "Interrupted. All processes have been stopped." in rest
     assert left(tmp_path, printed) == []

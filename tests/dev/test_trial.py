@@ -39,12 +39,3 @@ def test_a_trial(
     diffs = sandbox.state.data_diffs
     mine = [diff for diff in map(diffs.peek, diffs.diffs) if diff["tags"] == [trial.TAG]]
     assert [(diff["done"], diff["archived"]) for diff in mine] == [(True, True)] * 5
-
-
-def test_a_trial_with_a_wrong_key_starts_nothing(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    monkeypatch.setenv("DATAFOLD_API_KEY", "wrong")
-    assert trial.main(["--data-source", "1", "--host", sandbox.url]) == 1
-    assert "401" in capsys.readouterr().out
-    assert {request.method for request in sandbox.state.requests} == {"GET"}

@@ -27,11 +27,6 @@ IDS = {
 }
 
 
-def test_there_is_a_snippet_for_each() -> None:
-    assert len(ROWS) == 10
-    assert len(SNIPPETS) == 9
-
-
 @pytest.mark.usefixtures("connections")
 @pytest.mark.parametrize("snippet", SNIPPETS)
 def test_a_snippet_runs(snippet: str, sandbox: Any) -> None:

@@ -17,8 +17,6 @@ from tests.conftest import API_KEY, ROOT
 
 pytest.importorskip("airflow.providers.openlineage", reason="OpenLineage's provider is missing")
 
-from airflow_provider_datafold.jobs.lineage import test_run
-
 pytestmark = pytest.mark.airflow
 
 TABLES = {
@@ -40,18 +38,6 @@ GATES = {
     "triggerer": {**TABLES, **LIMITS, "deferrable": True},
     "differs": TABLES,
     "warns": {**TABLES, "on_difference": "pass"},
-    "queries": {
-        "data_source1_id": 1,
-        "data_source2_id": 1,
-        "query1": "select 1 as id",
-        "query2": "select 1 as id",
-    },
-    "query": {
-        "data_source1_id": 1,
-        "data_source2_id": 1,
-        "table1": "PUBLIC.ORDERS",
-        "query2": "select 1 as id",
-    },
     "blocked": TABLES,
 }
 COURSES = {
@@ -59,8 +45,6 @@ COURSES = {
     "triggerer": Course((Step("waiting"),), "done", data_diffs.DIFFERENT.outcome),
     "differs": data_diffs.DIFFERENT,
     "warns": data_diffs.DIFFERENT,
-    "queries": data_diffs.IDENTICAL,
-    "query": data_diffs.IDENTICAL,
     "blocked": Course((), "needs_confirmation"),
 }
 
@@ -161,23 +145,6 @@ def test_failed_gate_tells_what_does_not_hold(events: Any) -> None:
         {"differs": {"error"}, "warns": {"warn"}},
         {"differs": {None}, "warns": {None}},
     )
-
-
-def test_query_is_no_dataset(events: Any) -> None:
-    assert inputs(events["query"]["COMPLETE"]) == {
-        WAREHOUSE: [("identical", True), ("diff_schema = 0", True)]
-    }
-
-
-def test_queries_leave_their_verdict_to_the_run(events: Any) -> None:
-    told = events["queries"]["COMPLETE"]
-    assert told["inputs"] == []
-    if test_run is not None:
-        tests = told["run"]["facets"]["test"]["tests"]
-        assert [(each["name"], each["status"]) for each in tests] == [
-            ("identical", "pass"),
-            ("diff_schema = 0", "pass"),
-        ]
 
 
 def test_nothing_is_told_before_there_is_a_verdict(events: Any) -> None:

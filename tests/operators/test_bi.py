@@ -9,7 +9,6 @@ from airflow.providers.common.compat.sdk import DAG
 from requests_mock import ANY
 
 from airflow_provider_datafold import exceptions
-from airflow_provider_datafold.operators import bi
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 from tests.conftest import API_KEY, TOKEN
 from tests.contexts import context_of
@@ -135,11 +134,6 @@ def test_execute_undoes_the_text_of_null(service: Service) -> None:
     assert service.body == {**nothing, "bindings": BINDINGS, "token": "other-token"}
 
 
-def test_null_bindings_are_those_of_the_integration(service: Service) -> None:
-    operator(bindings=" None\n").execute({})
-    assert service.body["bindings"] == OWN
-
-
 def test_what_can_not_be_null_is_shown_as_it_was_given(service: Service) -> None:
     with pytest.raises(exceptions.DatafoldInputError, match=r"repo_id: .*'None' \(str\)"):
         operator("looker", repo_id="None").execute({})
@@ -157,20 +151,6 @@ def test_an_attribute_never_becomes_a_secret(service: Service) -> None:
     task.token = "from the DAG's code"
     task.execute({})
     assert service.body["token"] == TOKEN
-
-
-def test_sync(requests_mock: Any) -> None:
-    requests_mock.get(f"{URL}/7/sync/", text="")
-    task = bi.DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id="7")
-    assert task.execute({}) is None
-    assert requests_mock.call_count == 1
-
-
-def test_execute_keeps_the_address_for_the_link(service: Service) -> None:
-    task = operator(datafold_conn_id="mine")
-    context = context_of(task)
-    task.execute(context)
-    assert context["ti"].pushed == {"datafold_url": f"{MINE}/settings/integrations"}
 
 
 def test_missing_token_is_a_clear_error(connect: Any, service: Service) -> None:

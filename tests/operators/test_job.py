@@ -15,14 +15,12 @@ from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldInputError,
     DatafoldJobCancelledError,
-    DatafoldJobFailedError,
     DatafoldServerError,
     DatafoldStoppedError,
 )
 from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
-from airflow_provider_datafold.jobs.once import ownership
 from airflow_provider_datafold.operators import job
 from airflow_provider_datafold.operators.ci import (
     DatafoldTriggerCIOperator,
@@ -311,17 +309,6 @@ def test_a_replacement_has_the_time_that_was_left(
     )
 
 
-def test_a_replacement_may_have_a_second_one(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    Waits(monkeypatch, "cancelled")
-    Conductor(monkeypatch, faults={"mine": {"create": [503]}})
-    task = gate(deferrable=True, tags=["mine"])
-    wait: Any = {"ids": {"datadiff_id": 1}, "is_taken_over": True}
-    found = deferred(task.execute_complete, context_of(task), None, **wait)
-    tags = sandbox.state.data_diffs.peek(found.kwargs["ids"]["datadiff_id"])["tags"]
-    assert found.kwargs["tag"] in tags
-    assert found.kwargs["is_doubtful"]
-
-
 @pytest.mark.parametrize("wait", [{}, {"is_taken_over": False}], ids=repr)
 def test_what_is_its_own_is_not_replaced(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch, wait: Any
@@ -343,23 +330,6 @@ def test_its_time_begins_when_it_starts_the_data_diff(
     task = gate()
     task.execute(context_of(task))
     assert asked_of.asked[0]["since"] == now
-
-
-PASSWORD = "planted-password-3b8a"
-WITH_PASSWORD = {"data_source1_session_parameters": {"password": PASSWORD}}
-
-
-def test_no_message_repeats_a_secret_of_the_options(sandbox: Any) -> None:
-    task = gate(options=WITH_PASSWORD, on_empty=PASSWORD)
-    with pytest.raises(DatafoldInputError, match="^on_empty: ") as wrong:
-        task.execute(context_of(task))
-    assert PASSWORD not in str(wrong.value)
-    error = {"error_value": f"cannot log in with {PASSWORD}"}
-    sandbox.state.data_diffs.courses.default = Course((), "failed", {"error": error})
-    task = gate(options=WITH_PASSWORD)
-    with pytest.raises(DatafoldJobFailedError, match=r"cannot log in with \*\*\*") as failed:
-        task.execute(context_of(task))
-    assert PASSWORD not in str(failed.value)
 
 
 # Who cancels.
@@ -461,21 +431,6 @@ def test_how_far_it_looks_for_its_own(
         assert task.deferrable
     queries = [seen.query for seen in sandbox.state.requests if seen.query]
     assert queries == [f"page=1&page_size={size}&sort_order=desc" for size in searches]
-
-
-def test_what_it_says_about_its_data_diff(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log
-) -> None:
-    monkeypatch.setattr(ownership, "tells_of_each_clear", lambda: True)
-    sandbox.state.data_diffs.courses.default = NEVER
-    for try_number in (1, 2):
-        task = gate(wait_for_completion=False)
-        task.execute(context_of(task, try_number=try_number))
-    page = f"{sandbox.url}/datadiffs/3/overview"
-    assert [text for text in task_log.messages if page in text] == [
-        f"Started data diff 3: {page}",
-        f"Took over data diff 3: {page}",
-    ]
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])

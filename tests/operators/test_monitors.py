@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +26,6 @@ from airflow_provider_datafold.operators.monitors import (
     DatafoldRunMonitorOperator,
     DatafoldToggleMonitorOperator,
 )
-from dev.faults import behaviours
 from dev.sandbox.course import Course, Step
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
@@ -59,7 +57,6 @@ URL = "{host}/datadiffs/9/overview"
         ("ok", {}, "INFO", f"{NAME} passes: ok."),
         ("ok", {"diff_id": 9}, "INFO", f"{NAME} passes: ok. See {URL}"),
         ("ok", {"warnings": [f"No {API_KEY}"]}, "WARNING", f"{NAME}: No ***"),
-        ("ok", {"warnings": None}, "INFO", f"{NAME} passes: ok."),
         ("alert", {"diff_id": 9}, "WARNING", f"{NAME} ended with an alert. See {URL}"),
         ("alert", {"diff_id": "9"}, "WARNING", f"{NAME} ended with an alert."),
         ("learning", {}, "INFO", f"{NAME} passes: the monitor is still learning what is normal."),
@@ -103,7 +100,6 @@ def test_a_run_that_passes(
     ("state", "outcome", "on_alert", "error", "said"),
     [
         ("skipped", {}, "pass", DatafoldNotComparedError, SKIPPED),
-        ("alert", {}, "fail", DatafoldAlertError, "ended with an alert."),
         ("alert", {"diff_id": 9}, "fail", DatafoldAlertError, f"ended with an alert. See {URL}"),
         ("alert", {"diff_id": 9}, "skip", AirflowSkipException, f"ended with an alert. See {URL}"),
         (
@@ -223,24 +219,6 @@ def test_a_run_that_is_not_waited_for(sandbox: Any, task_log: Log) -> None:
     assert "Started run 1 of monitor 4." in task_log.messages
 
 
-def says(value: Any) -> Any:
-    return behaviours.answers(200, json.dumps(value).encode())
-
-
-def test_a_run_whose_id_is_not_told_is_found(serve: Any) -> None:
-    # More of it: tests/jobs/once/test_start.py.
-    runs = [None, "x", {}, {"run_id": "9"}, {"run_id": 8}]
-    server = serve(
-        says({"runs": [{"run_id": 3}], "total_pages": 3}),
-        says({}),
-        says({"run_id": "5"}),
-        says({"runs": runs, "total_pages": "2"}),
-    )
-    assert to_its_end(run(wait_for_completion=False))["run_id"] == 8
-    pages = [request.target.partition("?")[2] for request in server.requests]
-    assert pages == ["page=1&page_size=100", "page=3&page_size=100", "", "page=1&page_size=100"]
-
-
 # Find monitors, to run each.
 
 
@@ -347,15 +325,6 @@ def test_a_dry_run_by_airflow_prints_what_is_rendered(task_log: Log) -> None:
     task = DatafoldApplyMonitorsOperator(task_id="t", set_name="shop", spec="x", dry_run=True)
     task.dry_run()
     assert "shop" in task_log.text
-
-
-def test_without_a_dag_paths_are_relative_to_the_working_directory(
-    sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.json").write_text(json.dumps(SPEC))
-    task = DatafoldApplyMonitorsOperator(task_id="t", set_name="shop", files="a.json")
-    assert task.execute(context_of(task))["created"] == ["orders"]
 
 
 RUNS: Any = (DatafoldRunMonitorOperator, {"monitor_id": 4})

@@ -23,7 +23,6 @@ from tests.artifacts import FILES, SHA, form, target, unpacked
 from tests.conftest import API_KEY, Log
 from tests.contexts import context_of
 from tests.pull_request import PULL_REQUEST
-from tests.stand_ins import reimport
 from tests.waits import sent, to_its_end
 
 SUBMIT = "/api/v1/dbt/submit_artifacts/4"
@@ -134,11 +133,6 @@ def test_a_short_sha_stands_for_the_long_one(
     sandbox.state.ci.starts_for_artifacts = False
     answer_about(SHA.upper(), monkeypatch)
     assert to_its_end(task(wait_for_completion=True, commit_sha=SHA[:7]))["run_id"] == 1
-
-
-def test_the_minute_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Not the patched pauses: those of the module as it is.
-    assert sum(reimport(upload.__name__, monkeypatch)._PAUSES) == 60
 
 
 def test_a_production_run_has_no_run_to_wait_for(task: Any, sandbox: Any) -> None:

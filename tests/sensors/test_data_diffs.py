@@ -1,4 +1,4 @@
-"""The sensor in one process. tests/dags/test_gate_courses.py has its modes in a real Airflow."""
+"""The sensor in one process. tests/dags/test_gates.py has its modes in a real Airflow."""
 
 from __future__ import annotations
 

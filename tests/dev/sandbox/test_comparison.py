@@ -142,38 +142,6 @@ def test_all_that_differs(address: str) -> None:
     assert rows[2]["values"]["customer"] == {"first": "", "second": None, "differs": True}
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "more", "different"),
-    [
-        ("0.1::decimal(9, 1)", "0.1::double", {}, 0),
-        ("'nan'::double", "1.0::double", {"diff_tolerance": 1, "tolerance_mode": "relative"}, 1),
-        ("1", "2", {"diff_tolerance": 1}, 1),
-        ("[1, 2]", "[1, 3]", {}, 1),
-        ("timestamptz '2024-01-01 12:00:00+02'", "timestamp '2024-01-01 10:00:00'", {}, 0),
-    ],
-)
-def test_values_of_two_types(
-    first: str, second: str, more: dict[str, Any], different: int, tmp_path: Path
-) -> None:
-    script = f"create table a as select 1 as id, {first} as x;"
-    script += f"create table b as select 1 as id, {second} as x;"
-    found = ask(fill_duckdb(tmp_path / "a.duckdb", script), "a", "b", **more)
-    assert found["diff_stats"]["diff_rows_count"] == different
-
-
-@pytest.mark.parametrize(
-    ("more", "kind", "message"),
-    [
-        ({"table2": ["nowhere"]}, "QueryError", "Side 2: .*nowhere"),
-        ({"include_columns": ["no"]}, "ColumnNotFound", "no column 'no'. .* id, customer, amo"),
-    ],
-)
-def test_fails(more: dict[str, Any], kind: str, message: str, address: str) -> None:
-    with pytest.raises(ReadError, match=f"(?s){message}") as caught:
-        ask(address, "orders", "orders", **more)
-    assert caught.value.kind == kind
-
-
 # After the end of our query, or of that in which we put it for PostgreSQL.
 @pytest.mark.parametrize(
     "query",
@@ -188,13 +156,3 @@ def test_runs_one_query_only(query: str, address: str) -> None:
     with pytest.raises(ReadError):
         answer({"address1": address, "query1": query})
     assert answer({"address1": address, "table1": ["orders"], "limit": 1})["rows"]
-
-
-@pytest.mark.parametrize("source", ["read_text('{}')", "'{}'", "read_csv('http://127.0.0.1:1/')"])
-def test_reads_no_other_file(source: str, tmp_path: Path) -> None:
-    (tmp_path / "secret.csv").write_text("a,b\n1,2\n")
-    query = f"select * from {source.format(tmp_path / 'secret.csv')}"
-    address = fill_duckdb(tmp_path / "warehouse.duckdb")
-    for side in ({"query1": query}, {"table1": ["orders"], "filter1": f"id in ({query})"}):
-        with pytest.raises(ReadError):
-            answer({"address1": address, **side})

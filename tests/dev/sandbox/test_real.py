@@ -57,30 +57,6 @@ def test_a_comparison_and_its_page(warehouse: Any) -> None:
     assert '<span class="badge bad">different</span>' in page
 
 
-def test_page_of_a_diff_that_failed(warehouse: Any) -> None:
-    path = start(warehouse, query1="select '<i>' as", table2=["orders"])
-    diff = wait(warehouse, path, lambda diff: diff["done"])
-    page = call(warehouse, "GET", f"/datadiffs/{diff['id']}/overview", headers={}).text
-    assert "QueryError" in page
-    assert "&lt;i&gt;" in page
-    assert "<i>'" not in page
-
-
-@pytest.mark.parametrize(
-    ("fields", "place"),
-    [
-        ({"data_source1_id": 2}, "data_source1_id"),
-        ({"sampling_ratio": 0.5}, "sampling_ratio"),
-        ({"query2": "select 1"}, "table2"),
-        ({"diff_tolerance": -1}, "diff_tolerance"),
-    ],
-)
-def test_refuses_what_it_does_not_do(warehouse: Any, fields: Any, place: str) -> None:
-    answer = ask(warehouse, **{**TABLES, **fields})
-    assert answer.status_code == 422
-    assert [problem["loc"] for problem in answer.json()["detail"]] == [["body", place]]
-
-
 def test_is_cancelled_in_mid_run(warehouse: Any) -> None:
     path = start(warehouse, query1=ENDLESS, table2=["orders"])
     wait(warehouse, path, lambda diff: diff["status"] == "processing")
