@@ -10,7 +10,6 @@ import pytest
 from airflow.exceptions import AirflowRescheduleException
 
 from airflow_provider_datafold.exceptions import (
-    DatafoldDeadlineError,
     DatafoldNotFoundError,
     DatafoldServerError,
     DatafoldStoppedError,
@@ -89,13 +88,6 @@ def test_how_long_it_waits(
         "not_before": 0.0,
         **asked,
     }
-
-
-def test_the_trigger_may_have_waited_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
-    Waits(monkeypatch, DatafoldDeadlineError("over"))
-    task = sensor(timeout=60)
-    with pytest.raises(DatafoldDeadlineError, match=r"^The data diff had not ended after 60 s"):
-        task.execute_complete(context_of(task), {"state": "deadline"})
 
 
 def reads(monkeypatch: pytest.MonkeyPatch, sandbox: Any, *faults: Any) -> None:

@@ -28,7 +28,6 @@ from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, Step
 from dev.sandbox.course import Course, Step as OnTheWay
-from tests.conductor import Conductor
 from tests.waits import NEVER, add_diff
 
 PATIENCE = 20.0
@@ -112,13 +111,6 @@ def test_trouble_is_an_event_and_never_a_stack_trace(
     found = fired(trigger(**more))
     asked_for = {name: more.get(name, value) for name, value in ASKED_FOR.items()}
     assert found == {"state": "trouble", "error": error, "is_lasting": is_lasting, **asked_for}
-
-
-def test_an_hour_of_trouble_is_lasting(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trouble, "LONGEST_TROUBLE", 0.05)
-    Conductor(monkeypatch, faults={"mine": {"read": [503, ...]}})
-    found = fired(trigger(add_diff(sandbox, NEVER)))
-    assert (found["error"], found["is_lasting"]) == ("DatafoldServerError", True)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> list[float]:

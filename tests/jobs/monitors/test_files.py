@@ -72,14 +72,11 @@ def refused(call: Callable[[], Any]) -> list[str]:
     ("files", "found"),
     [
         ("a.yaml", ["a.yaml"]),
-        ("./monitors/b.yml", ["monitors/b.yml"]),
         ("monitors/*", ["monitors/b.yml", "monitors/c.json"]),
         ("monitors/**/*.y*ml", ["monitors/b.yml", "monitors/deep/d.yaml"]),
-        ("**/d.yaml", ["monitors/deep/d.yaml"]),
         ("[x].yaml", ["[x].yaml"]),
         ("[a-b].yaml", ["a.yaml"]),
         ("e.yaml", ["e.yaml"]),
-        (["a.yaml", "e.yaml"], ["a.yaml", "e.yaml"]),
         (("*.yaml", "a.yaml"), ["[x].yaml", "a.yaml"]),
         ("['a.yaml', 'e.yaml']", ["a.yaml", "e.yaml"]),
         (Path("a.yaml"), ["a.yaml"]),
@@ -96,19 +93,13 @@ def test_the_folder_of_the_dag_comes_first(folder: Path) -> None:
 
 
 def test_an_absolute_path(folder: Path) -> None:
-    assert names(read(folder, str(folder / "*.yaml"))) == [
-        str(folder / "[x].yaml"),
-        str(folder / "a.yaml"),
-    ]
+    places = [str(folder / name) for name in ("[x].yaml", "a.yaml")]
+    assert names(read(folder, str(folder / "*.yaml"))) == places
 
 
 @pytest.mark.parametrize(
     ("pattern", "found"),
-    [
-        ("a.yaml", ["a.yaml"]),
-        ("monitors/*", ["monitors/b.yml", "monitors/c.json"]),
-        ("mon*/b.yml", ["monitors/b.yml"]),
-    ],
+    [("a.yaml", ["a.yaml"]), ("monitors/*", ["monitors/b.yml", "monitors/c.json"])],
 )
 def test_a_url(pattern: str, found: list[str], folder: Path) -> None:
     documents = read(folder, f"file://{folder}/{pattern}")
@@ -128,10 +119,8 @@ def test_a_file_of_object_storage(folder: Path) -> None:
     ("files", "line"),
     [
         ("nowhere.yaml", "files: 'nowhere.yaml': there is no such file in {0} or {1}."),
-        ("nowhere/*.yaml", "files: 'nowhere/*.yaml': there is no such file in {0} or {1}."),
         ("/nowhere/*.yaml", "files: '/nowhere/*.yaml': there is no such file."),
         ("monitors", "files: 'monitors': is a folder. Name its files, e.g. with '*.yaml'."),
-        ("file:///nowhere/a.yaml", "files: 'file:///nowhere/a.yaml': there is no such file."),
         ("file:///nowhere/*.yaml", "files: 'file:///nowhere/*.yaml': there is no such file."),
         (
             "file://ann:planted-5d20@host/a?sig=planted-5d20",
@@ -217,12 +206,14 @@ def test_a_template_that_cannot_be_rendered(folder: Path) -> None:
     assert line == "a.yaml: its template cannot be rendered: BrokenError: *** is undefined."
 
 
-@pytest.mark.parametrize("text", [f"a: [{PLANTED}", f"a: {{{{ {PLANTED} }}}}"])
+@pytest.mark.parametrize(
+    "text", ["a: [{}", '{{"a": "{}", "a": 1}}', "a: !x {}", "&a [*a, {}]", "{{{{ {} }}}}"]
+)
 def test_no_traceback_shows_a_file(text: str, folder: Path) -> None:
-    (folder / "a.yaml").write_text(text)
+    (folder / "a.yaml").write_text(text.format(PLANTED))
 
     def render(text: str) -> str:
-        if "{{" in text:
+        if text.startswith("{{"):
             raise ValueError("It is undefined")
         return text
 
