@@ -36,6 +36,7 @@ def sensor(**arguments: Any) -> DatafoldDataDiffSensor:
 
 
 IDS = {"datadiff_id": 3}
+OWN = {"ids": IDS, "is_taken_over": False, "tag": None, "is_doubtful": False}
 LOOKED = {"job": DATA_DIFF, "ids": IDS, "is_troubled": False}
 WAITED = {"job": DATA_DIFF, "ids": IDS, "poll_interval": 5.0, "deadline": NOW}
 
@@ -77,8 +78,7 @@ def test_how_long_it_waits(
     wait = deferred(task.execute, context_of(task, try_number=2))
     assert wait.method_name == "execute_complete"
     asked = {"since": NOW, "deadline": NOW + seconds}
-    own = {"ids": IDS, "is_taken_over": False, "tag": None, "is_doubtful": False}
-    assert wait.kwargs == {"try_number": 2, **own, **asked}
+    assert wait.kwargs == {"try_number": 2, **OWN, **asked}
     assert wait.trigger.serialize()[1] == {
         "job": "data_diff",
         "ids": IDS,
@@ -159,14 +159,7 @@ def test_the_triggerer_asks_again_when_datafold_wants(
 TROUBLE = {"state": "trouble", "error": "KeyError"}
 LASTING = {**TROUBLE, "is_lasting": True}
 HINT = {"state": "succeeded", "status": "done"}
-KEPT = {
-    "ids": IDS,
-    "since": NOW - 9,
-    "deadline": NOW + 900,
-    "is_taken_over": False,
-    "tag": None,
-    "is_doubtful": False,
-}
+KEPT = {**OWN, "since": NOW - 9, "deadline": NOW + 900}
 
 
 @pytest.mark.parametrize(
@@ -248,8 +241,4 @@ def test_what_goes_on_is_told(sandbox: Any, task_log: Log) -> None:
     assert context["ti"].pushed == {"datafold_data_diff_url": page}
     returned = task.poke(context)
     assert (returned.is_done, (returned.xcom_value or {})["url"]) == (True, page)
-    assert sent(sandbox) == [
-        "GET /datadiffs/3",
-        "GET /datadiffs/3",
-        "GET /datadiffs/3/summary_results",
-    ]
+    assert sent(sandbox) == [READ, READ, f"{READ}/summary_results"]

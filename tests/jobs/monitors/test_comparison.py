@@ -169,7 +169,6 @@ SAME = [
 )
 def test_compare(kind: str, path: str, value: Any, expected: Any, hook: JobHook) -> None:
     difference = compare(kind, nested(kind, path, value), shown(hook, kind))
-
     assert (difference.changed, difference.fixed) == expected
 
 
@@ -182,7 +181,6 @@ def test_a_spec_leaves_alone_what_it_does_not_name(hook: JobHook) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_monitor_that_is_shown_without_its_data(kind: str, dataset: Any, hook: JobHook) -> None:
     difference = compare(kind, SPECS[kind], {**shown(hook, kind), "dataset": dataset})
-
     assert (difference.changed, difference.fixed) == ((), ())
     assert difference.unseen
 
@@ -247,10 +245,8 @@ def daily(**at: Any) -> dict[str, Any]:
 )
 def test_a_normal_form_is_no_difference(path: str, wanted: Any, found: Any, is_same: bool) -> None:
     dataset = [{"query": found}] if path == "query" else []
-
     kind = "diff" if path == "alert" else "test"
     difference = compare(kind, {path: wanted}, {path: found, "dataset": dataset})
-
     assert difference == Difference(changed=() if is_same else (path,))
 
 
@@ -272,7 +268,6 @@ def test_a_normal_form_is_no_difference(path: str, wanted: Any, found: Any, is_s
 )
 def test_a_normal_form_is_no_reason_to_refuse(wanted: Any, found: Any, is_same: bool) -> None:
     difference = compare("metric", {"metric": wanted}, {"dataset": [found]})
-
     assert bool(difference.fixed) is not is_same
 
 
@@ -288,7 +283,6 @@ def test_a_fingerprint_shows_what_datafold_does_not_return(
 ) -> None:
     before = fingerprint(kind, SPECS[kind]).split("-")
     after = fingerprint(kind, nested(kind, path, value)).split("-")
-
     is_fixed = path in HIDDEN_AND_FIXED
     assert [a != b for a, b in zip(before, after, strict=True)] == [not is_fixed, is_fixed]
     assert (path in hidden_and_fixed(kind, nested(kind, path, value))) is is_fixed
@@ -381,10 +375,8 @@ def test_a_fingerprint_shows_no_secret() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_update_has_all_that_it_can_change(kind: str, hook: JobHook) -> None:
     monitor_id = shown(hook, kind)["id"]
-
     update = update_of(kind, SPECS[kind])
     hook.update_monitor(kind, monitor_id, update)
-
     assert update.keys() == SPECS[kind].keys() & CHANGEABLE[kind]
     if kind == "diff":
         assert update["datadiff"] == {"diff_type": "indb", "primary_key": ["id"]}
@@ -399,7 +391,6 @@ def properties(*references: str) -> set[str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_fields_that_an_update_takes_are_those_of_the_contract(kind: str) -> None:
     update = SHAPES["bodies"]["PATCH /api/v1/monitors/{}/update"]
-
     assert CHANGEABLE[kind] == properties(update["discriminator"]["mapping"][kind]) - {"type"}
 
 

@@ -103,7 +103,6 @@ def test_an_absolute_path(folder: Path) -> None:
 )
 def test_a_url(pattern: str, found: list[str], folder: Path) -> None:
     documents = read(folder, f"file://{folder}/{pattern}")
-
     assert names(documents) == [f"file://{folder}/{each}" for each in found]
 
 
@@ -111,7 +110,6 @@ def test_a_file_of_object_storage(folder: Path) -> None:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     path = ObjectStoragePath(f"file://{folder}/a.yaml")
-
     assert read(folder, path) == read(folder, [path]) == [(str(path), {"monitors": 0})]
 
 
@@ -130,7 +128,6 @@ def test_a_file_of_object_storage(folder: Path) -> None:
 )
 def test_a_file_that_is_not_there(files: str, line: str, folder: Path) -> None:
     places = (folder, folder.parent / "more")
-
     assert refused(lambda: read(folder, files)) == [line.format(*places)]
 
 
@@ -177,7 +174,6 @@ def test_all_files_are_read_before_an_error(folder: Path) -> None:
     (folder / "c.yaml").write_bytes(b"\xff\xfe\x00")
     (folder / "e.yaml").symlink_to("gone")
     (folder / "d.yaml").write_bytes(b"\xef\xbb\xbfmonitors: {}")
-
     assert refused(lambda: read(folder, ["*.yaml", "nowhere.yaml"])) == [
         f"files: 'nowhere.yaml': there is no such file in {folder} or {folder.parent / 'more'}.",
         "a.yaml: is neither valid YAML nor JSON (line 1).",

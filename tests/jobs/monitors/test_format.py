@@ -294,7 +294,6 @@ def test_a_spec_that_is_refused(spec: Any, line: str, hook: JobHook) -> None:
 def test_all_that_is_wrong_is_said_at_once(hook: JobHook) -> None:
     first = {"monitors": {"a": {}, "b": LEAST["test"], "c": {"type": "diff"}}}
     second = {"monitors": {"b": LEAST["test"], "d": {"type": "x"}}}
-
     assert [line[:30] for line in refused(hook, first, {}, second)] == [
         "0.yaml: a: type: is missing. I",
         "0.yaml: c: schedule: is missin",
@@ -313,9 +312,7 @@ def test_no_error_shows_a_secret(hook: JobHook) -> None:
         {"monitors": {}, API_KEY: 1},
         {"monitors": {"b": changed("diff", "datadiff.dataset_a", sides)}},
     ]
-
     lines = refused(hook, *given)
-
     assert len(lines) == len(given)
     assert password not in "".join(lines)
 

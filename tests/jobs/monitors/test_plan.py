@@ -170,7 +170,6 @@ def test_a_folder_of_monitors_in_an_account_of_250(sandbox: Any) -> None:
 )
 def test_no_two_pairs_look_alike(one: tuple[str, str], other: tuple[str, str]) -> None:
     tags = [tags_of(*pair, "x")[0] for pair in (one, other)]
-
     assert tags[0] != tags[1]
     for pair, tag in zip((one, other), tags, strict=True):
         assert owners([tag]) == owners([tag.upper()]) == {pair}
@@ -194,7 +193,6 @@ def test_no_two_pairs_look_alike(one: tuple[str, str], other: tuple[str, str]) -
 def test_a_tag_that_the_operator_would_not_write_is_somebody_else_s(tag: str, sandbox: Any) -> None:
     by_hand = add(sandbox, tags=[tag, "airflow-spec:1-2"])
     kept = [{**each} for each in sandbox.state.monitors.monitors.values()]
-
     assert apply({}, dangling_monitors_strategy="delete") == apply({}, **PAUSE) == {}
     assert [*sandbox.state.monitors.monitors.values()] == kept
     # Nor is it taken off where it stands.
@@ -217,9 +215,7 @@ def test_neither_another_set_nor_a_monitor_of_the_same_name_is_touched(sandbox: 
     assert of(sandbox, "orders", "one")["id"] != by_hand
     apply({"orders": spec("schema")}, "two")
     writes(sandbox)
-
     assert apply({}, "one", dangling_monitors_strategy="delete") == {"deleted": ["orders"]}
-
     assert len(writes(sandbox)) == 1
     assert of(sandbox, "orders", "two")["monitor_type"] == "schema"
     assert sandbox.state.monitors.monitors[by_hand]["tags"] == []
@@ -229,7 +225,6 @@ def test_tags_of_others_stay(sandbox: Any) -> None:
     apply({"orders": spec("test")})
     own = list(of(sandbox)["tags"])
     of(sandbox, tags=["By hand", *own])
-
     # Without tags in the spec.
     assert apply({"orders": spec("test")}) == {"unchanged": ["orders"]}
     apply({"orders": spec("test", owner="ann@example.com")})
@@ -267,10 +262,8 @@ def test_monitors_whose_tags_name_no_single_owner_are_refused(sandbox: Any) -> N
 
 def test_a_monitor_is_taken_over(sandbox: Any, log: Log) -> None:
     number = add(sandbox, "diff", tags=["By hand"], enabled=False)
-
     specs = {"orders": spec("diff", id=number, name="By hand")}
     assert apply(specs) == {"updated": ["orders"]}
-
     assert f"Updated monitor {number}, 'orders': taken over." in log.messages
     assert log.warnings == [
         f"Monitor {number}, 'orders': cannot compare, because Datafold does not return: "
@@ -367,22 +360,11 @@ def test_an_update_sends_what_differs_and_our_tags(sandbox: Any) -> None:
     }
 
 
-def test_a_monitor_is_only_switched(sandbox: Any) -> None:
-    apply({"orders": spec("test")})
-    writes(sandbox)
-
-    assert apply({"orders": spec("test", enabled=False)}) == {"updated": ["orders"]}
-    assert apply({"orders": spec("test", enabled=False)}) == {"unchanged": ["orders"]}
-
-    assert writes(sandbox) == [f"PUT {of(sandbox)['id']}/toggle"]
-
-
 def test_a_monitor_that_a_person_paused_stays_paused(sandbox: Any) -> None:
     specs = {"orders": spec("test"), "sums": spec("metric", enabled=True)}
     apply(specs)
     for slug in specs:
         of(sandbox, slug, enabled=False)
-
     assert apply(specs) == {"unchanged": ["orders"], "updated": ["sums"]}
     assert [of(sandbox, slug)["enabled"] for slug in specs] == [False, True]
 
@@ -390,7 +372,6 @@ def test_a_monitor_that_a_person_paused_stays_paused(sandbox: Any) -> None:
 def test_what_datafold_cannot_change_is_refused(sandbox: Any) -> None:
     apply({"orders": spec("metric")})
     writes(sandbox)
-
     assert refused({"orders": changed(LEAST["metric"], "metric.table", "b"), **TWO}) == [
         "spec: orders: metric.table: is 'a' at Datafold, not 'b'. Datafold cannot change it. "
         "Undo that, use another slug, or delete the monitor and apply again."
@@ -401,9 +382,7 @@ def test_what_datafold_cannot_change_is_refused(sandbox: Any) -> None:
 def test_a_monitor_that_is_taken_over_keeps_what_datafold_cannot_change(sandbox: Any) -> None:
     number = add(sandbox, "schema", table="DB.PUBLIC." + "X" * 300)
     writes(sandbox)
-
     (line,) = refused({"orders": spec("schema", id=number, connection_id=2, table="b")})
-
     assert line.startswith("spec: orders: connection_id: is 1 at Datafold, not 2; table: is 'DB.P")
     assert line.endswith(
         "not 'b'. Datafold cannot change them. Write Datafold's values into the file, or leave id "
@@ -416,9 +395,7 @@ def test_a_monitor_that_is_taken_over_keeps_what_datafold_cannot_change(sandbox:
 def test_no_error_shows_a_secret_that_differs(sandbox: Any) -> None:
     orders = spec("diff", id=add(sandbox, "diff"))
     orders["datadiff"]["dataset_b"] = {"connection_id": 1, "query": f"select '{API_KEY}'"}
-
     (line,) = refused({"orders": orders})
-
     assert line.startswith("spec: orders: datadiff.dataset_b.query: is 'select 1' at Datafold, not")
     assert API_KEY not in line
 
@@ -427,7 +404,6 @@ def test_what_datafold_neither_returns_nor_changes_is_refused(sandbox: Any) -> N
     apply({"orders": spec("diff")})
     session = changed(LEAST["diff"], "datadiff.dataset_a.session_parameters", {"role": "reader"})
     writes(sandbox)
-
     assert refused({"orders": session}) == [
         "spec: orders: a field was changed that Datafold neither returns nor changes: "
         "datadiff.diff_type, datadiff.dataset_a.session_parameters, or one that was taken out. "
@@ -442,9 +418,7 @@ def test_what_datafold_neither_returns_nor_changes_is_refused(sandbox: Any) -> N
 def test_dangling_monitors_are_ignored(sandbox: Any, task_log: Log) -> None:
     apply({"orders": spec("test")})
     writes(sandbox)
-
     assert apply({}) == {}
-
     assert writes(sandbox) == []
     assert "In no file, and left alone: 'orders'." in task_log.messages
 
@@ -455,11 +429,9 @@ def test_dangling_monitors_are_paused_and_resumed(sandbox: Any) -> None:
     marks = {slug: of(sandbox, slug)["tags"] for slug in specs}
     # This one a person has paused.
     of(sandbox, "off", enabled=False)
-
     assert apply({}, **PAUSE) == {"paused": ["orders"]}
     assert of(sandbox)["enabled"] is False
     assert apply({}, **PAUSE) == {}
-
     assert apply(specs) == {"updated": ["orders"], "unchanged": ["off"]}
     assert [of(sandbox, slug)["enabled"] for slug in specs] == [True, False]
     assert {slug: of(sandbox, slug)["tags"] for slug in specs} == marks
@@ -469,7 +441,6 @@ def test_dangling_monitors_are_paused_and_resumed(sandbox: Any) -> None:
 def test_a_paused_monitor_that_a_file_wants_paused(sandbox: Any) -> None:
     apply({"orders": spec("test")})
     apply({}, **PAUSE)
-
     off = {"orders": spec("test", enabled=False)}
     assert apply(off) == {"updated": ["orders"]}
     assert of(sandbox)["enabled"] is False
@@ -481,7 +452,6 @@ def test_a_pause_that_was_not_finished_is_done_again(sandbox: Any) -> None:
     apply({}, **PAUSE)
     # The task was killed between the mark and the pause.
     tags = of(sandbox, enabled=True)["tags"]
-
     assert apply({}, **PAUSE) == {"paused": ["orders"]}
     assert of(sandbox)["tags"] == tags
 
@@ -497,9 +467,7 @@ def test_a_resume_that_was_not_finished_is_done_again(
         patch.setattr(JobHook, step, raises(LOST))
         with pytest.raises(DatafoldServerError):
             apply(specs)
-
     assert apply(specs) == {"updated": ["orders"]}
-
     assert of(sandbox)["enabled"] is True
     assert apply(specs) == {"unchanged": ["orders"]}
 
@@ -509,9 +477,7 @@ def test_a_monitor_that_cannot_be_marked_is_not_paused(sandbox: Any) -> None:
     apply({"orders": spec("test")})
     number = of(sandbox, monitor_type=None)["id"]
     writes(sandbox)
-
     (line,) = refused({}, **PAUSE)
-
     assert line.startswith(f"orders: monitor {number} cannot be paused")
     assert writes(sandbox) == []
 
@@ -547,10 +513,8 @@ def test_an_error_that_stops_it_says_at_which_monitor(
         zero=fails(DatafoldValidationError("422")),
         two=fails(DatafoldAuthenticationError("401. Nothing was sent.")),
     )
-
     with pytest.raises(DatafoldAuthenticationError) as caught:
         apply({name: spec("test") for name in ("zero", "one", "two", "three")})
-
     assert str(caught.value) == "spec: two: 401.\nBefore that, 1 error:\n- spec: zero: 422"
     assert writes(sandbox) == ["POST create/test"]
 
@@ -561,9 +525,7 @@ def test_a_set_is_not_deleted_because_its_folder_is_half_there(dry_run: bool, sa
     apply(specs)
     delete = {"dangling_monitors_strategy": "delete", "dry_run": dry_run}
     writes(sandbox)
-
     (line,) = refused({"m0": spec("test")}, **delete)
-
     assert line == (
         "11 monitors of the set 'shop' are in no file and would be deleted, more than "
         "max_deleted=10 allows: 'm1', 'm10', 'm11', 'm2', 'm3', ... If they are to go, pass "
@@ -580,27 +542,11 @@ def test_a_monitor_whose_tag_was_taken_off_meanwhile_is_not_deleted(
     apply({"old": spec("test")})
     number = of(sandbox, "old")["id"]
     sends(monkeypatch, new=lambda send: of(sandbox, "old", tags=[]) and send())
-
     apply({"new": spec("test")}, dangling_monitors_strategy="delete")
-
     assert number in sandbox.state.monitors.monitors
     assert log.warnings == [
         f"Monitor {number}, 'old', no longer has its tag, so it is not deleted."
     ]
-
-
-# A dry run.
-
-
-def test_a_dry_run_says_the_same_and_changes_nothing(sandbox: Any) -> None:
-    apply({"old": spec("test"), "same": spec("test"), "other": spec("test")})
-    specs = {"new": spec("test"), "same": spec("test"), "other": spec("test", owner="ann")}
-    writes(sandbox)
-
-    told = apply(specs, dry_run=True, dangling_monitors_strategy="delete")
-
-    assert writes(sandbox) == []
-    assert apply(specs, dangling_monitors_strategy="delete") == told
 
 
 # A service that does not keep the tags.
@@ -644,9 +590,7 @@ def test_a_monitor_that_was_there_before_is_never_taken_for_a_new_one(
 ) -> None:
     # A cache between Airflow and Datafold answers with what it knows.
     sends(monkeypatch, one=lambda send: {**send(), "id": 1})
-
     assert apply(TWO) == {"created": ["one", "two"]}
-
     assert "names monitor 1, which was there before" in log.warnings[0]
     assert [*sandbox.state.monitors.monitors] == [1, 2, 3, 4, 5, 6]
 
@@ -669,9 +613,7 @@ def test_a_creation_whose_response_is_lost(
     error: DatafoldError, sandbox: Any, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sends(monkeypatch, one=fails(error, is_processed=True))
-
     assert apply(TWO) == {"created": ["one", "two"]}
-
     assert writes(sandbox) == ["POST create/test", "POST create/schema"]
     assert "Could not create the monitor 'one'" in log.warnings[0]
     assert apply(TWO) == {"unchanged": ["one", "two"]}
@@ -684,10 +626,8 @@ def test_a_creation_that_was_not_processed_is_made_by_the_next_run(
     error: DatafoldError, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sends(monkeypatch, two=fails(error))
-
     with pytest.raises(type(error)):
         apply(TWO)
-
     assert apply(TWO) == {"created": ["two"], "unchanged": ["one"]}
     assert len(sandbox.state.monitors.monitors) == 4 + 2
 
@@ -758,10 +698,8 @@ def test_without_the_whole_account_nothing_is_done(
     left = [*pages]
     monkeypatch.setattr(account, "_MOST_PAGES", 3)
     monkeypatch.setattr(JobHook, "list_monitors", lambda *_, **place: left.pop(0))
-
     with pytest.raises(DatafoldAnswerError, match=reason):
         apply(TWO, dangling_monitors_strategy="delete")
-
     assert (left, sandbox.state.requests) == ([], [])
 
 
@@ -783,5 +721,4 @@ def test_a_monitor_that_is_deleted_meanwhile_hides_no_other(
 
 def test_monitors_are_listed_by_their_ids_so_that_none_is_missed(sandbox: Any) -> None:
     apply({})
-
     assert sandbox.state.requests[0].query == ("page=1&page_size=100&order_by=id&sort_order=asc")

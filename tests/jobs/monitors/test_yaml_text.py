@@ -82,7 +82,6 @@ def test_what_is_read(text: str, value: Any) -> None:
 )
 def test_what_is_refused(text: str, reason: str) -> None:
     error = refused(text)
-
     assert error.startswith(f"a.yaml: {reason}")
     assert error.endswith(". Nothing was sent.")
     assert PLANTED not in error
@@ -100,5 +99,4 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
 
 def test_many_aliases_of_a_small_value_are_allowed() -> None:
     text = "a: &a {x: 1, y: 2}\n" + "".join(f"b{n}: {{<<: *a}}\n" for n in range(1000))
-
     assert len(read(text)) == 1001
