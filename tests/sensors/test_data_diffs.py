@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowRescheduleException
-from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_datafold.exceptions import (
     DatafoldAuthenticationError,
@@ -134,15 +134,6 @@ def test_goes_on_where_it_is_handed_the_event_alone(sandbox: Any) -> None:
         with pytest.raises(DatafoldDeadlineError, match=r"after 0\.1 s"):
             task.execute_complete(context, event)
     assert {request.method for request in sandbox.state.requests} == {"GET"}
-
-
-def test_an_event_of_another_try_is_not_its_own(sandbox: Any) -> None:
-    add_diff(sandbox, NEVER)
-    task = sensor(deferrable=True)
-    kwargs = deferred(task.execute, context_of(task)).kwargs
-    with pytest.raises(TaskDeferred) as caught:
-        task.execute_complete(context_of(task, try_number=2), {"state": "succeeded"}, **kwargs)
-    assert caught.value.kwargs["try_number"] == 2
 
 
 def test_a_sensor_that_is_stopped_cancels_nothing(sandbox: Any) -> None:

@@ -12,9 +12,7 @@ import pytest
 from airflow_provider_datafold import api
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.monitors.comparison import (
-    _DEFAULTS,
     CHANGEABLE,
-    FIXED_IN_DATADIFF,
     Difference,
     compare,
     fingerprint,
@@ -333,26 +331,6 @@ def test_defaults_may_be_anywhere(path: str, found: Any, other: Any) -> None:
     )
 
 
-def test_these_are_all_defaults_of_fields_that_datafold_does_not_return() -> None:
-    def defaults(schema: Any) -> Iterator[tuple[str, Any]]:
-        if isinstance(schema, list):
-            for part in schema:
-                yield from defaults(part)
-        if not isinstance(schema, dict):
-            return
-        if "$ref" in schema:
-            yield from defaults(SHAPES["schemas"][schema["$ref"].rpartition("/")[2]])
-        for name, part in schema.get("properties", {}).items():
-            if "const" not in part and "default" in part and name not in SPECS["schema"]:
-                yield name, part["default"]
-        for part in schema.values():
-            yield from defaults(part)
-
-    bodies = [SHAPES["bodies"][f"POST /api/v1/monitors/create/{kind}"] for kind in KINDS]
-    # What the contract only describes.
-    assert {**dict(defaults(bodies)), "compare_duplicates": True} == _DEFAULTS
-
-
 def test_a_fingerprint_is_the_same_in_each_version() -> None:
     # Another one would make each monitor look changed.
     assert [fingerprint(kind, SPECS[kind]) for kind in KINDS] == [
@@ -383,23 +361,8 @@ def test_an_update_has_all_that_it_can_change(kind: str, hook: JobHook) -> None:
     assert compare(kind, SPECS[kind], hook.get_monitor(monitor_id)) == Difference()
 
 
-def properties(*references: str) -> set[str]:
-    names = (reference.rpartition("/")[2] for reference in references)
-    return {field for name in names for field in SHAPES["schemas"][name]["properties"]}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_fields_that_an_update_takes_are_those_of_the_contract(kind: str) -> None:
     update = SHAPES["bodies"]["PATCH /api/v1/monitors/{}/update"]
-    assert CHANGEABLE[kind] == properties(update["discriminator"]["mapping"][kind]) - {"type"}
-
-
-def test_the_fixed_fields_of_a_diff_are_those_of_the_contract() -> None:
-    def fields(schema: str) -> set[str]:
-        shape = SHAPES["schemas"][schema]["properties"]["datadiff"]
-        (choice,) = (each for each in (shape, *shape.get("anyOf", ())) if "discriminator" in each)
-        return properties(*choice["discriminator"]["mapping"].values())
-
-    fixed = fields("DataDiffMonitorSpecPublic") - fields("DataDiffUpdateMonitorSpecPublic")
-
-    assert fixed == FIXED_IN_DATADIFF
+    shape = update["discriminator"]["mapping"][kind].rpartition("/")[2]
+    assert CHANGEABLE[kind] == {*SHAPES["schemas"][shape]["properties"]} - {"type"}

@@ -315,10 +315,3 @@ def test_no_error_shows_a_secret(hook: JobHook) -> None:
     lines = refused(hook, *given)
     assert len(lines) == len(given)
     assert password not in "".join(lines)
-
-
-def test_the_page_says_what_the_public_api_does_not_have() -> None:
-    page = documents.section(PAGE, "DatafoldApplyMonitorsOperator")
-    told = " ".join(page.split())
-    for name in ["include_tables", "exclude_tables", *(name for _, name in INSTEAD)]:
-        assert f"`{name}`" in told
