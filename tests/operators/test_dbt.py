@@ -81,6 +81,7 @@ def schema(kind: str, version: int) -> dict[str, Any]:
     return {"metadata": {"dbt_schema_version": url}}
 
 
+EPHEMERAL = {"config": {"materialized": "ephemeral"}}
 TO_PUBLIC = {"production": {"schema": "public"}}
 
 
@@ -335,9 +336,7 @@ def test_other_results(content: Any, said: str, refused: Read, tmp_path: Path) -
 
 def test_results_of_another_run_are_refused(refused: Read, tmp_path: Path, sandbox: Any) -> None:
     # Published, and built: the same models.
-    nodes = [
-        model(name, relation_name=f'"shop"."staging"."{name}"') for name in ("a", "b", "c", "d")
-    ]
+    nodes = [model(name, relation_name=f'"shop"."staging"."{name}"') for name in "abcd"]
     built = [
         {"unique_id": "model.shop.a", "relation_name": '"shop"."public"."a"'},
         {"unique_id": "model.shop.b", "relation_name": '"shop"."public"."b"', "status": "error"},
@@ -375,13 +374,9 @@ def test_results_of_production(read: Read, task_log: Log) -> None:
 def test_models_that_the_results_lack_are_a_warning(
     read: Read, tmp_path: Path, task_log: Log
 ) -> None:
-    nodes = [
-        model("a"),
-        model("b"),
-        # Nobody expects these.
-        model("c", config={"materialized": "ephemeral"}),
-        model("d", meta={"datafold": {"datadiff": {"never_diff": True}}}),
-    ]
+    # Nobody expects the last two.
+    never = {"datafold": {"datadiff": {"never_diff": True}}}
+    nodes = [model("a"), model("b"), model("c", **EPHEMERAL), model("d", meta=never)]
     # The manifest does not say of which run it is, so nobody knows whether they differ.
     facts = {"args": {"which": "retry"}, "metadata": {"invocation_id": "x"}}
     file = of_run(tmp_path, {"unique_id": "model.shop.a"}, **facts)
@@ -398,13 +393,10 @@ def test_models_that_the_results_lack_are_a_warning(
 @pytest.mark.parametrize(
     ("twin", "table"),
     [
-        (
-            {"database": "live", "schema": "Sales", "alias": "all_orders"},
-            ["live", "Sales", "all_orders"],
-        ),
+        ({"database": "live", "schema": "Sales", "alias": "all"}, ["live", "Sales", "all"]),
         # Some warehouses have no databases.
         ({"database": None, "schema": "live"}, ["live", "orders"]),
-        ({"config": {"materialized": "ephemeral"}}, None),
+        (EPHEMERAL, None),
         ({"resource_type": "snapshot"}, None),
     ],
 )
@@ -426,7 +418,6 @@ def named(name: str, **more: Any) -> dict[str, Any]:
 
 
 IN_FINANCE = {"config": {"schema": "finance"}}
-EPHEMERAL = {"config": {"materialized": "ephemeral"}}
 SALES, ORDERS = model("sales", alias="orders"), named("orders")
 SALES_IN_FINANCE = model("sales", alias="orders", **IN_FINANCE)
 NEW, REMOVED = "new, so nothing is published", "removed"
@@ -903,13 +894,12 @@ def test_no_more_models_than_airflow_maps(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "2")
     nodes = [model(name) for name in ("a", "b", "c")]
-    assert len(read(nodes[:2], **TO_PUBLIC)) == 2
-    sandbox.state.requests.clear()
     assert refused(nodes, **TO_PUBLIC) == (
         "select: 3 models are more than Airflow maps (2, its setting [core] max_map_length). "
         f"Select fewer in each task, or ask for a higher setting. {NOTHING}"
     )
     assert sandbox.state.requests == []
+    assert len(read(nodes[:2], **TO_PUBLIC)) == 2
     # These are not mapped.
     assert len(read(nodes, returns="ci_changes", **TO_PUBLIC)) == 3
 

@@ -81,29 +81,19 @@ def refused(call: Callable[[], Any]) -> list[str]:
         ("['a.yaml', 'e.yaml']", ["a.yaml", "e.yaml"]),
         (Path("a.yaml"), ["a.yaml"]),
         ([Path("a.yaml")], ["a.yaml"]),
+        ("{0}/*.yaml", ["{0}/[x].yaml", "{0}/a.yaml"]),
+        ("file://{0}/a.yaml", ["file://{0}/a.yaml"]),
+        ("file://{0}/monitors/*", ["file://{0}/monitors/b.yml", "file://{0}/monitors/c.json"]),
     ],
     ids=repr,
 )
 def test_where_files_are_found(files: Any, found: list[str], folder: Path) -> None:
-    assert names(read(folder, files)) == found
+    given = files.replace("{0}", str(folder)) if isinstance(files, str) else files
+    assert names(read(folder, given)) == [each.replace("{0}", str(folder)) for each in found]
 
 
 def test_the_folder_of_the_dag_comes_first(folder: Path) -> None:
     assert read(folder, "a.yaml") == [("a.yaml", {"monitors": 0})]
-
-
-def test_an_absolute_path(folder: Path) -> None:
-    places = [str(folder / name) for name in ("[x].yaml", "a.yaml")]
-    assert names(read(folder, str(folder / "*.yaml"))) == places
-
-
-@pytest.mark.parametrize(
-    ("pattern", "found"),
-    [("a.yaml", ["a.yaml"]), ("monitors/*", ["monitors/b.yml", "monitors/c.json"])],
-)
-def test_a_url(pattern: str, found: list[str], folder: Path) -> None:
-    documents = read(folder, f"file://{folder}/{pattern}")
-    assert names(documents) == [f"file://{folder}/{each}" for each in found]
 
 
 def test_a_file_of_object_storage(folder: Path) -> None:

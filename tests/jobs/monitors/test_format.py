@@ -45,16 +45,12 @@ def wanted(hook: JobHook, *given: Any) -> list[Wanted]:
 
 
 def body(hook: JobHook, spec: Any, slug: str = "orders") -> Any:
+    """What is sent, as a validator allows that reads the published contract."""
     (found,) = wanted(hook, {"monitors": {slug: spec}})
-    check(found.kind, found.body)
-    return found.body
-
-
-def check(kind: str, body: Any) -> None:
-    """Let a validator judge that reads the published contract."""
-    operation = Operation("POST", f"/api/v1/monitors/create/{kind}")
-    content = json.dumps(body).encode()
+    operation = Operation("POST", f"/api/v1/monitors/create/{found.kind}")
+    content = json.dumps(found.body).encode()
     Validation(CONTRACT, operation).arguments({}, {}, content, "application/json")
+    return found.body
 
 
 def refused(hook: JobHook, *given: Any) -> list[str]:
