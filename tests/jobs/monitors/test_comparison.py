@@ -237,6 +237,7 @@ def daily(**at: Any) -> dict[str, Any]:
         ("schedule", daily(), CRON, False),
         ("schedule", {"type": "none"}, {}, True),
         ("schedule", {"type": "none"}, CRON, False),
+        ("schedule", {"type": "none"}, daily(), False),
         ("schedule", {"type": "none"}, None, False),
     ],
     ids=repr,

@@ -51,11 +51,13 @@ def apply(specs: Any, set_name: str = "shop", **arguments: Any) -> dict[str, lis
     return {name: slugs for name, slugs in result.items() if slugs}
 
 
-def refused(specs: Any, **arguments: Any) -> list[str]:
-    """The lines of the error."""
+def refused(sandbox: Any, specs: Any, **arguments: Any) -> list[str]:
+    """The lines of the error, after which nothing is changed."""
+    sandbox.state.requests.clear()
     error = failure(DatafoldConflictError, lambda: apply(specs, **arguments))
     head, *lines = str(error).split("\n- ")
     assert head.endswith(". Nothing was changed.")
+    assert writes(sandbox) == []
     return lines
 
 
@@ -240,7 +242,6 @@ def test_monitors_whose_tags_name_no_single_owner_are_refused(sandbox: Any) -> N
     first = of(sandbox)
     copy = add(sandbox, tags=first["tags"])
     both = add(sandbox, tags=["airflow-set:shop/one", "airflow-set:other/two"])
-    writes(sandbox)
     doubled = (
         f"orders: monitors {first['id']}, {copy} have the tag 'airflow-set:shop/orders', so it is "
         f"not clear which one is meant. Delete all but one, or take the tag off copies."
@@ -251,10 +252,9 @@ def test_monitors_whose_tags_name_no_single_owner_are_refused(sandbox: Any) -> N
     )
     specs = {"orders": spec("test"), "one": spec("test"), "new": spec("test")}
 
-    assert refused(specs) == [f"spec: {doubled}", f"spec: {of_two}"]
+    assert refused(sandbox, specs) == [f"spec: {doubled}", f"spec: {of_two}"]
     # Nor is one of them deleted.
-    assert refused({}, dangling_monitors_strategy="delete") == [doubled, of_two]
-    assert writes(sandbox) == []
+    assert refused(sandbox, {}, dangling_monitors_strategy="delete") == [doubled, of_two]
 
 
 # Take a monitor over.
@@ -289,9 +289,8 @@ def test_what_cannot_be_taken_over(sandbox: Any) -> None:
     )
     by_hand, unknown = add(sandbox), add(sandbox)
     sandbox.state.monitors.monitors[unknown]["monitor_type"] = None
-    writes(sandbox)
-
     assert refused(
+        sandbox,
         {
             "a": spec("test", id=theirs),
             "b": spec("test", id=mine),
@@ -302,7 +301,7 @@ def test_what_cannot_be_taken_over(sandbox: Any) -> None:
             "g": spec("test", id=unknown),
             "mine": spec("test", id=by_hand),
             "sums": spec("schema"),
-        }
+        },
     ) == [
         f"spec: a: id: monitor {theirs} belongs to the slug 'theirs' of the set 'other'. {move}",
         f"spec: b: id: monitor {mine} belongs to the slug 'mine' of the set 'shop'. {move}",
@@ -317,7 +316,6 @@ def test_what_cannot_be_taken_over(sandbox: Any) -> None:
         f"spec: sums: type: monitor {sums} is of type 'metric', not 'schema'. Use another slug, or "
         f"delete the monitor.",
     ]
-    assert writes(sandbox) == []
 
 
 def test_no_traceback_shows_a_secret_of_a_file(sandbox: Any, tmp_path: Path) -> None:
@@ -371,31 +369,27 @@ def test_a_monitor_that_a_person_paused_stays_paused(sandbox: Any) -> None:
 
 def test_what_datafold_cannot_change_is_refused(sandbox: Any) -> None:
     apply({"orders": spec("metric")})
-    writes(sandbox)
-    assert refused({"orders": changed(LEAST["metric"], "metric.table", "b"), **TWO}) == [
+    assert refused(sandbox, {"orders": changed(LEAST["metric"], "metric.table", "b"), **TWO}) == [
         "spec: orders: metric.table: is 'a' at Datafold, not 'b'. Datafold cannot change it. "
         "Undo that, use another slug, or delete the monitor and apply again."
     ]
-    assert writes(sandbox) == []
 
 
 def test_a_monitor_that_is_taken_over_keeps_what_datafold_cannot_change(sandbox: Any) -> None:
     number = add(sandbox, "schema", table="DB.PUBLIC." + "X" * 300)
-    writes(sandbox)
-    (line,) = refused({"orders": spec("schema", id=number, connection_id=2, table="b")})
+    (line,) = refused(sandbox, {"orders": spec("schema", id=number, connection_id=2, table="b")})
     assert line.startswith("spec: orders: connection_id: is 1 at Datafold, not 2; table: is 'DB.P")
     assert line.endswith(
         "not 'b'. Datafold cannot change them. Write Datafold's values into the file, or leave id "
         "out to create another monitor."
     )
     assert len(line) < 500
-    assert writes(sandbox) == []
 
 
 def test_no_error_shows_a_secret_that_differs(sandbox: Any) -> None:
     orders = spec("diff", id=add(sandbox, "diff"))
     orders["datadiff"]["dataset_b"] = {"connection_id": 1, "query": f"select '{API_KEY}'"}
-    (line,) = refused({"orders": orders})
+    (line,) = refused(sandbox, {"orders": orders})
     assert line.startswith("spec: orders: datadiff.dataset_b.query: is 'select 1' at Datafold, not")
     assert API_KEY not in line
 
@@ -403,13 +397,11 @@ def test_no_error_shows_a_secret_that_differs(sandbox: Any) -> None:
 def test_what_datafold_neither_returns_nor_changes_is_refused(sandbox: Any) -> None:
     apply({"orders": spec("diff")})
     session = changed(LEAST["diff"], "datadiff.dataset_a.session_parameters", {"role": "reader"})
-    writes(sandbox)
-    assert refused({"orders": session}) == [
+    assert refused(sandbox, {"orders": session}) == [
         "spec: orders: a field was changed that Datafold neither returns nor changes: "
         "datadiff.diff_type, datadiff.dataset_a.session_parameters, or one that was taken out. "
         "Undo that, use another slug, or delete the monitor and apply again."
     ]
-    assert writes(sandbox) == []
 
 
 # What is in no file any more.
@@ -476,10 +468,8 @@ def test_a_monitor_that_cannot_be_marked_is_not_paused(sandbox: Any) -> None:
     # When its file came back, nothing would say that it is to be resumed.
     apply({"orders": spec("test")})
     number = of(sandbox, monitor_type=None)["id"]
-    writes(sandbox)
-    (line,) = refused({}, **PAUSE)
+    (line,) = refused(sandbox, {}, **PAUSE)
     assert line.startswith(f"orders: monitor {number} cannot be paused")
-    assert writes(sandbox) == []
 
 
 def test_one_that_is_refused_holds_up_no_other(
@@ -524,14 +514,12 @@ def test_a_set_is_not_deleted_because_its_folder_is_half_there(dry_run: bool, sa
     specs = {f"m{number}": spec("test") for number in range(12)}
     apply(specs)
     delete = {"dangling_monitors_strategy": "delete", "dry_run": dry_run}
-    writes(sandbox)
-    (line,) = refused({"m0": spec("test")}, **delete)
+    (line,) = refused(sandbox, {"m0": spec("test")}, **delete)
     assert line == (
         "11 monitors of the set 'shop' are in no file and would be deleted, more than "
         "max_deleted=10 allows: 'm1', 'm10', 'm11', 'm2', 'm3', ... If they are to go, pass "
         "max_deleted=11."
     )
-    assert writes(sandbox) == []
     assert len(apply({"m0": spec("test")}, max_deleted="11", **delete)["deleted"]) == 11
     assert apply({"m0": spec("test")}, max_deleted=0, dangling_monitors_strategy="ignore") != {}
 
