@@ -21,7 +21,6 @@ from airflow_provider_datafold.exceptions import (
     DatafoldInputError,
     DatafoldNotFoundError,
     DatafoldPermissionError,
-    DatafoldRateLimitError,
     DatafoldServerError,
     DatafoldStoppedError,
     DatafoldValidationError,
@@ -348,14 +347,6 @@ def test_what_no_look_mends_is_raised_at_once(said: Any) -> None:
     with pytest.raises((DatafoldAuthenticationError, DatafoldStoppedError)):
         service.look_surely()
     assert len(service.paths) == 1
-
-
-def test_a_rate_limit_that_lasts_gives_up_and_is_honoured_until_then() -> None:
-    service = Service(refused(429, Retry_After="60"))
-    with pytest.raises(DatafoldRateLimitError):
-        service.wait()
-    # Never earlier than asked, and in its own rhythm once that is slower.
-    assert min(service.pauses) == 60.0
 
 
 @pytest.mark.parametrize("status", [None, ["done"], "DONE"])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from types import SimpleNamespace
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,16 +14,19 @@ from airflow_provider_datafold import __version__
 from airflow_provider_datafold.api import monitors as api
 from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.connection.settings import Settings
-from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldServerError
+from airflow_provider_datafold.exceptions import (
+    DatafoldAuthenticationError,
+    DatafoldInputError,
+    DatafoldServerError,
+)
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.jobs.alerts import Cursor, Listed, Look, Progress
+from airflow_provider_datafold.jobs.alerts import Listed, Look
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.sandbox.course import Course
 from tests.alerts import HOST, OTHER_HOST, Service, Store, World, nothing
-from tests.conftest import API_KEY, Log
+from tests.conftest import Log
 
 try:
-    from airflow_provider_datafold.jobs.alert_store import AlertStore
     from airflow_provider_datafold.triggers import monitors
 except Exception:  # Airflow 2
     pytest.skip("Airflow watches assets from 3.0 on", allow_module_level=True)
@@ -158,30 +160,6 @@ def test_two_assets_with_one_trigger_have_no_store(world: World, alert_log: Log)
     assert store.kept == {}
 
 
-def test_two_watchers_of_one_asset_share_its_store() -> None:
-    store = Store()
-    cursors = {
-        ("classic", 7): Cursor({HOST: Progress(1)}),
-        ("classic", 8): Cursor({HOST: Progress(2)}),
-        # Another account's monitor 7.
-        ("current", 7): Cursor({OTHER_HOST: Progress(3)}),
-    }
-
-    def make_store(conn_id: str) -> AlertStore:
-        return AlertStore(store, conn_id, logging.getLogger())
-
-    async def keep() -> list[Any]:
-        # All begin before any has something to keep.
-        watchers = {watched: make_store(watched[0]) for watched in cursors}
-        for (_, monitor_id), watcher in watchers.items():
-            await watcher.load(monitor_id)
-        for watched, watcher in watchers.items():
-            await watcher.keep(watched[1], cursors[watched])
-        return [await make_store(conn_id).load(monitor_id) for conn_id, monitor_id in cursors]
-
-    assert asyncio.run(keep()) == [*cursors.values()]
-
-
 def test_it_runs_alone_where_airflow_shares_no_poll(connections: None, sandbox: Any) -> None:
     sandbox.state.monitors.courses.default = Course((), "alert", {"diff_id": 9})
     with DatafoldHook() as hook:
@@ -243,43 +221,17 @@ def test_a_list_of_monitors_without_an_end(
     ]
 
 
-def test_what_each_look_at_the_list_gives(
-    connections: None,
-    sandbox: Any,
-    connect: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-    alert_log: Log,
-) -> None:
+def test_what_a_look_at_the_list_gives(connections: None, sandbox: Any) -> None:
     sandbox.state.monitors.courses.default = Course((), "alert")
     with DatafoldHook() as hook:
         run_id = hook.run_monitor(4)["run_id"]
     sandbox.state.requests.clear()
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        if len(slept) > 2:
-            raise asyncio.CancelledError
-        # A key that is wrong for some time does not end the watch.
-        connect("datafold_default", host=sandbox.url, password=API_KEY)
-
-    monkeypatch.setattr(monitors, "asyncio", SimpleNamespace(sleep=sleep))
-
-    async def two() -> list[Any]:
-        connect("datafold_default", host=sandbox.url, password="another")
-        stream = make().open_shared_stream(make(poll_interval=30).serialize()[1])
-        return [await anext(stream), await anext(stream)]
-
-    first, second = asyncio.run(two())
     alerted = sandbox.state.monitors.runs[run_id]["started_at"]
     seen = {**dict.fromkeys((1, 2, 3), Listed()), 4: Listed(alerted, alerted, "alert")}
-    assert first == second == Look(sandbox.url, seen, 0)
-    assert slept == [30.0, 30.0]
-    (warning,) = alert_log.warnings
-    assert warning.startswith("Could not list the monitors: 401")
-    agents = {seen.headers["user-agent"] for seen in sandbox.state.requests}
-    assert agents == {f"airflow-provider-datafold/{__version__}"}
-    assert {seen.path for seen in sandbox.state.requests} == {"/api/v1/monitors"}
+    assert first_look() == Look(sandbox.url, seen, 0)
+    (request,) = sandbox.state.requests
+    assert request.path == "/api/v1/monitors"
+    assert request.headers["user-agent"] == f"airflow-provider-datafold/{__version__}"
 
 
 # No alert is lost, whatever hosts, the store and errors do. Runs: tests/jobs/test_alerts.py.
@@ -381,6 +333,8 @@ TROUBLE: list[Any] = [
     {"monitors": [], "total_pages": None},
     TypeError("a secret"),
     DatafoldServerError("503: not now"),
+    # A key that is wrong for some time.
+    DatafoldAuthenticationError("401"),
 ]
 
 
