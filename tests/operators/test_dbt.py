@@ -418,7 +418,9 @@ def named(name: str, **more: Any) -> dict[str, Any]:
 
 
 IN_FINANCE = {"config": {"schema": "finance"}}
-SALES, ORDERS = model("sales", alias="orders"), named("orders")
+A, B, ORDERS = named("a"), named("b"), named("orders")
+SALES, INLINED = model("sales", alias="orders"), model("orders", **EPHEMERAL)
+VERSIONED = model(unique_id="model.shop.orders.v1", alias="orders_v1", version=1)
 SALES_IN_FINANCE = model("sales", alias="orders", **IN_FINANCE)
 NEW, REMOVED = "new, so nothing is published", "removed"
 NO_TWIN = [("sales", NEW), ("orders", REMOVED)]
@@ -437,21 +439,11 @@ def of_other(name: str) -> dict[str, Any]:
         # In any case, because most warehouses ignore it.
         ([model("sales", alias="ORDERS")], [ORDERS], [("orders", "ORDERS")], []),
         # It got a version.
-        (
-            [model(unique_id="model.shop.orders.v1", alias="orders_v1", version=1)],
-            [ORDERS],
-            [],
-            [("orders.v1", NEW), ("orders", REMOVED)],
-        ),
+        ([VERSIONED], [ORDERS], [], [("orders.v1", NEW), ("orders", REMOVED)]),
         # It moved to another package.
         ([model(unique_id="model.tools.orders")], [ORDERS], [("orders", "orders")], []),
         # Its own id goes on, and another model takes its table over.
-        (
-            [model("a", alias="a_old"), model("b", alias="a")],
-            [named("a")],
-            [("a", "a_old"), ("a", "a")],
-            [],
-        ),
+        ([model("a", alias="old"), model("b", alias="a")], [A], [("a", "old"), ("a", "a")], []),
         # A macro names the tables of each target, and one name is that of another's table.
         (
             [prefixed("a"), prefixed("dev_a"), prefixed("new")],
@@ -460,12 +452,7 @@ def of_other(name: str) -> dict[str, Any]:
             [("new", NEW), ("dev_new", REMOVED)],
         ),
         # They change places.
-        (
-            [model("a", alias="b"), model("b", alias="a")],
-            [named("a"), named("b")],
-            [("b", "b"), ("a", "a")],
-            [],
-        ),
+        ([model("a", alias="b"), model("b", alias="a")], [A, B], [("b", "b"), ("a", "a")], []),
         ([SALES_IN_FINANCE], [named("orders", **IN_FINANCE)], [("orders", "orders")], []),
         # Not the same table: another schema, or another database, of the project's own.
         ([SALES_IN_FINANCE], [ORDERS], [], NO_TWIN),
@@ -479,17 +466,12 @@ def of_other(name: str) -> dict[str, Any]:
         ),
         (
             [model("a"), of_other("b")],
-            [named("a"), of_other("b"), of_other("c")],
+            [A, of_other("b"), of_other("c")],
             [("a", "a")],
             [("b", "of another project")],
         ),
         # It takes over the table of one that is no longer built.
-        (
-            [SALES, model("orders", **EPHEMERAL)],
-            [ORDERS],
-            [("orders", "orders")],
-            [("orders", "ephemeral")],
-        ),
+        ([SALES, INLINED], [ORDERS], [("orders", "orders")], [("orders", "ephemeral")]),
     ],
 )
 def test_a_table_that_another_model_takes_over(
