@@ -32,17 +32,6 @@ def took(progress: Progress, *runs: tuple[int, Any], last_alert: Any = None, **m
 # What is new.
 
 
-def test_what_ended_before_the_first_look_is_not_reported() -> None:
-    progress = Progress()
-    first = [run(3), run(2, "ok"), run(5, "checking"), run(4, "a new state")]
-    assert took(progress, *first) == []
-    assert progress == Progress(1, {4, 5}, {2, 3, 4, 5})
-    assert took(progress, run(3), run(5), run(4)) == [4, 5]
-    without_runs = Progress()
-    assert took(without_runs) == []
-    assert took(without_runs, run(1)) == [1]
-
-
 EIGHT, NINE = "2024-01-01T08:00:00+00:00", "2024-01-01T09:00:00Z"
 
 
@@ -103,17 +92,6 @@ def test_run_that_ends_otherwise_is_done_with(state: str) -> None:
     progress = Progress(3, {2, 3})
     assert took(progress, run(2, state), run(3, "queued")) == []
     assert progress.pending == {3}
-
-
-def test_run_that_is_not_listed_may_come_back_unless_it_is_older_than_all_that_can_be_read() -> (
-    None
-):
-    progress = Progress(9, {2, 4, 7})
-    assert took(progress, run(1, "ok"), run(9, "ok")) == []
-    assert progress.give_up([1, 9]) == progress.give_up([]) == []
-    assert took(progress, run(2)) == [2]
-    assert progress.give_up([5, 6, 7]) == [2, 4]
-    assert progress.pending == {7}
 
 
 # What is kept.
