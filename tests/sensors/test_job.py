@@ -10,12 +10,9 @@ import pytest
 from airflow.exceptions import AirflowRescheduleException
 
 from airflow_provider_datafold.exceptions import (
-    DatafoldDeadlineError,
-    DatafoldNotFoundError,
     DatafoldServerError,
     DatafoldStoppedError,
 )
-from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
@@ -37,26 +34,25 @@ def sensor(**arguments: Any) -> DatafoldDataDiffSensor:
 
 
 IDS = {"datadiff_id": 3}
+OWN = {"ids": IDS, "is_taken_over": False, "tag": None, "is_doubtful": False}
 LOOKED = {"job": DATA_DIFF, "ids": IDS, "is_troubled": False}
 WAITED = {"job": DATA_DIFF, "ids": IDS, "poll_interval": 5.0, "deadline": NOW}
 
 
 @pytest.mark.parametrize(
-    ("event", "wait", "asked"),
+    ("event", "asked"),
     [
-        ({"state": "succeeded"}, {}, LOOKED),
-        (None, {}, LOOKED),
-        ({"state": "deadline"}, {}, {**WAITED, "since": NOW}),
-        ({"state": "deadline"}, {"deadline": 2.0, "since": 1.0}, {**WAITED, "since": 1.0}),
+        (None, LOOKED),
+        ({"state": "deadline"}, {**WAITED, "since": NOW}),
     ],
     ids=repr,
 )
 def test_after_the_triggerer(
-    monkeypatch: pytest.MonkeyPatch, now: float, event: Any, wait: Any, asked: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch, now: float, event: Any, asked: dict[str, Any]
 ) -> None:
     waits = Waits(monkeypatch, "done")
     task = sensor(timeout=60, poke_interval=5)
-    task.execute_complete(context_of(task), event, **wait)
+    task.execute_complete(context_of(task), event)
     assert waits.asked == [asked]
 
 
@@ -78,8 +74,7 @@ def test_how_long_it_waits(
     wait = deferred(task.execute, context_of(task, try_number=2))
     assert wait.method_name == "execute_complete"
     asked = {"since": NOW, "deadline": NOW + seconds}
-    own = {"ids": IDS, "is_taken_over": False, "tag": None, "is_doubtful": False}
-    assert wait.kwargs == {"try_number": 2, **own, **asked}
+    assert wait.kwargs == {"try_number": 2, **OWN, **asked}
     assert wait.trigger.serialize()[1] == {
         "job": "data_diff",
         "ids": IDS,
@@ -89,13 +84,6 @@ def test_how_long_it_waits(
         "not_before": 0.0,
         **asked,
     }
-
-
-def test_the_trigger_may_have_waited_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
-    Waits(monkeypatch, DatafoldDeadlineError("over"))
-    task = sensor(timeout=60)
-    with pytest.raises(DatafoldDeadlineError, match=r"^The data diff had not ended after 60 s"):
-        task.execute_complete(context_of(task), {"state": "deadline"})
 
 
 def reads(monkeypatch: pytest.MonkeyPatch, sandbox: Any, *faults: Any) -> None:
@@ -162,73 +150,15 @@ def test_the_triggerer_asks_again_when_datafold_wants(
     assert found.trigger.serialize()[1]["not_before"] == NOW + 600
 
 
-# After a triggerer that could not wait, or that was told of an end too early.
-
-TROUBLE = {"state": "trouble", "error": "KeyError"}
-LASTING = {**TROUBLE, "is_lasting": True}
-HINT = {"state": "succeeded", "status": "done"}
-KEPT = {
-    "ids": IDS,
-    "since": NOW - 9,
-    "deadline": NOW + 900,
-    "is_taken_over": False,
-    "tag": None,
-    "is_doubtful": False,
-}
-
-
-@pytest.mark.parametrize(
-    ("faults", "event", "pause"),
-    [
-        ([], TROUBLE, 60.0),
-        ([], LASTING, 60.0),
-        ([503], TROUBLE, 60.0),
-        ([busy], TROUBLE, 600.0),
-        ([], HINT, 60.0),
-    ],
-    ids=["runs", "lasting", "503", "busy", "hint"],
-)
-def test_a_job_that_still_runs_is_deferred_again(
-    sandbox: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    now: float,
-    faults: list[Any],
-    event: dict[str, Any],
-    pause: float,
+def test_trouble_that_has_lasted_cancels_nothing(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trouble, "AFTER_TROUBLE", 60.0)
-    reads(monkeypatch, sandbox, *faults)
+    # More of what comes after the triggerer: tests/operators/test_job.py.
+    reads(monkeypatch, sandbox, 503)
     task = sensor(deferrable=True)
-    found = deferred(
-        task.execute_complete, context_of(task, try_number=2), event, try_number=2, **KEPT
-    )
-    assert found.kwargs == {"try_number": 2, **KEPT}
-    fields = found.trigger.serialize()[1]
-    assert (fields["not_before"], fields["deadline"]) == (NOW + pause, NOW + 900)
-    assert sent(sandbox) == [READ]
-
-
-@pytest.mark.parametrize("event", [TROUBLE, LASTING], ids=["trouble", "lasting"])
-def test_a_job_that_ended_meanwhile_is_judged_at_the_first_look(
-    sandbox: Any, event: dict[str, Any], task_log: Log
-) -> None:
-    add_diff(sandbox, DONE)
-    task = sensor(deferrable=True)
-    assert task.execute_complete(context_of(task), event, **KEPT)["result"] == "identical"
-    assert sent(sandbox) == [READ, f"{READ}/summary_results"]
-    assert "The triggerer could not go on waiting: KeyError." in task_log.warnings
-
-
-@pytest.mark.parametrize(
-    ("status", "error"), [(503, DatafoldServerError), (404, DatafoldNotFoundError)]
-)
-def test_trouble_that_has_lasted_ends_with_the_next_look(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, status: int, error: type[Exception]
-) -> None:
-    reads(monkeypatch, sandbox, *[status] * 5)
-    task = sensor(deferrable=True)
-    with pytest.raises(error):
-        task.execute_complete(context_of(task), LASTING, **KEPT)
+    lasting = {"state": "trouble", "error": "KeyError", "is_lasting": True}
+    with pytest.raises(DatafoldServerError):
+        task.execute_complete(context_of(task), lasting, **OWN, since=NOW, deadline=NOW + 9)
     assert sent(sandbox) == [READ]
 
 
@@ -256,8 +186,4 @@ def test_what_goes_on_is_told(sandbox: Any, task_log: Log) -> None:
     assert context["ti"].pushed == {"datafold_data_diff_url": page}
     returned = task.poke(context)
     assert (returned.is_done, (returned.xcom_value or {})["url"]) == (True, page)
-    assert sent(sandbox) == [
-        "GET /datadiffs/3",
-        "GET /datadiffs/3",
-        "GET /datadiffs/3/summary_results",
-    ]
+    assert sent(sandbox) == [READ, READ, f"{READ}/summary_results"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_datafold.exceptions import (
     DatafoldAlertError,
     DatafoldAnswerError,
-    DatafoldDeadlineError,
     DatafoldInputError,
     DatafoldNotComparedError,
     DatafoldServerError,
@@ -55,13 +53,6 @@ def test_a_run_that_passes(sandbox: Any, deferrable: bool, reads: int) -> None:
     assert sent(sandbox)[:reads] == [READ] * reads
 
 
-def test_a_run_without_a_data_diff_has_no_link(sandbox: Any) -> None:
-    make(sandbox, Course((), "ok"))
-    context = context_of(sensor())
-    assert sensor().execute(context)["state"] == "ok"
-    assert context["ti"].pushed.keys() == {"verdict"}
-
-
 @pytest.mark.parametrize(
     ("course", "arguments", "error"),
     [
@@ -78,26 +69,9 @@ def test_a_run_that_does_not_pass(
         to_its_end(sensor(**arguments))
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_the_verdict_of_a_run_that_does_not_end(sandbox: Any, deferrable: bool) -> None:
-    make(sandbox, Course((Step("checking", seconds=math.inf),), "ok"))
-    task = sensor(deferrable=deferrable, timeout=0.3)
-    context = context_of(task)
-    with pytest.raises(DatafoldDeadlineError) as caught:
-        to_its_end(task, context)
-    assert context["ti"].pushed["verdict"]["outcome"] == "failed"
-    assert caught.value.verdict == context["ti"].pushed["verdict"]
-
-
 @pytest.mark.parametrize(
     ("field", "wrong"),
-    [
-        ("monitor_id", 0),
-        ("run_id", "x"),
-        ("run_id", None),
-        ("on_alert", "x"),
-        ("on_skipped", "skip"),
-    ],
+    [("monitor_id", 0), ("run_id", None), ("on_alert", "x"), ("on_skipped", "skip")],
 )
 def test_a_wrong_argument_is_named(sandbox: Any, field: str, wrong: Any) -> None:
     task = sensor(**{field: wrong})
@@ -111,10 +85,8 @@ def test_a_name_that_cannot_be_looked_up_for_a_while_ends_nothing(
 ) -> None:
     # Each poke looks it up if the sensor reschedules itself.
     make(sandbox, Course((), "ok"))
-    read, errors = (
-        JobHook.list_monitors,
-        [DatafoldServerError("503: busy"), DatafoldAnswerError("odd")],
-    )
+    read = JobHook.list_monitors
+    errors = [DatafoldServerError("503: busy"), DatafoldAnswerError("odd")]
 
     def fail_first(hook: JobHook, **place: Any) -> Any:
         if errors:
@@ -146,9 +118,3 @@ def test_what_soft_fail_skips_is_told_as_failed(
     verdict = context["ti"].pushed["verdict"]
     assert verdict.pop("reason").startswith(reason)
     assert verdict == {"kind": "monitor_run", "outcome": "failed"}
-
-
-@pytest.mark.parametrize(("interval", "poke"), [(None, 60.0), (5, 5.0)])
-def test_how_often_it_looks(interval: Any, poke: float) -> None:
-    task = sensor(poke_interval=interval)
-    assert (task.poke_interval, task.trigger_interval) == (poke, interval)

@@ -28,10 +28,10 @@ from airflow_provider_datafold.triggers.job import DatafoldJobTrigger
 from dev.faults.behaviours import answer
 from dev.faults.server import Call, Step
 from dev.sandbox.course import Course, Step as OnTheWay
-from tests.conductor import Conductor
 from tests.waits import NEVER, add_diff
 
 PATIENCE = 20.0
+AGENT = f"airflow-provider-datafold/{__version__}"
 pytestmark = pytest.mark.usefixtures("connections")
 
 
@@ -75,10 +75,6 @@ def test_fires_once_at_the_end(sandbox: Any) -> None:
     number = add_diff(sandbox, Course((OnTheWay("waiting"), OnTheWay("processing")), "failed"))
     assert fired(trigger(number)) == {"state": "failed", "status": "failed", **ASKED_FOR}
     assert [request.path for request in sandbox.state.requests] == ["/api/v1/datadiffs/3"] * 3
-    assert all(
-        request.headers["user-agent"].startswith("airflow-provider-datafold/")
-        for request in sandbox.state.requests
-    )
 
 
 def test_fires_at_the_deadline(sandbox: Any) -> None:
@@ -112,13 +108,6 @@ def test_trouble_is_an_event_and_never_a_stack_trace(
     found = fired(trigger(**more))
     asked_for = {name: more.get(name, value) for name, value in ASKED_FOR.items()}
     assert found == {"state": "trouble", "error": error, "is_lasting": is_lasting, **asked_for}
-
-
-def test_an_hour_of_trouble_is_lasting(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trouble, "LONGEST_TROUBLE", 0.05)
-    Conductor(monkeypatch, faults={"mine": {"read": [503, ...]}})
-    found = fired(trigger(add_diff(sandbox, NEVER)))
-    assert (found["error"], found["is_lasting"]) == ("DatafoldServerError", True)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> list[float]:
@@ -182,13 +171,9 @@ def test_trouble_of_its_own_has_an_end(
     end = now + (95.0 if state == "deadline" else 86_400.0)
     slept = failing(monkeypatch, *[error] * 100_000)
     monkeypatch.setattr(time, "time", lambda: now + sum(slept))
-    found = fired(trigger(deadline=end, poll_interval=10.0))
-    assert found["state"] == state
-    waited = sum(slept)
-    if state == "deadline":
-        assert waited == pytest.approx(95.0)
-    else:
-        assert limit < waited <= limit + 10.0
+    assert fired(trigger(deadline=end, poll_interval=10.0))["state"] == state
+    least, most = (95.0, 95.0) if state == "deadline" else (limit + 1, limit + 10.0)
+    assert least <= round(sum(slept)) <= most
 
 
 def test_does_not_look_before_it_may(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,15 +184,6 @@ def test_does_not_look_before_it_may(sandbox: Any, monkeypatch: pytest.MonkeyPat
     fired(trigger(add_diff(sandbox), not_before=now + 600, deadline=now + 50))
     fired(trigger(add_diff(sandbox), not_before=now - 5))
     assert [seconds for seconds in slept if seconds > 1] == [600.0, 50.0]
-
-
-def test_goes_through_airflows_database(sandbox: Any) -> None:
-    first = trigger(add_diff(sandbox), since=time.time() - 5)
-    path, fields = first.serialize()
-    assert path == f"{job_module.__name__}.DatafoldJobTrigger"
-    again = DatafoldJobTrigger(**json.loads(json.dumps(fields)))
-    assert again.serialize() == (path, fields)
-    assert fired(again)["state"] == "succeeded"
 
 
 def test_what_the_wait_is_asked_for(connections: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,10 +212,7 @@ def test_polls_take_turns_and_a_cancel_does_not(
     monkeypatch.setattr(loop, "MOST_AT_ONCE", 1)
 
     async def stop_while_others_poll() -> None:
-        async with loop.AsyncClient(
-            await fetch_settings_async("datafold_default"),
-            f"airflow-provider-datafold/{__version__}",
-        ):
+        async with loop.AsyncClient(await fetch_settings_async("datafold_default"), AGENT):
             (pool,) = loop._pools.values()
             pool._busy = 1
             await waiting.on_kill()
@@ -247,7 +220,7 @@ def test_polls_take_turns_and_a_cancel_does_not(
     asyncio.run(stop_while_others_poll())
     (request,) = sandbox.state.requests
     assert request.path.endswith("/cancel")
-    assert request.headers["user-agent"] == f"airflow-provider-datafold/{__version__}"
+    assert request.headers["user-agent"] == AGENT
 
 
 # How it is stopped.
@@ -270,17 +243,14 @@ def test_asks_airflow_3_for_the_state_of_its_task(
     monkeypatch: pytest.MonkeyPatch, run_id: str, task_id: str, map_index: int, state: Any
 ) -> None:
     runner = pytest.importorskip("airflow.sdk.execution_time.task_runner")
-    asked: dict[str, Any] = {}
-
-    def get_task_states(**names: Any) -> Any:
-        asked.update(names)
-        return STATES
-
-    monkeypatch.setattr(runner.RuntimeTaskInstance, "get_task_states", get_task_states)
+    asked: list[Any] = []
+    monkeypatch.setattr(
+        runner.RuntimeTaskInstance, "get_task_states", lambda **names: asked.append(names) or STATES
+    )
     ti = SimpleNamespace(dag_id="d", task_id=task_id, run_id=run_id, map_index=map_index)
     assert job_module._state_of(ti) == state
     names = {"dag_id": "d", "task_ids": [task_id], "run_ids": [run_id], "map_index": map_index}
-    assert asked == names
+    assert asked == [names]
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from types import SimpleNamespace
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,16 +14,19 @@ from airflow_provider_datafold import __version__
 from airflow_provider_datafold.api import monitors as api
 from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.connection.settings import Settings
-from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldServerError
+from airflow_provider_datafold.exceptions import (
+    DatafoldAuthenticationError,
+    DatafoldInputError,
+    DatafoldServerError,
+)
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.jobs.alerts import Cursor, Listed, Look, Progress
+from airflow_provider_datafold.jobs.alerts import Listed, Look
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.sandbox.course import Course
 from tests.alerts import HOST, OTHER_HOST, Service, Store, World, nothing
-from tests.conftest import API_KEY, Log
+from tests.conftest import Log
 
 try:
-    from airflow_provider_datafold.jobs.alert_store import AlertStore
     from airflow_provider_datafold.triggers import monitors
 except Exception:  # Airflow 2
     pytest.skip("Airflow watches assets from 3.0 on", allow_module_level=True)
@@ -88,17 +90,6 @@ def test_a_name_is_looked_up_again(host: str, names: dict[int, str], ids: list[i
     trigger = make(["orders"])
     assert trigger._ids(Look(HOST, {}, 0.0, {8: "orders"})) == [8]
     assert trigger._ids(Look(host, {}, 1.0, names)) == ids
-
-
-def test_what_lives_in_databases() -> None:
-    classpath, kwargs = make([8, "7"], poll_interval=9).serialize()
-    assert classpath == "airflow_provider_datafold.triggers.monitors.DatafoldMonitorAlertTrigger"
-    assert kwargs == {
-        "monitor_ids": [7, 8],
-        "datafold_conn_id": "datafold_default",
-        "poll_interval": 9.0,
-    }
-    assert monitors.DatafoldMonitorAlertTrigger(**kwargs).serialize() == (classpath, kwargs)
 
 
 def test_triggers_of_a_connection_share_a_poll() -> None:
@@ -169,30 +160,6 @@ def test_two_assets_with_one_trigger_have_no_store(world: World, alert_log: Log)
     assert store.kept == {}
 
 
-def test_two_watchers_of_one_asset_share_its_store() -> None:
-    store = Store()
-    cursors = {
-        ("classic", 7): Cursor({HOST: Progress(1)}),
-        ("classic", 8): Cursor({HOST: Progress(2)}),
-        # Another account's monitor 7.
-        ("current", 7): Cursor({OTHER_HOST: Progress(3)}),
-    }
-
-    def make_store(conn_id: str) -> AlertStore:
-        return AlertStore(store, conn_id, logging.getLogger())
-
-    async def keep() -> list[Any]:
-        # All begin before any has something to keep.
-        watchers = {watched: make_store(watched[0]) for watched in cursors}
-        for (_, monitor_id), watcher in watchers.items():
-            await watcher.load(monitor_id)
-        for watched, watcher in watchers.items():
-            await watcher.keep(watched[1], cursors[watched])
-        return [await make_store(conn_id).load(monitor_id) for conn_id, monitor_id in cursors]
-
-    assert asyncio.run(keep()) == [*cursors.values()]
-
-
 def test_it_runs_alone_where_airflow_shares_no_poll(connections: None, sandbox: Any) -> None:
     sandbox.state.monitors.courses.default = Course((), "alert", {"diff_id": 9})
     with DatafoldHook() as hook:
@@ -254,44 +221,17 @@ def test_a_list_of_monitors_without_an_end(
     ]
 
 
-def test_what_each_look_at_the_list_gives(
-    connections: None,
-    sandbox: Any,
-    connect: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-    alert_log: Log,
-) -> None:
+def test_what_a_look_at_the_list_gives(connections: None, sandbox: Any) -> None:
     sandbox.state.monitors.courses.default = Course((), "alert")
     with DatafoldHook() as hook:
         run_id = hook.run_monitor(4)["run_id"]
     sandbox.state.requests.clear()
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        if len(slept) > 2:
-            raise asyncio.CancelledError
-        # A key that is wrong for some time does not end the watch.
-        connect("datafold_default", host=sandbox.url, password=API_KEY)
-
-    monkeypatch.setattr(monitors, "asyncio", SimpleNamespace(sleep=sleep))
-
-    async def two() -> list[Any]:
-        connect("datafold_default", host=sandbox.url, password="another")
-        stream = make().open_shared_stream(make(poll_interval=30).serialize()[1])
-        return [await anext(stream), await anext(stream)]
-
-    first, second = asyncio.run(two())
     alerted = sandbox.state.monitors.runs[run_id]["started_at"]
-    assert first == second
     seen = {**dict.fromkeys((1, 2, 3), Listed()), 4: Listed(alerted, alerted, "alert")}
-    assert first == Look(sandbox.url, seen, 0)
-    assert slept == [30.0, 30.0]
-    (warning,) = alert_log.warnings
-    assert warning.startswith("Could not list the monitors: 401")
-    agents = {seen.headers["user-agent"] for seen in sandbox.state.requests}
-    assert agents == {f"airflow-provider-datafold/{__version__}"}
-    assert {seen.path for seen in sandbox.state.requests} == {"/api/v1/monitors"}
+    assert first_look() == Look(sandbox.url, seen, 0)
+    (request,) = sandbox.state.requests
+    assert request.path == "/api/v1/monitors"
+    assert request.headers["user-agent"] == f"airflow-provider-datafold/{__version__}"
 
 
 # No alert is lost, whatever hosts, the store and errors do. Runs: tests/jobs/test_alerts.py.
@@ -318,7 +258,6 @@ def test_a_host_that_changes_between_two_requests(
 
 def test_a_store_that_fails_once_at_the_start(world: World) -> None:
     service, store = world.service, world.store
-    assert store
     service.end(1)
     world.watch()
     service.end(2)
@@ -329,7 +268,6 @@ def test_a_store_that_fails_once_at_the_start(world: World) -> None:
 
 def test_a_store_that_stays_unreadable_is_not_overwritten(world: World, alert_log: Log) -> None:
     service, store = world.service, world.store
-    assert store
     service.end(1)
     world.watch()
     service.end(2)
@@ -347,7 +285,6 @@ def test_a_store_that_stays_unreadable_is_not_overwritten(world: World, alert_lo
 
 def test_a_store_that_cannot_be_written_for_a_while(world: World, alert_log: Log) -> None:
     service, store = world.service, world.store
-    assert store
     store.write_errors = [RuntimeError("a secret")] * 3
     assert world.watch(nothing, nothing, lambda: service.end(1)) == [1]
     (warning,) = alert_log.warnings
@@ -382,11 +319,7 @@ def test_a_monitor_that_is_not_there_is_an_error_in_the_log(
     service = world.service
     service.end(1)
     service.lists = {"id": 8}
-
-    def appear() -> None:
-        service.lists = {}
-
-    assert world.watch(nothing, nothing, appear, lambda: service.end(2)) == [2]
+    assert world.watch(nothing, nothing, service.lists.clear, lambda: service.end(2)) == [2]
     errors = [record for record in caplog.records if record.levelname == "ERROR"]
     assert [record.getMessage() for record in errors] == [
         "There is no monitor 7 in the list of monitors of the connection 'datafold_default': no "
@@ -400,6 +333,8 @@ TROUBLE: list[Any] = [
     {"monitors": [], "total_pages": None},
     TypeError("a secret"),
     DatafoldServerError("503: not now"),
+    # A key that is wrong for some time.
+    DatafoldAuthenticationError("401"),
 ]
 
 

