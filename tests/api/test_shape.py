@@ -237,6 +237,7 @@ WRONG: list[tuple[str, Asked]] = [
     # Another type.
     ("table1: must be a list, not 'DB.PUBLIC.T' (str)", diff(table1="DB.PUBLIC.T")),
     (f"data_source1_id: {INTEGER}1.5 (float)", diff(data_source1_id=1.5)),
+    (f"file1_options: {OBJECT}str.", diff(file1_options="csv")),
     (f"time_travel_point1: {INTEGER}{{'a': 1}} (dict)", diff(time_travel_point1={"a": 1})),
     (f"test.variables.v.value[1]: {STRING}None (NoneType)", variable(value=["a", None])),
     (f"test.variables.v.value[1]: {INTEGER}True (bool)", variable(value=["a", True])),

@@ -133,6 +133,30 @@ def test_breaks_off_what_is_not_connected_yet(hook: Any, monkeypatch: pytest.Mon
     over.set()
 
 
+def test_what_an_error_of_a_handler_ends_sends_nothing_afterwards(
+    hook: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, resolve = threading.Event(), socket.getaddrinfo
+
+    def interrupt() -> None:
+        raise NotEndedError
+
+    def look_up(*given: Any, **more: Any) -> Any:
+        may_end.wait(PATIENCE)
+        return resolve(*given, **more)
+
+    with FaultServer([answers()]) as server:
+        interrupted = hook(f"http://127.0.0.1:{server.port}")
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        with on_signal(interrupt, lambda: True), pytest.raises(NotEndedError):
+            interrupted.get_integration(7)
+        may_end.set()
+        for thread in threading.enumerate():
+            if thread.name == "datafold":
+                thread.join(PATIENCE)
+        assert server.requests == []
+
+
 def test_hook_that_is_stopped_before_it_is_used_sends_nothing(hook: Any) -> None:
     with FaultServer([answers()]) as server, hook(f"http://127.0.0.1:{server.port}") as stopped:
         stopped.stop()
