@@ -21,7 +21,6 @@ from airflow_provider_datafold.exceptions import (
     DatafoldJobCancelledError,
     DatafoldJobFailedError,
     DatafoldNotComparedError,
-    DatafoldNotFoundError,
     DatafoldStoppedError,
 )
 from airflow_provider_datafold.jobs.gate.report import KEY, TEXT
@@ -105,16 +104,6 @@ def test_does_not_wait_where_that_is_not_asked_for(sandbox: Any) -> None:
     assert sent(sandbox) == [CREATE]
     task.on_kill()
     assert status(sandbox, 3) == "waiting"
-
-
-def test_has_a_link_before_the_first_look(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    Conductor(monkeypatch, faults={"mine": {"read": [404, ...]}})
-    task = gate(tags=["mine"])
-    context = context_of(task)
-    with pytest.raises(DatafoldNotFoundError):
-        task.execute(context)
-    url = f"{sandbox.url}/datadiffs/3/overview"
-    assert context["ti"].pushed[DatafoldDataDiffLink.xcom_key] == url
 
 
 @pytest.mark.parametrize(
@@ -301,9 +290,12 @@ def test_whatever_fails_before_it_waits_leaves_nothing(
     courses(sandbox, NEVER)
     task = gate(**arguments)
     monkeypatch.setattr(type(task), fails, lambda *_, **__: 1 / 0)
+    context = context_of(task)
     with pytest.raises(ZeroDivisionError):
-        task.execute(context_of(task))
+        task.execute(context)
     assert status(sandbox, 3) == state
+    # It has a link before the first look.
+    assert DatafoldDataDiffLink.xcom_key in context["ti"].pushed
 
 
 def test_arguments_that_are_wrong_after_a_deferral_leave_nothing(sandbox: Any) -> None:
@@ -418,12 +410,7 @@ PATIENCE = 20.0
 
 
 class Service:
-    """A Datafold with a given delay, and with one data diff that does not end.
-
-    :param create: seconds before a creation is answered, though it was taken at once.
-    :param cancel: seconds before a cancel is answered.
-    :param lists: whether a data diff is listed whose creation was not answered.
-    """
+    """A Datafold with a data diff that does not end; it answers some requests after seconds."""
 
     def __init__(self, create: float = 0.0, cancel: float = 0.0, *, lists: bool = True) -> None:
         self.seen: list[str] = []
