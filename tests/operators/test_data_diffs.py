@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -36,6 +33,7 @@ from dev.sandbox.course import Course, Job, Step as OnTheWay
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done
 from tests.conductor import Conductor, changed, lost
 from tests.contexts import context_of
+from tests.interruptions import on_signal
 from tests.waits import NEVER, deferred, event_of, gate, sent, to_its_end
 
 BODY = {
@@ -447,43 +445,16 @@ class TimeIsOver(Exception):  # noqa: N818
     """What Airflow raises in a task whose execution_timeout is over, in our words."""
 
 
-@pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Do something in a signal handler, as Airflow does, as soon as a condition holds."""
-    before = signal.getsignal(signal.SIGUSR1)
-    # A signal after a test that failed early would end the whole process.
-    over, threads = threading.Event(), list[threading.Thread]()
-
-    def arrange(do: Callable[[], object], condition: Callable[[], object]) -> None:
-        def wait() -> None:
-            end = time.monotonic() + PATIENCE
-            while not condition() and not over.is_set() and time.monotonic() < end:
-                over.wait(0.01)
-            if not over.wait(0.2):
-                os.kill(os.getpid(), signal.SIGUSR1)
-
-        signal.signal(signal.SIGUSR1, lambda *_: do())
-        threads.append(threading.Thread(target=wait, daemon=True))
-        threads[-1].start()
-
-    yield arrange
-    over.set()
-    for thread in threads:
-        thread.join(PATIENCE)
-    signal.signal(signal.SIGUSR1, before)
-
-
 def time_is_over() -> None:
     raise TimeIsOver
 
 
 def stopped(
-    task: Any, at: Any, when: Callable[[], object], error: type[Exception] = DatafoldStoppedError
+    task: Any, when: Callable[[], object], error: type[Exception] = DatafoldStoppedError
 ) -> None:
     """Stop a task while it executes: by a person, or because its time is over."""
     is_over = error is TimeIsOver
-    at(time_is_over if is_over else task.on_kill, when)
-    with pytest.raises(error):
+    with on_signal(time_is_over if is_over else task.on_kill, when), pytest.raises(error):
         task.execute(context_of(task))
     if is_over:
         # Airflow calls it when the task has ended.
@@ -503,7 +474,6 @@ def stopped(
 @pytest.mark.parametrize("error", [DatafoldStoppedError, TimeIsOver])
 def test_stopped_while_it(
     serving: Any,
-    at: Any,
     arguments: dict[str, Any],
     create: float,
     when: str,
@@ -511,23 +481,23 @@ def test_stopped_while_it(
     error: type[Exception],
 ) -> None:
     service = serving(create=create)
-    stopped(gate(**arguments), at, lambda: when in service.seen, error)
+    stopped(gate(**arguments), lambda: when in service.seen, error)
     assert service.seen == seen
 
 
 def test_killed_while_a_creation_is_pending_that_comes_to_nothing(
-    serving: Any, at: Any, monkeypatch: pytest.MonkeyPatch
+    serving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job, "_LAST_SECONDS", 3.0)
     service = serving(create=PATIENCE, lists=False)
-    stopped(gate(), at, lambda: service.seen)
+    stopped(gate(), lambda: service.seen)
     # It searched as long as there was time.
     assert set(service.seen) == {"POST", "GET"}
     assert service.seen.count("GET") > 1
 
 
-def test_killed_while_it_cancels_at_the_deadline(serving: Any, at: Any) -> None:
+def test_killed_while_it_cancels_at_the_deadline(serving: Any) -> None:
     service, cancel = serving(cancel=1.5), "POST /7/cancel"
-    stopped(gate(timeout=0.1), at, lambda: cancel in service.seen, DatafoldDeadlineError)
+    stopped(gate(timeout=0.1), lambda: cancel in service.seen, DatafoldDeadlineError)
     # The first one was aborted, possibly before it was processed.
     assert service.seen.count(cancel) == 2
