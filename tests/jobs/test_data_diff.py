@@ -60,16 +60,6 @@ def test_anything_else_is_no_table(given: Any) -> None:
         config(table2=given)
 
 
-def test_a_wrong_table_is_shown_with_what_is_right() -> None:
-    with pytest.raises(DatafoldInputError) as caught:
-        config(table2="A..B")
-    assert str(caught.value) == (
-        "table2: must be a list of path parts or a dotted string, e.g. ['DB', 'SCHEMA', 'TABLE'] "
-        "or 'DB.SCHEMA.TABLE' (quote a part that contains a dot: 'DB.\"my.table\"'), not 'A..B' "
-        "(str). Nothing was sent."
-    )
-
-
 def test_all_arguments() -> None:
     more = {
         "include_columns": ["a"],
@@ -78,7 +68,8 @@ def test_all_arguments() -> None:
         "filter2": "a > 2",
         "tags": ["nightly"],
     }
-    assert config(**more) == {**BODY, **more}
+    options = {"sampling_ratio": "0.1"}
+    assert config(options, **more) == {**BODY, **more, "sampling_ratio": 0.1}
 
 
 @pytest.mark.parametrize("none", [None, " None "])
@@ -88,26 +79,16 @@ def test_null_params_are_left_out(none: Any) -> None:
     assert config(none) == BODY
 
 
-@pytest.mark.parametrize(
-    ("options", "fitted"),
-    [
-        ({}, {}),
-        ({"sampling_ratio": "0.1"}, {"sampling_ratio": 0.1}),
-        ('{"materialize_dataset1": true}', {"materialize_dataset1": True}),
-    ],
-    ids=repr,
-)
-def test_options(options: Any, fitted: dict[str, Any]) -> None:
-    assert config(options, data_source1_id="1") == {**BODY, **fitted}
+def test_options_may_be_json() -> None:
+    found = config('{"materialize_dataset1": true}', data_source1_id="1")
+    assert found == {**BODY, "materialize_dataset1": True}
 
 
-@pytest.mark.parametrize("kind", ["table", "query", "file"])
-def test_each_side_is_one_thing(kind: str) -> None:
-    value = {"table": ["A", "B"], "query": "SELECT 1", "file": "s3://a"}[kind]
-    side = {f"{kind}1": value}
-    made = config(side, table1=None) if kind == "file" else config(**{"table1": None, **side})
+def test_each_side_is_one_thing() -> None:
     others = {name: item for name, item in BODY.items() if name != "table1"}
-    assert made == {**others, **side}
+    query, file = {"query1": "SELECT 1"}, {"file1": "s3://a"}
+    assert config(table1=None, **query) == {**others, **query}
+    assert config(file, table1=None) == {**others, **file}
 
 
 @pytest.mark.parametrize(
@@ -128,12 +109,6 @@ def test_exactly_one_of_table_query_and_file(side: int, given: dict[str, Any], f
         f"table{side}: pass exactly one of table{side}, query{side} and options['{file}']; "
         f"found: {found}. Nothing was sent."
     )
-
-
-@pytest.mark.parametrize(("side", "query"), [(1, "  \n"), (2, ["SELECT 1"])])
-def test_a_query_is_a_text_that_is_not_blank(side: int, query: Any) -> None:
-    with pytest.raises(DatafoldInputError, match=rf"^query{side}: must be a "):
-        config(**{f"table{side}": None, f"query{side}": query})
 
 
 @pytest.mark.parametrize("columns", [None, [], "[]"])
@@ -189,25 +164,21 @@ def test_a_key_is_inferred_only_where_the_contract_says_so(
         return
     with pytest.raises(DatafoldInputError) as caught:
         config(options, **arguments)
-    assert str(caught.value) == (
-        f"options: {why}. Pass pk_columns instead; hook.guess_primary_key() looks for a table's "
-        f"key. Nothing was sent."
-    )
+    assert str(caught.value).startswith(f"options: {why}. Pass pk_columns instead; ")
 
 
 @pytest.mark.parametrize("name", COMPARED)
 def test_an_option_that_has_an_argument_is_refused(name: str) -> None:
-    with pytest.raises(DatafoldInputError) as caught:
+    with pytest.raises(DatafoldInputError, match=f"pass {name}=... instead. Nothing was sent."):
         config({name: None})
-    assert str(caught.value) == (
-        f"options: {name!r} is an argument of the operator: pass {name}=... instead. "
-        f"Nothing was sent."
-    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "options", "field"),
     [
+        ({"table1": None, "query1": "  \n"}, None, "query1"),
+        ({"table2": None, "query2": ["SELECT 1"]}, None, "query2"),
+        ({"table2": "A..B"}, None, "table2"),
         ({"pk_columns": ["id", "", "day"]}, None, "pk_columns[1]"),
         # Native rendering made a number of 2024_01.
         ({"pk_columns": [202401]}, None, "pk_columns[0]"),
@@ -230,12 +201,10 @@ def test_a_wrong_value_is_named(arguments: dict[str, Any], options: Any, field: 
 
 @pytest.mark.parametrize("spell", [dict, json.dumps, repr], ids=["object", "JSON", "repr"])
 def test_a_secret_stays_concealed(spell: Any) -> None:
-    parameters = {"password": "planted-password-3b8a", "role": "reader"}
-    fitted = config({"data_source1_session_parameters": spell(parameters)})
-    assert "planted-password-3b8a" not in repr(fitted)
-    found = fitted["data_source1_session_parameters"]
-    assert found["password"].reveal() == "planted-password-3b8a"
-    assert found["role"] == "reader"
+    fitted = config({"data_source1_session_parameters": spell({"password": "planted-password"})})
+    assert "planted-password" not in repr(fitted)
+    found = fitted["data_source1_session_parameters"]["password"]
+    assert found.reveal() == "planted-password"
 
 
 def test_all_arguments_are_templated() -> None:

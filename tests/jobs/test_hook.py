@@ -10,7 +10,6 @@ import pytest
 
 from airflow_provider_datafold.api import data_diffs
 from airflow_provider_datafold.client import retry
-from airflow_provider_datafold.client.worker import Client
 from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
     DatafoldServerError,
@@ -101,26 +100,17 @@ def test_how_often_it_is_tried_after_a_stop(
 
 @pytest.mark.parametrize(("within", "timeout"), [(2.0, 2.0), (9.0, 5.0)])
 def test_how_long_it_may_take_after_a_stop(
-    hook: JobHook,
-    sandbox: Any,
-    connect: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    within: float,
-    timeout: float,
+    sandbox: Any, connect: Any, monkeypatch: pytest.MonkeyPatch, within: float, timeout: float
 ) -> None:
     add_diff(sandbox, NEVER)
     connect("datafold_default", host=sandbox.url, password=API_KEY, extra={"timeout": 5})
     made: list[Any] = []
-    make_client = JobHook._make_client
-
-    def note(self: JobHook, settings: Any) -> Client:
-        made.append(settings)
-        return make_client(self, settings)
-
-    monkeypatch.setattr(JobHook, "_make_client", note)
-    hook.call_after_stop(data_diffs.CANCEL, within=within, **IDS)
-    (settings,) = made
-    assert (settings.timeout, settings.call_timeout) == (timeout, within)
+    make = JobHook._make_client
+    monkeypatch.setattr(
+        JobHook, "_make_client", lambda self, given: (made.append(given), make(self, given))[1]
+    )
+    JobHook().call_after_stop(data_diffs.CANCEL, within=within, **IDS)
+    assert [(each.timeout, each.call_timeout) for each in made] == [(timeout, within)]
 
 
 def test_its_host(connect: Any) -> None:

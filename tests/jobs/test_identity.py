@@ -24,14 +24,7 @@ SOURCES = [
 
 @pytest.mark.parametrize(
     ("given", "checked"),
-    [
-        (7, 7),
-        ("7", 7),
-        (" 7 ", 7),
-        ("snowflake prod", "snowflake prod"),
-        (" a ", "a"),
-        ("7a", "7a"),
-    ],
+    [(7, 7), (" 7 ", 7), ("snowflake prod", "snowflake prod"), (" a ", "a"), ("7a", "7a")],
 )
 def test_a_string_of_digits_is_an_id_and_any_other_one_a_name(given: Any, checked: Any) -> None:
     assert id_or_name("monitor_id", given) == checked

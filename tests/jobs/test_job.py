@@ -24,16 +24,6 @@ def test_every_status_of_the_contract_is_known(job: Job) -> None:
     assert [words for words in lists if set(words) == set(job.states)]
 
 
-@pytest.mark.parametrize("job", JOBS.values(), ids=lambda job: job.name)
-def test_a_trigger_finds_its_kind_by_name(job: Job) -> None:
-    assert JOBS[job.name] is job
-    assert State.SUCCEEDED in job.states.values()
-    ids = {name: number for number, name in enumerate(job.asks, 1)}
-    assert job.values({**ids, "more": 5}) == ids
-    # The read takes just these.
-    assert job.read.request(**job.values(ids)).path.startswith("/api/v1/")
-
-
 @pytest.mark.parametrize(
     ("name", "ids", "path", "field"),
     [
@@ -44,7 +34,10 @@ def test_a_trigger_finds_its_kind_by_name(job: Job) -> None:
     ],
 )
 def test_where_its_status_is_read(name: str, ids: dict[str, int], path: str, field: str) -> None:
+    # A trigger finds its kind by name.
     job = JOBS[name]
+    assert job.name == name
+    assert job.values({**ids, "more": 5}) == ids
     assert job.read.request(**job.values(ids)).path == path
     assert job.status == field
 
@@ -67,11 +60,3 @@ def test_what_is_known_of_a_ci_runs_free_text(status: str, state: str) -> None:
 @pytest.mark.parametrize("status", [None, 7, ["done"], "DONE", ""])
 def test_an_unknown_status_has_no_meaning(status: Any) -> None:
     assert [job.state_of(status) for job in JOBS.values()] == [None] * 4
-
-
-def test_only_a_data_diff_can_be_cancelled() -> None:
-    assert [job.name for job in JOBS.values() if job.cancel] == ["data_diff"]
-    assert DATA_DIFF.cancel is not None
-    assert DATA_DIFF.cancel.request(**DATA_DIFF.values({"datadiff_id": 7})).path == (
-        "/api/v1/datadiffs/7/cancel"
-    )

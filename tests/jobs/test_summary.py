@@ -55,18 +55,9 @@ def left(*names: str, reason: str = "no primary key") -> list[dict[str, str]]:
     return [{"name": name, "reason": reason} for name in names]
 
 
-class Group:
-    def __init__(self, group_id: str) -> None:
-        self.group_id = group_id
-
-
 class Run:
-    """A task instance whose DAG run has these tasks.
-
-    :param tasks: by task id and map index, the state and the verdict or what was left out.
-    :param mapped: the tasks that Airflow expands.
-    :param group: the tasks in the mapped group that this task instance is in, too.
-    """
+    """A task instance whose DAG run has these tasks: by task id and map index, the state and the
+    verdict or what was left out. Some are mapped, some in the same mapped group as itself."""
 
     dag_id, run_id, task_id, map_index = "dag", "run", "summarize", -1
 
@@ -98,7 +89,7 @@ class Run:
     @property
     def context(self) -> Any:
         def task(task_id: str) -> Any:
-            group = Group("group") if task_id in self.group else None
+            group = SimpleNamespace(group_id="group") if task_id in self.group else None
             more = {"expand_input": None} if task_id in self.mapped else {}
             return SimpleNamespace(
                 task_id=task_id, get_closest_mapped_task_group=lambda: group, **more
@@ -224,14 +215,11 @@ def test_a_difference_fails_it_unless_it_may_pass(
     tasks["equal"] = {-1: ("success", verdict())}
     with pytest.raises(error, match=re.escape(words)):
         make(tasks).summarize()
-    assert counts(make(tasks).summarize("pass")) == (1, len(told), 0, 0)
-
-
-def test_differences_do_not_excuse_what_was_not_compared(make: Any) -> None:
-    run = make({"gate": {0: ("failed", verdict("differs")), 1: ("failed", None)}})
+    # It does not excuse what was not compared.
     for on_difference in ("fail", "pass"):
         with pytest.raises(DatafoldNotComparedError, match="no verdict: the task is failed"):
-            run.summarize(on_difference)
+            make({**tasks, "lost": {-1: ("failed", None)}}).summarize(on_difference)
+    assert counts(make(tasks).summarize("pass")) == (1, len(told), 0, 0)
 
 
 def test_a_difference_that_a_person_accepted_has_passed(make: Any) -> None:
@@ -254,7 +242,8 @@ def test_a_difference_that_a_person_accepted_has_passed(make: Any) -> None:
     ],
 )
 def test_what_was_skipped_was_not_asked(make: Any, state: str, told: Any) -> None:
-    run = make({"gate": {-1: ("success", verdict())}, "other": {-1: (state, told)}})
+    gone = ("removed", verdict("differs"))
+    run = make({"gate": {0: ("success", verdict()), 1: gone}, "other": {-1: (state, told)}})
     assert counts(run.summarize()) == (1, 0, 1, 0)
     assert "1 of 2 passed, 1 was skipped." in run.pushed["text"]
     # Without any that passed it says nothing.
@@ -282,20 +271,10 @@ def test_a_task_without_instances_fails_it(
     assert counts(run.pushed["return_value"]) == (1, 1, 0, 0)
 
 
-def test_a_mapped_one_that_is_gone_does_not_count(make: Any) -> None:
-    tasks = {0: ("success", verdict()), 1: ("removed", verdict("differs"))}
-    assert counts(make({"gate": tasks}, ["gate"]).summarize()) == (1, 0, 0, 0)
-
-
 def test_what_was_left_out_is_told(make: Any, caplog: pytest.LogCaptureFixture) -> None:
-    tasks = {
-        "models": {-1: ("success", left("a", "b|c`", reason="no primary\nkey"))},
-        "tables": {
-            0: ("success", [*left("d", reason="only old has it"), "odd"]),
-            1: ("success", []),
-        },
-        "gate": {-1: ("success", verdict())},
-    }
+    tables = {0: ("success", [*left("d", reason="only old has it"), "odd"]), 1: ("success", [])}
+    models = {-1: ("success", left("a", "b|c`", reason="no primary\nkey"))}
+    tasks = {"models": models, "tables": tables, "gate": {-1: ("success", verdict())}}
     run = make(tasks)
     assert counts(run.summarize()) == (1, 0, 0, 3)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -314,34 +293,33 @@ def test_what_was_left_out_is_told(make: Any, caplog: pytest.LogCaptureFixture) 
         make(tasks).summarize(on_difference="pass", on_left_out="fail")
 
 
-def test_a_task_that_leaves_things_out_compares_nothing(make: Any) -> None:
-    with pytest.raises(DatafoldNotComparedError, match="nothing was compared"):
-        make({"models": {-1: ("success", [])}}).summarize()
-    # If it fails, it tells what it knows by then.
-    run = make({"gate": {-1: ("success", verdict())}, "models": {-1: ("failed", left("a"))}})
-    with pytest.raises(DatafoldNotComparedError, match="no verdict: the task is failed"):
+@pytest.mark.parametrize(
+    ("state", "left_out", "words"),
+    [
+        ("success", [], "nothing was compared"),
+        # If it fails, it tells what it knows by then.
+        ("failed", left("a"), "no verdict: the task is failed"),
+        # These are of an earlier run.
+        ("running", left("a"), "no verdict: the task is running"),
+    ],
+)
+def test_a_task_that_leaves_things_out_compares_nothing(
+    make: Any, state: str, left_out: Any, words: str
+) -> None:
+    run = make({"models": {-1: (state, left_out)}})
+    with pytest.raises(DatafoldNotComparedError, match=words):
         run.summarize()
-    assert counts(run.pushed["return_value"]) == (1, 1, 0, 1)
-    # These are of an earlier run.
-    run = make({"gate": {-1: ("success", verdict())}, "models": {-1: ("running", left("a"))}})
-    with pytest.raises(DatafoldNotComparedError, match="no verdict: the task is running"):
-        run.summarize()
-    assert counts(run.pushed["return_value"]) == (1, 1, 0, 0)
+    told = (0, int(state != "success"), 0, int(state == "failed"))
+    assert counts(run.pushed["return_value"]) == told
 
 
 def test_in_a_mapped_group_it_reads_its_own_index(make: Any) -> None:
-    gates = {
-        0: ("failed", verdict("differs", id=0)),
-        1: ("success", verdict(id=1)),
-        2: ("failed", None),
-    }
-    mapped = {0: ("success", verdict(id=8)), 1: ("success", verdict(id=9))}
+    gates = {0: DIFFERS, 1: ("success", verdict(id=1)), 2: ("failed", None)}
+    other = {0: ("success", verdict(id=8)), 1: ("success", verdict(id=9))}
     tables = {0: ("success", left("a")), 1: ("success", left("b"))}
-    run = make(
-        {"group.gate": gates, "group.tables": tables, "other": mapped},
-        mapped=["other"],
-        group=["group.gate", "group.tables", "summarize"],
-    )
+    group = ["group.gate", "group.tables"]
+    tasks = {group[0]: gates, group[1]: tables, "other": other}
+    run = make(tasks, mapped=["other"], group=[*group, "summarize"])
     run.map_index = 1
     found = run.summarize()
     assert counts(found) == (3, 0, 0, 1)
