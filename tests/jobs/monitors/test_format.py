@@ -16,7 +16,6 @@ from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.monitors.format import Wanted, translate
 from airflow_provider_datafold.jobs.monitors.problems import Problems
-from dev.sandbox import contract
 from dev.sandbox.contract import Operation
 from dev.sandbox.validation import Validation
 from tests import bodies, documents
@@ -28,7 +27,6 @@ from tests.sending import failure
 EXAMPLES = yaml.safe_load((Path(__file__).parent / "official_examples.yaml").read_text())
 PAGE = ROOT / "docs" / "monitors.md"
 ON_PAGE = map(yaml.safe_load, documents.blocks(PAGE, "yaml"))
-CONTRACT = contract.load()
 
 
 @pytest.fixture
