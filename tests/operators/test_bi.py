@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
@@ -27,16 +28,11 @@ def operator(kind: str = "hightouch", **more: Any) -> Any:
     return KINDS[kind].operator(task_id="update", **{**arguments, **more})
 
 
-def all_but_secrets(kind: str) -> dict[str, Any]:
-    found = KINDS[kind]
-    return {name: value for name, value in found.fields.items() if name not in found.secrets}
-
-
 @pytest.fixture(autouse=True)
 def _connected(connect: Any) -> None:
     for conn_id, host in (("datafold_default", ""), ("mine", MINE)):
         connect(conn_id, host=host, password=API_KEY)
-    extra = {"token": "mode-token", "site_id": "site", "tenant_id": "tenant"}
+    extra = {"token": TOKEN, "site_id": "site", "tenant_id": "tenant"}
     for conn_id in [*(f"{kind}_default" for kind in KINDS), "other"]:
         password = f"{TOKEN}\n" if conn_id != "other" else "other-token"
         fields = {"host": "bi.acme.io", "login": "who", "password": password, "extra": extra}
@@ -66,57 +62,29 @@ def service(requests_mock: Any) -> Service:
     return Service(requests_mock)
 
 
-@pytest.fixture
-def closed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The sessions that were closed."""
-    sessions: list[Any] = []
-    monkeypatch.setattr(requests.Session, "close", lambda session: sessions.append(session))
-    return sessions
-
-
-FROM_CONNECTION: dict[str, dict[str, Any]] = {
-    "hightouch": {"token": TOKEN},
-    "looker": {"base_url": "https://bi.acme.io", "client_id": "who", "client_secret": TOKEN},
-    "mode": {"token": "mode-token", "password": TOKEN},
-    "tableau": {
-        "server_url": "https://bi.acme.io",
-        "site_id": "site",
-        "token_name": "who",
-        "token_value": TOKEN,
-    },
-    "powerbi": {"tenant_id": "tenant", "client_id": "who", "client_secret": TOKEN},
-    "dbt": {},
-}
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_execute_updates_and_closes_the_session(
-    service: Service, closed: list[Any], kind: str
-) -> None:
-    keeps_bindings = kind in ("hightouch", "looker")
-    assert operator(kind).execute({})["id"] == 7
-    assert service.body == {
-        "indexing_cron": CRON,
-        **KINDS[kind].arguments,
-        **FROM_CONNECTION[kind],
-        **({"bindings": OWN} if keeps_bindings else {}),
-    }
-    read = [("GET", f"{URL}/7/")] if keeps_bindings else []
-    assert service.asked == [*read, ("PUT", f"{URL}/{kind}/7/")]
-    assert len(closed) == 1
+def test_an_update(service: Service, kind: str) -> None:
+    secrets = KINDS[kind].secrets
+    given = {name: value for name, value in KINDS[kind].fields.items() if name not in secrets}
+    assert operator(kind, **given).execute({})["id"] == 7
+    # Its arguments count before the connection: tests/jobs/test_integration.py.
+    assert service.body == {**given, **dict.fromkeys(secrets, TOKEN)}
+    assert service.asked == [("PUT", f"{URL}/{kind}/7/")]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_argument_counts_before_the_connection(service: Service, kind: str) -> None:
-    given, connection = all_but_secrets(kind), FROM_CONNECTION[kind]
-    operator(kind, **given).execute({})
-    assert service.body == {**given, **{field: connection[field] for field in KINDS[kind].secrets}}
+@pytest.mark.parametrize("nothing", [{}, {"bindings": " None\n"}])
+def test_what_is_not_given(service: Service, nothing: Any) -> None:
+    task = operator(**nothing)
+    # An attribute never becomes a secret.
+    task.token = "from the DAG's code"
+    task.execute({})
+    assert service.body == {"indexing_cron": CRON, "token": TOKEN, "bindings": OWN}
 
 
 def test_only_if_changed(requests_mock: Any) -> None:
-    given = all_but_secrets("powerbi")
-    requests_mock.get(ANY, json=given)
-    assert operator("powerbi", only_if_changed=True, **given).execute({}) == given
+    given = {"indexing_cron": CRON, "name": "Ours"}
+    requests_mock.get(ANY, json={**given, **KINDS["dbt"].arguments})
+    assert operator("dbt", only_if_changed=True, **given).execute({})["name"] == "Ours"
     assert [request.method for request in requests_mock.request_history] == ["GET"]
 
 
@@ -135,11 +103,6 @@ def test_execute_undoes_the_text_of_null(service: Service) -> None:
     assert service.body == {**nothing, "bindings": BINDINGS, "token": "other-token"}
 
 
-def test_null_bindings_are_those_of_the_integration(service: Service) -> None:
-    operator(bindings=" None\n").execute({})
-    assert service.body["bindings"] == OWN
-
-
 def test_what_can_not_be_null_is_shown_as_it_was_given(service: Service) -> None:
     with pytest.raises(exceptions.DatafoldInputError, match=r"repo_id: .*'None' \(str\)"):
         operator("looker", repo_id="None").execute({})
@@ -152,38 +115,25 @@ def test_power_bi_can_do_without_a_connection(service: Service, nothing: Any) ->
     assert service.body == {"indexing_cron": CRON, "client_id": None}
 
 
-def test_an_attribute_never_becomes_a_secret(service: Service) -> None:
-    task: Any = operator()
-    task.token = "from the DAG's code"
-    task.execute({})
-    assert service.body["token"] == TOKEN
-
-
-def test_sync(requests_mock: Any) -> None:
+def test_sync_closes_the_session(requests_mock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     requests_mock.get(f"{URL}/7/sync/", text="")
+    close = Mock()
+    monkeypatch.setattr(requests.Session, "close", close)
     task = bi.DatafoldSyncIntegrationOperator(task_id="sync", bi_datasource_id="7")
     assert task.execute({}) is None
-    assert requests_mock.call_count == 1
-
-
-def test_execute_keeps_the_address_for_the_link(service: Service) -> None:
-    task = operator(datafold_conn_id="mine")
-    context = context_of(task)
-    task.execute(context)
-    assert context["ti"].pushed == {"datafold_url": f"{MINE}/settings/integrations"}
+    assert (requests_mock.call_count, close.call_count) == (1, 1)
 
 
 def test_missing_token_is_a_clear_error(connect: Any, service: Service) -> None:
     connect("hightouch_default", conn_type="generic")
-    task = operator()
+    task = operator(datafold_conn_id="mine")
     context = context_of(task)
-    with pytest.raises(
-        exceptions.DatafoldConfigurationError, match="'hightouch_default'.*'password'.*token"
-    ):
+    missing = "'hightouch_default'.*'password'.*token"
+    with pytest.raises(exceptions.DatafoldConfigurationError, match=missing):
         task.execute(context)
     assert service.asked == []
     # The link exists nevertheless.
-    assert [*context["ti"].pushed] == ["datafold_url"]
+    assert context["ti"].pushed == {"datafold_url": f"{MINE}/settings/integrations"}
 
 
 def serialized(dag: DAG) -> Any:
