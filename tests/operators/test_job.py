@@ -201,12 +201,6 @@ def test_a_service_that_says_two_things_is_believed_by_neither_and_has_an_end(
     assert sent(sandbox) == [*[READ] * 3, CANCEL]
 
 
-def test_what_has_ended_already_is_not_deferred(sandbox: Any) -> None:
-    sandbox.state.data_diffs.courses.default = Course((), "done", IDENTICAL.outcome)
-    task = gate(deferrable=True)
-    assert task.execute(context_of(task))["result"] == "identical"
-
-
 @pytest.mark.parametrize(("field", "wrong"), [("timeout", "soon"), ("poll_interval", timedelta(0))])
 def test_a_wrong_duration_is_named(sandbox: Any, field: str, wrong: Any) -> None:
     task = gate(**{field: wrong})
@@ -240,12 +234,11 @@ def test_a_replacement_has_the_time_that_was_left(
 def test_a_replacement_may_have_a_second_one(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     Waits(monkeypatch, "cancelled")
     Conductor(monkeypatch, faults={"mine": {"create": [503]}})
-    task = gate(deferrable=True, tags=["mine"])
+    task = gate(deferrable=True)
     wait: Any = {"ids": {"datadiff_id": 1}, "is_taken_over": True}
-    found = deferred(task.execute_complete, context_of(task), None, **wait)
-    tags = sandbox.state.data_diffs.peek(found.kwargs["ids"]["datadiff_id"])["tags"]
-    assert found.kwargs["tag"] in tags
-    assert found.kwargs["is_doubtful"]
+    kept = deferred(task.execute_complete, context_of(task), None, **wait).kwargs
+    assert kept["tag"] in sandbox.state.data_diffs.peek(kept["ids"]["datadiff_id"])["tags"]
+    assert kept["is_doubtful"]
 
 
 @pytest.mark.parametrize("wait", [{}, {"is_taken_over": False}], ids=repr)
@@ -335,12 +328,11 @@ def test_the_cancel_of_a_stopped_task_has_four_seconds(
     assert how == {"max_retries": None, **IDS}
 
 
-def test_a_task_that_has_ended_is_not_cancelled(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Waits(monkeypatch, "done")
-    task = gate()
-    task.execute(context_of(task))
+def test_a_task_that_has_ended_is_not_cancelled(sandbox: Any) -> None:
+    sandbox.state.data_diffs.courses.default = Course((), "done", IDENTICAL.outcome)
+    # What has ended already is not deferred.
+    task = gate(deferrable=True)
+    assert task.execute(context_of(task))["result"] == "identical"
     sent(sandbox)
     task.on_kill()
     assert sent(sandbox) == []

@@ -89,11 +89,10 @@ def test_two_names_are_looked_up_together(sandbox: Any) -> None:
     assert sent(sandbox).count(SOURCES) == 1
 
 
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_sensor_looks_a_name_up_once(sandbox: Any, deferrable: bool) -> None:
+def test_a_sensor_looks_a_name_up_once(sandbox: Any) -> None:
     run_id = sandbox.state.monitors.start(2)
     given: Any = {"monitor_id": "Orders grow", "run_id": run_id, "poke_interval": 0.01}
-    sensor = DatafoldMonitorRunSensor(task_id="sensor", deferrable=deferrable, **given)
+    sensor = DatafoldMonitorRunSensor(task_id="sensor", deferrable=True, **given)
     assert to_its_end(sensor)["monitor_id"] == 2
     assert sent(sandbox).count(MONITORS) == 1
 
