@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from datetime import datetime
 from inspect import signature
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_datafold.api.fields import positive_integer
-from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldStoppedError
+from airflow_provider_datafold.exceptions import DatafoldStoppedError
 from airflow_provider_datafold.links import DatafoldDataDiffLink, DatafoldLink
 from airflow_provider_datafold.operators import bi, ci, data_diffs, data_sources, dbt, monitors
 from airflow_provider_datafold.operators.base import DatafoldOperator
@@ -20,7 +18,6 @@ from airflow_provider_datafold.operators.remembered import DatafoldRememberedJob
 from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 from airflow_provider_datafold.sensors import data_diffs as of_data_diffs, monitors as of_runs
 from airflow_provider_datafold.sensors.job import DatafoldJobSensor
-from tests.conftest import API_KEY
 
 # The arguments, their defaults, and which of them are rendered: tests/public_names.txt and
 # tests/docs have these of all operators and sensors.
@@ -75,23 +72,6 @@ def test_airflows_own_arguments_reach_airflow(kind: Any) -> None:
     assert (dag.get_task("t"), task.owner) == (task, "me")
 
 
-def test_how_rendered_fields_are_shown() -> None:
-    shown = {kind: kind.template_fields_renderers for kind in KINDS}
-    assert {kind: how for kind, how in shown.items() if how} == {
-        data_diffs.DatafoldRunDataDiffOperator: {
-            "options": "json",
-            **dict.fromkeys(("query1", "query2", "filter1", "filter2"), "sql"),
-        },
-        ci.DatafoldUploadCIChangesOperator: {"changes": "json"},
-        monitors.DatafoldApplyMonitorsOperator: {"spec": "yaml"},
-        dbt.DatafoldDbtModelsOperator: {"production": "json"},
-        bi.DatafoldUpdateHightouchOperator: {"bindings": "json"},
-        bi.DatafoldUpdateLookerOperator: {"project_ids": "json", "bindings": "json"},
-    }
-    # Airflow would put the content of a file in the place of its path.
-    assert {kind.template_ext for kind in KINDS} == {()}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_their_links(kind: Any) -> None:
     has_diff = kind.__name__ in (
@@ -128,13 +108,6 @@ def test_a_task_that_is_stopped_sends_nothing_more(connections: None, sandbox: A
     with pytest.raises(DatafoldStoppedError):
         task.execute({})
     assert len(sandbox.state.requests) == 1
-
-
-def test_an_argument_with_a_secret_is_refused_without_it(connections: None) -> None:
-    task = of_data_diffs.DatafoldDataDiffSensor(task_id="wait", datadiff_id=API_KEY)
-    with task.open_hook() as hook, pytest.raises(DatafoldInputError, match="datadiff_id") as caught:
-        task.checked(hook, datadiff_id=positive_integer)
-    assert API_KEY not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.skipif(not DEFAULT_RETRY_POLICY, reason="Airflow has retry policies from 3.3 on")

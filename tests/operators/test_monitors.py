@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -291,15 +290,6 @@ def test_a_dry_run_by_airflow_prints_what_is_rendered(task_log: Log) -> None:
     # `airflow tasks test --dry-run`, up to Airflow 2.
     DatafoldApplyMonitorsOperator(task_id="t", set_name="shop", dry_run=True).dry_run()
     assert "shop" in task_log.text
-
-
-def test_without_a_dag_paths_are_relative_to_the_working_directory(
-    sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.json").write_text(json.dumps(SPEC))
-    task = DatafoldApplyMonitorsOperator(task_id="t", set_name="shop", files="a.json")
-    assert task.execute(context_of(task))["created"] == ["orders"]
 
 
 RUNS: Any = (DatafoldRunMonitorOperator, {"monitor_id": 4})
