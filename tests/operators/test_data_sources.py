@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -71,11 +70,12 @@ def test_a_test_that_is_not_waited_for(sandbox: Any) -> None:
     "result",
     [
         says("OK", "success"),
-        says("OK", None),
         # A healthy source, for whose type Datafold has no lineage downloader.
         says("OK", "skipped", "No lineage downloader for this data source"),
         says(None, "success"),
-        "OK",
+        says("ok", "SUCCESS"),
+        {"code": "OK"},
+        "ok",
         None,
     ],
 )
@@ -87,7 +87,8 @@ def test_a_step_passes(result: Any, sandbox: Any) -> None:
 @pytest.mark.parametrize(
     ("results", "found"),
     [
-        *((results, "its response has no steps") for results in (None, "nonsense", {}, [])),
+        ("nonsense", "its response has no steps"),
+        ([], "its response has no steps"),
         ([step("a", says("SKIP", "skipped"))], "every step was skipped"),
     ],
 )
@@ -95,37 +96,29 @@ def test_without_a_step_that_passed_nothing_is_certain(
     results: Any, found: str, sandbox: Any
 ) -> None:
     ends(sandbox, "done", results=results)
-    with pytest.raises(DatafoldJobFailedError) as caught:
+    said = f"^{NAME} is done, but {found}, so it is not certain that Datafold can read the data s"
+    with pytest.raises(DatafoldJobFailedError, match=said):
         to_its_end(operator())
-    assert str(caught.value) == (
-        f"{NAME} is done, but {found}, so it is not certain that Datafold can read the data "
-        "source. Test it in Datafold; a retry tests it again."
-    )
 
 
 STEPS = [
     ([step("a", says("ERROR", "failed"))], "step 'a' (ERROR, failed: refused)"),
     # What contradicts itself, or is unknown.
     ([step("a", says("OK", "failed"))], "step 'a' (OK, failed: refused)"),
-    ([step("a", says("ERROR", "success"))], "step 'a' (ERROR, success: refused)"),
+    ([step("a", says("SKIP", "success"))], "step 'a' (SKIP, success: refused)"),
     ([step("a", says("UNKNOWN", None))], "step 'a' (UNKNOWN: refused)"),
+    ([step("a", says(["OK"], {}))], "step 'a' (['OK'], {}: refused)"),
     ([step("a", says(None, None))], "step 'a' (refused)"),
-    ([step("a", "OK", "processing")], "step 'a' (processing: OK)"),
-    ([step("a", "not OK..")], "step 'a' (not OK)"),
+    ([step("a", {})], "step 'a' ({})"),
+    ([step("a", "refused by X..")], "step 'a' (refused by X)"),
+    ([step("a", "SKIP")], "step 'a' (SKIP)"),
     ([step("a", ["x"])], "step 'a' ([\"x\"])"),
-    ([step("a", says("ok", "FAILED"))], "step 'a' (ok, FAILED: refused)"),
-    *(
-        ([step("a", {"code": 7, key: "refused"})], "step 'a' (7: refused)")
-        for key in ("message", "error", "detail")
-    ),
-    ([step("a", {"message": 7, "error": "refused"})], "step 'a' (refused)"),
+    ([step("a", {"code": 7, "error": "refused"})], "step 'a' (7: refused)"),
+    ([step("a", {"message": 7, "detail": "refused"})], "step 'a' (refused)"),
     # Steps that are not done.
     ([step("a", None, "failed")], "step 'a' (failed: Datafold does not say why)"),
-    ([PASSED, step(None, "x", "queued")], "step 'None' (queued: x)"),
-    (
-        [step("a", says("ERROR", "failed")), step("b", "y")],
-        "step 'a' (ERROR, failed: refused); step 'b' (y)",
-    ),
+    ([step("a", "OK", "processing")], "step 'a' (processing: OK)"),
+    ([PASSED, step(None, "x", "queued"), step("b", "y")], "step 'None' (queued: x); step 'b' (y)"),
     (["nonsense"] * 7, "; ".join(["a step that is not an object"] * 5 + ["and 2 more"])),
     ([step(f"a {API_KEY}", f"No right for {API_KEY}")], "step 'a ***' (No right for ***)"),
     ([step("a", "x" * 999)], f"step 'a' ({'x' * 200})"),
@@ -152,38 +145,27 @@ def test_a_step_fails(status: str, steps: Any, said: str, sandbox: Any) -> None:
 @pytest.mark.parametrize(
     ("status", "error", "text"),
     [
-        ("cancelled", DatafoldJobCancelledError, f"{NAME} was cancelled at Datafold."),
-        (
-            "needs_authentication",
-            DatafoldWaitingForPersonError,
-            f"{NAME} waits for a person (needs_authentication), so",
-        ),
+        ("cancelled", DatafoldJobCancelledError, "was cancelled at Datafold"),
+        ("needs_authentication", DatafoldWaitingForPersonError, "waits for a person "),
     ],
 )
 def test_another_end(status: str, error: type[Exception], text: str, sandbox: Any) -> None:
     # Whatever its steps say.
     ends(sandbox, status, step("a", "refused"))
-    with pytest.raises(error) as caught:
+    with pytest.raises(error, match=f"^{NAME} {text}"):
         to_its_end(operator())
-    assert str(caught.value).startswith(text)
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("data_source_id", 0), ("timeout", 0)],
-)
+@pytest.mark.parametrize(("field", "value"), [("data_source_id", 0), ("timeout", 0)])
 def test_a_wrong_argument_sends_nothing(field: str, value: Any, sandbox: Any) -> None:
-    with pytest.raises(DatafoldInputError) as caught:
+    with pytest.raises(DatafoldInputError, match=f"^{field}: "):
         operator(**{field: value}).execute({})
-    assert str(caught.value).startswith(f"{field}: ")
-    assert API_KEY not in str(caught.value)
     assert sandbox.state.requests == []
 
 
-@pytest.mark.parametrize("answer", [{}, {"job_id": "x"}])
-def test_a_test_without_an_id(answer: Any, serve: Any) -> None:
-    serve(behaviours.answers(200, json.dumps(answer).encode()))
-    with pytest.raises(DatafoldAnswerError) as caught:
+@pytest.mark.parametrize("answer", [b"{}", b'{"job_id": "x"}'])
+def test_a_test_without_an_id(answer: bytes, serve: Any) -> None:
+    serve(behaviours.answers(200, answer))
+    said = "accepted the test of data source 2, but its response has no 'job_id'"
+    with pytest.raises(DatafoldAnswerError, match=said):
         to_its_end(operator())
-    text = "Datafold accepted the test of data source 2, but its response has no 'job_id'"
-    assert str(caught.value).startswith(text)

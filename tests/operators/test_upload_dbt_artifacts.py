@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.api import ci
 from airflow_provider_datafold.dbt import upload_artifacts
 from airflow_provider_datafold.exceptions import (
     DatafoldConnectionError,
@@ -54,18 +54,16 @@ def task(tmp_path: Path) -> Any:
     return make
 
 
-@pytest.mark.parametrize("run_type", ["production", "pull_request"])
-def test_an_upload(run_type: str, task: Any, sandbox: Any, task_log: Log) -> None:
-    returned = to_its_end(task(run_type=run_type, ci_config_id="4", run_id=" 7\n"))
-
+def test_an_upload(task: Any, sandbox: Any, task_log: Log) -> None:
+    returned = to_its_end(task(run_type="production", ci_config_id="4", run_id=" 7\n"))
     assert returned == {"ci_config_id": 4, "run_id": None, "status": None}
     _, request = sandbox.state.requests
     assert (request.method, request.path, request.status) == ("POST", SUBMIT, 200)
     assert request.headers["content-length"] == str(len(request.body))
     fields = form(request)
     assert unpacked(fields.pop("artifacts")) == FILES
-    assert fields == {"commit_sha": SHA.encode(), "run_type": run_type.encode(), "run_id": b"7"}
-    assert f"Uploaded dbt's artifacts of commit {SHA} ({run_type})." in task_log.messages
+    assert fields == {"commit_sha": SHA.encode(), "run_type": b"production", "run_id": b"7"}
+    assert f"Uploaded dbt's artifacts of commit {SHA} (production)." in task_log.messages
 
 
 def test_only_what_is_included_is_uploaded(task: Any, sandbox: Any) -> None:
@@ -82,7 +80,7 @@ def test_the_run_of_a_pull_request(
 ) -> None:
     facts = {**PULL_REQUEST, "pr_sha": SHA}
     sandbox.state.ci.courses.default = Course((), "failed")
-    sandbox.state.ci.add(4, facts)  # Has ended, so it is not of this upload.
+    sandbox.state.ci.add(4, facts)  # Has ended.
     sandbox.state.ci.courses.default = Course((Step("processing", reads=4),), "done")
     if is_waiting:
         sandbox.state.ci.add(4, facts)
@@ -101,43 +99,13 @@ def test_no_run_within_a_minute(task: Any, sandbox: Any) -> None:
     sandbox.state.ci.courses.default = Course((), "failed")
     # Has ended, so it is not of this upload.
     sandbox.state.ci.add(4, {**PULL_REQUEST, "pr_sha": SHA})
-    with pytest.raises(DatafoldNotFoundError) as caught:
+    told = f"CI configuration 4 has no new CI run of commit {SHA} a minute later"
+    with pytest.raises(DatafoldNotFoundError, match=told):
         to_its_end(task(wait_for_completion=True))
-    assert str(caught.value).startswith(
-        f"Datafold stored dbt's artifacts, but CI configuration 4 has no new CI run of commit {SHA}"
-        " a minute later. Check that commit_sha is the full sha"
-    )
-    assert len(sandbox.state.seen.artifacts) == 1
-
-
-def answer_about(pr_sha: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the list show the runs of this commit, whichever is asked for."""
-    monkeypatch.setitem(ci.LIST_RUNS.query, "pr_sha", lambda *_: pr_sha)  # type: ignore[index]
-
-
-@pytest.mark.parametrize("pr_sha", ["f" * 40, SHA[:-1] + "e"])
-def test_no_run_of_another_commit_is_taken(
-    pr_sha: str, task: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sandbox.state.ci.starts_for_artifacts = False
-    sandbox.state.ci.add(4, {**PULL_REQUEST, "pr_sha": pr_sha})
-    answer_about(pr_sha, monkeypatch)
-    with pytest.raises(DatafoldNotFoundError, match="has no new CI run"):
-        to_its_end(task(wait_for_completion=True))
-
-
-def test_a_short_sha_stands_for_the_long_one(
-    task: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sandbox.state.ci.add(4, {**PULL_REQUEST, "pr_sha": SHA.upper()})
-    sandbox.state.ci.starts_for_artifacts = False
-    answer_about(SHA.upper(), monkeypatch)
-    assert to_its_end(task(wait_for_completion=True, commit_sha=SHA[:7]))["run_id"] == 1
 
 
 def test_a_production_run_has_no_run_to_wait_for(task: Any, sandbox: Any) -> None:
-    returned = to_its_end(task(run_type="production", wait_for_completion=True))
-    assert returned["run_id"] is None
+    to_its_end(task(run_type="production", wait_for_completion=True))
     assert [request.path for request in sandbox.state.requests] == [CHECK, SUBMIT]
 
 
@@ -152,29 +120,20 @@ def says(status: str) -> Any:
 )
 def test_a_lost_response(before: str, after: str, is_stored: bool, task: Any, serve: Any) -> None:
     server = serve(says(before), behaviours.says(), says(after))
-    if is_stored:
+    # What another run of the same commit has uploaded is not what this one did.
+    broken = pytest.raises(DatafoldConnectionError, match="the connection broke before")
+    with nullcontext() if is_stored else broken:
         to_its_end(task())
-    else:
-        # What another run of the same commit has uploaded is not what this one did.
-        with pytest.raises(DatafoldConnectionError, match="the connection broke before"):
-            to_its_end(task())
     check, submit = server.requests[:2]
     assert (submit.target, check.target) == (SUBMIT, CHECK)
-    assert check.headers["content-type"] == "application/x-www-form-urlencoded"
     assert check.body == f"commit_sha={SHA}&run_type=pull_request&branch=HEAD".encode()
-
-
-def test_an_empty_response_is_a_success(task: Any, serve: Any) -> None:
-    server = serve(says("missing"), behaviours.answers(200, b""))
-    to_its_end(task())
-    assert len(server.requests) == 2
 
 
 def test_it_is_sent_again_from_the_beginning(task: Any, serve: Any) -> None:
     server = serve(
         says("missing"),
         behaviours.answers(429, b"{}"),
-        behaviours.answers(200, b"{}"),
+        behaviours.answers(200, b""),
         extra={"max_retries": 1},
     )
     to_its_end(task())
@@ -196,7 +155,7 @@ def test_what_is_too_large_may_be_less(status: int, task: Any, serve: Any) -> No
     ("field", "value", "said"),
     [
         ("ci_config_id", 0, "must be a positive integer"),
-        ("run_type", "nightly", "must be one of 'production', 'pull_request'"),
+        ("run_type", "nightly", "must be one of"),
         ("commit_sha", "main", "must be a commit's sha"),
         ("run_id", " ", "must be a name"),
         ("target", None, "must be a string"),
@@ -224,7 +183,6 @@ class Rendered:
     task_id = "build"
 
     def render_template(self, given: Any, context: Any) -> Any:
-        assert context["task"] is self
         return {name: str(value).replace("{{ sha }}", SHA) for name, value in given.items()}
 
 
@@ -232,14 +190,8 @@ def test_the_callback_uploads_the_target_of_a_project(
     tmp_path: Path, sandbox: Any, log: Log
 ) -> None:
     target(tmp_path / "target")
-    task = Rendered()
-    upload_artifacts(
-        tmp_path,
-        context=context_of(task),
-        ci_config_id=4,
-        run_type="production",
-        commit_sha="{{ sha }}",
-    )
+    facts: Any = {"ci_config_id": 4, "run_type": "production", "commit_sha": "{{ sha }}"}
+    upload_artifacts(tmp_path, context=context_of(Rendered()), **facts)
     (found,) = sandbox.state.seen.artifacts
     assert (found.ci_config_id, found.run_type, found.commit_sha) == (4, "production", SHA)
     assert {*found.files} == {*FILES}
@@ -250,17 +202,13 @@ def test_the_callback_uploads_the_target_of_a_project(
     ("wrong", "said"),
     [
         ({"run_type": "nightly"}, "run_type: must be one of"),
-        (
-            {"commit_sha": API_KEY},
-            "commit_sha: must be a commit's sha, 7 to 64 hexadecimal digits, not '***'",
-        ),
+        ({"commit_sha": API_KEY}, "commit_sha: must be a commit's sha, .* not '[*]{3}'"),
         ({}, "project_dir: "),
     ],
 )
 def test_the_callback_refuses(wrong: Any, said: str, tmp_path: Path, sandbox: Any) -> None:
     given = {"ci_config_id": 4, "run_type": "production", "commit_sha": SHA, **wrong}
-    with pytest.raises(DatafoldInputError) as caught:
+    with pytest.raises(DatafoldInputError, match=f"^{said}") as caught:
         upload_artifacts(str(tmp_path), **given)
-    assert str(caught.value).startswith(said)
     assert API_KEY not in str(caught.value)
     assert sandbox.state.requests == []

@@ -117,17 +117,14 @@ def test_the_last_runs_come_newest_first(session: Any, client: Any, dag: str) ->
     assert [run["run_id"] for run in found] == ["run+2", "run+1"]
     assert [run["entries"][0]["label"] for run in found] == ["T2", "T1"]
     assert len(client("verdicts/DAG").json()["runs"]) == 3
-    for runs in (0, 101, "x"):
+    for runs in (0, 101):
         assert client("verdicts/DAG", runs=runs).status_code == 422
 
 
 def test_a_verdict_from_anyone_is_text_and_numbers(session: Any, client: Any, dag: str) -> None:
     evil = "<img src=x onerror=alert(1)>"
     odd: list[Any] = [
-        "text",
-        ["list"],
-        7,
-        {"outcome": ["passes"]},
+        *("text", ["list"], 7, {"outcome": ["passes"]}),
         verdict("differs", evil, url="javascript:alert(1)", reason={"a": evil}, figures=[1]),
         verdict("differs", {"a": 1}, url=["https://x"], columns=[1, {"name": {}}], doubts=[{}]),
         verdict("alert", kind=[], accepted_by={}, figures={"rows_added": "9", "match_ratio": True}),
@@ -140,9 +137,8 @@ def test_a_verdict_from_anyone_is_text_and_numbers(session: Any, client: Any, da
     tasks = {"gate": {0: ("success", {"verdict": verdict(figures={"rows_added": float("nan")})})}}
     seed.add_run(session, dag, "nan", tasks, number=1)
     assert only(client("verdicts/DAG", run_id="nan"))["entries"][0]["figures"]["rows_added"] is None
-    entries = {
-        entry["map_index"]: entry for entry in only(client("verdicts/DAG", run_id=RUN))["entries"]
-    }
+    found = only(client("verdicts/DAG", run_id=RUN))["entries"]
+    entries = {entry["map_index"]: entry for entry in found}
     assert [entries[n]["outcome"] for n in range(4)] == ["failed"] * 4
     assert [entries[n]["url"] for n in range(9)] == [None] * 6 + [verdict()["url"]] * 3
     assert entries[4]["label"] == evil
@@ -185,9 +181,7 @@ def test_a_real_run(run_dag: Any, client: Any) -> None:
     [
         ("verdicts/DAG", {}, "nobody", 401),
         ("verdicts/DAG", {}, None, 403),
-        ("verdicts/DAG", {"run_id": RUN}, None, 403),
         ("verdicts/none", {}, "viewer", 404),
-        ("verdicts/~", {}, "viewer", 404),
         ("verdicts/~", {"run_id": "~"}, "admin", 404),
         ("verdicts/DAG", {"run_id": "none"}, "viewer", 404),
         ("verdicts/DAG", {"run_id": "~"}, "viewer", 404),
@@ -197,9 +191,7 @@ def test_a_real_run(run_dag: Any, client: Any) -> None:
         ("openapi.json", {}, "admin", 404),
     ],
 )
-def test_who_gets_what(
-    client: Any, dag: str, path: str, query: Any, role: Any, status: int
-) -> None:
+def test_who_gets_what(client: Any, path: str, query: Any, role: Any, status: int) -> None:
     answer = client(path, role, **query)
     assert answer.status_code == status
     if path == "page.js":

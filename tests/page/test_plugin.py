@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from airflow import __version__ as airflow_version
 
+from airflow_provider_datafold import __version__
+
 AIRFLOW = tuple(map(int, airflow_version.split(".")[:2]))
 LOADED = """
 import json, sys
@@ -21,23 +23,31 @@ print("found", json.dumps([[app["url_prefix"] for app in plugin.fastapi_apps], r
 """
 
 
-def load(**settings: str) -> Any:
+FOUND = """
+from airflow import plugins_manager as manager
+print([each["react_apps"] for each in manager.get_plugin_info() if each["name"] == "datafold"])
+"""
+
+
+def printed(code: str, **settings: str) -> str:
     environment = {**os.environ, **settings}
-    command = [sys.executable, "-c", LOADED]
-    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def load(**settings: str) -> Any:
     # Airflow may log before and after.
-    (found,) = [line for line in printed.stdout.splitlines() if line.startswith("found ")]
+    (found,) = [line for line in printed(LOADED, **settings).splitlines() if "found " in line[:6]]
     return json.loads(found.removeprefix("found "))
 
 
 def test_it_is_off_unless_it_is_switched_on() -> None:
-    apps, routes, _ = load()
-    assert (apps, routes) == ([], [])
+    assert load()[:2] == [[], []]
 
 
 def test_no_process_loads_the_page_before_its_first_use() -> None:
-    from airflow_provider_datafold import __version__
-
     path = "/team/airflow"
     apps, routes, loaded = load(
         AIRFLOW__DATAFOLD__PAGE="True", AIRFLOW__API__BASE_URL=f"http://localhost:8080{path}"
@@ -55,12 +65,4 @@ def test_no_process_loads_the_page_before_its_first_use() -> None:
 
 @pytest.mark.skipif(AIRFLOW < (3, 1), reason="Airflow has no such tabs before 3.1")
 def test_airflow_finds_it() -> None:
-    code = (
-        "from airflow import plugins_manager as manager\n"
-        "found = manager.get_plugin_info()\n"
-        "print([each['react_apps'] for each in found if each['name'] == 'datafold'])"
-    )
-    environment = {**os.environ, "AIRFLOW__DATAFOLD__PAGE": "True"}
-    command = [sys.executable, "-c", code]
-    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert printed.stdout.count("'name': 'Datafold'") == 2
+    assert printed(FOUND, AIRFLOW__DATAFOLD__PAGE="True").count("'name': 'Datafold'") == 2
