@@ -20,7 +20,7 @@ from airflow_provider_datafold.sensors import data_diffs as of_data_diffs, monit
 from airflow_provider_datafold.sensors.job import DatafoldJobSensor
 
 HOW = {
-    *("only_if_changed", "is_dry_run", "deferrable", "wait_for_completion", "cancel_on_kill"),
+    *("only_if_changed", "deferrable", "wait_for_completion", "cancel_on_kill"),
     *("poll_interval", "poke_interval", "timeout", "approvers", "approval_timeout"),
 }
 """Arguments that say how it works, and are not rendered."""
