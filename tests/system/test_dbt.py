@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from dev.local_airflow import LocalAirflow
 from dev.samples import shop
 from tests.conftest import ROOT
-from tests.system.window import open_trigger_form, picture, trigger
+from tests.system.window import LONG_ENOUGH, open_trigger_form, picture, trigger
 
 pytestmark = [pytest.mark.ui, pytest.mark.usefixtures("connected")]
 
@@ -28,6 +28,7 @@ def test_the_gates_have_the_names_of_the_tables(
     database = airflow.home / f"{shop.DATABASE}.duckdb"
     shop.build(database, "production")
     sandbox.state.data_sources.connect(1, database)
+    sandbox.state.data_diffs.delay = LONG_ENOUGH
     build = [sys.executable, "-m", "dev.samples.shop", str(database), "staging"]
     form = open_trigger_form(page, airflow, DAG_ID, "Builds the published schema")
     for name, value in (
@@ -39,7 +40,7 @@ def test_the_gates_have_the_names_of_the_tables(
     trigger(form)
 
     page.get_by_role("row").get_by_role("link", name="summary").click(timeout=60_000)
-    expect(page.get_by_text("8 of 9 passed, 1 did not").first).to_be_visible(timeout=400_000)
+    expect(page.get_by_text("8 of 9 passed, 1 did not").first).to_be_visible(timeout=180_000)
     page.goto(page.url.split("/tasks/")[0] + "/tasks/gate/mapped")
     gate = page.get_by_role("row").filter(has_text=STOPPED)
     expect(gate).to_contain_text("Failed")

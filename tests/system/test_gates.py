@@ -13,13 +13,11 @@ from playwright.sync_api import Page, expect
 
 from dev.local_airflow import LocalAirflow
 from dev.samples.warehouse import NEW_PAYMENTS, PAYMENTS
-from tests.system.window import LOGS, open_trigger_form, picture, trigger
+from tests.system.window import LOGS, LONG_ENOUGH, open_trigger_form, picture, trigger
 
 pytestmark = [pytest.mark.ui, pytest.mark.usefixtures("connected")]
 
 DAG_ID = "datafold_write_audit_publish"
-LONG_ENOUGH = 12.0
-"""Extra seconds for the data diff, so that the test can see the gate waiting."""
 LINK = "Datafold data diff"
 NARROW = {"width": 360, "height": 1600}
 PAGE = {"width": 720, "height": 1080}

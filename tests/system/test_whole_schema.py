@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dev.local_airflow import LocalAirflow
-from tests.system.window import open_trigger_form, picture, trigger
+from tests.system.window import LONG_ENOUGH, open_trigger_form, picture, trigger
 
 pytestmark = [pytest.mark.ui, pytest.mark.usefixtures("connected")]
 
@@ -31,11 +31,12 @@ def test_the_report_of_a_whole_schema(page: Page, airflow: LocalAirflow, sandbox
         with duckdb.connect(file) as database:
             database.execute(TABLES + more)
         sandbox.state.data_sources.connect(number, file)
+    sandbox.state.data_diffs.delay = LONG_ENOUGH
     trigger(open_trigger_form(page, airflow, "datafold_whole_schema", "Advanced Options"))
 
     page.get_by_role("row").get_by_role("link", name="summarize").click(timeout=60_000)
     report = page.get_by_text("4 of 5 passed, 1 did not; 1 was left out.").first
-    expect(report).to_be_visible(timeout=400_000)
+    expect(report).to_be_visible(timeout=180_000)
     page.goto(page.url.split("/tasks/")[0] + "/tasks/gate/mapped")
     for name in ("customers", "events", "order_lines", "orders", "products"):
         expect(page.get_by_role("row").filter(has_text=f"shop.{name}")).to_be_visible()

@@ -17,6 +17,10 @@ LOGS = ROOT / "build" / "ui"
 IMAGES = ROOT / "docs" / "images"
 LARGEST_IMAGE = 150_000
 
+LONG_ENOUGH = 12.0
+"""Extra seconds for data diffs. Where CPU is short, a trigger that fires at once does so before
+Airflow has noticed the deferral, which costs a retry and its pause of minutes."""
+
 # Tall, because Airflow's messages cover the lower right corner for a while.
 WINDOW = {"width": 1280, "height": 1600}
 # A dialog by itself: nothing of what is behind it in its rounded corners.
