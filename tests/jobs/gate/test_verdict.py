@@ -82,6 +82,11 @@ def test_identical_has_no_difference(stats: Any, results: Any, words: str) -> No
         ({"diff_rows_count": "0"}, {}, "rows different is '0'"),
         ({"match_ratio": -0.1}, {}, "match ratio is -0.1"),
         ({}, {"pks": {"exclusives": [True, 0]}}, "rows removed in the results is True"),
+        (
+            {},
+            {"values": {"columns_diff_stats": [{"column_name": "amount", "values_different": -1}]}},
+            "values different in 'amount' is -1",
+        ),
     ],
     ids=repr,
 )

@@ -180,8 +180,10 @@ def test_odd_pages_are_no_error(hook: JobHook, conduct: Any, results: Any) -> No
         *(lost, error_500, not_json, without_id),
         # Of someone else, of other tables, of another source.
         changed(id=1, tags=["nightly"]),
+        changed(id=1, table1=["C"], tags=None),
         changed(id=1, table2=["C"], tags=None),
         changed(id=1, data_source1_id=2, tags=[]),
+        changed(id=1, data_source2_id=2, tags=[]),
     ],
 )
 def test_finds_the_one_whose_response_was_lost(
