@@ -24,7 +24,7 @@ TRANSIENT = ("Connection", "Unreachable", "Timeout", "RateLimit", "Server")
 class Fault:
     """A fault, and how a task must end: what the service does, what the worker has, what is seen.
 
-    ``{port}``, ``{closed_port}`` and ``{folder}`` in a text stand for the service's port, a port
+    ``{port}``, ``{closed_port}`` and ``{folder}`` in a string stand for the service's port, a port
     where nothing listens, and a folder with ``ca.pem``, ``other_ca.pem`` and ``netrc``.
     """
 

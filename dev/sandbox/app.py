@@ -29,8 +29,6 @@ from dev.sandbox.router import Later, Map, Route, Router
 from dev.sandbox.state import State
 from dev.sandbox.validation import Validation
 
-__all__ = ["Disturbance", "create_app", "routes"]
-
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _SECTIONS = (bi, data_diffs, monitors, ci, data_sources, explore, audit_logs, seen)
 
@@ -72,6 +70,7 @@ class Service:
                     body=body,
                     status=response.status_code,
                     query=request.url.query,
+                    port=request.client.port if request.client else 0,
                 )
             )
         return response

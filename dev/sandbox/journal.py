@@ -19,6 +19,7 @@ class Request:
     body: bytes
     status: int
     query: str = ""
+    port: int = 0  # the client's, another for each connection
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,8 @@ _log = logging.getLogger(__name__)
 _SERVED = {
     *("archived", "purged", "tags", "data_source1_id", "data_source2_id"),
     *("table1", "table2", "query1", "query2", "filter1", "filter2", "pk_columns"),
-    *(
-        "infer_pk",
-        "infer_pk_avoid_names",
-        "infer_pk_avoid_types",
-        "include_columns",
-        "exclude_columns",
-    ),
-    *("column_mapping", "diff_tolerance", "tolerance_mode"),
+    *("infer_pk", "infer_pk_avoid_names", "infer_pk_avoid_types", "include_columns"),
+    *("exclude_columns", "column_mapping", "diff_tolerance", "tolerance_mode"),
 }
 _IGNORED = {
     *("bisection_factor", "bisection_threshold", "compare_duplicates", "datetime_tolerance"),

@@ -188,7 +188,7 @@ def test_how_a_gate_ends(
         assert error in said
 
 
-def test_how_a_sensor_ends(run_tasks: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_a_sensor_ends(run_tasks: Any, sandbox: Any) -> None:
     courses = {name: course for name, course in COURSES.items() if course is not NEVER}
     diffs = sandbox.state.data_diffs
     ids = {name: diffs.add({**LEAST}, Job(course))["id"] for name, course in courses.items()}

@@ -90,8 +90,6 @@ def test_the_snippets_about_jobs_run(page: str, run_tasks: Any, sandbox: Any) ->
     git = {"pr_sha": "a" * 40, "base_sha": "b" * 40, "pr_branch": "feature"}
     params = {"run_id": 1, "pr_number": 12, **git}
     for snippet in documents.blocks(ROOT / "docs" / f"{page}.md", "python"):
-        if "AssetWatcher" in snippet:
-            continue
         state = sandbox.state
         state.reset()
         # For the upload, a run that has not ended before the first look.

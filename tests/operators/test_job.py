@@ -186,7 +186,7 @@ def test_a_job_that_still_runs_is_deferred_again(
 
 
 def test_a_service_that_says_two_things_is_believed_by_neither_and_has_an_end(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+    sandbox: Any,
 ) -> None:
     # The triggerer's replica says done, the worker's says processing.
     add_diff(sandbox, NEVER)

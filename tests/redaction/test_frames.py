@@ -199,7 +199,7 @@ def test_connection_that_is_wrong(
 
 
 def wrong_with(text: str) -> dict[Attempt, dict[str, Any]]:
-    """Fields that are wrong, with a text in each, for each way."""
+    """Return wrong fields for each way, each with a string in them."""
     return {
         by_hook: {"indexing_cron": f"* * * * {text}"},
         by_method: {"bindings": text},
