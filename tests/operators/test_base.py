@@ -62,6 +62,26 @@ def test_each_argument_that_says_what_is_rendered(kind: Any) -> None:
     assert {*kind.template_fields} - HOW == names - HOW
 
 
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        (ci.DatafoldUploadCIChangesOperator, {"changes": "json"}),
+        (monitors.DatafoldApplyMonitorsOperator, {"spec": "yaml"}),
+        (dbt.DatafoldDbtModelsOperator, {"production": "json"}),
+        (bi.DatafoldUpdateHightouchOperator, {"bindings": "json"}),
+        (bi.DatafoldUpdateLookerOperator, {"project_ids": "json", "bindings": "json"}),
+        (
+            data_diffs.DatafoldRunDataDiffOperator,
+            {"options": "json", **dict.fromkeys(("query1", "query2", "filter1", "filter2"), "sql")},
+        ),
+    ],
+)
+def test_how_rendered_fields_are_shown(kind: Any, shown: dict[str, str]) -> None:
+    assert kind.template_fields_renderers == shown
+    # Airflow would put the content of a file in the place of its path.
+    assert kind.template_ext == ()
+
+
 def test_only_the_arguments_of_a_constructor_are_stored() -> None:
     assert not {"self", "kwargs", "__class__"} & vars(sync()).keys()
     # Airflow's sensor keeps these two in seconds.

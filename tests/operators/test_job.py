@@ -22,6 +22,7 @@ from airflow_provider_datafold.exceptions import (
 from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.jobs.job import DATA_DIFF
+from airflow_provider_datafold.jobs.once import ownership
 from airflow_provider_datafold.operators import job
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from dev.sandbox.course import Course
@@ -398,6 +399,21 @@ def test_how_far_it_looks_for_its_own(
         task.execute(context_of(task, try_number=try_number))
     queries = [seen.query for seen in sandbox.state.requests if seen.query]
     assert queries == [f"page=1&page_size={size}&sort_order=desc" for size in searches]
+
+
+def test_what_it_says_about_its_data_diff(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log
+) -> None:
+    monkeypatch.setattr(ownership, "tells_of_each_clear", lambda: True)
+    sandbox.state.data_diffs.courses.default = NEVER
+    for try_number in (1, 2):
+        task = gate(wait_for_completion=False)
+        task.execute(context_of(task, try_number=try_number))
+    page = f"{sandbox.url}/datadiffs/3/overview"
+    assert [text for text in task_log.messages if page in text] == [
+        f"Started data diff 3: {page}",
+        f"Took over data diff 3: {page}",
+    ]
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
