@@ -43,8 +43,9 @@ os.environ.update(
 # Airflow then asks to print the deprecation warnings of every module that is named airflow...,
 # which this package is, too. That must not take precedence over pyproject.toml.
 with warnings.catch_warnings():
-    import airflow.configuration  # noqa: F401
+    import airflow.configuration
 
+AIRFLOW = tuple(map(int, airflow.__version__.split(".")[:2]))
 ROOT = Path(__file__).resolve().parent.parent
 API_KEY = "planted-api-key-7c1f"
 TOKEN = "planted-hightouch-token-9e2d"

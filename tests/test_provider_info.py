@@ -14,8 +14,7 @@ import jsonschema
 import pytest
 
 import airflow_provider_datafold
-
-AIRFLOW = tuple(int(part) for part in airflow.__version__.split(".")[:2])
+from tests.conftest import AIRFLOW
 
 
 def run(code: str) -> list[str]:

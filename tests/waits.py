@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_datafold.jobs.hook import JobHook
@@ -20,6 +19,7 @@ from airflow_provider_datafold.jobs.watch import JobStatus
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_diffs import IDENTICAL
+from tests.conftest import AIRFLOW
 from tests.contexts import context_of
 
 NEVER = Course((Step("processing", seconds=math.inf),), "done")
@@ -49,7 +49,7 @@ def deferred(call: Callable[..., object], *arguments: Any, **named: Any) -> Task
 def poked_since(monkeypatch: pytest.MonkeyPatch, context: Any, begin: datetime | None) -> None:
     """Say when a sensor was poked first; Airflow 2 would ask its database."""
     context["ti"].get_first_reschedule_date = lambda context: begin
-    if airflow_version.startswith("2."):
+    if AIRFLOW < (3,):
         monkeypatch.setattr("airflow.sensors.base._orig_start_date", lambda **_: begin)
 
 

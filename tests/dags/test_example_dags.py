@@ -10,18 +10,15 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-import airflow
 import pytest
 
 from dev.samples.warehouse import NEW_PAYMENTS, PAYMENTS, create_warehouse
 from dev.sandbox.data_diffs import DIFFERENT
 from dev.sandbox.journal import Entry
-from tests.conftest import HOME, ROOT, TOKEN, shows_error
+from tests.conftest import AIRFLOW, HOME, ROOT, TOKEN, shows_error
 from tests.dags.runs import example, execute, reserialize
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
-
-AIRFLOW = tuple(int(part) for part in airflow.__version__.split(".")[:2])
 
 
 @pytest.fixture

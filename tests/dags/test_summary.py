@@ -6,11 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from airflow import __version__ as airflow_version
 
 from dev.sandbox.course import Course
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL, done
-from tests.conftest import HOME
+from tests.conftest import AIRFLOW, HOME
 from tests.dags.runs import execute, reserialize, source_of
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
@@ -126,7 +125,7 @@ def test_the_event_of_an_asset_has_the_figures(run_file: Any, sandbox: Any, tmp_
         "SELECT uri, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_id "
         "WHERE uri LIKE 'warehouse://verdict/%'"
     )
-    if airflow_version.startswith("2."):
+    if AIRFLOW < (3,):
         sql = sql.replace("asset", "dataset")
     events = dict(execute(HOME / "airflow.db", sql))
     for mode in ("worker", "triggerer"):

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
-import airflow
 import pytest
 
 from airflow_provider_datafold.exceptions import (
@@ -20,6 +19,7 @@ from airflow_provider_datafold.jobs.gate.report import KEY, TEXT
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
 from dev.sandbox.data_diffs import DIFFERENT, done
+from tests.conftest import AIRFLOW
 from tests.contexts import context_of
 from tests.waits import deferred, event_of, gate, sent
 
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.usefixtures("connections")
 
 ADA = {"id": "7", "name": "ada"}
 ACCEPTED = "ada accepted this difference"
-VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
-asks = pytest.mark.skipif(VERSION < (3, 1), reason="nobody can be asked")
+
+asks = pytest.mark.skipif(AIRFLOW < (3, 1), reason="nobody can be asked")
 
 
 @asks

@@ -9,11 +9,10 @@ import sys
 from typing import Any
 
 import pytest
-from airflow import __version__ as airflow_version
 
 from airflow_provider_datafold import __version__
+from tests.conftest import AIRFLOW
 
-AIRFLOW = tuple(map(int, airflow_version.split(".")[:2]))
 LOADED = """
 import json, sys
 from airflow_provider_datafold.page.plugin import DatafoldPlugin as plugin
