@@ -38,21 +38,21 @@ class Metadata:
 
     def has_ended(self) -> bool:
         """Say whether the DAG run is over, for good or ill."""
-        states = {state for (state,) in self._rows("select state from dag_run")}
+        states = {state for (state,) in self.query("select state from dag_run")}
         return states <= {"success", "failed"}
 
     def tasks(self) -> list[Task]:
-        rows = self._rows("select task_id, map_index, state, try_number, pid from task_instance")
+        rows = self.query("select task_id, map_index, state, try_number, pid from task_instance")
         return [Task(Key(task_id, index), *rest) for task_id, index, *rest in rows]
 
     def triggerers(self) -> list[int]:
         """List the triggerers that have ever run, by the ids of their jobs."""
-        rows = self._rows("select id from job where job_type = 'TriggererJob' order by id")
+        rows = self.query("select id from job where job_type = 'TriggererJob' order by id")
         return [number for (number,) in rows]
 
     def triggers(self) -> Counter[int | None]:
         """Count the triggers by the triggerer that has them."""
-        return Counter(number for (number,) in self._rows("select triggerer_id from trigger"))
+        return Counter(number for (number,) in self.query("select triggerer_id from trigger"))
 
     def rows(self) -> Iterator[str]:
         """Return each row of each table, to search them."""
@@ -75,7 +75,7 @@ class Metadata:
             outside.execute(text(f"{allow} true"))
         return ended
 
-    def _rows(self, query: str) -> list[Any]:
+    def query(self, query: str) -> list[Any]:
         with self._engine.connect() as connection:
             return list(connection.execute(text(query)))
 
