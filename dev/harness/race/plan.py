@@ -4,6 +4,6 @@ from __future__ import annotations
 
 DAG_ID = "race"
 GATE, MONITOR, UPLOAD = "gate", "monitor", "upload"
-COUNTS = {GATE: 100, MONITOR: 12, UPLOAD: 8}
+COUNTS = {GATE: 50, MONITOR: 6, UPLOAD: 4}
 """How many there are of each task, in a round."""
 CI_CONFIG_ID = 4

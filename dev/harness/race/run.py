@@ -1,4 +1,4 @@
-"""The check of brief waits: 120 of them in a round, which defer and have no retry.
+"""The check of brief waits: sixty of them in a round, which defer and have no retry.
 
 A task that defers ends in its worker. If its trigger fires before the scheduler has read that end,
 the scheduler of a LocalExecutor takes the task for one that was killed, and fails it. Most jobs of
@@ -33,7 +33,7 @@ _SETTINGS = {
     "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
     "AIRFLOW__CORE__PARALLELISM": "16",
 }
-_BUSY = (os.cpu_count() or 1) + 1
+_BUSY = os.cpu_count() or 1
 """How many processes keep the machine busy."""
 _DONE, _LONGEST = 0.5, 12.0
 """Share of the jobs that have ended at the first look, and seconds that the others take."""
