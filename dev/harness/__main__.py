@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from dev.harness import cluster
+from dev.harness.cluster import run as cluster
 from dev.harness.kills import run as kills
 from dev.harness.kills.cases import CASES
 from dev.harness.race import run as race

@@ -13,14 +13,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from dev.harness.database import Database
 from dev.harness.deployment import Deployment
-from dev.harness.metadata import Metadata
 from dev.harness.race.plan import CI_CONFIG_ID, COUNTS, DAG_ID, MONITOR
-from dev.harness.result import report, texts
+from dev.harness.report import report, texts
 from dev.harness.service import Service
 from dev.local_airflow.main import play
 from dev.local_airflow.programs import Command, Programs
@@ -67,8 +68,7 @@ class BriefService(Service):
         state.data_diffs.courses.of = lambda _: replace(IDENTICAL, steps=steps("processing"))
         state.monitors.courses.of = lambda _: Course(steps("checking"), "ok")
         state.ci.courses.of = lambda _: Course(steps("processing"), "done")
-        while len(state.monitors.monitors) < COUNTS[MONITOR]:
-            state.monitors.add("schema", {"name": "Orders", "connection_id": 1, "table": "DB.A.B"})
+        self.add_monitors(COUNTS[MONITOR])
 
     def made(self) -> Counter[tuple[str, str]]:
         """Count the jobs by what they are about: a table, a monitor, or a commit."""
@@ -87,12 +87,11 @@ def main(rounds: int) -> int:
     """Run some rounds, and return the exit code."""
     service = BriefService()
     longest = _TO_START + rounds * _ROUND
-    return play("race", longest, service.sandbox, lambda *where: _run(rounds, service, *where))
+    return play("race", longest, service.sandbox, partial(_run, rounds, service))
 
 
 def _run(rounds: int, service: BriefService, programs: Programs, home: Path) -> int:
     airflow = Deployment(programs, home, _DAGS, service.sandbox, _SETTINGS)
-    metadata = Metadata(airflow.database)
     airflow.start("dag-processor", "scheduler", "triggerer")
     for number in range(_BUSY):
         programs.start(Command(f"busy-{number}", [sys.executable, "-c", "while True: pass"]))
@@ -102,13 +101,13 @@ def _run(rounds: int, service: BriefService, programs: Programs, home: Path) -> 
     for number in range(1, rounds + 1):
         began, before = programs.seconds, service.made()
         airflow.trigger(DAG_ID, str(number))
-        programs.until("the round ended", metadata.has_ended, every=1.0)
-        found = list(_waits(metadata, programs.logs, str(number)))
+        programs.until("the round ended", airflow.database.has_ended, every=1.0)
+        found = list(_waits(airflow.database, programs.logs, str(number)))
         twice += sum(count - 1 for count in (service.made() - before).values())
         print(f"round {number}: {_failed(found)} of {len(found)} failed", end=", ")
         print(f"{programs.seconds - began:.0f} s", flush=True)
         waits += found
-    mismatches = metadata.query(_MISMATCHES)[0][0]
+    mismatches = airflow.database.number(_MISMATCHES)
     print()
     return report(
         {
@@ -126,8 +125,8 @@ def _run(rounds: int, service: BriefService, programs: Programs, home: Path) -> 
     )
 
 
-def _waits(metadata: Metadata, logs: Path, run_id: str) -> Iterable[Wait]:
-    for task_id, index, state, start, end in metadata.query(f"{_TASKS}'{run_id}'"):
+def _waits(database: Database, logs: Path, run_id: str) -> Iterable[Wait]:
+    for task_id, index, state, start, end in database.query(f"{_TASKS}'{run_id}'"):
         folder = logs / "tasks" / f"dag_id={DAG_ID}" / f"run_id={run_id}" / f"task_id={task_id}"
         deferred = any(_DEFERRED in text for text in texts(folder / f"map_index={index}"))
         seconds = (end - start).total_seconds() if start and end else 0.0
@@ -140,7 +139,7 @@ def _failed(waits: Iterable[Wait]) -> int:
 
 def _shown(waits: Iterable[Wait]) -> str:
     """Say of some waits how long they took; one that did not defer has its slot so long."""
-    found: list[Any] = list(waits)
+    found = list(waits)
     seconds = [wait.seconds for wait in found] or [0.0]
     return (
         f"{len(found)}, of which {_failed(found)} failed; "
