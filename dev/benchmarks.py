@@ -78,9 +78,10 @@ def main(*part: str) -> int:
     match part:
         case ("serve", chain):
             asyncio.run(_serve(chain))
-        case ("wait", who):
+        case ("wait", who, scheme):
+            make = _our_trigger if who == OURS else _their_trigger(scheme)
             with _silenced():
-                found = asyncio.run(_wait_for(who))
+                found = asyncio.run(_wait_for(make))
             print(json.dumps(found))
         case _:
             with _airflow_home():
@@ -199,7 +200,7 @@ def measure_waits(scheme: str) -> Figures:
     figures: Figures = {}
     for who in (OURS, DBT):
         with _service(scheme) as url:
-            command = [*_ITSELF, "wait", who]
+            command = [*_ITSELF, "wait", who, scheme]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             counted = requests.get(f"{url}/counts", timeout=30).json()
         seen = json.loads(done.stdout.splitlines()[-1])
@@ -217,11 +218,10 @@ def measure_waits(scheme: str) -> Figures:
     return figures
 
 
-async def _wait_for(who: str) -> dict[str, Any]:
+async def _wait_for(make: Callable[[int], Any]) -> dict[str, Any]:
     """Start triggers one after the other, as Airflow's triggerer does, and say what was seen."""
     import psutil
 
-    make = _our_trigger if who == OURS else _their_trigger
     await _end_of(make(WARM_UP))  # this loads everything
     gc.collect()
     memory = psutil.Process().memory_info
@@ -272,10 +272,19 @@ def _our_trigger(number: int) -> Any:
     )
 
 
-def _their_trigger(number: int) -> Any:
+def _their_trigger(scheme: str) -> Callable[[int], Any]:
+    from airflow.providers.dbt.cloud.hooks.dbt import DbtCloudHook
     from airflow.providers.dbt.cloud.triggers.dbt import DbtCloudRunJobTrigger
 
-    return DbtCloudRunJobTrigger(
+    asked = DbtCloudHook.get_request_url_params
+
+    def in_scheme(*given: Any, **more: Any) -> tuple[str, dict[str, Any]]:
+        url, params = asked(*given, **more)
+        return url.replace("https:", f"{scheme}:"), params
+
+    # It knows https only.
+    DbtCloudHook.get_request_url_params = staticmethod(in_scheme)  # type: ignore[method-assign]
+    return lambda number: DbtCloudRunJobTrigger(
         conn_id="dbt_cloud_default",
         run_id=number,
         end_time=time.time() + 86_400,
@@ -386,11 +395,7 @@ def _service(scheme: str) -> Iterator[str]:
                 "datafold": datafold | ({"extra": {"ca_bundle": str(ca)}} if chain else {}),
                 "hightouch": {"conn_type": "generic", "password": _TOKEN},
                 "http": {"conn_type": "http", "host": url},
-                "dbt_cloud": {
-                    "conn_type": "dbt_cloud",
-                    "host": url.removeprefix("https://"),
-                    "password": _KEY,
-                },
+                "dbt_cloud": {**datafold, "conn_type": "dbt_cloud", "host": url.split("//")[1]},
             }
             for name, connection in fields.items():
                 os.environ[f"AIRFLOW_CONN_{name.upper()}_DEFAULT"] = json.dumps(connection)
