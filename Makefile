@@ -67,9 +67,10 @@ test-cluster: $(INSTALLED)-cluster  ## Gates, monitors and changes on Airflow wi
 	@dev/scripts/install_programs.sh redis-server postgresql
 	@$(BIN)/python -m dev.harness cluster
 
-test-kill: $(INSTALLED)-cluster  ## Gates whose processes are killed, and which people stop and clear.
+test-kill: $(INSTALLED)-cluster  ## Gates whose processes are killed, which people stop and clear, and brief waits.
 	@dev/scripts/install_programs.sh postgresql
 	@$(BIN)/python -m dev.harness kills
+	@$(BIN)/python -m dev.harness race
 
 # A recipe: make an environment, where the machine has a Python that will do.
 define VENV

@@ -80,8 +80,8 @@ class RecordingHook(DatafoldHook):
     def call(self, operation: Any, body: Any = None, /, **values: Any) -> Any:
         """Call an operation, and keep its response."""
         given = () if body is None else (body,)
-        asked = {"case": self.case, "method": operation.method, "path": operation.path}
-        record = {**asked, "values": values, "body": hidden(body)}
+        asked = {"method": operation.method, "path": operation.path, "values": values}
+        record = {"case": self.case, **asked, "body": hidden(body)}
         self.records.append(record)
         try:
             answer = super().call(operation, *given, **values)
@@ -89,12 +89,11 @@ class RecordingHook(DatafoldHook):
             failed = {"type": type(error).__name__, "status": error.status_code}
             record["error"] = {**failed, "errors": list(error.errors)}
             raise
-        # A list also has the data diffs of others.
-        kept = answer
+        record["response"] = hidden(answer)
         if operation is LIST:
+            # A list also has the data diffs of others.
             mine = [diff for diff in answer["results"] if diff.get("id") in self.started]
-            kept = {**answer, "results": mine}
-        record["response"] = hidden(kept)
+            record["response"] = hidden({**answer, "results": mine})
         return answer
 
 
@@ -112,11 +111,8 @@ class Trial:
                 with self.part("list"):
                     page = self.hook.list_data_diffs(sort_order="desc", page_size=20)
                     tags = {found["id"]: found.get("tags") for found in page["results"]}
-                    expect(
-                        "the newest data diffs list their tags",
-                        [TAG],
-                        tags.get(self.hook.started[-1]),
-                    )
+                    newest = tags.get(self.hook.started[-1])
+                    expect("the newest data diffs list their tags", [TAG], newest)
                 for case, (number, sent) in started.items():
                     with self.part(case):
                         self.compare(case, number, sent)
@@ -177,7 +173,7 @@ class Trial:
         if case == "changed":
             expect("rows removed, added, changed", [1, 1, 1], counts)
             expect("exclusive keys of each side", [1, 1], keys.get("exclusives"))
-            learn(f"match_ratio {ratio} is", meaning(ratio))
+            learn(f"match_ratio {ratio} is", meaning(float(ratio or 0)))
         if case == "filtered":
             when = {(3, 3): "before", (1, 1): "after"}
             for name, pair in (("diff_stats", rows), ("pks", keys.get("total_rows"))):
@@ -213,26 +209,19 @@ class Trial:
 
 
 def expect(name: str, wanted: Any, found: Any) -> None:
-    print(
-        f"  holds  {name}: {found}"
-        if found == wanted
-        else f"  WRONG  {name}: {found}, not {wanted}"
-    )
+    is_so = found == wanted
+    print(f"  holds  {name}: {found}" if is_so else f"  WRONG  {name}: {found}, not {wanted}")
 
 
 def learn(name: str, found: Any) -> None:
     print(f"  learnt {name} {found}")
 
 
-def meaning(ratio: Any) -> str:
+def meaning(ratio: float) -> str:
     """Name what a match ratio of the changed rows divides, as a share or in percent."""
-    for name, value in MATCH_RATIOS.items():
-        if (
-            isinstance(ratio, (int, float))
-            and min(abs(ratio - value), abs(ratio / 100 - value)) < 0.005
-        ):
-            return name
-    return "none of what we thought of"
+    shares = {round(ratio, 2), round(ratio / 100, 2)}
+    names = (name for name, value in MATCH_RATIOS.items() if round(value, 2) in shares)
+    return next(names, "none of what we thought of")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -257,9 +246,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             given.output.parent.mkdir(parents=True, exist_ok=True)
             given.output.write_text("".join(f"{json.dumps(each)}\n" for each in hook.records))
-            print(
-                f"{len(hook.records)} responses are in {given.output}. Read it before you share it."
-            )
+            count = len(hook.records)
+            print(f"{count} responses are in {given.output}. Read it before you share it.")
     return 0
 
 

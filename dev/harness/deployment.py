@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dev.faults.fault import TOKEN
+from dev.harness.database import Database
 from dev.local_airflow import FOR_PEOPLE, ROOT, LocalAirflow
 from dev.local_airflow.ports import free_port, listens
 from dev.local_airflow.postgresql import start_postgresql
@@ -35,8 +36,8 @@ class Deployment(LocalAirflow):
     ) -> None:
         airflow_home = home / "airflow"
         airflow_home.mkdir(mode=0o700)
-        self.database = f"postgresql+psycopg2://{start_postgresql(programs, home)}"
-        mine = {"PYTHONPATH": str(ROOT), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database}
+        self.database = Database(f"postgresql+psycopg2://{start_postgresql(programs, home)}")
+        mine = {"PYTHONPATH": str(ROOT), "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database.url}
         mine |= FOR_PEOPLE | in_environment(connections_to(sandbox, hightouch_token=TOKEN))
         super().__init__(programs, airflow_home, dags, {**mine, **more})
 

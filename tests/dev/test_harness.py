@@ -9,8 +9,9 @@ from urllib.parse import quote
 import pytest
 
 from dev.faults.fault import API_KEY, TOKEN
-from dev.harness.plan import Key
-from dev.harness.result import secrets, texts, verdicts
+from dev.harness.cluster.plan import Key
+from dev.harness.cluster.run import verdicts
+from dev.harness.report import secrets, texts
 
 
 def test_verdicts_are_read_from_all_tries(tmp_path: Path) -> None:

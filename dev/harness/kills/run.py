@@ -10,6 +10,7 @@ lost while triggerers are killed.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -24,7 +25,7 @@ from dev.local_airflow.programs import Programs
 def main(chosen: Collection[str]) -> int:
     """Play some of the cases, and return the exit code, 0 if all passed."""
     service = ControlledService()
-    return play("kills", 600, service.sandbox, lambda *where: _run(chosen, service, *where))
+    return play("kills", 600, service.sandbox, partial(_run, chosen, service))
 
 
 def _run(

@@ -4,133 +4,108 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dev.harness.kills.gate import CaseError, wait_until
-from dev.harness.kills.plan import POLL_INTERVAL, REPORTED, WATCHES
+from dev.harness.kills.plan import REPORTED, WATCHES
 from dev.harness.kills.scene import Scene
 
-_MONITORS = "/api/v1/monitors"
 _ORDERS, _CUSTOMERS = WATCHES
 _TO_NOTE = 5.0
 """Seconds until a trigger has stored that it reported an alert: the documented three, plus two."""
 _TO_START = 8.0
 """Seconds within which a DAG that starts once too often has started."""
 
-
-class Watch:
-    """The DAGs that watch monitors, during a case; an alert is a DAG and the run that alerted."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.alerts: set[tuple[str, int]] = set()
-        """All alerts so far."""
-        self._before = Counter(self._reported())
-
-    def alert(self, dag_id: str) -> None:
-        self.alerts.add((dag_id, self.scene.service.alert(WATCHES[dag_id])))
-
-    def reported(self) -> Counter[tuple[str, int]]:
-        """Count how often DAGs have started for alerts."""
-        return Counter(self._reported()) - self._before
-
-    def polls(self) -> int:
-        return self.scene.service.statuses("GET", _MONITORS).total()
-
-    def looks(self, dag_id: str) -> int:
-        """Return how often the runs of the monitor were read that a DAG watches."""
-        return self.scene.service.statuses("GET", f"{_MONITORS}/{WATCHES[dag_id]}/runs").total()
-
-    def wait_for_look(self, dag_id: str, before: int = 0) -> None:
-        wait_until(f"{dag_id} looked", lambda: self.looks(dag_id) > before)
-
-    def wait_until_reported(self) -> None:
-        wait_until(
-            f"DAGs had started for {sorted(self.alerts)}",
-            lambda: self.alerts <= self.reported().keys(),
-        )
-
-    def restart(self) -> None:
-        """Kill the triggerer, and wait until another one has listed the monitors."""
-        self.scene.triggerer.kill()
-        self.scene.start_triggerer()
-        before = self.polls()
-        # Two more, so that one is complete.
-        wait_until("the monitors were listed", lambda: self.polls() >= before + 2)
-
-    def _reported(self) -> list[tuple[str, int]]:
-        get, found = self.scene.get, []
-        for runs in (f"dags/{dag_id}/dagRuns" for dag_id in WATCHES):
-            for run in get(runs, state="success", limit=100)["dag_runs"]:
-                value = (
-                    f"{runs}/{run['dag_run_id']}/taskInstances/{REPORTED}/xcomEntries/return_value"
-                )
-                numbers = get(value, stringify="false")["value"]
-                found += [(run["dag_id"], number) for number in numbers]
-        return found
+Alerts = Counter[tuple[str, int]]
+"""DAGs, and runs of the monitors that they watch."""
 
 
 @dataclass(frozen=True)
 class WatchCase:
-    """Something that happens to watches."""
+    """Something that happens to watches, whose alerts must each start a DAG."""
 
     name: str
-    act: Callable[[Watch], None]
+    act: Callable[[Scene], Alerts]
     most: int = 1
 
     def play(self, scene: Scene) -> str:
-        watch = Watch(scene)
-        self.act(watch)
-        watch.wait_until_reported()
+        before = Counter(_reported(scene))
+        wait_until("the monitors were read", lambda: all(_looks(scene, dag) for dag in WATCHES))
+        alerts = self.act(scene)
+        wait_until(f"DAGs had started for {sorted(alerts)}", lambda: _has_reported(scene, alerts))
         time.sleep(_TO_START)
-        times = watch.reported()
-        found = f"{len(watch.alerts)} alerts, {times.total()} reported"
-        if times.keys() != watch.alerts or max(times.values()) > self.most:
+        times = Counter(_reported(scene)) - before
+        found = f"{len(alerts)} alerts, {times.total()} reported"
+        if times.keys() != alerts.keys() or max(times.values()) > self.most:
             raise CaseError(found)
         return found
 
 
-def alert_one(watch: Watch) -> None:
-    """Let one of two monitors alert, and count the requests of both watches meanwhile."""
-    for dag_id in WATCHES:
-        watch.wait_for_look(dag_id)
-    began, before = time.monotonic(), watch.polls()
-    watch.alert(_ORDERS)
-    watch.wait_until_reported()
-    time.sleep(_TO_START)
-    intervals = (time.monotonic() - began) / POLL_INTERVAL
-    # Two independent triggers would poll almost twice in each interval.
-    polls = watch.polls() - before
-    if polls > 1.3 * intervals:
-        raise CaseError(f"{polls} polls in {intervals:.1f} intervals")
+def alert(scene: Scene, *dag_ids: str) -> Alerts:
+    """Make the monitors alert that some DAGs watch."""
+    return Counter((dag_id, scene.service.alert(WATCHES[dag_id])) for dag_id in dag_ids)
 
 
-def kill_later(watch: Watch) -> None:
+def restart(scene: Scene) -> None:
+    """Kill the triggerer, and wait until another one has read the monitors."""
+    scene.triggerer.kill()
+    scene.start_triggerer()
+
+    def reads() -> int:
+        return scene.service.statuses("GET", "/api/v1/monitors.*").total()
+
+    before = reads()
+    # Some more than a look takes, so that one is complete.
+    wait_until("the monitors were read again", lambda: reads() >= before + 6)
+
+
+def alert_one(scene: Scene) -> Alerts:
+    """Let one of two monitors alert."""
+    return alert(scene, _ORDERS)
+
+
+def kill_later(scene: Scene) -> Alerts:
     """Kill the triggerer after it has stored that it reported an alert."""
-    watch.alert(_ORDERS)
-    watch.wait_until_reported()
+    alerts = alert(scene, _ORDERS)
+    wait_until("the DAG had started", lambda: _has_reported(scene, alerts))
     time.sleep(_TO_NOTE)
-    watch.restart()
+    restart(scene)
+    return alerts
 
 
-def alert_without_triggerer(watch: Watch) -> None:
+def alert_without_triggerer(scene: Scene) -> Alerts:
     """Let both monitors alert while there is no triggerer."""
-    watch.scene.triggerer.kill()
-    watch.alert(_ORDERS)
-    watch.alert(_CUSTOMERS)
-    watch.alert(_ORDERS)
-    watch.scene.start_triggerer()
+    scene.triggerer.kill()
+    alerts = alert(scene, _ORDERS, _CUSTOMERS, _ORDERS)
+    scene.start_triggerer()
+    return alerts
 
 
-def kill_at_once(watch: Watch) -> None:
+def kill_at_once(scene: Scene) -> Alerts:
     """Kill the triggerer before it has stored that it reported an alert."""
-    before = watch.looks(_ORDERS)
-    watch.alert(_ORDERS)
-    watch.wait_for_look(_ORDERS, before)
-    watch.restart()
-    watch.wait_until_reported()
-    time.sleep(_TO_NOTE)
+    before = _looks(scene, _ORDERS)
+    alerts = alert(scene, _ORDERS)
+    wait_until("it was read", lambda: _looks(scene, _ORDERS) > before)
+    restart(scene)
+    return alerts
+
+
+def _looks(scene: Scene, dag_id: str) -> int:
+    """Return how often the runs of the monitor were read that a DAG watches."""
+    return scene.service.statuses("GET", f"/api/v1/monitors/{WATCHES[dag_id]}/runs").total()
+
+
+def _has_reported(scene: Scene, alerts: Alerts) -> bool:
+    return alerts.keys() <= set(_reported(scene))
+
+
+def _reported(scene: Scene) -> Iterator[tuple[str, int]]:
+    for runs in (f"dags/{dag_id}/dagRuns" for dag_id in WATCHES):
+        for run in scene.get(runs, state="success", limit=100)["dag_runs"]:
+            value = f"{runs}/{run['dag_run_id']}/taskInstances/{REPORTED}/xcomEntries/return_value"
+            for number in scene.get(value, stringify="false")["value"]:
+                yield run["dag_id"], number
 
 
 WATCH_CASES = (

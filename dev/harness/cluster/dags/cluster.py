@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
-from dev.harness import plan
+from dev.harness.cluster import plan
 
 _RETRIES: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(seconds=2)}
 
@@ -31,15 +31,15 @@ with DAG(
             deferrable=task_id == plan.DEFERRED_GATE,
             poll_interval=5 if task_id == plan.DEFERRED_GATE else None,
             **_RETRIES,
-        ).expand(table2=[plan.table_of(gate) for gate in plan.keys(task_id)])
+        ).expand(table2=[gate.table for gate in plan.keys(task_id)])
     DatafoldRunMonitorOperator.partial(task_id=plan.MONITOR, deferrable=True, **_RETRIES).expand(
-        monitor_id=[plan.monitor_of(task.index) for task in plan.keys(plan.MONITOR)]
+        monitor_id=[task.index + 1 for task in plan.keys(plan.MONITOR)]
     )
     DatafoldUpdateHightouchOperator.partial(
         task_id=plan.CHANGE, bindings=[{"remoteId": "1", "boundIds": [1, 2]}], **_RETRIES
     ).expand_kwargs(
         [
-            {"bi_datasource_id": task.index + 1, "indexing_cron": plan.cron_of(task.index)}
+            {"bi_datasource_id": task.index + 1, "indexing_cron": task.cron}
             for task in plan.keys(plan.CHANGE)
         ]
     )

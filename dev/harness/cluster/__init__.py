@@ -1,0 +1,1 @@
+"""A cluster with Celery, of which parts are killed while tasks wait for jobs."""
