@@ -32,7 +32,7 @@ with DAG(
         data_source2_id=2,
         deferrable=True,  # However many wait, they take no worker slot.
         max_active_tis_per_dag=8,  # As many as the databases can handle.
-        retries=2,
+        retries=2,  # For a lost worker; a table that differs is not compared again.
     ).expand_kwargs(TABLES)
     summarize = DatafoldSummarizeOperator(task_id="summarize", task_ids=["compare"])
     compare >> summarize

@@ -57,7 +57,7 @@ with DAG(
         task_id="gate",
         deferrable=True,  # However many wait, they take no worker slot.
         max_active_tis_per_dag=8,  # Both warehouses work for each of them.
-        retries=2,
+        retries=2,  # For a lost worker; a table that differs is not compared again.
     ).expand_kwargs(tables.output)
     summarize = DatafoldSummarizeOperator(
         task_id="summarize",

@@ -11,6 +11,7 @@ from airflow_provider_datafold.jobs import watch
 from airflow_provider_datafold.jobs.gate import decision
 from airflow_provider_datafold.jobs.monitors import apply
 from airflow_provider_datafold.jobs.once import start
+from airflow_provider_datafold.operators import wait
 
 _PAUSES = (
     (apply, "_PAUSES", (0.0, 0.01)),
@@ -20,6 +21,8 @@ _PAUSES = (
     (start, "_PAUSES", (0.0, 0.01)),
     (start, "_LAST_PAUSES", (0.01,)),
     (watch, "_FIRST_PAUSE", 0.01),
+    (wait, "BRIEF", 0.0),
+    (wait, "HOLD", 0.0),
     (watch, "_SHORTEST_PAUSE", 0.01),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -69,16 +70,18 @@ class JobHook(DatafoldHook):
         ids: Mapping[str, Any],
         *,
         deadline: float,
+        until: float = math.inf,
         since: float | None = None,
         poll_interval: float | None = None,
     ) -> JobStatus:
-        """Wait until a job ends; a temporary error does not end the wait."""
+        """Wait until a job ends, or a moment comes; a temporary error does not end the wait."""
         conversation = watch(
             job,
             ids,
             self._settings,
             self.log,
             deadline=deadline,
+            until=until,
             since=since,
             interval=PollInterval(poll_interval),
         )

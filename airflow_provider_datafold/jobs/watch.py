@@ -6,6 +6,7 @@ once at a time instead.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -181,12 +182,13 @@ def watch(
     *,
     deadline: float,
     interval: PollInterval,
+    until: float = math.inf,
     since: float | None = None,
     trouble: Trouble | None = None,
     clock: Callable[[], float] = time.time,
     jitter: Callable[[], float] = random.random,
 ) -> Conversation:
-    """Wait until a job ends."""
+    """Wait until a job ends, or until a moment after which another process waits for it."""
     trouble = trouble or Trouble()
     told_at = clock()
     begin = told_at if since is None else since
@@ -215,8 +217,11 @@ def watch(
             del reading
         if now >= deadline:
             break
+        asked = trouble.pause(0.0)
+        if now + asked >= until:
+            return JobStatus(State.RUNNING, None, {}, was_seen=False, retry_after=asked)
         pause = trouble.pause(interval.pause(now - begin, jitter()))
-        yield Pause(min(pause, deadline - now))
+        yield Pause(min(pause, deadline - now, until - now))
     # Raised out here: in a handler it would carry the error of the last look.
     raise DatafoldDeadlineError(
         f"The {job.noun} had not ended after {now - begin:.0f} s, the limit that the task's "

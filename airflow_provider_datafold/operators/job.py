@@ -74,12 +74,6 @@ class DatafoldJobOperator(DatafoldOperator, JobWaiter):
     def _may_cancel(self) -> bool:
         return self.cancel_on_kill and self.wait_for_completion
 
-    def _wait(self, hook: JobHook, context: Context, wait: Wait) -> JobStatus:
-        # If a trigger fires at once, Airflow may lose its event, and with it a try.
-        if self.deferrable and not self.job.is_end(wait.answer.get(self.job.status)):
-            self._defer(context, wait)
-        return self._watch(hook, wait)
-
     def _judge(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:
         # Only a task that can cancel its job may have cancelled that of another try.
         if reading.was_cancelled and wait.is_taken_over and self.job.cancel:

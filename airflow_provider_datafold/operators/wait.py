@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.job import Job
     from airflow_provider_datafold.jobs.watch import JobStatus
 
+BRIEF = 3.0
+"""Seconds from a job's start for which the worker itself looks at it before it defers."""
+
+HOLD = 10.0
+"""Seconds from a deferral in which the trigger does not fire: until then Airflow's scheduler may
+not know of the deferral, and would fail a task that is resumed as one in a wrong state."""
+
 _HANDED_OVER = ("ids", "since", "deadline", "is_taken_over", "tag", "is_doubtful")
 """Of a wait, what another process needs to continue it. It lives in users' databases."""
 
@@ -161,16 +168,27 @@ class JobWaiter(HookUser):
         if state == trouble.DEADLINE:
             return self._judge(hook, context, wait, self._watch(hook, wait))
         reading = hook.look(self.job, wait.ids, is_troubled=bool(event.get("is_lasting")))
-        if not reading.has_ended and may_defer:
+        if not reading.has_ended and may_defer and _may_hold(wait, time.time()):
             if reading.was_seen:
                 hook.log.info("The %s is %s. Deferring.", self.job.noun, reading.shown_status)
-            pause = max(trouble.AFTER_TROUBLE, reading.retry_after)
-            self._defer(context, wait, time.time() + pause)
+            self._defer(context, wait, max(trouble.AFTER_TROUBLE, reading.retry_after))
         if not reading.has_ended:
             reading = self._watch(hook, wait)
         return self._judge(hook, context, wait, reading)
 
-    def _defer(self, context: Context, wait: Wait, not_before: float = 0.0) -> NoReturn:
+    def _wait(self, hook: JobHook, context: Context, wait: Wait) -> JobStatus:
+        """Wait in this worker while the job may be a brief one, and then in the triggerer."""
+        brief = wait.since + BRIEF
+        if not self.deferrable or not _may_hold(wait, max(brief, time.time())):
+            return self._watch(hook, wait)
+        reading = self._watch(hook, wait, until=brief)
+        if not reading.has_ended:
+            self._defer(context, wait, reading.retry_after)
+        return reading
+
+    def _defer(self, context: Context, wait: Wait, pause: float) -> NoReturn:
+        """Let the triggerer wait, and look again after the pause that Datafold or we want."""
+        not_before = time.time() + max(HOLD, pause)
         self.defer(
             trigger=triggers.job.DatafoldJobTrigger(
                 job=self.job.name,
@@ -186,14 +204,15 @@ class JobWaiter(HookUser):
             kwargs={"try_number": context["ti"].try_number, **wait.handed_over()},
         )
 
-    def _watch(self, hook: JobHook, wait: Wait) -> JobStatus:
-        """Wait in this worker."""
+    def _watch(self, hook: JobHook, wait: Wait, **until: float) -> JobStatus:
+        """Wait in this worker, to the job's end or until a moment."""
         return hook.wait(
             self.job,
             wait.ids,
             deadline=wait.deadline,
             since=wait.since,
             poll_interval=self._interval(),
+            **until,
         )
 
     def _judge(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:
@@ -206,3 +225,8 @@ class JobWaiter(HookUser):
     def _longest(self) -> float:
         """Return the seconds that the job may take."""
         raise NotImplementedError
+
+
+def _may_hold(wait: Wait, begin: float) -> bool:
+    """Say whether a trigger has time to hold: otherwise the worker waits for what is left."""
+    return begin + HOLD < wait.deadline

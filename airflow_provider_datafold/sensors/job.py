@@ -51,14 +51,9 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
 
     def execute(self, context: Context) -> Any:
         """Wait for the job."""
-        with self.attending(context):
-            begin = time.time()
+        with self.attending(context) as hook:
             if self.deferrable:
-                found = self._poke_once(context)
-                if found:
-                    return found.xcom_value
-                wait = Wait(self.ids(), begin, begin + self._longest())
-                self._defer(context, wait, self._not_before)
+                return self._wait_or_skip(hook, context)
             return self._poke_again_and_again(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -69,9 +64,6 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
             try:
                 self.check(hook)
             except jobs.trouble.PASSING as error:
-                # Deferred, it looks a name up once. Here perhaps at each poke.
-                if self.deferrable:
-                    raise
                 self.log.warning("Could not look up what to wait for: %s.", error.summary)
                 return PokeReturnValue(is_done=False)
             job, ids = self.job, self.ids()
@@ -117,10 +109,14 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
         # Raise the same error in every mode.
         raise self._deadline_error()
 
-    def _poke_once(self, context: Context) -> PokeReturnValue:
-        """Poke once with ``soft_fail`` and ``never_fail``, which only Airflow's loop handles."""
+    def _wait_or_skip(self, hook: JobHook, context: Context) -> Any:
+        """Wait with ``soft_fail`` and ``never_fail``, which only Airflow's loop handles."""
+        begin = time.time()
         try:
-            return self.poke(context)
+            self.check(hook)
+            self.begin(hook, context)
+            wait = Wait(self.ids(), begin, begin + self._longest())
+            return self._judge(hook, context, wait, self._wait(hook, context, wait))
         except AirflowFailException as error:
             if not (self.soft_fail or self.never_fail):
                 raise
@@ -132,9 +128,9 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
         self.check(hook)
         return super()._resumed(hook, event, {"ids": self.ids(), **handed_over})
 
-    def _watch(self, hook: JobHook, wait: Wait) -> JobStatus:
+    def _watch(self, hook: JobHook, wait: Wait, **until: float) -> JobStatus:
         with suppress(DatafoldDeadlineError):
-            return super()._watch(hook, wait)
+            return super()._watch(hook, wait, **until)
         raise self._deadline_error()
 
     def _interval(self) -> float | None:

@@ -26,6 +26,7 @@ from airflow_provider_datafold import exceptions
 from airflow_provider_datafold.client import retry
 from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.once import start
+from airflow_provider_datafold.operators import wait as waits
 from airflow_provider_datafold.operators.data_diffs import DatafoldRunDataDiffOperator
 from airflow_provider_datafold.operators.monitors import DatafoldRunMonitorOperator
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
@@ -182,6 +183,7 @@ def _connect(wait: Wait, port: int, folder: str) -> None:
 
 def _shorten(wait: Wait) -> None:
     retry._FIRST_WAIT = 0.15
+    waits.BRIEF = waits.HOLD = 0.0
     start._PAUSES, start._LAST_PAUSES = (0.0, 0.2, 0.4), (0.4,)
     trouble.LONGEST_REFUSAL, trouble.REFUSAL_PAUSE, trouble.AFTER_TROUBLE = 0.5, _INTERVAL, 0.1
     if wait.longest_trouble is not None:

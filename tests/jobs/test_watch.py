@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -85,6 +86,7 @@ class Service:
         job: Job = DATA_DIFF,
         ids: Any = IDS,
         limit: float = 86_400.0,
+        until: float = math.inf,
         waited: float | None = None,
         interval: float | None = None,
         jitter: float = 0.5,
@@ -96,6 +98,7 @@ class Service:
                 SETTINGS,
                 logging.getLogger("wait"),
                 deadline=START + limit,
+                until=START + until,
                 interval=PollInterval(interval),
                 since=None if waited is None else START - waited,
                 clock=self.clock,
@@ -261,6 +264,39 @@ def test_what_no_wait_mends_ends_it_at_once(said: Any, kind: type[DatafoldError]
         service.wait()
     assert type(caught.value) is kind
     assert len(service.paths) == 2
+
+
+# A wait that another process goes on with.
+
+
+def test_a_wait_that_goes_on_elsewhere_ends_with_a_look_at_that_moment() -> None:
+    service = Service("processing")
+    reading = service.wait(until=3.0)
+    assert (reading.has_ended, reading.retry_after) == (False, 0.0)
+    assert service.pauses == [2.0, 1.0]
+    assert len(service.paths) == 3
+
+
+@pytest.mark.parametrize("interval", [None, 0.5, 60.0])
+def test_a_job_that_ends_at_that_moment_is_seen(interval: float | None) -> None:
+    looks = 7 if interval == 0.5 else 2 if interval else 3
+    service = Service(*runs(looks - 1, "done"))
+    assert service.wait(until=3.0, interval=interval).state is State.SUCCEEDED
+    assert service.now == START + 3
+
+
+def test_a_wait_ends_early_where_datafold_wants_no_look_before_that_moment() -> None:
+    service = Service(refused(503, Retry_After="600"))
+    reading = service.wait(until=3.0)
+    assert (reading.has_ended, reading.retry_after) == (False, 600.0)
+    assert service.pauses == []
+
+
+def test_a_deadline_before_that_moment_counts() -> None:
+    service = Service("processing")
+    with pytest.raises(DatafoldDeadlineError):
+        service.wait(until=3.0, limit=2.0)
+    assert service.now == START + 2
 
 
 # One refusal, and many.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -126,7 +127,8 @@ def test_what_still_runs_and_cannot_be_deferred_is_waited_for(
     assert asked_of.asked == [LOOKED, {**WAITED, "since": 1.0, "deadline": deadline}]
 
 
-def test_in_the_triggerer(sandbox: Any, now: float) -> None:
+def test_in_the_triggerer(sandbox: Any, monkeypatch: pytest.MonkeyPatch, now: float) -> None:
+    Waits(monkeypatch, "processing")
     found = deferred(
         (task := gate(deferrable=True, timeout=60, poll_interval=5)).execute, context_of(task)
     )
@@ -140,7 +142,7 @@ def test_in_the_triggerer(sandbox: Any, now: float) -> None:
         "datafold_conn_id": "datafold_default",
         "poll_interval": 5.0,
         "cancel_on_kill": True,
-        "not_before": 0.0,
+        "not_before": now,
         **wait,
     }
 
@@ -190,13 +192,14 @@ def test_a_service_that_says_two_things_is_believed_by_neither_and_has_an_end(
     sandbox: Any,
 ) -> None:
     # The triggerer's replica says done, the worker's says processing.
+    later = time.time() + 900
     add_diff(sandbox, NEVER)
     task = gate(deferrable=True)
-    kept: Any = KEPT
+    kept: Any = {**KEPT, "deadline": later}
     for _ in range(2):
         kept = deferred(task.execute_complete, context_of(task), HINT, **kept).kwargs
         assert kept.pop("try_number") == 1
-        assert kept["deadline"] == NOW + 900
+        assert kept["deadline"] == later
     with pytest.raises(DatafoldDeadlineError):
         task.execute_complete(context_of(task), {**HINT, "state": "deadline"}, **kept)
     assert sent(sandbox) == [*[READ] * 3, CANCEL]
@@ -253,7 +256,7 @@ def test_a_wrong_duration_is_named(sandbox: Any, field: str, wrong: Any) -> None
 def test_a_replacement_has_the_time_that_was_left(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch, task_log: Log, now: float, deferrable: bool
 ) -> None:
-    asked_of = Waits(monkeypatch, "cancelled", "done")
+    asked_of = Waits(monkeypatch, "cancelled", "processing" if deferrable else "done")
     task = gate(deferrable=deferrable)
     wait: Any = {"ids": {"datadiff_id": 1}, "since": NOW - 9, "deadline": NOW + 9}
     wait |= {"is_taken_over": True}
@@ -272,7 +275,7 @@ def test_a_replacement_has_the_time_that_was_left(
 
 
 def test_a_replacement_may_have_a_second_one(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    Waits(monkeypatch, "cancelled")
+    Waits(monkeypatch, "cancelled", "processing")
     Conductor(monkeypatch, faults={"mine": {"create": [503]}})
     task = gate(deferrable=True)
     wait: Any = {"ids": {"datadiff_id": 1}, "is_taken_over": True}

@@ -18,6 +18,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotFoundError,
     DatafoldStoppedError,
 )
+from airflow_provider_datafold.jobs import trouble
 from airflow_provider_datafold.jobs.gate.report import KEY, TEXT
 from airflow_provider_datafold.links import DatafoldDataDiffLink
 from airflow_provider_datafold.sensors.data_diffs import DatafoldDataDiffSensor
@@ -111,8 +112,14 @@ def test_checks_before_it_sends(sandbox: Any, arguments: dict[str, Any], field: 
     ("number", "error"), [(3, DatafoldDifferenceError), (99, DatafoldNotFoundError)]
 )
 def test_fails_at_its_first_look_or_is_skipped(
-    sandbox: Any, deferrable: bool, how: str, number: int, error: type[Exception]
+    sandbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    deferrable: bool,
+    how: str,
+    number: int,
+    error: type[Exception],
 ) -> None:
+    monkeypatch.setattr(trouble, "LONGEST_REFUSAL", -1.0)
     add_diff(sandbox, Course((), DIFFERENT.end, DIFFERENT.outcome))
     task = sensor(number, deferrable=deferrable, **({how: True} if how else {}))
     with pytest.raises(AirflowSkipException if how else error) as caught:
