@@ -390,9 +390,10 @@ def _service(scheme: str) -> Iterator[str]:
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
             assert process.stdout is not None
             url = f"{scheme}://localhost:{int(process.stdout.readline())}"
-            datafold = {"conn_type": "datafold", "host": url, "password": _KEY}
+            datafold: dict[str, Any] = {"conn_type": "datafold", "host": url, "password": _KEY}
+            trust = {"extra": {"ca_bundle": str(ca)}} if scheme == "https" else {}
             fields: dict[str, dict[str, Any]] = {
-                "datafold": datafold | ({"extra": {"ca_bundle": str(ca)}} if chain else {}),
+                "datafold": {**datafold, **trust},
                 "hightouch": {"conn_type": "generic", "password": _TOKEN},
                 "http": {"conn_type": "http", "host": url},
                 "dbt_cloud": {**datafold, "conn_type": "dbt_cloud", "host": url.split("//")[1]},
