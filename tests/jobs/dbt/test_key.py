@@ -199,6 +199,8 @@ AT_ID = together("id", "kind", column_name="id")
                 ({"severity": "warn"}, None),
                 ({"severity": "ERROR", "error_if": ">10"}, None),
                 ({"severity": "ERROR", "error_if": "> 0", "warn_if": "> 9"}, ["id"]),
+                ({"fail_calc": "Count( * )"}, ["id"]),
+                ({"fail_calc": "case when count(*) > 9 then 1 else 0 end"}, None),
             ]
         ),
         ([a_test("unique", "orders", attached_node=None, column_name="id")], ["id"]),
