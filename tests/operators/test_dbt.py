@@ -580,6 +580,21 @@ def test_all_models_that_a_rule_lacks(refused: Read) -> None:
     )
 
 
+def test_rules_that_send_two_models_to_one_table(read: Read, refused: Read) -> None:
+    nodes = [
+        model("a", alias="x", **IN_FINANCE),
+        model("b", alias="x", config={"schema": "hr"}),
+        model("c", alias="x", config={"enabled": True, "schema": "hr", **EPHEMERAL["config"]}),
+        model("d"),
+    ]
+    assert refused(nodes, production={"custom_schema": "all"}) == (
+        "production: sends several models to one published table: model.shop.a and model.shop.b "
+        "(shop.all.x). Keep their schemas apart with '<custom_schema>' in 'custom_schema', or pass "
+        "production_manifest. Nothing was sent."
+    )
+    assert compared(read(nodes, production=PREFIXED)) == ["x", "x", "d"]
+
+
 @pytest.mark.parametrize(
     "how",
     [
@@ -768,6 +783,14 @@ def test_wrong_settings_name_the_model(place: str, value: Any, said: str, refuse
     meta = {"datafold": {outer: {inner: value} if inner else value}}
     found = refused([model(meta=meta)], **TO_PUBLIC)
     assert found.startswith(f"model 'orders': datafold.{place} in its meta: {said}")
+
+
+def test_settings_of_what_has_no_table_are_not_read(read: Read, left_out: Any) -> None:
+    wrong = {"datafold": {"gate": {"x": 1}}}
+    content = of_nodes([model(), model("inlined", meta=wrong, **EPHEMERAL)])
+    content["disabled"] = {"model.shop.off": [model("off", meta=wrong)]}
+    assert len(read(content, **TO_PUBLIC)) == 1
+    assert left_out == [("inlined", "ephemeral"), ("off", "disabled")]
 
 
 @pytest.mark.parametrize(

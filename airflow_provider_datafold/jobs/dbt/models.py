@@ -103,7 +103,7 @@ def choose(
         if model.unique_id in production.removed:
             removed.append(model)
             continue
-        settings = read_settings(model, limits)
+        settings = read_settings(model, limits) if model.has_table else Settings()
         if reason := _reason(model, settings, statuses):
             left_out[reason].append(model)
         else:
