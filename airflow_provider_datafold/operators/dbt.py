@@ -287,7 +287,8 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
     :param commit_sha: sha of the commit that dbt ran with, 7 to 64 hexadecimal digits.
     :param run_id: links the run of a pull request to that of its base, if CI is set up so.
     :param include: patterns of the files to upload, by their paths in ``target``, e.g.
-        ``["manifest.json", "compiled/*"]``; by default all.
+        ``["manifest.json", "compiled/*"]``; by default all. A whole project needs it, and no
+        ``profiles.yml``, hidden file or private key may be in it.
     :param wait_for_completion: whether to wait for the end of the pull request's CI run. A
         production run has none.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
@@ -304,7 +305,8 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
     :raises DatafoldInputError: a parameter is wrong, or ``target`` is not dbt's; nothing was sent.
     :raises DatafoldNotFoundError: there is no such CI configuration, or a minute after the upload
         no CI run.
-    :raises DatafoldTransientError: the bucket with ``target`` did not answer.
+    :raises DatafoldTransientError: the bucket with ``target`` did not answer, or a file changed
+        while it was read.
     :raises DatafoldJobFailedError: the run failed; Airflow's retry uploads again.
     :raises DatafoldJobCancelledError: someone cancelled the run.
     :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from stat import S_ISREG
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from airflow_provider_datafold.exceptions import DatafoldError
+from airflow_provider_datafold.exceptions import DatafoldError, DatafoldTransientError
 from airflow_provider_datafold.jobs.dbt.place import (
     display,
     input_error,
@@ -23,6 +23,7 @@ from airflow_provider_datafold.jobs.dbt.place import (
     secrets_in,
     unreadable,
 )
+from airflow_provider_datafold.jobs.dbt.selection import shown
 from airflow_provider_datafold.redaction.masker import mask
 
 MANIFEST = "manifest.json"
@@ -32,10 +33,16 @@ MOST_BYTES = 1024 * 1024 * 1024
 
 MOST_FILES = 50_000
 
-_NO_MANIFEST = (
-    f"has no {MANIFEST}. It must be the folder into which dbt writes: 'target' in the project, "
-    f"unless dbt's target-path says otherwise"
+_PROJECT = "dbt_project.yml"
+
+_SECRET = re.compile(r"(^|/)(\.|profiles\.yml$)|\.(key|p8|pem)$", re.IGNORECASE)
+"""The names of files that may hold secrets: hidden ones, dbt's profiles and private keys."""
+
+_TARGET = (
+    "It must be the folder into which dbt writes: 'target' in the project, unless dbt's "
+    "target-path says otherwise"
 )
+_CHOOSE = "choose files with the argument 'include' of DatafoldUploadDbtArtifactsOperator"
 _TOO_LARGE = (
     f"has more than {MOST_BYTES // 1024**2} MB. Choose the files that Datafold needs with 'include'"
 )
@@ -61,9 +68,13 @@ def packed(field: str, place: str, include: Sequence[str] | None) -> Iterator[IO
 def _chosen(field: str, place: str, include: Sequence[str] | None) -> Files:
     files: Files = _attempted(field, place, lambda: _files(field, place))
     if MANIFEST not in files:
-        raise input_error(field, place, _NO_MANIFEST)
+        raise input_error(field, place, f"has no {MANIFEST}. {_TARGET}")
     if include is None:
-        return files
+        for name in files:
+            if name.rpartition("/")[2] == _PROJECT:
+                what = f"has a dbt project in it ({name}). {_TARGET}; or {_CHOOSE}"
+                raise input_error(field, place, what)
+        include = ["*"]
     for pattern in include:
         if not any(fnmatchcase(name, pattern) for name in files):
             raise input_error("include", pattern, f"fits no file in {field}")
@@ -74,7 +85,17 @@ def _chosen(field: str, place: str, include: Sequence[str] | None) -> Files:
     }
     if MANIFEST not in chosen:
         raise input_error("include", ", ".join(include), f"leaves out {MANIFEST}")
+    _refuse_secrets(field, place, chosen)
     return chosen
+
+
+def _refuse_secrets(field: str, place: str, names: Iterable[str]) -> None:
+    if secret := [_printable(name) for name in names if _SECRET.search(name)]:
+        what = (
+            f"has files that may hold secrets, which are never uploaded: {shown(secret)}. Move "
+            f"them out of the folder, or {_CHOOSE}"
+        )
+        raise input_error(field, place, what)
 
 
 def _files(field: str, place: str) -> Files:
@@ -95,12 +116,28 @@ def _listed(field: str, place: str) -> Iterator[tuple[str, Callable[[], Any]]]:
         for name in sorted([*folders, *names]):
             path = Path(folder, name)
             relative = path.relative_to(root).as_posix()
-            if not Path(os.path.realpath(path)).is_relative_to(root):
-                raise input_error(
-                    field, place, f"has a link that leads out of it ({_printable(relative)})"
-                )
-            if _attempted(field, _inside(place, relative), partial(_is_regular, path)):
-                yield relative, partial(path.open, "rb")
+            # A link that leads out is an error only if it is chosen.
+            if not Path(os.path.realpath(path)).is_relative_to(root) or _attempted(
+                field, _inside(place, relative), partial(_is_regular, path)
+            ):
+                yield relative, partial(_open, field, place, root, relative)
+
+
+def _open(field: str, place: str, root: Path, name: str) -> IO[bytes]:
+    """Open a file of the worker, unless by now it is a link to what must not be uploaded."""
+    real = Path(os.path.realpath(root / name))
+    if not real.is_relative_to(root):
+        raise input_error(field, place, f"has a link that leads out of it ({_printable(name)})")
+    _refuse_secrets(field, place, [real.relative_to(root).as_posix()])
+    return real.open("rb")
+
+
+def _state(file: IO[bytes]) -> tuple[int, int] | None:
+    """Return what differs once something writes to a file, ``None`` for one in a bucket."""
+    with suppress(AttributeError, OSError):
+        found = os.fstat(file.fileno())
+        return found.st_size, found.st_mtime_ns
+    return None
 
 
 def _is_regular(path: Path) -> bool:
@@ -135,11 +172,17 @@ def _pack(field: str, place: str, files: Files, archive: IO[bytes]) -> None:
                 _attempted(field, within, opening) as into,
                 _attempted(field, within, opener) as file,
             ):
+                before = _state(file)
                 while block := _attempted(field, within, partial(file.read, _BLOCK)):
                     into.write(block)
                     left -= len(block)
                     if left < 0:
                         raise input_error(field, place, _TOO_LARGE)
+                if _state(file) != before:
+                    raise DatafoldTransientError(
+                        f"{field}: {within} changed while it was read. Upload once dbt has ended. "
+                        f"Nothing was sent."
+                    )
 
 
 def _inside(place: str, name: str) -> str:

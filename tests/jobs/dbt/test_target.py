@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,122 @@ def test_no_link_leads_out(to: str, prefix: str, tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"target: {folder} has a link that leads out of it (compiled/x). Nothing was sent."
     )
+
+
+def test_a_link_that_is_not_chosen_may_lead_anywhere(tmp_path: Path) -> None:
+    folder = target(tmp_path / "target")
+    (folder / "python").symlink_to("/usr/bin/python3")
+    assert {*pack(folder, ["manifest.json", "compiled/*"])} == {*FILES} - {"run_results.json"}
+
+
+SECRETS = (
+    *("profiles.yml", ".user.yml", ".env", ".git/config", "conf/Profiles.YML", ".dbt/profiles.yml"),
+    *("keys/rsa.p8", "keys/tls.key", "warehouse.PEM"),
+)
+
+
+def a_project(place: str, tmp_path: Path, bucket: Any) -> str:
+    """Write a dbt project whose target-path is its own folder."""
+    more = dict.fromkeys((*SECRETS, "dbt_project.yml", "models/orders.sql"), b"planted")
+    folder = target(tmp_path / "shop", **more)
+    if place == "folder":
+        return str(folder)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            bucket.pipe(f"/bucket/target/{file.relative_to(folder)}", file.read_bytes())
+    return BUCKET
+
+
+PLACES = pytest.mark.parametrize("place", ["folder", "bucket"])
+
+
+@PLACES
+def test_a_project_is_uploaded_only_by_what_is_included(
+    place: str, tmp_path: Path, bucket: Any
+) -> None:
+    project = a_project(place, tmp_path, bucket)
+    with pytest.raises(DatafoldInputError) as caught:
+        pack(project)
+    assert str(caught.value) == (
+        f"target: {project} has a dbt project in it (dbt_project.yml). It must be the folder into "
+        "which dbt writes: 'target' in the project, unless dbt's target-path says otherwise; or "
+        "choose files with the argument 'include' of DatafoldUploadDbtArtifactsOperator. Nothing "
+        "was sent."
+    )
+    found = pack(project, ["manifest.json", "run_results.json", "compiled/*", "models/*"])
+    assert {*found} == {*FILES, "models/orders.sql"}
+
+
+@PLACES
+@pytest.mark.parametrize("name", SECRETS)
+def test_no_file_with_secrets_is_uploaded(
+    name: str, place: str, tmp_path: Path, bucket: Any
+) -> None:
+    project = a_project(place, tmp_path, bucket)
+    with pytest.raises(DatafoldInputError) as caught:
+        pack(project, ["manifest.json", name])
+    assert str(caught.value) == (
+        f"target: {project} has files that may hold secrets, which are never uploaded: {name}. "
+        "Move them out of the folder, or choose files with the argument 'include' of "
+        "DatafoldUploadDbtArtifactsOperator. Nothing was sent."
+    )
+
+
+def test_all_files_with_secrets_are_named(tmp_path: Path, bucket: Any) -> None:
+    project = a_project("folder", tmp_path, bucket)
+    with pytest.raises(DatafoldInputError) as caught:
+        pack(project, ["*"])
+    assert [name for name in SECRETS if name not in str(caught.value)] == []
+
+
+def test_no_link_leads_to_a_file_with_secrets(tmp_path: Path) -> None:
+    folder = target(tmp_path, **{".env": b"planted"})
+    (folder / "env.json").symlink_to(".env")
+    with pytest.raises(DatafoldInputError, match=r"never uploaded: \.env\. "):
+        pack(folder, ["*.json"])
+
+
+def test_a_file_that_becomes_a_link_once_it_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").write_text("planted")
+
+    def replaced(path: Path) -> bool:
+        if path.name == "manifest.json":
+            path.unlink()
+            path.symlink_to(tmp_path / "other")
+        return path.is_file()
+
+    folder = target(tmp_path / "target")
+    monkeypatch.setattr(module, "_is_regular", replaced)
+    with pytest.raises(DatafoldInputError, match=r"leads out of it \(manifest\.json\)"):
+        pack(folder)
+
+
+def test_a_file_that_changes_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Written(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            found = super().read(size)
+            manifest.write_bytes(b"{}")
+            return found
+
+    manifest = target(tmp_path) / "manifest.json"
+    monkeypatch.setattr(module, "_open", lambda *asked: Written(manifest))
+    said = re.escape(f"target: {manifest} changed while it was read. Upload once dbt has ended.")
+    with pytest.raises(DatafoldTransientError, match=said):
+        pack(tmp_path)
+
+
+def test_a_large_file_takes_no_memory(tmp_path: Path) -> None:
+    os.truncate(target(tmp_path) / "manifest.json", 64 * 1024**2)
+    tracemalloc.start()
+    try:
+        with packed("target", str(tmp_path), None):
+            assert tracemalloc.get_traced_memory()[1] < 8 * 1024**2
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_that_cannot_be_packed_is_named(tmp_path: Path) -> None:
