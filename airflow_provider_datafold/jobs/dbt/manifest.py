@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.jobs.dbt.artifact import metadata
+from airflow_provider_datafold.jobs.dbt.files import metadata
 
 _UNIQUE = ("unique", "unique_combination_of_columns")
 

@@ -10,9 +10,8 @@ from typing import Any, Protocol
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.jobs.dbt.artifact import metadata
+from airflow_provider_datafold.jobs.dbt.files import metadata
 from airflow_provider_datafold.jobs.dbt.manifest import Manifest, Model
-from airflow_provider_datafold.jobs.dbt.selection import shown
 
 _PLACEHOLDER = "<custom_schema>"
 _RULES = ("database", "schema", "custom_schema")
@@ -134,9 +133,9 @@ class ProductionRules:
         ]
         if shared:
             raise DatafoldInputError(
-                f"production: sends several models to one published table: {shown(shared)}. Keep "
-                f"their schemas apart with {_PLACEHOLDER!r} in 'custom_schema', or pass "
-                f"production_manifest. Nothing was sent."
+                f"production: sends several models to one published table: "
+                f"{fields.format_names(shared)}. Keep their schemas apart with {_PLACEHOLDER!r} "
+                f"in 'custom_schema', or pass production_manifest. Nothing was sent."
             )
 
     def table(self, model: Model) -> tuple[str, ...]:

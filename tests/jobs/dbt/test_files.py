@@ -1,8 +1,9 @@
-"""The archive of a target folder, on the worker and in a bucket."""
+"""Files that dbt wrote, read and packed, on the worker and in a bucket."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import tracemalloc
@@ -13,10 +14,128 @@ import fsspec
 import pytest
 
 from airflow_provider_datafold.exceptions import DatafoldInputError, DatafoldTransientError
-from airflow_provider_datafold.jobs.dbt import target as module
-from airflow_provider_datafold.jobs.dbt.target import packed
+from airflow_provider_datafold.jobs.dbt import files
+from airflow_provider_datafold.jobs.dbt.files import packed, read_object
 from airflow_provider_datafold.redaction.secret import Secret
 from tests.artifacts import FILES, target, unpacked
+
+SIGNED = (
+    "s3://key:planted-password@bucket/folder/manifest.json?X-Signature=planted-signature-1#part"
+)
+SHOWN = "s3://key:***@bucket/folder/manifest.json"
+
+
+class Bucket:
+    """Stands in for ObjectStoragePath. Each opening fails."""
+
+    error: Exception
+
+    def __init__(self, url: str) -> None:
+        assert url == SIGNED
+
+    def open(self, mode: str) -> Any:
+        raise self.error
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> type[Bucket]:
+    monkeypatch.setattr("airflow.providers.common.compat.sdk.ObjectStoragePath", Bucket)
+    return Bucket
+
+
+@pytest.mark.parametrize("place", ["{}/a: b.json", "file://{}/a: b.json", "~/a: b.json"])
+def test_reads_a_file(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a: b.json").write_text(json.dumps({"name": "Grüße"}), encoding="utf-8")
+    assert read_object("manifest", place.format(tmp_path)) == {"name": "Grüße"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read (No such file or directory). A plain path is a file of the worker"),
+        (
+            b'{"nodes": {"a": "planted',
+            "is not valid JSON from character 16 on. Perhaps it was not written or copied to its "
+            "end (24 bytes).",
+        ),
+        (b"", "is not valid JSON from character 0 on"),
+        (b"\xff\xfe", "is not valid JSON from character 0 on"),
+        (b"[" * 100_000, "is not valid JSON from character 0 on"),
+        (b"[]", "is not a JSON object."),
+        (b'{"a": 1234}', "has more than 0 MB."),
+    ],
+)
+def test_a_file_that_cannot_be_used(
+    content: bytes | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "manifest.json"
+    if content is not None:
+        file.write_bytes(content)
+    if "MB" in said:
+        monkeypatch.setattr(files, "LARGEST_FILE", 10)
+
+    with pytest.raises(DatafoldInputError) as caught:
+        read_object("run_results", str(file))
+
+    assert str(caught.value).startswith(f"run_results: {file} {said}")
+    assert str(caught.value).endswith("Nothing was sent.")
+    assert caught.value.__context__ is None
+
+
+def test_where_a_relative_path_was_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "target").mkdir()
+    place = f"target cannot be read at {tmp_path}/target (Is a directory). A plain path"
+    with pytest.raises(DatafoldInputError, match=re.escape(f"manifest: {place}")):
+        read_object("manifest", "target")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_final"),
+    [
+        (FileNotFoundError("planted-signature-1"), True),
+        (PermissionError("planted-signature-1"), True),
+        (ImportError("planted-signature-1"), True),
+        (ValueError("planted-signature-1"), True),
+        (OSError("planted-signature-1"), False),
+        (RuntimeError("planted-signature-1"), False),
+    ],
+)
+def test_a_bucket_that_fails_shows_no_secret(
+    error: Exception, is_final: bool, broken: type[Bucket]
+) -> None:
+    broken.error = error
+    with pytest.raises(DatafoldInputError if is_final else DatafoldTransientError) as caught:
+        read_object("manifest", SIGNED)
+    text = str(caught.value)
+    assert text.startswith(f"manifest: {SHOWN} cannot be read ({type(error).__name__}). ")
+    assert text.endswith("Nothing was sent.")
+    assert caught.value.__context__ is None
+
+
+def test_a_scheme_that_airflow_lacks() -> None:
+    with pytest.raises(DatafoldInputError, match="has the provider for its scheme"):
+        read_object("manifest", "nowhere://bucket/manifest.json")
+
+
+def test_logs_show_no_secret_of_a_url(
+    broken: type[Bucket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr(
+        "airflow_provider_datafold.redaction.masker._mask_secret", lambda text: masked.append(text)
+    )
+    broken.error = OSError()
+    with pytest.raises(DatafoldTransientError):
+        read_object("manifest", SIGNED)
+    # Not the short names and values, which would be masked everywhere.
+    assert masked == ["planted-password", "planted-signature-1"]
+
+
+# The archive of a target folder.
 
 BUCKET = "memory://bucket/target"
 
@@ -34,10 +153,10 @@ def bucket() -> Any:
         from airflow.sdk.io import attach
     except ImportError:  # Airflow 2
         from airflow.io.store import attach
-    files = fsspec.filesystem("memory")
-    attach(protocol="memory", fs=files)
-    yield files
-    files.store.clear()
+    memory = fsspec.filesystem("memory")
+    attach(protocol="memory", fs=memory)
+    yield memory
+    memory.store.clear()
 
 
 @pytest.mark.parametrize("prefix", ["", "file://", "local://"])
@@ -65,8 +184,8 @@ def test_what_is_secret_in_a_url_is_shown_nowhere(monkeypatch: pytest.MonkeyPatc
     def fails(place: str) -> None:
         raise OSError(place)
 
-    monkeypatch.setattr(module, "mask", lambda found: hidden.extend(map(Secret.reveal, found)))
-    monkeypatch.setattr(module, "object_at", fails)
+    monkeypatch.setattr(files, "mask", lambda found: hidden.extend(map(Secret.reveal, found)))
+    monkeypatch.setattr(files, "_object_at", fails)
     with pytest.raises(DatafoldTransientError) as caught:
         pack("s3://me:planted-password@bucket/target?signature=planted-signature")
     assert hidden == ["planted-password", "planted-signature"]
@@ -183,7 +302,7 @@ def test_a_file_that_becomes_a_link_once_it_is_listed(
         return path.is_file()
 
     folder = target(tmp_path / "target")
-    monkeypatch.setattr(module, "_is_regular", replaced)
+    monkeypatch.setattr(files, "_is_regular", replaced)
     with pytest.raises(DatafoldInputError, match=r"leads out of it \(manifest\.json\)"):
         pack(folder)
 
@@ -198,7 +317,7 @@ def test_a_file_that_changes_while_it_is_read(
             return found
 
     manifest = target(tmp_path) / "manifest.json"
-    monkeypatch.setattr(module, "_open", lambda *asked: Written(manifest))
+    monkeypatch.setattr(files, "_open", lambda *asked: Written(manifest))
     said = re.escape(f"target: {manifest} changed while it was read. Upload once dbt has ended.")
     with pytest.raises(DatafoldTransientError, match=said):
         pack(tmp_path)
@@ -236,14 +355,14 @@ def test_no_key_leads_out(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
         class fs:  # noqa: N801
             find = staticmethod(lambda path: [f"{path}/{key}"])
 
-    monkeypatch.setattr(module, "object_at", lambda place: Root)
+    monkeypatch.setattr(files, "_object_at", lambda place: Root)
     with pytest.raises(DatafoldInputError, match="has a file whose path leads out of it"):
         pack("s3://bucket/target")
 
 
-@pytest.mark.parametrize("limit", ["MOST_FILES", "MOST_BYTES"])
+@pytest.mark.parametrize("limit", ["MOST_FILES", "LARGEST_FOLDER"])
 def test_too_much(limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, limit, 2)
+    monkeypatch.setattr(files, limit, 2)
     with pytest.raises(DatafoldInputError, match=r"^target: .* has more than [\d]+ (files|MB)\b"):
         pack(target(tmp_path))
 
