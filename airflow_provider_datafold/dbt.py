@@ -62,6 +62,6 @@ def upload_artifacts(
         facts = hook.checked(partial(fields.each_checked, checks), given)
         number = facts.pop("ci_config_id")
         target = os.path.join(project_dir, "target")
-        with jobs.dbt.target.packed("project_dir", target, None) as archive:
+        with jobs.dbt.files.packed("project_dir", target, None) as archive:
             jobs.dbt.upload.upload_once(hook, number, archive, {**facts, "run_id": None})
         hook.log.info("Uploaded the artifacts of commit %s to Datafold.", facts["commit_sha"])

@@ -9,7 +9,7 @@ from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.caller import Caller
 from airflow_provider_datafold.api.names import table_path
 from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.exceptions import DatafoldRejectedError
+from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldRejectedError
 from airflow_provider_datafold.redaction.frames import concealed
 
 _NOUN = "data source"
@@ -157,6 +157,7 @@ class DataSourceMethods(Caller):
         :param candidates: how many keys to return at most.
         :return: keys, each a list of columns; empty if there is none.
         :raises DatafoldRejectedError: Datafold says why it cannot tell.
+        :raises DatafoldAnswerError: a column of a key is not a string.
         :raises DatafoldError: see :meth:`call`.
         """
         wanted = {
@@ -172,5 +173,13 @@ class DataSourceMethods(Caller):
             said = self._redactor().excerpt(str(error)).rstrip(".")
             raise DatafoldRejectedError(f"Datafold cannot guess the primary key: {said}.")
         found = answer.get("candidates") or ()
-        keys = [each.get("pk") for each in found if isinstance(each, Mapping)]
-        return [[*map(str, key)] for key in keys if key and isinstance(key, list)]
+        guessed = [each.get("pk") for each in found if isinstance(each, Mapping)]
+        keys = [key for key in guessed if key and isinstance(key, list)]
+        for key in keys:
+            if not all(isinstance(name, str) for name in key):
+                said = self._redactor().excerpt(f"{key} of the table {table}")
+                raise DatafoldAnswerError(
+                    f"Datafold guessed the primary key {said}, but a column's name must be a "
+                    f"string. Find the key yourself, and pass it."
+                )
+        return [key for key in keys if all(map(str.strip, key))]

@@ -32,6 +32,8 @@ _SHA = re.compile(r"[0-9a-fA-F]{7,64}")
 LARGEST = 2**63 - 1
 """The largest integer that a database keeps in 64 bits."""
 
+_MOST_NAMES = 10
+
 _TEXTS = "must be a list of strings, e.g. ['a', 'b']"
 
 
@@ -237,6 +239,12 @@ def format_value(value: Any) -> str:
     except ValueError:
         # Python refuses to write integers of more than 4,300 digits.
         return "an integer of thousands of digits"
+
+
+def format_names(names: Sequence[str]) -> str:
+    """Join names for an error or the log, which shows the first if there are many."""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 def _integer(value: Any) -> int | None:

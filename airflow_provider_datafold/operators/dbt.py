@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_datafold.jobs.dbt.manifest import Manifest
-    from airflow_provider_datafold.jobs.dbt.models import Choice, Comparison, Rename
+    from airflow_provider_datafold.jobs.dbt.models import Choice, Comparison, Limits, Rename
     from airflow_provider_datafold.jobs.dbt.production import Production
-    from airflow_provider_datafold.jobs.dbt.settings import Limits
     from airflow_provider_datafold.jobs.hook import JobHook
 
 
@@ -159,7 +158,7 @@ class DatafoldDbtModelsOperator(TakesNames, DatafoldOperator):
             production_manifest=fields.optional(fields.name),
             production=fields.optional(jobs.dbt.production.read_rules),
             run_results=fields.optional(fields.name),
-            select=fields.optional(jobs.dbt.selection.read_selectors),
+            select=fields.optional(jobs.dbt.models.read_selectors),
             exclude=fields.optional(fields.texts),
             data_source_id=jobs.identity.id_or_name,
             primary_key_tag=fields.name,
@@ -178,10 +177,10 @@ class DatafoldDbtModelsOperator(TakesNames, DatafoldOperator):
 
     def _choose(self) -> tuple[Production, Choice]:
         given = self._given
-        content = jobs.dbt.artifact.read_artifact("manifest", given["manifest"], "manifest")
+        content = jobs.dbt.files.read_artifact("manifest", given["manifest"], "manifest")
         manifest = jobs.dbt.manifest.read_manifest("manifest", content)
         production = self._production(content, manifest)
-        models = jobs.dbt.selection.select(
+        models = jobs.dbt.models.select(
             [*manifest.values(), *production.removed.values()],
             self._selectors(content),
             given["exclude"],
@@ -203,18 +202,18 @@ class DatafoldDbtModelsOperator(TakesNames, DatafoldOperator):
         if not isinstance(selected, str):
             return selected
         # Lines, or where they are.
-        if jobs.dbt.selection.is_place(selected.strip()):
-            selected = jobs.dbt.artifact.read_text("select", selected.strip())
-        return jobs.dbt.selection.of_list(selected, jobs.dbt.manifest.other_names(content))
+        if jobs.dbt.models.is_place(selected.strip()):
+            selected = jobs.dbt.files.read_text("select", selected.strip())
+        return jobs.dbt.models.of_list(selected, jobs.dbt.manifest.other_names(content))
 
     def _statuses(self, content: Mapping[str, Any], manifest: Manifest) -> Mapping[str, str]:
         """Read what became of the models, if that is of the run of the manifest."""
-        of_run = jobs.dbt.artifact.read_artifact(
+        of_run = jobs.dbt.files.read_artifact(
             "run_results", self._given["run_results"], "run-results"
         )
-        results = jobs.dbt.results.read_results("run_results", of_run)
-        jobs.dbt.results.check_tables("run_results", results, manifest)
-        if not jobs.dbt.results.are_of_one_run(content, of_run):
+        results = jobs.dbt.models.read_results("run_results", of_run)
+        jobs.dbt.models.check_tables("run_results", results, manifest)
+        if not jobs.dbt.models.are_of_one_run(content, of_run):
             self.log.warning(
                 "run_results and manifest are of different runs of dbt (their invocation_id "
                 "differs). Check that both are of the build: run_results of another run says "
@@ -227,7 +226,7 @@ class DatafoldDbtModelsOperator(TakesNames, DatafoldOperator):
         if rules is not None:
             return rules
         name = "production_manifest"
-        content = jobs.dbt.artifact.read_artifact(name, self._given[name], "manifest")
+        content = jobs.dbt.files.read_artifact(name, self._given[name], "manifest")
         published = jobs.dbt.manifest.read_manifest(name, content)
         jobs.dbt.production.check_project(name, built, content, manifest)
         return jobs.dbt.production.ProductionManifest(manifest, published)
@@ -254,7 +253,7 @@ class DatafoldDbtModelsOperator(TakesNames, DatafoldOperator):
         if lost:
             self.log.warning(
                 "Datafold's CI takes no filters, limits and times, so it ignores those of: %s.",
-                jobs.dbt.selection.shown(lost),
+                fields.format_names(lost),
             )
 
     def _rename(self, hook: JobHook, source: int) -> Rename:
@@ -287,7 +286,8 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
     :param commit_sha: sha of the commit that dbt ran with, 7 to 64 hexadecimal digits.
     :param run_id: links the run of a pull request to that of its base, if CI is set up so.
     :param include: patterns of the files to upload, by their paths in ``target``, e.g.
-        ``["manifest.json", "compiled/*"]``; by default all.
+        ``["manifest.json", "compiled/*"]``; by default all. A whole project needs it, and no
+        ``profiles.yml``, hidden file or private key may be in it.
     :param wait_for_completion: whether to wait for the end of the pull request's CI run. A
         production run has none.
     :param deferrable: whether to wait in the triggerer, which takes no worker slot; by default as
@@ -304,7 +304,8 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
     :raises DatafoldInputError: a parameter is wrong, or ``target`` is not dbt's; nothing was sent.
     :raises DatafoldNotFoundError: there is no such CI configuration, or a minute after the upload
         no CI run.
-    :raises DatafoldTransientError: the bucket with ``target`` did not answer.
+    :raises DatafoldTransientError: the bucket with ``target`` did not answer, or a file changed
+        while it was read.
     :raises DatafoldJobFailedError: the run failed; Airflow's retry uploads again.
     :raises DatafoldJobCancelledError: someone cancelled the run.
     :raises DatafoldDeadlineError: it took longer than ``timeout`` or ``execution_timeout``.
@@ -360,7 +361,7 @@ class DatafoldUploadDbtArtifactsOperator(DatafoldCIOperator):
         """Upload the artifacts, and find the run that Datafold starts for them."""
         asked, waits = self._asked, self.wait_for_completion
         number, sha = asked["ci_config_id"], asked["commit_sha"]
-        with jobs.dbt.target.packed("target", asked["target"], asked["include"]) as archive:
+        with jobs.dbt.files.packed("target", asked["target"], asked["include"]) as archive:
             ended = jobs.dbt.upload.ended_runs(hook, number, sha) if waits else ()
             jobs.dbt.upload.upload_once(hook, number, archive, self._facts)
         self.log.info("Uploaded dbt's artifacts of commit %s (%s).", sha, asked["run_type"])
@@ -372,6 +373,6 @@ def _limits() -> Limits:
     """Return what a model may set of its gate."""
     parameters = signature(DatafoldRunDataDiffOperator).parameters
     defaults = {name: parameters[name].default for name in PASSING}
-    return jobs.dbt.settings.Limits(
+    return jobs.dbt.models.Limits(
         PASSING, lambda given: gate.decision.Gate({**defaults, **given}, gate.approval.Approval())
     )

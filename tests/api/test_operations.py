@@ -251,6 +251,17 @@ def test_a_response_has_the_type_that_is_documented(
                 hook.call(operation)
 
 
+def test_only_names_of_columns_are_a_key(serve: Any) -> None:
+    keys = ["id", None, [], [""], ["id", " "], ["id", "day"]], [["id"], ["id", 1]]
+    candidates = [[7, *({"pk": key} for key in each)] for each in keys]
+    serve(*(answers(200, json.dumps({"candidates": each}).encode()) for each in candidates))
+    with DatafoldHook() as hook:
+        assert hook.guess_primary_key(1, "shop.orders") == [["id", "day"]]
+        said = r"guessed the primary key \['id', 1\] of the table shop.orders, but a column's name"
+        with pytest.raises(DatafoldAnswerError, match=said):
+            hook.guess_primary_key(1, "shop.orders")
+
+
 def test_an_empty_response_is_accepted_only_if_nothing_is_documented(serve: Any) -> None:
     serve(answers(204, b""))
     with DatafoldHook() as hook:

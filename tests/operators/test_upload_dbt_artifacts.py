@@ -198,6 +198,15 @@ def test_the_callback_uploads_the_target_of_a_project(
     assert f"Uploaded the artifacts of commit {SHA} to Datafold" in log.text
 
 
+def test_the_callback_uploads_no_whole_project(tmp_path: Path, sandbox: Any) -> None:
+    target(tmp_path, **{"dbt_project.yml": b"target-path: ."})
+    (tmp_path / "target").symlink_to(".")
+    said = "^project_dir: .* has a dbt project in it"
+    with pytest.raises(DatafoldInputError, match=said):
+        upload_artifacts(tmp_path, ci_config_id=4, run_type="production", commit_sha=SHA)
+    assert sandbox.state.requests == []
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

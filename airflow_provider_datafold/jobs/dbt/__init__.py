@@ -8,14 +8,10 @@ from airflow_provider_datafold.lazy_modules import modules_of
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.jobs.dbt import (
-        artifact as artifact,
+        files as files,
         manifest as manifest,
         models as models,
         production as production,
-        results as results,
-        selection as selection,
-        settings as settings,
-        target as target,
         upload as upload,
     )
 else:

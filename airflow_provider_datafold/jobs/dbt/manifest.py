@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.jobs.dbt.artifact import metadata
+from airflow_provider_datafold.jobs.dbt.files import metadata
 
 _UNIQUE = ("unique", "unique_combination_of_columns")
 
 _ANY_FAILURE = ("None", "!=0", ">0", ">=1")
 """Each way to say in a test's ``error_if`` that one failure is an error."""
+
+_ALL_FAILURES = ("none", "count(*)", "count(1)")
+"""Each way to say in a test's ``fail_calc`` that each row found is a failure."""
 
 _MERGING = ("merge", "delete+insert")
 """The incremental strategies that make a ``unique_key`` unique. So do most adapters' defaults."""
@@ -263,6 +266,7 @@ def _finds_all(config: Mapping[str, Any]) -> bool:
         not config.get("where")
         and str(config.get("severity")).lower() != "warn"
         and str(config.get("error_if")).replace(" ", "") in _ANY_FAILURE
+        and str(config.get("fail_calc")).replace(" ", "").lower() in _ALL_FAILURES
     )
 
 

@@ -4,19 +4,308 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from difflib import get_close_matches
+from os.path import expanduser, isfile
 from typing import Any
 
+from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.jobs.dbt.files import metadata
 from airflow_provider_datafold.jobs.dbt.key import IDENTIFIER, Key, find_key
-from airflow_provider_datafold.jobs.dbt.manifest import Model, Quoted
+from airflow_provider_datafold.jobs.dbt.manifest import Manifest, Model, Quoted
 from airflow_provider_datafold.jobs.dbt.production import Production
-from airflow_provider_datafold.jobs.dbt.results import BUILT, SKIPPED
-from airflow_provider_datafold.jobs.dbt.selection import shown
-from airflow_provider_datafold.jobs.dbt.settings import Limits, Settings, read_settings
+
+BUILT = ("success", "partial success")
+"""The statuses of a model that was built; the second one if some batches of a microbatch failed."""
+
+SKIPPED = "skipped"
+"""The status of a model after one that failed."""
+
+_BUILDERS = ("build", "retry", "run")
+"""The commands of dbt that build models. Others, such as compile, have results of models, too."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a run."""
+
+    statuses: Mapping[str, str]
+    relations: Mapping[str, str]
+
+
+def read_results(argument: str, content: Mapping[str, Any]) -> Results:
+    """Read the results of a run."""
+    results = content.get("results")
+    if not isinstance(results, list):
+        raise DatafoldInputError(
+            f"{argument}: has no 'results', so it is not the run_results.json of dbt. Nothing was "
+            f"sent."
+        )
+    arguments = content.get("args")
+    arguments = arguments if isinstance(arguments, Mapping) else {}
+    command = arguments.get("which")
+    if command is not None and command not in _BUILDERS:
+        raise DatafoldInputError(
+            f"{argument}: was written by 'dbt {command}', which builds no models. Keep the file "
+            f"that dbt build or dbt run wrote, and pass that. Nothing was sent."
+        )
+    for flag in ("empty", "sample"):
+        if arguments.get(flag):
+            raise DatafoldInputError(
+                f"{argument}: was written by 'dbt {command}' with --{flag}, which builds tables "
+                f"without all of their rows. Build without it, and pass the files of that run. "
+                f"Nothing was sent."
+            )
+    found = [result for result in results if isinstance(result, Mapping)]
+    return Results(
+        {str(result.get("unique_id")): str(result.get("status")).lower() for result in found},
+        {
+            str(result.get("unique_id")): str(result["relation_name"])
+            for result in found
+            if result.get("relation_name")
+        },
+    )
+
+
+def check_tables(argument: str, results: Results, manifest: Manifest) -> None:
+    """Refuse the results of a run that built other tables than the manifest names.
+
+    Tables that were not built would be compared otherwise, and pass.
+    """
+    others = [
+        f"{model.label} ({built}, not {model.relation})"
+        for unique_id, built in sorted(results.relations.items())
+        for model in [manifest.get(unique_id)]
+        if model is not None and model.relation not in (None, built)
+    ]
+    if others:
+        raise DatafoldInputError(
+            f"{argument}: is of another run than the manifest, because other tables were built: "
+            f"{fields.format_names(others)}. Pass both files of the run that built the models. "
+            f"Nothing was sent."
+        )
+
+
+def are_of_one_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two files are of the same run of dbt, as far as they say."""
+    ids = [metadata(content).get("invocation_id") for content in (one, other)]
+    return None in ids or ids[0] == ids[1]
+
+
+_OTHER = re.compile(
+    r"\d\d:\d\d:\d\d|^(?:exposure|function|metric|saved_query|semantic_model|source|unit_test):"
+)
+"""A line of dbt's log, or what it lists that is not a model."""
+
+_SELECTOR = re.compile(r"(?:tag|path|package):|[^/\\]*$")
+
+
+def read_selectors(argument: str, value: Any) -> list[str] | str:
+    """Check what is selected."""
+    found = fields.literal(value)
+    if isinstance(found, str):
+        return fields.text(argument, found)
+    selectors = fields.texts(argument, found)
+    if not selectors:
+        raise _unfit(argument, ["an empty list"])
+    return selectors
+
+
+def is_place(text: str) -> bool:
+    """Return whether a string says where the lines of ``dbt ls`` are, instead of being them."""
+    if "\n" in text or _OTHER.search(text):
+        return False
+    return isfile(expanduser(text)) or not _SELECTOR.match(text)
+
+
+def of_list(text: str, other_names: Collection[str]) -> list[str]:
+    """Return the models among the lines that ``dbt ls`` printed."""
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not _OTHER.search(line) and line not in other_names]
+
+
+def select(
+    models: Iterable[Model], selectors: Sequence[str] | None, excluded: Sequence[str] | None
+) -> list[Model]:
+    """Select models."""
+    models = sorted(models, key=lambda model: model.unique_id)
+    wanted, unwanted = _fitting(models, selectors or ()), _fitting(models, excluded or ())
+    unfit = [fields.format_value(selector) for selector, found in wanted.items() if not found]
+    if unfit:
+        raise _unfit("select", unfit)
+    chosen = {model.unique_id for model in models} if selectors is None else _all(wanted)
+    chosen -= _all(unwanted)
+    return [model for model in models if model.unique_id in chosen]
+
+
+def _fitting(models: Sequence[Model], selectors: Iterable[str]) -> dict[str, set[str]]:
+    """Return the unique ids of the models that fit, by selectors."""
+    by_name = defaultdict(set)
+    for model in models:
+        for name in (model.name, model.label, model.fqn, model.unique_id):
+            by_name[name].add(model.unique_id)
+    return {
+        selector: {model.unique_id for model in models if _fits(model, selector)}
+        if ":" in selector
+        else by_name[selector]
+        for selector in selectors
+    }
+
+
+def _fits(model: Model, selector: str) -> bool:
+    method, _, value = selector.partition(":")
+    if method == "tag":
+        return value in model.tags
+    if method == "package":
+        return value == model.package
+    folder = value.replace("\\", "/").removeprefix("./").rstrip("/")
+    return method == "path" and (model.file == folder or model.file.startswith(f"{folder}/"))
+
+
+def _all(fitting: Mapping[str, set[str]]) -> set[str]:
+    return set().union(*fitting.values())
+
+
+def _unfit(argument: str, names: Sequence[str]) -> DatafoldInputError:
+    return DatafoldInputError(
+        f"{argument}: no model fits {fields.format_names(names)}. It takes names of models, "
+        f"'tag:...', 'package:...', and 'path:...' from the project's folder. Nothing was sent."
+    )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The arguments of a gate that a model may set."""
+
+    names: Sequence[str]
+    check: Callable[[Mapping[str, Any]], object]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a model sets for its data diff."""
+
+    filter: str | None = None
+    include_columns: list[str] | None = None
+    exclude_columns: list[str] | None = None
+    time_column: str | None = None
+    prod_time_travel: int | str | None = None
+    pr_time_travel: int | str | None = None
+    never_diff: bool = False
+    diff_tolerance: int | float | None = None
+    slim_diff: object = None
+    gate: Mapping[str, Any] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of a data diff, without ``time_column``, which names a column."""
+        found = {
+            "time_travel_point1": self.prod_time_travel,
+            "time_travel_point2": self.pr_time_travel,
+            "diff_tolerance": self.diff_tolerance,
+        }
+        return {name: each for name, each in found.items() if each is not None}
+
+    @property
+    def are_only_columns(self) -> bool:
+        """Whether there is nothing but a choice of columns."""
+        return not (self.gate or self.options or self.filter or self.time_column)
+
+
+def read_settings(model: Model, limits: Limits) -> Settings:
+    """Read what a model sets under ``datafold`` in its meta."""
+    datafold = _object(model, "datafold", model.meta.get("datafold"))
+    datadiff = _object(model, "datafold.datadiff", datafold.get("datadiff"))
+    gate = _object(model, "datafold.gate", datafold.get("gate"))
+    _check_limits(model, gate, limits)
+    given = {name: value for name, value in datadiff.items() if value not in (None, [])}
+    found = {
+        name: check(_place(model, f"datafold.datadiff.{name}"), given[name])
+        for name, check in _CHECKS.items()
+        if name in given
+    }
+    places = [
+        *(f"datafold.{name}" for name in datafold),
+        *(f"datafold.datadiff.{n}" for n in given),
+    ]
+    known = [
+        *("datafold.datadiff", "datafold.gate"),
+        *(f"datafold.datadiff.{name}" for name in _CHECKS),
+        *(f"datafold.gate.{name}" for name in limits.names),
+    ]
+    ignored = tuple(_hinted(place, known) for place in places if place not in known)
+    return Settings(**found, gate=gate, ignored=ignored)
+
+
+def _hinted(place: str, known: Sequence[str]) -> str:
+    """Add to an unknown setting the one that may have been meant."""
+    name = place.rpartition(".")[2]
+    names = {each.rpartition(".")[2]: each for each in reversed(known)}
+    nearest = get_close_matches(name, names, 1)
+    return f"{place} (did you mean {names[nearest[0]]!r}?)" if nearest else place
+
+
+def _moment(name: str, value: Any) -> int | str:
+    """Check a moment in time, or a list of one: what form it has depends on the warehouse."""
+    if isinstance(value, list):
+        if len(value) != 1:
+            raise fields.input_error(name, value, "must be one moment")
+        (value,) = value
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number else fields.text(name, value)
+
+
+def _tolerance(name: str, value: Any) -> int | float:
+    found = fields.number(name, value)
+    if found < 0:
+        raise fields.input_error(name, value, "must be a number from 0 on")
+    return found
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "filter": fields.text,
+    "include_columns": fields.texts,
+    "exclude_columns": fields.texts,
+    "time_column": fields.text,
+    "prod_time_travel": _moment,
+    "pr_time_travel": _moment,
+    "never_diff": fields.boolean,
+    "diff_tolerance": _tolerance,
+    "slim_diff": lambda _, value: value,
+}
+
+
+def _check_limits(model: Model, gate: Mapping[str, Any], limits: Limits) -> None:
+    for name in gate:
+        if name not in limits.names:
+            nearest = get_close_matches(name, limits.names, 1)
+            others = f"its limits are {', '.join(limits.names)}."
+            hint = f"did you mean {nearest[0]!r}?" if nearest else others
+            raise DatafoldInputError(
+                f"{_place(model, 'datafold.gate')}: the gate has no limit "
+                f"{fields.format_value(name)}; {hint} Nothing was sent."
+            )
+    try:
+        limits.check(gate)
+    except DatafoldInputError as error:
+        message = f"{_place(model, 'datafold.gate')}: {error}"
+    else:
+        return
+    raise DatafoldInputError(message)
+
+
+def _object(model: Model, name: str, value: Any) -> Mapping[str, Any]:
+    return fields.mapping(_place(model, name), {} if value is None else value)
+
+
+def _place(model: Model, name: str) -> str:
+    return f"model {model.label!r}: {name} in its meta"
+
 
 NEW = "new, so nothing is published"
 REMOVED = "removed"
@@ -103,7 +392,7 @@ def choose(
         if model.unique_id in production.removed:
             removed.append(model)
             continue
-        settings = read_settings(model, limits)
+        settings = read_settings(model, limits) if model.has_table else Settings()
         if reason := _reason(model, settings, statuses):
             left_out[reason].append(model)
         else:
@@ -205,7 +494,7 @@ def _reason(model: Model, settings: Settings, statuses: Mapping[str, str] | None
 
 
 def _names(models: Iterable[Model]) -> str:
-    return shown([model.label for model in models])
+    return fields.format_names([model.label for model in models])
 
 
 def _keyless(models: Sequence[Model], tag: str) -> DatafoldInputError:

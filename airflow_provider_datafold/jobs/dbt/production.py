@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.jobs.dbt.artifact import metadata
+from airflow_provider_datafold.jobs.dbt.files import metadata
 from airflow_provider_datafold.jobs.dbt.manifest import Manifest, Model
 
 _PLACEHOLDER = "<custom_schema>"
@@ -114,18 +114,31 @@ class ProductionRules:
         return {}
 
     def check(self, models: Iterable[Model]) -> None:
-        """Refuse models with a schema of their own, if there is no rule for it."""
-        if self.schema is None or self.custom_schema is not None:
-            return
+        """Refuse models with a schema that no rule is for, and two with one published table."""
+        models = [*models]
         lost = [model for model in models if model.custom_schema]
-        if lost:
+        if lost and self.schema is not None and self.custom_schema is None:
             raise DatafoldInputError(
                 f"production: has no 'custom_schema', but these models have a schema of their own: "
                 f"{', '.join(f'{model.label} ({model.custom_schema})' for model in lost)}. Pass "
                 f"e.g. {{'custom_schema': 'prod_{_PLACEHOLDER}'}}. Nothing was sent."
             )
+        by_table = defaultdict(list)
+        for model in models:
+            by_table[self.table(model)].append(model.unique_id)
+        shared = [
+            f"{' and '.join(ids)} ({'.'.join(table)})"
+            for table, ids in by_table.items()
+            if len(ids) > 1
+        ]
+        if shared:
+            raise DatafoldInputError(
+                f"production: sends several models to one published table: "
+                f"{fields.format_names(shared)}. Keep their schemas apart with {_PLACEHOLDER!r} "
+                f"in 'custom_schema', or pass production_manifest. Nothing was sent."
+            )
 
-    def table(self, model: Model) -> tuple[str, ...] | None:
+    def table(self, model: Model) -> tuple[str, ...]:
         """Return the published table: each model has one."""
         database = model.custom_database or self.database or model.database
         schema = self.schema
