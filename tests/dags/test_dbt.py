@@ -1,4 +1,4 @@
-"""The snippets of docs/dbt.md."""
+"""Gates mapped over the models of a dbt project, and the snippets of docs/dbt.md."""
 
 from __future__ import annotations
 
@@ -9,13 +9,82 @@ from typing import Any
 import pytest
 
 from dev.sandbox.course import Course, Step
-from dev.sandbox.data_diffs import IDENTICAL
+from dev.sandbox.data_diffs import IDENTICAL, done
 from tests import documents
 from tests.artifacts import SHA
 from tests.conftest import ROOT
-from tests.dbt import artifact
+from tests.dbt import VERSIONS, artifact
 
 pytestmark = [pytest.mark.airflow, pytest.mark.usefixtures("connections")]
+
+MAPPED = """
+models = DatafoldDbtModelsOperator(
+    task_id="models",
+    manifest="{{ params.manifest }}",
+    production="{{ params.production }}",
+    production_manifest="{{ params.nothing }}",
+    run_results="{{ params.nothing }}",
+    select="{{ params.selected }}",
+    data_source_id="{{ params.source }}",
+    primary_key_tag="{{ params.tag }}",
+    missing_pk="{{ params.missing }}",
+    upper_case="{{ params.upper }}",
+    returns="{{ params.returns }}",
+)
+Gate.partial(
+    task_id="gate",
+    poll_interval=0.01,
+    deferrable=DEFERRABLE,
+    map_index_template="{{ task.table2 | last }}",
+).expand_kwargs(models.output)
+"""
+PARAMS = {
+    "production": {"schema": "public", "custom_schema": "public_<custom_schema>"},
+    "selected": ["customers", "tag:nightly", "path:models/finance", "old_orders"],
+    "source": 1,
+    "nothing": None,
+    "tag": "primary-key",
+    "missing": "fail",
+    "upper": True,
+    "returns": "data_diffs",
+}
+
+
+@pytest.mark.parametrize(("version", "deferrable"), list(zip(VERSIONS, [False, True], strict=True)))
+def test_each_model_has_a_gate(
+    version: str, deferrable: bool, run_tasks: Any, sandbox: Any, created: Any
+) -> None:
+    # The same for all, because nobody knows whose gate is first.
+    different = done("different", rows_added=999, rows_removed=0, diff_rows_count=0)
+    way = (Step("waiting"),) if deferrable else ()
+    sandbox.state.data_diffs.courses.default = Course(way, "done", different.outcome)
+    params = {**PARAMS, "manifest": artifact("staging", "manifest", version)}
+    tasks = MAPPED.replace("DEFERRABLE", str(deferrable))
+
+    run = run_tasks(tasks, params, native=deferrable)
+
+    # Only the project allows new rows, and only in the orders.
+    assert run.states == {
+        "models": "success",
+        "customers": "failed",
+        "orders": "success",
+        "payments": "failed",
+        "prices": "failed",
+        "products": "failed",
+    }
+    # dbt quotes the tables, and not the columns.
+    sent = {body["table2"][-1]: body for body in created()}
+    customers = {
+        "table1": ["shop", "public", "customers"],
+        "table2": ["shop", "staging", "customers"],
+        "pk_columns": ["CUSTOMER_ID"],
+        "filter1": "not is_test",
+        "filter2": "not is_test",
+        "exclude_columns": ["NAME"],
+    }
+    assert sent["customers"].items() >= customers.items()
+    assert sent["prices"]["table1"] == ["shop", "public_finance", "prices"]
+
 
 SNIPPETS = documents.blocks(ROOT / "docs" / "dbt.md", "python")
 FILES = ["manifest.json", "run_results.json"]

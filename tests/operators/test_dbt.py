@@ -842,14 +842,16 @@ def test_models_without_a_key_are_skipped(read: Read, left_out: Any) -> None:
     assert left_out == [("d", "ephemeral"), ("b", "no primary key"), ("c", "no primary key")]
 
 
-def test_only_the_log_cuts_long_lists(
-    read: Read, task_log: Log, tmp_path: Path, left_out: Any
+def test_long_lists_are_cut(
+    read: Read, refused: Read, task_log: Log, tmp_path: Path, left_out: Any
 ) -> None:
     nodes = [model(f"m{number:03}") for number in range(100)]
     file = of_run(tmp_path, {"unique_id": "model.shop.m000"})
     read(nodes, run_results=file, **TO_PUBLIC)
     assert len(left_out) == 99
     assert "m010 and 89 more. A task after" in task_log.warnings[0]
+    assert any(line.endswith("m010 and 89 more.") for line in task_log.messages)
+    assert "m009 and 90 more. Pass" in refused(nodes, production={"schema": "staging"})
 
 
 def test_datafold_infers_keys(read: Read) -> None:
@@ -949,6 +951,10 @@ def test_whatever_else_is_in_a_manifest(read: Read, task_log: Log) -> None:
     (found,) = read(content, **TO_PUBLIC)
     assert found == gate("orders", "id")
     assert "Comparing 1 of 2 models. Left out: disabled: old." in task_log.messages
+
+
+def test_a_file_is_missing(refused: Read) -> None:
+    assert refused(run_results="/no/file").startswith("run_results: /no/file cannot be read")
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,33 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
-from airflow_provider_datafold.jobs.dbt.key import find_key, split
+from airflow_provider_datafold.jobs.dbt.key import Key, find_key, split
 from airflow_provider_datafold.jobs.dbt.manifest import read_manifest
-from tests.dbt import a_model, a_test
+from tests.dbt import VERSIONS, a_model, a_test, manifest
+
+WAYS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "customers": ("the model's meta", "the model's meta", ("customer_id",)),
+    "order_lines": ("the columns' meta", "the columns' meta", ("order_id", "line")),
+    "products": ("the columns' tags", "the columns' tags", ("product_id",)),
+    "orders": ("dbt's primary_key", "tests", ("order_id",)),
+    "loyalty": ("dbt's primary_key", "tests", ("customer_id",)),
+    "shipments": ("dbt's primary_key", "tests", ("order_id", "parcel")),
+    "returns": ("dbt's primary_key", "tests", ("order_id", "reason")),
+    "prices": ("tests", "tests", ("product_id", "valid_from")),
+    "events": ("unique_key", "unique_key", ("event_id", "kind")),
+    "payments": ("dbt's primary_key", "constraints", ("payment_id",)),
+}
+"""The models of the small project: where each version of dbt shows the key, and the key."""
+
+
+@pytest.mark.parametrize("model", WAYS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_finds_the_key_in_what_dbt_wrote(version: str, model: str) -> None:
+    found = find_key(
+        read_manifest("manifest", manifest(version=version))[f"model.shop.{model}"], "primary-key"
+    )
+    *origins, columns = WAYS[model]
+    assert found == Key(columns, origins[VERSIONS.index(version)])
 
 
 def key_of(
