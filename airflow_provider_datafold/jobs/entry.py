@@ -46,8 +46,12 @@ class Entry:
 
     @property
     def outcome(self) -> str | None:
-        """The verdict's word, ``None`` if there is none that counts."""
-        said = self.verdict.get("outcome") if self.state in HAS_ENDED else None
+        """The verdict's word, ``None`` if there is none that counts.
+
+        That of a task which did not skip itself, but is skipped, is from before a clear.
+        """
+        is_old = self.state == "skipped" and not self.verdict.get("skips")
+        said = self.verdict.get("outcome") if self.state in HAS_ENDED and not is_old else None
         return said if said in _OUTCOMES else None
 
     @property
@@ -57,7 +61,7 @@ class Entry:
             return "failed"
         if self.state == "success" and (self.outcome == "passes" or self._is_accepted):
             return "passed"
-        if self.state == "skipped" and self.outcome in (None, "passes"):
+        if self.state == "skipped" and self.outcome is None:
             return "skipped"
         # Datafold skips a monitor's run that it thinks unnecessary. A gate is never unnecessary.
         is_monitor = self.verdict.get("kind") == "monitor_run"
@@ -169,9 +173,12 @@ class Task:
                 yield entry
 
     def all_left_out(self) -> Iterator[dict[str, str]]:
-        """Return the name and the reason of each thing that was left out."""
+        """Return the name and the reason of each thing that was left out.
+
+        No task of ours that leaves something out skips itself.
+        """
         for index, state in self.states.items():
-            told = self.left_out.get(index) if state in HAS_ENDED else None
+            told = self.left_out.get(index) if state in ("success", "failed") else None
             for each in told if isinstance(told, list) else ():
                 if isinstance(each, Mapping):
                     yield {name: str(each.get(name)) for name in ("name", "reason")}

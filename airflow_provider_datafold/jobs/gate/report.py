@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import Asset
+from airflow.providers.common.compat.sdk import AirflowSkipException, Asset
 
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.jobs.gate.doubts import doubts
@@ -62,9 +62,12 @@ class Report:
         """Return what differs most, in sentences without a full stop."""
         return [text[:1].upper() + text[1:] for text in explain(self.figures)]
 
-    def tell(self, verdict: Verdict) -> dict[str, Any]:
-        """Tell a verdict, and return it as data. A failure to store it is only a warning."""
-        data = self._data(verdict)
+    def tell(self, verdict: Verdict, error: BaseException | None) -> dict[str, Any]:
+        """Tell a verdict, and return it as data. A failure to store it is only a warning.
+
+        :param error: what the task ends with.
+        """
+        data = {**self._data(verdict), "skips": skips(self.context, error)}
         if data["doubts"]:
             odd = "; ".join(data["doubts"])
             self.hook.log.warning("%s: %s. %s", self.name, odd, "This does not change the verdict.")
@@ -155,6 +158,16 @@ def cause_of(error: BaseException) -> tuple[DatafoldError | None, str]:
     causes = (error, error.__cause__, error.__context__)
     found = next((each for each in causes if isinstance(each, DatafoldError)), None)
     return found, found.summary if found else f"the task ended with {type(error).__name__}"
+
+
+def skips(context: Context, error: BaseException | None) -> bool:
+    """Say whether a task skips itself over an error, as sensors may over any.
+
+    If it is skipped without that, Airflow has skipped it later, and its verdict is an old one.
+    """
+    task = context.get("task")
+    is_soft = any(getattr(task, name, False) for name in ("soft_fail", "never_fail"))
+    return isinstance(error, AirflowSkipException) or (is_soft and error is not None)
 
 
 def _quoted(part: str) -> str:
