@@ -69,7 +69,8 @@ class Run:
     ) -> None:
         self.tasks, self.mapped, self.group = tasks, {*mapped}, {*group}
         self.pushed: dict[str, Any] = {}
-        self.pulls = 0
+        self.pulls = self.missed = 0
+        self.operators: dict[str, str] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = json.loads(json.dumps(value))
@@ -77,7 +78,9 @@ class Run:
     def xcom_pull(self, *, task_ids: Any, key: str, map_indexes: Any = None) -> Any:
         self.pulls += 1
         if map_indexes is not None:
-            return self._told(key, task_ids, map_indexes)
+            told = self._told(key, task_ids, map_indexes)
+            self.missed += told is None
+            return told
         (task_id,) = task_ids
         found = [self._told(key, task_id, index) for index in sorted(self.tasks[task_id])]
         return [told for told in found if told is not None] or [None]
@@ -90,7 +93,9 @@ class Run:
     def context(self) -> Any:
         def task(task_id: str) -> Any:
             group = SimpleNamespace(group_id="group") if task_id in self.group else None
-            more = {"expand_input": None} if task_id in self.mapped else {}
+            more: dict[str, Any] = {"expand_input": None} if task_id in self.mapped else {}
+            if task_id in self.operators:
+                more["task_type"] = self.operators[task_id]
             return SimpleNamespace(
                 task_id=task_id, get_closest_mapped_task_group=lambda: group, **more
             )
@@ -357,7 +362,45 @@ def test_a_verdict_is_that_of_its_own_gate(make: Any, gates: Any, pulls: int) ->
     assert run.pulls == pulls
 
 
-def test_verdicts_that_airflow_does_not_return_at_once_are_read_one_by_one() -> None:
+def test_nothing_is_asked_for_that_is_not_there(make: Any) -> None:
+    # Airflow 3 writes an error to the log for that.
+    tasks = {
+        "models": {-1: ("success", left("a"))},
+        "copy.tables": {0: ("success", left("b")), 1: ("success", [])},
+        "copy.gate": {0: SUCCESS, 1: SUCCESS},
+        "lost": {-1: ("failed", None)},
+    }
+    run = make(tasks, group=["copy.tables", "copy.gate", "summarize"])
+    run.operators = {"copy.tables": "DatafoldTablesOperator"}
+    run.map_index = 1
+    with pytest.raises(DatafoldNotComparedError):
+        run.summarize()
+    assert counts(run.pushed["return_value"]) == (1, 1, 0, 1)
+    assert run.missed == 0
+
+
+@pytest.mark.parametrize("state", ["failed", "upstream_failed", "success"])
+@pytest.mark.parametrize("left_out", [None, []])
+def test_a_stopped_task_that_checks_nothing_is_no_gate(
+    make: Any, state: str, left_out: Any
+) -> None:
+    tasks = {"tables": {-1: (state, left_out)}, "gate": {-1: ("success", verdict())}}
+    run = make(tasks)
+    run.operators = {"tables": "DatafoldTablesOperator"}
+    if state == "success":
+        run.summarize()
+    else:
+        words = f"tables is {state}, so nobody knows what it would have compared"
+        with pytest.raises(DatafoldNotComparedError, match=words):
+            run.summarize(on_difference="pass")
+        assert run.pushed["text"] == f"1 of 1 passed.\n\n{words}"
+        assert counts(run.pushed["return_value"]) == (1, 0, 0, 0)
+
+
+def test_verdicts_that_airflow_does_not_return_at_once_are_read_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("airflow.__version__", "3.0.6")
     run = Run3({"gate": dict(enumerate([SUCCESS, NOT_STARTED, SUCCESS]))})
     pull = run.xcom_pull
 

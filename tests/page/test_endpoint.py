@@ -88,6 +88,10 @@ TASKS = {
 def test_a_run_is_judged_as_the_summary_does(session: Any, client: Any, dag: str) -> None:
     seed.add_run(session, dag, RUN, TASKS, state="running")
     seed.add_run(session, dag, "other", TASKS, number=1)
+    # What checks nothing is no gate, also if it was stopped.
+    stopped = {"tables": {-1: ("failed", {"left_out": []})}}
+    seed.add_run(session, dag, "stopped", stopped, number=2, operator="DatafoldTablesOperator")
+    assert only(client("verdicts/DAG", run_id="stopped"))["entries"] == []
     # Airflow's own operators are not shown, whatever their tasks left behind.
     others = session.query(seed.TaskInstance).filter_by(dag_id=dag, task_id="other")
     others.update({"operator": "Bash"})
