@@ -109,9 +109,11 @@ def _tasks(session: Any, dag_id: str, runs: Mapping[int, str]) -> dict[str, list
     mapped = _mapped(session, dag_id) if has_empty else ()
     tasks: dict[str, list[Task]] = {run_id: [] for run_id in runs.values()}
     for (run_id, task_id), each in states.items():
-        left_behind = (told.get((run_id, task_id, key), {}) for key in (VERDICT, LEFT_OUT))
+        verdicts, left_out = (told.get((run_id, task_id, key), {}) for key in (VERDICT, LEFT_OUT))
         operator = operators[run_id, task_id]
-        tasks[run_id].append(Task(task_id, task_id in mapped, each, *left_behind, operator))
+        tasks[run_id].append(
+            Task(task_id, task_id in mapped, each, verdicts, left_out, operator=operator)
+        )
     return tasks
 
 
