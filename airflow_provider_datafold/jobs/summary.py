@@ -85,12 +85,8 @@ class Summary:
             return None
         names = "; ".join([*said[:_MOST_NAMES], *_more(said, _MOST_NAMES)])
         message = f"{self.headline} {names}. The log has all of them, with their links."
-        if (
-            self.unfinished
-            or has_left_out
-            or not wrong
-            or not all(entry.is_different for entry in wrong)
-        ):
+        is_whole = not (self.unfinished or has_left_out)
+        if not (is_whole and wrong and all(entry.is_different for entry in wrong)):
             return DatafoldNotComparedError(message)
         differs = any(entry.outcome == "differs" for entry in wrong)
         return (DatafoldDifferenceError if differs else DatafoldAlertError)(message)

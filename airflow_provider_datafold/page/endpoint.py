@@ -99,21 +99,17 @@ def _tasks(session: Any, dag_id: str, runs: Mapping[int, str]) -> dict[str, list
             or_(ti.operator.in_(OPERATORS), ti.task_id.in_({task_id for _, task_id, _ in told})),
         )
     )
-    states: dict[tuple[str, str], dict[int, str | None]] = defaultdict(dict)
-    operators: dict[tuple[str, str], str | None] = {}
+    states: dict[tuple[str, str, str | None], dict[int, str | None]] = defaultdict(dict)
     for run_id, task_id, map_index, state, operator in instances:
-        operators[run_id, task_id] = operator
-        states[run_id, task_id][map_index] = _word(state)
+        states[run_id, task_id, operator][map_index] = _word(state)
     # A mapped task without instances looks like this.
     has_empty = any(each == {-1: "skipped"} for each in states.values())
     mapped = _mapped(session, dag_id) if has_empty else ()
     tasks: dict[str, list[Task]] = {run_id: [] for run_id in runs.values()}
-    for (run_id, task_id), each in states.items():
+    for (run_id, task_id, operator), each in states.items():
         verdicts, left_out = (told.get((run_id, task_id, key), {}) for key in (VERDICT, LEFT_OUT))
-        operator = operators[run_id, task_id]
-        tasks[run_id].append(
-            Task(task_id, task_id in mapped, each, verdicts, left_out, operator=operator)
-        )
+        is_mapped = task_id in mapped
+        tasks[run_id].append(Task(task_id, is_mapped, each, verdicts, left_out, operator))
     return tasks
 
 

@@ -229,9 +229,8 @@ class Figures:
         # Two databases honestly have other types.
         retyped = [] if self.is_across else self.retyped
         if choice.is_made:
-            return (
-                sum([*map(choice.misses, self._exclusive), *map(choice.includes, retyped)]) or None
-            )
+            changed = [*map(choice.misses, self._exclusive), *map(choice.includes, retyped)]
+            return sum(changed) or None
         measured = self["schema differences"]
         found = self._known(_ALONE if self.is_across else (*_ALONE, _RETYPED))
         if self.is_across:
