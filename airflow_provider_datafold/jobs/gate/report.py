@@ -11,8 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, Asset
 
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.jobs.gate.doubts import doubts
-from airflow_provider_datafold.jobs.gate.explanation import explain
-from airflow_provider_datafold.jobs.gate.figures import Figures, number
+from airflow_provider_datafold.jobs.gate.figures import Figures, items, number, part, plain
 from airflow_provider_datafold.jobs.gate.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ TEXT = "text"
 """Of what people read of a verdict that does not pass, in XCom."""
 
 _MOST_COLUMNS = 50
+_MOST_NAMES = 5
 _LONGEST_REASON = 500
 
 
@@ -116,6 +116,39 @@ class Report:
             }
             for name, count in self.figures.differing_columns[:_MOST_COLUMNS]
         ]
+
+
+def explain(figures: Figures) -> list[str]:
+    """Say what differs most, in a few short sentences without a full stop."""
+    return [*_differing(figures), *_schema(figures.results), *_keys(figures.results)]
+
+
+def _differing(figures: Figures) -> Iterator[str]:
+    if worst := figures.differing_columns:
+        yield f"values differ in {_listed(f'{name!r} ({plain(count)})' for name, count in worst)}"
+
+
+def _schema(results: Mapping[str, Any]) -> Iterator[str]:
+    schema = part(results, "schema")
+    for side, names in enumerate(items(schema, "exclusive_columns"), 1):
+        if names and isinstance(names, list):
+            yield f"only side {side} has {_listed(map(repr, names))}"
+    if types := items(schema, "column_type_differs"):
+        yield f"other types: {_listed(map(repr, types))}"
+
+
+def _keys(results: Mapping[str, Any]) -> Iterator[str]:
+    keys = part(results, "pks")
+    for key, words in (("dupes", "duplicate primary keys"), ("nulls", "null primary keys")):
+        counts = items(keys, key)
+        if any(counts):
+            yield f"{words}: {' and '.join(map(str, counts))}"
+
+
+def _listed(words: Any) -> str:
+    found = list(words)
+    more = len(found) - _MOST_NAMES
+    return ", ".join(found[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def store(context: Context, data: Mapping[str, Any], text: str | None, log: Any) -> None:
