@@ -15,6 +15,9 @@ HAS_ENDED = ("success", "failed", "skipped")
 """The states in which a task has XComs of its own; in others they may be those of an earlier run,
 which Airflow keeps until the task starts again."""
 
+SOURCES = ("DatafoldTablesOperator", "DatafoldDbtModelsOperator")
+"""The operators that return the arguments of gates, and check nothing themselves."""
+
 DIFFERENCES = ("differs", "alert")
 _OUTCOMES = (
     *("failed", "cancelled", "blocked", "not_compared", "empty"),
@@ -46,8 +49,12 @@ class Entry:
 
     @property
     def outcome(self) -> str | None:
-        """The verdict's word, ``None`` if there is none that counts."""
-        said = self.verdict.get("outcome") if self.state in HAS_ENDED else None
+        """The verdict's word, ``None`` if there is none that counts.
+
+        That of a task which did not skip itself, but is skipped, is from before a clear.
+        """
+        is_old = self.state == "skipped" and not self.verdict.get("skips")
+        said = self.verdict.get("outcome") if self.state in HAS_ENDED and not is_old else None
         return said if said in _OUTCOMES else None
 
     @property
@@ -57,7 +64,7 @@ class Entry:
             return "failed"
         if self.state == "success" and (self.outcome == "passes" or self._is_accepted):
             return "passed"
-        if self.state == "skipped" and self.outcome in (None, "passes"):
+        if self.state == "skipped" and self.outcome is None:
             return "skipped"
         # Datafold skips a monitor's run that it thinks unnecessary. A gate is never unnecessary.
         is_monitor = self.verdict.get("kind") == "monitor_run"
@@ -146,6 +153,7 @@ class Task:
     :param states: the states of its instances.
     :param verdicts: what they told as ``verdict``.
     :param left_out: what they told as ``left_out``.
+    :param operator: the name of its class.
     """
 
     task_id: str
@@ -153,6 +161,7 @@ class Task:
     states: Mapping[int, str | None]
     verdicts: Mapping[int, Any]
     left_out: Mapping[int, Any]
+    operator: str | None = None
 
     def entries(self) -> Iterator[Entry]:
         """Return those that check something, or should have."""
@@ -165,13 +174,26 @@ class Task:
             told = self.verdicts.get(index)
             entry = Entry(self.task_id, index, state, told if isinstance(told, Mapping) else {})
             is_source = state == "success" and isinstance(self.left_out.get(index), list)
-            if entry.outcome or not is_source:
+            if entry.outcome or not (is_source or self._tells_nothing(index)):
                 yield entry
 
-    def all_left_out(self) -> Iterator[dict[str, str]]:
-        """Return the name and the reason of each thing that was left out."""
+    def unfinished(self) -> Iterator[str]:
+        """Say which task did not come to what it would have left out, or have compared."""
         for index, state in self.states.items():
-            told = self.left_out.get(index) if state in HAS_ENDED else None
+            if state not in ("success", "skipped", "removed") and self._tells_nothing(index):
+                yield f"{self.task_id} is {state}, so nobody knows what it would have compared"
+
+    def _tells_nothing(self, index: int) -> bool:
+        """Whether it is no gate, and was stopped, say, before it left anything out."""
+        return self.operator in SOURCES and not self.left_out.get(index)
+
+    def all_left_out(self) -> Iterator[dict[str, str]]:
+        """Return the name and the reason of each thing that was left out.
+
+        No task of ours that leaves something out skips itself.
+        """
+        for index, state in self.states.items():
+            told = self.left_out.get(index) if state in ("success", "failed") else None
             for each in told if isinstance(told, list) else ():
                 if isinstance(each, Mapping):
                     yield {name: str(each.get(name)) for name in ("name", "reason")}

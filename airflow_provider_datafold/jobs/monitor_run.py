@@ -17,7 +17,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldNotComparedError,
 )
 from airflow_provider_datafold.jobs.gate.figures import Figures
-from airflow_provider_datafold.jobs.gate.report import cause_of, push
+from airflow_provider_datafold.jobs.gate.report import cause_of, push, skips
 from airflow_provider_datafold.jobs.once.start import start_once
 
 if TYPE_CHECKING:
@@ -66,18 +66,19 @@ class Ending:
             "learning": ("passes", "passes: the monitor is still learning what is normal", None),
             "ok": ("passes", "passes: ok", None),
         }.get(reading.status, ("failed", "ended in an unknown state", DatafoldJobFailedError))
-        told = _tell(hook, context, ids, outcome, f"it {reason}", reading.answer)
-        self.is_told = True
         again = " A retry starts a new run." if end is DatafoldJobFailedError else ""
         see = f" See {result['url']}" if result["url"] else ""
         message = f"{name} {reason}.{again}{see}"
         if end == "fail":
             end = DatafoldAlertError if outcome == "alert" else DatafoldNotComparedError
-        if end == "skip":
-            raise AirflowSkipException(message)
-        if isinstance(end, type):
-            error = end(message)
-            error.verdict = told
+        elif end == "skip":
+            end = AirflowSkipException
+        error = end(message) if isinstance(end, type) else None
+        told = _tell(hook, context, ids, outcome, f"it {reason}", reading.answer, error)
+        self.is_told = True
+        if error is not None:
+            if isinstance(error, DatafoldError):
+                error.verdict = told
             raise error
         log = hook.log.warning if end == "pass" else hook.log.info
         log("%s", message)
@@ -90,7 +91,7 @@ class Ending:
         if self.is_told:
             return
         found, reason = cause_of(error)
-        told = _tell(hook, context, ids, "failed", reason[:1].lower() + reason[1:], {})
+        told = _tell(hook, context, ids, "failed", reason[:1].lower() + reason[1:], {}, error)
         self.is_told = True
         if found:
             found.verdict = told
@@ -103,6 +104,7 @@ def _tell(
     outcome: str,
     reason: str,
     answer: Mapping[str, Any],
+    error: BaseException | None,
 ) -> dict[str, Any]:
     """Put a verdict into XCom, and return it. What cannot be read or stored is only a warning."""
     monitor_id, diff_id = ids["monitor_id"], answer.get("diff_id")
@@ -116,6 +118,7 @@ def _tell(
         "url": data_diff_url(hook, answer),
         "outcome": outcome,
         "reason": reason[:_LONGEST_REASON],
+        "skips": skips(context, error),
     }
     if outcome == "alert" and isinstance(diff_id, int):
         diff = _read(lambda: hook.get_data_diff(diff_id))

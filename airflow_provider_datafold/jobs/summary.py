@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields
@@ -13,7 +14,8 @@ from airflow_provider_datafold.exceptions import (
     DatafoldInputError,
     DatafoldNotComparedError,
 )
-from airflow_provider_datafold.jobs.entry import HAS_ENDED, LEFT_OUT, VERDICT, Entry, Task
+from airflow_provider_datafold.jobs.airflow_version import is_airflow
+from airflow_provider_datafold.jobs.entry import HAS_ENDED, LEFT_OUT, SOURCES, VERDICT, Entry, Task
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -33,6 +35,7 @@ class Summary:
         found = (entry for task in tasks for entry in task.entries())
         self.entries = sorted(found, key=lambda entry: entry.rank)
         self.left_out = [each for task in tasks for each in task.all_left_out()]
+        self.unfinished = [each for task in tasks for each in task.unfinished()]
         counted = [entry.counts_as for entry in self.entries]
         self.passed, self.failed, self.skipped = map(counted.count, ("passed", "failed", "skipped"))
 
@@ -72,7 +75,7 @@ class Summary:
             for entry in self.entries
             if entry.counts_as == "failed" and not (may_differ and entry.is_different)
         ]
-        said = [f"{entry.label} {entry.word}: {entry.reason}" for entry in wrong]
+        said = [f"{entry.label} {entry.word}: {entry.reason}" for entry in wrong] + self.unfinished
         has_left_out = bool(self.left_out) and not may_leave_out
         if has_left_out:
             said += [f"{each['name']} left out: {each['reason']}" for each in self.left_out]
@@ -82,7 +85,8 @@ class Summary:
             return None
         names = "; ".join([*said[:_MOST_NAMES], *_more(said, _MOST_NAMES)])
         message = f"{self.headline} {names}. The log has all of them, with their links."
-        if has_left_out or not wrong or not all(entry.is_different for entry in wrong):
+        is_whole = not (self.unfinished or has_left_out)
+        if not (is_whole and wrong and all(entry.is_different for entry in wrong)):
             return DatafoldNotComparedError(message)
         differs = any(entry.outcome == "differs" for entry in wrong)
         return (DatafoldDifferenceError if differs else DatafoldAlertError)(message)
@@ -98,6 +102,8 @@ class Summary:
         if reasons:
             lines += ["", "Left out:"]
             lines += [f"- {reason}: {', '.join(names)}" for reason, names in reasons.items()]
+        if self.unfinished:
+            lines += ["", *map(_cell, self.unfinished)]
         return "\n".join(lines)
 
 
@@ -137,18 +143,17 @@ def read(context: Context, task_ids: Sequence[str]) -> Summary:
 
 def _read(ti: Any, task: Any, own_group: Any) -> Task:
     group = task.get_closest_mapped_task_group()
-    states = _states(ti, task.task_id)
-    if group and own_group and group.group_id == own_group.group_id:
+    states, operator = _states(ti, task.task_id), getattr(task, "task_type", None)
+    is_alone = bool(group and own_group and group.group_id == own_group.group_id)
+    if is_alone:
         states = {ti.map_index: states.get(ti.map_index)}
-    verdicts = _verdicts(ti, task.task_id, states)
-    left_out = {
-        index: ti.xcom_pull(task_ids=task.task_id, key=LEFT_OUT, map_indexes=index)
-        for index, state in states.items()
-        if state in HAS_ENDED and verdicts.get(index) is None
-    }
+    told = partial(_told, ti, task.task_id, is_alone=is_alone)
+    verdicts = {} if operator in SOURCES else told(VERDICT, states)
+    untold = {index: state for index, state in states.items() if verdicts.get(index) is None}
+    left_out = told(LEFT_OUT, untold) if any(each in HAS_ENDED for each in untold.values()) else {}
     # Airflow 2 has no other mark of a task that is mapped.
     is_mapped = hasattr(task, "expand_input") or group is not None
-    return Task(task.task_id, is_mapped, states, verdicts, left_out)
+    return Task(task.task_id, is_mapped, states, verdicts, left_out, operator)
 
 
 def _states(ti: Any, task_id: str) -> dict[int, str | None]:
@@ -166,25 +171,32 @@ def _states(ti: Any, task_id: str) -> dict[int, str | None]:
     return {index: state and getattr(state, "value", state) for index, state in states.items()}
 
 
-def _verdicts(ti: Any, task_id: str, states: Mapping[int, str | None]) -> dict[int, Any]:
-    """Return the verdicts by map index, with as few requests as possible.
+def _told(
+    ti: Any, task_id: str, key: str, states: Mapping[int, str | None], *, is_alone: bool
+) -> dict[int, Any]:
+    """Return what instances told by their map index, with as few requests as possible.
 
-    Airflow returns all at once only in the order of their indices, without these.
+    Airflow returns all at once only in the order of their indices, without these. If asked for a
+    single one that is not there, Airflow 3 writes an error to the log.
+
+    :param is_alone: whether these are not all instances.
     """
 
     def pull(index: int) -> Any:
-        return ti.xcom_pull(task_ids=task_id, key=VERDICT, map_indexes=index)
+        return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=index)
 
-    if len(states) > 1:
-        all_told = ti.xcom_pull(task_ids=[task_id], key=VERDICT) or ()
+    if not is_alone:
+        all_told = ti.xcom_pull(task_ids=[task_id], key=key) or ()
         found = [told for told in all_told if told is not None]
+        # Airflow 3.0 may return none of mapped tasks at once.
+        if not found and is_airflow((3, 1)):
+            return {}
         indexes = sorted(states)
         if found and len(found) < len(indexes):
             # Those that have none are hardly ever among the successful ones.
             indexes = [each for each in indexes if states[each] == "success" or pull(each)]
         if len(found) == len(indexes):
             return dict(zip(indexes, found, strict=True))
-    # Airflow 3.0 may return none of mapped tasks at once.
     return {index: pull(index) for index, state in states.items() if state in HAS_ENDED}
 
 

@@ -93,22 +93,23 @@ def _tasks(session: Any, dag_id: str, runs: Mapping[int, str]) -> dict[str, list
         told[run_id, task_id, key][map_index] = _plain(value)
     ti = TaskInstance
     instances = session.execute(
-        select(ti.run_id, ti.task_id, ti.map_index, ti.state).where(
+        select(ti.run_id, ti.task_id, ti.map_index, ti.state, ti.operator).where(
             ti.dag_id == dag_id,
             ti.run_id.in_(runs.values()),
             or_(ti.operator.in_(OPERATORS), ti.task_id.in_({task_id for _, task_id, _ in told})),
         )
     )
-    states: dict[tuple[str, str], dict[int, str | None]] = defaultdict(dict)
-    for run_id, task_id, map_index, state in instances:
-        states[run_id, task_id][map_index] = _word(state)
+    states: dict[tuple[str, str, str | None], dict[int, str | None]] = defaultdict(dict)
+    for run_id, task_id, map_index, state, operator in instances:
+        states[run_id, task_id, operator][map_index] = _word(state)
     # A mapped task without instances looks like this.
     has_empty = any(each == {-1: "skipped"} for each in states.values())
     mapped = _mapped(session, dag_id) if has_empty else ()
     tasks: dict[str, list[Task]] = {run_id: [] for run_id in runs.values()}
-    for (run_id, task_id), each in states.items():
-        left_behind = (told.get((run_id, task_id, key), {}) for key in (VERDICT, LEFT_OUT))
-        tasks[run_id].append(Task(task_id, task_id in mapped, each, *left_behind))
+    for (run_id, task_id, operator), each in states.items():
+        verdicts, left_out = (told.get((run_id, task_id, key), {}) for key in (VERDICT, LEFT_OUT))
+        is_mapped = task_id in mapped
+        tasks[run_id].append(Task(task_id, is_mapped, each, verdicts, left_out, operator))
     return tasks
 
 

@@ -92,7 +92,7 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
         if isinstance(error, AirflowSkipException):
             report = jobs.gate.report
             _, reason = report.cause_of(error)
-            verdict = {"kind": self.job.name, "outcome": "failed", "reason": reason}
+            verdict = {"kind": self.job.name, "outcome": "failed", "reason": reason, "skips": True}
             report.push(context, verdict, f"the {self.job.noun}", self.log)
 
     def _poke_again_and_again(self, context: Context) -> Any:

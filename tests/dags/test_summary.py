@@ -65,6 +65,27 @@ summary = DatafoldSummarizeOperator(
     }
 
 
+def test_a_gate_that_skips_itself_is_told_one_that_a_branch_skips_is_not(
+    run_tasks: Any, sandbox: Any
+) -> None:
+    sandbox.state.data_diffs.courses.default = DIFFERENT
+    tasks = """
+@task.branch
+def branch():
+    return ["own"]
+Gate(task_id="own", on_difference="skip", **LEAST)
+other = Gate(task_id="other", **LEAST)
+branch() >> [dag.get_task("own"), other] >> DatafoldSummarizeOperator(
+    task_id="summarize", task_ids=["own", "other"]
+)
+"""
+    run = run_tasks(tasks)
+    assert run.states["own"] == run.states["other"] == "skipped"
+    found = run.xcom("summarize")
+    assert (found["passed"], found["failed"], found["skipped"]) == (0, 1, 1)
+    assert [row["outcome"] for row in found["entries"]] == ["differs", "skipped"]
+
+
 def test_what_was_left_out_an_empty_map_and_a_mapped_group(run_tasks: Any) -> None:
     tasks = """
 @task

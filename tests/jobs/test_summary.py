@@ -69,7 +69,8 @@ class Run:
     ) -> None:
         self.tasks, self.mapped, self.group = tasks, {*mapped}, {*group}
         self.pushed: dict[str, Any] = {}
-        self.pulls = 0
+        self.pulls = self.missed = 0
+        self.operators: dict[str, str] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = json.loads(json.dumps(value))
@@ -77,7 +78,9 @@ class Run:
     def xcom_pull(self, *, task_ids: Any, key: str, map_indexes: Any = None) -> Any:
         self.pulls += 1
         if map_indexes is not None:
-            return self._told(key, task_ids, map_indexes)
+            told = self._told(key, task_ids, map_indexes)
+            self.missed += told is None
+            return told
         (task_id,) = task_ids
         found = [self._told(key, task_id, index) for index in sorted(self.tasks[task_id])]
         return [told for told in found if told is not None] or [None]
@@ -90,7 +93,9 @@ class Run:
     def context(self) -> Any:
         def task(task_id: str) -> Any:
             group = SimpleNamespace(group_id="group") if task_id in self.group else None
-            more = {"expand_input": None} if task_id in self.mapped else {}
+            more: dict[str, Any] = {"expand_input": None} if task_id in self.mapped else {}
+            if task_id in self.operators:
+                more["task_type"] = self.operators[task_id]
             return SimpleNamespace(
                 task_id=task_id, get_closest_mapped_task_group=lambda: group, **more
             )
@@ -182,10 +187,10 @@ def test_gates_that_passed_pass(make: Any) -> None:
         *((state, verdict("differs"), "failed") for state in ("running", "upstream_failed", None)),
         *((("success"), verdict(word), word) for word in ("empty", "failed", "blocked")),
         # A sensor with soft_fail is skipped over bad keys: nobody compared anything.
-        ("skipped", verdict("not_compared"), "not_compared"),
+        ("skipped", verdict("not_compared", skips=True), "not_compared"),
         # Whoever says that a monitor's run must not be skipped has a failed task.
         ("failed", monitor("not_compared"), "not_compared"),
-        ("skipped", monitor("failed"), "failed"),
+        ("skipped", monitor("failed") | {"skips": True}, "failed"),
     ],
 )
 def test_what_is_not_known_to_be_equal_never_passes(
@@ -211,6 +216,7 @@ def test_what_is_not_known_to_be_equal_never_passes(
 def test_a_difference_fails_it_unless_it_may_pass(
     make: Any, state: str, told: list[Any], error: type[Exception], words: str
 ) -> None:
+    told = [each | {"skips": state == "skipped"} for each in told]
     tasks = {f"gate{number}": {-1: (state, each)} for number, each in enumerate(told)}
     tasks["equal"] = {-1: ("success", verdict())}
     with pytest.raises(error, match=re.escape(words)):
@@ -238,6 +244,9 @@ def test_a_difference_that_a_person_accepted_has_passed(make: Any) -> None:
     [
         ("skipped", None),
         ("skipped", verdict()),
+        # Airflow keeps the verdict of a task that is cleared and then skipped by a branch.
+        ("skipped", verdict("differs", skips=False)),
+        ("skipped", monitor("alert") | {"skips": False}),
         ("success", monitor("not_compared")),
     ],
 )
@@ -301,6 +310,7 @@ def test_what_was_left_out_is_told(make: Any, caplog: pytest.LogCaptureFixture) 
         ("failed", left("a"), "no verdict: the task is failed"),
         # These are of an earlier run.
         ("running", left("a"), "no verdict: the task is running"),
+        ("skipped", left("a"), "nothing was compared"),
     ],
 )
 def test_a_task_that_leaves_things_out_compares_nothing(
@@ -309,7 +319,8 @@ def test_a_task_that_leaves_things_out_compares_nothing(
     run = make({"models": {-1: (state, left_out)}})
     with pytest.raises(DatafoldNotComparedError, match=words):
         run.summarize()
-    told = (0, int(state != "success"), 0, int(state == "failed"))
+    failed = int(state not in ("success", "skipped"))
+    told = (0, failed, int(state == "skipped"), int(state == "failed"))
     assert counts(run.pushed["return_value"]) == told
 
 
@@ -351,7 +362,45 @@ def test_a_verdict_is_that_of_its_own_gate(make: Any, gates: Any, pulls: int) ->
     assert run.pulls == pulls
 
 
-def test_verdicts_that_airflow_does_not_return_at_once_are_read_one_by_one() -> None:
+def test_nothing_is_asked_for_that_is_not_there(make: Any) -> None:
+    # Airflow 3 writes an error to the log for that.
+    tasks = {
+        "models": {-1: ("success", left("a"))},
+        "copy.tables": {0: ("success", left("b")), 1: ("success", [])},
+        "copy.gate": {0: SUCCESS, 1: SUCCESS},
+        "lost": {-1: ("failed", None)},
+    }
+    run = make(tasks, group=["copy.tables", "copy.gate", "summarize"])
+    run.operators = {"copy.tables": "DatafoldTablesOperator"}
+    run.map_index = 1
+    with pytest.raises(DatafoldNotComparedError):
+        run.summarize()
+    assert counts(run.pushed["return_value"]) == (1, 1, 0, 1)
+    assert run.missed == 0
+
+
+@pytest.mark.parametrize("state", ["failed", "upstream_failed", "success"])
+@pytest.mark.parametrize("left_out", [None, []])
+def test_a_stopped_task_that_checks_nothing_is_no_gate(
+    make: Any, state: str, left_out: Any
+) -> None:
+    tasks = {"tables": {-1: (state, left_out)}, "gate": {-1: ("success", verdict())}}
+    run = make(tasks)
+    run.operators = {"tables": "DatafoldTablesOperator"}
+    if state == "success":
+        run.summarize()
+    else:
+        words = f"tables is {state}, so nobody knows what it would have compared"
+        with pytest.raises(DatafoldNotComparedError, match=words):
+            run.summarize(on_difference="pass")
+        assert run.pushed["text"] == f"1 of 1 passed.\n\n{words}"
+        assert counts(run.pushed["return_value"]) == (1, 0, 0, 0)
+
+
+def test_verdicts_that_airflow_does_not_return_at_once_are_read_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("airflow.__version__", "3.0.6")
     run = Run3({"gate": dict(enumerate([SUCCESS, NOT_STARTED, SUCCESS]))})
     pull = run.xcom_pull
 

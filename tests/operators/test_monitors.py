@@ -123,6 +123,7 @@ def test_a_run_that_does_not_pass(
     verdict = context["ti"].pushed["verdict"]
     outcomes = {"error": "failed", "skipped": "not_compared"}
     assert verdict["outcome"] == outcomes.get(state, state)
+    assert verdict["skips"] == (error is AirflowSkipException)
     assert API_KEY not in json.dumps(verdict)
     # A failure callback has it, too.
     if error is not AirflowSkipException:

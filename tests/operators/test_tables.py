@@ -138,12 +138,23 @@ def test_tables_are_paired_and_their_keys_found(warehouses: Any) -> None:
     }
 
 
+BOTH = "Side 1 is main of data source 1, side 2 is o'hara of data source 2."
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"include": ["x"]}, {"primary_keys": {"x": ["id"]}}, {"exclude": ["*"]}], ids=repr
+)
+def test_an_error_about_both_sides_names_both(warehouses: Any, wrong: Any) -> None:
+    found, _ = run(**wrong)
+    assert str(found).endswith(f" No gate was started. {BOTH}")
+
+
 def test_one_sided_tables_fail_before_anything_else(warehouses: Any) -> None:
     found, left_out = run(missing_pk="skip")
     assert str(found) == (
         "one_sided: these tables are on one side only: only on side 1, main of data source 1: "
         "old_1, old_2; only on side 2, o'hara of data source 2: new_1, new_2. Exclude them, or "
-        "pass one_sided='skip' to leave them out. No gate was started."
+        f"pass one_sided='skip' to leave them out. No gate was started. {BOTH}"
     )
     assert left_out == LEFT
     assert len(sent(warehouses)) == 4
@@ -155,7 +166,7 @@ def test_tables_without_a_key_fail_and_are_named(warehouses: Any) -> None:
     found, left_out = run(one_sided="skip", include=["keyless", "t01"])
     assert str(found) == (
         f"missing_pk: {NO_KEY}: keyless. Name their keys in primary_keys; missing_pk='skip' leaves "
-        f"out tables without one. No gate was started."
+        f"out tables without one. No gate was started. {BOTH}"
     )
     assert left_out == {"keyless": NO_KEY}
     found, left_out = run(missing_pk="skip", include=["keyless"])

@@ -73,11 +73,13 @@ TASKS = {
     "gate": {
         0: ("success", {"verdict": verdict(table="A")}),
         1: ("failed", {"verdict": verdict("differs", "B", figures={"rows_added": 3})}),
-        2: ("skipped", {"verdict": verdict("not_compared", "C")}),
+        2: ("skipped", {"verdict": verdict("not_compared", "C", skips=True)}),
         3: ("running", {}),
         4: ("upstream_failed", {}),
         # Of an earlier try.
         5: ("queued", {"verdict": verdict(table="D")}),
+        # From before it was cleared and a branch skipped it.
+        6: ("skipped", {"verdict": verdict("differs", "E")}),
     },
     "other": {-1: ("success", {"return_value": {"outcome": "passes"}})},
 }
@@ -86,13 +88,20 @@ TASKS = {
 def test_a_run_is_judged_as_the_summary_does(session: Any, client: Any, dag: str) -> None:
     seed.add_run(session, dag, RUN, TASKS, state="running")
     seed.add_run(session, dag, "other", TASKS, number=1)
+    # What checks nothing is no gate, also if it was stopped.
+    stopped = {"tables": {-1: ("failed", {"left_out": []})}}
+    seed.add_run(session, dag, "stopped", stopped, number=2, operator="DatafoldTablesOperator")
+    assert only(client("verdicts/DAG", run_id="stopped"))["entries"] == []
     # Airflow's own operators are not shown, whatever their tasks left behind.
     others = session.query(seed.TaskInstance).filter_by(dag_id=dag, task_id="other")
     others.update({"operator": "Bash"})
     session.commit()
     run = only(client("verdicts/DAG", run_id=RUN))
     assert (run["run_id"], run["state"]) == (RUN, "running")
-    assert run["headline"] == "1 of 6 passed, 3 did not; 1 was left out. 2 not ended yet."
+    assert (
+        run["headline"]
+        == "1 of 7 passed, 3 did not, 1 was skipped; 1 was left out. 2 not ended yet."
+    )
     assert run["left_out"] == [{"name": "notes", "reason": "no primary key"}]
     assert [
         (entry["label"], entry["outcome"], entry["counts_as"], entry["is_different"])
@@ -103,6 +112,7 @@ def test_a_run_is_judged_as_the_summary_does(session: Any, client: Any, dag: str
         ("B", "differs", "failed", True),
         ("gate[3]", "running", "waiting", False),
         ("gate[5]", "queued", "waiting", False),
+        ("gate[6]", "skipped", "skipped", False),
         ("A", "passes", "passed", False),
     ]
     assert run["entries"][2]["figures"]["rows_added"] == 3

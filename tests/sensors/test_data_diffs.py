@@ -122,8 +122,11 @@ def test_fails_at_its_first_look_or_is_skipped(
     monkeypatch.setattr(trouble, "LONGEST_REFUSAL", -1.0)
     add_diff(sandbox, Course((), DIFFERENT.end, DIFFERENT.outcome))
     task = sensor(number, deferrable=deferrable, **({how: True} if how else {}))
+    context = context_of(task)
     with pytest.raises(AirflowSkipException if how else error) as caught:
-        task.execute(context_of(task))
+        task.execute(context)
+    if told := context["ti"].pushed.get("verdict"):
+        assert told["skips"] == bool(how)
     if deferrable and how:
         assert str(caught.value).startswith("Skipped instead of failed: ")
 

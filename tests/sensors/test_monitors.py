@@ -117,4 +117,4 @@ def test_what_soft_fail_skips_is_told_as_failed(
         task.execute(context)
     verdict = context["ti"].pushed["verdict"]
     assert verdict.pop("reason").startswith(reason)
-    assert verdict == {"kind": "monitor_run", "outcome": "failed"}
+    assert verdict == {"kind": "monitor_run", "outcome": "failed", "skips": True}

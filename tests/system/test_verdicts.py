@@ -51,7 +51,10 @@ def outcomes(rows: int) -> dict[str, Any]:
         ("success", verdict(table="SHOP.PRICES", sampled=True)),
         ("failed", differs("SHOP.ORDERS", rows)),
         ("success", differs("SHOP.CUSTOMERS", 1, accepted_by={"id": "7", "name": "ada"})),
-        ("skipped", verdict("not_compared", "SHOP.EVENTS", reason="primary keys are null")),
+        (
+            "skipped",
+            verdict("not_compared", "SHOP.EVENTS", reason="primary keys are null", skips=True),
+        ),
         ("failed", verdict("failed", "SHOP.RETURNS", reason="the warehouse is suspended")),
         ("failed", verdict("blocked", "SHOP.NOTES", reason="it waits for a person")),
         ("failed", verdict("cancelled", "SHOP.LINES", reason="it was cancelled at Datafold")),

@@ -88,7 +88,7 @@ class Gate:
         results = _results(hook, datadiff_id) if reading.has_succeeded else {}
         report = _report(hook, context, datadiff_id, reading.answer, results, given)
         self.verdict, error = self._decide(report, reading)
-        told = report.tell(self.verdict)
+        told = report.tell(self.verdict, error)
         if error is None:
             return _returned(report)
         if self._approval and self.verdict.outcome is Outcome.DIFFERS:
@@ -116,7 +116,7 @@ class Gate:
             return
         found, reason = cause_of(error)
         self.verdict = Verdict(Outcome.NOT_COMPARED, reason, ())
-        told = _report(hook, context, datadiff_id, {}, {}, given).tell(self.verdict)
+        told = _report(hook, context, datadiff_id, {}, {}, given).tell(self.verdict, error)
         if found is not None:
             found.verdict = told
 

@@ -16,7 +16,7 @@ def doubts(figures: Figures) -> list[str]:
     if not figures.has_results:
         state = f"have only the status {format_value(status)}" if status else "could not be read"
         return [f"its detailed results {state}, so only its own figures decide", *_rows(figures)]
-    return [*_rows(figures), *_results(figures), *_columns(figures)]
+    return [*_rows(figures), *_results(figures), *_columns(figures), *_types(figures)]
 
 
 def _rows(figures: Figures) -> Iterator[str]:
@@ -31,7 +31,8 @@ def _rows(figures: Figures) -> Iterator[str]:
         return
     if second - first != (grown[0] or 0) - (grown[1] or 0):
         yield f"the counts do not add up: {figures.say(*ROWS, *names)}"
-    if figures.result == "different" and not (figures.schema_changes or any(figures.counted)):
+    is_counted = figures.schema_changes or figures.retyped or any(figures.counted)
+    if figures.result == "different" and not is_counted:
         yield "the result is 'different', but no difference was counted"
 
 
@@ -48,3 +49,9 @@ def _columns(figures: Figures) -> Iterator[str]:
     for total, found in (("values different", sum(told)), ("columns with differences", len(told))):
         if figures[total] not in (None, found):
             yield f"{figures.say(total)}, but {plain(found)} by the counts of each column"
+
+
+def _types(figures: Figures) -> Iterator[str]:
+    """Name the columns of other types in two databases, which no verdict judges."""
+    if figures.is_across and (names := figures.retyped):
+        yield f"the two databases have other types for {', '.join(map(format_value, names))}"

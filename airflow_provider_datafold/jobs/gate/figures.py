@@ -56,7 +56,7 @@ _KEYS = (
     *_PAIRS["pks", "nulls"],
     *_PAIRS["pks", "dupes"],
 )
-_COLUMNS = (*_PAIRS["schema", "columns_mismatched"], "columns of another type")
+_ALONE, _RETYPED = _PAIRS["schema", "columns_mismatched"], "columns of another type"
 _FILTERS = (
     *("filter1", "filter2", "time_column", "time_interval_start", "time_interval_end"),
     *("time_travel_point1", "time_travel_point2"),
@@ -226,13 +226,17 @@ class Figures:
         Of what was chosen, only columns that are named can be told from the others.
         """
         choice = self._choice
+        # Two databases honestly have other types.
+        retyped = [] if self.is_across else self.retyped
         if choice.is_made:
-            changed = [*map(choice.misses, self._exclusive), *map(choice.includes, self._retyped)]
+            changed = [*map(choice.misses, self._exclusive), *map(choice.includes, retyped)]
             return sum(changed) or None
         measured = self["schema differences"]
-        # Across databases, 0 says nothing.
-        found = self._known(_COLUMNS)
-        if measured is not None and (measured or not self.is_across):
+        found = self._known(_ALONE if self.is_across else (*_ALONE, _RETYPED))
+        if self.is_across:
+            # 0 says nothing.
+            measured = max((measured or 0) - max(self[_RETYPED] or 0, len(self.retyped)), 0) or None
+        if measured is not None:
             found.append(measured)
         if self._lacks_a_column and not any(found):
             return 1
@@ -278,7 +282,8 @@ class Figures:
         return [str(name) for names in sides if isinstance(names, list) for name in names]
 
     @property
-    def _retyped(self) -> list[str]:
+    def retyped(self) -> list[str]:
+        """The columns whose type differs, as far as they are named."""
         return list(map(str, items(part(self._ready, "schema"), "column_type_differs")))
 
     @property

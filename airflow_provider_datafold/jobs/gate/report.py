@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import Asset
+from airflow.providers.common.compat.sdk import AirflowSkipException, Asset
 
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.jobs.gate.doubts import doubts
-from airflow_provider_datafold.jobs.gate.explanation import explain
-from airflow_provider_datafold.jobs.gate.figures import Figures, number
+from airflow_provider_datafold.jobs.gate.figures import Figures, items, number, part, plain
 from airflow_provider_datafold.jobs.gate.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ TEXT = "text"
 """Of what people read of a verdict that does not pass, in XCom."""
 
 _MOST_COLUMNS = 50
+_MOST_NAMES = 5
 _LONGEST_REASON = 500
 
 
@@ -62,9 +62,12 @@ class Report:
         """Return what differs most, in sentences without a full stop."""
         return [text[:1].upper() + text[1:] for text in explain(self.figures)]
 
-    def tell(self, verdict: Verdict) -> dict[str, Any]:
-        """Tell a verdict, and return it as data. A failure to store it is only a warning."""
-        data = self._data(verdict)
+    def tell(self, verdict: Verdict, error: BaseException | None) -> dict[str, Any]:
+        """Tell a verdict, and return it as data. A failure to store it is only a warning.
+
+        :param error: what the task ends with.
+        """
+        data = {**self._data(verdict), "skips": skips(self.context, error)}
         if data["doubts"]:
             odd = "; ".join(data["doubts"])
             self.hook.log.warning("%s: %s. %s", self.name, odd, "This does not change the verdict.")
@@ -115,6 +118,39 @@ class Report:
         ]
 
 
+def explain(figures: Figures) -> list[str]:
+    """Say what differs most, in a few short sentences without a full stop."""
+    return [*_differing(figures), *_schema(figures.results), *_keys(figures.results)]
+
+
+def _differing(figures: Figures) -> Iterator[str]:
+    if worst := figures.differing_columns:
+        yield f"values differ in {_listed(f'{name!r} ({plain(count)})' for name, count in worst)}"
+
+
+def _schema(results: Mapping[str, Any]) -> Iterator[str]:
+    schema = part(results, "schema")
+    for side, names in enumerate(items(schema, "exclusive_columns"), 1):
+        if names and isinstance(names, list):
+            yield f"only side {side} has {_listed(map(repr, names))}"
+    if types := items(schema, "column_type_differs"):
+        yield f"other types: {_listed(map(repr, types))}"
+
+
+def _keys(results: Mapping[str, Any]) -> Iterator[str]:
+    keys = part(results, "pks")
+    for key, words in (("dupes", "duplicate primary keys"), ("nulls", "null primary keys")):
+        counts = items(keys, key)
+        if any(counts):
+            yield f"{words}: {' and '.join(map(str, counts))}"
+
+
+def _listed(words: Any) -> str:
+    found = list(words)
+    more = len(found) - _MOST_NAMES
+    return ", ".join(found[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
 def store(context: Context, data: Mapping[str, Any], text: str | None, log: Any) -> None:
     """Store a verdict, and what people read of it, in XCom and in the events of assets."""
     if "ti" not in context:
@@ -155,6 +191,16 @@ def cause_of(error: BaseException) -> tuple[DatafoldError | None, str]:
     causes = (error, error.__cause__, error.__context__)
     found = next((each for each in causes if isinstance(each, DatafoldError)), None)
     return found, found.summary if found else f"the task ended with {type(error).__name__}"
+
+
+def skips(context: Context, error: BaseException | None) -> bool:
+    """Say whether a task skips itself over an error, as sensors may over any.
+
+    If it is skipped without that, Airflow has skipped it later, and its verdict is an old one.
+    """
+    task = context.get("task")
+    is_soft = any(getattr(task, name, False) for name in ("soft_fail", "never_fail"))
+    return isinstance(error, AirflowSkipException) or (is_soft and error is not None)
 
 
 def _quoted(part: str) -> str:

@@ -36,8 +36,23 @@ def plan_gates(
     hook: JobHook, wanted: Wanted, left_out: list[LeftOut], check_count: Callable[[int], None]
 ) -> list[dict[str, Any]]:
     """Return the arguments of the gates."""
+    listed = [list_tables(hook, side) for side in wanted.sides]
+    try:
+        return _plan(hook, wanted, listed, left_out, check_count)
+    except DatafoldInputError as error:
+        one, other = (side.place for side in wanted.sides)
+        message = f"{error} Side 1 is {one}, side 2 is {other}."
+    raise DatafoldInputError(message)
+
+
+def _plan(
+    hook: JobHook,
+    wanted: Wanted,
+    listed: Sequence[list[str]],
+    left_out: list[LeftOut],
+    check_count: Callable[[int], None],
+) -> list[dict[str, Any]]:
     sides = wanted.sides
-    listed = [list_tables(hook, side) for side in sides]
     every = {*listed[0], *listed[1]}
     check_include(wanted.include, every)
     keys = ByTable("primary_keys", wanted.primary_keys, every)

@@ -10,6 +10,7 @@ from airflow_provider_datafold.jobs.gate.doubts import doubts
 from tests.evidence import COUNTED, GROWN, STATUS_ONLY, columns, evidence
 
 FIRST, SECOND = "rows on the first side", "rows on the second side"
+TYPES = {"column_type_differs": ["amount", "at"], "column_type_mismatches": 2}
 GROWN_RESULTS = {"pks": {"exclusives": [0, 5]}}
 
 
@@ -49,6 +50,13 @@ GROWN_RESULTS = {"pks": {"exclusives": [0, 5]}}
                 ("values_with_differences", "values different", 3),
                 ("columns_with_differences", "columns with differences", 1),
             )
+        ),
+        *(
+            (
+                evidence(result, {"diff_schema": changes}, {"schema": TYPES}, kind="cross_db"),
+                "the two databases have other types for 'amount', 'at'",
+            )
+            for result, changes in (("identical", 0), ("different", 2))
         ),
         (
             evidence("identical", results=STATUS_ONLY),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.jobs.gate.explanation import explain
 from airflow_provider_datafold.jobs.gate.figures import Figures
+from airflow_provider_datafold.jobs.gate.report import explain
 
 
 def column(name: Any, count: Any) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def test_what_passes_is_told(tell: Any, sandbox: Any) -> None:
         "assertions": {"identical": True, "diff_schema = 0": True},
         "sampled": False,
         "doubts": [],
+        "skips": False,
     }
 
 

@@ -228,6 +228,18 @@ def test_a_changed_schema_is_a_difference(stats: Any, results: Any, more: Any, r
     assert of(found, allow_schema_changes=True).outcome is PASSES
 
 
+@pytest.mark.parametrize("result", ["identical", "different"])
+def test_other_types_in_another_database_are_no_difference(result: str) -> None:
+    types = {"column_type_differs": ["a"], "column_type_mismatches": 1}
+    for schema, changes, outcome in ((types, 1, PASSES), ({**types, **LOST}, 2, DIFFERS)):
+        stats = {"diff_schema": changes}
+        found = evidence(result, stats, {"schema": schema}, kind="cross_db")
+        assert of(found, max_rows_added=9).outcome is outcome
+    # Within one they are.
+    found = evidence(result, {"diff_schema": 1}, {"schema": types})
+    assert of(found, max_rows_added=9).outcome is DIFFERS
+
+
 @pytest.mark.parametrize(
     "more",
     [
