@@ -81,17 +81,11 @@ class Failure(Enum):
         "the TLS certificate was refused ({reason}). If your own CA signed it, put the path of the "
         "CA's file into the connection's 'ca_bundle'",
     )
-    NO_TLS = (
-        DatafoldCertificateError,
-        "the TLS handshake failed ({reason}). The service on this port does not speak https, the "
-        "default for a host without a scheme. If it speaks plain http, begin the connection's host "
-        "with http://; otherwise check the port and, if there is one, the proxy",
-    )
     HANDSHAKE = (
         DatafoldCertificateError,
         "the TLS handshake failed ({reason}). Check that the host speaks https on this port (if it "
-        "does not, begin the connection's host with http://), and the file that 'ca_bundle' or "
-        "REQUESTS_CA_BUNDLE names",
+        "does not, begin the connection's host with http://), the proxy if there is one, and the "
+        "file that 'ca_bundle' or REQUESTS_CA_BUNDLE names",
     )
 
     def error(self, **facts: object) -> DatafoldError:
@@ -102,11 +96,6 @@ class Failure(Enum):
 
 
 _TLS_BROKE = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-
-_PLAIN_TEXT = frozenset(
-    {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL"}
-)
-"""OpenSSL's names, which depend on its version, for a response in plain text."""
 
 
 class Causes:
@@ -148,6 +137,4 @@ def tls(causes: Causes) -> DatafoldError | None:
     # OpenSSL names the system as its source if it could not send.
     if failed is None or isinstance(failed, _TLS_BROKE) or library == "SYS":
         return None
-    reason = getattr(failed, "reason", None) or "no reason given"
-    kind = Failure.NO_TLS if reason in _PLAIN_TEXT else Failure.HANDSHAKE
-    return kind.error(reason=reason)
+    return Failure.HANDSHAKE.error(reason=getattr(failed, "reason", None) or "no reason given")

@@ -41,13 +41,8 @@ class AsyncClient:
     """Calls Datafold from an event loop.
 
     Threads and connections are shared with the other clients of the same settings, and end with
-    the last of them. A client is in use during a call, and within ``async with``.
-
-    :param settings: of the connection to use.
-    :param user_agent: what to send as ``User-Agent``.
-    :param waits_until: when a request stops waiting for its turn, in seconds since the epoch;
-        ``None`` for never.
-    :param is_urgent: whether requests come before all others.
+    the last of them. A client is in use during a call, and within ``async with``. ``waits_until``
+    is when a request stops waiting for its turn, in seconds since the epoch.
     """
 
     def __init__(

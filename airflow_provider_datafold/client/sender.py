@@ -122,8 +122,6 @@ class KeyAuth(requests.auth.AuthBase):
     """Adds the API key to each request to Datafold, and refuses requests to other hosts.
 
     The key is not a header of the session, so that printing the headers does not show it.
-
-    :param settings: the settings of the connection to use.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -101,7 +101,7 @@ def _bodies() -> Iterator[Fault]:
         "half-json": (answers(200, b'{"id": 7, "name'), "is not JSON"),
         "huge": (is_huge(200, {"Content-Length": str(HUGE)}), "larger than 10 MiB"),
         "huge-unannounced": (is_huge(200), "larger than 10 MiB"),
-        "gzip": (answers(200, gzip.compress(b"{}"), {"Content-Encoding": "gzip"}), "is compressed"),
+        "gzip": (answers(200, gzip.compress(b"{}"), {"Content-Encoding": "gzip"}), "is not JSON"),
     }
     for name, (behaviour, text) in unusable.items():
         yield Fault(name, "Answer", [behaviour], says=text)
