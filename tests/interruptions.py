@@ -36,11 +36,7 @@ def on_signal(do: Callable[[], object], condition: Callable[[], object]) -> Iter
 
 
 def at_each_line(
-    do: Callable[[], object],
-    at: Callable[[str], object],
-    of: tuple[str, ...],
-    *,
-    in_threads: bool = False,
+    do: Callable[[], object], at: Callable[[str], object], of: tuple[str, ...]
 ) -> None:
     """Do something, with a call before each line of files whose paths end so.
 
@@ -55,12 +51,9 @@ def at_each_line(
         return trace
 
     # Coverage has its own.
-    before, before_in_threads = sys.gettrace(), threading.gettrace()
+    before = sys.gettrace()
     sys.settrace(trace)
-    if in_threads:
-        threading.settrace(trace)
     try:
         do()
     finally:
         sys.settrace(before)
-        threading.settrace(before_in_threads)  # type: ignore[arg-type]

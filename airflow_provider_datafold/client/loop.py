@@ -11,18 +11,16 @@ import asyncio
 import hashlib
 import logging
 import os
-import threading
 import time
-from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from queue import SimpleQueue
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from airflow_provider_datafold.api.operation import Operation, Request, Returned
-from airflow_provider_datafold.client import failure
 from airflow_provider_datafold.client.conversation import Conversation, Pause, converse
 from airflow_provider_datafold.client.exchange import Exchange
+from airflow_provider_datafold.client.failure import Failure
 from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.client.sender import Sender
 from airflow_provider_datafold.connection.settings import Settings
@@ -33,6 +31,9 @@ from airflow_provider_datafold.redaction.guard import guarded
 MOST_AT_ONCE = 20
 """Requests, and so threads and connections. As many again may be urgent."""
 
+_GRACE = 1.0
+"""Seconds after the end of a request in which its thread may say why."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,13 +41,8 @@ class AsyncClient:
     """Calls Datafold from an event loop.
 
     Threads and connections are shared with the other clients of the same settings, and end with
-    the last of them. A client is in use during a call, and within ``async with``.
-
-    :param settings: of the connection to use.
-    :param user_agent: what to send as ``User-Agent``.
-    :param waits_until: when a request stops waiting for its turn, in seconds since the epoch;
-        ``None`` for never.
-    :param is_urgent: whether requests come before all others.
+    the last of them. A client is in use during a call, and within ``async with``. ``waits_until``
+    is when a request stops waiting for its turn, in seconds since the epoch.
     """
 
     def __init__(
@@ -96,33 +92,6 @@ class AsyncClient:
                     outcome = await pool.send(step.request, self._waits_until, self._is_urgent)
 
 
-class _Turn:
-    """A request that waits for its turn, or is under way."""
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
-        self.outcome: asyncio.Future[Response | DatafoldError] = (
-            asyncio.get_running_loop().create_future()
-        )
-        self.exchange: Exchange | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    def settle(self, outcome: Response | DatafoldError) -> None:
-        """Let the request end with this, unless it has ended already."""
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
-
-    def after(self, seconds: float, do: Any) -> None:
-        """Do something after a while, instead of what was to be done before."""
-        self.stop()
-        self._timer = asyncio.get_running_loop().call_later(seconds, do)
-
-    def stop(self) -> None:
-        """Do nothing more after a while."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-
 class _Pool:
     """What the clients of the same settings share in an event loop."""
 
@@ -130,71 +99,50 @@ class _Pool:
         self.users = 0
         """Who uses it at the moment; it is closed with the last of them."""
         self._sender = Sender(settings, user_agent, MOST_AT_ONCE)
-        self._loop = asyncio.get_running_loop()
-        self._urgent, self._patient = deque[_Turn](), deque[_Turn]()
-        self._begun = SimpleQueue[_Turn | None]()
-        self._busy = self._threads = 0
+        self._patient = asyncio.Semaphore(MOST_AT_ONCE)
+        self._urgent = asyncio.Semaphore(MOST_AT_ONCE)
+        self._threads = ThreadPoolExecutor(2 * MOST_AT_ONCE, "datafold")
 
     def close(self) -> None:
         """Close all connections, and end each thread as soon as it has nothing to do."""
         self._sender.session.close()
-        for _ in range(self._threads):
-            self._begun.put(None)
+        self._threads.shutdown(wait=False)
 
     async def send(
         self, request: Request, until: float | None, is_urgent: bool
     ) -> Response | DatafoldError:
         """Send a request once, in its turn; a cancel breaks it off, and waits for no thread."""
-        turn = _Turn(request)
-        if until is not None:
-            no_turn = failure.no_turn(MOST_AT_ONCE)
-            turn.after(max(0.0, until - time.time()), lambda: turn.settle(no_turn))
-        (self._urgent if is_urgent else self._patient).append(turn)
-        self._begin_more()
+        turns = self._urgent if is_urgent else self._patient
+        patience = None
+        if until is not None and turns.locked():
+            patience = max(0.0, until - time.time())
         try:
-            return await turn.outcome
+            await asyncio.wait_for(turns.acquire(), patience)
+        except asyncio.TimeoutError:
+            return Failure.NO_TURN.error(most=MOST_AT_ONCE)
+        exchange = self._sender.begin(request)
+        try:
+            outcome = self._begin(request, exchange, turns)
+            # Else a look-up that hangs, for example, would hold up the wait.
+            done, _ = await asyncio.wait([outcome], timeout=exchange.seconds + _GRACE)
+            return outcome.result() if done else self._sender.give_up(exchange)
         finally:
-            turn.stop()
-            if turn.exchange is not None:
-                turn.exchange.break_off()
+            exchange.break_off()
 
-    def _begin_more(self) -> None:
-        for waiting, most in ((self._urgent, 2 * MOST_AT_ONCE), (self._patient, MOST_AT_ONCE)):
-            while waiting and self._busy < most:
-                turn = waiting.popleft()
-                # Else nobody waits for it any more.
-                if not turn.outcome.done():
-                    self._begin(turn)
-
-    def _begin(self, turn: _Turn) -> None:
-        if self._threads <= self._busy:
-            try:
-                threading.Thread(target=self._carry, name="datafold", daemon=True).start()
-            except RuntimeError:
-                turn.settle(failure.no_thread())
-                return
-            self._threads += 1
-        self._busy += 1
-        # Connections are shared with other jobs, whose responses name them.
-        exchange = self._sender.begin(turn.request, is_fresh=turn.request.named is None)
-        turn.exchange = exchange
-        turn.after(exchange.seconds, lambda: turn.settle(self._sender.give_up(exchange)))
-        self._begun.put(turn)
-
-    def _carry(self) -> None:
-        """Send what has begun, in a thread."""
-        while turn := self._begun.get():
-            assert turn.exchange is not None  # noqa: S101 - _begin has set it
-            outcome = self._sender.send(turn.request, turn.exchange)
-            # The loop may be closed by now.
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._end, turn, outcome)
-            del turn, outcome
-
-    def _end(self, turn: _Turn, outcome: Response | DatafoldError) -> None:
-        turn.settle(outcome)
-        self._busy -= 1
-        self._begin_more()
+    def _begin(
+        self, request: Request, exchange: Exchange, turns: asyncio.Semaphore
+    ) -> asyncio.Future[Response | DatafoldError]:
+        """Send a request in a thread, whose end is the end of its turn, whoever waits for it."""
+        loop = asyncio.get_running_loop()
+        try:
+            outcome = loop.run_in_executor(self._threads, self._sender.send, request, exchange)
+        except RuntimeError:
+            # The thread that is free next would send it.
+            exchange.break_off()
+            outcome = loop.create_future()
+            outcome.set_result(Failure.NO_THREAD.error())
+        outcome.add_done_callback(lambda _: turns.release())
+        return outcome
 
 
 _pools: dict[Any, _Pool] = {}

@@ -82,19 +82,17 @@ def understand(answer: Response, request: Request, settings: Settings, redactor:
     if operation.may_be_empty and not answer.content:
         return None
     text, value = "", None
-    problem = _encoding_problem(answer)
-    if not problem:
-        try:
-            text = answer.content.decode(json.detect_encoding(answer.content))
-            value = _DECODER.decode(text)
-        except (ValueError, RecursionError):
-            problem = (
-                f"is not JSON ({answer.headers.get('Content-Type') or 'no content type'}, "
-                f"{len(answer.content)} bytes). It may be a login page or a proxy's page: check "
-                f"the connection's host"
-            )
-        else:
-            problem = _type_problem(value, operation) or _name_problem(value, request)
+    try:
+        text = answer.content.decode(json.detect_encoding(answer.content))
+        value = _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        problem: str | None = (
+            f"is not JSON ({answer.headers.get('Content-Type') or 'no content type'}, "
+            f"{len(answer.content)} bytes). It may be a login page or a proxy's page: check "
+            f"the connection's host"
+        )
+    else:
+        problem = _type_problem(value, operation) or _name_problem(value, request)
     if problem:
         raise DatafoldAnswerError(
             f"{answer.status_code}, but the response {redactor.excerpt(problem)}. The request may "
@@ -104,13 +102,6 @@ def understand(answer: Response, request: Request, settings: Settings, redactor:
     if operation.carries_secrets or redactor.may_be_in(text):
         return redactor.json(value, by_name=operation.carries_secrets)
     return value
-
-
-def _encoding_problem(answer: Response) -> str | None:
-    encoding = answer.headers.get("Content-Encoding", "identity")
-    if encoding.lower() == "identity":
-        return None
-    return f"is compressed ({encoding}), which was not requested"
 
 
 def _finite(number: str) -> float:

@@ -7,19 +7,25 @@ other exceptions may quote the request, and with it a secret.
 
 from __future__ import annotations
 
+import re
 import socket
+import sys
 from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import requests
 from requests.exceptions import InvalidHeader, InvalidProxyURL, InvalidSchema, ProxyError
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
 from airflow_provider_datafold.api.operation import Request
-from airflow_provider_datafold.client import failure
 from airflow_provider_datafold.client.exchange import Adapter, Exchange
-from airflow_provider_datafold.client.failure import Causes
+from airflow_provider_datafold.client.failure import Causes, Failure, tls
 from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings, is_loopback
 from airflow_provider_datafold.exceptions import (
@@ -28,6 +34,9 @@ from airflow_provider_datafold.exceptions import (
     DatafoldError,
 )
 from airflow_provider_datafold.redaction.frames import frameless
+
+_PROXY_REFUSES = re.compile(r"\b(401|403|407)\b")
+"""Statuses of a proxy that refuses to forward the request."""
 
 _CHUNK = 16 * 1024
 
@@ -39,26 +48,25 @@ class Sender:
         self.session = _open_session(settings, user_agent, most)
         self._settings = settings
 
-    def begin(self, request: Request, *, is_fresh: bool) -> Exchange:
+    def begin(self, request: Request) -> Exchange:
         """Begin the time that a request may take."""
-        return Exchange(self._settings.timeout + request.seconds_to_send, is_fresh=is_fresh)
+        return Exchange(self._settings.timeout + request.seconds_to_send)
 
     def send(self, request: Request, exchange: Exchange) -> Response | DatafoldError:
         """Send a request once, and return the response or the error."""
+        outer = sys.exc_info()[1]
         try:
             with exchange.running():
                 return self._receive(request, exchange)
         except DatafoldError as error:
             return frameless(error)
         except Exception as error:
-            return self._translate(error, exchange)
+            return self._translate(error, Causes(error, outer))
 
-    def give_up(self, exchange: Exchange) -> Response | DatafoldError:
-        """Break off a request whose time is over, and return what it has come to."""
+    def give_up(self, exchange: Exchange) -> DatafoldError:
+        """Break off a request whose time is over."""
         exchange.break_off()
-        if exchange.refusal or not exchange.is_connecting:
-            return exchange.refusal or failure.timed_out(self._settings)
-        return failure.proxy_unreachable() if self.session.proxies else failure.unreachable()
+        return self._timed_out() if exchange.has_sent else self._unreachable()
 
     def _receive(self, request: Request, exchange: Exchange) -> Response:
         # Prepared by hand: requests parses the URL five times, and makes cookies, for every poll.
@@ -75,38 +83,45 @@ class Sender:
         ) as response:
             return _read(response, request.operation.largest, exchange)
 
-    def _translate(self, error: Exception, exchange: Exchange) -> DatafoldError:
+    def _translate(self, error: Exception, causes: Causes) -> DatafoldError:
         """Return this provider's error for an exception of ``requests`` or ``urllib3``."""
-        causes, has_proxy = Causes(error), bool(self.session.proxies)
-        if tls := failure.tls(causes):
-            return tls
+        if found := tls(causes):
+            return found
         if isinstance(error, (InvalidProxyURL, InvalidSchema)):
-            return failure.proxy_unusable()
+            return Failure.PROXY_UNUSABLE.error()
         # An InvalidHeader, which is about the response, is a ValueError, too.
-        if has_proxy and isinstance(error, ValueError) and not isinstance(error, InvalidHeader):
-            return failure.proxy_unusable()
+        is_value = isinstance(error, ValueError) and not isinstance(error, InvalidHeader)
+        if is_value and self.session.proxies:
+            return Failure.PROXY_UNUSABLE.error()
         if not isinstance(error, (requests.RequestException, HTTPError, TimeoutError)):
-            is_file = isinstance(error, OSError)
-            return failure.ca_bundle() if is_file else failure.unexpected(error)
+            if isinstance(error, OSError):
+                return Failure.CA_BUNDLE.error()
+            return Failure.UNEXPECTED.error(name=type(error).__name__)
         if causes.first(ProxyError) and "Tunnel connection failed" in str(error):
-            is_refused = failure.PROXY_REFUSES.search(str(error))
-            return failure.proxy_refused() if is_refused else failure.proxy_unreachable()
-        if exchange.is_connecting:
-            if has_proxy:
-                return failure.proxy_unreachable()
-            is_unknown = causes.first(socket.gaierror)
-            return failure.no_such_host() if is_unknown else failure.unreachable(causes)
+            is_refused = _PROXY_REFUSES.search(str(error))
+            return (Failure.PROXY_REFUSED if is_refused else Failure.PROXY_UNREACHABLE).error()
+        if causes.first(NewConnectionError, ConnectTimeoutError):
+            return self._unreachable(causes)
         if causes.first(ReadTimeoutError, TimeoutError):
-            return failure.timed_out(self._settings)
-        return failure.broke()
+            return self._timed_out()
+        return Failure.BROKE.error()
+
+    def _unreachable(self, causes: Causes | None = None) -> DatafoldError:
+        if self.session.proxies:
+            return Failure.PROXY_UNREACHABLE.error()
+        if causes and causes.first(socket.gaierror):
+            return Failure.NO_HOST.error()
+        is_refused = causes and causes.first(ConnectionRefusedError)
+        return Failure.UNREACHABLE.error(reason="refused" if is_refused else "timed out")
+
+    def _timed_out(self) -> DatafoldError:
+        return Failure.TIMED_OUT.error(seconds=self._settings.timeout)
 
 
 class KeyAuth(requests.auth.AuthBase):
     """Adds the API key to each request to Datafold, and refuses requests to other hosts.
 
     The key is not a header of the session, so that printing the headers does not show it.
-
-    :param settings: the settings of the connection to use.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -163,31 +178,23 @@ def _open_session(settings: Settings, user_agent: str, most: int) -> requests.Se
 
 def _read(response: requests.Response, largest: int, exchange: Exchange) -> Response:
     answer = Response(response.status_code, response.headers, b"")
-    exchange.refusal = None if answer.is_success else answer
     content = bytearray()
     try:
-        _check_size(announced_size(answer), largest, answer)
-        for piece in response.raw.stream(_CHUNK, decode_content=False):
+        # Not more than has arrived: a read of a whole chunk would wait for it beyond the time.
+        for piece in iter(lambda: response.raw.read1(_CHUNK, decode_content=False), b""):
+            exchange.check()
             content += piece
             _check_size(len(content), largest, answer)
-    except (OSError, HTTPError, ValueError, DatafoldAnswerError) as error:
-        if exchange.refusal:
-            return answer
-        if isinstance(error, ValueError):
-            # urllib3 does not check the size of a chunk.
-            raise HTTPError("malformed chunk") from None
-        raise
+        exchange.check()
+    except (OSError, HTTPError, DatafoldAnswerError):
+        if answer.is_success:
+            raise
+        # The status of a refusal says enough, whatever becomes of its body.
+        return answer
     return replace(answer, content=bytes(content))
 
 
-def announced_size(answer: Response) -> float:
-    """Return the number of bytes that a response announces, 0 if it announces none."""
-    announced = answer.headers.get("Content-Length", "")
-    # A float, because Python limits the digits of a string that becomes an integer.
-    return float(announced) if announced.isdecimal() else 0.0
-
-
-def _check_size(size: float, largest: int, answer: Response) -> None:
+def _check_size(size: int, largest: int, answer: Response) -> None:
     if size > largest:
         raise DatafoldAnswerError(
             f"{answer.status_code}, but the response is larger than {largest >> 20} MiB and was "

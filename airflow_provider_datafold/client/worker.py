@@ -1,19 +1,19 @@
-"""Carry conversations in a task's own thread, which waits while another one sends."""
+"""Carry conversations in a task's own thread."""
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_datafold.api.operation import Request
-from airflow_provider_datafold.client import failure
 from airflow_provider_datafold.client.conversation import Conversation, Pause
+from airflow_provider_datafold.client.exchange import Exchange
+from airflow_provider_datafold.client.failure import Failure
 from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.client.sender import Sender
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError
+from airflow_provider_datafold.redaction.frames import frameless
 
 
 class Client:
@@ -22,9 +22,8 @@ class Client:
     def __init__(self, settings: Settings, user_agent: str) -> None:
         self._sender = Sender(settings, user_agent)
         self.session = self._sender.session
-        self._break_off: Callable[[], None] | None = None
+        self._exchange: Exchange | None = None
         self._is_stopped = False
-        self._has_sent = False
         # Held until the client is stopped. Unlike an Event, it is safe in a signal handler.
         self._going = threading.Lock()
         self._going.acquire()
@@ -51,8 +50,9 @@ class Client:
         self._is_stopped = True
         if self._going.locked():
             self._going.release()
-        if self._break_off is not None:
-            self._break_off()
+        # Read once: the client's own thread may end it meanwhile.
+        if exchange := self._exchange:
+            exchange.break_off()
 
     def close(self) -> None:
         """Close the network connection; the next call opens a new one."""
@@ -60,35 +60,20 @@ class Client:
 
     def _send(self, request: Request) -> Response | DatafoldError:
         """Send a request once, and return the response or the error."""
-        # A kept connection may have ended, or hold bytes that look like a response.
-        is_fresh = self._has_sent and not request.operation.effect.is_repeatable
-        self._has_sent = True
-        exchange = self._sender.begin(request, is_fresh=is_fresh)
-        # Only this kind of queue is safe in a signal handler.
-        outcome: queue.SimpleQueue[Response | DatafoldError] = queue.SimpleQueue()
-
-        def break_off() -> None:
-            outcome.put(failure.stopped())
-            exchange.break_off()
-
-        self._break_off = break_off
+        if not request.operation.effect.is_repeatable:
+            # A kept connection may have ended, and then nobody knows whether the request arrived.
+            self.session.close()
+        exchange = self._exchange = self._sender.begin(request)
         # Checked only now that stop() has something to break off: a signal may arrive at any time.
         if self._is_stopped:
-            return failure.stopped()
-        send = threading.Thread(
-            target=lambda: outcome.put(self._sender.send(request, exchange)),
-            name="datafold",
-            daemon=True,
-        )
+            return Failure.STOPPED.error()
         try:
-            try:
-                send.start()
-            except RuntimeError:
-                return failure.no_thread()
-            return outcome.get(timeout=exchange.seconds)
-        except queue.Empty:
-            return self._sender.give_up(exchange)
+            outcome = self._sender.send(request, exchange)
+        except BaseException as error:
+            # The task timed out or was stopped. The frames below show what was sent.
+            raise frameless(error)  # noqa: B904
         finally:
-            # The task's time may be over, or a signal handler have raised something in here.
-            exchange.break_off()
-            self._break_off = None
+            self._exchange = None
+        if self._is_stopped and isinstance(outcome, DatafoldError):
+            return Failure.STOPPED.error()
+        return outcome

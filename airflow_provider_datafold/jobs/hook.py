@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_datafold.api.operation import Operation, Request, Returned
 from airflow_provider_datafold.client.conversation import converse, pause
-from airflow_provider_datafold.client.failure import stopped
+from airflow_provider_datafold.client.failure import Failure
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.job import Job
 from airflow_provider_datafold.jobs.watch import JobStatus, PollInterval, look_surely, watch
@@ -168,7 +168,7 @@ class JobHook(DatafoldHook):
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             if self._is_stopped:
-                raise stopped()
+                raise Failure.STOPPED.error()
             time.sleep(min(left, _STEP))
 
     def _open(self) -> Client:

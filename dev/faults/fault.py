@@ -47,6 +47,8 @@ class Fault:
     """How many the name ``datafold.test`` has, 0 if it does not exist."""
     resolver: float = 0.0
     """Seconds that the worker's resolver takes."""
+    in_worker: bool = True
+    """Whether it ends in a worker, too, where nobody watches the thread that sends."""
     says: str = ""
     """What the error must say."""
     no_sooner: float = 0.0

@@ -45,7 +45,7 @@ def _no_connection() -> Iterator[Fault]:
     yield Fault("queue-full", **full)
     full["host"] = "https://datafold.test:{port}"
     yield Fault("six-addresses", **full, addresses=6)
-    yield Fault("resolver-hangs", **full, addresses=1, resolver=FOR_EVER)
+    yield Fault("resolver-hangs", **full, addresses=1, resolver=FOR_EVER, in_worker=False)
 
 
 def _broken_connection() -> Iterator[Fault]:
@@ -67,8 +67,6 @@ def _broken_connection() -> Iterator[Fault]:
     yield Fault("resets-twice", "", [says(Then.RESET), says(Then.RESET), answers()])
     yield Fault("closed-in-between", "", [says(answer(503, b"{}")), answers()])
     yield Fault("closed-on-reuse", "", [_UNAVAILABLE, says(), answers()])
-    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-    yield Fault("interim", "", [says(hints, 0.1, hints + _OK, Then.KEEP)])
 
 
 def _slow() -> Iterator[Fault]:
@@ -82,7 +80,12 @@ def _slow() -> Iterator[Fault]:
     }
     for name, behaviour in slow.items():
         yield Fault(
-            name, "Timeout", [behaviour], timeout=_SHORT, says="no complete response within"
+            name,
+            "Timeout",
+            [behaviour],
+            timeout=_SHORT,
+            in_worker=name not in ("drips-headers", "drips-chunk"),
+            says="no complete response within",
         )
     yield Fault("drips-tls", "Timeout", [_DRIPPING], certificate="good", timeout=_SHORT)
     yield Fault("stalls-once", "", [says(FOR_EVER), answers()], timeout=_MIDDLE)
@@ -98,7 +101,7 @@ def _bodies() -> Iterator[Fault]:
         "half-json": (answers(200, b'{"id": 7, "name'), "is not JSON"),
         "huge": (is_huge(200, {"Content-Length": str(HUGE)}), "larger than 10 MiB"),
         "huge-unannounced": (is_huge(200), "larger than 10 MiB"),
-        "gzip": (answers(200, gzip.compress(b"{}"), {"Content-Encoding": "gzip"}), "is compressed"),
+        "gzip": (answers(200, gzip.compress(b"{}"), {"Content-Encoding": "gzip"}), "is not JSON"),
     }
     for name, (behaviour, text) in unusable.items():
         yield Fault(name, "Answer", [behaviour], says=text)
@@ -166,7 +169,7 @@ def _proxies() -> Iterator[Fault]:
     then_closes = says(answer(200, b""))
     yield through("tls-closed", "Connection", https, then_closes, certificate="good", **each)
     record = drips(answer(200, b""), b"\x16\3\3\x40\0" + bytes(1 << 14))
-    yield through("drips", "Timeout", https, record, certificate="good", **slow)
+    yield through("drips", "Timeout", https, record, certificate="good", in_worker=False, **slow)
     wrong = {
         "nonsense": "nonsense://127.0.0.1:{port}",
         "no-host": "http://",
@@ -187,9 +190,8 @@ def _proxies() -> Iterator[Fault]:
     for name, behaviour in socks.items():
         limit = slow if name.startswith(("stalls", "drips")) else each
         url = "socks5h://127.0.0.1:{port}"
-        yield through(
-            f"socks-{name}", "Unreachable", url, behaviour, reads=False, **limit, **no_way
-        )
+        given = {**limit, **no_way, "in_worker": name != "drips"}
+        yield through(f"socks-{name}", "Unreachable", url, behaviour, reads=False, **given)
 
 
 def _worker() -> Iterator[Fault]:

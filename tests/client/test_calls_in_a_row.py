@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold.api import data_diffs
-from airflow_provider_datafold.client import exchange
 from airflow_provider_datafold.client.conversation import converse
 from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.client.worker import Client
@@ -72,36 +71,11 @@ def response(number: int, headers: dict[str, str] | None = None) -> bytes:
 each_driver = pytest.mark.parametrize("driver", [in_a_thread, in_a_loop])
 
 
-def test_each_call_gets_its_own_final_response() -> None:
-    interim = b"HTTP/1.1 102 Processing\r\n\r\n" * 3 + b"HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n"
-    behaviours = [says(interim + response(number), Then.KEEP) for number in (1, 2, 3)]
-
-    with FaultServer(behaviours) as server:
-        assert calls(in_a_thread, settings_for(server.port), 3) == [1, 2, 3]
-
-
 @each_driver
-@pytest.mark.parametrize("late", [0.0, 0.05], ids=["at once", "later"])
-def test_bytes_after_a_response_are_not_the_next_one(driver: Driver, late: float) -> None:
-    behaviours = [
-        says(response(number), late, response(666) * 2, Then.KEEP) for number in (1, 2, 3)
-    ]
-
-    with FaultServer(behaviours) as server:
-        # No client can distinguish bytes that arrive after the next request from its response.
-        assert calls(driver, settings_for(server.port), 3, pause=0.3) == [1, 2, 3]
-
-
-@each_driver
-def test_calls_share_a_connection_for_a_while(
-    driver: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calls_share_a_connection(driver: Driver) -> None:
     with FaultServer([says(response(1), Then.KEEP)]) as server:
         assert calls(driver, settings_for(server.port), 3) == [1, 1, 1]
         assert server.connections == 1
-        monkeypatch.setattr(exchange, "_OLDEST", 0.0)
-        assert calls(driver, settings_for(server.port), 3) == [1, 1, 1]
-        assert server.connections == 4
 
 
 def test_cookies_are_neither_kept_nor_sent_back() -> None:

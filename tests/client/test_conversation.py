@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_datafold.api import data_diffs
 from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.client import failure
 from airflow_provider_datafold.client.conversation import Conversation, Pause, Send, converse
+from airflow_provider_datafold.client.failure import Failure
 from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldError
@@ -73,7 +73,7 @@ def test_the_time_of_the_call_begins_with_its_first_attempt() -> None:
 
 def test_retries_come_to_an_end(caplog: pytest.LogCaptureFixture) -> None:
     call = talk(settings(), jitter=lambda: 0.5)
-    found = steps(call, failing(500), failure.broke(), failing(503), failing(500))
+    found = steps(call, failing(500), Failure.BROKE.error(), failing(503), failing(500))
     assert ends(found) == ["Send", "Pause"] * 3 + ["Send", "DatafoldServerError"]
     assert [step.seconds for step in found if isinstance(step, Pause)] == [0.5, 1.0, 2.0]
     assert [(text[:23], text[-19:]) for text in caplog.messages] == [

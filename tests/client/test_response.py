@@ -87,7 +87,7 @@ def test_no_json_says_what_came_in_its_place() -> None:
 
 def test_compressed_response_is_not_unpacked(serve: Any) -> None:
     serve(answers(200, gzip.compress(b" " * (300 << 20), 1), GZIP), extra={"timeout": 60})
-    fails(call_sync, exceptions.DatafoldAnswerError, "the response is compressed (gzip)")
+    fails(call_sync, exceptions.DatafoldAnswerError, "the response is not JSON")
 
 
 def test_packed_refusal_is_told_by_its_status() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_datafold.api import bi, monitors
 from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.client import failure
+from airflow_provider_datafold.client.failure import Failure
 from airflow_provider_datafold.client.retry import is_retryable, parse_retry_after, wait
 from airflow_provider_datafold.exceptions import (
     DatafoldAnswerError,
@@ -36,12 +36,12 @@ def answered(status: int, retry_after: float | None = None) -> DatafoldError:
 
 PERMANENT = [
     *(DatafoldAnswerError("x"), DatafoldAuthenticationError("x"), DatafoldCertificateError("x")),
-    failure.stopped(),
+    Failure.STOPPED.error(),
 ]
 MAY_HAVE_BEEN_TAKEN = [
     *(answered(500), answered(408), DatafoldConnectionError("x"), DatafoldTimeoutError("x")),
 ]
-WAS_NOT_TAKEN = [answered(429), failure.unreachable(), answered(429, 30.0)]
+WAS_NOT_TAKEN = [answered(429), Failure.UNREACHABLE.error(reason="refused"), answered(429, 30.0)]
 TOO_LONG = [answered(429, 30.1), answered(500, 3600.0), answered(503, 3600.0)]
 
 

@@ -10,7 +10,7 @@ import pytest
 from dev.faults.fault import Fault
 from dev.faults.processes import Run, run_all
 from dev.faults.table import FAULTS
-from dev.faults.update import DRIVERS
+from dev.faults.update import DRIVERS, LOOP
 from dev.faults.wait import Wait
 from dev.faults.wait_table import WAITS
 
@@ -29,7 +29,13 @@ def rows() -> list[Any]:
         for wait in WAITS
         for mode in wait.modes
     ]
-    return [pytest.param(fault, driver) for fault in FAULTS for driver in DRIVERS] + waits
+    updates = [
+        pytest.param(fault, driver)
+        for fault in FAULTS
+        for driver in DRIVERS
+        if fault.in_worker or driver == LOOP
+    ]
+    return updates + waits
 
 
 @pytest.mark.parametrize(("row", "by"), rows(), ids=str)

@@ -201,23 +201,19 @@ def test_what_the_wait_is_asked_for(connections: None, monkeypatch: pytest.Monke
     assert seen == [DATA_DIFF, ids, {"deadline": 5.0, "since": 2.0, "interval": PollInterval(3.0)}]
 
 
-def test_polls_take_turns_and_a_cancel_does_not(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "MOST_AT_ONCE", 0)
+def test_polls_take_turns_and_a_cancel_does_not(sandbox: Any) -> None:
     waiting = trigger(add_diff(sandbox, NEVER), deadline=time.time() + 0.5)
-    # It has no turn before its deadline.
-    assert [event["state"] for event in asyncio.run(events(waiting))] == [DEADLINE]
-    assert sandbox.state.requests == []
-    monkeypatch.setattr(loop, "MOST_AT_ONCE", 1)
 
-    async def stop_while_others_poll() -> None:
+    async def wait_while_others_poll() -> None:
         async with loop.AsyncClient(await fetch_settings_async("datafold_default"), AGENT):
             (pool,) = loop._pools.values()
-            pool._busy = 1
+            pool._patient = asyncio.Semaphore(0)
+            # It has no turn before its deadline.
+            assert [event["state"] for event in await events(waiting)] == [DEADLINE]
+            assert sandbox.state.requests == []
             await waiting.on_kill()
 
-    asyncio.run(stop_while_others_poll())
+    asyncio.run(wait_while_others_poll())
     (request,) = sandbox.state.requests
     assert request.path.endswith("/cancel")
     assert request.headers["user-agent"] == AGENT
