@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_datafold.redaction.secret import Secret
 from tests.stand_ins import reimport
 
-MASKER = "airflow_provider_datafold.redaction.masker"
+MASKER = "airflow_provider_datafold.redaction.redactor"
 HOMES = ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker")
 OLDEST = "airflow.utils.log.secrets_masker"
 

@@ -10,11 +10,9 @@ from typing import Any, Literal
 from airflow_provider_datafold.api import fields, shape
 from airflow_provider_datafold.api.caller import Caller
 from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.api.schedule import indexing_cron
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.omitted import OMITTED
-from airflow_provider_datafold.redaction.frames import concealed
-from airflow_provider_datafold.redaction.names import WRITE_ONLY
+from airflow_provider_datafold.redaction.secret import WRITE_ONLY, concealed
 
 _BI = "/api/v1/lineage/bi/"
 _BINDINGS = "[{'remoteId': '1', 'boundIds': [1, 2]}]"
@@ -75,7 +73,7 @@ class Kind:
         own = {}
         if keeps and fields.undo_none(given.get("bindings", OMITTED)) is None:
             own, given["bindings"] = {"bindings": None}, []
-        for name, check in (("indexing_cron", indexing_cron), ("bindings", bindings)):
+        for name, check in (("indexing_cron", fields.indexing_cron), ("bindings", bindings)):
             if given.get(name) not in (None, OMITTED):
                 given[name] = check(name, given[name])
         return {**shape.fit("POST", f"{_BI}{self.name}/", "config", given), **own}

@@ -10,8 +10,7 @@ from airflow_provider_datafold.omitted import OMITTED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_datafold.redaction.guard import Checked
-    from airflow_provider_datafold.redaction.redactor import Redactor
+    from airflow_provider_datafold.redaction.redactor import Checked, Redactor
 
 
 class Caller:

@@ -7,10 +7,9 @@ from typing import Any
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.caller import Caller
-from airflow_provider_datafold.api.names import table_path
 from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.exceptions import DatafoldRejectedError
-from airflow_provider_datafold.redaction.frames import concealed
+from airflow_provider_datafold.redaction.secret import concealed
 
 _NOUN = "data source"
 _PATH = "/api/v1/data_sources"
@@ -34,7 +33,7 @@ GET_TEST = Operation(
 # A query may write.
 QUERY = Operation("POST", f"{_ONE}/query", Effect.STARTS, _NOUN, dict, largest=_LARGE)
 _QUESTION = {
-    "table": table_path,
+    "table": fields.table_path,
     "candidates": fields.between(1, 100),
     "sample_size": fields.between(1, fields.LARGEST),
     "avoid_types": fields.texts,

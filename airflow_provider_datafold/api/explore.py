@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_datafold.api import address, fields
+from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.caller import Caller
 from airflow_provider_datafold.api.operation import Effect, Operation
 
@@ -19,7 +19,7 @@ def _operation(path: str, name: str, **query: fields.Check) -> Operation[list[di
         Effect.READS,
         f"data connection or {name.removesuffix('_path')}",
         list,
-        path_fields={name: address.path_part},
+        path_fields={name: fields.path_part},
         query={**_DEPTH, **query},
         is_classic=True,
     )

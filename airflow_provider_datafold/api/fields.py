@@ -17,6 +17,7 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, time
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -33,6 +34,25 @@ LARGEST = 2**63 - 1
 """The largest integer that a database keeps in 64 bits."""
 
 _TEXTS = "must be a list of strings, e.g. ['a', 'b']"
+_TEMPLATE = re.compile(r"\{[{%#]")
+_NAME = (
+    "must be a name, a string that is not blank (native rendering turns a name like a number into "
+    "that number)"
+)
+_PART = r"""(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|[^."`\s][^."`]*)"""
+_PARTS = re.compile(_PART)
+_PATH = re.compile(rf"{_PART}(?:\.{_PART})*")
+_METHOD = re.compile(r"[A-Za-z]{1,20}")
+_URL_PATH = re.compile(r"/[!-\"$-~]*")
+_DOTS = re.compile(r"/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
+_CRON_ITEM = r"(\*|(\d+|[a-z]{3})(-(\d+|[a-z]{3}))?)(/\d+)?"
+_CRON_FIELD = f"{_CRON_ITEM}(,{_CRON_ITEM})*"
+# Datafold documents no dialect, so this is only what every cron knows.
+_CRON = re.compile(f"{_CRON_FIELD}( {_CRON_FIELD}){{4}}", re.ASCII | re.IGNORECASE)
+_CRON_WANTED = (
+    "must be a cron expression of five fields, e.g. '0 6 * * *' (minute, hour, day of month, "
+    "month, day of week)"
+)
 
 
 def undo_none(value: Any) -> Any:
@@ -220,6 +240,102 @@ def literal(value: Any) -> Any:
         with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return parse(value.strip())
     return value
+
+
+def http_method(field: str, value: Any) -> str:
+    """Check an HTTP method in any case, and return it in capital letters."""
+    if isinstance(value, str) and _METHOD.fullmatch(value):
+        return value.upper()
+    raise input_error(field, value, "must be an HTTP method, e.g. 'GET'")
+
+
+def path(field: str, value: Any) -> str:
+    """Check a path on the service's host, so that no request goes to another host or path."""
+    if isinstance(value, str) and _URL_PATH.fullmatch(value) and not _DOTS.search(value):
+        return value
+    raise input_error(
+        field, value, "must be a path that begins with '/' and has no '..', e.g. '/api/v1/monitors'"
+    )
+
+
+def path_part(field: str, value: Any) -> str:
+    """Check one part of a path: HTTP clients would collapse ``.`` and ``..``."""
+    part = text(field, value)
+    if part in ("", ".", ".."):
+        raise input_error(field, value, "must not be empty, '.' or '..'")
+    return part
+
+
+def names(field: str, value: Any) -> list[str]:
+    """Check a list of names, none of them blank or a number.
+
+    With native rendering, the number 202401 would have been the name ``2024_01``.
+    """
+    items = sequence(field, value, "must be a list of strings, e.g. ['a', 'b']")
+    for index, item in enumerate(items):
+        if not isinstance(item, str) or not item.strip():
+            raise input_error(f"{field}[{index}]", item, _NAME)
+    return texts(field, items)
+
+
+def is_template(value: Any) -> bool:
+    """Return whether Airflow would take a value, or something in it, for a template."""
+    return bool(_TEMPLATE.search(str(value)))
+
+
+def _path(example: str, field: str, value: Any) -> list[str]:
+    """Check a path: a list of parts, also as a literal, or a string with dots between them.
+
+    In the string a part may be quoted with ``"`` or `````: dots inside the quotes do not separate
+    parts, and the quote itself is doubled.
+    """
+    # A table's name may look like another literal: 'true', or '1.5'.
+    spelled = literal(value)
+    if isinstance(spelled, Sequence) and spelled and not isinstance(spelled, str):
+        return names(field, spelled)
+    is_dotted = isinstance(value, str) and not isinstance(spelled, (dict, set, list, tuple))
+    if is_dotted and _PATH.fullmatch(value.strip()):
+        return [_unquoted(part) for part in _PARTS.findall(value.strip())]
+    raise input_error(
+        field,
+        value,
+        f"must be a list of path parts or a dotted string, e.g. {example.split('.')} or "
+        f"{example!r} (quote a part that contains a dot: 'DB.\"my.table\"')",
+    )
+
+
+def _unquoted(part: str) -> str:
+    quote = part[0]
+    if quote not in '"`':
+        return part.strip()
+    return part[1:-1].replace(quote * 2, quote)
+
+
+table_path: Check = partial(_path, "DB.SCHEMA.TABLE")
+schema_path: Check = partial(_path, "DB.SCHEMA")
+
+
+def indexing_cron(field: str, value: Any) -> str:
+    """Check the cron expression of an integration, like :func:`cron`."""
+    return cron(field, value, f"{_CRON_WANTED}, or None for no schedule")
+
+
+def cron(field: str, value: Any, wanted: str = _CRON_WANTED) -> str:
+    """Check a cron expression of numbers, names, ranges, steps and lists that matches a date."""
+    # Slow to import, and not needed to parse a DAG.
+    from croniter import CroniterError, croniter
+
+    expression = " ".join(value.split()) if isinstance(value, str) else ""
+    if not _CRON.fullmatch(expression):
+        raise input_error(field, value, wanted)
+    try:
+        croniter(expression).get_next()
+    except CroniterError as error:
+        raise DatafoldInputError(
+            f"{field}: {format_value(value)} is not a valid cron expression ({error}). "
+            f"Nothing was sent."
+        ) from None
+    return expression
 
 
 def input_error(field: str, value: Any, wanted: str) -> DatafoldInputError:

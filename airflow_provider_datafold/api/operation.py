@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from airflow_provider_datafold.api import address, fields, multipart, shape
+from airflow_provider_datafold.api import fields, multipart, shape
 from airflow_provider_datafold.api.fields import Check
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import Secret, encode, secrets_in
@@ -166,12 +166,12 @@ def free_request(
     method: Any, path: Any, body: Any, *, is_repeatable: bool | None, may_be_empty: bool
 ) -> Request:
     """Make a request that no operation declares; by default its method says if it is repeatable."""
-    method = address.method("method", method)
+    method = fields.http_method("method", method)
     if is_repeatable is None:
         is_repeatable = method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
     operation = Operation(
         method,
-        address.path("path", path),
+        fields.path("path", path),
         Effect.SETS if is_repeatable else Effect.STARTS,
         "resource",
         object,

@@ -25,7 +25,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.util.ssltransport import SSLTransport
 
 from airflow_provider_datafold.client.response import Response
-from airflow_provider_datafold.redaction.silence import silence
+from airflow_provider_datafold.redaction.redactor import silence
 
 _OLDEST = 60.0
 """Seconds after which a connection is not used again, so that new addresses of a host and new CA

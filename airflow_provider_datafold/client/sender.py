@@ -27,7 +27,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
     DatafoldError,
 )
-from airflow_provider_datafold.redaction.frames import frameless
+from airflow_provider_datafold.redaction.secret import frameless
 
 _CHUNK = 16 * 1024
 

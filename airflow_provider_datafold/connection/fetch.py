@@ -23,8 +23,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldTransientError,
 )
-from airflow_provider_datafold.redaction.frames import frameless
-from airflow_provider_datafold.redaction.secret import Secret
+from airflow_provider_datafold.redaction.secret import Secret, frameless
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds before each further look."""

@@ -33,11 +33,8 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.hooks.integration import IntegrationMethods
 from airflow_provider_datafold.omitted import OMITTED
-from airflow_provider_datafold.redaction.frames import concealed
-from airflow_provider_datafold.redaction.guard import Checked, guarded
-from airflow_provider_datafold.redaction.masker import mask
-from airflow_provider_datafold.redaction.redactor import Redactor
-from airflow_provider_datafold.redaction.secret import secrets_in
+from airflow_provider_datafold.redaction.redactor import Checked, Redactor, guarded, mask
+from airflow_provider_datafold.redaction.secret import concealed, secrets_in
 
 if TYPE_CHECKING:
     import requests

@@ -17,7 +17,7 @@ from airflow_provider_datafold.api.bi import (
     public,
 )
 from airflow_provider_datafold.omitted import OMITTED, Omitted
-from airflow_provider_datafold.redaction.frames import concealed
+from airflow_provider_datafold.redaction.secret import concealed
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.connection.settings import Settings

@@ -18,9 +18,8 @@ from airflow_provider_datafold.client.failure import stopped
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.job import Job
 from airflow_provider_datafold.jobs.watch import JobStatus, PollInterval, look_surely, watch
-from airflow_provider_datafold.redaction.frames import concealed
-from airflow_provider_datafold.redaction.guard import Checked
-from airflow_provider_datafold.redaction.redactor import Redactor
+from airflow_provider_datafold.redaction.redactor import Checked, Redactor
+from airflow_provider_datafold.redaction.secret import concealed
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.client.worker import Client

@@ -12,8 +12,7 @@ from airflow_provider_datafold.connection.settings import Extra, judge_url, reje
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.omitted import OMITTED
-from airflow_provider_datafold.redaction.names import WRITE_ONLY
-from airflow_provider_datafold.redaction.secret import Secret
+from airflow_provider_datafold.redaction.secret import WRITE_ONLY, Secret
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection

@@ -16,7 +16,7 @@ from airflow_provider_datafold.jobs.dbt.place import (
     secrets_in,
     unreadable,
 )
-from airflow_provider_datafold.redaction.masker import mask
+from airflow_provider_datafold.redaction.redactor import mask
 
 MOST_BYTES = 512 * 1024 * 1024
 """A dbt project of some thousand models has a manifest of 100 MB."""

@@ -23,7 +23,7 @@ from airflow_provider_datafold.jobs.dbt.place import (
     secrets_in,
     unreadable,
 )
-from airflow_provider_datafold.redaction.masker import mask
+from airflow_provider_datafold.redaction.redactor import mask
 
 MANIFEST = "manifest.json"
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_datafold.api import fields
-from airflow_provider_datafold.api.names import is_template, names
+from airflow_provider_datafold.api.fields import is_template, names
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.tables.listing import Side
 from airflow_provider_datafold.jobs.tables.pairing import Pair
