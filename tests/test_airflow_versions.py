@@ -58,19 +58,6 @@ def test_airflow_without_a_masker_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         reimport(MASKER, monkeypatch)
 
 
-@pytest.mark.parametrize("names", [(), ("RetryPolicy",)])
-def test_airflow_without_retry_policies(
-    names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    older = ModuleType("airflow.sdk")
-    for name in names:
-        setattr(older, name, object)
-    monkeypatch.setitem(sys.modules, "airflow.sdk", older)
-    found = reimport("airflow_provider_datafold.retry_policy", monkeypatch)
-    assert found.DEFAULT_RETRY_POLICY is None
-    assert not hasattr(found, "DatafoldRetryPolicy")
-
-
 def test_older_airflow_is_told_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "airflow_provider_datafold.triggers.monitors"
     monkeypatch.delitem(sys.modules, name, raising=False)

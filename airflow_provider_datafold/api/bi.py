@@ -205,7 +205,6 @@ class BIMethods(Caller):
         """List all BI integrations (``GET /api/v1/lineage/bi/``).
 
         :return: the parsed response; the API documents no shape.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(LIST)
 
@@ -214,7 +213,6 @@ class BIMethods(Caller):
 
         :param bi_datasource_id: the integration's id, e.g. ``7`` or ``"7"``.
         :return: the parsed response; the API documents no shape.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET, bi_datasource_id=bi_datasource_id)
 
@@ -225,7 +223,6 @@ class BIMethods(Caller):
         :return: the parsed response, ``None`` for an empty one; the API documents no shape.
         :raises DatafoldNotFoundError: there is no such integration. If the message says that this
             was a second attempt, the first one may have removed it.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(DELETE, bi_datasource_id=bi_datasource_id)
 
@@ -238,7 +235,6 @@ class BIMethods(Caller):
         :param config: values by the API's names of the fields, secrets included;
             the contract says which fields a kind has.
         :return: the parsed response; the API documents no shape. Secrets in it are replaced.
-        :raises DatafoldError: see :meth:`call`.
         """
         found = self._checked(lambda: find(kind), kind, config)
         return self.call(CREATE[found.name], config)

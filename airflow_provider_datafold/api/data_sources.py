@@ -58,7 +58,6 @@ class DataSourceMethods(Caller):
         """List data sources (``GET /api/v1/data_sources``).
 
         :return: a list of data sources: ``id``, ``name``, ``type``, ``options`` and more.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(LIST)
 
@@ -66,7 +65,6 @@ class DataSourceMethods(Caller):
         """List the types of data source (``GET /api/v1/data_sources/types``).
 
         :return: a list of ``name``, ``type``, ``configuration_schema``, ``features``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(LIST_TYPES)
 
@@ -75,7 +73,6 @@ class DataSourceMethods(Caller):
 
         :param data_source_id: its id.
         :return: ``id``, ``name``, ``type``, ``options`` and more. Secrets in it are replaced.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET, data_source_id=data_source_id)
 
@@ -84,7 +81,6 @@ class DataSourceMethods(Caller):
 
         :param data_source_id: its id.
         :return: ``id``, ``name``, ``type``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET_SUMMARY, data_source_id=data_source_id)
 
@@ -95,7 +91,6 @@ class DataSourceMethods(Caller):
         :param config: values by the API's names: ``name``, ``type`` (e.g. ``"pg"``,
             ``"snowflake"``) and ``options``, which depend on the type and hold its secrets.
         :return: the data source. Secrets in it are replaced.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(CREATE, config)
 
@@ -104,7 +99,6 @@ class DataSourceMethods(Caller):
 
         :param data_source_id: its id.
         :return: ``job_id``, for :meth:`get_data_source_test`.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(TEST, data_source_id=data_source_id)
 
@@ -114,7 +108,6 @@ class DataSourceMethods(Caller):
         :param job_id: id of the test.
         :return: ``id``, ``status`` and ``results``, a list with an entry for each step. A failed
             step is ``done``, too; its ``result`` says that it failed.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET_TEST, job_id=job_id)
 
@@ -129,7 +122,6 @@ class DataSourceMethods(Caller):
         :param query: the SQL.
         :param params: the query's parameters.
         :return: ``rows`` (a list of objects by column) and possibly ``columns``; 64 MiB at most.
-        :raises DatafoldError: see :meth:`call`.
         """
         body = {"query": query} if params is None else {"query": query, "params": params}
         return self.call(QUERY, body, data_source_id=data_source_id)
@@ -156,7 +148,6 @@ class DataSourceMethods(Caller):
         :param candidates: how many keys to return at most.
         :return: keys, each a list of columns; empty if there is none.
         :raises DatafoldRejectedError: Datafold says why it cannot tell.
-        :raises DatafoldError: see :meth:`call`.
         """
         wanted = {
             "table": table,

@@ -75,6 +75,11 @@ class DatafoldHook(
         extra ``timeout`` (seconds for one request, default 30), ``max_retries`` (default 3),
         ``call_timeout`` (seconds after which a call is not tried again), ``ca_bundle`` (path),
         ``verify_ssl`` (default true), ``allow_http`` (default false).
+    :raises DatafoldConfigurationError: from every method: the Airflow connection is missing or
+        wrong; nothing was sent.
+    :raises DatafoldInputError: from every method: a value does not fit the contract; nothing was
+        sent.
+    :raises DatafoldError: from every method: any other failure; the class says which.
     """
 
     conn_name_attr = "datafold_conn_id"
@@ -114,7 +119,6 @@ class DatafoldHook(
         certificates that are set on it count for the hook's own requests, too.
 
         :return: the session, the same one until :meth:`close`.
-        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
         """
         return self._open().session
 
@@ -131,8 +135,6 @@ class DatafoldHook(
         :return: what the API returns: any JSON that Airflow can keep in XCom, ``None`` for an
             empty response. The API key and the secrets that were sent are replaced by ``***`` in
             it, and where secrets travel whatever stands under the name of a secret.
-        :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
-        :raises DatafoldError: any other failure; the class says which.
         """
         request = self._checked(lambda: operation.request(body, **values), body, values)
         returned: Returned = self._send(request)
@@ -161,7 +163,6 @@ class DatafoldHook(
         :param may_be_empty: whether a response without a body is a success, too.
         :return: as for :meth:`call`; what stands under the name of a secret, such as ``token``,
             is replaced.
-        :raises DatafoldError: as for :meth:`call`.
         """
         check = partial(free_request, is_repeatable=idempotent, may_be_empty=may_be_empty)
         return self._send(self._checked(partial(check, method, path, json), json, method, path))
@@ -190,16 +191,12 @@ class DatafoldHook(
         """Return the address of a data diff's page, for people.
 
         :param datadiff_id: its id.
-        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
         """
         return f"{self._settings.base_url}/datadiffs/{datadiff_id}/overview"
 
     @property
     def integrations_url(self) -> str:
-        """Address of the page with all integrations, for people.
-
-        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
-        """
+        """Address of the page with all integrations, for people."""
         return f"{self._settings.base_url}/settings/integrations"
 
     @classmethod

@@ -45,7 +45,6 @@ class IntegrationMethods(BIMethods):
         :param bi_datasource_id: the integration's id, e.g. ``7`` or ``"7"``.
         :return: the parsed response, ``None`` for an empty one; the API documents no shape, and
             does not report the end of the synchronization.
-        :raises DatafoldError: see :meth:`call`.
         """
         answer = self.call(SYNC, bi_datasource_id=bi_datasource_id)
         self.log.info(
@@ -81,7 +80,6 @@ class IntegrationMethods(BIMethods):
             fields, except secrets, must be the same, too.
         :return: the parsed response; the API documents no shape. If nothing was sent, the
             integration as it was read. Secrets in it are replaced.
-        :raises DatafoldError: see :meth:`call`.
         """
         found, number, body = self._checked(
             lambda: (
@@ -157,7 +155,6 @@ class IntegrationMethods(BIMethods):
         :param workspace: the Hightouch workspace; as for ``name``.
         :param only_if_changed: as for :meth:`update_integration`.
         :return: as for :meth:`update_integration`.
-        :raises DatafoldError: as for :meth:`update_integration`.
         """
         config = {
             "token": token,

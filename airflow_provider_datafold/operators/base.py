@@ -1,4 +1,4 @@
-"""What all operators and sensors share: connection and hook, when to try again, how to stop."""
+"""What all operators and sensors share: connection and hook, and how to stop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ class HookUser:
     """Opens a hook for as long as a task needs it, and stops it when the task is stopped."""
 
     datafold_conn_id: str
-    retry_policy: Any
 
     _hook: JobHook | None = None
     _is_killed = False
@@ -39,13 +38,6 @@ class HookUser:
     @contextmanager
     def open_hook(self) -> Iterator[JobHook]:
         """Open the hook of the task's connection, and close it afterwards."""
-        # Slow to import, and a DAG file that is parsed does not need it.
-        from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
-
-        # Airflow asks the policy when the task has failed, in this very process. Versions before
-        # 3.3 know no such thing.
-        if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
-            self.retry_policy = DEFAULT_RETRY_POLICY
         with jobs.hook.JobHook(self.datafold_conn_id) as hook:
             # Kept afterwards: on_kill comes when the task has ended, if its time was over.
             self._hook = hook
@@ -80,7 +72,7 @@ class DatafoldOperator(BaseOperator, HookUser):
     :raises DatafoldInputError: a parameter does not fit the contract; nothing was sent.
     :raises DatafoldConfigurationError: a connection is missing or wrong; nothing was sent.
     :raises DatafoldError: see
-        :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.call`.
+        :class:`~airflow_provider_datafold.hooks.datafold.DatafoldHook`.
     """
 
     # Airflow's class comes first. Otherwise Airflow would think that this class has its own

@@ -15,7 +15,6 @@ from airflow_provider_datafold.operators import bi, ci, data_diffs, data_sources
 from airflow_provider_datafold.operators.base import DatafoldOperator
 from airflow_provider_datafold.operators.job import DatafoldJobOperator
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
-from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 from airflow_provider_datafold.sensors import data_diffs as of_data_diffs, monitors as of_runs
 from airflow_provider_datafold.sensors.job import DatafoldJobSensor
 
@@ -135,15 +134,3 @@ def test_a_task_that_is_stopped_sends_nothing_more(connections: None, sandbox: A
     with pytest.raises(DatafoldStoppedError):
         task.execute({})
     assert len(sandbox.state.requests) == 1
-
-
-@pytest.mark.skipif(not DEFAULT_RETRY_POLICY, reason="Airflow has retry policies from 3.3 on")
-def test_the_retry_policy_is_a_default(connections: None) -> None:
-    task = sync()
-    assert task.retry_policy is None
-    task.execute({})
-    assert task.retry_policy is DEFAULT_RETRY_POLICY
-    mine = type(DEFAULT_RETRY_POLICY)()
-    task = sync(retry_policy=mine)
-    task.execute({})
-    assert task.retry_policy is mine
