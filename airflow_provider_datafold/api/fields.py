@@ -14,9 +14,10 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, time
+from datetime import datetime, time, timezone
+from difflib import get_close_matches
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -336,6 +337,22 @@ def cron(field: str, value: Any, wanted: str = _CRON_WANTED) -> str:
             f"Nothing was sent."
         ) from None
     return expression
+
+
+def near(name: Any, known: Iterable[str], most: int = 1) -> list[str]:
+    """Return the known names that somebody may have meant, the nearest first, in any case."""
+    spelled = {each.casefold(): each for each in known}
+    return [spelled[each] for each in get_close_matches(str(name).casefold(), spelled, most)]
+
+
+def moment(value: Any) -> datetime | None:
+    """Read an ISO 8601 date and time, ``None`` if it is none; without a zone it is in UTC."""
+    try:
+        # Before Python 3.11, fromisoformat does not accept the letter Z.
+        found = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", str(value).strip()))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
 def input_error(field: str, value: Any, wanted: str) -> DatafoldInputError:

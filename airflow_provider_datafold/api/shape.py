@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -155,7 +154,7 @@ def _check_near_names(name: str, value: Mapping[str, Any], branches: list[Schema
     for key in value:
         if not any(key in names for names in known):
             for names in known:
-                if get_close_matches(str(key), names):
+                if fields.near(key, names):
                     raise DatafoldInputError(_unknown(name, key, names))
 
 
@@ -227,7 +226,7 @@ def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str
 
 
 def _unknown(name: str, key: Any, known: Mapping[str, Any]) -> str:
-    nearest = get_close_matches(str(key), known)
+    nearest = fields.near(key, known)
     if nearest:
         hint = f"did you mean {nearest[0]!r}?"
     elif known:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_datafold import __version__, client
+from airflow_provider_datafold import USER_AGENT, client
 from airflow_provider_datafold.api import data_sources
 from airflow_provider_datafold.api.audit_logs import AuditLogMethods
 from airflow_provider_datafold.api.ci import CIMethods
@@ -228,15 +227,11 @@ class DatafoldHook(
 
     @cached_property
     def _settings(self) -> Settings:
-        settings = fetch_settings(self.datafold_conn_id, self._rest)
+        settings = fetch_settings(self.datafold_conn_id)
         mask([settings.api_key])
         for warning in settings.warnings:
             self.log.warning("%s", warning)
         return settings
-
-    def _rest(self, seconds: float) -> None:
-        """Pause before the connection is looked for again."""
-        time.sleep(seconds)
 
     def _open(self) -> Client:
         # A connection that two processes share would hand one the other's responses.
@@ -246,5 +241,4 @@ class DatafoldHook(
         return self._client
 
     def _make_client(self, settings: Settings) -> Client:
-        user_agent = f"airflow-provider-datafold/{__version__} apache-airflow/{airflow_version}"
-        return client.worker.Client(settings, user_agent)
+        return client.worker.Client(settings, f"{USER_AGENT} apache-airflow/{airflow_version}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,7 +13,6 @@ from urllib.parse import urlsplit
 
 from airflow_provider_datafold.api.operation import Operation, Request, Returned
 from airflow_provider_datafold.client.conversation import converse, pause
-from airflow_provider_datafold.client.failure import stopped
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.job import Job
 from airflow_provider_datafold.jobs.watch import JobStatus, PollInterval, look_surely, watch
@@ -26,9 +24,6 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
-
-_STEP = 0.1
-"""Seconds after which a pause sees a stop."""
 
 
 class JobHook(DatafoldHook):
@@ -158,14 +153,6 @@ class JobHook(DatafoldHook):
         """Say whether the connection allows another attempt at something."""
         longest = self._settings.call_timeout
         return attempt <= self._settings.max_retries and (longest is None or seconds < longest)
-
-    def _rest(self, seconds: float) -> None:
-        # There is no client yet, whose pauses a stop ends.
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if self._is_stopped:
-                raise stopped()
-            time.sleep(min(left, _STEP))
 
     def _open(self) -> Client:
         client = super()._open()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api.bi import KINDS, Kind, Source
 from airflow_provider_datafold.api.fields import undo_none
-from airflow_provider_datafold.connection.fetch import Sleep, fetch_connection
+from airflow_provider_datafold.connection.fetch import fetch_connection
 from airflow_provider_datafold.connection.settings import Extra, judge_url, reject
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
 from airflow_provider_datafold.jobs.hook import JobHook
@@ -28,14 +28,14 @@ def config_of(hook: JobHook, name: str, task: Any) -> dict[str, Any]:
         if value is not OMITTED:
             config[field] = undo_none(value) if kind.takes_null(field) else value
     if conn_id := undo_none(getattr(task, f"{name}_conn_id", None)):
-        config |= fetch_config(conn_id, kind, config, hook.pause)
+        config |= fetch_config(conn_id, kind, config)
     return config
 
 
-def fetch_config(conn_id: str, kind: Kind, given: Collection[str], sleep: Sleep) -> dict[str, Any]:
+def fetch_config(conn_id: str, kind: Kind, given: Collection[str]) -> dict[str, Any]:
     """Read what a connection of the tool holds of a configuration and is not given already."""
     sources = {field: source for field, source in kind.sources.items() if field not in given}
-    connection = fetch_connection(conn_id, f"{kind.title}'s {', '.join(sources)}", sleep)
+    connection = fetch_connection(conn_id, f"{kind.title}'s {', '.join(sources)}")
     try:
         return _read(connection.reveal(), kind, sources)
     except DatafoldConfigurationError as error:
@@ -68,4 +68,5 @@ def _value(connection: Connection, place: str) -> str | None:
         return judge_url(connection, allow_http=True) if is_set else None
     if place in ("login", "password"):
         return (getattr(connection, place) or "").strip()
-    return Extra(connection).text(place)
+    found: str | None = Extra(connection).read(place)
+    return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
+from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.dbt.key import IDENTIFIER, Key, find_key
 from airflow_provider_datafold.jobs.dbt.manifest import Model, Quoted
@@ -26,8 +26,6 @@ NOT_IN_RESULTS = "not built (not in run_results)"
 
 Rename = Callable[[str], str]
 """Turns a name in the project into the warehouse's."""
-
-_TEMPLATE = re.compile(r"\{[{%#]")
 
 
 @dataclass(frozen=True)
@@ -144,10 +142,7 @@ def _instant(moment: int | str | None) -> float | datetime | str | None:
     text = "" if moment is None else str(moment).strip().casefold()
     with suppress(ValueError):
         return float(text) or None
-    with suppress(ValueError):
-        found = datetime.fromisoformat(text.replace("z", "+00:00"))
-        return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
-    return None if text in ("", "now") else text
+    return None if text in ("", "now") else fields.moment(text) or text
 
 
 def gate_arguments(comparison: Comparison, data_source_id: int, rename: Rename) -> dict[str, Any]:
@@ -244,7 +239,7 @@ def _renamed(columns: Iterable[str], comparison: Comparison, rename: Rename) -> 
 
 def _refuse_template(model: Model, name: str, value: Any) -> None:
     """Refuse what Airflow would render when it maps a gate: a template can read connections."""
-    if _TEMPLATE.search(str(value)):
+    if fields.is_template(value):
         raise DatafoldInputError(
             f"model {model.label!r}: Airflow would take what the project gives for {name} for a "
             f"template, which can read Airflow's connections: it contains '{{{{', '{{%' or '{{#'. "

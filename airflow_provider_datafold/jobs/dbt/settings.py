@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_datafold.api import fields
@@ -81,7 +80,7 @@ def _hinted(place: str, known: Sequence[str]) -> str:
     """Add to an unknown setting the one that may have been meant."""
     name = place.rpartition(".")[2]
     names = {each.rpartition(".")[2]: each for each in reversed(known)}
-    nearest = get_close_matches(name, names, 1)
+    nearest = fields.near(name, names)
     return f"{place} (did you mean {names[nearest[0]]!r}?)" if nearest else place
 
 
@@ -118,7 +117,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
 def _check_limits(model: Model, gate: Mapping[str, Any], limits: Limits) -> None:
     for name in gate:
         if name not in limits.names:
-            nearest = get_close_matches(name, limits.names, 1)
+            nearest = fields.near(name, limits.names)
             others = f"its limits are {', '.join(limits.names)}."
             hint = f"did you mean {nearest[0]!r}?" if nearest else others
             raise DatafoldInputError(

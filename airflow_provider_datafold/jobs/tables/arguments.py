@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_datafold.api import fields
@@ -84,7 +83,7 @@ def _mapping(field: str, value: Any) -> Mapping[Any, Any]:
 def _check_name(place: str, name: Any, allowed: Sequence[str]) -> None:
     if name in allowed:
         return
-    near = get_close_matches(str(name), allowed, 1)
+    near = fields.near(name, allowed)
     hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(allowed)}."
     raise DatafoldInputError(
         f"{place}: has no argument {fields.format_value(name)}; {hint} Tables, data sources and "
