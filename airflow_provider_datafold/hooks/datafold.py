@@ -131,9 +131,9 @@ class DatafoldHook(
             :mod:`airflow_provider_datafold.api`.
         :param body: the body; none by default. ``None`` is sent as null.
         :param values: the fields of path and query by name.
-        :return: what the API returns: any JSON that Airflow can keep in XCom, ``None`` for an
-            empty response. The API key and the secrets that were sent are replaced by ``***`` in
-            it, and where secrets travel whatever stands under the name of a secret.
+        :return: what the API returns: any JSON, ``None`` for an empty response. The API key and the
+            secrets that were sent are replaced by ``***`` in it, and where secrets travel whatever
+            stands under the name of a secret.
         """
         request = self._checked(lambda: operation.request(body, **values), body, values)
         returned: Returned = self._send(request)

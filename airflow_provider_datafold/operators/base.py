@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import each_checked, one_of
-from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldInputError
 from airflow_provider_datafold.links import DatafoldLink
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class DatafoldOperator(BaseOperator, HookUser):
         with self.open_hook() as hook:
             if page := self.page(hook):
                 DatafoldLink.persist(context, page)
-            return self.call(hook)
+            return for_xcom(self.call(hook))
 
     def call(self, hook: JobHook) -> Any:
         """Do what the operator is for, and return what lands in XCom."""
@@ -96,6 +96,28 @@ class DatafoldOperator(BaseOperator, HookUser):
     def page(self, hook: JobHook) -> str | None:
         """Return the address of a page about what is called, ``None`` if not known before."""
         return None
+
+
+def for_xcom(value: Any) -> Any:
+    """Return a value of Datafold's, unless Airflow's XCom would make another one of it.
+
+    Airflow marks objects of Python with names of its own, and does not escape them in other data.
+    """
+    if isinstance(value, Mapping):
+        for names in _XCOM_NAMES:
+            if names <= value.keys():
+                raise DatafoldAnswerError(
+                    f"The response has a field {min(names)!r}, which Airflow's XCom takes for the "
+                    f"type of an object, so the task cannot return it. Datafold has carried out "
+                    f"the request: look there at what has this field, and rename it."
+                )
+    if isinstance(value, (Mapping, list, tuple)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            for_xcom(item)
+    return value
+
+
+_XCOM_NAMES = ({"__classname__"}, {"__id__"}, {"__type", "__var"})
 
 
 def check_map_length(argument: str, noun: str, count: int) -> None:
