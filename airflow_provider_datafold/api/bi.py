@@ -35,19 +35,16 @@ def _ours(entry: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of BI integration: what the contract does not say about it.
-
-    :param name: the API's name for it, as in its paths.
-    :param title: the product's name.
-    :param sources: what holds the value of a field that no argument gives.
-    :param only_schedule: whether an update changes only the schedule, as the docs say.
-    """
+class Tool:
+    """A tool with BI lineage: what the contract does not say about it."""
 
     name: str
+    """As in the API's paths."""
     title: str
     sources: Mapping[str, Source] = field(default_factory=dict)
+    """What holds the value of a field that no argument gives."""
     only_schedule: bool = True
+    """Whether an update changes only the schedule, as the docs say."""
 
     @cached_property
     def _schema(self) -> shape.Schema:
@@ -96,14 +93,14 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("hightouch", "Hightouch", {"token": "password"}),
-        Kind(
+        Tool("hightouch", "Hightouch", {"token": "password"}),
+        Tool(
             "looker",
             "Looker",
             {"base_url": "host", "client_id": "login", "client_secret": "password"},
         ),
-        Kind("mode", "Mode", {"token": "extra", "password": "password"}),
-        Kind(
+        Tool("mode", "Mode", {"token": "extra", "password": "password"}),
+        Tool(
             "tableau",
             "Tableau",
             {
@@ -113,19 +110,19 @@ KINDS = {
                 "token_value": "password",
             },
         ),
-        Kind(
+        Tool(
             "powerbi",
             "Power BI",
             {"tenant_id": "extra", "client_id": "login", "client_secret": "password"},
             only_schedule=False,
         ),
-        Kind("dbt", "dbt", only_schedule=False),
+        Tool("dbt", "dbt", only_schedule=False),
     )
 }
 """By the API's names."""
 
 
-def find(kind: Any) -> Kind:
+def find(kind: Any) -> Tool:
     """Return the kind of this name, if there is one."""
     return KINDS[fields.one_of(*KINDS)("kind", kind)]
 
@@ -236,5 +233,5 @@ class BIMethods(Caller):
             the contract says which fields a kind has.
         :return: the parsed response; the API documents no shape. Secrets in it are replaced.
         """
-        found = self._checked(lambda: find(kind), kind, config)
+        found = self._guarded(lambda: find(kind), kind, config)
         return self.call(CREATE[found.name], config)

@@ -25,7 +25,7 @@ class Caller:
         def _redactor(self, *given: Any) -> Redactor:
             """Make a redactor that knows the API key and the secrets in concealed values."""
 
-        def _checked(self, check: Callable[[], Checked], *given: Any) -> Checked:
+        def _guarded(self, check: Callable[[], Checked], *given: Any) -> Checked:
             """Run a check of concealed values, whose error then shows no secret."""
 
         def _send(self, request: Request) -> Any:

@@ -142,10 +142,7 @@ def texts(field: str, value: Any) -> list[str]:
 
 
 def optional(check: Check) -> Check:
-    """Return a check that also takes ``None``, in any form.
-
-    :param check: the check of any other value.
-    """
+    """Return a check that also takes ``None``, in any form."""
     return lambda field, value: None if undo_none(value) is None else check(field, value)
 
 

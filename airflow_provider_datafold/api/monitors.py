@@ -191,4 +191,4 @@ class MonitorMethods(Caller):
         return self.call(GET_RUN, monitor_id=monitor_id, run_id=run_id)
 
     def _kind(self, kind: str) -> str:
-        return str(self._checked(lambda: fields.one_of(*KINDS)("kind", kind), kind))
+        return str(self._guarded(lambda: fields.one_of(*KINDS)("kind", kind), kind))

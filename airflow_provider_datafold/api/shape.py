@@ -105,7 +105,6 @@ def _fit_any(name: str, value: Any, branches: list[Schema], *, is_top: bool) -> 
     if isinstance(value, Mapping):
         _check_names(name, value, branches)
         branches.sort(key=lambda branch: _distance(value, branch))
-        _check_near_names(name, value, branches)
     errors = []
     for branch in branches:
         if branch.get("type") == "null":
@@ -144,23 +143,6 @@ def _check_names(name: str, value: Mapping[str, Any], branches: list[Schema]) ->
             instead = f", or left out if you pass {', '.join(others)}" if others else ""
             wanted = f"must be one of {', '.join(map(repr, choices))}{instead}"
             raise input_error(f"{name}.{key}", item, wanted)
-
-
-def _check_near_names(name: str, value: Mapping[str, Any], branches: list[Schema]) -> None:
-    """Refuse a field that is almost one of any branch: the nearest may be so without that field."""
-    known = [_properties(branch) for branch in branches]
-    if any(map(_takes_any_field, branches)):
-        return
-    for key in value:
-        if not any(key in names for names in known):
-            for names in known:
-                if fields.near(key, names):
-                    raise DatafoldInputError(_unknown(name, key, names))
-
-
-def _takes_any_field(schema: Schema) -> bool:
-    is_object = schema.get("type", "object") == "object"
-    return is_object and (not _properties(schema) or bool(schema.get("additionalProperties")))
 
 
 def _names_instead(branch: Schema, key: str) -> str:

@@ -48,27 +48,18 @@ may have put the key there."""
 
 @dataclass(frozen=True)
 class Settings:
-    """What an Airflow connection of type ``datafold`` and the environment say.
-
-    :param conn_id: id of the Airflow connection.
-    :param base_url: scheme and host, perhaps port and path prefix, without a trailing slash.
-    :param api_key: Datafold's API key.
-    :param timeout: seconds that one request may take, from looking up the host to the last byte
-        of the response.
-    :param max_retries: how often a call is tried again after a temporary error.
-    :param call_timeout: seconds after which a call is not tried again; ``None`` for no limit.
-    :param verify: ``False`` for no check of the TLS certificate, a path for a CA bundle, ``True``
-        for the CAs that the client knows.
-    :param warnings: what is odd about the connection.
-    """
+    """What an Airflow connection of type ``datafold`` and the environment say."""
 
     conn_id: str
     base_url: str
+    """Scheme and host, perhaps port and path prefix, without a trailing slash."""
     api_key: Secret
     timeout: float = DEFAULT_TIMEOUT
     max_retries: int = DEFAULT_MAX_RETRIES
     call_timeout: float | None = None
     verify: bool | str = True
+    """``False`` for no check of the TLS certificate, a path for a CA bundle, ``True`` for the CAs
+    that the client knows."""
     warnings: tuple[str, ...] = ()
 
     @property

@@ -135,7 +135,7 @@ class DatafoldHook(
             secrets that were sent are replaced by ``***`` in it, and where secrets travel whatever
             stands under the name of a secret.
         """
-        request = self._checked(lambda: operation.request(body, **values), body, values)
+        request = self._guarded(lambda: operation.request(body, **values), body, values)
         returned: Returned = self._send(request)
         return returned
 
@@ -164,7 +164,7 @@ class DatafoldHook(
             is replaced.
         """
         check = partial(free_request, is_repeatable=idempotent, may_be_empty=may_be_empty)
-        return self._send(self._checked(partial(check, method, path, json), json, method, path))
+        return self._send(self._guarded(partial(check, method, path, json), json, method, path))
 
     def test_connection(self) -> tuple[bool, str]:
         """Say whether the Airflow connection leads to Datafold, for the form's Test button.
@@ -217,7 +217,7 @@ class DatafoldHook(
     def _redactor(self, *given: Any) -> Redactor:
         return Redactor([self._settings.api_key, *secrets_in(given)])
 
-    def _checked(self, check: Callable[[], Checked], *given: Any) -> Checked:
+    def _guarded(self, check: Callable[[], Checked], *given: Any) -> Checked:
         return guarded(check, self._settings.api_key, given)
 
     def _send(self, request: Request, max_retries: int | None = None) -> Any:

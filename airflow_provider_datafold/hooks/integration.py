@@ -11,7 +11,7 @@ from airflow_provider_datafold.api.bi import (
     SYNC,
     UPDATE,
     BIMethods,
-    Kind,
+    Tool,
     differences,
     find,
     public,
@@ -21,7 +21,6 @@ from airflow_provider_datafold.redaction.secret import concealed
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.connection.settings import Settings
-    from airflow_provider_datafold.redaction.redactor import Redactor
 
 
 class IntegrationMethods(BIMethods):
@@ -32,9 +31,6 @@ class IntegrationMethods(BIMethods):
         @property
         def _settings(self) -> Settings:
             """The connection's."""
-
-        def _redactor(self, *given: Any) -> Redactor:
-            """Make a redactor that knows the API key and the secrets in concealed values."""
 
     def sync_integration(self, bi_datasource_id: int | str) -> Any:
         """Start an unscheduled synchronization (``GET .../bi/{bi_datasource_id}/sync/``).
@@ -81,7 +77,7 @@ class IntegrationMethods(BIMethods):
         :return: the parsed response; the API documents no shape. If nothing was sent, the
             integration as it was read. Secrets in it are replaced.
         """
-        found, number, body = self._checked(
+        found, number, body = self._guarded(
             lambda: (
                 found := find(kind),
                 fields.positive_integer("bi_datasource_id", bi_datasource_id),
@@ -116,7 +112,7 @@ class IntegrationMethods(BIMethods):
         return answer
 
     def _warn(
-        self, kind: Kind, body: Mapping[str, Any], given: Mapping[str, Any], integration: Any
+        self, kind: Tool, body: Mapping[str, Any], given: Mapping[str, Any], integration: Any
     ) -> None:
         """Warn of each field for which the integration has another value than was given."""
         redactor = self._redactor(body)
@@ -176,14 +172,14 @@ def _schedule(body: Mapping[str, Any]) -> str:
     return f"indexing_cron {body['indexing_cron']!r}"
 
 
-def _advice(kind: Kind, field: str) -> str:
+def _advice(kind: Tool, field: str) -> str:
     if not kind.only_schedule or field == "indexing_cron":
         return "Look at the integration in Datafold."
     own = " With bindings=None it sends the integration's own." if field == "bindings" else ""
     return f"An update of this kind changes only the schedule.{own}"
 
 
-def _is_unchanged(kind: Kind, integration: Any, given: Mapping[str, Any]) -> bool:
+def _is_unchanged(kind: Tool, integration: Any, given: Mapping[str, Any]) -> bool:
     """Return whether an update would change nothing that Datafold shows."""
     if not isinstance(integration, dict) or "indexing_cron" not in given:
         return False

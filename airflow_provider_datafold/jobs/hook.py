@@ -36,7 +36,7 @@ class JobHook(DatafoldHook):
     @concealed
     def checked(self, check: Callable[..., Checked], *given: Any) -> Checked:
         """Run a check of what is going to be sent."""
-        return self._checked(partial(check, *given), *given)
+        return self._guarded(partial(check, *given), *given)
 
     def send(self, request: Request) -> Any:
         """Send a request that an operation has made."""

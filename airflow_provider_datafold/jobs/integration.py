@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datafold.api.bi import KINDS, Kind, Source
+from airflow_provider_datafold.api.bi import KINDS, Source, Tool
 from airflow_provider_datafold.api.fields import undo_none
 from airflow_provider_datafold.connection.fetch import fetch_connection
 from airflow_provider_datafold.connection.settings import Extra, judge_url, reject
@@ -32,7 +32,7 @@ def config_of(hook: JobHook, name: str, task: Any) -> dict[str, Any]:
     return config
 
 
-def fetch_config(conn_id: str, kind: Kind, given: Collection[str]) -> dict[str, Any]:
+def fetch_config(conn_id: str, kind: Tool, given: Collection[str]) -> dict[str, Any]:
     """Read what a connection of the tool holds of a configuration and is not given already."""
     sources = {field: source for field, source in kind.sources.items() if field not in given}
     connection = fetch_connection(conn_id, f"{kind.title}'s {', '.join(sources)}")
@@ -43,7 +43,7 @@ def fetch_config(conn_id: str, kind: Kind, given: Collection[str]) -> dict[str, 
         raise error.with_traceback(None) from None
 
 
-def _read(connection: Connection, kind: Kind, sources: dict[str, Source]) -> dict[str, Any]:
+def _read(connection: Connection, kind: Tool, sources: dict[str, Source]) -> dict[str, Any]:
     if connection.conn_type == "datafold":
         reject(
             connection.conn_id,
