@@ -17,7 +17,6 @@ import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, time, timezone
-from difflib import get_close_matches
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -35,21 +34,21 @@ LARGEST = 2**63 - 1
 """The largest integer that a database keeps in 64 bits."""
 
 _TEXTS = "must be a list of strings, e.g. ['a', 'b']"
-_TEMPLATE = re.compile(r"\{[{%#]")
+# Compiled when they are first used: a DAG file that is parsed needs none of these.
+_TEMPLATE = r"\{[{%#]"
 _NAME = (
     "must be a name, a string that is not blank (native rendering turns a name like a number into "
     "that number)"
 )
 _PART = r"""(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|[^."`\s][^."`]*)"""
-_PARTS = re.compile(_PART)
-_PATH = re.compile(rf"{_PART}(?:\.{_PART})*")
-_METHOD = re.compile(r"[A-Za-z]{1,20}")
-_URL_PATH = re.compile(r"/[!-\"$-~]*")
-_DOTS = re.compile(r"/(?:\.|%2[eE]){1,2}(?=[/?]|$)")
+_PATH = rf"{_PART}(?:\.{_PART})*"
+_METHOD = r"[A-Za-z]{1,20}"
+_URL_PATH = r"/[!-\"$-~]*"
+_DOTS = r"/(?:\.|%2[eE]){1,2}(?=[/?]|$)"
 _CRON_ITEM = r"(\*|(\d+|[a-z]{3})(-(\d+|[a-z]{3}))?)(/\d+)?"
 _CRON_FIELD = f"{_CRON_ITEM}(,{_CRON_ITEM})*"
 # Datafold documents no dialect, so this is only what every cron knows.
-_CRON = re.compile(f"{_CRON_FIELD}( {_CRON_FIELD}){{4}}", re.ASCII | re.IGNORECASE)
+_CRON = f"{_CRON_FIELD}( {_CRON_FIELD}){{4}}"
 _CRON_WANTED = (
     "must be a cron expression of five fields, e.g. '0 6 * * *' (minute, hour, day of month, "
     "month, day of week)"
@@ -242,14 +241,14 @@ def literal(value: Any) -> Any:
 
 def http_method(field: str, value: Any) -> str:
     """Check an HTTP method in any case, and return it in capital letters."""
-    if isinstance(value, str) and _METHOD.fullmatch(value):
+    if isinstance(value, str) and re.fullmatch(_METHOD, value):
         return value.upper()
     raise input_error(field, value, "must be an HTTP method, e.g. 'GET'")
 
 
 def path(field: str, value: Any) -> str:
     """Check a path on the service's host, so that no request goes to another host or path."""
-    if isinstance(value, str) and _URL_PATH.fullmatch(value) and not _DOTS.search(value):
+    if isinstance(value, str) and re.fullmatch(_URL_PATH, value) and not re.search(_DOTS, value):
         return value
     raise input_error(
         field, value, "must be a path that begins with '/' and has no '..', e.g. '/api/v1/monitors'"
@@ -278,7 +277,7 @@ def names(field: str, value: Any) -> list[str]:
 
 def is_template(value: Any) -> bool:
     """Return whether Airflow would take a value, or something in it, for a template."""
-    return bool(_TEMPLATE.search(str(value)))
+    return bool(re.search(_TEMPLATE, str(value)))
 
 
 def _path(example: str, field: str, value: Any) -> list[str]:
@@ -292,8 +291,8 @@ def _path(example: str, field: str, value: Any) -> list[str]:
     if isinstance(spelled, Sequence) and spelled and not isinstance(spelled, str):
         return names(field, spelled)
     is_dotted = isinstance(value, str) and not isinstance(spelled, (dict, set, list, tuple))
-    if is_dotted and _PATH.fullmatch(value.strip()):
-        return [_unquoted(part) for part in _PARTS.findall(value.strip())]
+    if is_dotted and re.fullmatch(_PATH, value.strip()):
+        return [_unquoted(part) for part in re.findall(_PART, value.strip())]
     raise input_error(
         field,
         value,
@@ -324,7 +323,7 @@ def cron(field: str, value: Any, wanted: str = _CRON_WANTED) -> str:
     from croniter import CroniterError, croniter
 
     expression = " ".join(value.split()) if isinstance(value, str) else ""
-    if not _CRON.fullmatch(expression):
+    if not re.fullmatch(_CRON, expression, re.ASCII | re.IGNORECASE):
         raise input_error(field, value, wanted)
     try:
         croniter(expression).get_next()
@@ -338,6 +337,9 @@ def cron(field: str, value: Any, wanted: str = _CRON_WANTED) -> str:
 
 def near(name: Any, known: Iterable[str], most: int = 1) -> list[str]:
     """Return the known names that somebody may have meant, the nearest first, in any case."""
+    # Slow to import, and not needed to parse a DAG.
+    from difflib import get_close_matches
+
     spelled = {each.casefold(): each for each in known}
     return [spelled[each] for each in get_close_matches(str(name).casefold(), spelled, most)]
 
