@@ -12,6 +12,9 @@ from airflow_provider_datafold.connection.form import EXTRA_FIELDS, FIELD_BEHAVI
 
 __version__ = "0.1.0"
 
+USER_AGENT = f"airflow-provider-datafold/{__version__}"
+"""What requests are sent as."""
+
 
 def get_provider_info() -> dict[str, Any]:
     """Describe the provider as Airflow's ``provider_info.schema.json`` asks."""

@@ -47,7 +47,7 @@ def upload_artifacts(
         password.
     :raises DatafoldInputError: an argument is wrong, or there is no manifest; nothing was sent.
     :raises DatafoldError: see
-        :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.call`.
+        :class:`~airflow_provider_datafold.hooks.datafold.DatafoldHook`.
     """
     given: dict[str, Any] = {
         "ci_config_id": ci_config_id,

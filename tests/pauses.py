@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_datafold.client import retry
-from airflow_provider_datafold.connection import fetch
 from airflow_provider_datafold.jobs import watch
 from airflow_provider_datafold.jobs.gate import decision
 from airflow_provider_datafold.jobs.monitors import apply
@@ -16,7 +15,6 @@ from airflow_provider_datafold.operators import wait
 _PAUSES = (
     (apply, "_PAUSES", (0.0, 0.01)),
     (decision, "_PAUSES", (0.0, 0.01, 0.01)),
-    (fetch, "_PAUSES", (0.01, 0.01)),
     (retry, "_FIRST_WAIT", 0.01),
     (start, "_PAUSES", (0.0, 0.01)),
     (start, "_LAST_PAUSES", (0.01,)),

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_datafold.redaction.secret import Secret
 from tests.stand_ins import reimport
 
-MASKER = "airflow_provider_datafold.redaction.masker"
+MASKER = "airflow_provider_datafold.redaction.redactor"
 HOMES = ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker")
 OLDEST = "airflow.utils.log.secrets_masker"
 
@@ -56,19 +56,6 @@ def test_airflow_without_a_masker_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match="no mask_secret in any of airflow.sdk.log, "):
         reimport(MASKER, monkeypatch)
-
-
-@pytest.mark.parametrize("names", [(), ("RetryPolicy",)])
-def test_airflow_without_retry_policies(
-    names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    older = ModuleType("airflow.sdk")
-    for name in names:
-        setattr(older, name, object)
-    monkeypatch.setitem(sys.modules, "airflow.sdk", older)
-    found = reimport("airflow_provider_datafold.retry_policy", monkeypatch)
-    assert found.DEFAULT_RETRY_POLICY is None
-    assert not hasattr(found, "DatafoldRetryPolicy")
 
 
 def test_older_airflow_is_told_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

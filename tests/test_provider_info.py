@@ -140,5 +140,5 @@ def test_what_a_dag_file_imports_is_light(module: str) -> None:
     assert module in own
     assert not {"aiohttp", "croniter", "requests", "urllib3"}.intersection(loaded)
     if module == "operators.bi":
-        assert not own & {"client", "hooks", "jobs.job", "retry_policy", "triggers"}
+        assert not own & {"client", "hooks", "jobs.job", "triggers"}
         assert len(own) <= 18

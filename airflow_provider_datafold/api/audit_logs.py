@@ -21,7 +21,6 @@ class AuditLogMethods(Caller):
             zone, or an ISO 8601 string with one.
         :param end_date: leave out later entries; the same.
         :return: ``logs``, a list.
-        :raises DatafoldError: see :meth:`call`.
         """
         given = {"start_date": start_date, "end_date": end_date}
         period = {name: value for name, value in given.items() if value is not None}

@@ -10,11 +10,9 @@ from typing import Any, Literal
 from airflow_provider_datafold.api import fields, shape
 from airflow_provider_datafold.api.caller import Caller
 from airflow_provider_datafold.api.operation import Effect, Operation
-from airflow_provider_datafold.api.schedule import indexing_cron
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.omitted import OMITTED
-from airflow_provider_datafold.redaction.frames import concealed
-from airflow_provider_datafold.redaction.names import WRITE_ONLY
+from airflow_provider_datafold.redaction.secret import WRITE_ONLY, concealed
 
 _BI = "/api/v1/lineage/bi/"
 _BINDINGS = "[{'remoteId': '1', 'boundIds': [1, 2]}]"
@@ -37,19 +35,16 @@ def _ours(entry: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of BI integration: what the contract does not say about it.
-
-    :param name: the API's name for it, as in its paths.
-    :param title: the product's name.
-    :param sources: what holds the value of a field that no argument gives.
-    :param only_schedule: whether an update changes only the schedule, as the docs say.
-    """
+class Tool:
+    """A tool with BI lineage: what the contract does not say about it."""
 
     name: str
+    """As in the API's paths."""
     title: str
     sources: Mapping[str, Source] = field(default_factory=dict)
+    """What holds the value of a field that no argument gives."""
     only_schedule: bool = True
+    """Whether an update changes only the schedule, as the docs say."""
 
     @cached_property
     def _schema(self) -> shape.Schema:
@@ -75,7 +70,7 @@ class Kind:
         own = {}
         if keeps and fields.undo_none(given.get("bindings", OMITTED)) is None:
             own, given["bindings"] = {"bindings": None}, []
-        for name, check in (("indexing_cron", indexing_cron), ("bindings", bindings)):
+        for name, check in (("indexing_cron", fields.indexing_cron), ("bindings", bindings)):
             if given.get(name) not in (None, OMITTED):
                 given[name] = check(name, given[name])
         return {**shape.fit("POST", f"{_BI}{self.name}/", "config", given), **own}
@@ -98,14 +93,14 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("hightouch", "Hightouch", {"token": "password"}),
-        Kind(
+        Tool("hightouch", "Hightouch", {"token": "password"}),
+        Tool(
             "looker",
             "Looker",
             {"base_url": "host", "client_id": "login", "client_secret": "password"},
         ),
-        Kind("mode", "Mode", {"token": "extra", "password": "password"}),
-        Kind(
+        Tool("mode", "Mode", {"token": "extra", "password": "password"}),
+        Tool(
             "tableau",
             "Tableau",
             {
@@ -115,19 +110,19 @@ KINDS = {
                 "token_value": "password",
             },
         ),
-        Kind(
+        Tool(
             "powerbi",
             "Power BI",
             {"tenant_id": "extra", "client_id": "login", "client_secret": "password"},
             only_schedule=False,
         ),
-        Kind("dbt", "dbt", only_schedule=False),
+        Tool("dbt", "dbt", only_schedule=False),
     )
 }
 """By the API's names."""
 
 
-def find(kind: Any) -> Kind:
+def find(kind: Any) -> Tool:
     """Return the kind of this name, if there is one."""
     return KINDS[fields.one_of(*KINDS)("kind", kind)]
 
@@ -207,7 +202,6 @@ class BIMethods(Caller):
         """List all BI integrations (``GET /api/v1/lineage/bi/``).
 
         :return: the parsed response; the API documents no shape.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(LIST)
 
@@ -216,7 +210,6 @@ class BIMethods(Caller):
 
         :param bi_datasource_id: the integration's id, e.g. ``7`` or ``"7"``.
         :return: the parsed response; the API documents no shape.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET, bi_datasource_id=bi_datasource_id)
 
@@ -227,7 +220,6 @@ class BIMethods(Caller):
         :return: the parsed response, ``None`` for an empty one; the API documents no shape.
         :raises DatafoldNotFoundError: there is no such integration. If the message says that this
             was a second attempt, the first one may have removed it.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(DELETE, bi_datasource_id=bi_datasource_id)
 
@@ -240,7 +232,6 @@ class BIMethods(Caller):
         :param config: values by the API's names of the fields, secrets included;
             the contract says which fields a kind has.
         :return: the parsed response; the API documents no shape. Secrets in it are replaced.
-        :raises DatafoldError: see :meth:`call`.
         """
-        found = self._checked(lambda: find(kind), kind, config)
+        found = self._guarded(lambda: find(kind), kind, config)
         return self.call(CREATE[found.name], config)

@@ -10,8 +10,7 @@ from airflow_provider_datafold.omitted import OMITTED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_datafold.redaction.guard import Checked
-    from airflow_provider_datafold.redaction.redactor import Redactor
+    from airflow_provider_datafold.redaction.redactor import Checked, Redactor
 
 
 class Caller:
@@ -26,7 +25,7 @@ class Caller:
         def _redactor(self, *given: Any) -> Redactor:
             """Make a redactor that knows the API key and the secrets in concealed values."""
 
-        def _checked(self, check: Callable[[], Checked], *given: Any) -> Checked:
+        def _guarded(self, check: Callable[[], Checked], *given: Any) -> Checked:
             """Run a check of concealed values, whose error then shows no secret."""
 
         def _send(self, request: Request) -> Any:

@@ -61,7 +61,6 @@ class CIMethods(Caller):
         :param offset: how many runs to skip; by default 0.
         :return: a list of ``id``, ``status`` (free text), ``source``, ``pr_num``, ``pr_sha``,
             ``pr_branch``, ``base_sha``, ``base_branch``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(
             LIST_RUNS,
@@ -91,7 +90,6 @@ class CIMethods(Caller):
         :param pr_branch: its branch.
         :param base_branch: the branch that it is merged into.
         :return: ``ci_run_id`` and ``run_id``, each of which may be null or missing.
-        :raises DatafoldError: see :meth:`call`.
         """
         body = {
             "pr_number": pr_number,
@@ -112,6 +110,5 @@ class CIMethods(Caller):
         :param changes: a list of ``{"prod": str, "pr": str}``, optionally with ``pk``,
             ``include_columns`` and ``exclude_columns``, each a list of strings.
         :return: ``run_id``, null if there is no active job, and ``ci_run_id``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(UPLOAD, changes, ci_config_id=ci_config_id, pr_num=pr_num)

@@ -58,7 +58,6 @@ class DataDiffMethods(Caller):
             not see; by default ``False``.
         :return: ``results`` (a list of data diffs), ``count``, ``page``, ``page_size``,
             ``total_pages``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(
             LIST,
@@ -76,7 +75,6 @@ class DataDiffMethods(Caller):
             ``table1`` (a list of path parts), ``query1`` or ``file1``, the same for the second
             side, ``pk_columns`` and some forty optional fields.
         :return: the data diff: ``id``, ``status``, ``result``, the fields of ``config`` and more.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(CREATE, config)
 
@@ -87,7 +85,6 @@ class DataDiffMethods(Caller):
         :return: ``id``, ``status`` (``waiting``, ``queued``, ``processing``, ``done``, ``failed``,
             ``cancelled``, ``needs_confirmation``, ``needs_authentication``), ``result`` (free
             text, e.g. ``identical``, ``different``), ``diff_stats``, ``diff_progress`` and more.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET, datadiff_id=datadiff_id)
 
@@ -104,7 +101,6 @@ class DataDiffMethods(Caller):
         :param archived: whether to archive it; ``None`` changes nothing.
         :param purged: whether to remove its data; ``None`` changes nothing.
         :return: the parsed response; the API documents no shape.
-        :raises DatafoldError: see :meth:`call`.
         """
         given = {"archived": archived, "purged": purged}
         changes = {name: value for name, value in given.items() if value is not None}
@@ -115,7 +111,6 @@ class DataDiffMethods(Caller):
 
         :param datadiff_id: its id.
         :return: ``id`` and ``status``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(CANCEL, datadiff_id=datadiff_id)
 
@@ -124,7 +119,6 @@ class DataDiffMethods(Caller):
 
         :param datadiff_id: the data diff's id.
         :return: the fields of the API's ``ApiDataDiffSummary``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET_SUMMARY, datadiff_id=datadiff_id)
 
@@ -135,6 +129,5 @@ class DataDiffMethods(Caller):
         :return: ``status``, with values of its own (``running``, ``pending``, ``done``,
             ``success``, ``failed``), and depending on it statistics of schemas, keys, values and
             columns, or ``error_type`` and ``error_value``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET_SUMMARY_RESULTS, datadiff_id=datadiff_id)

@@ -7,10 +7,9 @@ from typing import Any
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.caller import Caller
-from airflow_provider_datafold.api.names import table_path
 from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldRejectedError
-from airflow_provider_datafold.redaction.frames import concealed
+from airflow_provider_datafold.redaction.secret import concealed
 
 _NOUN = "data source"
 _PATH = "/api/v1/data_sources"
@@ -34,7 +33,7 @@ GET_TEST = Operation(
 # A query may write.
 QUERY = Operation("POST", f"{_ONE}/query", Effect.STARTS, _NOUN, dict, largest=_LARGE)
 _QUESTION = {
-    "table": table_path,
+    "table": fields.table_path,
     "candidates": fields.between(1, 100),
     "sample_size": fields.between(1, fields.LARGEST),
     "avoid_types": fields.texts,
@@ -59,7 +58,6 @@ class DataSourceMethods(Caller):
         """List data sources (``GET /api/v1/data_sources``).
 
         :return: a list of data sources: ``id``, ``name``, ``type``, ``options`` and more.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(LIST)
 
@@ -67,7 +65,6 @@ class DataSourceMethods(Caller):
         """List the types of data source (``GET /api/v1/data_sources/types``).
 
         :return: a list of ``name``, ``type``, ``configuration_schema``, ``features``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(LIST_TYPES)
 
@@ -76,7 +73,6 @@ class DataSourceMethods(Caller):
 
         :param data_source_id: its id.
         :return: ``id``, ``name``, ``type``, ``options`` and more. Secrets in it are replaced.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET, data_source_id=data_source_id)
 
@@ -85,7 +81,6 @@ class DataSourceMethods(Caller):
 
         :param data_source_id: its id.
         :return: ``id``, ``name``, ``type``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET_SUMMARY, data_source_id=data_source_id)
 
@@ -96,7 +91,6 @@ class DataSourceMethods(Caller):
         :param config: values by the API's names: ``name``, ``type`` (e.g. ``"pg"``,
             ``"snowflake"``) and ``options``, which depend on the type and hold its secrets.
         :return: the data source. Secrets in it are replaced.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(CREATE, config)
 
@@ -105,7 +99,6 @@ class DataSourceMethods(Caller):
 
         :param data_source_id: its id.
         :return: ``job_id``, for :meth:`get_data_source_test`.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(TEST, data_source_id=data_source_id)
 
@@ -115,7 +108,6 @@ class DataSourceMethods(Caller):
         :param job_id: id of the test.
         :return: ``id``, ``status`` and ``results``, a list with an entry for each step. A failed
             step is ``done``, too; its ``result`` says that it failed.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET_TEST, job_id=job_id)
 
@@ -130,7 +122,6 @@ class DataSourceMethods(Caller):
         :param query: the SQL.
         :param params: the query's parameters.
         :return: ``rows`` (a list of objects by column) and possibly ``columns``; 64 MiB at most.
-        :raises DatafoldError: see :meth:`call`.
         """
         body = {"query": query} if params is None else {"query": query, "params": params}
         return self.call(QUERY, body, data_source_id=data_source_id)
@@ -158,7 +149,6 @@ class DataSourceMethods(Caller):
         :return: keys, each a list of columns; empty if there is none.
         :raises DatafoldRejectedError: Datafold says why it cannot tell.
         :raises DatafoldAnswerError: a column of a key is not a string.
-        :raises DatafoldError: see :meth:`call`.
         """
         wanted = {
             "table": table,

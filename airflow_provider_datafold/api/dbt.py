@@ -74,7 +74,6 @@ class DbtMethods(Caller):
         :param run_type: ``"production"`` or ``"pull_request"``.
         :param run_id: links the run of a pull request to that of its base, if CI is set up so.
         :return: any JSON.
-        :raises DatafoldError: see :meth:`call`.
         """
         body = {
             "commit_sha": commit_sha,
@@ -94,7 +93,6 @@ class DbtMethods(Caller):
         :param run_type: ``"production"`` or ``"pull_request"``.
         :param branch: the commit's branch.
         :return: ``status``, which is ``"ok"`` if artifacts of the commit are stored.
-        :raises DatafoldError: see :meth:`call`.
         """
         body = {"commit_sha": commit_sha, "run_type": run_type, "branch": branch}
         return self.call(CHECK, body, ci_config_id=ci_config_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_datafold.api import address, fields
+from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.caller import Caller
 from airflow_provider_datafold.api.operation import Effect, Operation
 
@@ -19,7 +19,7 @@ def _operation(path: str, name: str, **query: fields.Check) -> Operation[list[di
         Effect.READS,
         f"data connection or {name.removesuffix('_path')}",
         list,
-        path_fields={name: address.path_part},
+        path_fields={name: fields.path_part},
         query={**_DEPTH, **query},
         is_classic=True,
     )
@@ -52,7 +52,6 @@ class ExploreMethods(Caller):
             any characters: they are quoted.
         :param max_depth: how many steps, from 1 to 99; by default 10.
         :return: a list of tables: ``name``, ``path``, ``columns``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(
             TABLE_UPSTREAMS,
@@ -74,7 +73,6 @@ class ExploreMethods(Caller):
         :param table_path: as for :meth:`list_table_upstreams`.
         :param max_depth: as for :meth:`list_table_upstreams`.
         :return: a list of tables: ``name``, ``path``, ``columns``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(
             TABLE_DOWNSTREAMS,
@@ -98,7 +96,6 @@ class ExploreMethods(Caller):
         :param max_depth: as for :meth:`list_table_upstreams`.
         :param include_tabular_nodes: whether to list tables, too; by default ``True``.
         :return: a list of columns (``name``, ``table``) and tables; ``type`` says which.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(
             COLUMN_UPSTREAMS,
@@ -123,7 +120,6 @@ class ExploreMethods(Caller):
         :param max_depth: as for :meth:`list_table_upstreams`.
         :param include_tabular_nodes: as for :meth:`list_column_upstreams`.
         :return: a list of columns (``name``, ``table``) and tables; ``type`` says which.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(
             COLUMN_DOWNSTREAMS,

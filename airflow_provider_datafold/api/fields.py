@@ -14,9 +14,10 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, time
+from datetime import datetime, time, timezone
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -35,6 +36,25 @@ LARGEST = 2**63 - 1
 _MOST_NAMES = 10
 
 _TEXTS = "must be a list of strings, e.g. ['a', 'b']"
+# Compiled when they are first used: a DAG file that is parsed needs none of these.
+_TEMPLATE = r"\{[{%#]"
+_NAME = (
+    "must be a name, a string that is not blank (native rendering turns a name like a number into "
+    "that number)"
+)
+_PART = r"""(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|[^."`\s][^."`]*)"""
+_PATH = rf"{_PART}(?:\.{_PART})*"
+_METHOD = r"[A-Za-z]{1,20}"
+_URL_PATH = r"/[!-\"$-~]*"
+_DOTS = r"/(?:\.|%2[eE]){1,2}(?=[/?]|$)"
+_CRON_ITEM = r"(\*|(\d+|[a-z]{3})(-(\d+|[a-z]{3}))?)(/\d+)?"
+_CRON_FIELD = f"{_CRON_ITEM}(,{_CRON_ITEM})*"
+# Datafold documents no dialect, so this is only what every cron knows.
+_CRON = f"{_CRON_FIELD}( {_CRON_FIELD}){{4}}"
+_CRON_WANTED = (
+    "must be a cron expression of five fields, e.g. '0 6 * * *' (minute, hour, day of month, "
+    "month, day of week)"
+)
 
 
 def undo_none(value: Any) -> Any:
@@ -123,10 +143,7 @@ def texts(field: str, value: Any) -> list[str]:
 
 
 def optional(check: Check) -> Check:
-    """Return a check that also takes ``None``, in any form.
-
-    :param check: the check of any other value.
-    """
+    """Return a check that also takes ``None``, in any form."""
     return lambda field, value: None if undo_none(value) is None else check(field, value)
 
 
@@ -222,6 +239,121 @@ def literal(value: Any) -> Any:
         with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return parse(value.strip())
     return value
+
+
+def http_method(field: str, value: Any) -> str:
+    """Check an HTTP method in any case, and return it in capital letters."""
+    if isinstance(value, str) and re.fullmatch(_METHOD, value):
+        return value.upper()
+    raise input_error(field, value, "must be an HTTP method, e.g. 'GET'")
+
+
+def path(field: str, value: Any) -> str:
+    """Check a path on the service's host, so that no request goes to another host or path."""
+    if isinstance(value, str) and re.fullmatch(_URL_PATH, value) and not re.search(_DOTS, value):
+        return value
+    raise input_error(
+        field, value, "must be a path that begins with '/' and has no '..', e.g. '/api/v1/monitors'"
+    )
+
+
+def path_part(field: str, value: Any) -> str:
+    """Check one part of a path: HTTP clients would collapse ``.`` and ``..``."""
+    part = text(field, value)
+    if part in ("", ".", ".."):
+        raise input_error(field, value, "must not be empty, '.' or '..'")
+    return part
+
+
+def names(field: str, value: Any) -> list[str]:
+    """Check a list of names, none of them blank or a number.
+
+    With native rendering, the number 202401 would have been the name ``2024_01``.
+    """
+    items = sequence(field, value, "must be a list of strings, e.g. ['a', 'b']")
+    for index, item in enumerate(items):
+        if not isinstance(item, str) or not item.strip():
+            raise input_error(f"{field}[{index}]", item, _NAME)
+    return texts(field, items)
+
+
+def is_template(value: Any) -> bool:
+    """Return whether Airflow would take a value, or something in it, for a template."""
+    return bool(re.search(_TEMPLATE, str(value)))
+
+
+def _path(example: str, field: str, value: Any) -> list[str]:
+    """Check a path: a list of parts, also as a literal, or a string with dots between them.
+
+    In the string a part may be quoted with ``"`` or `````: dots inside the quotes do not separate
+    parts, and the quote itself is doubled.
+    """
+    # A table's name may look like another literal: 'true', or '1.5'.
+    spelled = literal(value)
+    if isinstance(spelled, Sequence) and spelled and not isinstance(spelled, str):
+        return names(field, spelled)
+    is_dotted = isinstance(value, str) and not isinstance(spelled, (dict, set, list, tuple))
+    if is_dotted and re.fullmatch(_PATH, value.strip()):
+        return [_unquoted(part) for part in re.findall(_PART, value.strip())]
+    raise input_error(
+        field,
+        value,
+        f"must be a list of path parts or a dotted string, e.g. {example.split('.')} or "
+        f"{example!r} (quote a part that contains a dot: 'DB.\"my.table\"')",
+    )
+
+
+def _unquoted(part: str) -> str:
+    quote = part[0]
+    if quote not in '"`':
+        return part.strip()
+    return part[1:-1].replace(quote * 2, quote)
+
+
+table_path: Check = partial(_path, "DB.SCHEMA.TABLE")
+schema_path: Check = partial(_path, "DB.SCHEMA")
+
+
+def indexing_cron(field: str, value: Any) -> str:
+    """Check the cron expression of an integration, like :func:`cron`."""
+    return cron(field, value, f"{_CRON_WANTED}, or None for no schedule")
+
+
+def cron(field: str, value: Any, wanted: str = _CRON_WANTED) -> str:
+    """Check a cron expression of numbers, names, ranges, steps and lists that matches a date."""
+    # Slow to import, and not needed to parse a DAG.
+    from croniter import CroniterError, croniter
+
+    expression = " ".join(value.split()) if isinstance(value, str) else ""
+    if not re.fullmatch(_CRON, expression, re.ASCII | re.IGNORECASE):
+        raise input_error(field, value, wanted)
+    try:
+        croniter(expression).get_next()
+    except CroniterError as error:
+        raise DatafoldInputError(
+            f"{field}: {format_value(value)} is not a valid cron expression ({error}). "
+            f"Nothing was sent."
+        ) from None
+    return expression
+
+
+def near(name: Any, known: Iterable[str], most: int = 1) -> list[str]:
+    """Return the known names that somebody may have meant, the nearest first, in any case."""
+    # Slow to import, and not needed to parse a DAG.
+    from difflib import get_close_matches
+
+    spelled = {each.casefold(): each for each in known}
+    return [spelled[each] for each in get_close_matches(str(name).casefold(), spelled, most)]
+
+
+def moment(value: Any) -> datetime | None:
+    """Read an ISO 8601 date and time, ``None`` if it is none; without a zone it is in UTC."""
+    try:
+        # Before Python 3.11, fromisoformat does not accept the letter Z.
+        found = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", str(value).strip()))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
 def input_error(field: str, value: Any, wanted: str) -> DatafoldInputError:

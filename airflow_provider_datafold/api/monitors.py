@@ -88,7 +88,6 @@ class MonitorMethods(Caller):
         :param sort_order: ``"desc"`` (the default) or ``"asc"``.
         :param tags: tags to filter by, in one string.
         :return: ``monitors`` (a list), ``count``, ``page``, ``page_size``, ``total_pages``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(
             LIST,
@@ -104,7 +103,6 @@ class MonitorMethods(Caller):
 
         :param monitor_id: its id.
         :return: the monitor, with the fields of its spec, its state and its last runs.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET, monitor_id=monitor_id)
 
@@ -114,7 +112,6 @@ class MonitorMethods(Caller):
         :param kind: ``"diff"``, ``"metric"``, ``"schema"`` or ``"test"``.
         :param spec: values by the API's names: ``name``, ``schedule`` and the fields of its kind.
         :return: ``id``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(CREATE[self._kind(kind)], spec)
 
@@ -125,7 +122,6 @@ class MonitorMethods(Caller):
         :param monitor_id: its id.
         :param spec: the fields to change. An update accepts fewer fields than a creation.
         :return: the parsed response; the API documents no shape.
-        :raises DatafoldError: see :meth:`call`.
         """
         body = {**fields.mapping("spec", spec), "type": self._kind(kind)}
         return self.call(UPDATE, body, monitor_id=monitor_id)
@@ -136,7 +132,6 @@ class MonitorMethods(Caller):
         :param monitor_id: its id.
         :param enabled: whether the schedule is to be on.
         :return: the parsed response; the API documents no shape.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(TOGGLE, {"enabled": enabled}, monitor_id=monitor_id)
 
@@ -145,7 +140,6 @@ class MonitorMethods(Caller):
 
         :param monitor_id: its id.
         :return: the parsed response, ``None`` for an empty one; the API documents no shape.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(DELETE, monitor_id=monitor_id)
 
@@ -154,7 +148,6 @@ class MonitorMethods(Caller):
 
         :param monitor_id: its id.
         :return: ``run_id``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(RUN, monitor_id=monitor_id)
 
@@ -176,7 +169,6 @@ class MonitorMethods(Caller):
             or an ISO 8601 string with one.
         :param end_time: leave out later runs; the same.
         :return: ``runs`` (a list), ``count``, ``page``, ``page_size``, ``total_pages``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(
             LIST_RUNS,
@@ -195,9 +187,8 @@ class MonitorMethods(Caller):
         :return: ``run_id``, ``monitor_id``, ``state`` (``created``, ``queued``, ``checking`` while
             it runs, then ``ok``, ``alert``, ``error``, ``learning``, ``skipped`` or
             ``cancelled``), ``error``, ``diff_id``, ``started_at``, ``warnings``.
-        :raises DatafoldError: see :meth:`call`.
         """
         return self.call(GET_RUN, monitor_id=monitor_id, run_id=run_id)
 
     def _kind(self, kind: str) -> str:
-        return str(self._checked(lambda: fields.one_of(*KINDS)("kind", kind), kind))
+        return str(self._guarded(lambda: fields.one_of(*KINDS)("kind", kind), kind))

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from airflow_provider_datafold.api import address, fields, multipart, shape
+from airflow_provider_datafold.api import fields, multipart, shape
 from airflow_provider_datafold.api.fields import Check
 from airflow_provider_datafold.omitted import OMITTED
 from airflow_provider_datafold.redaction.secret import Secret, encode, secrets_in
@@ -82,50 +82,38 @@ class Request:
 
 @dataclass(frozen=True)
 class Operation(Generic[Returned]):
-    """An operation of Datafold's API.
-
-    :param method: the HTTP method.
-    :param path: the path from the contract, with the names of the hook's arguments for its fields.
-    :param effect: what it does.
-    :param noun: what errors call its resource.
-    :param returns: the type that the contract gives for the response, ``object`` if it gives none.
-    :param path_fields: checks for the fields in the path. A field without a check is an id: a
-        positive integer.
-    :param query: checks for the fields in the query.
-    :param body: takes a concealed body and returns one that fits; by default the body must fit its
-        shape in the contract. Has no effect on an operation without a body.
-    :param body_name: what errors call the body.
-    :param is_form: whether the body is a form, and not JSON.
-    :param may_be_empty: whether a response without a body is a success, too.
-    :param largest: the most bytes that a response may have.
-    :param carries_secrets: whether its bodies may hold secrets. Every field with the name of a
-        secret is then redacted in the response; elsewhere a user's column may have such a name.
-    :param is_classic: whether only Datafold Classic has it.
-    :param is_findable: whether what it starts can be found again when the response is lost.
-    :param to_check: what an error tells the reader to check if the resource does not exist.
-    :param seen_in: the client of Datafold's that calls it, if the contract does not have it.
-    :param repeats: the field of the response that repeats a field of the path, and the latter's
-        name; ``None`` if the contract has none.
-    """
+    """An operation of Datafold's API."""
 
     method: str
     path: str
+    """From the contract, with the names of the hook's arguments for its fields."""
     effect: Effect
     noun: str
+    """What errors call its resource."""
     returns: type[Returned]
+    """``object`` if the contract gives no type."""
     path_fields: Mapping[str, Check] = field(default_factory=dict)
+    """Those without a check are ids."""
     query: Mapping[str, Check] = field(default_factory=dict)
     body: Callable[[Any], Any] | None = None
+    """Takes a concealed body and returns one that fits, in place of its shape in the contract."""
     body_name: str = "config"
     is_form: bool = False
     may_be_empty: bool = False
+    """Whether a response without a body is a success, too."""
     largest: int = 10 * _MIB
     carries_secrets: bool = False
+    """Whether to redact what the response has under the name of a secret: elsewhere a user's column
+    may have such a name."""
     is_classic: bool = False
     is_findable: bool = False
+    """Whether what it starts can be found again when the response is lost."""
     to_check: str = "the id"
+    """What to check if the resource does not exist."""
     seen_in: str | None = None
+    """The client of Datafold's that calls it, if the contract does not have it."""
     repeats: tuple[str, str] | None = None
+    """A field of the response, and that of the path which it repeats."""
 
     def request(self, body: Any = OMITTED, /, **values: Any) -> Request:
         """Check a concealed body and the fields of path and query, without what is ``None``."""
@@ -166,12 +154,12 @@ def free_request(
     method: Any, path: Any, body: Any, *, is_repeatable: bool | None, may_be_empty: bool
 ) -> Request:
     """Make a request that no operation declares; by default its method says if it is repeatable."""
-    method = address.method("method", method)
+    method = fields.http_method("method", method)
     if is_repeatable is None:
         is_repeatable = method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
     operation = Operation(
         method,
-        address.path("path", path),
+        fields.path("path", path),
         Effect.SETS if is_repeatable else Effect.STARTS,
         "resource",
         object,

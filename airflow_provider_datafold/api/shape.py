@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -106,7 +105,6 @@ def _fit_any(name: str, value: Any, branches: list[Schema], *, is_top: bool) -> 
     if isinstance(value, Mapping):
         _check_names(name, value, branches)
         branches.sort(key=lambda branch: _distance(value, branch))
-        _check_near_names(name, value, branches)
     errors = []
     for branch in branches:
         if branch.get("type") == "null":
@@ -145,23 +143,6 @@ def _check_names(name: str, value: Mapping[str, Any], branches: list[Schema]) ->
             instead = f", or left out if you pass {', '.join(others)}" if others else ""
             wanted = f"must be one of {', '.join(map(repr, choices))}{instead}"
             raise input_error(f"{name}.{key}", item, wanted)
-
-
-def _check_near_names(name: str, value: Mapping[str, Any], branches: list[Schema]) -> None:
-    """Refuse a field that is almost one of any branch: the nearest may be so without that field."""
-    known = [_properties(branch) for branch in branches]
-    if any(map(_takes_any_field, branches)):
-        return
-    for key in value:
-        if not any(key in names for names in known):
-            for names in known:
-                if get_close_matches(str(key), names):
-                    raise DatafoldInputError(_unknown(name, key, names))
-
-
-def _takes_any_field(schema: Schema) -> bool:
-    is_object = schema.get("type", "object") == "object"
-    return is_object and (not _properties(schema) or bool(schema.get("additionalProperties")))
 
 
 def _names_instead(branch: Schema, key: str) -> str:
@@ -227,7 +208,7 @@ def _fit_object(name: str, value: Any, schema: Schema, is_top: bool) -> dict[str
 
 
 def _unknown(name: str, key: Any, known: Mapping[str, Any]) -> str:
-    nearest = get_close_matches(str(key), known)
+    nearest = fields.near(key, known)
     if nearest:
         hint = f"did you mean {nearest[0]!r}?"
     elif known:

@@ -21,8 +21,8 @@ from airflow_provider_datafold.client import retry
 from airflow_provider_datafold.client.response import Response, only_classic, understand
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError, DatafoldUnreachableError
-from airflow_provider_datafold.redaction.frames import frameless
 from airflow_provider_datafold.redaction.redactor import Redactor
+from airflow_provider_datafold.redaction.secret import frameless
 
 
 @dataclass(frozen=True)

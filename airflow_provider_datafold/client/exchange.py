@@ -13,7 +13,7 @@ from typing import Any
 
 from requests.adapters import HTTPAdapter
 
-from airflow_provider_datafold.redaction.silence import silence
+from airflow_provider_datafold.redaction.redactor import silence
 
 
 class Exchange:

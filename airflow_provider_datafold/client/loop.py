@@ -26,7 +26,7 @@ from airflow_provider_datafold.client.sender import Sender
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError
 from airflow_provider_datafold.omitted import OMITTED
-from airflow_provider_datafold.redaction.guard import guarded
+from airflow_provider_datafold.redaction.redactor import guarded
 
 MOST_AT_ONCE = 20
 """Requests, and so threads and connections. As many again may be urgent."""

@@ -33,7 +33,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldConfigurationError,
     DatafoldError,
 )
-from airflow_provider_datafold.redaction.frames import frameless
+from airflow_provider_datafold.redaction.secret import frameless
 
 _PROXY_REFUSES = re.compile(r"\b(401|403|407)\b")
 """Statuses of a proxy that refuses to forward the request."""

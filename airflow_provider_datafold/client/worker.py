@@ -13,7 +13,7 @@ from airflow_provider_datafold.client.response import Response
 from airflow_provider_datafold.client.sender import Sender
 from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldError
-from airflow_provider_datafold.redaction.frames import frameless
+from airflow_provider_datafold.redaction.secret import frameless
 
 
 class Client:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
+from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.connection.form import (
     DEFAULT_HOST,
     DEFAULT_MAX_RETRIES,
     DEFAULT_TIMEOUT,
     EXTRA_FIELDS,
-    LONGEST_TIMEOUT,
-    MOST_RETRIES,
-    SHORTEST_TIMEOUT,
 )
-from airflow_provider_datafold.exceptions import DatafoldConfigurationError
+from airflow_provider_datafold.exceptions import DatafoldConfigurationError, DatafoldInputError
 from airflow_provider_datafold.redaction.secret import Secret
 
 if TYPE_CHECKING:
@@ -38,33 +34,32 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _BRACKETS = re.compile(r"\[[^\[\]]+\](:[0-9]+)?")
 _URL = re.compile(r"[!-\[\]-~]+")
 _PREFIX = re.compile(r"(/[\w.~-]+)*/?", re.ASCII)
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _HOST_WANTED = "must be a host, e.g. 'eu.datafold.com', or a URL, e.g. 'https://eu.datafold.com'"
+
+_KINDS: dict[str, tuple[fields.Check, str]] = {
+    "number": (fields.number, "must be a number of seconds from {minimum:g} to {maximum:g}"),
+    "integer": (fields.integer, "must be a whole number from {minimum} to {maximum}"),
+    "string": (fields.text, "must be a string"),
+    "boolean": (fields.boolean, "must be true or false"),
+}
+"""Check and error of an extra field, by its type in the form. No error shows the value: somebody
+may have put the key there."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What an Airflow connection of type ``datafold`` and the environment say.
-
-    :param conn_id: id of the Airflow connection.
-    :param base_url: scheme and host, perhaps port and path prefix, without a trailing slash.
-    :param api_key: Datafold's API key.
-    :param timeout: seconds that one request may take, from looking up the host to the last byte
-        of the response.
-    :param max_retries: how often a call is tried again after a temporary error.
-    :param call_timeout: seconds after which a call is not tried again; ``None`` for no limit.
-    :param verify: ``False`` for no check of the TLS certificate, a path for a CA bundle, ``True``
-        for the CAs that the client knows.
-    :param warnings: what is odd about the connection.
-    """
+    """What an Airflow connection of type ``datafold`` and the environment say."""
 
     conn_id: str
     base_url: str
+    """Scheme and host, perhaps port and path prefix, without a trailing slash."""
     api_key: Secret
     timeout: float = DEFAULT_TIMEOUT
     max_retries: int = DEFAULT_MAX_RETRIES
     call_timeout: float | None = None
     verify: bool | str = True
+    """``False`` for no check of the TLS certificate, a path for a CA bundle, ``True`` for the CAs
+    that the client knows."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -85,13 +80,13 @@ def judge(connection: Connection, environ: Mapping[str, str]) -> Settings:
         # Else the password of another system would go to Datafold.
         reject(conn_id, "conn_type", f"is {connection.conn_type!r}; it must be 'datafold'")
     extra = Extra(connection)
-    base_url = judge_url(connection, allow_http=extra.flag("allow_http", default=False))
-    verify: bool | str = extra.flag("verify_ssl", default=True)
+    base_url = judge_url(connection, allow_http=extra.read("allow_http"))
+    verify: bool | str = extra.read("verify_ssl")
     warnings = extra.warnings()
     if verify:
         # As requests, which does so only for a session that also lets a .netrc replace the key.
         found = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
-        verify = extra.text("ca_bundle") or found or True
+        verify = extra.read("ca_bundle") or found or True
     else:
         warnings.append(
             f"verify_ssl of connection {conn_id!r} is off: anyone on the network path can read the "
@@ -101,9 +96,9 @@ def judge(connection: Connection, environ: Mapping[str, str]) -> Settings:
         conn_id=conn_id,
         base_url=base_url,
         api_key=_api_key(connection),
-        timeout=extra.seconds("timeout") or DEFAULT_TIMEOUT,
-        max_retries=extra.count("max_retries", default=DEFAULT_MAX_RETRIES, most=MOST_RETRIES),
-        call_timeout=extra.seconds("call_timeout"),
+        timeout=extra.read("timeout"),
+        max_retries=extra.read("max_retries"),
+        call_timeout=extra.read("call_timeout"),
         verify=verify,
         warnings=tuple(warnings),
     )
@@ -206,81 +201,38 @@ def _is_address(location: SplitResult, rest: str) -> bool:
 
 
 class Extra:
-    """The extra fields of a connection, each checked as it is read.
-
-    :param connection: an Airflow connection of any type.
-    :raises DatafoldConfigurationError: the extra is not a JSON object.
-    """
+    """The extra fields of a connection of any type, each checked as it is read."""
 
     def __init__(self, connection: Connection) -> None:
         self._conn_id = str(connection.conn_id)
-        fields = None
+        found = None
         with suppress(ValueError, RecursionError):
-            fields = Secret(json.loads(connection.extra or "{}"))
-        if fields is None or not isinstance(fields.reveal(), dict):
+            found = Secret(json.loads(connection.extra or "{}"))
+        if found is None or not isinstance(found.reveal(), dict):
             reject(self._conn_id, "extra", "must be a JSON object, and not nested deeply")
-        self._fields = fields
+        self._fields = found
 
-    def _value(self, name: str) -> Any:
+    def read(self, name: str) -> Any:
+        """Read a field as the form declares it; one that it does not declare is a string."""
+        schema = EXTRA_FIELDS[name]["schema"] if name in EXTRA_FIELDS else {"type": ["string"]}
         value = self._fields.reveal().get(name)
         if isinstance(value, str):
             value = value.strip()
-        return None if value == "" else value
-
-    def text(self, name: str) -> str | None:
-        """Read a string, ``None`` where there is none."""
-        value = self._value(name)
-        if value is not None and not isinstance(value, str):
-            reject(self._conn_id, name, "must be a string")
-        return value
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        """Read a boolean, or a string that stands for one."""
-        value = self._value(name)
-        if value is None:
-            return default
-        flag = {"true": True, "false": False}.get(str(value).lower())
-        if flag is None:
-            reject(self._conn_id, name, "must be true or false")
-        return flag
-
-    def seconds(self, name: str) -> float | None:
-        """Read a duration, a number or a string; ``None`` if it is missing."""
-        value = self._value(name)
-        if value is None:
-            return None
-        number = math.nan
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            with suppress(OverflowError):
-                number = float(value)
-        elif isinstance(value, str) and _NUMBER.fullmatch(value):
-            number = float(value)
-        if not SHORTEST_TIMEOUT <= number <= LONGEST_TIMEOUT:
-            reject(
-                self._conn_id,
-                name,
-                f"must be a number of seconds from {SHORTEST_TIMEOUT:g} to {LONGEST_TIMEOUT:g}",
-            )
-        return number
-
-    def count(self, name: str, *, default: int, most: int) -> int:
-        """Read a whole number, or a string of digits."""
-        value = self._value(name)
-        if value is None:
-            return default
-        # Not of a huge integer, whose text Python refuses to make.
-        text = str(value) if isinstance(value, (str, float)) or value in range(most + 1) else ""
-        count = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else -1
-        if not 0 <= count <= most:
-            reject(self._conn_id, name, f"must be a whole number from 0 to {most}")
-        return count
+        if value in (None, ""):
+            return schema.get("default")
+        check, wanted = _KINDS[schema["type"][0]]
+        with suppress(DatafoldInputError):
+            found = check(name, value)
+            if schema.get("minimum", found) <= found <= schema.get("maximum", found):
+                return found
+        return reject(self._conn_id, name, wanted.format(**schema))
 
     def warnings(self) -> list[str]:
         """Name the fields that nobody reads: a misspelt one would go unnoticed."""
         found = []
         for name in self._fields.reveal():
             if name not in EXTRA_FIELDS:
-                nearest = get_close_matches(name, EXTRA_FIELDS)
+                nearest = fields.near(name, EXTRA_FIELDS)
                 hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
                 found.append(
                     f"The extra of connection {self._conn_id!r} has a field that is not read: "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_datafold import __version__, client
+from airflow_provider_datafold import USER_AGENT, client
 from airflow_provider_datafold.api import data_sources
 from airflow_provider_datafold.api.audit_logs import AuditLogMethods
 from airflow_provider_datafold.api.ci import CIMethods
@@ -33,11 +32,8 @@ from airflow_provider_datafold.exceptions import (
 )
 from airflow_provider_datafold.hooks.integration import IntegrationMethods
 from airflow_provider_datafold.omitted import OMITTED
-from airflow_provider_datafold.redaction.frames import concealed
-from airflow_provider_datafold.redaction.guard import Checked, guarded
-from airflow_provider_datafold.redaction.masker import mask
-from airflow_provider_datafold.redaction.redactor import Redactor
-from airflow_provider_datafold.redaction.secret import secrets_in
+from airflow_provider_datafold.redaction.redactor import Checked, Redactor, guarded, mask
+from airflow_provider_datafold.redaction.secret import concealed, secrets_in
 
 if TYPE_CHECKING:
     import requests
@@ -78,6 +74,11 @@ class DatafoldHook(
         extra ``timeout`` (seconds for one request, default 30), ``max_retries`` (default 3),
         ``call_timeout`` (seconds after which a call is not tried again), ``ca_bundle`` (path),
         ``verify_ssl`` (default true), ``allow_http`` (default false).
+    :raises DatafoldConfigurationError: from every method: the Airflow connection is missing or
+        wrong; nothing was sent.
+    :raises DatafoldInputError: from every method: a value does not fit the contract; nothing was
+        sent.
+    :raises DatafoldError: from every method: any other failure; the class says which.
     """
 
     conn_name_attr = "datafold_conn_id"
@@ -117,7 +118,6 @@ class DatafoldHook(
         certificates that are set on it count for the hook's own requests, too.
 
         :return: the session, the same one until :meth:`close`.
-        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
         """
         return self._open().session
 
@@ -131,13 +131,11 @@ class DatafoldHook(
             :mod:`airflow_provider_datafold.api`.
         :param body: the body; none by default. ``None`` is sent as null.
         :param values: the fields of path and query by name.
-        :return: what the API returns: any JSON that Airflow can keep in XCom, ``None`` for an
-            empty response. The API key and the secrets that were sent are replaced by ``***`` in
-            it, and where secrets travel whatever stands under the name of a secret.
-        :raises DatafoldInputError: a value does not fit the contract; nothing was sent.
-        :raises DatafoldError: any other failure; the class says which.
+        :return: what the API returns: any JSON, ``None`` for an empty response. The API key and the
+            secrets that were sent are replaced by ``***`` in it, and where secrets travel whatever
+            stands under the name of a secret.
         """
-        request = self._checked(lambda: operation.request(body, **values), body, values)
+        request = self._guarded(lambda: operation.request(body, **values), body, values)
         returned: Returned = self._send(request)
         return returned
 
@@ -164,10 +162,9 @@ class DatafoldHook(
         :param may_be_empty: whether a response without a body is a success, too.
         :return: as for :meth:`call`; what stands under the name of a secret, such as ``token``,
             is replaced.
-        :raises DatafoldError: as for :meth:`call`.
         """
         check = partial(free_request, is_repeatable=idempotent, may_be_empty=may_be_empty)
-        return self._send(self._checked(partial(check, method, path, json), json, method, path))
+        return self._send(self._guarded(partial(check, method, path, json), json, method, path))
 
     def test_connection(self) -> tuple[bool, str]:
         """Say whether the Airflow connection leads to Datafold, for the form's Test button.
@@ -193,16 +190,12 @@ class DatafoldHook(
         """Return the address of a data diff's page, for people.
 
         :param datadiff_id: its id.
-        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
         """
         return f"{self._settings.base_url}/datadiffs/{datadiff_id}/overview"
 
     @property
     def integrations_url(self) -> str:
-        """Address of the page with all integrations, for people.
-
-        :raises DatafoldConfigurationError: the Airflow connection is missing or wrong.
-        """
+        """Address of the page with all integrations, for people."""
         return f"{self._settings.base_url}/settings/integrations"
 
     @classmethod
@@ -224,7 +217,7 @@ class DatafoldHook(
     def _redactor(self, *given: Any) -> Redactor:
         return Redactor([self._settings.api_key, *secrets_in(given)])
 
-    def _checked(self, check: Callable[[], Checked], *given: Any) -> Checked:
+    def _guarded(self, check: Callable[[], Checked], *given: Any) -> Checked:
         return guarded(check, self._settings.api_key, given)
 
     def _send(self, request: Request, max_retries: int | None = None) -> Any:
@@ -234,15 +227,11 @@ class DatafoldHook(
 
     @cached_property
     def _settings(self) -> Settings:
-        settings = fetch_settings(self.datafold_conn_id, self._rest)
+        settings = fetch_settings(self.datafold_conn_id)
         mask([settings.api_key])
         for warning in settings.warnings:
             self.log.warning("%s", warning)
         return settings
-
-    def _rest(self, seconds: float) -> None:
-        """Pause before the connection is looked for again."""
-        time.sleep(seconds)
 
     def _open(self) -> Client:
         # A connection that two processes share would hand one the other's responses.
@@ -252,5 +241,4 @@ class DatafoldHook(
         return self._client
 
     def _make_client(self, settings: Settings) -> Client:
-        user_agent = f"airflow-provider-datafold/{__version__} apache-airflow/{airflow_version}"
-        return client.worker.Client(settings, user_agent)
+        return client.worker.Client(settings, f"{USER_AGENT} apache-airflow/{airflow_version}")

@@ -11,17 +11,16 @@ from airflow_provider_datafold.api.bi import (
     SYNC,
     UPDATE,
     BIMethods,
-    Kind,
+    Tool,
     differences,
     find,
     public,
 )
 from airflow_provider_datafold.omitted import OMITTED, Omitted
-from airflow_provider_datafold.redaction.frames import concealed
+from airflow_provider_datafold.redaction.secret import concealed
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.connection.settings import Settings
-    from airflow_provider_datafold.redaction.redactor import Redactor
 
 
 class IntegrationMethods(BIMethods):
@@ -33,9 +32,6 @@ class IntegrationMethods(BIMethods):
         def _settings(self) -> Settings:
             """The connection's."""
 
-        def _redactor(self, *given: Any) -> Redactor:
-            """Make a redactor that knows the API key and the secrets in concealed values."""
-
     def sync_integration(self, bi_datasource_id: int | str) -> Any:
         """Start an unscheduled synchronization (``GET .../bi/{bi_datasource_id}/sync/``).
 
@@ -45,7 +41,6 @@ class IntegrationMethods(BIMethods):
         :param bi_datasource_id: the integration's id, e.g. ``7`` or ``"7"``.
         :return: the parsed response, ``None`` for an empty one; the API documents no shape, and
             does not report the end of the synchronization.
-        :raises DatafoldError: see :meth:`call`.
         """
         answer = self.call(SYNC, bi_datasource_id=bi_datasource_id)
         self.log.info(
@@ -81,9 +76,8 @@ class IntegrationMethods(BIMethods):
             fields, except secrets, must be the same, too.
         :return: the parsed response; the API documents no shape. If nothing was sent, the
             integration as it was read. Secrets in it are replaced.
-        :raises DatafoldError: see :meth:`call`.
         """
-        found, number, body = self._checked(
+        found, number, body = self._guarded(
             lambda: (
                 found := find(kind),
                 fields.positive_integer("bi_datasource_id", bi_datasource_id),
@@ -118,7 +112,7 @@ class IntegrationMethods(BIMethods):
         return answer
 
     def _warn(
-        self, kind: Kind, body: Mapping[str, Any], given: Mapping[str, Any], integration: Any
+        self, kind: Tool, body: Mapping[str, Any], given: Mapping[str, Any], integration: Any
     ) -> None:
         """Warn of each field for which the integration has another value than was given."""
         redactor = self._redactor(body)
@@ -157,7 +151,6 @@ class IntegrationMethods(BIMethods):
         :param workspace: the Hightouch workspace; as for ``name``.
         :param only_if_changed: as for :meth:`update_integration`.
         :return: as for :meth:`update_integration`.
-        :raises DatafoldError: as for :meth:`update_integration`.
         """
         config = {
             "token": token,
@@ -179,14 +172,14 @@ def _schedule(body: Mapping[str, Any]) -> str:
     return f"indexing_cron {body['indexing_cron']!r}"
 
 
-def _advice(kind: Kind, field: str) -> str:
+def _advice(kind: Tool, field: str) -> str:
     if not kind.only_schedule or field == "indexing_cron":
         return "Look at the integration in Datafold."
     own = " With bindings=None it sends the integration's own." if field == "bindings" else ""
     return f"An update of this kind changes only the schedule.{own}"
 
 
-def _is_unchanged(kind: Kind, integration: Any, given: Mapping[str, Any]) -> bool:
+def _is_unchanged(kind: Tool, integration: Any, given: Mapping[str, Any]) -> bool:
     """Return whether an update would change nothing that Datafold shows."""
     if not isinstance(integration, dict) or "indexing_cron" not in given:
         return False

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.data_diffs import CREATE
-from airflow_provider_datafold.api.names import names, table_path
+from airflow_provider_datafold.api.fields import names, table_path
 from airflow_provider_datafold.api.operation import Request
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.gate.arguments import COMPARED

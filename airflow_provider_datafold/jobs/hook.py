@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,22 +14,17 @@ from urllib.parse import urlsplit
 
 from airflow_provider_datafold.api.operation import Operation, Request, Returned
 from airflow_provider_datafold.client.conversation import converse, pause
-from airflow_provider_datafold.client.failure import Failure
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
 from airflow_provider_datafold.jobs.job import Job
 from airflow_provider_datafold.jobs.watch import JobStatus, PollInterval, look_surely, watch
-from airflow_provider_datafold.redaction.frames import concealed
-from airflow_provider_datafold.redaction.guard import Checked
-from airflow_provider_datafold.redaction.redactor import Redactor
+from airflow_provider_datafold.redaction.redactor import Checked, Redactor
+from airflow_provider_datafold.redaction.secret import concealed
 
 if TYPE_CHECKING:
     from airflow_provider_datafold.client.worker import Client
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
-
-_STEP = 0.1
-"""Seconds after which a pause sees a stop."""
 
 
 class JobHook(DatafoldHook):
@@ -43,7 +37,7 @@ class JobHook(DatafoldHook):
     @concealed
     def checked(self, check: Callable[..., Checked], *given: Any) -> Checked:
         """Run a check of what is going to be sent."""
-        return self._checked(partial(check, *given), *given)
+        return self._guarded(partial(check, *given), *given)
 
     def send(self, request: Request) -> Any:
         """Send a request that an operation has made."""
@@ -162,14 +156,6 @@ class JobHook(DatafoldHook):
         """Say whether the connection allows another attempt at something."""
         longest = self._settings.call_timeout
         return attempt <= self._settings.max_retries and (longest is None or seconds < longest)
-
-    def _rest(self, seconds: float) -> None:
-        # There is no client yet, whose pauses a stop ends.
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if self._is_stopped:
-                raise Failure.STOPPED.error()
-            time.sleep(min(left, _STEP))
 
     def _open(self) -> Client:
         client = super()._open()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields
@@ -63,12 +62,9 @@ def find(field: str, noun: str, name: str, listed: Iterable[Mapping[str, Any]]) 
     found = [number for other in names for number in ids[other]]
     if len(found) == 1:
         return found[0]
-    # The nearest names are looked for without case: it is what people get wrong.
-    spelled = {other.casefold(): other for other in ids}
-    near = get_close_matches(name.casefold(), spelled, _MOST_SHOWN)
+    near = fields.near(name, ids, _MOST_SHOWN)
     shown = ", ".join(
-        f"{other!r} (id {', '.join(map(str, ids[other]))})"
-        for other in names or [spelled[each] for each in near]
+        f"{other!r} (id {', '.join(map(str, ids[other]))})" for other in names or near
     )
     if found:
         says = f"{len(found)} {noun}s are called {name!r}: {shown}."

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_datafold.api.bi import KINDS, Kind, Source
+from airflow_provider_datafold.api.bi import KINDS, Source, Tool
 from airflow_provider_datafold.api.fields import undo_none
-from airflow_provider_datafold.connection.fetch import Sleep, fetch_connection
+from airflow_provider_datafold.connection.fetch import fetch_connection
 from airflow_provider_datafold.connection.settings import Extra, judge_url, reject
 from airflow_provider_datafold.exceptions import DatafoldConfigurationError
 from airflow_provider_datafold.jobs.hook import JobHook
 from airflow_provider_datafold.omitted import OMITTED
-from airflow_provider_datafold.redaction.names import WRITE_ONLY
-from airflow_provider_datafold.redaction.secret import Secret
+from airflow_provider_datafold.redaction.secret import WRITE_ONLY, Secret
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -29,14 +28,14 @@ def config_of(hook: JobHook, name: str, task: Any) -> dict[str, Any]:
         if value is not OMITTED:
             config[field] = undo_none(value) if kind.takes_null(field) else value
     if conn_id := undo_none(getattr(task, f"{name}_conn_id", None)):
-        config |= fetch_config(conn_id, kind, config, hook.pause)
+        config |= fetch_config(conn_id, kind, config)
     return config
 
 
-def fetch_config(conn_id: str, kind: Kind, given: Collection[str], sleep: Sleep) -> dict[str, Any]:
+def fetch_config(conn_id: str, kind: Tool, given: Collection[str]) -> dict[str, Any]:
     """Read what a connection of the tool holds of a configuration and is not given already."""
     sources = {field: source for field, source in kind.sources.items() if field not in given}
-    connection = fetch_connection(conn_id, f"{kind.title}'s {', '.join(sources)}", sleep)
+    connection = fetch_connection(conn_id, f"{kind.title}'s {', '.join(sources)}")
     try:
         return _read(connection.reveal(), kind, sources)
     except DatafoldConfigurationError as error:
@@ -44,7 +43,7 @@ def fetch_config(conn_id: str, kind: Kind, given: Collection[str], sleep: Sleep)
         raise error.with_traceback(None) from None
 
 
-def _read(connection: Connection, kind: Kind, sources: dict[str, Source]) -> dict[str, Any]:
+def _read(connection: Connection, kind: Tool, sources: dict[str, Source]) -> dict[str, Any]:
     if connection.conn_type == "datafold":
         reject(
             connection.conn_id,
@@ -69,4 +68,5 @@ def _value(connection: Connection, place: str) -> str | None:
         return judge_url(connection, allow_http=True) if is_set else None
     if place in ("login", "password"):
         return (getattr(connection, place) or "").strip()
-    return Extra(connection).text(place)
+    found: str | None = Extra(connection).read(place)
+    return found

@@ -20,7 +20,7 @@ from airflow_provider_datafold.connection.settings import Settings
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError, DatafoldNotFoundError
 from airflow_provider_datafold.jobs.job import MOST_PAGES, PAGE_SIZE, Job, State
 from airflow_provider_datafold.jobs.trouble import PASSING, REFUSAL_PAUSE, REFUSALS, Trouble
-from airflow_provider_datafold.redaction.guard import guarded
+from airflow_provider_datafold.redaction.redactor import guarded
 
 _FIRST_PAUSE = 2.0
 _SHORTEST_PAUSE = 1.0

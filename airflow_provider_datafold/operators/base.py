@@ -1,4 +1,4 @@
-"""What all operators and sensors share: connection and hook, when to try again, how to stop."""
+"""What all operators and sensors share: connection and hook, and how to stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api.fields import each_checked, one_of
-from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldInputError
 from airflow_provider_datafold.links import DatafoldLink
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ class HookUser:
     """Opens a hook for as long as a task needs it, and stops it when the task is stopped."""
 
     datafold_conn_id: str
-    retry_policy: Any
 
     _hook: JobHook | None = None
     _is_killed = False
@@ -39,13 +38,6 @@ class HookUser:
     @contextmanager
     def open_hook(self) -> Iterator[JobHook]:
         """Open the hook of the task's connection, and close it afterwards."""
-        # Slow to import, and a DAG file that is parsed does not need it.
-        from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
-
-        # Airflow asks the policy when the task has failed, in this very process. Versions before
-        # 3.3 know no such thing.
-        if DEFAULT_RETRY_POLICY is not None and self.retry_policy is None:
-            self.retry_policy = DEFAULT_RETRY_POLICY
         with jobs.hook.JobHook(self.datafold_conn_id) as hook:
             # Kept afterwards: on_kill comes when the task has ended, if its time was over.
             self._hook = hook
@@ -80,7 +72,7 @@ class DatafoldOperator(BaseOperator, HookUser):
     :raises DatafoldInputError: a parameter does not fit the contract; nothing was sent.
     :raises DatafoldConfigurationError: a connection is missing or wrong; nothing was sent.
     :raises DatafoldError: see
-        :meth:`~airflow_provider_datafold.hooks.datafold.DatafoldHook.call`.
+        :class:`~airflow_provider_datafold.hooks.datafold.DatafoldHook`.
     """
 
     # Airflow's class comes first. Otherwise Airflow would think that this class has its own
@@ -95,7 +87,7 @@ class DatafoldOperator(BaseOperator, HookUser):
         with self.open_hook() as hook:
             if page := self.page(hook):
                 DatafoldLink.persist(context, page)
-            return self.call(hook)
+            return for_xcom(self.call(hook))
 
     def call(self, hook: JobHook) -> Any:
         """Do what the operator is for, and return what lands in XCom."""
@@ -104,6 +96,28 @@ class DatafoldOperator(BaseOperator, HookUser):
     def page(self, hook: JobHook) -> str | None:
         """Return the address of a page about what is called, ``None`` if not known before."""
         return None
+
+
+def for_xcom(value: Any) -> Any:
+    """Return a value of Datafold's, unless Airflow's XCom would make another one of it.
+
+    Airflow marks objects of Python with names of its own, and does not escape them in other data.
+    """
+    if isinstance(value, Mapping):
+        for names in _XCOM_NAMES:
+            if names <= value.keys():
+                raise DatafoldAnswerError(
+                    f"The response has a field {min(names)!r}, which Airflow's XCom takes for the "
+                    f"type of an object, so the task cannot return it. Datafold has carried out "
+                    f"the request: look there at what has this field, and rename it."
+                )
+    if isinstance(value, (Mapping, list, tuple)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            for_xcom(item)
+    return value
+
+
+_XCOM_NAMES = ({"__classname__"}, {"__id__"}, {"__type", "__var"})
 
 
 def check_map_length(argument: str, noun: str, count: int) -> None:

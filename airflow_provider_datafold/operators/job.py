@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_datafold.api.fields import positive_number
-from airflow_provider_datafold.operators.base import DatafoldOperator
+from airflow_provider_datafold.operators.base import DatafoldOperator, for_xcom
 from airflow_provider_datafold.operators.wait import JobWaiter, Wait
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class DatafoldJobOperator(DatafoldOperator, JobWaiter):
             self.check(hook)
             wait = self.claim(hook, context)
             if not self.wait_for_completion:
-                return self.started(hook, wait)
+                return for_xcom(self.started(hook, wait))
             deadline = min(wait.since + self._longest(), begin + self._execution_seconds())
             wait = replace(wait, deadline=deadline)
             reading = self._wait(hook, context, wait)
@@ -85,7 +85,7 @@ class DatafoldJobOperator(DatafoldOperator, JobWaiter):
             again = self.claim(hook, context, force_new=True)
             wait = replace(again, deadline=wait.deadline, is_taken_over=False)
             reading = self._wait(hook, context, wait)
-        return self.ended(hook, context, wait.ids, reading)
+        return for_xcom(self.ended(hook, context, wait.ids, reading))
 
     def _execution_seconds(self) -> float:
         """Return the seconds that this try may take, with time left for a cancel."""

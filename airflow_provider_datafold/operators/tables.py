@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold import jobs
 from airflow_provider_datafold.api import fields
-from airflow_provider_datafold.api.names import schema_path
+from airflow_provider_datafold.api.fields import schema_path
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs import gate
 from airflow_provider_datafold.jobs.gate.arguments import PASSING

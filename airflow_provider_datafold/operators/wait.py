@@ -18,7 +18,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldStoppedError,
 )
 from airflow_provider_datafold.jobs import trouble
-from airflow_provider_datafold.operators.base import HookUser
+from airflow_provider_datafold.operators.base import HookUser, for_xcom
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -216,7 +216,7 @@ class JobWaiter(HookUser):
         )
 
     def _judge(self, hook: JobHook, context: Context, wait: Wait, reading: JobStatus) -> Any:
-        return self.ended(hook, context, wait.ids, reading)
+        return for_xcom(self.ended(hook, context, wait.ids, reading))
 
     def _interval(self) -> float | None:
         """Return the seconds between two polls; ``None`` to adapt to the time waited."""

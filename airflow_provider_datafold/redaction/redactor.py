@@ -1,15 +1,32 @@
-"""Take known secrets out of strings and out of JSON values."""
+"""Take known secrets out of strings, JSON values, errors, and logs: ours, and other libraries'."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+import logging
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any, TypeVar
 
-from airflow_provider_datafold.redaction.names import WRITE_ONLY
-from airflow_provider_datafold.redaction.secret import MASK, SHORTEST_PART, Secret
+from airflow_provider_datafold.exceptions import DatafoldInputError
+from airflow_provider_datafold.redaction.secret import (
+    MASK,
+    SHORTEST_PART,
+    WRITE_ONLY,
+    Secret,
+    secrets_in,
+)
+
+Checked = TypeVar("Checked")
 
 _LONGEST_EXCERPT = 200
+
+_HOMES = (
+    "airflow.sdk.log",  # 3.1 and later
+    "airflow.sdk.execution_time.secrets_masker",  # 3.0
+    "airflow.utils.log.secrets_masker",  # 2.11
+)
+"""Where Airflow has its own masker of secrets in logs."""
 
 
 class Redactor:
@@ -54,3 +71,47 @@ class Redactor:
                 for key, item in value.items()
             }
         return value
+
+
+def guarded(check: Callable[[], Checked], api_key: Secret, *values: Any) -> Checked:
+    """Run a check of concealed values, whose error then shows neither a secret nor its frames."""
+    try:
+        return check()
+    except DatafoldInputError as error:
+        said = Redactor([api_key, *secrets_in(values)]).text(str(error))
+    raise DatafoldInputError(said)
+
+
+def _find_masker() -> Callable[[str], None]:
+    for home in _HOMES:
+        try:
+            found: Callable[[str], None] = import_module(home).mask_secret
+        except (ImportError, AttributeError):
+            continue
+        return found
+    raise ImportError(f"This Airflow has no mask_secret in any of {', '.join(_HOMES)}.")
+
+
+_mask_secret = _find_masker()
+
+
+def mask(secrets: Iterable[Secret]) -> None:
+    """Have Airflow replace secrets with ``***`` in everything that the task logs.
+
+    Do not call it in an event loop: newer versions of Airflow send the secrets to another process.
+    """
+    for secret in secrets:
+        for text in secret.texts():
+            # Airflow 2 would replace even a shorter one in every line; later versions do not.
+            if len(text) >= SHORTEST_PART:
+                _mask_secret(text)
+
+
+def silence(loggers: Iterable[str], is_ours: Callable[[], object]) -> None:
+    """Drop a library's logs while ``is_ours``: of our requests they show paths and headers."""
+
+    def passes(record: logging.LogRecord) -> bool:
+        return not is_ours()
+
+    for name in loggers:
+        logging.getLogger(name).addFilter(passes)

@@ -1,14 +1,26 @@
-"""A secret value that no frame, log or repr shows before it is encoded for sending."""
+"""A secret value that no frame, log or repr shows before it is encoded for sending.
+
+What comes in is concealed before a frame holds it, and what is raised leaves the frames behind that
+have to hold a secret, such as those that send it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from json import JSONEncoder
-from typing import Any
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.omitted import OMITTED
-from airflow_provider_datafold.redaction.names import WRITE_ONLY
+
+_Given = ParamSpec("_Given")
+_Returned = TypeVar("_Returned")
+_Raised = TypeVar("_Raised", bound=BaseException)
+
+WRITE_ONLY = frozenset(json.loads(Path(__file__).with_name("secret_names.json").read_text()))
+"""Fields that the contract calls write-only, of all request bodies."""
 
 MASK = "***"
 
@@ -48,6 +60,25 @@ def conceal(value: Any, name: Any = None) -> Any:
     return value
 
 
+def concealed(function: Callable[_Given, _Returned]) -> Callable[_Given, _Returned]:
+    """Conceal the secrets in all arguments of a function, before it sees them."""
+
+    @wraps(function)
+    def with_concealed(*given: _Given.args, **named: _Given.kwargs) -> _Returned:
+        given = tuple(map(conceal, given))  # type: ignore[assignment]
+        for name, value in named.items():
+            named[name] = conceal(value, name)
+        return function(*given, **named)
+
+    return with_concealed
+
+
+def frameless(error: _Raised, outer: BaseException | None = None) -> _Raised:
+    """Return an error without its frames, and with what the caller was handling as its context."""
+    error.__context__ = outer
+    return error.with_traceback(None)
+
+
 def secrets_in(value: Any) -> Iterator[Secret]:
     """Find each :class:`Secret` in a concealed value."""
     return (leaf for leaf in _leaves(value) if isinstance(leaf, Secret))
@@ -78,4 +109,4 @@ def _revealed(value: Any) -> Any:
     raise TypeError
 
 
-_ENCODER = JSONEncoder(ensure_ascii=False, allow_nan=False, default=_revealed)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_revealed)

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_datafold import jobs
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError
-from airflow_provider_datafold.operators.base import HookUser
+from airflow_provider_datafold.operators.base import HookUser, for_xcom
 from airflow_provider_datafold.operators.wait import JobWaiter, Wait
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
                 self.log.info("The %s is %s.", job.noun, reading.shown_status)
             if not reading.has_ended:
                 return PokeReturnValue(is_done=False)
-            return PokeReturnValue(is_done=True, xcom_value=self.ended(hook, context, ids, reading))
+            value = for_xcom(self.ended(hook, context, ids, reading))
+            return PokeReturnValue(is_done=True, xcom_value=value)
 
     def ids(self) -> dict[str, Any]:
         """Return the job's ids by name."""

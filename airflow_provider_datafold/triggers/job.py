@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_datafold import __version__, client
+from airflow_provider_datafold import USER_AGENT, client
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import DatafoldDeadlineError, DatafoldError
 from airflow_provider_datafold.jobs.job import JOBS
@@ -143,7 +143,7 @@ class DatafoldJobTrigger(BaseTrigger):
         )
         try:
             async with client.loop.AsyncClient(
-                settings, _user_agent(), waits_until=self.deadline
+                settings, USER_AGENT, waits_until=self.deadline
             ) as driver:
                 reading = await driver.run(conversation)
         except DatafoldDeadlineError:
@@ -170,7 +170,7 @@ class DatafoldJobTrigger(BaseTrigger):
     async def _send(self, operation: Operation[Any], values: Mapping[str, Any]) -> None:
         """Call an operation before all others that wait for their turn."""
         settings = await fetch_settings_async(self.datafold_conn_id)
-        async with client.loop.AsyncClient(settings, _user_agent(), is_urgent=True) as driver:
+        async with client.loop.AsyncClient(settings, USER_AGENT, is_urgent=True) as driver:
             await driver.call(operation, **values)
 
     async def _is_stopped(self) -> bool:
@@ -240,7 +240,3 @@ async def _finish(work: Any) -> None:
     # Asked of the task itself: the last cancel may have come together with its end.
     if not task.cancelled() and (error := task.exception()):
         _log.warning("Could not cancel the job of a stopped task: %s.", type(error).__name__)
-
-
-def _user_agent() -> str:
-    return f"airflow-provider-datafold/{__version__}"

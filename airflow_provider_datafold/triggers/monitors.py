@@ -18,7 +18,7 @@ except ImportError:
         "watch an asset."
     ) from None
 
-from airflow_provider_datafold import __version__, client
+from airflow_provider_datafold import USER_AGENT, client
 from airflow_provider_datafold.api import fields, monitors
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.exceptions import (
@@ -296,7 +296,7 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
 
     @staticmethod
     def _client(settings: Settings) -> AsyncClient:
-        return client.loop.AsyncClient(settings, f"airflow-provider-datafold/{__version__}")
+        return client.loop.AsyncClient(settings, USER_AGENT)
 
 
 def _is_due(watch: Watch, look: Look) -> bool:

@@ -27,7 +27,7 @@ from airflow_provider_datafold.client import retry
 from airflow_provider_datafold.client.loop import AsyncClient
 from airflow_provider_datafold.connection.fetch import fetch_settings_async
 from airflow_provider_datafold.operators.bi import DatafoldUpdateHightouchOperator
-from airflow_provider_datafold.redaction.masker import mask
+from airflow_provider_datafold.redaction.redactor import mask
 from airflow_provider_datafold.redaction.secret import Secret, conceal
 from dev.faults import certificate, leak
 from dev.faults.behaviours import INTEGRATION, answers

@@ -2,7 +2,7 @@
 
 ``python -m dev.scripts.contract FILE`` writes three files, all without the contract's prose: the
 contract itself, for the sandbox and the tests; the shapes of request bodies; and the names of the
-write-only fields, which hold secrets. Then run ``ruff format`` on ``redaction/names.py``.
+write-only fields, which hold secrets.
 """
 
 from __future__ import annotations
@@ -17,20 +17,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "dev" / "sandbox" / "contract.json"
 SHAPES = ROOT / "airflow_provider_datafold" / "api" / "shapes.json"
-NAMES = ROOT / "airflow_provider_datafold" / "redaction" / "names.py"
+NAMES = ROOT / "airflow_provider_datafold" / "redaction" / "secret_names.json"
 
 _PROSE = frozenset({"title", "description", "summary", "example", "examples"})
-_NAMES_PAGE = '''"""Names of the fields that hold secrets. Written by ``dev.scripts.contract``."""
-
-from __future__ import annotations
-
-WRITE_ONLY = frozenset(
-    {{
-{names}
-    }}
-)
-"""Fields that the contract calls write-only, of all request bodies."""
-'''
 
 
 def without_prose(node: Any, *, names_fields: bool = False) -> Any:
@@ -118,8 +107,7 @@ def main(file: str) -> None:
     CONTRACT.write_text(f'{{\n{head},\n{paths},\n"components": {components}\n}}\n')
     SHAPES.write_text(lines_of(shapes(stripped)))
     names = {field for field, each in objects(stripped) if each.get("writeOnly") is True}
-    lines = (f'        "{name}",' for name in sorted(names, key=str.lower))
-    NAMES.write_text(_NAMES_PAGE.format(names="\n".join(lines)))
+    NAMES.write_text(json.dumps(sorted(names, key=str.lower), indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.api import address, fields
+from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.api.bi import bindings
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.redaction.secret import Secret
@@ -53,8 +53,8 @@ UNCHANGED: list[tuple[fields.Check, list[Any]]] = [
     (fields.time_of_day, ["06:30:00", "06:30", "06:30:00Z", "06:30:00z", "06:30:00+01:00"]),
     (first_or_3, ["first", 3]),
     (fields.sha, ["0123456789abcdefABCDEF", "a" * 7, "a" * 64]),
-    (address.path, ["/", "/a/b?c=d&e=%20", "/!~", "/.a/..b/c..", "/a?b=..", "/..."]),
-    (address.path_part, ["a/b", "...", " ", "%2e"]),
+    (fields.path, ["/", "/a/b?c=d&e=%20", "/!~", "/.a/..b/c..", "/a?b=..", "/..."]),
+    (fields.path_part, ["a/b", "...", " ", "%2e"]),
     (fields.mapping, [{}, {"a": None}]),
     (fields.sequence, [[], [1], (1, "a")]),
     (bindings, [[], [{"remoteId": "", "boundIds": [-1, 0]}]]),
@@ -87,11 +87,11 @@ ACCEPTED: list[tuple[fields.Check, Any, list[Any]]] = [
     ),
     (fields.time_of_day, "06:30", [" 06:30\n"]),
     (first_or_3, 3, ["3", " 3 "]),
-    (address.method, "GET", ["GET", "get"]),
+    (fields.http_method, "GET", ["GET", "get"]),
     (fields.name, "x y", [" x y\n"]),
     (fields.name, "2024", [2024]),
     (fields.sha, "1234567", [1234567, " 1234567\n"]),
-    (address.path_part, "5", [5]),
+    (fields.path_part, "5", [5]),
     (fields.mapping, {"a": None}, ['{"a": null}', " {'a': None}\n"]),
     (fields.sequence, [1], ["[1]", " [1]\n"]),
     (fields.sequence, (1,), ["(1,)"]),
@@ -135,7 +135,7 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
     ),
     (fields.time_of_day, "a time of day", [23400, "25:00", "x", None]),
     (first_or_3, "one of 'first', 3", [" first", "First", 4, "", True, None, [], ["first"]]),
-    (address.method, "an HTTP method", ["", "GET /", "GET\n", "a" * 21, 7, None, b"GET"]),
+    (fields.http_method, "an HTTP method", ["", "GET /", "GET\n", "a" * 21, 7, None, b"GET"]),
     (fields.name, "a name", ["", " \n", "None", " None "]),
     (fields.name, "a string", [None, ["a"]]),
     (
@@ -144,13 +144,13 @@ REFUSED: list[tuple[fields.Check, str, list[Any]]] = [
         ["a" * 6, "a" * 65, "g" * 7, "٠" * 7, 123456, -1234567, True, None, 1e7, b"a" * 7],
     ),
     (
-        address.path,
+        fields.path,
         "a path that begins with '/'",
         ["", "a", "/a b", "/ü", "/a#b", "/\n", None]
         + ["/..", "/.", "/a/../b", "/a/./b", "/a/..?b", "/%2e%2E/a", "/a/.%2e", "/a/%2E"],
     ),
-    (address.path_part, "not be empty, '.' or '..'", ["", ".", ".."]),
-    (address.path_part, "a string, not", [None, [], True]),
+    (fields.path_part, "not be empty, '.' or '..'", ["", ".", ".."]),
+    (fields.path_part, "a string, not", [None, [], True]),
     (fields.mapping, "must be an object, not a value of type", [None, "x", "[1]", [1], 5]),
     (fields.sequence, "must be a list, not", ["x", "'x'", b"x", bytearray(b"x"), {}, {1}, None, 5]),
     (

@@ -126,18 +126,6 @@ def test_a_declaration_returns_what_the_contract_says(row: Row) -> None:
     assert set(row.query) == names - {"poll", "stream"}
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.query], ids=named)
-def test_an_optional_argument_that_is_left_out_is_not_sent(
-    row: Row, hook: DatafoldHook, sandbox: Any
-) -> None:
-    *names, last = row.query
-    row.call(hook)
-    row.call(hook, **{**dict.fromkeys(names), last: row.query[last]})
-    nothing, one = sandbox.state.requests
-    assert nothing.query == ""
-    assert parse_qsl(one.query) == [(last, text_of(row.query[last]))]
-
-
 def test_null_is_not_sent_where_it_means_to_leave_something_as_it_is(
     hook: DatafoldHook, sandbox: Any
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.api.schedule import cron, indexing_cron
+from airflow_provider_datafold.api.fields import cron, indexing_cron
 from airflow_provider_datafold.exceptions import DatafoldInputError
 
 WANTED = "must be a cron expression of five fields, e.g. '0 6 * * *'"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 from dev.sandbox.course import Course, Job, Step
 from dev.sandbox.data_diffs import DIFFERENT, IDENTICAL
 from tests.conductor import Conductor
+from tests.conftest import AIRFLOW
 from tests.dags.runs import LEAST
 from tests.waits import NEVER
 
@@ -239,5 +239,5 @@ def test_a_job_that_was_not_judged_is_taken_over(run_tasks: Any, sandbox: Any) -
     run = run_tasks(NEXT_TRY)
 
     ids = {name: run.xcom(name)["run_id"] for name in run.states}
-    has_stores = DEFAULT_RETRY_POLICY is not None  # Airflow has both from 3.3 on.
+    has_stores = AIRFLOW >= (3, 3)
     assert ids == {"failed": 2, "lost": 3 if has_stores else 4}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_datafold.api.names import table_path
+from airflow_provider_datafold.api.fields import table_path
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.data_diff import creation
 from airflow_provider_datafold.jobs.gate.arguments import COMPARED

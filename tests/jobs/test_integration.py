@@ -35,7 +35,7 @@ HELD = {
 
 def config(kind: str, *given: str, conn_id: str = "bi") -> dict[str, Any]:
     """Read a configuration, in which exactly the secrets are concealed."""
-    found = fetch_config(conn_id, bi.KINDS[kind], given, float)
+    found = fetch_config(conn_id, bi.KINDS[kind], given)
     secrets = {name for name, value in found.items() if isinstance(value, Secret)}
     assert secrets == KINDS[kind].secrets & found.keys()
     return {

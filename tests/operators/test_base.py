@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from inspect import signature
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, XCom
 
-from airflow_provider_datafold.exceptions import DatafoldStoppedError
+from airflow_provider_datafold.exceptions import DatafoldAnswerError, DatafoldStoppedError
 from airflow_provider_datafold.links import DatafoldDataDiffLink, DatafoldLink
 from airflow_provider_datafold.operators import bi, ci, data_diffs, data_sources, dbt, monitors
 from airflow_provider_datafold.operators.base import DatafoldOperator
 from airflow_provider_datafold.operators.job import DatafoldJobOperator
 from airflow_provider_datafold.operators.remembered import DatafoldRememberedJobOperator
-from airflow_provider_datafold.retry_policy import DEFAULT_RETRY_POLICY
 from airflow_provider_datafold.sensors import data_diffs as of_data_diffs, monitors as of_runs
 from airflow_provider_datafold.sensors.job import DatafoldJobSensor
+from dev.faults.behaviours import answers
+from dev.sandbox.course import Course
+from tests.waits import to_its_end
 
 HOW = {
     *("only_if_changed", "deferrable", "wait_for_completion", "cancel_on_kill"),
@@ -124,6 +128,43 @@ def test_a_subclass_says_what_is_left_to_it(kind: Any, calls: dict[str, int]) ->
             getattr(kind(task_id="t"), name)(*[None] * count)
 
 
+@pytest.mark.parametrize(
+    ("field", "is_kept"),
+    [
+        ({"__type": "datetime", "__var": 1.0}, False),
+        ({"__type": "dict", "__var": {"a": 1}}, False),
+        ({"__classname__": "builtins.tuple", "__data__": [1], "__version__": 1}, False),
+        ({"__id__": 1}, False),
+        ({"__type": "a", "__data__": {"b": [1]}, "__version__": 2}, True),
+        ({"__var": [{"__version__": "3"}]}, True),
+    ],
+)
+def test_what_comes_out_of_xcom_is_what_datafold_returned(
+    field: Any, is_kept: bool, serve: Any
+) -> None:
+    found = {"id": 7, "of": [{"a user": field}]}
+    serve(answers(200, json.dumps(found).encode()))
+    if is_kept:
+        stored = XCom.serialize_value(sync().execute({}))
+        assert XCom.deserialize_value(SimpleNamespace(value=stored)) == found
+    else:
+        with pytest.raises(DatafoldAnswerError, match=r"XCom takes for the type of an object"):
+            sync().execute({})
+
+
+def test_a_job_returns_nothing_that_xcom_reads_as_an_object(
+    connections: None, sandbox: Any
+) -> None:
+    step: dict[str, Any] = {"step": "connection", "status": "done", "result": None}
+    step["more"] = {"__type": "a", "__var": 1}
+    sandbox.state.data_sources.courses.default = Course((), "done", {"results": [step]})
+    task = data_sources.DatafoldTestDataSourceOperator(
+        task_id="test", data_source_id=2, poll_interval=0.01, deferrable=False
+    )
+    with pytest.raises(DatafoldAnswerError, match="'__type'"):
+        to_its_end(task)
+
+
 def test_a_task_that_is_stopped_sends_nothing_more(connections: None, sandbox: Any) -> None:
     task = sync()
     with task.open_hook() as hook:
@@ -135,15 +176,3 @@ def test_a_task_that_is_stopped_sends_nothing_more(connections: None, sandbox: A
     with pytest.raises(DatafoldStoppedError):
         task.execute({})
     assert len(sandbox.state.requests) == 1
-
-
-@pytest.mark.skipif(not DEFAULT_RETRY_POLICY, reason="Airflow has retry policies from 3.3 on")
-def test_the_retry_policy_is_a_default(connections: None) -> None:
-    task = sync()
-    assert task.retry_policy is None
-    task.execute({})
-    assert task.retry_policy is DEFAULT_RETRY_POLICY
-    mine = type(DEFAULT_RETRY_POLICY)()
-    task = sync(retry_policy=mine)
-    task.execute({})
-    assert task.retry_policy is mine

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_datafold.api import bi, ci, data_diffs, data_sources
 from airflow_provider_datafold.api.operation import Effect, Operation
 from airflow_provider_datafold.exceptions import DatafoldError
-from airflow_provider_datafold.redaction.names import WRITE_ONLY
+from airflow_provider_datafold.redaction.secret import WRITE_ONLY
 from dev.faults.behaviours import answer, answers
 from dev.faults.server import Call as Asked, Step, Then
 from tests.conftest import API_KEY

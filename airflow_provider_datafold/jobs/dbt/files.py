@@ -21,7 +21,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldInputError,
     DatafoldTransientError,
 )
-from airflow_provider_datafold.redaction.masker import mask
+from airflow_provider_datafold.redaction.redactor import mask
 from airflow_provider_datafold.redaction.secret import Secret
 
 _FINAL = (

@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from difflib import get_close_matches
+from datetime import datetime
 from os.path import expanduser, isfile
 from typing import Any
 
@@ -246,7 +245,7 @@ def _hinted(place: str, known: Sequence[str]) -> str:
     """Add to an unknown setting the one that may have been meant."""
     name = place.rpartition(".")[2]
     names = {each.rpartition(".")[2]: each for each in reversed(known)}
-    nearest = get_close_matches(name, names, 1)
+    nearest = fields.near(name, names)
     return f"{place} (did you mean {names[nearest[0]]!r}?)" if nearest else place
 
 
@@ -283,7 +282,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
 def _check_limits(model: Model, gate: Mapping[str, Any], limits: Limits) -> None:
     for name in gate:
         if name not in limits.names:
-            nearest = get_close_matches(name, limits.names, 1)
+            nearest = fields.near(name, limits.names)
             others = f"its limits are {', '.join(limits.names)}."
             hint = f"did you mean {nearest[0]!r}?" if nearest else others
             raise DatafoldInputError(
@@ -315,8 +314,6 @@ NOT_IN_RESULTS = "not built (not in run_results)"
 
 Rename = Callable[[str], str]
 """Turns a name in the project into the warehouse's."""
-
-_TEMPLATE = re.compile(r"\{[{%#]")
 
 
 @dataclass(frozen=True)
@@ -433,10 +430,7 @@ def _instant(moment: int | str | None) -> float | datetime | str | None:
     text = "" if moment is None else str(moment).strip().casefold()
     with suppress(ValueError):
         return float(text) or None
-    with suppress(ValueError):
-        found = datetime.fromisoformat(text.replace("z", "+00:00"))
-        return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
-    return None if text in ("", "now") else text
+    return None if text in ("", "now") else fields.moment(text) or text
 
 
 def gate_arguments(comparison: Comparison, data_source_id: int, rename: Rename) -> dict[str, Any]:
@@ -533,7 +527,7 @@ def _renamed(columns: Iterable[str], comparison: Comparison, rename: Rename) -> 
 
 def _refuse_template(model: Model, name: str, value: Any) -> None:
     """Refuse what Airflow would render when it maps a gate: a template can read connections."""
-    if _TEMPLATE.search(str(value)):
+    if fields.is_template(value):
         raise DatafoldInputError(
             f"model {model.label!r}: Airflow would take what the project gives for {name} for a "
             f"template, which can read Airflow's connections: it contains '{{{{', '{{%' or '{{#'. "

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from airflow_provider_datafold.api.fields import format_value
+from airflow_provider_datafold.api.fields import format_value, near
 from airflow_provider_datafold.jobs.gate.figures import ROUNDING, Figures, plain
 
 _ROWS = {
@@ -136,10 +135,8 @@ def _column_checks(figures: Figures, limits: Limits) -> Iterator[Check]:
 
 def _hint(name: str, columns: Iterable[str]) -> str:
     """Name the column that may be meant by one that was not compared."""
-    folded = {column.casefold(): column for column in columns}
-    nearest = get_close_matches(name.casefold(), folded, 1)
-    meant = folded[nearest[0]] if nearest else name
-    return "" if meant == name else f" (did you mean {format_value(meant)}?)"
+    meant = [each for each in near(name, columns) if each != name]
+    return f" (did you mean {format_value(meant[0])}?)" if meant else ""
 
 
 def _ratio_checks(figures: Figures, limits: Limits) -> Iterator[Check]:

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_datafold.api import fields, monitors
+from airflow_provider_datafold.api.fields import cron
 from airflow_provider_datafold.api.operation import Request
-from airflow_provider_datafold.api.schedule import cron
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.monitors import ownership
 from airflow_provider_datafold.redaction.secret import Secret, conceal, encode

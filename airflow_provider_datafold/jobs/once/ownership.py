@@ -16,10 +16,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_datafold.api import fields
 from airflow_provider_datafold.jobs.airflow_version import is_airflow
 from airflow_provider_datafold.jobs.job import DATA_DIFF, State
 
@@ -170,12 +171,7 @@ def tags_of(diff: Mapping[str, Any]) -> list[str]:
 
 def created_at(diff: Mapping[str, Any]) -> datetime | None:
     """Return when a data diff was made, ``None`` where it does not say."""
-    try:
-        moment = datetime.fromisoformat(str(diff.get("created_at")).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    # The API's times are UTC, whether they say so or not.
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+    return fields.moment(diff.get("created_at"))
 
 
 def _hash(value: Any) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_datafold.api import fields
-from airflow_provider_datafold.api.names import is_template, names
+from airflow_provider_datafold.api.fields import is_template, names
 from airflow_provider_datafold.exceptions import DatafoldInputError
 from airflow_provider_datafold.jobs.tables.listing import Side
 from airflow_provider_datafold.jobs.tables.pairing import Pair
@@ -84,7 +83,7 @@ def _mapping(field: str, value: Any) -> Mapping[Any, Any]:
 def _check_name(place: str, name: Any, allowed: Sequence[str]) -> None:
     if name in allowed:
         return
-    near = get_close_matches(str(name), allowed, 1)
+    near = fields.near(name, allowed)
     hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(allowed)}."
     raise DatafoldInputError(
         f"{place}: has no argument {fields.format_value(name)}; {hint} Tables, data sources and "

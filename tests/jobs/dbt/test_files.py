@@ -126,7 +126,8 @@ def test_logs_show_no_secret_of_a_url(
 ) -> None:
     masked: list[str] = []
     monkeypatch.setattr(
-        "airflow_provider_datafold.redaction.masker._mask_secret", lambda text: masked.append(text)
+        "airflow_provider_datafold.redaction.redactor._mask_secret",
+        lambda text: masked.append(text),
     )
     broken.error = OSError()
     with pytest.raises(DatafoldTransientError):
