@@ -79,7 +79,7 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
     at the same time are reported three seconds apart.
 
     :param monitor_ids: ids or names of the monitors, e.g. ``[7, "orders are fresh"]``. A name
-        that no monitor has is a warning in the triggerer's log at each look.
+        that no monitor has is a warning in the triggerer's log, once until that changes.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :param poll_interval: seconds between two looks at the list of monitors.
@@ -100,6 +100,8 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         self.monitor_ids = sorted(found, key=lambda each: (isinstance(each, str), each))
         self._found: dict[tuple[str, int | str], int] = {}
         """The ids of those that are given by their names, by host and name."""
+        self._told: dict[str, str] = {}
+        """What was last said of the names that no monitor has."""
         self.datafold_conn_id = datafold_conn_id
         self.poll_interval = float(fields.positive_number("poll_interval", poll_interval))
 
@@ -213,8 +215,11 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
             if isinstance(name, str) and self._found.get((look.host, name)) not in look.names:
                 try:
                     self._found[look.host, name] = find("monitor_ids", MONITOR.noun, name, listed)
+                    self._told.pop(name, None)
                 except DatafoldInputError as error:
-                    self.log.warning("Not watched: %s", error)
+                    if self._told.get(name) != str(error):
+                        self.log.warning("Not watched: %s", error)
+                    self._told[name] = str(error)
         found = (self._found.get((look.host, each), each) for each in self.monitor_ids)
         return sorted({each for each in found if isinstance(each, int)})
 

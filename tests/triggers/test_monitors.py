@@ -77,6 +77,17 @@ def test_a_name_is_watched_as_soon_as_a_monitor_has_it(alert_log: Log) -> None:
     assert trigger._ids(Look(HOST, {}, 2.0, {8: "renamed"})) == [7, 8, 9]
 
 
+def test_a_name_without_a_monitor_is_told_again_only_if_that_changes(alert_log: Log) -> None:
+    trigger = make(["orders"])
+    other, orders, twice = {1: "other"}, {8: "orders"}, {8: "orders", 9: "orders"}
+    told = []
+    for names in (other, other, {1: "other", 2: "else"}, twice, twice, orders, other, other):
+        before = len(alert_log.warnings)
+        trigger._ids(Look(HOST, {}, 0.0, names))
+        told.append(len(alert_log.warnings) - before)
+    assert told == [1, 0, 0, 1, 0, 0, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("host", "names", "ids"),
     [
