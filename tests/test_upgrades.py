@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_datafold import get_provider_info
-from airflow_provider_datafold.jobs.alert_runs import Runs
-from airflow_provider_datafold.jobs.alerts import Cursor, Listed, Progress, Watch
+from airflow_provider_datafold.jobs.alerts import Memory, Reported
 from airflow_provider_datafold.jobs.job import JOBS, State
 from airflow_provider_datafold.jobs.once.ownership import owner_of
 from airflow_provider_datafold.jobs.trouble import DEADLINE, TROUBLE
@@ -63,7 +62,6 @@ STORED: dict[str, Any] = {
         "job": "data_diff",
         "ids": {},
     },
-    "alert event": {"monitor_id": 7, "run_id": 4, "diff_id": 9},
     "states in events": [
         "running",
         "succeeded",
@@ -97,12 +95,7 @@ STORED: dict[str, Any] = {
     # host.
     "asset store": {
         "datafold_reported_runs_datafold_default_7": {
-            "https://app.datafold.com": {
-                "floor": 3,
-                "pending": [2],
-                "seen": [5, 7],
-                "last_alert": "2024-01-01T08:00:00Z",
-            },
+            "https://app.datafold.com": {"runs": [5, 7], "floor": 3},
         },
     },
     # At Datafold: the tag of a data diff, by which a retry finds it.
@@ -158,9 +151,6 @@ def test_events_keep_their_fields() -> None:
     assert first_event(JOB_FIELDS) == STORED["job event"]
     lost = {**JOB_FIELDS, "ids": {}}
     assert first_event(lost) == STORED["event of a job not seen to its end"]
-    runs = Runs({4: {"run_id": 4, "state": "alert", "diff_id": 9}})
-    watch = Watch(7, Cursor({"host": Progress(3)}))
-    assert watch.take("host", Listed(), runs, 0.0).alerts == [STORED["alert event"]]
     states = [*(state.value for state in State), DEADLINE, TROUBLE]
     assert states == STORED["states in events"]
 
@@ -193,20 +183,23 @@ def test_asset_store_keeps_its_key_and_its_form() -> None:
     async def get(name: str) -> Any:
         return store[name]
 
+    async def nothing(name: str) -> Any:
+        return None
+
     async def put(name: str, value: Any) -> None:
-        store[name] = value
+        store[name] = json.loads(json.dumps(value))
 
     accessor = SimpleNamespace(aget=get, aset=put)
-    path = "airflow_provider_datafold.jobs.alert_store.AlertStore"
-    alerts = load(path)(accessor, "datafold_default", logging.getLogger())
-    cursor = asyncio.run(alerts.load(7))
-    assert cursor == Cursor(
-        {"https://app.datafold.com": Progress(3, {2}, {5, 7}, "2024-01-01T08:00:00Z")}
-    )
+    memory = Memory(accessor, "datafold_default", logging.getLogger())
+    known = asyncio.run(memory.load(7))
+    assert known == {"https://app.datafold.com": Reported({5, 7}, 3)}
     store.clear()
-    alerts = load(path)(accessor, "datafold_default", logging.getLogger())
-    asyncio.run(alerts.keep(7, cursor))
-    assert json.loads(json.dumps(store)) == STORED["asset store"]
+    memory = Memory(
+        SimpleNamespace(aget=nothing, aset=put), "datafold_default", logging.getLogger()
+    )
+    asyncio.run(memory.load(7)).update(known)
+    asyncio.run(memory.keep())
+    assert store == STORED["asset store"]
 
 
 def test_tag_is_found_again() -> None:
