@@ -1,4 +1,4 @@
-"""A trigger for alerts, with a service, a store and a clock that do what a test says."""
+"""A trigger for alerts, with a service and a store that do what a test says."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,10 @@ MONITOR = 7
 INTERVAL = 60.0
 _START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 _MOST_SLEEPS = 5000
+
+
+class KilledError(Exception):
+    """The triggerer was killed."""
 
 
 class Service:
@@ -100,21 +105,20 @@ def nothing() -> None:
 
 
 class World:
-    """A trigger with all that is around it. Its time passes while it sleeps."""
+    """A trigger with all that is around it. It does not really sleep."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.service = Service()
         self.host = HOST
         self.store: Store | None = Store()
-        self.time = 1000.0
+        self.reported: list[tuple[str, int]] = []
+        """Each host and run of an event so far."""
+        self.is_killed = False
+        """Whether the triggerer is killed right after the next event."""
         self.slept: list[tuple[float, int]] = []
         """Seconds, and how often the store had been written by then."""
         # Only Airflow 3 can import them.
         self._triggers = importlib.import_module("airflow_provider_datafold.triggers.monitors")
-        store = importlib.import_module("airflow_provider_datafold.jobs.alert_store")
-        clock = SimpleNamespace(monotonic=lambda: self.time)
-        monkeypatch.setattr(self._triggers, "time", clock)
-        monkeypatch.setattr(store, "time", clock)
         sleeps = SimpleNamespace(**{**vars(asyncio), "sleep": self._sleep})
         monkeypatch.setattr(self._triggers, "asyncio", sleeps)
         monkeypatch.setattr(self._triggers, "fetch_settings_async", self._fetch)
@@ -128,7 +132,8 @@ class World:
         if len(self.slept) == _MOST_SLEEPS:
             # The trigger goes on after any other.
             raise asyncio.CancelledError
-        self.time += seconds
+        if self.is_killed and seconds != INTERVAL:
+            raise KilledError
         self.slept.append((seconds, self.store.writes if self.store else 0))
 
     async def _fetch(self, conn_id: str) -> Settings:
@@ -141,7 +146,7 @@ class World:
         :param polls_after: how many more polls there are.
         :return: the runs that were reported.
         """
-        reported: list[int] = []
+        count = len(self.reported)
         trigger = self._triggers.DatafoldMonitorAlertTrigger([MONITOR], poll_interval=INTERVAL)
         if self.store is not None:
             # An older Airflow has none.
@@ -156,7 +161,9 @@ class World:
                     yield await anext(stream)
 
             async for event in trigger.filter_shared_stream(looks()):
-                reported.append(event.payload["run_id"])
+                self.reported.append((self.host, event.payload["run_id"]))
 
-        asyncio.run(follow())
-        return reported
+        with suppress(KilledError):
+            asyncio.run(follow())
+        self.is_killed = False
+        return [run_id for _, run_id in self.reported[count:]]

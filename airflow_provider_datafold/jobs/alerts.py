@@ -1,257 +1,180 @@
-"""Which alerts of a monitor are new. Nothing here does I/O."""
+"""Which alerts of a monitor are to be reported, and what an asset's store keeps of that.
+
+One rule: of a monitor's newest runs, each alert is reported that was not reported before.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, TypeGuard
 
-from airflow_provider_datafold.jobs.alert_runs import LATE, Runs, has_ended, is_integer
-from airflow_provider_datafold.jobs.job import MONITOR_RUN, State
+from airflow_provider_datafold.exceptions import DatafoldAnswerError
+from airflow_provider_datafold.jobs.job import MONITOR_RUN
 
-MOST_HOSTS = 4
-"""For as many hosts it is kept what was reported."""
-
-_PAUSE = 0.1
-"""A part of the time for which something is not settled, until the next look."""
-
-_LONGEST_PAUSE = 600.0
-"""Seconds until runs are read again that could not be read: an alert is late by as much."""
-
-
-class Listed(NamedTuple):
-    """What the list of monitors says of one.
-
-    :param last_alert: when it alerted last.
-    :param last_run: when it ran last.
-    :param state: of that run.
-    """
-
-    last_alert: Any = None
-    last_run: Any = None
-    state: Any = None
-
-    @classmethod
-    def of(cls, monitor: Mapping[str, Any]) -> Listed:
-        """Read a monitor."""
-        return cls(*map(monitor.get, cls._fields))
+_KEY = "datafold_reported_runs_{}_{}"
+"""Key in the asset's store, by connection and monitor: an asset may have several watchers, and two
+accounts have the same ids. It lives in users' databases."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """A look at the list of monitors.
+class Page:
+    """A page of a list: its items by their ids, and the number of pages."""
 
-    :param host: the host that was asked, with its scheme.
-    :param monitors: by their ids.
-    :param time: when that was, by a clock that never goes back.
-    :param names: the names of the monitors.
-    """
+    items: Mapping[int, Mapping[str, Any]]
+    total: int
 
-    host: str
-    monitors: Mapping[int, Listed]
-    time: float = field(compare=False)
-    names: Mapping[int, Any] = field(default_factory=dict, compare=False)
-
-
-@dataclass
-class Progress:
-    """How far the alerts of a monitor have been reported, on one host.
-
-    :param floor: the id up to which all runs are known, ``None`` before the first look.
-    :param pending: the ids of known runs that have not ended, or whose alert has not been reported.
-    :param seen: the ids of the newest known runs, above the floor.
-    :param last_alert: when the monitor had alerted last when the watch began.
-    """
-
-    floor: int | None = None
-    pending: set[int] = field(default_factory=set)
-    seen: set[int] = field(default_factory=set)
-    last_alert: Any = None
+    @classmethod
+    def of(cls, answer: Mapping[str, Any], name: str, id_name: str) -> Page:
+        """Read a page. An item without an id is left out."""
+        items, total = answer.get(name), answer.get("total_pages")
+        if not isinstance(items, list) or not _is_integer(total):
+            # An empty list in its place would make old alerts new ones at the next look.
+            raise DatafoldAnswerError(
+                f"the response lacks the list {name!r} or the number 'total_pages'"
+            )
+        found = (item for item in items if isinstance(item, dict))
+        return cls(
+            {item[id_name]: item for item in found if _is_integer(item.get(id_name))},
+            max(total, 1),
+        )
 
     @property
-    def back_to(self) -> float:
-        """The oldest run that a look needs; before the first one the newest will do."""
-        if self.floor is None:
-            return math.inf
-        return min(self.pending, default=max(self.seen, default=self.floor) + 1)
+    def last_pages(self) -> tuple[int, ...]:
+        """Return the numbers of the last pages if they, and not this first one, hold the newest.
 
-    def take(self, runs: Runs, last_alert: Any) -> list[int]:
-        """Learn what became of the runs, and return those whose alert is new, the oldest first.
-
-        At the first look, what has ended needs no report, unless the monitor has alerted since the
-        watch began: then the runs could not be read before.
+        The contract does not say which end of a list of runs is the newest. The last page may hold
+        a single one.
         """
-        found = runs.found
-        ended = {run_id for run_id, run in found.items() if has_ended(run)}
-        alerts = {run_id for run_id, run in found.items() if run.get("state") == "alert"}
-        if self.floor is None:
-            has_alerted = last_alert != self.last_alert
-            alerts = runs.alerts_after(self.last_alert) if has_alerted else set()
-            self.floor = 0 if runs.is_whole else min(found, default=1) - 1
-        floor = self.floor
-        self.pending |= {run_id for run_id in found if run_id > floor} - self.seen
-        self.seen |= {run_id for run_id in found if run_id > floor}
-        for run_id in sorted(self.seen)[:-LATE]:
-            self.seen.remove(run_id)
-            self.floor = run_id
-        self.pending -= ended - alerts
-        return sorted(self.pending & alerts)
-
-    def give_up(self, runs: Iterable[int]) -> list[int]:
-        """Forget pending runs that are older than all that can be read, and return their ids."""
-        oldest = min(runs, default=0)
-        lost = {run_id for run_id in self.pending if run_id < oldest}
-        self.pending -= lost
-        return sorted(lost)
+        ids = [*self.items]
+        is_newest_first = not ids or ids[0] >= ids[-1]
+        return () if is_newest_first else tuple(range(max(2, self.total - 1), self.total + 1))
 
 
 @dataclass
-class Cursor:
-    """How far the alerts of a monitor have been reported, by host: each has run ids of its own.
+class Reported:
+    """The runs of a monitor whose alerts have been reported.
 
-    :param hosts: by host; the one that was used last is the last.
+    :param floor: older runs are not among the newest any more; a list that is behind may show them
+        again.
     """
 
-    hosts: dict[str, Progress] = field(default_factory=dict)
+    runs: set[int] = field(default_factory=set)
+    floor: int = 0
 
-    def at(self, host: str, last_alert: Any = None) -> Progress:
-        """Return what was reported of a host.
+    def take(self, newest: Page) -> list[int]:
+        """Return the runs whose alert is to be reported, the oldest first."""
+        if newest.total > 1:
+            self.floor = max(self.floor, min(newest.items, default=0))
+        self.runs = {run_id for run_id in self.runs if run_id >= self.floor}
+        alerts = {id_ for id_, run in newest.items.items() if run.get("state") == "alert"}
+        return sorted(id_ for id_ in alerts - self.runs if id_ >= self.floor)
 
-        When the monitor alerted last counts only the first time.
-        """
-        progress = self.hosts.pop(host, None) or Progress(last_alert=last_alert)
-        self.hosts[host] = progress
-        for other in [*self.hosts][:-MOST_HOSTS]:
-            del self.hosts[other]
-        return progress
+    @classmethod
+    def load(cls, kept: Any) -> Reported | None:
+        """Make it of what :meth:`dump` returned; ``None`` if that does not fit."""
+        match kept:
+            case {"runs": [*runs], "floor": int(floor)}:
+                return cls({run_id for run_id in runs if _is_integer(run_id)}, floor)
+        return None
 
     def dump(self) -> dict[str, Any]:
-        """Return the cursor as JSON."""
-        return {
-            host: {
-                "floor": progress.floor,
-                "pending": sorted(progress.pending),
-                "seen": sorted(progress.seen),
-                "last_alert": progress.last_alert,
-            }
-            for host, progress in self.hosts.items()
-        }
-
-    @classmethod
-    def load(cls, value: Any) -> Cursor:
-        """Make a cursor of what :meth:`dump` returned.
-
-        What does not fit is left out.
-        """
-        hosts = value.items() if isinstance(value, Mapping) else ()
-        found = {host: _progress(kept) for host, kept in hosts}
-        return cls({host: progress for host, progress in found.items() if progress})
+        """Return it as JSON."""
+        return {"runs": sorted(self.runs), "floor": self.floor}
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a look has found.
+@dataclass
+class Attention:
+    """Says when to read the runs of a monitor.
 
-    :param alerts: those to be reported, the oldest first, with ``monitor_id``, ``run_id`` and
-        ``diff_id``.
-    :param given_up: the runs that had not ended and are no longer listed.
-    :param is_first: whether it was the first look.
+    They are read while one goes on, and twice when the list of monitors shows something new: the
+    list of runs may be behind.
     """
 
-    alerts: list[dict[str, Any]]
-    given_up: list[int]
-    is_first: bool
+    shown: Any = None
+    is_again: bool = True
+
+    def is_due(self, shown: Any) -> bool:
+        """Say whether to read the runs of a monitor of which the list shows this."""
+        return self.is_again or shown != self.shown
+
+    def take(self, shown: Any, newest: Page) -> None:
+        """Take note of what was read."""
+        goes_on = any(not MONITOR_RUN.is_end(run.get("state")) for run in newest.items.values())
+        self.is_again = goes_on or shown != self.shown
+        self.shown = shown
 
 
-class Watch:
-    """Watches a monitor: when to read its runs, and which of them to report.
+class Memory:
+    """Keeps which alerts were reported, in the asset's store (Airflow 3.3 and later), by monitor.
 
-    :param monitor_id: the monitor.
-    :param cursor: how far its alerts have been reported.
+    Each host has run ids of its own.
     """
 
-    def __init__(self, monitor_id: int, cursor: Cursor) -> None:
-        self.monitor_id = monitor_id
-        self.cursor = cursor
-        self._host = ""
-        self._listed = Listed()
-        self._is_missed = False
-        self._since = 0.0
-        self._next_look = 0.0
-        self._failing_since: float | None = None
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether its runs could not be read the last time."""
-        return self._failing_since is not None
-
-    def is_due(self, host: str, listed: Listed, now: float) -> bool:
-        """Say whether to read its runs: when it has alerted, and when a run has ended.
-
-        ``now`` is the time of a clock that never goes back.
-        """
-        self.cursor.at(host, listed.last_alert)
-        is_same = host == self._host
-        if is_same and MONITOR_RUN.state_of(listed.state) is State.RUNNING:
-            listed = self._listed._replace(last_alert=listed.last_alert)
-        if (host, listed) != (self._host, self._listed):
-            # Until that alert is found.
-            self._is_missed = is_same and (
-                self._is_missed or listed.last_alert != self._listed.last_alert
+    def __init__(self, store: Any, conn_id: str, log: Any) -> None:
+        self._store = store
+        self._conn_id = conn_id
+        self._log = log
+        self._known: dict[int, dict[str, Reported]] = {}
+        self._kept: dict[int, Any] = {}
+        self._fails_to_write = False
+        if store is None:
+            log.info(
+                "The asset has no store: an alert that falls into a restart of the triggerer is "
+                "not reported."
             )
-            self._host, self._listed = host, listed
-            self._since = self._next_look = now
-        return now >= self._next_look
 
-    def back_to(self, host: str) -> float:
-        """Return the id of the oldest run that must be read."""
-        return self.cursor.at(host).back_to
+    async def load(self, monitor_id: int) -> dict[str, Reported]:
+        """Return what was reported of a monitor, by host."""
+        if monitor_id not in self._known:
+            kept = await self._stored(monitor_id)
+            hosts = kept.items() if isinstance(kept, Mapping) else ()
+            known = {host: reported for host, each in hosts if (reported := Reported.load(each))}
+            self._known[monitor_id] = known
+            self._kept[monitor_id] = kept
+        return self._known[monitor_id]
 
-    def take(self, host: str, listed: Listed, runs: Runs, now: float) -> Found:
-        """Learn what became of its runs.
+    async def keep(self) -> None:
+        """Keep what has changed. What fails is tried again with the next look."""
+        for monitor_id, known in [*self._known.items()]:
+            value = {host: reported.dump() for host, reported in known.items()}
+            if self._store is None or value == (self._kept[monitor_id] or {}):
+                continue
+            try:
+                await self._store.aset(self._key(monitor_id), value)
+            except Exception as error:
+                if not self._fails_to_write:
+                    self._log.warning(
+                        "Could not store which alerts were reported (%s). Trying again at each "
+                        "poll. If the triggerer restarts before that succeeds, it reports alerts "
+                        "twice, and of a monitor that it has not watched before it does not report "
+                        "those in between.",
+                        type(error).__name__,
+                    )
+                self._fails_to_write = True
+            else:
+                self._kept[monitor_id] = value
+                self._fails_to_write = False
 
-        While a run goes on, or the list of runs is behind the list of monitors, another look
-        follows: an older run may alert without a change of the monitor's last alert.
-        """
-        self._failing_since = None
-        progress = self.cursor.at(host)
-        is_first = progress.floor is None
-        ids = progress.take(runs, listed.last_alert)
-        given_up = progress.give_up(runs.found)
-        self._is_missed = self._is_missed and not ids
-        is_shown = runs.shows(listed.last_alert, is_missed=self._is_missed)
-        is_settled = is_shown and len(progress.pending) == len(ids)
-        self._next_look = math.inf if is_settled else now + (now - self._since) * _PAUSE
-        alerts = [
-            {
-                "monitor_id": self.monitor_id,
-                "run_id": run_id,
-                "diff_id": runs.found[run_id].get("diff_id"),
-            }
-            for run_id in ids
-        ]
-        return Found(alerts, given_up, is_first)
+    async def _stored(self, monitor_id: int) -> Any:
+        if self._store is None:
+            return None
+        try:
+            return await self._store.aget(self._key(monitor_id))
+        except ValueError as error:
+            if type(error) is not ValueError:
+                raise
+            # Airflow's own way to say that two assets share this trigger, and with it the events.
+            self._store = None
+            self._log.warning(
+                "The asset has no usable store (ValueError), so an alert that falls into a restart "
+                "of the triggerer is not reported. Watch each asset with arguments of its own."
+            )
+            return None
 
-    def fail(self, now: float, retry_after: float | None) -> None:
-        """Take note that its runs could not be read. They are read again less and less often."""
-        if self._failing_since is None:
-            self._failing_since = now
-        pause = max((now - self._failing_since) * _PAUSE, retry_after or 0.0)
-        self._next_look = now + min(pause, _LONGEST_PAUSE)
-
-    def note(self, host: str, alert: Mapping[str, Any]) -> None:
-        """Take an alert as reported."""
-        self.cursor.at(host).pending.discard(alert["run_id"])
+    def _key(self, monitor_id: int) -> str:
+        return _KEY.format(self._conn_id, monitor_id)
 
 
-def _progress(kept: Any) -> Progress | None:
-    if not isinstance(kept, Mapping) or not (
-        is_integer(floor := kept.get("floor", "")) or floor is None
-    ):
-        return None
-    pending, seen = (
-        {id_ for id_ in ids if is_integer(id_)} if isinstance(ids, list) else set()
-        for ids in map(kept.get, ("pending", "seen"))
-    )
-    return Progress(floor, pending, seen, kept.get("last_alert"))
+def _is_integer(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -108,11 +108,18 @@ def _shows(run: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
 
 
 def _agree(name: str, fact: str, shown: str) -> bool:
+    if name.endswith("_branch"):
+        return _branch(fact) == _branch(shown)
     if not name.endswith("_sha"):
         return fact == shown
     # A short sha stands for the long one.
     length = min(len(fact), len(shown))
     return length >= _SHORTEST_SHA and fact[:length].lower() == shown[:length].lower()
+
+
+def _branch(written: str) -> str:
+    """Return a branch's short name: CI services and git write the same branch in several ways."""
+    return written.removeprefix("refs/heads/").removeprefix("refs/remotes/").removeprefix("origin/")
 
 
 def _newest_run(hook: JobHook, ci_config_id: int, facts: Mapping[str, Any]) -> int:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 try:
     from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -27,9 +26,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldError,
     DatafoldInputError,
 )
-from airflow_provider_datafold.jobs.alert_runs import MOST_RUNS, Page, Runs, read_back
-from airflow_provider_datafold.jobs.alert_store import AlertStore
-from airflow_provider_datafold.jobs.alerts import Listed, Look, Watch
+from airflow_provider_datafold.jobs.alerts import Attention, Memory, Page, Reported
 from airflow_provider_datafold.jobs.identity import MONITOR, find, id_or_name
 
 if TYPE_CHECKING:
@@ -56,6 +53,22 @@ _MOST_AT_ONCE = 20
 """Monitors whose runs are read at the same time."""
 
 
+_Alerts = tuple[set[int], list[dict[str, Any]]]
+"""The runs whose alerts were reported, and the alerts that are to be."""
+
+
+class Look(NamedTuple):
+    """A look at the list of monitors: the host that was asked, and the monitors by their ids."""
+
+    host: str
+    monitors: Mapping[int, Mapping[str, Any]]
+
+    def shown(self, monitor_id: int) -> tuple[Any, ...]:
+        """Return what changes when a run of a monitor starts, ends or alerts."""
+        monitor = self.monitors[monitor_id]
+        return self.host, *map(monitor.get, ("last_alert", "last_run", "state"))
+
+
 class DatafoldMonitorAlertTrigger(BaseEventTrigger):
     """Fires for each alert of some monitors, for an ``AssetWatcher``.
 
@@ -79,7 +92,7 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
     at the same time are reported three seconds apart.
 
     :param monitor_ids: ids or names of the monitors, e.g. ``[7, "orders are fresh"]``. A name
-        that no monitor has is a warning in the triggerer's log at each look.
+        that no monitor has is a warning in the triggerer's log, once until that changes.
     :param datafold_conn_id: id of the Airflow connection to Datafold, with the API key as its
         password.
     :param poll_interval: seconds between two looks at the list of monitors.
@@ -100,6 +113,8 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         self.monitor_ids = sorted(found, key=lambda each: (isinstance(each, str), each))
         self._found: dict[tuple[str, int | str], int] = {}
         """The ids of those that are given by their names, by host and name."""
+        self._told: dict[str, str] = {}
+        """What was last said of the names that no monitor has."""
         self.datafold_conn_id = datafold_conn_id
         self.poll_interval = float(fields.positive_number("poll_interval", poll_interval))
 
@@ -140,39 +155,37 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
 
         :param shared_stream: what :meth:`open_shared_stream` reads.
         """
-        store = AlertStore(
-            getattr(self, "asset_state_store", None), self.datafold_conn_id, self.log
-        )
-        watches: dict[int, Watch] = {}
+        memory = Memory(getattr(self, "asset_state_store", None), self.datafold_conn_id, self.log)
+        attention: defaultdict[int, Attention] = defaultdict(Attention)
         turns = asyncio.Semaphore(_MOST_AT_ONCE)
-        readings: dict[asyncio.Task[list[dict[str, Any]]], tuple[Watch, str]] = {}
+        readings: dict[int, asyncio.Task[_Alerts]] = {}
         unknown: set[int] = set()
         try:
             async for look in shared_stream:
-                if self._is_stale(look):
-                    continue
                 self._tell_unknown(unknown, look)
-                read = {watch.monitor_id for watch, _ in readings.values()}
-                begun = [
-                    (watch, asyncio.create_task(self._new_alerts(watch, look, turns)))
-                    for watch in await self._watches(watches, store, look)
-                    if watch.monitor_id not in read and _is_due(watch, look)
-                ]
-                readings |= {reading: (watch, look.host) for watch, reading in begun}
+                begun = {
+                    monitor_id: asyncio.create_task(
+                        self._read(look, monitor_id, memory, attention[monitor_id], turns)
+                    )
+                    for monitor_id in self._ids(look)
+                    if monitor_id in look.monitors
+                    and monitor_id not in readings
+                    and attention[monitor_id].is_due(look.shown(monitor_id))
+                }
+                readings |= begun
                 if begun:
-                    await asyncio.wait([reading for _, reading in begun], timeout=_PATIENCE)
-                for watch in watches.values():
-                    await store.keep(watch.monitor_id, watch.cursor)
-                for reading in [reading for reading in readings if reading.done()]:
-                    watch, host = readings.pop(reading)
-                    for alert in reading.result():
+                    await asyncio.wait(begun.values(), timeout=_PATIENCE)
+                await memory.keep()
+                for monitor_id in [each for each, reading in readings.items() if reading.done()]:
+                    reported, alerts = readings.pop(monitor_id).result()
+                    for alert in alerts:
                         self.log.info("Monitor %(monitor_id)d alerts in run %(run_id)d.", alert)
                         yield TriggerEvent(alert)  # type: ignore[no-untyped-call]
                         await asyncio.sleep(_WRITE_AFTER)
-                        watch.note(host, alert)
-                        await store.keep(watch.monitor_id, watch.cursor)
+                        reported.add(alert["run_id"])
+                        await memory.keep()
         finally:
-            for reading in readings:
+            for reading in readings.values():
                 reading.cancel()
 
     def _tell_unknown(self, told: set[int], look: Look) -> None:
@@ -189,106 +202,82 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
         told.intersection_update(unknown)
         told.update(unknown)
 
-    def _is_stale(self, look: Look) -> bool:
-        """Return whether a newer look follows: Airflow keeps those that were not taken in time."""
-        return time.monotonic() - look.time > max(self.poll_interval, _PATIENCE)
-
-    async def _watches(
-        self, watches: dict[int, Watch], store: AlertStore, look: Look
-    ) -> list[Watch]:
-        """Begin to watch each monitor, once the store says what was reported of it."""
-        ids = self._ids(look)
-        for monitor_id in ids:
-            if monitor_id not in watches and (cursor := await store.load(monitor_id)) is not None:
-                watches[monitor_id] = Watch(monitor_id, cursor)
-        return [watches[monitor_id] for monitor_id in ids if monitor_id in watches]
-
     def _ids(self, look: Look) -> list[int]:
         """Return the ids of the monitors. A name without a monitor may get one later.
 
         A monitor that was renamed stays the same one; one that was deleted does not.
         """
-        listed = [{"id": number, "name": name} for number, name in look.names.items()]
         for name in self.monitor_ids:
-            if isinstance(name, str) and self._found.get((look.host, name)) not in look.names:
+            if isinstance(name, str) and self._found.get((look.host, name)) not in look.monitors:
                 try:
-                    self._found[look.host, name] = find("monitor_ids", MONITOR.noun, name, listed)
+                    self._found[look.host, name] = find(
+                        "monitor_ids", MONITOR.noun, name, look.monitors.values()
+                    )
+                    self._told.pop(name, None)
                 except DatafoldInputError as error:
-                    self.log.warning("Not watched: %s", error)
+                    if self._told.get(name) != str(error):
+                        self.log.warning("Not watched: %s", error)
+                    self._told[name] = str(error)
         found = (self._found.get((look.host, each), each) for each in self.monitor_ids)
         return sorted({each for each in found if isinstance(each, int)})
 
-    async def _new_alerts(
-        self, watch: Watch, look: Look, turns: asyncio.Semaphore
-    ) -> list[dict[str, Any]]:
-        """Read the runs of a monitor, of which there may be a new alert."""
-        monitor_id, listed = watch.monitor_id, look.monitors[watch.monitor_id]
-        back_to = watch.back_to(look.host)
+    async def _read(
+        self,
+        look: Look,
+        monitor_id: int,
+        memory: Memory,
+        attention: Attention,
+        turns: asyncio.Semaphore,
+    ) -> _Alerts:
+        """Read the newest runs of a monitor, and return what was reported and what is to be."""
         try:
             async with turns:
-                runs = await self._runs(look.host, watch, back_to)
-            found = watch.take(look.host, listed, runs, time.monotonic())
+                known = await memory.load(monitor_id)
+                newest = await self._newest_runs(look.host, monitor_id)
         except Exception as error:
             # A later look at the list leads here again.
-            watch.fail(time.monotonic(), getattr(error, "retry_after", None))
             self.log.warning(
-                "Could not read the runs of monitor %d: %s.", monitor_id, _reason(error)
+                "Could not look for alerts of monitor %d: %s. Trying again at the next poll.",
+                monitor_id,
+                _reason(error),
             )
-            return []
-        if found.is_first:
+            return set(), []
+        attention.take(look.shown(monitor_id), newest)
+        is_first = look.host not in known
+        reported = known.setdefault(look.host, Reported())
+        ids = reported.take(newest)
+        if is_first:
             self.log.info(
                 "Watching monitor %d: reporting alerts of runs that end from now on.", monitor_id
             )
-        if runs.is_cut and not found.is_first:
-            self.log.warning(
-                "Monitor %d has more than %d runs since run %d. Alerts of those before run %d are "
-                "not reported.",
-                monitor_id,
-                MOST_RUNS,
-                back_to,
-                min(runs.found),
-            )
-        for run_id in found.given_up:
-            self.log.warning(
-                "Run %d of monitor %d had not ended, and is no longer among its last %d runs. An "
-                "alert of this run is not reported.",
-                run_id,
-                monitor_id,
-                MOST_RUNS,
-            )
-        return found.alerts
+            reported.runs, ids = set(ids), []
+        return reported.runs, [
+            {"monitor_id": monitor_id, "run_id": id_, "diff_id": newest.items[id_].get("diff_id")}
+            for id_ in ids
+        ]
 
     async def _look(self) -> Look:
         settings = await self._settings()
         async with self._client(settings) as driver:
-            found = await _all(driver)
-        listed = {monitor_id: Listed.of(monitor) for monitor_id, monitor in found.items()}
-        names = {monitor_id: monitor.get("name") for monitor_id, monitor in found.items()}
-        return Look(settings.base_url, listed, time.monotonic(), names)
+            return Look(settings.base_url, await _all(driver))
 
-    async def _runs(self, host: str, watch: Watch, back_to: float) -> Runs:
-        """Read the runs of a monitor back to a given one."""
+    async def _newest_runs(self, host: str, monitor_id: int) -> Page:
         settings = await self._settings()
-        if watch.is_failing:
-            # It has been tried again already, and others wait for their turn.
-            settings = dataclasses.replace(settings, max_retries=0)
         if settings.base_url != host:
             raise DatafoldConfigurationError("the connection has another host since the last poll")
-        reading = read_back(back_to)
-        number = next(reading)
         async with self._client(settings) as driver:
-            while True:
+
+            async def page(number: int) -> Page:
                 answer = await driver.call(
-                    monitors.LIST_RUNS,
-                    monitor_id=watch.monitor_id,
-                    page=number,
-                    page_size=_PAGE_SIZE,
+                    monitors.LIST_RUNS, monitor_id=monitor_id, page=number, page_size=_PAGE_SIZE
                 )
-                try:
-                    number = reading.send(Page.of(answer, "runs", "run_id"))
-                except StopIteration as end:
-                    runs: Runs = end.value
-                    return runs
+                return Page.of(answer, "runs", "run_id")
+
+            first = await page(1)
+            if not (numbers := first.last_pages):
+                return first
+            items = {id_: run for n in numbers for id_, run in (await page(n)).items.items()}
+            return Page(items, first.total)
 
     async def _settings(self) -> Settings:
         # Read each time: the watch goes on for months, and a key may be another one by then.
@@ -297,11 +286,6 @@ class DatafoldMonitorAlertTrigger(BaseEventTrigger):
     @staticmethod
     def _client(settings: Settings) -> AsyncClient:
         return client.loop.AsyncClient(settings, USER_AGENT)
-
-
-def _is_due(watch: Watch, look: Look) -> bool:
-    listed = look.monitors.get(watch.monitor_id)
-    return listed is not None and watch.is_due(look.host, listed, time.monotonic())
 
 
 async def _all(driver: AsyncClient) -> dict[int, Mapping[str, Any]]:

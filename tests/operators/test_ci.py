@@ -159,6 +159,10 @@ def run(number: Any, **shown: Any) -> dict[str, Any]:
         ([run(4)], [run(4), run(6), run(5)], 6),
         ([], [run("7"), {}, "nonsense"], None),
         ([], [run(5, pr_sha="0A1B2C3D4E", base_sha=f"{PULL_REQUEST['base_sha']}ff")], 5),
+        # However the branches are written.
+        ([], [run(5, pr_branch="refs/heads/feature/x", base_branch="origin/main")], 5),
+        ([], [run(5, base_branch="refs/remotes/origin/main")], 5),
+        ([], [run(5, base_branch="feature/main")], None),
         # Another's, or nobody's.
         *(([], [run(5, **{name: "eeeeeee"})], None) for name in SHOWN),
         *(([], [run(5, **{name: None})], None) for name in SHOWN),

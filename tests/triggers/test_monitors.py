@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,7 +19,6 @@ from airflow_provider_datafold.exceptions import (
     DatafoldServerError,
 )
 from airflow_provider_datafold.hooks.datafold import DatafoldHook
-from airflow_provider_datafold.jobs.alerts import Listed, Look
 from airflow_provider_datafold.redaction.secret import Secret
 from dev.sandbox.course import Course
 from tests.alerts import HOST, OTHER_HOST, Service, Store, World, nothing
@@ -53,10 +51,14 @@ def make(ids: Any = (7,), **more: Any) -> Any:
     return monitors.DatafoldMonitorAlertTrigger(ids, **more)
 
 
-def kept(newest: int, *pending: int, monitor_id: int = 7, host: str = HOST, seen: Any = ()) -> Any:
+def kept(*runs: int, monitor_id: int = 7, host: str = HOST) -> Any:
     """What a store holds of a monitor."""
-    progress = {"floor": newest, "pending": [*pending], "seen": [*seen], "last_alert": None}
-    return {f"datafold_reported_runs_datafold_default_{monitor_id}": {host: progress}}
+    reported = {"runs": [*runs], "floor": 0}
+    return {f"datafold_reported_runs_datafold_default_{monitor_id}": {host: reported}}
+
+
+def look(names: dict[int, Any], host: str = HOST) -> Any:
+    return monitors.Look(host, {id_: {"id": id_, "name": name} for id_, name in names.items()})
 
 
 # What it is given.
@@ -65,16 +67,26 @@ def kept(newest: int, *pending: int, monitor_id: int = 7, host: str = HOST, seen
 def test_a_name_is_watched_as_soon_as_a_monitor_has_it(alert_log: Log) -> None:
     trigger = make(["orders", 9, "7"])
     assert trigger.serialize()[1]["monitor_ids"] == [7, 9, "orders"]
-    look = Look(HOST, {}, 0.0, {1: "Order", 7: None})
-    assert trigger._ids(look) == [7, 9]
+    assert trigger._ids(look({1: "Order", 7: None})) == [7, 9]
     (warning,) = alert_log.warnings
     assert warning == (
         "Not watched: monitor_ids: no monitor is called 'orders'; did you mean 'Order' (id 1)? "
         "Pass an id. Nothing was started."
     )
-    assert trigger._ids(Look(HOST, {}, 1.0, {8: "Orders"})) == [7, 8, 9]
+    assert trigger._ids(look({8: "Orders"})) == [7, 8, 9]
     # It stays the same monitor.
-    assert trigger._ids(Look(HOST, {}, 2.0, {8: "renamed"})) == [7, 8, 9]
+    assert trigger._ids(look({8: "renamed"})) == [7, 8, 9]
+
+
+def test_a_name_without_a_monitor_is_told_again_only_if_that_changes(alert_log: Log) -> None:
+    trigger = make(["orders"])
+    other, orders, twice = {1: "other"}, {8: "orders"}, {8: "orders", 9: "orders"}
+    told = []
+    for names in (other, other, {1: "other", 2: "else"}, twice, twice, orders, other, other):
+        before = len(alert_log.warnings)
+        trigger._ids(look(names))
+        told.append(len(alert_log.warnings) - before)
+    assert told == [1, 0, 0, 1, 0, 0, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +100,8 @@ def test_a_name_is_watched_as_soon_as_a_monitor_has_it(alert_log: Log) -> None:
 )
 def test_a_name_is_looked_up_again(host: str, names: dict[int, str], ids: list[int]) -> None:
     trigger = make(["orders"])
-    assert trigger._ids(Look(HOST, {}, 0.0, {8: "orders"})) == [8]
-    assert trigger._ids(Look(host, {}, 1.0, names)) == ids
+    assert trigger._ids(look({8: "orders"})) == [8]
+    assert trigger._ids(look(names, host)) == ids
 
 
 def test_triggers_of_a_connection_share_a_poll() -> None:
@@ -119,7 +131,9 @@ def test_runs_are_read_only_if_there_may_be_an_alert(world: World, alert_log: Lo
     service = world.service
     service.end(12)
     assert world.watch(nothing, nothing, nothing, lambda: service.end(13)) == [13]
-    assert service.requests == [LIST, RUNS, LIST, LIST, LIST, RUNS, LIST, LIST, LIST]
+    # Twice, as the list of runs may be behind.
+    twice = [LIST, RUNS, LIST, RUNS]
+    assert service.requests == [*twice, LIST, *twice, LIST, LIST]
     assert [text for text in alert_log.messages if "onitor 7" in text] == [
         "Watching monitor 7: reporting alerts of runs that end from now on.",
         "Monitor 7 alerts in run 13.",
@@ -133,10 +147,8 @@ def test_an_alert_is_kept_as_reported_three_seconds_after_the_event(world: World
     store.kept = kept(1)
     world.service.end(1, 2, 3)
     assert world.watch(polls_after=1) == [2, 3]
-    # The first write is that there are two to be reported.
-    assert world.slept == [(3.0, 1), (3.0, 2)]
-    assert store.writes == 3
-    assert store.kept == kept(1, seen=[2, 3])
+    assert world.slept == [(3.0, 0), (3.0, 1)]
+    assert store.kept == kept(1, 2, 3)
 
 
 def test_without_a_store_nothing_is_kept(world: World, alert_log: Log) -> None:
@@ -178,10 +190,9 @@ def test_it_runs_alone_where_airflow_shares_no_poll(connections: None, sandbox: 
 # The list of monitors.
 
 
-def first_look() -> Look:
-    async def first() -> Look:
-        look: Look = await anext(make().open_shared_stream(make().serialize()[1]))
-        return look
+def first_look() -> Any:
+    async def first() -> Any:
+        return await anext(make().open_shared_stream(make().serialize()[1]))
 
     return asyncio.run(first())
 
@@ -196,15 +207,15 @@ def first_look() -> Look:
                 {"monitors": [{"id": 3}], "total_pages": 9},
                 {"monitors": [], "total_pages": 9},
             ],
-            {1: Listed("a"), 3: Listed()},
+            [1, 3],
         ),
         # It repeats its pages.
-        ([{"monitors": [{"id": 1}], "total_pages": 10**9}] * 2, {1: Listed()}),
+        ([{"monitors": [{"id": 1}], "total_pages": 10**9}] * 2, [1]),
     ],
 )
 def test_all_pages_of_the_monitors_are_read(world: World, pages: list[Any], found: Any) -> None:
     world.service.answers = [*pages]
-    assert first_look() == Look(HOST, found, 0)
+    assert [*first_look().monitors] == found
     asked = [{**LIST, "page": page} for page in range(1, len(pages) + 1)]
     assert world.service.requests == asked
 
@@ -215,7 +226,7 @@ def test_a_list_of_monitors_without_an_end(
     monkeypatch.setattr(monitors, "_MOST_PAGES", 3)
     endless = [{"monitors": [{"id": id_}], "total_pages": 10**9} for id_ in range(3)]
     world.service.answers = [*endless, {"monitors": [{"id": 7}], "total_pages": 1}]
-    assert first_look() == Look(HOST, {7: Listed()}, 0)
+    assert [*first_look().monitors] == [7]
     assert alert_log.warnings == [
         "Could not list the monitors: the list has not ended after 3 pages."
     ]
@@ -227,8 +238,9 @@ def test_what_a_look_at_the_list_gives(connections: None, sandbox: Any) -> None:
         run_id = hook.run_monitor(4)["run_id"]
     sandbox.state.requests.clear()
     alerted = sandbox.state.monitors.runs[run_id]["started_at"]
-    seen = {**dict.fromkeys((1, 2, 3), Listed()), 4: Listed(alerted, alerted, "alert")}
-    assert first_look() == Look(sandbox.url, seen, 0)
+    found = first_look()
+    assert [*found.monitors] == [1, 2, 3, 4]
+    assert found.shown(4) == (sandbox.url, alerted, alerted, "alert")
     (request,) = sandbox.state.requests
     assert request.path == "/api/v1/monitors"
     assert request.headers["user-agent"] == f"airflow-provider-datafold/{__version__}"
@@ -252,7 +264,8 @@ def test_a_host_that_changes_between_two_requests(
     monkeypatch.setattr(first, "answer", then_move)
     assert world.watch(nothing, nothing, lambda: second.end(4)) == [4]
     assert alert_log.warnings == [
-        "Could not read the runs of monitor 7: the connection has another host since the last poll."
+        "Could not look for alerts of monitor 7: the connection has another host since the last "
+        "poll. Trying again at the next poll."
     ]
 
 
@@ -271,16 +284,12 @@ def test_a_store_that_stays_unreadable_is_not_overwritten(world: World, alert_lo
     service.end(1)
     world.watch()
     service.end(2)
-    store.read_errors = [RuntimeError("a secret")] * 99
-    # It reports nothing for ten minutes, then what comes.
-    assert world.watch(*[nothing] * 12, lambda: service.end(3)) == [3]
-    first, last = alert_log.warnings
-    assert "Could not read which alerts of monitor 7 were reported (RuntimeError)" in first
-    assert "for 10 minutes" in first
-    assert "Still cannot read which alerts of monitor 7 were reported (RuntimeError)" in last
-    assert "secret" not in alert_log.text
-    store.read_errors = []
-    assert world.watch() == [2, 3]
+    store.read_errors = [RuntimeError("a secret")] * 9
+    assert world.watch(*[nothing] * 9, polls_after=0) == []
+    assert {*alert_log.warnings} == {
+        "Could not look for alerts of monitor 7: RuntimeError. Trying again at the next poll."
+    }
+    assert world.watch() == [2]
 
 
 def test_a_store_that_cannot_be_written_for_a_while(world: World, alert_log: Log) -> None:
@@ -293,24 +302,13 @@ def test_a_store_that_cannot_be_written_for_a_while(world: World, alert_log: Log
     assert "secret" not in alert_log.text
 
 
-def test_too_many_runs_in_a_restart(world: World, alert_log: Log) -> None:
+def test_of_too_many_runs_in_a_restart_the_newest_count(world: World) -> None:
     service = world.service
     service.end(1, state="ok")
-    service.start(2)
     world.watch()
-    service.end(*range(3, 2000), state="ok")
-    service.end(500, 1500)
-    assert world.watch() == [1500]
-    cut, open_run = alert_log.warnings
-    assert cut == (
-        "Monitor 7 has more than 1000 runs since run 2. Alerts of those before run 1000 are not "
-        "reported."
-    )
-    assert open_run == (
-        "Run 2 of monitor 7 had not ended, and is no longer among its last 1000 runs. An alert of "
-        "this run is not reported."
-    )
-    assert world.watch(lambda: service.end(2000)) == [2000]
+    service.end(*range(2, 300), state="ok")
+    service.end(100, 250)
+    assert world.watch() == [250]
 
 
 def test_a_monitor_that_is_not_there_is_an_error_in_the_log(
@@ -353,7 +351,7 @@ def test_trouble_that_ends_nothing(
 
     assert world.watch(nothing, happen) == [2]
     (warning,) = alert_log.warnings
-    what = "list the monitors" if at_the_list else "read the runs of monitor 7"
+    what = "list the monitors" if at_the_list else "look for alerts of monitor 7"
     assert warning.startswith(f"Could not {what}: ")
     assert "secret" not in alert_log.text
 
@@ -369,9 +367,8 @@ class Stalling:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stalled = asyncio.Event()
-        self.fails: set[int] = set()
-        self.retries: list[int] = []
-        """For each reading of the first monitor's runs, how often the client may retry."""
+        self.readings = 0
+        """Of the first monitor's runs."""
         self.newest = {STALLS: 1, WORKS: 1}
 
         async def fetch(conn_id: str) -> Settings:
@@ -381,10 +378,8 @@ class Stalling:
             assert operation is api.LIST_RUNS
             monitor_id = values["monitor_id"]
             if monitor_id == STALLS:
-                self.retries.append(client._settings.max_retries)
+                self.readings += 1
                 await self.stalled.wait()
-            if monitor_id in self.fails:
-                raise DatafoldServerError("503: not now", retry_after=5.0)
             newest = self.newest[monitor_id]
             run = {"run_id": newest, "state": "alert", "started_at": OLD if newest == 1 else NEW}
             return {"runs": [run], "total_pages": 1}
@@ -396,9 +391,9 @@ class Stalling:
     def alert(self, monitor_id: int) -> None:
         self.newest[monitor_id] += 1
 
-    def look(self, age: float = 0.0) -> Look:
-        alerted = {id_: Listed(OLD if n == 1 else NEW) for id_, n in self.newest.items()}
-        return Look(HOST, alerted, time.monotonic() - age)
+    def look(self) -> Any:
+        alerted = {id_: {"last_alert": OLD if n == 1 else NEW} for id_, n in self.newest.items()}
+        return monitors.Look(HOST, alerted)
 
 
 @pytest.fixture
@@ -413,7 +408,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.reported: list[tuple[int, int]] = []
-        self._looks: asyncio.Queue[Look] = asyncio.Queue()
+        self._looks: asyncio.Queue[Any] = asyncio.Queue()
         self._wants_more = asyncio.Event()
         self._trigger = make([STALLS, WORKS])
 
@@ -425,7 +420,7 @@ class Watch:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def see(self, *looks: Look) -> None:
+    async def see(self, *looks: Any) -> None:
         """Give it some looks, and wait until it asks for another one."""
         self._wants_more.clear()
         for look in looks:
@@ -436,7 +431,7 @@ class Watch:
         async for event in self._trigger.filter_shared_stream(self._stream()):
             self.reported.append((event.payload["monitor_id"], event.payload["run_id"]))
 
-    async def _stream(self) -> AsyncIterator[Look]:
+    async def _stream(self) -> AsyncIterator[Any]:
         while True:
             if self._looks.empty():
                 self._wants_more.set()
@@ -446,7 +441,7 @@ class Watch:
 def test_a_monitor_that_stalls_holds_up_no_other(stalling: Stalling) -> None:
     async def watch() -> None:
         async with Watch() as found:
-            await found.see(stalling.look())
+            await found.see(stalling.look(), stalling.look())
             stalling.stalled.clear()
             stalling.alert(STALLS)
             await found.see(stalling.look())
@@ -454,7 +449,7 @@ def test_a_monitor_that_stalls_holds_up_no_other(stalling: Stalling) -> None:
             await found.see(stalling.look())
             assert found.reported == [(WORKS, 2)]
             # It is not read again meanwhile, and its alert is reported when that is done.
-            assert len(stalling.retries) == 2
+            assert stalling.readings == 3
             stalling.stalled.set()
             await found.see(stalling.look())
             assert found.reported == [(WORKS, 2), (STALLS, 2)]
@@ -471,40 +466,3 @@ def test_what_is_read_ends_with_the_trigger(stalling: Stalling) -> None:
         return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert asyncio.run(watch()) == set()
-
-
-def test_only_the_newest_look_counts(stalling: Stalling) -> None:
-    async def watch() -> None:
-        async with Watch() as found:
-            await found.see(stalling.look())
-            stalling.alert(WORKS)
-            # While it reported something, others came.
-            await found.see(stalling.look(age=120.0), stalling.look(age=61.0))
-            assert found.reported == []
-            await found.see(stalling.look(age=59.0))
-            assert found.reported == [(WORKS, 2)]
-
-    asyncio.run(watch())
-
-
-def test_a_monitor_that_fails_is_read_without_retries_from_then_on(stalling: Stalling) -> None:
-    async def watch() -> None:
-        stalling.fails = {STALLS}
-        async with Watch() as found:
-            await found.see(stalling.look())
-            # The service asked for five seconds.
-            await found.see(stalling.look())
-            assert len(stalling.retries) == 1
-            stalling.alert(STALLS)
-            await found.see(stalling.look())
-            stalling.fails = set()
-            stalling.newest[STALLS] = 1
-            await found.see(stalling.look())
-            stalling.alert(STALLS)
-            await found.see(stalling.look())
-            assert found.reported == [(STALLS, 2)]
-
-    asyncio.run(watch())
-    first, second, third, last = stalling.retries
-    assert (second, third) == (0, 0)
-    assert first == last > 0
