@@ -442,7 +442,7 @@ def serving(serve: Callable[..., Any]) -> Callable[..., Service]:
     return start
 
 
-class TimeIsOver(Exception):  # noqa: N818
+class TimeIsOver(BaseException):
     """What Airflow raises in a task whose execution_timeout is over, in our words."""
 
 
@@ -451,7 +451,7 @@ def time_is_over() -> None:
 
 
 def stopped(
-    task: Any, when: Callable[[], object], error: type[Exception] = DatafoldStoppedError
+    task: Any, when: Callable[[], object], error: type[BaseException] = DatafoldStoppedError
 ) -> None:
     """Stop a task while it executes: by a person, or because its time is over."""
     is_over = error is TimeIsOver
@@ -479,7 +479,7 @@ def test_stopped_while_it(
     create: float,
     when: str,
     seen: list[str],
-    error: type[Exception],
+    error: type[BaseException],
 ) -> None:
     service = serving(create=create)
     stopped(gate(**arguments), lambda: when in service.seen, error)
