@@ -48,7 +48,7 @@ class Page:
         """
         ids = [*self.items]
         is_newest_first = not ids or ids[0] >= ids[-1]
-        return () if is_newest_first else tuple(range(max(2, self.total - 1), self.total + 1))
+        return () if is_newest_first or self.total == 1 else (self.total - 1, self.total)
 
 
 @dataclass

@@ -133,3 +133,18 @@ def test_each_alert_is_reported_once(
         assert reported <= alerts - (old - service.unsure)
         if page_size == max(PAGES):
             assert reported >= alerts - old
+
+
+def test_an_alert_is_reported_though_the_next_run_begins_the_second_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch)
+    service = world.service = Unsteady(100, is_newest_first=False)
+    service.end(*range(1, 100), state="ok")
+    service.start(100)
+
+    def end_and_start() -> None:
+        service.end(100)
+        service.start(101)
+
+    assert world.watch(nothing, end_and_start) == [100]
