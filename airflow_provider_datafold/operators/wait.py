@@ -182,9 +182,12 @@ class JobWaiter(HookUser):
         if not self.deferrable or not _may_hold(wait, max(brief, time.time())):
             return self._watch(hook, wait)
         reading = self._watch(hook, wait, until=brief)
-        if not reading.has_ended:
+        if reading.has_ended:
+            return reading
+        # A look may have taken long.
+        if _may_hold(wait, time.time()):
             self._defer(context, wait, reading.retry_after)
-        return reading
+        return self._watch(hook, wait)
 
     def _defer(self, context: Context, wait: Wait, pause: float) -> NoReturn:
         """Let the triggerer wait, and look again after the pause that Datafold or we want."""

@@ -104,6 +104,21 @@ def test_the_worker_waits_where_the_deadline_comes_before_the_hold_ends(
     task.execute(context_of(task))
 
 
+def test_the_worker_waits_on_where_a_slow_look_has_left_too_little_for_the_hold(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make(Step("processing", reads=9), timeout=30)
+    watch = task._watch
+
+    def look_slowly(*given: Any, **until: float) -> Any:
+        reading = watch(*given, **until)
+        monkeypatch.setattr(wait, "HOLD", 60.0)
+        return reading
+
+    monkeypatch.setattr(task, "_watch", look_slowly)
+    task.execute(context_of(task))
+
+
 def test_how_long(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
     assert (BRIEF, HOLD) == (3.0, 10.0)
     monkeypatch.setattr(wait, "BRIEF", BRIEF)
