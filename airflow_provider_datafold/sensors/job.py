@@ -18,7 +18,11 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_datafold import jobs
-from airflow_provider_datafold.exceptions import DatafoldDeadlineError
+from airflow_provider_datafold.exceptions import (
+    DatafoldDeadlineError,
+    DatafoldError,
+    DatafoldStoppedError,
+)
 from airflow_provider_datafold.operators.base import HookUser, for_xcom
 from airflow_provider_datafold.operators.wait import JobWaiter, Wait
 
@@ -118,8 +122,12 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
             self.begin(hook, context)
             wait = Wait(self.ids(), begin, begin + self._longest())
             return self._judge(hook, context, wait, self._wait(hook, context, wait))
-        except AirflowFailException as error:
-            if not (self.soft_fail or self.never_fail):
+        except DatafoldStoppedError:
+            raise
+        except (AirflowFailException, DatafoldError) as error:
+            # Only with never_fail does Airflow's loop skip what a retry may change.
+            is_soft = self.soft_fail and isinstance(error, AirflowFailException)
+            if not (is_soft or self.never_fail):
                 raise
             raise AirflowSkipException(f"Skipped instead of failed: {error}") from error
 

@@ -14,6 +14,7 @@ from airflow_provider_datafold.exceptions import (
     DatafoldDeadlineError,
     DatafoldDifferenceError,
     DatafoldInputError,
+    DatafoldJobFailedError,
     DatafoldNotComparedError,
     DatafoldNotFoundError,
     DatafoldStoppedError,
@@ -129,6 +130,19 @@ def test_fails_at_its_first_look_or_is_skipped(
         assert told["skips"] == bool(how)
     if deferrable and how:
         assert str(caught.value).startswith("Skipped instead of failed: ")
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(
+    ("how", "error"), [("soft_fail", DatafoldJobFailedError), ("never_fail", AirflowSkipException)]
+)
+def test_only_never_fail_skips_what_a_retry_may_change(
+    sandbox: Any, deferrable: bool, how: str, error: type[Exception]
+) -> None:
+    add_diff(sandbox, Course((), "failed"))
+    task = sensor(deferrable=deferrable, **{how: True})
+    with pytest.raises(error):
+        task.execute(context_of(task))
 
 
 def test_goes_on_where_it_is_handed_the_event_alone(sandbox: Any) -> None:
