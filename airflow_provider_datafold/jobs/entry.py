@@ -184,8 +184,12 @@ class Task:
                 yield f"{self.task_id} is {state}, so nobody knows what it would have compared"
 
     def _tells_nothing(self, index: int) -> bool:
-        """Whether it is no gate, and was stopped, say, before it left anything out."""
-        return self.operator in SOURCES and not self.left_out.get(index)
+        """Whether it is no gate, and was stopped, say, before it left anything out.
+
+        What it left out before a clear is an old one if it is skipped now.
+        """
+        is_old = self.states[index] == "skipped"
+        return self.operator in SOURCES and (is_old or not self.left_out.get(index))
 
     def all_left_out(self) -> Iterator[dict[str, str]]:
         """Return the name and the reason of each thing that was left out.

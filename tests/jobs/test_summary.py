@@ -379,6 +379,14 @@ def test_nothing_is_asked_for_that_is_not_there(make: Any) -> None:
     assert run.missed == 0
 
 
+def test_a_skipped_task_that_checks_nothing_is_no_gate_though_it_left_something_out_before(
+    make: Any,
+) -> None:
+    run = make({"tables": {-1: ("skipped", left("a"))}, "gate": {-1: ("success", verdict())}})
+    run.operators = {"tables": "DatafoldTablesOperator"}
+    assert counts(run.summarize()) == (1, 0, 0, 0)
+
+
 @pytest.mark.parametrize("state", ["failed", "upstream_failed", "success"])
 @pytest.mark.parametrize("left_out", [None, []])
 def test_a_stopped_task_that_checks_nothing_is_no_gate(
