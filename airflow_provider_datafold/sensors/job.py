@@ -94,8 +94,9 @@ class DatafoldJobSensor(BaseSensorOperator, JobWaiter):
 
         Without a verdict, it would look like one that was not needed.
         """
-        if isinstance(error, AirflowSkipException):
-            report = jobs.gate.report
+        report = jobs.gate.report
+        # Airflow itself skips a task that was resumed.
+        if report.skips(context, error):
             _, reason = report.cause_of(error)
             verdict = {"kind": self.job.name, "outcome": "failed", "reason": reason, "skips": True}
             report.push(context, verdict, f"the {self.job.noun}", self.log)

@@ -118,3 +118,13 @@ def test_what_soft_fail_skips_is_told_as_failed(
     verdict = context["ti"].pushed["verdict"]
     assert verdict.pop("reason").startswith(reason)
     assert verdict == {"kind": "monitor_run", "outcome": "failed", "skips": True}
+
+
+def test_what_soft_fail_skips_when_it_is_resumed_is_told_as_failed(sandbox: Any) -> None:
+    task = sensor(datafold_conn_id="lost", deferrable=True, soft_fail=True)
+    context = context_of(task)
+    with pytest.raises(AirflowSkipException):
+        task.resume_execution("execute_complete", {"event": {"state": "succeeded"}}, context)
+    verdict = context["ti"].pushed["verdict"]
+    assert verdict["reason"].startswith("There is no Airflow connection 'lost'")
+    assert (verdict["outcome"], verdict["skips"]) == ("failed", True)
