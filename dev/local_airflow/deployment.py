@@ -41,6 +41,7 @@ class LocalAirflow:
         self, programs: Programs, home: Path, dags: Path, settings: Mapping[str, str]
     ) -> None:
         self.programs, self.home = programs, home
+        self.parts: dict[str, Program] = {}
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         mine = {name: text for name, text in os.environ.items() if not name.startswith("AIRFLOW_")}
@@ -60,15 +61,16 @@ class LocalAirflow:
             **settings,
         }
 
-    def start(self, *parts: str, restarts: bool = False) -> None:
+    def start(self, *parts: str, restarts: bool = False) -> dict[str, Program]:
         """Make the database, start the API server and parts such as ``"scheduler"``, and wait."""
         self.run("db-migrate", "db", "migrate")
         where = ("--host=127.0.0.1", f"--port={self._port}", "--workers=1")
         self.launch("api-server", "api-server", *where, restarts=restarts)
         for part in parts:
             quiet = [] if part == "dag-processor" else ["--skip-serve-logs"]
-            self.launch(part, part, *quiet, restarts=restarts)
+            self.parts[part] = self.launch(part, part, *quiet, restarts=restarts)
         self.programs.until("Airflow was well", lambda: self._is_well(*parts))
+        return self.parts
 
     def launch(self, name: str, *arguments: str, restarts: bool = False) -> Program:
         """Start an ``airflow`` command that has to run until it is killed, under some name."""
