@@ -132,7 +132,7 @@ class _Pool:
     def _begin(
         self, request: Request, exchange: Exchange, turns: asyncio.Semaphore
     ) -> asyncio.Future[Response | DatafoldError]:
-        """Send a request in a thread, whose end is the end of its turn, whoever waits for it."""
+        """Send a request in a thread. The turn ends with the thread, not with the caller."""
         loop = asyncio.get_running_loop()
         try:
             outcome = loop.run_in_executor(self._threads, self._sender.send, request, exchange)
